@@ -1,0 +1,84 @@
+# Flags for dgram's own tests, examples and benchmarks. They are on a target of their own, never on
+# dgram::dgram: a user's build keeps the user's flags.
+
+set(DGRAM_SANITIZE "" CACHE STRING "Sanitizers of dgram's own programs: empty, \"address,undefined\" or \"thread\"")
+set_property(CACHE DGRAM_SANITIZE PROPERTY STRINGS "" "address,undefined" "thread")
+option(DGRAM_COVERAGE "Measure the coverage of dgram's own programs" OFF)
+
+add_library(dgram_developer_flags INTERFACE)
+# What Asio has deprecated is gone in a later version: find out here, not at a user's.
+target_compile_definitions(dgram_developer_flags INTERFACE ASIO_NO_DEPRECATED BOOST_ASIO_NO_DEPRECATED)
+
+if(MSVC)
+  target_compile_options(dgram_developer_flags INTERFACE /W4 /permissive- /utf-8)
+  if(DGRAM_WARNINGS_AS_ERRORS)
+    target_compile_options(dgram_developer_flags INTERFACE /WX)
+  endif()
+else()
+  target_compile_options(dgram_developer_flags INTERFACE -Wall -Wextra -Wpedantic -Wconversion -Wshadow)
+  if(DGRAM_WARNINGS_AS_ERRORS)
+    target_compile_options(dgram_developer_flags INTERFACE -Werror)
+  endif()
+endif()
+
+if(DGRAM_SANITIZE)
+  if(NOT DGRAM_SANITIZE MATCHES "^(address,undefined|thread)$")
+    message(FATAL_ERROR "DGRAM_SANITIZE is '${DGRAM_SANITIZE}', expected 'address,undefined' or 'thread'")
+  endif()
+  set(dgram_sanitize_flags "-fsanitize=${DGRAM_SANITIZE}" -fno-omit-frame-pointer)
+  if(DGRAM_SANITIZE STREQUAL "thread")
+    if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+      # GCC warns that ThreadSanitizer does not follow the atomic fences which Asio uses.
+      target_compile_options(dgram_developer_flags INTERFACE -Wno-tsan)
+    endif()
+  else()
+    # Undefined behaviour ends the program, so that a test cannot pass over it.
+    list(APPEND dgram_sanitize_flags -fno-sanitize-recover=undefined)
+  endif()
+  target_compile_options(dgram_developer_flags INTERFACE ${dgram_sanitize_flags})
+  target_link_options(dgram_developer_flags INTERFACE ${dgram_sanitize_flags})
+endif()
+
+if(DGRAM_COVERAGE)
+  target_compile_options(dgram_developer_flags INTERFACE --coverage -fno-inline)
+  target_link_options(dgram_developer_flags INTERFACE --coverage)
+endif()
+
+# Links an executable of ours: the library, the flags, and what else is named.
+function(dgram_developer_target name)
+  target_link_libraries(${name} PRIVATE dgram::dgram dgram_developer_flags ${ARGN})
+  set_target_properties(${name} PROPERTIES CXX_EXTENSIONS OFF)
+endfunction()
+
+# fmt and Catch2 are found, or else fetched at a pinned version. These are macros: what find_package
+# sets (Catch2's module path among it) must reach the caller.
+macro(dgram_need_fmt)
+  if(NOT TARGET fmt::fmt)
+    find_package(fmt QUIET GLOBAL)
+    if(NOT fmt_FOUND)
+      include(FetchContent)
+      FetchContent_Declare(fmt
+        GIT_REPOSITORY https://github.com/fmtlib/fmt.git
+        GIT_TAG 9.1.0
+        GIT_SHALLOW TRUE
+        SYSTEM)
+      FetchContent_MakeAvailable(fmt)
+    endif()
+  endif()
+endmacro()
+
+macro(dgram_need_catch2)
+  if(NOT TARGET Catch2::Catch2WithMain)
+    find_package(Catch2 3 QUIET GLOBAL)
+    if(NOT Catch2_FOUND)
+      include(FetchContent)
+      FetchContent_Declare(Catch2
+        GIT_REPOSITORY https://github.com/catchorg/Catch2.git
+        GIT_TAG v3.7.1
+        GIT_SHALLOW TRUE
+        SYSTEM)
+      FetchContent_MakeAvailable(Catch2)
+      list(APPEND CMAKE_MODULE_PATH "${Catch2_SOURCE_DIR}/extras")
+    endif()
+  endif()
+endmacro()
