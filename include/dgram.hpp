@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: BSL-1.0
+// Everything but format.hpp, which brings in fmt.
+#ifndef DGRAM_HPP
+#define DGRAM_HPP
+
+#include <dgram/basic_socket.hpp>
+#include <dgram/config.hpp>
+#include <dgram/datagram.hpp>
+#include <dgram/endpoint.hpp>
+#include <dgram/error.hpp>
+#include <dgram/fwd.hpp>
+#include <dgram/multicast.hpp>
+#include <dgram/network_interface.hpp>
+#include <dgram/option.hpp>
+#include <dgram/reader.hpp>
+#include <dgram/receive_batch.hpp>
+#include <dgram/send_batch.hpp>
+#include <dgram/udp.hpp>
+#include <dgram/version.hpp>
+#include <dgram/writer.hpp>
+
+#endif

@@ -1,0 +1,1051 @@
+// SPDX-License-Identifier: BSL-1.0
+// The datagram socket: Asio's, with batches, dual stack, options that check, and pending operations that survive it.
+#ifndef DGRAM_BASIC_SOCKET_HPP
+#define DGRAM_BASIC_SOCKET_HPP
+
+#include <dgram/config.hpp>
+#include <dgram/datagram.hpp>
+#include <dgram/detail/batch_operations.hpp>
+#include <dgram/detail/initiation.hpp>
+#include <dgram/detail/socket_state.hpp>
+#include <dgram/detail/transfers.hpp>
+#include <dgram/endpoint.hpp>
+#include <dgram/error.hpp>
+#include <dgram/fwd.hpp>
+#include <dgram/multicast.hpp>
+#include <dgram/option.hpp>
+#include <dgram/platform/backend.hpp>
+
+#include <concepts>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <type_traits>
+#include <utility>
+
+DGRAM_NAMESPACE_BEGIN
+
+/// How a socket is opened and bound. Everything is the operating system's default unless said otherwise.
+///
+/// \code
+/// dgram::udp::socket socket{io, {dgram::udp::v6(), 5353}, {.reuse_address = true, .dual_stack = true}};
+/// \endcode
+struct socket_config {
+  bool reuse_address = false;   ///< share the address with sockets that ask for it too
+  bool reuse_port = false;      ///< spread the flows over the sockets that ask for it too
+  bool dual_stack = false;      ///< serve IPv4 and IPv6 with one socket; see `udp::dual`
+  bool v6_only = false;         ///< keep an IPv6 socket from taking IPv4 traffic
+  bool broadcast = false;       ///< allow sending to broadcast addresses
+  int receive_buffer_size = 0;  ///< bytes of the kernel's receive queue; 0 leaves the default
+  int send_buffer_size = 0;     ///< bytes of the kernel's send queue; 0 leaves the default
+};
+
+/// A reference to an open or closed socket that survives the moving, closing and destruction of the socket, and then
+/// finds it closed. It has the operations on batches; readers and writers hold one.
+template <class Protocol, class Executor>
+class basic_socket_handle
+    : public detail::batch_operations<basic_socket_handle<Protocol, Executor>, Protocol, Executor> {
+  using state_type = detail::socket_state<Protocol, Executor>;
+
+public:
+  using protocol_type = Protocol;
+  using endpoint_type = typename Protocol::endpoint;
+  using executor_type = Executor;
+
+  executor_type get_executor() const noexcept { return state_->socket.get_executor(); }
+
+  bool is_open() const noexcept { return state_->socket.is_open(); }
+
+  /// Changes when the socket is closed, opened, cancelled or released: what was started before is to end then.
+  std::uint64_t epoch() const noexcept { return state_->epoch; }
+
+  /// Waits until the socket is readable or writable. Completion: `void(error_code)`.
+  template <class Token>
+  auto async_wait(net::socket_base::wait_type what, Token&& token)
+  {
+    return state_->socket.async_wait(what, std::forward<Token>(token));
+  }
+
+  /// Waits, after a send for which the kernel had no buffer space, until another is worth a try. Completion:
+  /// `void(error_code)`.
+  template <class Token>
+  auto async_wait_congestion(Token&& token)
+  {
+    return state_->async_wait_congestion(std::forward<Token>(token));
+  }
+
+  /// Lets the kernel put datagrams together, or stops it; see `option::coalescing`.
+  void set_coalescing(bool on, error_code& ec) { state_->set_coalescing(on, ec); }
+
+  bool is_coalescing() const noexcept { return state_->flags.coalescing; }
+
+  bool is_connected() const noexcept { return state_->flags.connected; }
+
+  /// Whether the last batch emptied the queue, and no error waits behind it.
+  bool is_drained() const noexcept { return state_->drained; }
+
+private:
+  template <class, class>
+  friend class basic_socket;
+  friend detail::batch_operations<basic_socket_handle, Protocol, Executor>;
+
+  explicit basic_socket_handle(std::shared_ptr<state_type> state) noexcept
+      : state_(std::move(state))
+  {
+  }
+
+  state_type& state() const noexcept { return *state_; }
+
+  std::shared_ptr<state_type> state_;
+};
+
+/// A datagram socket.
+///
+/// It has every operation of `asio::basic_datagram_socket`, with the same signatures and meaning, and can stand
+/// where one stood; a function that names Asio's type takes `next_layer()`. What differs, on purpose:
+///  - `connect` on a connected socket and `send_to` on a connected socket are `already_connected`, on every
+///    system; `disconnect` first.
+///  - a dual-stack socket (`udp::dual()`) takes and gives plain IPv4 endpoints.
+///  - moving a socket leaves its pending operations pending; moving it into one of another executor type
+///    completes them with `operation_aborted`.
+///  - options check their values: see `option`.
+///  - `receive_buffer_size` and `send_buffer_size` are functions of the socket; Asio's options of these names are
+///    written `asio::socket_base::receive_buffer_size`.
+///
+/// **Pending operations** hold what they need: the socket may be moved, closed or destroyed while they are pending
+/// or while their completion is queued. Closing, destroying, `cancel`, `release` and moving another socket over
+/// this one complete them with `operation_aborted`.
+///
+/// **Errors** come twice: thrown as `system_error`, or in an `error_code&`. A closed socket is `bad_descriptor`.
+///
+/// **Cancellation**: every asynchronous operation honours its slot for terminal, partial and total cancellation.
+/// None loses a datagram: it completes with `operation_aborted` only where nothing was received or sent.
+///
+/// **Thread safety**: distinct sockets are safe. One socket is not: its calls and its completions belong on one
+/// strand, which is implicit where one thread runs the context.
+///
+/// Operations passed to `next_layer()` by hand bypass all this: do not connect, close or open through it.
+template <class Protocol, class Executor>
+class basic_socket
+    : public net::socket_base,
+      public detail::batch_operations<basic_socket<Protocol, Executor>, Protocol, Executor> {
+  using state_type = detail::socket_state<Protocol, Executor>;
+
+public:
+  using protocol_type = Protocol;
+  using endpoint_type = typename Protocol::endpoint;
+  using executor_type = Executor;
+  using next_layer_type = typename state_type::inner_type;
+  using lowest_layer_type = next_layer_type;
+  using native_handle_type = typename next_layer_type::native_handle_type;
+  using default_token = default_token_t<Executor>;
+
+  /// What keeps batches going while the socket is moved: see `handle`.
+  using handle_type = basic_socket_handle<Protocol, Executor>;
+
+  /// The same socket type on another executor.
+  template <class Executor1>
+  struct rebind_executor {
+    using other = basic_socket<Protocol, Executor1>;
+  };
+
+  /// A closed socket.
+  explicit basic_socket(const executor_type& executor)
+      : executor_(executor), state_(std::make_shared<state_type>(executor))
+  {
+  }
+
+  /// A closed socket on the context's executor.
+  template <class Context>
+    requires std::convertible_to<Context&, net::execution_context&>
+  explicit basic_socket(Context& context) : basic_socket(executor_type(context.get_executor()))
+  {
+  }
+
+  /// An open socket that is not bound. Throws what `open` and the options report.
+  basic_socket(const executor_type& executor, const protocol_type& protocol,
+               const socket_config& config = {})
+      : basic_socket(executor)
+  {
+    error_code ec;
+    open(protocol, config, ec);
+    detail::throw_if(ec, "open");
+  }
+
+  template <class Context>
+    requires std::convertible_to<Context&, net::execution_context&>
+  basic_socket(Context& context, const protocol_type& protocol, const socket_config& config = {})
+      : basic_socket(executor_type(context.get_executor()), protocol, config)
+  {
+  }
+
+  /// An open socket that is bound to `local`. Throws what `open`, the options and `bind` report.
+  basic_socket(const executor_type& executor, const endpoint_type& local,
+               const socket_config& config = {})
+      : basic_socket(executor, protocol_type(local.protocol()), config)
+  {
+    bind(local);
+  }
+
+  template <class Context>
+    requires std::convertible_to<Context&, net::execution_context&>
+  basic_socket(Context& context, const endpoint_type& local, const socket_config& config = {})
+      : basic_socket(executor_type(context.get_executor()), local, config)
+  {
+  }
+
+  /// Takes over an open descriptor, as `assign` does.
+  template <std::same_as<native_handle_type> Descriptor>
+  basic_socket(const executor_type& executor, const protocol_type& protocol,
+               const Descriptor& descriptor)
+      : basic_socket(executor)
+  {
+    assign(protocol, descriptor);
+  }
+
+  template <class Context, std::same_as<native_handle_type> Descriptor>
+    requires std::convertible_to<Context&, net::execution_context&>
+  basic_socket(Context& context, const protocol_type& protocol, const Descriptor& descriptor)
+      : basic_socket(executor_type(context.get_executor()), protocol, descriptor)
+  {
+  }
+
+  /// Takes the other's descriptor and its pending operations, which go on. The other is closed afterwards and
+  /// can be opened again.
+  basic_socket(basic_socket&& other) noexcept
+      : executor_(
+            other.executor_),  // NOLINT(performance-move-constructor-init): the other keeps its own
+        state_(std::move(other.state_))
+  {
+  }
+
+  /// Closes this socket, whose pending operations complete with `operation_aborted`; then as above.
+  basic_socket& operator=(basic_socket&& other) noexcept
+  {
+    if (this != &other) {
+      shut_down();
+      executor_ = other.executor_;
+      state_ = std::move(other.state_);
+    }
+    return *this;
+  }
+
+  /// Takes the descriptor of a socket of another executor type; its pending operations complete with
+  /// `operation_aborted`.
+  template <class Protocol1, class Executor1>
+    requires std::convertible_to<Protocol1, Protocol> && std::convertible_to<Executor1, Executor>
+  basic_socket(basic_socket<Protocol1, Executor1>&& other) : executor_(other.get_executor())
+  {
+    take_over(std::move(other));
+  }
+
+  template <class Protocol1, class Executor1>
+    requires std::convertible_to<Protocol1, Protocol> && std::convertible_to<Executor1, Executor>
+  basic_socket& operator=(basic_socket<Protocol1, Executor1>&& other)
+  {
+    shut_down();
+    executor_ = executor_type(other.get_executor());
+    take_over(std::move(other));
+    return *this;
+  }
+
+  /// Closes the socket; pending operations complete with `operation_aborted`.
+  ~basic_socket() { shut_down(); }
+
+  executor_type get_executor() noexcept { return executor_; }
+
+  /// Asio's socket underneath, for functions that name its type.
+  next_layer_type& next_layer() { return state().socket; }
+  const next_layer_type& next_layer() const { return state().socket; }
+  lowest_layer_type& lowest_layer() { return next_layer(); }
+  const lowest_layer_type& lowest_layer() const { return next_layer(); }
+
+  bool is_open() const noexcept { return state_ && state_->socket.is_open(); }
+
+  /// A reference that readers and writers hold; it stays valid when the socket is moved or destroyed.
+  handle_type handle()
+  {
+    state();
+    return handle_type(state_);
+  }
+
+  native_handle_type native_handle() { return state().socket.native_handle(); }
+
+  // --- opening and closing ---
+
+  /// Opens the socket. Errors: `already_open`, and what socket(2) reports.
+  void open(const protocol_type& protocol, error_code& ec) { state().open(protocol, ec); }
+
+  void open(const protocol_type& protocol = protocol_type::v4())
+  {
+    call("open", [&](error_code& ec) { open(protocol, ec); });
+  }
+
+  /// Opens the socket and sets the options; where one is refused, the socket is closed again.
+  void open(const protocol_type& protocol, const socket_config& config, error_code& ec)
+  {
+    open(with_dual_stack(protocol, config), ec);
+    if (ec) return;
+    configure(protocol, config, ec);
+    error_code ignored;
+    if (ec) close(ignored);
+  }
+
+  void open(const protocol_type& protocol, const socket_config& config)
+  {
+    call("open", [&](error_code& ec) { open(protocol, config, ec); });
+  }
+
+  /// Takes over an open descriptor, which this socket will close, and reads back what it is: connected or not,
+  /// coalescing or not. Where it is refused it still belongs to the caller.
+  ///
+  /// Errors: `already_open`, `error::wrong_descriptor` (not a datagram socket, or one of another family),
+  /// and what getsockopt(2) and getpeername(2) report; `invalid_argument` where `protocol` is dual and the socket is bound as IPv6 only.
+  void assign(const protocol_type& protocol, const native_handle_type& descriptor, error_code& ec)
+  {
+    state().assign(protocol, descriptor, ec);
+  }
+
+  void assign(const protocol_type& protocol, const native_handle_type& descriptor)
+  {
+    call("assign", [&](error_code& ec) { assign(protocol, descriptor, ec); });
+  }
+
+  /// Gives the descriptor up, open; pending operations complete with `operation_aborted`.
+  /// Errors: `bad_descriptor`, and `operation_not_supported` where Asio cannot (Windows before 8.1).
+  native_handle_type release(error_code& ec)
+  {
+    if (!is_open()) {
+      ec = net::error::bad_descriptor;
+      return native_handle();
+    }
+    return state_->release(ec);
+  }
+
+  native_handle_type release()
+  {
+    return call("release", [&](error_code& ec) { return release(ec); });
+  }
+
+  /// Closes the socket; pending operations complete with `operation_aborted`. Closing a closed socket does nothing.
+  void close(error_code& ec)
+  {
+    ec.clear();
+    if (state_) state_->close(ec);
+  }
+
+  void close()
+  {
+    call("close", [&](error_code& ec) { close(ec); });
+  }
+
+  /// Completes pending operations with `operation_aborted`, also those whose wake-up is queued already, unless
+  /// they have moved a datagram or, for `async_wait`, found the socket ready. What a writer has queued is lost, and
+  /// counted. Error: `bad_descriptor`.
+  void cancel(error_code& ec)
+  {
+    if (!is_open()) {
+      ec = net::error::bad_descriptor;
+      return;
+    }
+    state_->abort_operations();
+    state_->socket.cancel(ec);
+  }
+
+  void cancel()
+  {
+    call("cancel", [&](error_code& ec) { cancel(ec); });
+  }
+
+  // --- addresses ---
+
+  /// Binds to a local endpoint; port 0 asks for any free one. A port is exclusive unless `reuse_address` or
+  /// `reuse_port` is set before. Errors: those of bind(2), such as `address_in_use`.
+  void bind(const endpoint_type& local, error_code& ec)
+  {
+    state().socket.bind(state().to_native(local), ec);
+  }
+
+  void bind(const endpoint_type& local)
+  {
+    call("bind", local, [&](error_code& ec) { bind(local, ec); });
+  }
+
+  /// Fixes the peer: sends go to it, and only its datagrams are received. Opens a closed socket, with the peer's
+  /// protocol. Errors: `error::bad_port` (0), `already_connected`, and those of connect(2).
+  void connect(const endpoint_type& peer, error_code& ec) { state().connect(peer, ec); }
+
+  void connect(const endpoint_type& peer)
+  {
+    call("connect", peer, [&](error_code& ec) { connect(peer, ec); });
+  }
+
+  /// Ends the association with the peer; the local port stays. Errors: `not_connected`, `bad_descriptor`, and
+  /// `address_in_use` where Linux had given the port up and another socket was faster.
+  void disconnect(error_code& ec) { state().disconnect(ec); }
+
+  void disconnect()
+  {
+    call("disconnect", [&](error_code& ec) { disconnect(ec); });
+  }
+
+  /// The bound address; the unspecified one before bind, send or connect gave the socket one.
+  endpoint_type local_endpoint(error_code& ec) const
+  {
+    const auto native = state().socket.local_endpoint(ec);
+    return ec ? endpoint_type() : state().from_native(native);
+  }
+
+  endpoint_type local_endpoint() const
+  {
+    return call("local_endpoint", [&](error_code& ec) { return local_endpoint(ec); });
+  }
+
+  /// The peer. Errors: `not_connected`, `bad_descriptor`.
+  endpoint_type remote_endpoint(error_code& ec) const
+  {
+    const auto native = state().socket.remote_endpoint(ec);
+    return ec ? endpoint_type() : state().from_native(native);
+  }
+
+  endpoint_type remote_endpoint() const
+  {
+    return call("remote_endpoint", [&](error_code& ec) { return remote_endpoint(ec); });
+  }
+
+  // --- options ---
+
+  /// Sets an option: one of `dgram::option`, of which a dual-stack socket gets both parts, or any of Asio's, of which it
+  /// gets the IPv6 part.
+  /// Errors: `error::out_of_range` and others of the option's own check, and those of setsockopt(2).
+  template <class Option>
+  void set_option(const Option& option, error_code& ec)
+  {
+    ec.clear();
+    if constexpr (requires { option.check(); }) ec = option.check();
+    if constexpr (std::same_as<Option, option::v6_only>)
+      if (option && state().flags.dual) ec = net::error::invalid_argument;
+    if (!ec && state().flags.dual) set_ipv4_part(option, ec);
+    if constexpr (std::same_as<Option, option::coalescing>) {
+      if (!ec) state().set_coalescing(option.value(), ec);
+    } else {
+      if (!ec) state().socket.set_option(option, ec);
+    }
+  }
+
+  template <class Option>
+  void set_option(const Option& option)
+  {
+    call("set_option", [&](error_code& ec) { set_option(option, ec); });
+  }
+
+  /// Reads an option; of one with two parts, that of the socket's family (IPv6 on a dual-stack socket).
+  template <class Option>
+  void get_option(Option& option, error_code& ec) const
+  {
+    state().socket.get_option(option, ec);
+  }
+
+  template <class Option>
+  void get_option(Option& option) const
+  {
+    call("get_option", [&](error_code& ec) { get_option(option, ec); });
+  }
+
+  /// The size of the kernel's receive queue in bytes, as the kernel counts: on Linux twice what was asked for, since
+  /// it reckons its own overhead in (socket(7)).
+  std::size_t receive_buffer_size(error_code& ec)
+  {
+    return buffer_size(platform::names::receive_buffer, ec);
+  }
+
+  std::size_t receive_buffer_size()
+  {
+    return call("receive_buffer_size", [&](error_code& ec) { return receive_buffer_size(ec); });
+  }
+
+  /// Asks for `size` bytes (at least 1) and returns what took effect: the kernel limits it in silence
+  /// (`net.core.rmem_max` on Linux). Errors: `error::out_of_range`, `bad_descriptor`.
+  std::size_t receive_buffer_size(int size, error_code& ec)
+  {
+    set_option(option::receive_buffer_size(size), ec);
+    return ec ? 0 : receive_buffer_size(ec);
+  }
+
+  std::size_t receive_buffer_size(int size)
+  {
+    return call("receive_buffer_size",
+                [&](error_code& ec) { return receive_buffer_size(size, ec); });
+  }
+
+  /// The size of the kernel's send queue in bytes; see `receive_buffer_size`.
+  std::size_t send_buffer_size(error_code& ec)
+  {
+    return buffer_size(platform::names::send_buffer, ec);
+  }
+
+  std::size_t send_buffer_size()
+  {
+    return call("send_buffer_size", [&](error_code& ec) { return send_buffer_size(ec); });
+  }
+
+  std::size_t send_buffer_size(int size, error_code& ec)
+  {
+    set_option(option::send_buffer_size(size), ec);
+    return ec ? 0 : send_buffer_size(ec);
+  }
+
+  std::size_t send_buffer_size(int size)
+  {
+    return call("send_buffer_size", [&](error_code& ec) { return send_buffer_size(size, ec); });
+  }
+
+  template <class Command>
+  void io_control(Command& command, error_code& ec)
+  {
+    state().socket.io_control(command, ec);
+  }
+
+  template <class Command>
+  void io_control(Command& command)
+  {
+    call("io_control", [&](error_code& ec) { io_control(command, ec); });
+  }
+
+  bool non_blocking() const { return state().socket.non_blocking(); }
+  void non_blocking(bool on, error_code& ec) { state().socket.non_blocking(on, ec); }
+  void non_blocking(bool on)
+  {
+    call("non_blocking", [&](error_code& ec) { non_blocking(on, ec); });
+  }
+
+  bool native_non_blocking() const { return state().socket.native_non_blocking(); }
+  void native_non_blocking(bool on, error_code& ec) { state().socket.native_non_blocking(on, ec); }
+  void native_non_blocking(bool on)
+  {
+    call("native_non_blocking", [&](error_code& ec) { native_non_blocking(on, ec); });
+  }
+
+  bool at_mark(error_code& ec) const { return state().socket.at_mark(ec); }
+  bool at_mark() const
+  {
+    return call("at_mark", [&](error_code& ec) { return at_mark(ec); });
+  }
+
+  /// The size of the next datagram in bytes (Linux; elsewhere of all that are queued); 0 where there is none or it
+  /// is empty.
+  std::size_t available(error_code& ec) const { return state().socket.available(ec); }
+  std::size_t available() const
+  {
+    return call("available", [&](error_code& ec) { return available(ec); });
+  }
+
+  void shutdown(net::socket_base::shutdown_type what, error_code& ec)
+  {
+    state().socket.shutdown(what, ec);
+  }
+  void shutdown(net::socket_base::shutdown_type what)
+  {
+    call("shutdown", [&](error_code& ec) { shutdown(what, ec); });
+  }
+
+  // --- multicast ---
+
+  /// Joins a group on an interface; without one the operating system chooses it. A dual-stack socket takes groups of
+  /// both families. Errors: `error::not_multicast`, `error::unknown_interface`, `address_family_not_supported` (a
+  /// group of the other family), `address_in_use` (joined already), `no_such_device` (no route to choose by).
+  void join(const multicast_group& group, const network_interface& interface, error_code& ec)
+  {
+    change_membership(platform::names::join_group, group, interface, ec);
+  }
+
+  void join(const multicast_group& group, error_code& ec) { join(group, network_interface(), ec); }
+
+  void join(const multicast_group& group, const network_interface& interface = network_interface())
+  {
+    call("join", [&](error_code& ec) { join(group, interface, ec); });
+  }
+
+  /// Leaves a group that was joined on that interface. Errors: as for `join`; `address_not_available` where it
+  /// was not joined. Closing the socket leaves all its groups.
+  void leave(const multicast_group& group, const network_interface& interface, error_code& ec)
+  {
+    change_membership(platform::names::leave_group, group, interface, ec);
+  }
+
+  void leave(const multicast_group& group, error_code& ec)
+  {
+    leave(group, network_interface(), ec);
+  }
+
+  void leave(const multicast_group& group, const network_interface& interface = network_interface())
+  {
+    call("leave", [&](error_code& ec) { leave(group, interface, ec); });
+  }
+
+  // --- one datagram, blocking ---
+
+  /// Sends one datagram to the connected peer; blocks while the send queue is full. Returns the bytes sent.
+  /// Errors: `destination_address_required`, `message_size`, and others of send(2).
+  template <class ConstBuffers>
+  std::size_t send(const ConstBuffers& buffers, net::socket_base::message_flags flags,
+                   error_code& ec)
+  {
+    return state().socket.send(buffers, flags, ec);
+  }
+
+  template <class ConstBuffers>
+  std::size_t send(const ConstBuffers& buffers, net::socket_base::message_flags flags = 0)
+  {
+    return call("send", [&](error_code& ec) { return send(buffers, flags, ec); });
+  }
+
+  /// Sends one datagram to `peer`. Errors: `already_connected`, and those of sendto(2).
+  template <class ConstBuffers>
+  std::size_t send_to(const ConstBuffers& buffers, const endpoint_type& peer,
+                      net::socket_base::message_flags flags, error_code& ec)
+  {
+    if (state().flags.connected) {
+      ec = net::error::already_connected;
+      return 0;
+    }
+    return state().socket.send_to(buffers, state().to_native(peer), flags, ec);
+  }
+
+  template <class ConstBuffers>
+  std::size_t send_to(const ConstBuffers& buffers, const endpoint_type& peer,
+                      net::socket_base::message_flags flags = 0)
+  {
+    return call("send_to", peer, [&](error_code& ec) { return send_to(buffers, peer, flags, ec); });
+  }
+
+  /// Receives one datagram; blocks until there is one. Returns the bytes received, 0 for an empty datagram; what
+  /// does not fit is cut off. Errors: those of recv(2); `connection_refused` on a connected socket.
+  template <class MutableBuffers>
+  std::size_t receive(const MutableBuffers& buffers, net::socket_base::message_flags flags,
+                      error_code& ec)
+  {
+    return refuses_one(ec) ? 0 : state().socket.receive(buffers, flags, ec);
+  }
+
+  template <class MutableBuffers>
+  std::size_t receive(const MutableBuffers& buffers, net::socket_base::message_flags flags = 0)
+  {
+    return call("receive", [&](error_code& ec) { return receive(buffers, flags, ec); });
+  }
+
+  /// The same, and says who sent it.
+  template <class MutableBuffers>
+  std::size_t receive_from(const MutableBuffers& buffers, endpoint_type& sender,
+                           net::socket_base::message_flags flags, error_code& ec)
+  {
+    if (refuses_one(ec)) return 0;
+    const std::size_t size = state().socket.receive_from(buffers, sender, flags, ec);
+    if (!ec) sender = state().from_native(sender);
+    return size;
+  }
+
+  template <class MutableBuffers>
+  std::size_t receive_from(const MutableBuffers& buffers, endpoint_type& sender,
+                           net::socket_base::message_flags flags = 0)
+  {
+    return call("receive_from",
+                [&](error_code& ec) { return receive_from(buffers, sender, flags, ec); });
+  }
+
+  /// Waits until the socket is readable, writable or has an error.
+  void wait(net::socket_base::wait_type what, error_code& ec) { state().socket.wait(what, ec); }
+  void wait(net::socket_base::wait_type what)
+  {
+    call("wait", [&](error_code& ec) { wait(what, ec); });
+  }
+
+  // --- one datagram, never blocking ---
+  //
+  // With `error_code&`: `would_block` where nothing can be done now. Without: an empty optional instead, and other
+  // errors are thrown.
+
+  template <class ConstBuffers>
+  std::size_t try_send(const ConstBuffers& buffers, error_code& ec)
+  {
+    return detail::send_one(state(), buffers, static_cast<const endpoint_type*>(nullptr), 0, ec);
+  }
+
+  template <class ConstBuffers>
+  std::optional<std::size_t> try_send(const ConstBuffers& buffers)
+  {
+    return attempt("try_send", [&](error_code& ec) { return try_send(buffers, ec); });
+  }
+
+  template <class ConstBuffers>
+  std::size_t try_send_to(const ConstBuffers& buffers, const endpoint_type& peer, error_code& ec)
+  {
+    return detail::send_one(state(), buffers, &peer, 0, ec);
+  }
+
+  template <class ConstBuffers>
+  std::optional<std::size_t> try_send_to(const ConstBuffers& buffers, const endpoint_type& peer)
+  {
+    return detail::naming("try_send_to", peer, [&] {
+      return attempt("try_send_to", [&](error_code& ec) { return try_send_to(buffers, peer, ec); });
+    });
+  }
+
+  template <class MutableBuffers>
+  std::size_t try_receive(const MutableBuffers& buffers, error_code& ec)
+  {
+    return detail::receive_one(state(), buffers, static_cast<endpoint_type*>(nullptr), 0, ec);
+  }
+
+  template <class MutableBuffers>
+  std::optional<std::size_t> try_receive(const MutableBuffers& buffers)
+  {
+    return attempt("try_receive", [&](error_code& ec) { return try_receive(buffers, ec); });
+  }
+
+  template <class MutableBuffers>
+  std::size_t try_receive_from(const MutableBuffers& buffers, endpoint_type& sender, error_code& ec)
+  {
+    return detail::receive_one(state(), buffers, &sender, 0, ec);
+  }
+
+  template <class MutableBuffers>
+  std::optional<std::size_t> try_receive_from(const MutableBuffers& buffers, endpoint_type& sender)
+  {
+    return attempt("try_receive_from",
+                   [&](error_code& ec) { return try_receive_from(buffers, sender, ec); });
+  }
+
+  // --- asynchronous operations ---
+  //
+  // Of all of them: the completion handler is called exactly once, never inside the initiating function, by its
+  // associated executor, whose default is the socket's. Buffers, endpoints and batches that are passed by
+  // reference must stay until then. Memory comes from the handler's associated allocator and is released before the
+  // handler is called; in steady state none is allocated. An operation that can finish at once does so through the
+  // handler's immediate executor (Asio 1.27 and newer) or a post. Without a token: see `default_token_t`.
+  //
+  // Where several operations of one direction are pending, which of them gets the next datagram is not specified.
+
+  /// Waits until the socket is readable, writable or has an error. A wake-up is no promise: the datagram may be gone,
+  /// or may have failed its checksum.
+  ///
+  /// Completion: `void(error_code)`. Errors: `operation_aborted`, `bad_descriptor`. Cancellation: terminal, partial and
+  /// total; no side effect.
+  ///
+  /// \code
+  /// co_await socket.async_wait(dgram::udp::socket::wait_read, asio::use_awaitable);
+  /// std::optional<std::size_t> size = socket.try_receive_from(asio::buffer(storage), sender);
+  /// \endcode
+  template <net::completion_token_for<void(error_code)> Token = default_token>
+  auto async_wait(net::socket_base::wait_type what, Token&& token = default_token())
+  {
+    return detail::initiate<void(error_code)>(
+        state(),
+        [](state_type& state, auto&& handler, net::socket_base::wait_type wait_for) {
+          detail::pass_on<void(error_code)>(state, std::forward<decltype(handler)>(handler),
+                                            [wait_for](state_type& on, auto&& inner) {
+                                              on.socket.async_wait(
+                                                  wait_for, std::forward<decltype(inner)>(inner));
+                                            });
+        },
+        std::forward<Token>(token), what);
+  }
+
+  /// As `connect`. UDP connects without a word to the peer, so this completes at once.
+  ///
+  /// Completion: `void(error_code)`. Errors: as for `connect`. Cancellation: none, it is done when it is launched.
+  ///
+  /// \code
+  /// co_await socket.async_connect(dgram::parse_endpoint("127.0.0.1:53"), asio::use_awaitable);
+  /// \endcode
+  template <net::completion_token_for<void(error_code)> Token = default_token>
+  auto async_connect(const endpoint_type& peer, Token&& token = default_token())
+  {
+    return detail::initiate<void(error_code)>(
+        state(),
+        [](state_type& state, auto&& handler, const endpoint_type& to) {
+          detail::compose<void(error_code)>(state, detail::connect_attempt<endpoint_type>(to),
+                                            std::forward<decltype(handler)>(handler));
+        },
+        std::forward<Token>(token), peer);
+  }
+
+  /// Sends one datagram to the connected peer; waits while the send queue is full. The buffers' memory must stay
+  /// until completion.
+  ///
+  /// Completion: `void(error_code, std::size_t)`, with the bytes sent. Errors: as for `send`, and
+  /// `operation_aborted`. Cancellation: terminal, partial and total; the datagram was not sent then.
+  ///
+  /// \code
+  /// std::size_t size = co_await socket.async_send(asio::buffer(query), asio::use_awaitable);
+  /// \endcode
+  template <class ConstBuffers,
+            net::completion_token_for<void(error_code, std::size_t)> Token = default_token>
+  auto async_send(const ConstBuffers& buffers, Token&& token = default_token())
+  {
+    return async_send(buffers, 0, std::forward<Token>(token));
+  }
+
+  template <class ConstBuffers,
+            net::completion_token_for<void(error_code, std::size_t)> Token = default_token>
+  auto async_send(const ConstBuffers& buffers, net::socket_base::message_flags flags,
+                  Token&& token = default_token())
+  {
+    return detail::initiate<transfer_signature>(
+        state(),
+        [](state_type& state, auto&& handler, const ConstBuffers& from,
+           net::socket_base::message_flags how) {
+          detail::pass_on<transfer_signature>(
+              state, std::forward<decltype(handler)>(handler),
+              [from, how](state_type& on, auto&& inner) {
+                on.socket.async_send(from, how, std::forward<decltype(inner)>(inner));
+              });
+        },
+        std::forward<Token>(token), buffers, flags);
+  }
+
+  /// Sends one datagram to `peer`, which is copied. `already_connected` where the socket is connected. Otherwise as
+  /// `async_send`.
+  ///
+  /// \code
+  /// socket.async_send_to(asio::buffer(query), peer, [](dgram::error_code ec, std::size_t) {
+  ///   if (ec) fmt::print("not sent: {}\n", ec.message());
+  /// });
+  /// \endcode
+  template <class ConstBuffers,
+            net::completion_token_for<void(error_code, std::size_t)> Token = default_token>
+  auto async_send_to(const ConstBuffers& buffers, const endpoint_type& peer,
+                     Token&& token = default_token())
+  {
+    return async_send_to(buffers, peer, 0, std::forward<Token>(token));
+  }
+
+  template <class ConstBuffers,
+            net::completion_token_for<void(error_code, std::size_t)> Token = default_token>
+  auto async_send_to(const ConstBuffers& buffers, const endpoint_type& peer,
+                     net::socket_base::message_flags flags, Token&& token = default_token())
+  {
+    return detail::initiate<transfer_signature>(
+        state(),
+        [](state_type& state, auto&& handler, const ConstBuffers& from, const endpoint_type& to,
+           net::socket_base::message_flags how) {
+          if (state.flags.connected)
+            detail::compose<transfer_signature>(
+                state, detail::refused_attempt(net::error::already_connected),
+                std::forward<decltype(handler)>(handler));
+          else
+            detail::pass_on<transfer_signature>(
+                state, std::forward<decltype(handler)>(handler),
+                [from, native = state.to_native(to), how](state_type& on, auto&& inner) {
+                  on.socket.async_send_to(from, native, how, std::forward<decltype(inner)>(inner));
+                });
+        },
+        std::forward<Token>(token), buffers, peer, flags);
+  }
+
+  /// Receives one datagram; what does not fit into the buffers is cut off. The buffers' memory must stay until
+  /// completion.
+  ///
+  /// Completion: `void(error_code, std::size_t)`, with the bytes received, 0 for an empty datagram. Errors: as for
+  /// `receive`, and `operation_aborted`. Cancellation: terminal, partial and total; no datagram was taken then.
+  ///
+  /// \code
+  /// std::size_t size = co_await socket.async_receive(asio::buffer(storage), asio::use_awaitable);
+  /// \endcode
+  template <class MutableBuffers,
+            net::completion_token_for<void(error_code, std::size_t)> Token = default_token>
+  auto async_receive(const MutableBuffers& buffers, Token&& token = default_token())
+  {
+    return async_receive(buffers, 0, std::forward<Token>(token));
+  }
+
+  template <class MutableBuffers,
+            net::completion_token_for<void(error_code, std::size_t)> Token = default_token>
+  auto async_receive(const MutableBuffers& buffers, net::socket_base::message_flags flags,
+                     Token&& token = default_token())
+  {
+    return detail::initiate<transfer_signature>(
+        state(),
+        [](state_type& state, auto&& handler, const MutableBuffers& into,
+           net::socket_base::message_flags how) {
+          if (state.flags.coalescing)
+            detail::compose<transfer_signature>(state, detail::refused_attempt(error::coalescing),
+                                                std::forward<decltype(handler)>(handler));
+          else
+            detail::pass_on<transfer_signature>(
+                state, std::forward<decltype(handler)>(handler),
+                [into, how](state_type& on, auto&& inner) {
+                  on.socket.async_receive(into, how, std::forward<decltype(inner)>(inner));
+                });
+        },
+        std::forward<Token>(token), buffers, flags);
+  }
+
+  /// Receives one datagram and says who sent it; `sender` must stay until completion. Otherwise as `async_receive`.
+  ///
+  /// \code
+  /// std::size_t size = co_await socket.async_receive_from(asio::buffer(storage), sender);
+  /// fmt::print("{} bytes from {}\n", size, sender);
+  /// \endcode
+  template <class MutableBuffers,
+            net::completion_token_for<void(error_code, std::size_t)> Token = default_token>
+  auto async_receive_from(const MutableBuffers& buffers, endpoint_type& sender,
+                          Token&& token = default_token())
+  {
+    return async_receive_from(buffers, sender, 0, std::forward<Token>(token));
+  }
+
+  template <class MutableBuffers,
+            net::completion_token_for<void(error_code, std::size_t)> Token = default_token>
+  auto async_receive_from(const MutableBuffers& buffers, endpoint_type& sender,
+                          net::socket_base::message_flags flags, Token&& token = default_token())
+  {
+    return detail::initiate<transfer_signature>(
+        state(),
+        [](state_type& state, auto&& handler, const MutableBuffers& into, endpoint_type* from,
+           net::socket_base::message_flags how) {
+          // Asio's own operation is the cheapest way to one datagram, but knows no mapped senders.
+          if (state.flags.dual || state.flags.coalescing)
+            detail::compose<transfer_signature>(
+                state, detail::receive_attempt<MutableBuffers, endpoint_type>(into, from, how),
+                std::forward<decltype(handler)>(handler));
+          else
+            detail::pass_on<transfer_signature>(state, std::forward<decltype(handler)>(handler),
+                                                [into, from, how](state_type& on, auto&& inner) {
+                                                  on.socket.async_receive_from(
+                                                      into, *from, how,
+                                                      std::forward<decltype(inner)>(inner));
+                                                });
+        },
+        std::forward<Token>(token), buffers, &sender, flags);
+  }
+
+private:
+  template <class, class>
+  friend class basic_socket;
+  friend detail::batch_operations<basic_socket, Protocol, Executor>;
+
+  using transfer_signature = void(error_code, std::size_t);
+
+  /// A moved-from socket has no block until it is used again.
+  state_type& state() const
+  {
+    if (!state_) state_ = std::make_shared<state_type>(executor_);
+    return *state_;
+  }
+
+  void shut_down() noexcept
+  {
+    error_code ignored;
+    if (state_) state_->close(ignored);
+  }
+
+  template <class Other>
+  void take_over(Other&& other)
+  {
+    state_.reset();
+    if (!other.state_) return;
+    auto& from = *other.state_;
+    error_code ignored;
+    from.abort_operations();
+    if (from.socket.is_open()) from.socket.cancel(ignored);
+    state_ = std::make_shared<state_type>(next_layer_type(std::move(from.socket)));
+    state_->flags = from.flags;
+    state_->pending_receive_error = from.pending_receive_error;
+    other.state_.reset();
+  }
+
+  /// A train of datagrams in one buffer could not be told from one datagram.
+  bool refuses_one(error_code& ec)
+  {
+    if (state().flags.coalescing) ec = error::coalescing;
+    return state().flags.coalescing;
+  }
+
+  static protocol_type with_dual_stack(const protocol_type& protocol, const socket_config& config)
+  {
+    if constexpr (detail::dual_stack_protocol<Protocol>)
+      if (config.dual_stack) return Protocol::dual();
+    return protocol;
+  }
+
+  void configure(const protocol_type& protocol, const socket_config& config, error_code& ec)
+  {
+    namespace names = platform::names;
+    if (config.v6_only && (state().flags.dual || protocol.family() != names::ipv6_family))
+      ec = net::error::invalid_argument;
+    if (config.receive_buffer_size < 0 || config.send_buffer_size < 0) ec = error::out_of_range;
+    struct setting {
+      int level;
+      int name;
+      int value;
+    };
+    const setting settings[] = {
+        {names::socket_level, names::reuse_address, config.reuse_address ? 1 : 0},
+        {names::socket_level, names::reuse_port, config.reuse_port ? 1 : 0},
+        {names::ipv6_level, names::ipv6_only, config.v6_only ? 1 : 0},
+        {names::socket_level, names::broadcast, config.broadcast ? 1 : 0},
+        {names::socket_level, names::receive_buffer, config.receive_buffer_size},
+        {names::socket_level, names::send_buffer, config.send_buffer_size},
+    };
+    for (const auto& [level, name, value] : settings)
+      if (value != 0 && !ec)
+        platform::set_option(native_handle(), level, name, &value, sizeof value, ec);
+  }
+
+  template <class Option>
+  void set_ipv4_part(const Option& option, error_code& ec)
+  {
+    if constexpr (detail::dual_stack_protocol<Protocol> && requires { option.check(); }) {
+      const auto v4 = Protocol::native_protocol::v4();
+      const auto v6 = Protocol::native_protocol::v6();
+      if (option.level(v4) == option.level(v6) && option.name(v4) == option.name(v6)) return;
+      platform::set_option(native_handle(), option.level(v4), option.name(v4), option.data(v4),
+                           option.size(v4), ec);
+    }
+  }
+
+  std::size_t buffer_size(int name, error_code& ec)
+  {
+    const int size =
+        platform::get_int_option(native_handle(), platform::names::socket_level, name, ec);
+    return ec ? 0 : static_cast<std::size_t>(size);
+  }
+
+  void change_membership(int name, const multicast_group& group, const network_interface& interface,
+                         error_code& ec)
+  {
+    const auto local = state().socket.local_endpoint(ec);
+    if (ec) return;
+    const bool is_v6 = local.protocol().family() == platform::names::ipv6_family;
+    detail::change_membership(native_handle(), !is_v6 || state().flags.dual, is_v6, name, group,
+                              interface, ec);
+  }
+
+  template <class Function>
+  static auto call(const char* what, Function function)
+  {
+    return detail::throwing(what, function);
+  }
+
+  /// The same, and names the endpoint in the text.
+  template <class Function>
+  static auto call(const char* what, const endpoint_type& subject, Function function)
+  {
+    return detail::naming(what, subject, [&] { return call(what, function); });
+  }
+
+  template <class Function>
+  static std::optional<std::size_t> attempt(const char* what, Function function)
+  {
+    return detail::throwing_unless_blocked(what, function);
+  }
+
+  executor_type executor_;
+  mutable std::shared_ptr<state_type> state_;
+};
+
+DGRAM_NAMESPACE_END
+
+#endif

@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: BSL-1.0
+// The only header that includes Asio: chooses standalone Asio or Boost.Asio and names both `dgram::net`.
+#ifndef DGRAM_CONFIG_HPP
+#define DGRAM_CONFIG_HPP
+
+// What a build may define; the CMake options of the same names do it for every user of the target:
+//   DGRAM_USE_BOOST_ASIO       take Boost.Asio instead of standalone Asio
+//   DGRAM_FORCE_POSIX_BACKEND  take the portable backend where a faster one exists
+//   DGRAM_SYSTEM_HEADER        a header that replaces platform/system.hpp (tests inject faults with it)
+
+#if defined(DGRAM_USE_BOOST_ASIO)
+#include <boost/asio/any_io_executor.hpp>
+#include <boost/asio/associated_allocator.hpp>
+#include <boost/asio/associated_cancellation_slot.hpp>
+#include <boost/asio/associated_executor.hpp>
+#include <boost/asio/async_result.hpp>
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/basic_datagram_socket.hpp>
+#include <boost/asio/bind_cancellation_slot.hpp>
+#include <boost/asio/buffer.hpp>
+#include <boost/asio/cancellation_signal.hpp>
+#include <boost/asio/cancellation_state.hpp>
+#include <boost/asio/compose.hpp>
+#include <boost/asio/dispatch.hpp>
+#include <boost/asio/error.hpp>
+#include <boost/asio/execution_context.hpp>
+#include <boost/asio/ip/address.hpp>
+#include <boost/asio/ip/udp.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/redirect_error.hpp>
+#include <boost/asio/socket_base.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/this_coro.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <boost/asio/version.hpp>
+#define DGRAM_ASIO_VERSION BOOST_ASIO_VERSION
+#else
+#include <asio/version.hpp>
+// Before 1.26 Asio knows Clang's coroutines by the name they had as an experiment only.
+#if defined(__clang__) && defined(__cpp_impl_coroutine) && ASIO_VERSION < 102600 && \
+    !defined(ASIO_HAS_CO_AWAIT)
+#define ASIO_HAS_CO_AWAIT 1
+#endif
+#include <asio/any_io_executor.hpp>
+#include <asio/associated_allocator.hpp>
+#include <asio/associated_cancellation_slot.hpp>
+#include <asio/associated_executor.hpp>
+#include <asio/async_result.hpp>
+#include <asio/awaitable.hpp>
+#include <asio/basic_datagram_socket.hpp>
+#include <asio/bind_cancellation_slot.hpp>
+#include <asio/buffer.hpp>
+#include <asio/cancellation_signal.hpp>
+#include <asio/cancellation_state.hpp>
+#include <asio/compose.hpp>
+#include <asio/dispatch.hpp>
+#include <asio/error.hpp>
+#include <asio/execution_context.hpp>
+#include <asio/ip/address.hpp>
+#include <asio/ip/udp.hpp>
+#include <asio/post.hpp>
+#include <asio/redirect_error.hpp>
+#include <asio/socket_base.hpp>
+#include <asio/steady_timer.hpp>
+#include <asio/this_coro.hpp>
+#include <asio/use_awaitable.hpp>
+#define DGRAM_ASIO_VERSION ASIO_VERSION
+#endif
+
+// The associated immediate executor lets an operation that finished at once complete without a trip
+// through the scheduler, where the handler asked for that.
+#if DGRAM_ASIO_VERSION >= 102700
+#define DGRAM_HAS_IMMEDIATE_EXECUTOR 1
+#if defined(DGRAM_USE_BOOST_ASIO)
+#include <boost/asio/associated_immediate_executor.hpp>
+#else
+#include <asio/associated_immediate_executor.hpp>
+#endif
+#else
+#define DGRAM_HAS_IMMEDIATE_EXECUTOR 0
+#endif
+
+static_assert(DGRAM_ASIO_VERSION >= 102201,
+              "dgram needs Asio 1.22.1 or newer (Boost 1.79 or newer for Boost.Asio)");
+
+// For functions that are rarely called, and would make their callers large.
+#if defined(__GNUC__)
+#define DGRAM_COLD [[gnu::noinline, gnu::cold]]
+#else
+#define DGRAM_COLD
+#endif
+
+// The inline namespace names what changes the layout or meaning of the types, so that translation units
+// that disagree fail to link instead of breaking the one-definition rule in silence.
+#if defined(DGRAM_USE_BOOST_ASIO)
+#define DGRAM_ABI_ASIO boost
+#else
+#define DGRAM_ABI_ASIO asio
+#endif
+#if defined(DGRAM_SYSTEM_HEADER)
+#define DGRAM_ABI_BACKEND scripted
+#elif defined(DGRAM_FORCE_POSIX_BACKEND)
+#define DGRAM_ABI_BACKEND posix
+#else
+#define DGRAM_ABI_BACKEND native
+#endif
+#define DGRAM_ABI_JOIN(asio, backend) v0_##asio##_##backend
+#define DGRAM_ABI_EXPAND(asio, backend) DGRAM_ABI_JOIN(asio, backend)
+#define DGRAM_ABI_TAG DGRAM_ABI_EXPAND(DGRAM_ABI_ASIO, DGRAM_ABI_BACKEND)
+
+#define DGRAM_NAMESPACE_BEGIN \
+  namespace dgram {           \
+  inline namespace DGRAM_ABI_TAG {
+#define DGRAM_NAMESPACE_END \
+  }                         \
+  }
+
+DGRAM_NAMESPACE_BEGIN
+
+#if defined(DGRAM_USE_BOOST_ASIO)
+/// The Asio that this build uses.
+namespace net = ::boost::asio;
+/// Where this build's error codes come from.
+namespace sys = ::boost::system;
+#define DGRAM_ERROR_ENUM_TRAIT boost::system::is_error_code_enum
+#else
+/// The Asio that this build uses.
+namespace net = ::asio;
+/// Where this build's error codes come from.
+namespace sys = ::std;
+#define DGRAM_ERROR_ENUM_TRAIT std::is_error_code_enum
+#endif
+
+using sys::error_code;
+using sys::system_error;
+
+DGRAM_NAMESPACE_END
+
+#endif

@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: BSL-1.0
+// What decides whether datagrams can leave as one message.
+#ifndef DGRAM_DETAIL_MESSAGE_RUN_HPP
+#define DGRAM_DETAIL_MESSAGE_RUN_HPP
+
+#include <dgram/config.hpp>
+#include <dgram/platform/message.hpp>
+
+#include <cstddef>
+#include <cstring>
+#include <stdexcept>
+#include <vector>
+
+DGRAM_NAMESPACE_BEGIN
+
+namespace detail {
+
+/// Whether two endpoints are the same to the kernel, scope and flow label included; cheaper than comparing addresses.
+template <class Endpoint>
+bool same_bytes(const Endpoint& a, const Endpoint& b) noexcept
+{
+  return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size()) == 0;
+}
+
+/// The most payload that one message to this peer may have: 65,535 bytes less the headers (RFC 768, RFC 791), and
+/// on IPv6 less those of UDP alone (RFC 8200).
+inline std::size_t max_payload_size(const net::ip::udp::endpoint& peer) noexcept
+{
+  return peer.address().is_v6() ? 65527 : 65507;
+}
+
+/// Adds the buffers of one datagram. Throws `std::length_error` where they are more than a datagram may have.
+template <class ConstBuffers>
+void append_buffers(const ConstBuffers& payload, std::vector<platform::buffer>& buffers)
+{
+  const std::size_t before = buffers.size();
+  const auto last = net::buffer_sequence_end(payload);
+  for (auto next = net::buffer_sequence_begin(payload); next != last; ++next) {
+    if (buffers.size() - before == platform::max_buffers_per_datagram) {
+      buffers.resize(before);
+      throw std::length_error("send_batch: a datagram of more than 64 buffers");
+    }
+    const net::const_buffer one(*next);
+    buffers.push_back(platform::make_buffer(one.data(), one.size()));
+  }
+}
+
+}  // namespace detail
+
+DGRAM_NAMESPACE_END
+
+#endif

@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: BSL-1.0
+// One buffer that is sent as many datagrams of equal size, in the shape of a send batch.
+#ifndef DGRAM_DETAIL_SEGMENT_CURSOR_HPP
+#define DGRAM_DETAIL_SEGMENT_CURSOR_HPP
+
+#include <dgram/config.hpp>
+#include <dgram/datagram.hpp>
+#include <dgram/detail/message_run.hpp>
+#include <dgram/detail/socket_state.hpp>
+#include <dgram/endpoint.hpp>
+#include <dgram/platform/backend.hpp>
+
+#include <algorithm>
+#include <cstddef>
+#include <span>
+
+DGRAM_NAMESPACE_BEGIN
+
+namespace detail {
+
+/// Describes one message at a time, anew at each `prepare`, so it may be moved in between.
+template <class Protocol>
+class segment_cursor {
+public:
+  using endpoint_type = typename Protocol::endpoint;
+
+  segment_cursor(bytes_view payload, std::size_t segment, const endpoint_type& peer)
+      : rest_(payload.data()), size_(payload.size()), segment_(segment), peer_(peer)
+  {
+  }
+
+  template <class Predicate>
+  std::span<platform::message> prepare(const socket_flags& flags, Predicate may_segment,
+                                       error_code& ec)
+  {
+    ec.clear();
+    if (segment_ == 0) ec = net::error::invalid_argument;
+    if (flags.connected) ec = net::error::already_connected;
+    if (ec || done_) return {};
+    const bool whole = !split_ && may_segment(peer_);
+    const std::size_t most = whole ? platform::backend::max_segments : 1;
+    const std::size_t fit = std::min(most, max_payload_size(peer_) / segment_);
+    chunk_ = std::min(std::max<std::size_t>(fit, 1) * segment_, size_);
+    buffer_ = platform::make_buffer(rest_, chunk_);
+    message_.set_buffers(&buffer_, 1);
+    native_ = peer_;
+    if constexpr (dual_stack_protocol<Protocol>)
+      if (flags.dual) native_ = mapped(peer_);
+    message_.set_address(native_.data(), native_.size());
+    if (front_is_segmented())
+      message_.set_segment_size(control_, segment_);
+    else
+      message_.clear_control();
+    return {&message_, 1};
+  }
+
+  std::size_t consume(std::size_t) noexcept
+  {
+    const std::size_t datagrams = chunk_ == 0 ? 1 : (chunk_ - 1) / segment_ + 1;
+    rest_ += chunk_;
+    size_ -= chunk_;
+    done_ = size_ == 0;
+    return datagrams;
+  }
+
+  bool front_is_segmented() const noexcept { return chunk_ > segment_; }
+  const endpoint_type& front_peer() const noexcept { return peer_; }
+  void split_front() noexcept { split_ = true; }
+  bool refuse_front(const error_code&) const noexcept { return false; }
+
+private:
+  const std::byte* rest_;
+  std::size_t size_;
+  std::size_t segment_;
+  std::size_t chunk_ = 0;
+  bool split_ = false;
+  bool done_ = false;
+  endpoint_type peer_;
+  endpoint_type native_;
+  platform::message message_;
+  platform::buffer buffer_{};
+  platform::control_buffer control_{};
+};
+
+}  // namespace detail
+
+DGRAM_NAMESPACE_END
+
+#endif

@@ -1,0 +1,179 @@
+// SPDX-License-Identifier: BSL-1.0
+// Endpoints as text, and the two forms of an IPv4 endpoint on a dual-stack socket.
+#ifndef DGRAM_ENDPOINT_HPP
+#define DGRAM_ENDPOINT_HPP
+
+#include <dgram/config.hpp>
+#include <dgram/error.hpp>
+#include <dgram/platform/names.hpp>
+
+#include <charconv>
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+DGRAM_NAMESPACE_BEGIN
+
+/// The endpoint type of a protocol; always Asio's own.
+template <class Protocol>
+using endpoint = typename Protocol::endpoint;
+
+namespace detail {
+
+inline bool only_has(std::string_view text, std::string_view allowed) noexcept
+{
+  return !text.empty() && text.find_first_not_of(allowed) == std::string_view::npos;
+}
+
+inline bool parse_decimal(std::string_view text, std::uint32_t& value) noexcept
+{
+  if (!only_has(text, "0123456789")) return false;
+  const auto [end, failure] = std::from_chars(text.data(), text.data() + text.size(), value);
+  return failure == std::errc() && end == text.data() + text.size();
+}
+
+/// The scope of an IPv6 address is the name or the index of an interface that exists.
+inline std::uint32_t parse_scope(std::string_view text, error_code& ec)
+{
+  std::uint32_t index = 0;
+  const bool named = !only_has(text, "0123456789");
+  if (named && text.find('\0') == std::string_view::npos)
+    index = platform::interface_index(std::string(text));
+  else if (!named && parse_decimal(text, index) && platform::interface_name(index).empty())
+    index = 0;
+  if (index == 0) ec = error::unknown_interface;
+  return index;
+}
+
+}  // namespace detail
+
+/// Parses an IPv4 or IPv6 address: `192.0.2.1`, `2001:db8::1`, `fe80::1%eth0`, `fe80::1%2`.
+///
+/// The scope after `%` is the name or index of an interface that exists; it is kept where it means
+/// something, on link-local addresses (RFC 4007), and only checked elsewhere.
+///
+/// Errors: `error::bad_address`, `error::unknown_interface`. On error the result is the unspecified address.
+inline net::ip::address parse_address(std::string_view text, error_code& ec)
+{
+  ec.clear();
+  error_code refused;
+  if (detail::only_has(text, "0123456789.")) {
+    const auto v4 = net::ip::make_address_v4(std::string(text), refused);
+    if (!refused) return v4;
+  } else {
+    const std::size_t percent = text.find('%');
+    const std::string_view digits = text.substr(0, percent);
+    if (detail::only_has(digits, "0123456789abcdefABCDEF:.")) {
+      auto v6 = net::ip::make_address_v6(std::string(digits), refused);
+      if (!refused) {
+        if (percent != std::string_view::npos) {
+          const auto scope = detail::parse_scope(text.substr(percent + 1), ec);
+          if (ec) return {};
+          if (v6.is_link_local() || v6.is_multicast_link_local()) v6.scope_id(scope);
+        }
+        return v6;
+      }
+    }
+  }
+  ec = error::bad_address;
+  return {};
+}
+
+/// The same, throwing `system_error`, whose text names the input.
+inline net::ip::address parse_address(std::string_view text)
+{
+  error_code ec;
+  const auto address = parse_address(text, ec);
+  detail::throw_if(ec, "parse_address", text);
+  return address;
+}
+
+/// Parses a port, 0 to 65535 in decimal digits. Error: `error::bad_port`.
+inline std::uint16_t parse_port(std::string_view text, error_code& ec) noexcept
+{
+  ec.clear();
+  std::uint32_t value = 0;
+  if (text.size() <= 5 && detail::parse_decimal(text, value) && value <= 65535)
+    return static_cast<std::uint16_t>(value);
+  ec = error::bad_port;
+  return 0;
+}
+
+/// Parses `127.0.0.1:53`, `[::1]:53` or `[fe80::1%eth0]:53`. Names are not looked up and nothing is defaulted.
+///
+/// Errors: `error::bad_endpoint` (another form than these), `error::bad_address`, `error::bad_port`,
+/// `error::unknown_interface`. On error the result is the default-constructed endpoint.
+///
+/// \code
+/// socket.send_to(asio::buffer(query), dgram::parse_endpoint("[::1]:53"));
+/// \endcode
+inline net::ip::udp::endpoint parse_endpoint(std::string_view text, error_code& ec)
+{
+  const std::size_t colon = text.rfind(':');
+  std::string_view host = text.substr(0, colon);
+  const bool bracketed = host.size() >= 2 && host.front() == '[' && host.back() == ']';
+  if (bracketed) host = host.substr(1, host.size() - 2);
+  const bool looks_v6 = host.find(':') != std::string_view::npos;
+  if (colon == std::string_view::npos || host.empty() || bracketed != looks_v6) {
+    ec = error::bad_endpoint;
+    return {};
+  }
+  const auto address = parse_address(host, ec);
+  if (ec) return {};
+  const auto port = parse_port(text.substr(colon + 1), ec);
+  if (ec) return {};
+  return {address, port};
+}
+
+/// The same, throwing `system_error`, whose text names the input.
+inline net::ip::udp::endpoint parse_endpoint(std::string_view text)
+{
+  error_code ec;
+  auto result = parse_endpoint(text, ec);
+  detail::throw_if(ec, "parse_endpoint", text);
+  return result;
+}
+
+/// The address as text that `parse_address` reads back; a link-local scope as the interface's name, or as
+/// its index where the interface is gone.
+inline std::string to_string(const net::ip::address& address)
+{
+  if (address.is_v4() || address.to_v6().scope_id() == 0) return address.to_string();
+  auto v6 = address.to_v6();
+  const auto index = static_cast<unsigned>(v6.scope_id());
+  v6.scope_id(0);
+  const std::string scope = platform::interface_name(index);
+  std::string text = v6.to_string();
+  text.append("%").append(scope.empty() ? std::to_string(index) : scope);
+  return text;
+}
+
+/// The endpoint as text that `parse_endpoint` reads back.
+inline std::string to_string(const net::ip::udp::endpoint& endpoint)
+{
+  const bool is_v6 = endpoint.address().is_v6();
+  std::string text(is_v6 ? "[" : "");
+  text.append(to_string(endpoint.address())).append(is_v6 ? "]:" : ":");
+  text.append(std::to_string(endpoint.port()));
+  return text;
+}
+
+/// An IPv4-mapped IPv6 endpoint (`[::ffff:192.0.2.1]:53`) as the IPv4 endpoint it stands for; any other as it is.
+inline net::ip::udp::endpoint canonical(const net::ip::udp::endpoint& endpoint)
+{
+  const auto address = endpoint.address();
+  if (address.is_v4() || !address.to_v6().is_v4_mapped()) return endpoint;
+  return {net::ip::make_address_v4(net::ip::v4_mapped, address.to_v6()), endpoint.port()};
+}
+
+/// An IPv4 endpoint in the form that an IPv6 socket takes (RFC 4291, section 2.5.5.2); any other as it is.
+inline net::ip::udp::endpoint mapped(const net::ip::udp::endpoint& endpoint)
+{
+  const auto address = endpoint.address();
+  if (address.is_v6()) return endpoint;
+  return {net::ip::make_address_v6(net::ip::v4_mapped, address.to_v4()), endpoint.port()};
+}
+
+DGRAM_NAMESPACE_END
+
+#endif

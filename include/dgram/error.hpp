@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: BSL-1.0
+// The errors that the operating system has no code for, and how every error is thrown.
+#ifndef DGRAM_ERROR_HPP
+#define DGRAM_ERROR_HPP
+
+#include <dgram/config.hpp>
+
+#include <string>
+#include <string_view>
+
+DGRAM_NAMESPACE_BEGIN
+
+/// Errors of the library's own. Each compares equal to the `errc` that is named beside it.
+enum class error {
+  bad_endpoint = 1,   ///< text that is not `address:port` or `[address]:port` (invalid_argument)
+  bad_address,        ///< text that is not an IPv4 or IPv6 address (invalid_argument)
+  bad_port,           ///< a port outside 0..65535, or one that is not a number (invalid_argument)
+  unknown_interface,  ///< no network interface has this name, index or address (no_such_device)
+  not_multicast,      ///< the group's address is not a multicast address (invalid_argument)
+  out_of_range,       ///< an option's value is outside its range (invalid_argument)
+  slot_too_small,     ///< slots below 64 KiB on a socket that coalesces (invalid_argument)
+  coalescing,  ///< one datagram asked of a socket that coalesces; receive batches (invalid_argument)
+  wrong_descriptor,  ///< the descriptor is not a datagram socket of this protocol (invalid_argument)
+};
+
+namespace detail {
+
+class error_category final : public sys::error_category {
+public:
+  const char* name() const noexcept override { return "dgram"; }
+
+  std::string message(int value) const override
+  {
+    switch (static_cast<error>(value)) {
+    case error::bad_endpoint: return "not an endpoint of the form address:port or [address]:port";
+    case error::bad_address: return "not an IPv4 or IPv6 address";
+    case error::bad_port: return "not a port number from 0 to 65535";
+    case error::unknown_interface: return "no such network interface";
+    case error::not_multicast: return "not a multicast address";
+    case error::out_of_range: return "option value out of range";
+    case error::slot_too_small:
+      return "slots must hold 64 KiB on a socket that coalesces datagrams";
+    case error::coalescing: return "a socket that coalesces datagrams is received from in batches";
+    case error::wrong_descriptor: return "not a datagram socket of this protocol";
+    }
+    return "unknown dgram error";
+  }
+
+  sys::error_condition default_error_condition(int value) const noexcept override
+  {
+    return make_error_condition(condition(static_cast<error>(value)));
+  }
+
+private:
+  static auto condition(error value) noexcept -> decltype(sys::errc::invalid_argument)
+  {
+    switch (value) {
+    case error::unknown_interface: return sys::errc::no_such_device;
+    default: return sys::errc::invalid_argument;
+    }
+  }
+};
+
+/// Throws `ec` as a system_error whose text starts with `what`, if it is set.
+inline void throw_if(const error_code& ec, const char* what)
+{
+  if (ec) throw system_error(ec, what);
+}
+
+/// The same, and names the input that was refused.
+inline void throw_if(const error_code& ec, const char* what, std::string_view input)
+{
+  if (ec) throw system_error(ec, std::string(what).append(" \"").append(input).append("\""));
+}
+
+}  // namespace detail
+
+/// The category of `dgram::error`.
+inline const sys::error_category& error_category() noexcept
+{
+  static const detail::error_category category;
+  return category;
+}
+
+inline error_code make_error_code(error value) noexcept
+{
+  return {static_cast<int>(value), error_category()};
+}
+
+DGRAM_NAMESPACE_END
+
+template <>
+struct DGRAM_ERROR_ENUM_TRAIT<dgram::error> : ::std::true_type {};
+
+#endif

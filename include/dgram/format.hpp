@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: BSL-1.0
+// Formatting of addresses, endpoints and errors with fmt, and with std::format where the library has it.
+#ifndef DGRAM_FORMAT_HPP
+#define DGRAM_FORMAT_HPP
+
+// Either is enough; no other header of the library includes this one, so that fmt stays optional.
+#if __has_include(<fmt/format.h>)
+#include <fmt/format.h>
+#define DGRAM_HAS_FMT 1
+#else
+#define DGRAM_HAS_FMT 0
+#endif
+
+#include <dgram/config.hpp>
+#include <dgram/endpoint.hpp>
+#include <dgram/error.hpp>
+
+#include <string>
+#include <string_view>
+#include <version>
+
+#if defined(__cpp_lib_format)
+#include <format>
+#endif
+
+DGRAM_NAMESPACE_BEGIN
+
+namespace detail {
+
+inline std::string format_text(const net::ip::address& address)
+{
+  return to_string(address);
+}
+inline std::string format_text(const net::ip::udp::endpoint& endpoint)
+{
+  return to_string(endpoint);
+}
+inline std::string format_text(error value)
+{
+  return make_error_code(value).message();
+}
+
+}  // namespace detail
+
+DGRAM_NAMESPACE_END
+
+// They take the format specifications of strings: width, fill, alignment.
+//
+//   fmt::print("{:>24} {}\n", datagram.sender(), datagram.payload().text());
+
+#if DGRAM_HAS_FMT
+
+#define DGRAM_FMT_FORMATTER(type)                                     \
+  template <>                                                         \
+  struct fmt::formatter<type> : fmt::formatter<std::string_view> {    \
+    template <class Context>                                          \
+    auto format(const type& value, Context& context) const            \
+    {                                                                 \
+      const std::string text = ::dgram::detail::format_text(value);   \
+      return fmt::formatter<std::string_view>::format(text, context); \
+    }                                                                 \
+  }
+
+DGRAM_FMT_FORMATTER(dgram::net::ip::address);
+DGRAM_FMT_FORMATTER(dgram::net::ip::udp::endpoint);
+DGRAM_FMT_FORMATTER(dgram::error);
+
+#undef DGRAM_FMT_FORMATTER
+
+#endif
+
+#if defined(__cpp_lib_format)
+
+#define DGRAM_STD_FORMATTER(type)                                     \
+  template <>                                                         \
+  struct std::formatter<type> : std::formatter<std::string_view> {    \
+    template <class Context>                                          \
+    auto format(const type& value, Context& context) const            \
+    {                                                                 \
+      const std::string text = ::dgram::detail::format_text(value);   \
+      return std::formatter<std::string_view>::format(text, context); \
+    }                                                                 \
+  }
+
+DGRAM_STD_FORMATTER(dgram::net::ip::address);
+DGRAM_STD_FORMATTER(dgram::net::ip::udp::endpoint);
+DGRAM_STD_FORMATTER(dgram::error);
+
+#undef DGRAM_STD_FORMATTER
+
+#endif
+
+#endif

@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: BSL-1.0
+// Forward declarations of the public types, with their default arguments.
+#ifndef DGRAM_FWD_HPP
+#define DGRAM_FWD_HPP
+
+#include <dgram/config.hpp>
+
+DGRAM_NAMESPACE_BEGIN
+
+class udp;
+class network_interface;
+class multicast_group;
+class bytes_view;
+struct socket_config;
+struct send_result;
+struct send_batch_config;
+
+template <class Protocol>
+class basic_datagram;
+
+template <class Protocol, class Executor = net::any_io_executor>
+class basic_socket;
+
+template <class Protocol, class Executor>
+class basic_socket_handle;
+
+template <class Protocol>
+struct basic_owned_datagram;
+
+template <class Protocol>
+class basic_receive_batch;
+
+template <class Protocol>
+class basic_send_batch;
+
+DGRAM_NAMESPACE_END
+
+#endif

@@ -1,0 +1,247 @@
+// SPDX-License-Identifier: BSL-1.0
+// Socket options, peer queries and interface look-up as the operating system spells them.
+#ifndef DGRAM_PLATFORM_NAMES_HPP
+#define DGRAM_PLATFORM_NAMES_HPP
+
+#include <dgram/platform/system.hpp>
+
+#include <netinet/in.h>
+#include <netinet/udp.h>
+#include <sys/socket.h>
+
+#include <array>
+#include <cerrno>
+#include <cstddef>
+#include <cstring>
+#include <string>
+
+DGRAM_NAMESPACE_BEGIN
+
+namespace platform {
+
+/// An errno value in the category of Asio's own errors: standalone Asio has one of its own, and `std::system_category`
+/// would compare equal to none of `asio::error`.
+inline error_code make_system_error(int value) noexcept
+{
+  return {value, net::error::get_system_category()};
+}
+
+/// errno as an error code; EAGAIN and EWOULDBLOCK are the same to callers.
+inline error_code last_error() noexcept
+{
+  const int value = errno;
+  if (value == EAGAIN) return net::error::would_block;
+  return make_system_error(value);
+}
+
+/// A datagram without a peer on a socket that is not connected.
+inline error_code destination_required() noexcept
+{
+  return make_system_error(EDESTADDRREQ);
+}
+
+/// Whether a send that failed so should be tried again on a timer: the device queue or kernel memory is
+/// exhausted while the socket stays writable, so waiting for writability would spin.
+inline bool is_congestion(const error_code& ec) noexcept
+{
+  return ec == net::error::no_buffer_space || ec == net::error::no_memory;
+}
+
+inline void set_option(int fd, int level, int name, const void* value, std::size_t size,
+                       error_code& ec) noexcept
+{
+  if (system::setsockopt(fd, level, name, value, static_cast<::socklen_t>(size)) != 0)
+    ec = last_error();
+  else
+    ec.clear();
+}
+
+/// Returns the size that the kernel filled in.
+inline std::size_t get_option(int fd, int level, int name, void* value, std::size_t size,
+                              error_code& ec) noexcept
+{
+  auto filled = static_cast<::socklen_t>(size);
+  if (system::getsockopt(fd, level, name, value, &filled) != 0) {
+    ec = last_error();
+    return 0;
+  }
+  ec.clear();
+  return filled;
+}
+
+inline int get_int_option(int fd, int level, int name, error_code& ec) noexcept
+{
+  int value = 0;
+  get_option(fd, level, name, &value, sizeof value, ec);
+  return value;
+}
+
+inline bool is_connected(int fd, error_code& ec) noexcept
+{
+  ::sockaddr_storage peer;
+  ::socklen_t size = sizeof peer;
+  ec.clear();
+  if (system::getpeername(fd, reinterpret_cast<::sockaddr*>(&peer), &size) == 0) return true;
+  if (errno != ENOTCONN) ec = last_error();
+  return false;
+}
+
+/// Whether the kernel puts datagrams together for this socket (udp(7), UDP_GRO).
+inline bool is_coalescing(int fd) noexcept
+{
+#if defined(__linux__)
+  error_code ec;
+  return get_int_option(fd, IPPROTO_UDP, UDP_GRO, ec) != 0 && !ec;
+#else
+  static_cast<void>(fd);
+  return false;
+#endif
+}
+
+/// Ends the association with the peer. POSIX leaves the way open; AF_UNSPEC is connect(2)'s on Linux. The
+/// BSDs do the same, and report EAFNOSUPPORT when they are done.
+inline void disconnect(int fd, error_code& ec) noexcept
+{
+  ::sockaddr nobody{};
+  nobody.sa_family = AF_UNSPEC;
+  if (system::connect(fd, &nobody, sizeof nobody) != 0 && errno != EAFNOSUPPORT)
+    ec = last_error();
+  else
+    ec.clear();
+}
+
+/// What kind of socket a descriptor is.
+struct descriptor_kind {
+  int family = AF_UNSPEC;
+  int type = 0;
+};
+
+inline descriptor_kind describe(int fd, error_code& ec) noexcept
+{
+  descriptor_kind kind;
+  kind.type = get_int_option(fd, SOL_SOCKET, SO_TYPE, ec);
+  if (ec) return kind;
+#if defined(SO_DOMAIN)
+  kind.family = get_int_option(fd, SOL_SOCKET, SO_DOMAIN, ec);
+#else
+  ::sockaddr_storage local;
+  ::socklen_t size = sizeof local;
+  if (::getsockname(fd, reinterpret_cast<::sockaddr*>(&local), &size) != 0)
+    ec = last_error();
+  else
+    kind.family = local.ss_family;
+#endif
+  return kind;
+}
+
+/// The index of the interface with this name; 0 where there is none.
+inline unsigned interface_index(const std::string& name) noexcept
+{
+  return system::if_nametoindex(name.c_str());
+}
+
+/// The name of the interface with this index; empty where there is none.
+inline std::string interface_name(unsigned index)
+{
+  std::array<char, IF_NAMESIZE> name{};
+  return system::if_indextoname(index, name.data()) != nullptr ? std::string(name.data())
+                                                               : std::string();
+}
+
+/// The index of the interface that has this address; 0 where none has it.
+inline unsigned interface_index(const net::ip::address& address)
+{
+  ::ifaddrs* first = nullptr;
+  if (system::getifaddrs(&first) != 0) return 0;
+  unsigned index = 0;
+  for (const ::ifaddrs* entry = first; entry != nullptr && index == 0; entry = entry->ifa_next) {
+    if (entry->ifa_addr == nullptr) continue;
+    if (address.is_v4() && entry->ifa_addr->sa_family == AF_INET) {
+      ::sockaddr_in candidate;
+      std::memcpy(&candidate, entry->ifa_addr, sizeof candidate);
+      if (ntohl(candidate.sin_addr.s_addr) == address.to_v4().to_uint())
+        index = system::if_nametoindex(entry->ifa_name);
+    } else if (address.is_v6() && entry->ifa_addr->sa_family == AF_INET6) {
+      ::sockaddr_in6 candidate;
+      std::memcpy(&candidate, entry->ifa_addr, sizeof candidate);
+      const auto bytes = address.to_v6().to_bytes();
+      if (std::memcmp(&candidate.sin6_addr, bytes.data(), bytes.size()) == 0)
+        index = system::if_nametoindex(entry->ifa_name);
+    }
+  }
+  system::freeifaddrs(first);
+  return index;
+}
+
+/// Whether a message that was to be cut into segments was refused for that: the interface lacks the checksum
+/// offload (EIO), or the segments do not fit its MTU or the kernel does not know the option (EINVAL).
+inline bool is_segmentation_refused(const error_code& ec) noexcept
+{
+  return ec == make_system_error(EIO) || ec == net::error::invalid_argument;
+}
+
+namespace names {
+
+inline constexpr int ipv6_family = AF_INET6;
+
+/// The name of an option that this system does not have.
+inline constexpr int unsupported = -1;
+
+inline constexpr int socket_level = SOL_SOCKET;
+inline constexpr int broadcast = SO_BROADCAST;
+inline constexpr int reuse_address = SO_REUSEADDR;
+inline constexpr int reuse_port = SO_REUSEPORT;
+inline constexpr int receive_buffer = SO_RCVBUF;
+inline constexpr int send_buffer = SO_SNDBUF;
+
+inline constexpr int udp_level = IPPROTO_UDP;
+#if defined(__linux__) && !defined(DGRAM_FORCE_POSIX_BACKEND)
+inline constexpr int coalescing = UDP_GRO;
+#else
+inline constexpr int coalescing = unsupported;
+#endif
+
+inline constexpr int ipv4_level = IPPROTO_IP;
+inline constexpr int ipv4_hop_limit = IP_TTL;
+inline constexpr int ipv4_multicast_hop_limit = IP_MULTICAST_TTL;
+inline constexpr int ipv4_multicast_loopback = IP_MULTICAST_LOOP;
+inline constexpr int ipv4_multicast_interface = IP_MULTICAST_IF;
+
+inline constexpr int ipv6_level = IPPROTO_IPV6;
+inline constexpr int ipv6_only = IPV6_V6ONLY;
+inline constexpr int ipv6_hop_limit = IPV6_UNICAST_HOPS;
+inline constexpr int ipv6_multicast_hop_limit = IPV6_MULTICAST_HOPS;
+inline constexpr int ipv6_multicast_loopback = IPV6_MULTICAST_LOOP;
+inline constexpr int ipv6_multicast_interface = IPV6_MULTICAST_IF;
+
+// RFC 3678, section 5: one spelling for both families, with the interface given by its index.
+inline constexpr int join_group = MCAST_JOIN_GROUP;
+inline constexpr int leave_group = MCAST_LEAVE_GROUP;
+
+}  // namespace names
+
+/// The argument of IP_MULTICAST_IF that takes an index (ip(7)); IPv6 takes the bare index.
+using interface_request = ::ip_mreqn;
+
+inline interface_request make_interface_request(unsigned interface_index) noexcept
+{
+  interface_request request{};
+  request.imr_ifindex = static_cast<int>(interface_index);
+  return request;
+}
+
+/// The argument of join_group and leave_group (RFC 3678, section 5.1).
+inline ::group_req make_group_request(unsigned interface_index, const void* address,
+                                      std::size_t size) noexcept
+{
+  ::group_req request{};
+  request.gr_interface = interface_index;
+  std::memcpy(&request.gr_group, address, size);
+  return request;
+}
+
+}  // namespace platform
+
+DGRAM_NAMESPACE_END
+
+#endif

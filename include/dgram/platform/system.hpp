@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: BSL-1.0
+// The system-call seam: every call that the library itself makes into the kernel goes through here.
+#ifndef DGRAM_PLATFORM_SYSTEM_HPP
+#define DGRAM_PLATFORM_SYSTEM_HPP
+
+#include <dgram/config.hpp>
+
+#if defined(DGRAM_SYSTEM_HEADER)
+
+// Tests supply `dgram::platform::system` themselves, with scripted results.
+#include DGRAM_SYSTEM_HEADER
+
+#else
+
+#include <ifaddrs.h>
+#include <net/if.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+DGRAM_NAMESPACE_BEGIN
+
+namespace platform {
+
+/// The calls as the operating system has them: result and errno untouched.
+struct system {
+  static ::ssize_t recvmsg(int fd, ::msghdr* message, int flags) noexcept
+  {
+    return ::recvmsg(fd, message, flags);
+  }
+
+  static ::ssize_t sendmsg(int fd, const ::msghdr* message, int flags) noexcept
+  {
+    return ::sendmsg(fd, message, flags);
+  }
+
+#if defined(__linux__)
+  static int recvmmsg(int fd, ::mmsghdr* messages, unsigned count, int flags) noexcept
+  {
+    // No timeout: the kernel looks at it only after each datagram (recvmmsg(2), BUGS).
+    return ::recvmmsg(fd, messages, count, flags, nullptr);
+  }
+
+  static int sendmmsg(int fd, ::mmsghdr* messages, unsigned count, int flags) noexcept
+  {
+    return ::sendmmsg(fd, messages, count, flags);
+  }
+#endif
+
+  static int connect(int fd, const ::sockaddr* address, ::socklen_t size) noexcept
+  {
+    return ::connect(fd, address, size);
+  }
+
+  static int getpeername(int fd, ::sockaddr* address, ::socklen_t* size) noexcept
+  {
+    return ::getpeername(fd, address, size);
+  }
+
+  static int getsockopt(int fd, int level, int name, void* value, ::socklen_t* size) noexcept
+  {
+    return ::getsockopt(fd, level, name, value, size);
+  }
+
+  static int setsockopt(int fd, int level, int name, const void* value, ::socklen_t size) noexcept
+  {
+    return ::setsockopt(fd, level, name, value, size);
+  }
+
+  static unsigned if_nametoindex(const char* name) noexcept { return ::if_nametoindex(name); }
+
+  static char* if_indextoname(unsigned index, char* name) noexcept
+  {
+    return ::if_indextoname(index, name);
+  }
+
+  static int getifaddrs(::ifaddrs** first) noexcept { return ::getifaddrs(first); }
+
+  static void freeifaddrs(::ifaddrs* first) noexcept { ::freeifaddrs(first); }
+};
+
+}  // namespace platform
+
+DGRAM_NAMESPACE_END
+
+#endif
+#endif

@@ -1,0 +1,416 @@
+// SPDX-License-Identifier: BSL-1.0
+// Reads one datagram at a time from a coroutine, and receives them in batches underneath.
+#ifndef DGRAM_READER_HPP
+#define DGRAM_READER_HPP
+
+#include <dgram/basic_socket.hpp>
+#include <dgram/config.hpp>
+#include <dgram/datagram.hpp>
+#include <dgram/error.hpp>
+#include <dgram/receive_batch.hpp>
+
+#include <algorithm>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <type_traits>
+#include <utility>
+
+DGRAM_NAMESPACE_BEGIN
+
+/// How a reader receives.
+struct reader_config {
+  std::size_t slots = 64;         ///< at most so many slots are offered to the kernel at once
+  std::size_t slot_size = 65536;  ///< below 64 KiB nothing is coalesced
+  std::size_t yield_after = 128;  ///< datagrams that are handed over before others get their turn
+  bool coalesce = true;           ///< let the kernel put datagrams together where it can
+};
+
+/// Datagrams of a reader's batch: a range that is contextually false where it is empty.
+template <class Protocol>
+class basic_datagrams {
+public:
+  using iterator = typename basic_receive_batch<Protocol>::const_iterator;
+
+  basic_datagrams(iterator first, iterator last, std::size_t size) noexcept
+      : first_(first), last_(last), size_(size)
+  {
+  }
+
+  iterator begin() const noexcept { return first_; }
+  iterator end() const noexcept { return last_; }
+  std::size_t size() const noexcept { return size_; }
+  bool empty() const noexcept { return size_ == 0; }
+  explicit operator bool() const noexcept { return !empty(); }
+
+private:
+  iterator first_;
+  iterator last_;
+  std::size_t size_;
+};
+
+namespace detail {
+
+template <class Protocol, class Executor>
+struct reader_state : std::enable_shared_from_this<reader_state<Protocol, Executor>> {
+  using batch_type = basic_receive_batch<Protocol>;
+  using clock = std::chrono::steady_clock;
+  using timer_type = net::basic_waitable_timer<clock, net::wait_traits<clock>, Executor>;
+
+  reader_state(basic_socket_handle<Protocol, Executor> handle, const reader_config& config)
+      : socket(std::move(handle)),
+        batch(config.slots, config.slot_size),
+        position(batch.end()),
+        yield_after_(config.yield_after)
+  {
+    if (!config.coalesce || config.slot_size < batch_type::default_slot_size) return;
+    error_code not_here;
+    if (!socket.is_coalescing()) socket.set_coalescing(true, not_here);
+  }
+
+  basic_socket_handle<Protocol, Executor> socket;
+  batch_type batch;
+  typename batch_type::const_iterator position;
+  std::size_t remaining = 0;
+  net::cancellation_signal signal;
+
+  /// Called before the reader waits or asks the kernel: what belongs to the turn that ends is to leave now.
+  std::function<void()> turn_end;
+  const void* turn_owner = nullptr;
+
+  bool at_end() const noexcept { return remaining == 0; }
+
+  /// Whether nothing that was received is left to be looked at.
+  bool is_turn_over() const noexcept { return remaining == 0 && !batch_is_out_; }
+
+  std::optional<basic_datagram<Protocol>> take()
+  {
+    if (remaining == 0) return std::nullopt;
+    --remaining;
+    return *position++;
+  }
+
+  basic_datagrams<Protocol> take_all() noexcept
+  {
+    batch_is_out_ = remaining > 0;
+    return {std::exchange(position, batch.end()), batch.end(), std::exchange(remaining, 0)};
+  }
+
+  void begin_receive()
+  {
+    remaining = 0;
+    batch_is_out_ = false;
+    if (turn_end) turn_end();
+    adapt();
+  }
+
+  void try_receive(error_code& ec)
+  {
+    socket.try_receive_batch(batch, ec);
+    drained_ = socket.is_drained();
+    position = batch.begin();
+    remaining = batch.size();
+    since_suspension_ += remaining;
+  }
+
+  /// After a short batch the queue was empty: waiting is the cheaper question.
+  bool is_drained() const noexcept { return drained_; }
+
+  bool is_yield_due() const noexcept { return since_suspension_ >= yield_after_; }
+  void suspended() noexcept { since_suspension_ = 0; }
+
+  void stop()
+  {
+    stopped_ = true;
+    if (waiting_) signal.emit(net::cancellation_type::total);
+  }
+
+  bool is_stopped() const noexcept { return stopped_ || !socket.is_open(); }
+
+  void start_wait() noexcept
+  {
+    waiting_ = true;
+    timed_out_ = false;
+  }
+
+  void end_wait() noexcept
+  {
+    waiting_ = false;
+    ++timer_number_;
+    if (timer_) timer_->cancel();
+  }
+
+  void start_timer(clock::time_point deadline)
+  {
+    if (!timer_) timer_.emplace(socket.get_executor());
+    timer_->expires_at(deadline);
+    // A wait that has run out may be queued when the next one starts; the number tells them apart.
+    timer_->async_wait([state = this->weak_from_this(), number = ++timer_number_](error_code ec) {
+      const auto self = state.lock();
+      if (ec || !self || self->timer_number_ != number) return;
+      self->timed_out_ = true;
+      self->signal.emit(net::cancellation_type::total);
+    });
+  }
+
+  bool timed_out() const noexcept { return timed_out_; }
+
+private:
+  // Few slots of coalesced trains stay in the cache; for plain datagrams more slots mean fewer calls.
+  static constexpr std::size_t slots_for_trains = 8;
+
+  void adapt() noexcept
+  {
+    const std::size_t used = batch.used_slots();
+    if (batch.size() > used)
+      batch.offer(slots_for_trains);
+    else if (used == batch.offered())
+      batch.offer(2 * used);
+  }
+
+  std::size_t yield_after_;
+  std::size_t since_suspension_ = 0;
+  bool drained_ = false;
+  bool stopped_ = false;
+  bool waiting_ = false;
+  bool timed_out_ = false;
+  bool batch_is_out_ = false;
+  std::uint64_t timer_number_ = 0;
+  std::optional<timer_type> timer_;
+};
+
+}  // namespace detail
+
+/// Hands over datagrams one at a time. It owns a batch, and suspends only where nothing is queued.
+///
+/// It turns coalescing on (`option::coalescing`) where the system has it and its slots can hold a whole train, and leaves
+/// it on: datagrams that are queued are together already. From then on the socket is received from in batches; single
+/// receives are refused (`error::coalescing`), and what was pending completes with `operation_aborted`.
+/// `reader_config::coalesce` keeps it from that.
+///
+/// A datagram is valid until the next call on the reader, and no longer than the reader; `to_owned()` keeps it. A flood of
+/// datagrams starves nobody: after `reader_config::yield_after` of them without suspension the coroutine lets others go
+/// first.
+///
+/// `next`, `next_for`, `next_until` and `next_batch` are awaitables of the reader's executor type, which is that of the
+/// awaiting coroutine; the socket's may be another. They report an error by throwing `system_error`, or in an
+/// `error_code&`: those of `receive`, and `operation_aborted` where the coroutine or the socket's operations were
+/// cancelled, or the socket was closed and opened again. After `stop` or a close there is no error, but nothing any more.
+/// One of them at a time.
+///
+/// Lifetimes: the socket may be moved, closed or destroyed while the reader is used. The reader may be moved or destroyed
+/// while one of its awaitables waits, not before that is awaited: a pending one then completes as after `stop`. What it
+/// holds in memory when it is destroyed is gone.
+///
+/// Cancellation: terminal, partial and total, as far as the coroutine's own filter lets them pass (`co_spawn` lets terminal
+/// pass). No datagram is lost by it. Asio itself makes a cancelled coroutine throw at its next `co_await`, also from
+/// `next(error_code&)`. (The `||` of Asio's awaitable operators throws away what the losing side had taken: use
+/// `next_for` instead of racing `next` against a timer.)
+///
+/// Thread safety: as the socket's. Where several threads run the context, construct the socket with a strand and run the
+/// coroutine on the same one: timers and flushes run on the socket's executor.
+///
+/// \code
+/// dgram::reader reader{socket};
+/// while (auto datagram = co_await reader.next())
+///   handle(datagram->payload(), datagram->sender());
+/// \endcode
+template <class Protocol, class SocketExecutor, class Executor = net::any_io_executor>
+class reader {
+  using state_type = detail::reader_state<Protocol, SocketExecutor>;
+  using use_awaitable = net::use_awaitable_t<Executor>;
+  using clock = std::chrono::steady_clock;
+
+public:
+  using protocol_type = Protocol;
+  using executor_type = Executor;
+  using datagram_type = basic_datagram<Protocol>;
+  using batch_type = basic_receive_batch<Protocol>;
+  using result_type = std::optional<datagram_type>;
+
+  /// Reads from the socket. Throws `std::invalid_argument` for a configuration without slots.
+  explicit reader(basic_socket<Protocol, SocketExecutor>& socket, const reader_config& config = {})
+      : state_(std::make_shared<state_type>(socket.handle(), config))
+  {
+  }
+
+  reader(reader&&) noexcept = default;
+
+  /// Ends the reading of this one first.
+  reader& operator=(reader&& other) noexcept
+  {
+    if (this != &other) {
+      if (state_) state_->stop();
+      state_ = std::move(other.state_);
+    }
+    return *this;
+  }
+
+  /// Reading ends; a pending `next` completes as after `stop`.
+  ~reader()
+  {
+    if (state_) state_->stop();
+  }
+
+  /// The next datagram; empty after `stop` or a close of the socket.
+  net::awaitable<result_type, Executor> next()
+  {
+    return advance(state_.get(), nullptr, take_one());
+  }
+
+  /// The same; on error it is empty and `ec` is set.
+  net::awaitable<result_type, Executor> next(error_code& ec)
+  {
+    return advance(state_.get(), &ec, take_one());
+  }
+
+  /// The same, and waits no longer than until `deadline`: then it is empty, and `ec` is `timed_out`.
+  net::awaitable<result_type, Executor> next_until(clock::time_point deadline, error_code& ec)
+  {
+    return advance(state_.get(), &ec, take_one(), deadline);
+  }
+
+  /// The same; empty after the deadline, after `stop` and after a close, which `is_stopped` tells apart.
+  net::awaitable<result_type, Executor> next_until(clock::time_point deadline)
+  {
+    return advance(state_.get(), nullptr, take_one(), deadline);
+  }
+
+  /// As `next_until`, with the time to wait.
+  ///
+  /// \code
+  /// dgram::reader reader{socket};
+  /// auto reply = co_await reader.next_for(std::chrono::seconds(2));
+  /// if (!reply) fmt::print("no reply\n");
+  /// \endcode
+  net::awaitable<result_type, Executor> next_for(clock::duration duration)
+  {
+    return next_until(after(duration));
+  }
+
+  net::awaitable<result_type, Executor> next_for(clock::duration duration, error_code& ec)
+  {
+    return next_until(after(duration), ec);
+  }
+
+  /// The datagrams that are in memory, or else as many as one call takes; empty after `stop` or a close. They are
+  /// valid until the next call.
+  ///
+  /// \code
+  /// dgram::reader reader{socket};
+  /// while (auto datagrams = co_await reader.next_batch())
+  ///   for (const dgram::datagram& datagram : datagrams) handle(datagram.payload(), datagram.sender());
+  /// \endcode
+  net::awaitable<basic_datagrams<Protocol>, Executor> next_batch()
+  {
+    return advance(state_.get(), nullptr, [](state_type& state) { return state.take_all(); });
+  }
+
+  /// What was received last, whole; for `send_batch::push_replies`.
+  batch_type& batch() noexcept { return state_->batch; }
+
+  /// How many datagrams can be had without a system call.
+  std::size_t remaining() const noexcept { return state_->remaining; }
+
+  /// Ends the reading: what is in memory can still be had, then `next` is empty. A pending one completes.
+  void stop() { state_->stop(); }
+
+  /// Whether reading has ended, by `stop` or by a close of the socket.
+  bool is_stopped() const noexcept { return state_->is_stopped(); }
+
+private:
+  template <class, class, class>
+  friend class writer;
+
+  static auto take_one() noexcept
+  {
+    return [](state_type& state) { return state.take(); };
+  }
+
+  static clock::time_point after(clock::duration duration)
+  {
+    const auto now = clock::now();
+    return duration > clock::time_point::max() - now ? clock::time_point::max() : now + duration;
+  }
+
+  /// Ends the wait however the coroutine leaves it.
+  struct wait_scope {
+    state_type& state;
+    net::cancellation_slot outer;
+
+    ~wait_scope()
+    {
+      state.end_wait();
+      if (outer.is_connected()) outer.clear();
+    }
+  };
+
+  /// Takes what is in memory, and receives first where there is nothing. One coroutine and no more: Asio 1.22 keeps the
+  /// memory of two frames for reuse, and the other is that of the wait. `Deadline` is a time point, or nothing: who waits
+  /// without one is spared the timer's code.
+  template <class Take, class... Deadline>
+  static auto advance(state_type* reader, error_code* failure, Take take, Deadline... deadline)
+      -> net::awaitable<std::invoke_result_t<Take, state_type&>, Executor>
+  {
+    if (failure != nullptr) failure->clear();
+    if (!reader->at_end()) co_return take(*reader);
+    // Kept from here on, since the reader may be moved or destroyed while the coroutine waits.
+    const std::shared_ptr<state_type> state = reader->shared_from_this();
+    error_code ec;
+    state->begin_receive();
+    const bool asks_first = !state->is_drained() && !state->is_yield_due();
+    if (asks_first && !state->is_stopped()) state->try_receive(ec);
+    if (!state->is_stopped() && (!asks_first || ec == net::error::would_block)) {
+      net::cancellation_state cancellation = co_await net::this_coro::cancellation_state;
+      const wait_scope scope{*state, cancellation.slot()};
+      state->start_wait();
+      (state->start_timer(deadline), ...);
+      const auto epoch = state->socket.epoch();
+      int vain = 0;
+      do {
+        // Our own slot lets `stop` and the deadline end the wait; what the coroutine is told passes through it. Asio
+        // clears the coroutine's slot each time it resumes.
+        if (auto outer = cancellation.slot(); outer.is_connected())
+          outer.assign([state](net::cancellation_type type) { state->signal.emit(type); });
+        auto token = net::bind_cancellation_slot(state->signal.slot(),
+                                                 net::redirect_error(use_awaitable(), ec));
+        if (vain < detail::vain_wake_ups)
+          co_await state->socket.async_wait(net::socket_base::wait_read, token);
+        else
+          co_await state->socket.async_wait_congestion(token);
+        state->suspended();
+        // A wake-up may have been queued before a cancel, a close or the deadline, so its success proves nothing.
+        if (state->socket.epoch() != epoch || state->is_stopped() || state->timed_out() ||
+            cancellation.cancelled() != net::cancellation_type::none)
+          ec = net::error::operation_aborted;
+        else if (vain >= detail::vain_wake_ups)
+          ec.clear();  // another waiter may have set the shared timer anew
+        if (!ec) state->try_receive(ec);
+        ++vain;
+      } while (ec == net::error::would_block);
+      if (ec == net::error::operation_aborted && state->timed_out()) ec = net::error::timed_out;
+    }
+    if (state->is_stopped() && ec == net::error::operation_aborted) ec.clear();
+    if (failure != nullptr)
+      *failure = ec;
+    else if (ec != net::error::timed_out)
+      detail::throw_if(ec, "next");
+    co_return take(*state);
+  }
+
+  std::shared_ptr<state_type> state_;
+};
+
+template <class Protocol, class SocketExecutor>
+reader(basic_socket<Protocol, SocketExecutor>&) -> reader<Protocol, SocketExecutor>;
+
+template <class Protocol, class SocketExecutor>
+reader(basic_socket<Protocol, SocketExecutor>&, const reader_config&)
+    -> reader<Protocol, SocketExecutor>;
+
+DGRAM_NAMESPACE_END
+
+#endif

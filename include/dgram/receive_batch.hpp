@@ -1,0 +1,275 @@
+// SPDX-License-Identifier: BSL-1.0
+// Slots for the datagrams that one system call receives, allocated once and used again and again.
+#ifndef DGRAM_RECEIVE_BATCH_HPP
+#define DGRAM_RECEIVE_BATCH_HPP
+
+#include <dgram/config.hpp>
+#include <dgram/datagram.hpp>
+#include <dgram/detail/reset_on_move.hpp>
+#include <dgram/detail/socket_state.hpp>
+#include <dgram/endpoint.hpp>
+#include <dgram/error.hpp>
+#include <dgram/platform/backend.hpp>
+#include <dgram/udp.hpp>
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <iterator>
+#include <limits>
+#include <memory>
+#include <optional>
+#include <span>
+#include <stdexcept>
+#include <vector>
+
+DGRAM_NAMESPACE_BEGIN
+
+/// A batch of receive slots. It owns its memory, is filled by `receive_batch`, `try_receive_batch` and
+/// `async_receive_batch` of a socket, and is read by iterating. What it gave is valid until it is used again.
+///
+/// On a socket that coalesces (`option::coalescing`) a slot may hold a train of datagrams; iterating gives them one
+/// by one, each with the sender of the whole. That needs slots of 64 KiB: smaller ones are refused
+/// (`error::slot_too_small`), since they would cut trains.
+///
+/// Thread safety: distinct objects are safe; one object is not, and belongs to the operation while one is pending.
+///
+/// \code
+/// dgram::receive_batch batch{32};
+/// co_await socket.async_receive_batch(batch);
+/// for (const dgram::datagram& datagram : batch)
+///   handle(datagram.payload(), datagram.sender());
+/// \endcode
+template <class Protocol>
+class basic_receive_batch {
+public:
+  using endpoint_type = typename Protocol::endpoint;
+  using value_type = basic_datagram<Protocol>;
+
+  /// The largest datagram that IPv4 and IPv6 carry fits, and a coalesced train, so nothing is truncated by default.
+  /// A slot costs address space; memory only as far as datagrams have filled it.
+  static constexpr std::size_t default_slot_size = 65536;
+
+  /// `capacity` slots of `slot_size` bytes. Throws `std::invalid_argument` where either is 0, and
+  /// `std::length_error` where their product is more than memory can have.
+  explicit basic_receive_batch(std::size_t capacity, std::size_t slot_size = default_slot_size)
+      : slot_size_(slot_size),
+        stride_(slot_size + stagger),
+        slots_(checked(capacity, slot_size)),
+        messages_(capacity),
+        storage_(std::make_unique_for_overwrite<std::byte[]>(capacity * stride_))
+  {
+    at_.offered = capacity;
+    for (std::size_t i = 0; i < capacity; ++i) {
+      slots_[i].buffer = platform::make_buffer(storage_.get() + i * stride_, slot_size);
+      messages_[i].set_buffers(&slots_[i].buffer, 1);
+      messages_[i].set_address(slots_[i].sender.data(), slots_[i].sender.capacity());
+    }
+  }
+
+  basic_receive_batch(basic_receive_batch&&) noexcept = default;
+  basic_receive_batch& operator=(basic_receive_batch&&) noexcept = default;
+
+  /// How many slots there are.
+  std::size_t capacity() const noexcept { return slots_.size(); }
+
+  /// The largest datagram that arrives whole, in bytes.
+  std::size_t slot_size() const noexcept { return slot_size_; }
+
+  /// How many slots the next call offers to the kernel; all of them, unless `offer` said otherwise.
+  std::size_t offered() const noexcept { return at_.offered; }
+
+  /// Offers fewer slots than there are, at least 1: a few large trains stay in the cache, many do not.
+  void offer(std::size_t slots) noexcept
+  {
+    at_.offered = std::clamp<std::size_t>(slots, 1, capacity());
+  }
+
+  /// Forgets what was received.
+  void clear() noexcept
+  {
+    for (std::size_t i = 0; i < at_.used; ++i) {
+      messages_[i].set_address(slots_[i].sender.data(), slots_[i].sender.capacity());
+      if (coalescing_) messages_[i].set_control(controls_[i]);
+    }
+    at_.used = at_.datagrams = 0;
+  }
+
+  /// How many datagrams the last call took.
+  std::size_t size() const noexcept { return at_.datagrams; }
+  bool empty() const noexcept { return at_.datagrams == 0; }
+
+  /// How many slots they are in: fewer where the kernel has put some together.
+  std::size_t used_slots() const noexcept { return at_.used; }
+
+  /// Goes over the datagrams; makes a `datagram` at each.
+  class const_iterator {
+  public:
+    using iterator_concept = std::forward_iterator_tag;
+    using iterator_category = std::input_iterator_tag;
+    using value_type = basic_datagram<Protocol>;
+    using difference_type = std::ptrdiff_t;
+    using reference = value_type;
+    using pointer = void;
+
+    const_iterator() noexcept = default;
+
+    value_type operator*() const noexcept { return batch_->view(slot_, offset_); }
+    const_iterator& operator++() noexcept
+    {
+      offset_ = batch_->next_offset(slot_, offset_);
+      if (offset_ == 0) ++slot_;
+      return *this;
+    }
+    const_iterator operator++(int) noexcept
+    {
+      auto before = *this;
+      ++*this;
+      return before;
+    }
+    friend bool operator==(const const_iterator&, const const_iterator&) noexcept = default;
+
+  private:
+    friend basic_receive_batch;
+    const_iterator(const basic_receive_batch& batch, std::size_t slot) noexcept
+        : batch_(&batch), slot_(slot)
+    {
+    }
+
+    const basic_receive_batch* batch_ = nullptr;
+    std::size_t slot_ = 0;
+    std::size_t offset_ = 0;
+  };
+
+  /// The datagram at `index`. Where the kernel has put some together this counts its way there: rather iterate.
+  value_type operator[](std::size_t index) const noexcept
+  {
+    if (at_.used == at_.datagrams) return view(index, 0);
+    auto at = begin();
+    while (index-- > 0)
+      ++at;
+    return *at;
+  }
+
+  const_iterator begin() const noexcept { return {*this, 0}; }
+  const_iterator end() const noexcept { return {*this, at_.used}; }
+
+  // What a socket needs; users have no call for these.
+
+  /// The slots, ready to be filled: only those that the last call used are made so again.
+  std::span<platform::message> prepare(const detail::socket_flags& flags, error_code& ec)
+  {
+    ec.clear();
+    clear();
+    if (flags.coalescing && slot_size_ < default_slot_size) {
+      ec = error::slot_too_small;
+      return {};
+    }
+    if (flags.coalescing != coalescing_) change_coalescing(flags.coalescing);
+    return {messages_.data(), at_.offered};
+  }
+
+  /// The first `count` slots have been filled.
+  void commit(std::size_t count, const detail::socket_flags& flags)
+  {
+    at_.used = at_.datagrams = count;
+    for (std::size_t i = 0; i < count; ++i) {
+      slot& filled = slots_[i];
+      filled.size = static_cast<std::uint32_t>(std::min(messages_[i].size(), slot_size_));
+      filled.sender.resize(messages_[i].address_size());
+      if constexpr (detail::dual_stack_protocol<Protocol>)
+        if (flags.dual) filled.sender = canonical(filled.sender);
+      if (coalescing_) {
+        filled.segment = static_cast<std::uint32_t>(messages_[i].segment_size());
+        if (filled.segment > 0 && filled.size > filled.segment)
+          at_.datagrams += (filled.size - 1) / filled.segment;
+      }
+    }
+  }
+
+  /// One slot as it was received, whole.
+  struct slot {
+    platform::buffer buffer;
+    std::uint32_t size = 0;  ///< bytes received
+    std::uint32_t segment =
+        0;  ///< of which each datagram has this many, the last perhaps fewer; 0: one datagram
+    endpoint_type sender;
+  };
+
+  std::span<const slot> slots() const noexcept { return {slots_.data(), at_.used}; }
+
+private:
+  struct counts {
+    std::size_t offered = 0;
+    std::size_t used = 0;
+    std::size_t datagrams = 0;
+  };
+
+  // Slots whose size is a power of two would start at the same cache set; one line apart they do not.
+  static constexpr std::size_t stagger = 64;
+
+  static std::size_t checked(std::size_t capacity, std::size_t slot_size)
+  {
+    if (capacity == 0) throw std::invalid_argument("receive_batch: capacity must not be 0");
+    if (slot_size == 0) throw std::invalid_argument("receive_batch: slot size must not be 0");
+    constexpr std::size_t most = std::numeric_limits<std::size_t>::max();
+    if (slot_size > most - stagger || capacity > most / (slot_size + stagger))
+      throw std::length_error("receive_batch: more memory than there can be");
+    return capacity;
+  }
+
+  void change_coalescing(bool on)
+  {
+    coalescing_ = on;
+    if (on) controls_.resize(capacity());
+    for (std::size_t i = 0; i < capacity(); ++i) {
+      slots_[i].segment = 0;
+      if (on)
+        messages_[i].set_control(controls_[i]);
+      else
+        messages_[i].clear_control();
+    }
+  }
+
+  /// Where the slot's next datagram starts; 0 where the slot has no more.
+  std::size_t next_offset(std::size_t index, std::size_t offset) const noexcept
+  {
+    const slot& at = slots_[index];
+    if (at.segment == 0) return 0;
+    offset += at.segment;
+    return offset < at.size ? offset : 0;
+  }
+
+  value_type view(std::size_t index, std::size_t offset) const noexcept
+  {
+    const slot& at = slots_[index];
+    const std::size_t rest = at.size - offset;
+    const bool is_last = at.segment == 0 || rest <= at.segment;
+    const std::size_t size = is_last ? rest : at.segment;
+    const bool truncated = is_last && messages_[index].truncated();
+    std::optional<std::size_t> wire_size = size;
+    if (truncated) {
+      wire_size.reset();
+      if (platform::backend::reports_wire_size && at.segment == 0)
+        wire_size = messages_[index].size();
+    }
+    return {{storage_.get() + index * stride_ + offset, size}, at.sender, truncated, wire_size};
+  }
+
+  std::size_t slot_size_;
+  std::size_t stride_;
+  detail::reset_on_move<counts> at_;
+  bool coalescing_ = false;
+  std::vector<slot> slots_;
+  std::vector<platform::message> messages_;
+  std::vector<platform::control_buffer> controls_;
+  std::unique_ptr<std::byte[]> storage_;
+};
+
+using receive_batch = basic_receive_batch<udp>;
+using datagram = basic_datagram<udp>;
+using owned_datagram = basic_owned_datagram<udp>;
+
+DGRAM_NAMESPACE_END
+
+#endif

@@ -1,0 +1,452 @@
+// SPDX-License-Identifier: BSL-1.0
+// Datagrams to be handed to the kernel together.
+#ifndef DGRAM_SEND_BATCH_HPP
+#define DGRAM_SEND_BATCH_HPP
+
+#include <dgram/config.hpp>
+#include <dgram/datagram.hpp>
+#include <dgram/detail/message_run.hpp>
+#include <dgram/detail/reset_on_move.hpp>
+#include <dgram/detail/socket_state.hpp>
+#include <dgram/endpoint.hpp>
+#include <dgram/platform/backend.hpp>
+#include <dgram/receive_batch.hpp>
+#include <dgram/udp.hpp>
+
+#include <algorithm>
+#include <concepts>
+#include <cstddef>
+#include <functional>
+#include <limits>
+#include <memory>
+#include <span>
+#include <stdexcept>
+#include <utility>
+#include <vector>
+
+DGRAM_NAMESPACE_BEGIN
+
+/// How much a send batch holds, and whether it keeps the payloads.
+struct send_batch_config {
+  std::size_t datagrams = 64;  ///< room for so many
+  std::size_t bytes =
+      0;  ///< room for so many bytes of payload; 0: no limit, or 256 KiB where they are copied
+  bool copy =
+      false;  ///< copy the payloads into memory of the batch's own, instead of referring to them
+};
+
+/// A batch of datagrams to send, sent by `send_batch`, `try_send_batch` and `async_send_batch` of a socket. It
+/// refers to the payloads, which must stay until they are sent or cleared, unless it was made to copy them; it copies
+/// the endpoints.
+///
+/// What the kernel took leaves the batch; what it did not take stays, in order, and the next send goes on there.
+///
+/// Equal-sized datagrams to one peer that follow one another leave as one message, which the kernel cuts apart (GSO);
+/// the last may be shorter. Where a path refuses that, they are sent one by one, and so are later ones to that peer.
+///
+/// Thread safety: distinct objects are safe; one object is not, and belongs to the operation while one is pending.
+///
+/// \code
+/// dgram::send_batch batch{64};
+/// for (const auto& client : clients) batch.push(update, client);
+/// dgram::send_result result = co_await socket.async_send_batch(batch);
+/// \endcode
+template <class Protocol>
+class basic_send_batch {
+public:
+  using endpoint_type = typename Protocol::endpoint;
+
+  /// Called with a datagram's error, its peer (default-constructed where it had none) and its payload size.
+  using refused_handler = std::function<void(error_code, const endpoint_type&, std::size_t)>;
+
+  /// Room for `capacity` datagrams. Throws `std::invalid_argument` where it is 0.
+  explicit basic_send_batch(std::size_t capacity) : basic_send_batch({.datagrams = capacity}) {}
+
+  /// Throws `std::invalid_argument` where there is no room for one datagram.
+  explicit basic_send_batch(const send_batch_config& config)
+      : max_bytes_(byte_limit(config)),
+        entries_(checked(config.datagrams)),
+        messages_(config.datagrams),
+        merged_(config.datagrams),
+        controls_(config.datagrams)
+  {
+    buffers_.reserve(config.datagrams);
+    run_lengths_.reserve(config.datagrams);
+    if (config.copy) arena_ = std::make_unique_for_overwrite<std::byte[]>(max_bytes_);
+  }
+
+  basic_send_batch(basic_send_batch&&) noexcept = default;
+  basic_send_batch& operator=(basic_send_batch&&) noexcept = default;
+
+  /// How many datagrams there is room for.
+  std::size_t capacity() const noexcept { return entries_.size(); }
+
+  /// How many bytes of payload there is room for.
+  std::size_t max_bytes() const noexcept { return max_bytes_; }
+
+  /// How many datagrams wait to be sent, and how many bytes of payload they have.
+  std::size_t size() const noexcept { return at_.waiting; }
+  std::size_t bytes() const noexcept { return at_.waiting_bytes; }
+  bool empty() const noexcept { return at_.waiting == 0; }
+
+  /// Whether there is no room for a further datagram, however small.
+  bool full() const noexcept { return !has_room(0); }
+
+  /// Whether `datagrams` datagrams of this many bytes in all can be pushed now. Room is given back when the batch is
+  /// empty.
+  bool has_room(std::size_t payload_size, std::size_t datagrams = 1) const noexcept
+  {
+    return datagrams <= capacity() - at_.used && payload_size <= max_bytes_ - at_.used_bytes;
+  }
+
+  /// Adds a datagram for `peer`.
+  /// Throws `std::length_error` where the batch has no room; nothing is changed then.
+  void push(bytes_view payload, const endpoint_type& peer)
+  {
+    append(net::const_buffer(payload), &peer);
+  }
+
+  /// Adds a datagram for the peer that the socket is connected to.
+  void push(bytes_view payload) { append(net::const_buffer(payload), nullptr); }
+
+  /// Adds one datagram whose payload is gathered from several buffers, at most 64.
+  template <class ConstBuffers>
+    requires(net::is_const_buffer_sequence<ConstBuffers>::value &&
+             !std::convertible_to<const ConstBuffers&, bytes_view>)
+  void push(const ConstBuffers& payload, const endpoint_type& peer)
+  {
+    append(payload, &peer);
+  }
+
+  template <class ConstBuffers>
+    requires(net::is_const_buffer_sequence<ConstBuffers>::value &&
+             !std::convertible_to<const ConstBuffers&, bytes_view>)
+  void push(const ConstBuffers& payload)
+  {
+    append(payload, nullptr);
+  }
+
+  /// Adds one buffer as several datagrams of `segment_size` bytes each, the last perhaps shorter.
+  /// Throws `std::invalid_argument` where `segment_size` is 0, and `std::length_error` as `push`.
+  void push_segments(bytes_view payload, std::size_t segment_size, const endpoint_type& peer)
+  {
+    if (segment_size == 0) throw std::invalid_argument("send_batch: segment size must not be 0");
+    append(net::const_buffer(payload), &peer, segment_size);
+  }
+
+  /// Adds everything that was received, as it is now, to be sent back to where it came from. Nothing is copied, and what
+  /// the kernel had put together stays together: `received` must not be used again until it was sent.
+  ///
+  /// \code
+  /// dgram::receive_batch in{16};
+  /// dgram::send_batch out{16 * 64};
+  /// co_await socket.async_receive_batch(in);
+  /// for (dgram::datagram datagram : in) datagram.mutable_payload()[0] = std::byte{'!'};
+  /// out.push_replies(in);
+  /// co_await socket.async_send_batch(out);
+  /// \endcode
+  void push_replies(const basic_receive_batch<Protocol>& received)
+  {
+    for (const auto& slot : received.slots()) {
+      const bytes_view payload(slot.buffer.iov_base, slot.size);
+      if (slot.segment > 0 && slot.size > slot.segment)
+        push_segments(payload, slot.segment, slot.sender);
+      else
+        push(payload, slot.sender);
+    }
+  }
+
+  /// Drops what was not sent.
+  void clear() noexcept
+  {
+    static_cast<counts&>(at_) = counts();
+    buffers_.clear();
+  }
+
+  /// Drops the first datagram that was not sent: the one that `send_result::error` speaks of.
+  void drop_front() noexcept
+  {
+    if (!empty()) remove_datagrams(1);
+  }
+
+  /// With a handler, a datagram that is refused for its own sake (too big, blocked, unreachable) is reported to it
+  /// and dropped, and the sending goes on. Without one, which is the default, the sending ends there. The handler is called
+  /// inside the call that sends, must not throw, and must not use the batch.
+  void on_refused(refused_handler handler) { refused_ = std::move(handler); }
+
+  // What a socket needs; users have no call for these.
+
+  /// The datagrams that wait as messages, runs put together where `may_segment(peer)`; or the error that keeps all
+  /// from being sent: an address on a connected socket, or none on another.
+  template <class Predicate>
+  std::span<platform::message> prepare(const detail::socket_flags& flags, Predicate may_segment,
+                                       error_code& ec)
+  {
+    ec.clear();
+    run_lengths_.clear();
+    at_.next_run = 0;
+    if (empty()) return {};
+    if (flags.connected && at_.addressed > 0)
+      ec = net::error::already_connected;
+    else if (!flags.connected && at_.addressed < at_.last - at_.first)
+      ec = platform::destination_required();
+    if (ec) return {};
+    if constexpr (detail::dual_stack_protocol<Protocol>)
+      if (flags.dual) map_peers();
+    for (std::size_t i = at_.first; i < at_.last;) {
+      const bool whole = i >= at_.plain_until && may_segment(entries_[i].peer);
+      if (entries_[i].segment > 0) {
+        describe_segments(i, whole ? platform::backend::max_segments : 1, flags.dual);
+        ++i;
+      } else {
+        const std::size_t count = whole ? run_length(i) : 1;
+        describe_run(i, count, flags.dual);
+        i += count;
+      }
+    }
+    return {messages_.data(), run_lengths_.size()};
+  }
+
+  /// The first `count` messages were sent. Returns how many datagrams they were.
+  std::size_t consume(std::size_t count) noexcept
+  {
+    std::size_t datagrams = 0;
+    for (; count > 0; --count)
+      datagrams += run_lengths_[at_.next_run++];
+    remove_datagrams(datagrams);
+    return datagrams;
+  }
+
+  bool front_is_segmented() const noexcept { return run_lengths_[at_.next_run] > 1; }
+  const endpoint_type& front_peer() const noexcept { return entries_[at_.first].peer; }
+  std::size_t front_size() const noexcept { return entries_[at_.first].datagram_size(); }
+
+  /// From the next `prepare` on, the datagrams of the first message go one by one.
+  void split_front() noexcept
+  {
+    at_.plain_until =
+        at_.first + (entries_[at_.first].segment > 0 ? 1 : run_lengths_[at_.next_run]);
+  }
+
+  /// Whether the first datagram's error was dealt with, so that the sending can go on.
+  bool refuse_front(const error_code& ec)
+  {
+    if (!refused_) return false;
+    const endpoint_type peer = front_peer();
+    const std::size_t size = front_size();
+    remove_datagrams(1);
+    const refused_handler handler = refused_;  // it may replace itself
+    handler(ec, peer, size);
+    return true;
+  }
+
+private:
+  /// What one push added.
+  struct entry {
+    std::size_t first_buffer = 0;
+    std::size_t buffers = 0;
+    std::size_t size = 0;  // bytes, less what was sent of several segments
+    std::size_t segment =
+        0;  // of several datagrams in one buffer each has so many, the last perhaps fewer
+    bool addressed = false;
+    endpoint_type peer;
+
+    std::size_t datagrams() const noexcept { return count_datagrams(size, segment); }
+    std::size_t datagram_size() const noexcept
+    {
+      return segment > 0 ? std::min(segment, size) : size;
+    }
+  };
+
+  struct counts {
+    std::size_t first = 0;  // the entries [first, last) wait
+    std::size_t last = 0;
+    std::size_t addressed = 0;    // of them
+    std::size_t plain_until = 0;  // entries before this one are not put together
+    std::size_t waiting = 0;      // datagrams
+    std::size_t waiting_bytes = 0;
+    std::size_t used = 0;  // datagrams, with those that were sent since the batch was last empty
+    std::size_t used_bytes = 0;
+    std::size_t next_run = 0;  // of those that `prepare` has described
+  };
+
+  static std::size_t count_datagrams(std::size_t size, std::size_t segment) noexcept
+  {
+    return segment > 0 && size > 0 ? (size - 1) / segment + 1 : 1;
+  }
+
+  static constexpr std::size_t default_arena_size = 262144;
+
+  static std::size_t byte_limit(const send_batch_config& config) noexcept
+  {
+    if (config.bytes != 0) return config.bytes;
+    return config.copy ? default_arena_size : std::numeric_limits<std::size_t>::max();
+  }
+
+  static std::size_t checked(std::size_t capacity)
+  {
+    if (capacity == 0) throw std::invalid_argument("send_batch: capacity must not be 0");
+    return capacity;
+  }
+
+  template <class ConstBuffers>
+  void append(const ConstBuffers& payload, const endpoint_type* peer, std::size_t segment = 0)
+  {
+    const std::size_t size = net::buffer_size(payload);
+    const std::size_t datagrams = count_datagrams(size, segment);
+    if (!has_room(size, datagrams)) throw std::length_error("send_batch: no room");
+    entry& added = entries_[at_.last];
+    added.first_buffer = buffers_.size();
+    if (arena_) {
+      std::byte* const copy = arena_.get() + at_.used_bytes;
+      net::buffer_copy(net::buffer(copy, size), payload);
+      buffers_.push_back(platform::make_buffer(copy, size));
+    } else {
+      detail::append_buffers(payload, buffers_);
+    }
+    added.buffers = buffers_.size() - added.first_buffer;
+    added.size = size;
+    added.segment = segment;
+    added.addressed = peer != nullptr;
+    added.peer = peer != nullptr ? *peer : endpoint_type();
+    ++at_.last;
+    at_.used += datagrams;
+    at_.waiting += datagrams;
+    at_.addressed += added.addressed ? 1 : 0;
+    at_.waiting_bytes += size;
+    at_.used_bytes += size;
+  }
+
+  void remove_datagrams(std::size_t count) noexcept
+  {
+    at_.waiting -= count;
+    while (count > 0) {
+      entry& front = entries_[at_.first];
+      const std::size_t datagrams = front.datagrams();
+      if (count < datagrams) {
+        const std::size_t sent = count * front.segment;
+        platform::buffer& rest = buffers_[front.first_buffer];
+        rest = platform::make_buffer(static_cast<const std::byte*>(rest.iov_base) + sent,
+                                     rest.iov_len - sent);
+        front.size -= sent;
+        at_.waiting_bytes -= sent;
+        return;
+      }
+      count -= datagrams;
+      at_.addressed -= front.addressed ? 1 : 0;
+      at_.waiting_bytes -= front.size;
+      ++at_.first;
+    }
+    if (empty()) clear();
+  }
+
+  /// How many datagrams from `index` on can leave as one message.
+  std::size_t run_length(std::size_t index) const noexcept
+  {
+    const entry& head = entries_[index];
+    std::size_t count = 1;
+    std::size_t total = head.size;
+    if (head.size == 0) return count;
+    const std::size_t limit = detail::max_payload_size(head.peer);
+    std::size_t buffers = head.buffers;
+    for (std::size_t i = index + 1; i < at_.last && count < platform::backend::max_segments; ++i) {
+      const entry& next = entries_[i];
+      total += next.size;
+      buffers += next.buffers;
+      if (next.size == 0 || next.size > head.size || total > limit || next.segment > 0 ||
+          (!arena_ && buffers > platform::max_buffers) || next.addressed != head.addressed ||
+          !detail::same_bytes(next.peer, head.peer))
+        break;
+      ++count;
+      if (next.size < head.size) break;  // only the last may be shorter
+    }
+    return count;
+  }
+
+  void describe_run(std::size_t index, std::size_t count, bool dual)
+  {
+    const entry& head = entries_[index];
+    if (arena_) {
+      // Copied payloads lie side by side: one buffer is cheaper for the kernel than many.
+      std::size_t total = 0;
+      for (std::size_t i = index; i < index + count; ++i)
+        total += entries_[i].size;
+      describe_buffer(index, buffers_[head.first_buffer].iov_base, total, count, dual);
+    } else {
+      const entry& tail = entries_[index + count - 1];
+      describe(index, buffers_.data() + head.first_buffer,
+               tail.first_buffer + tail.buffers - head.first_buffer, count, dual);
+    }
+  }
+
+  /// One buffer of several datagrams, as messages of at most `most` datagrams each.
+  void describe_segments(std::size_t index, std::size_t most, bool dual)
+  {
+    const entry& from = entries_[index];
+    const auto* bytes = static_cast<const std::byte*>(buffers_[from.first_buffer].iov_base);
+    const std::size_t limit = detail::max_payload_size(from.peer) / from.segment;
+    const std::size_t step = std::max<std::size_t>(std::min(most, limit), 1) * from.segment;
+    std::size_t offset = 0;
+    do {
+      const std::size_t size = std::min(step, from.size - offset);
+      describe_buffer(index, bytes + offset, size, count_datagrams(size, from.segment), dual);
+      offset += size;
+    } while (offset < from.size);
+  }
+
+  void describe_buffer(std::size_t index, const void* data, std::size_t size, std::size_t count,
+                       bool dual)
+  {
+    platform::buffer& whole = merged_[run_lengths_.size()];
+    whole = platform::make_buffer(data, size);
+    describe(index, &whole, 1, count, dual);
+  }
+
+  /// The next message: `count` datagrams of the size and for the peer of the entry at `index`.
+  void describe(std::size_t index, platform::buffer* buffers, std::size_t buffer_count,
+                std::size_t count, bool dual)
+  {
+    const std::size_t at = run_lengths_.size();
+    run_lengths_.push_back(count);
+    platform::message& message = messages_[at];
+    const entry& head = entries_[index];
+    message.set_buffers(buffers, buffer_count);
+    if (head.addressed) {
+      const endpoint_type& address = dual ? native_[index] : head.peer;
+      message.set_address(address.data(), address.size());
+    } else {
+      message.set_address(nullptr, 0);
+    }
+    if (count > 1)
+      message.set_segment_size(controls_[at], head.datagram_size());
+    else
+      message.clear_control();
+  }
+
+  /// A dual-stack socket takes IPv4 peers in their mapped form; kept apart, so that the batch can be sent on
+  /// another socket as it was pushed.
+  void map_peers()
+  {
+    if (native_.empty()) native_.resize(capacity());
+    for (std::size_t i = at_.first; i < at_.last; ++i)
+      native_[i] = mapped(entries_[i].peer);
+  }
+
+  std::size_t max_bytes_;
+  detail::reset_on_move<counts> at_;
+  std::vector<entry> entries_;
+  std::vector<platform::message> messages_;
+  std::vector<platform::buffer> buffers_;
+  std::vector<platform::buffer> merged_;
+  std::vector<platform::control_buffer> controls_;
+  std::vector<std::size_t> run_lengths_;
+  std::vector<endpoint_type> native_;
+  std::unique_ptr<std::byte[]> arena_;
+  refused_handler refused_;
+};
+
+using send_batch = basic_send_batch<udp>;
+
+DGRAM_NAMESPACE_END
+
+#endif

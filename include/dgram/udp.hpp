@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: BSL-1.0
+// The UDP protocol: Asio's, and dual stack beside IPv4 and IPv6.
+#ifndef DGRAM_UDP_HPP
+#define DGRAM_UDP_HPP
+
+#include <dgram/basic_socket.hpp>
+#include <dgram/config.hpp>
+#include <dgram/endpoint.hpp>
+
+DGRAM_NAMESPACE_BEGIN
+
+/// UDP over IPv4, IPv6 or both. Everything that takes an `asio::ip::udp` takes this too.
+class udp : public net::ip::udp {
+public:
+  /// What the inner Asio socket is made of.
+  using native_protocol = net::ip::udp;
+  using socket = basic_socket<udp>;
+
+  /// Asio's protocol; `asio::ip::udp::v6()` is IPv6 as Asio treats it, never dual.
+  udp(native_protocol protocol) noexcept : native_protocol(protocol) {}  // NOLINT(*-explicit-*)
+
+  static udp v4() noexcept { return native_protocol::v4(); }
+  static udp v6() noexcept { return native_protocol::v6(); }
+
+  /// One socket for both families: it takes and gives plain IPv4 endpoints, and IPv6 ones.
+  static udp dual() noexcept
+  {
+    udp both = native_protocol::v6();
+    both.dual_ = true;
+    return both;
+  }
+
+  bool is_dual() const noexcept { return dual_; }
+
+  friend bool operator==(const udp& a, const udp& b) noexcept
+  {
+    return a.family() == b.family() && a.dual_ == b.dual_;
+  }
+
+private:
+  bool dual_ = false;
+};
+
+DGRAM_NAMESPACE_END
+
+#endif
