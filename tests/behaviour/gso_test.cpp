@@ -1,0 +1,306 @@
+// SPDX-License-Identifier: BSL-1.0
+// Trains of datagrams: put together by us or by the kernel, cut apart by the kernel or by us.
+#include "support/asio.hpp"
+#include "support/loopback.hpp"
+
+#include <dgram.hpp>
+
+#include <catch2/catch_test_macros.hpp>
+#include <catch2/generators/catch_generators.hpp>
+#include <catch2/generators/catch_generators_adapters.hpp>
+#include <catch2/generators/catch_generators_random.hpp>
+
+#include <numeric>
+#include <random>
+#include <string>
+#include <vector>
+
+namespace {
+
+/// A receiver that may coalesce, and everything it gets.
+class sink {
+public:
+  explicit sink(asio::io_context& io, bool coalesce, const test::endpoint& at = test::loopback_v4())
+      : socket(io, at)
+  {
+    socket.receive_buffer_size(4 << 20);
+    dgram::error_code not_here;
+    socket.set_option(dgram::option::coalescing(coalesce), not_here);
+  }
+
+  /// What has arrived, in order, one text per datagram.
+  std::vector<std::string> take()
+  {
+    std::vector<std::string> texts;
+    dgram::error_code ec;
+    while (socket.try_receive_batch(batch_, ec) > 0) {
+      slots += batch_.used_slots();
+      for (const dgram::datagram& datagram : batch_) {
+        REQUIRE_FALSE(datagram.truncated());
+        REQUIRE(datagram.wire_size() == datagram.payload().size());
+        texts.emplace_back(datagram.payload().text());
+        senders.push_back(datagram.sender());
+      }
+    }
+    return texts;
+  }
+
+  dgram::udp::socket socket;
+  std::size_t slots = 0;
+  std::vector<test::endpoint> senders;
+
+private:
+  dgram::receive_batch batch_{16};
+};
+
+std::vector<std::size_t> sizes(const std::vector<std::string>& texts)
+{
+  std::vector<std::size_t> result;
+  for (const auto& text : texts)
+    result.push_back(text.size());
+  return result;
+}
+
+std::string pattern(std::size_t size)
+{
+  std::string text(size, '\0');
+  for (std::size_t i = 0; i < size; ++i)
+    text[i] = static_cast<char>('a' + i * 7 % 26);
+  return text;
+}
+
+dgram::send_result send_segments(asio::io_context& io, dgram::udp::socket& from,
+                                 const std::string& payload, std::size_t segment,
+                                 const test::endpoint& to)
+{
+  dgram::send_result result;
+  from.async_send_segments(
+      payload, segment, to,
+      [&](const dgram::error_code&, const dgram::send_result& sent) { result = sent; });
+  test::run(io);
+  return result;
+}
+
+std::string join(const std::vector<std::string>& texts)
+{
+  return std::accumulate(texts.begin(), texts.end(), std::string());
+}
+
+}  // namespace
+
+TEST_CASE("GSO-01: a train of as many segments as the kernel takes arrives as that many datagrams")
+{
+  const bool coalesce = GENERATE(false, true);
+  asio::io_context io;
+  sink receiver(io, coalesce);
+  dgram::udp::socket sender{io, test::loopback_v4()};
+  const std::string payload = pattern(128 * 64);
+  REQUIRE(send_segments(io, sender, payload, 128, receiver.socket.local_endpoint()).sent == 64);
+  const auto texts = receiver.take();
+  REQUIRE(sizes(texts) == std::vector<std::size_t>(64, 128));
+  REQUIRE(join(texts) == payload);
+}
+
+TEST_CASE("GSO-03: several trains, each with a segment size of its own, keep their cuts")
+{
+  const bool coalesce = GENERATE(false, true);
+  asio::io_context io;
+  sink receiver(io, coalesce);
+  dgram::udp::socket sender{io, test::loopback_v4()};
+  const auto target = receiver.socket.local_endpoint();
+  dgram::send_batch batch{256};
+  std::vector<std::string> payloads;
+  std::vector<std::size_t> expected;
+  for (const std::size_t segment : {1000U, 800U, 1100U, 300U}) {
+    payloads.push_back(pattern(segment * 10 + 7));
+    expected.insert(expected.end(), 10, segment);
+    expected.push_back(7);
+  }
+  std::size_t next = 0;
+  for (const std::size_t segment : {1000U, 800U, 1100U, 300U})
+    batch.push_segments(payloads[next++], segment, target);
+  REQUIRE(batch.size() == 44);
+  const auto result = sender.send_batch(batch);
+  REQUIRE_FALSE(result.error);
+  REQUIRE(result.sent == 44);
+  const auto texts = receiver.take();
+  REQUIRE(sizes(texts) == expected);
+  REQUIRE(join(texts) == join(payloads));
+}
+
+TEST_CASE("GSO-04: the last segment may be shorter, and a payload may be gathered")
+{
+  asio::io_context io;
+  sink receiver(io, true);
+  dgram::udp::socket sender{io, test::loopback_v4()};
+  const auto target = receiver.socket.local_endpoint();
+  REQUIRE(send_segments(io, sender, pattern(301), 300, target).sent == 2);
+  REQUIRE(sizes(receiver.take()) == std::vector<std::size_t>{300, 1});
+  const std::string first = pattern(101);
+  const std::string second = pattern(201);
+  const std::array<asio::const_buffer, 2> gathered{asio::buffer(first), asio::buffer(second)};
+  dgram::send_batch batch{3};
+  for (int i = 0; i < 3; ++i)
+    batch.push(gathered, target);
+  REQUIRE(sender.send_batch(batch).sent == 3);
+  const auto texts = receiver.take();
+  REQUIRE(texts == std::vector<std::string>(3, first + second));
+}
+
+TEST_CASE("GSO-05: segments that are not smaller than the payload, and empty payloads")
+{
+  asio::io_context io;
+  sink receiver(io, true);
+  dgram::udp::socket sender{io, test::loopback_v4()};
+  const auto target = receiver.socket.local_endpoint();
+  REQUIRE(send_segments(io, sender, pattern(100), 100, target).sent == 1);
+  REQUIRE(send_segments(io, sender, pattern(100), 5000, target).sent == 1);
+  REQUIRE(send_segments(io, sender, "", 100, target).sent == 1);
+  REQUIRE(sizes(receiver.take()) == std::vector<std::size_t>{100, 100, 0});
+  const auto refused = send_segments(io, sender, pattern(100), 0, target);
+  REQUIRE(refused.error == asio::error::invalid_argument);
+  dgram::send_batch batch{4};
+  REQUIRE_THROWS_AS(batch.push_segments("x", 0, target), std::invalid_argument);
+  batch.push_segments("", 10, target);
+  REQUIRE(batch.size() == 1);
+  REQUIRE(sender.send_batch(batch).sent == 1);
+  REQUIRE(sizes(receiver.take()) == std::vector<std::size_t>{0});
+}
+
+TEST_CASE("GSO-06: more segments than one message may have leave as several messages")
+{
+  asio::io_context io;
+  sink receiver(io, true);
+  dgram::udp::socket sender{io, test::loopback_v4()};
+  const std::string payload = pattern(100 * 200 + 1);
+  REQUIRE(send_segments(io, sender, payload, 100, receiver.socket.local_endpoint()).sent == 201);
+  const auto texts = receiver.take();
+  REQUIRE(texts.size() == 201);
+  REQUIRE(join(texts) == payload);
+  dgram::send_batch batch{200};
+  const std::string one = pattern(50);
+  for (int i = 0; i < 200; ++i)
+    batch.push(one, receiver.socket.local_endpoint());
+  REQUIRE(sender.send_batch(batch).sent == 200);
+  REQUIRE(receiver.take().size() == 200);
+}
+
+TEST_CASE("GSO-07: a train is cut where the bytes of one message end")
+{
+  asio::io_context io;
+  sink receiver(io, true);
+  dgram::udp::socket sender{io, test::loopback_v4()};
+  const std::string payload = pattern(1400 * 48);  // 67,200 bytes
+  REQUIRE(send_segments(io, sender, payload, 1400, receiver.socket.local_endpoint()).sent == 48);
+  const auto texts = receiver.take();
+  REQUIRE(sizes(texts) == std::vector<std::size_t>(48, 1400));
+  REQUIRE(join(texts) == payload);
+}
+
+TEST_CASE("GSO-11: plain datagrams stay plain on a socket that coalesces")
+{
+  asio::io_context io;
+  sink receiver(io, true);
+  dgram::udp::socket sender{io, test::loopback_v4()};
+  sender.send_to(asio::buffer(pattern(33)), receiver.socket.local_endpoint());
+  sender.send_to(asio::buffer(pattern(33)), receiver.socket.local_endpoint());
+  REQUIRE(sizes(receiver.take()) == std::vector<std::size_t>{33, 33});
+  REQUIRE(receiver.slots == 2);
+}
+
+TEST_CASE("GSO-13: every datagram of a train has the size and the sender it was sent with")
+{
+  const bool v6 = GENERATE(false, true);
+  if (v6) DGRAM_SKIP_WITHOUT_IPV6();
+  const auto here = v6 ? test::loopback_v6() : test::loopback_v4();
+  asio::io_context io;
+  sink receiver(io, true, here);
+  dgram::udp::socket sender{io, here};
+  REQUIRE(send_segments(io, sender, pattern(1000), 300, receiver.socket.local_endpoint()).sent ==
+          4);
+  REQUIRE(sizes(receiver.take()) == std::vector<std::size_t>{300, 300, 300, 100});
+  REQUIRE(receiver.senders == std::vector<test::endpoint>(4, sender.local_endpoint()));
+}
+
+TEST_CASE("GSO: a received batch is sent back as it is, trains whole")
+{
+  asio::io_context io;
+  dgram::udp::socket server{io, test::loopback_v4(), {.dual_stack = true}};
+  dgram::error_code not_here;
+  server.set_option(dgram::option::coalescing(true), not_here);
+  sink first(io, true);
+  sink second(io, false);
+  const auto target = server.local_endpoint();
+  REQUIRE(send_segments(io, first.socket, pattern(1000), 100, target).sent == 10);
+  second.socket.send_to(asio::buffer("plain", 5), target);
+  second.socket.send_to(asio::buffer("", 0), target);
+  dgram::receive_batch in{16};
+  dgram::send_batch out{16 * 64};
+  REQUIRE(server.receive_batch(in) == 12);
+  for (const dgram::datagram& datagram : in)
+    if (!datagram.payload().empty()) datagram.mutable_payload()[0] = std::byte{'!'};
+  out.push_replies(in);
+  REQUIRE(out.size() == 12);
+  REQUIRE(server.send_batch(out).sent == 12);
+  const auto back = first.take();
+  REQUIRE(back.size() == 10);
+  for (const auto& text : back)
+    REQUIRE(text.substr(0, 1) == "!");
+  if (!not_here) REQUIRE(first.slots == 1);
+  REQUIRE(second.take() == std::vector<std::string>{"!lain", ""});
+}
+
+TEST_CASE("batch: whatever is pushed arrives, per peer in order, exactly once")
+{
+  const unsigned seed =
+      GENERATE(Catch::Generators::take(20, Catch::Generators::random(1U, 1000000U)));
+  const bool coalesce = GENERATE(false, true);
+  const bool copy = GENERATE(false, true);
+  const bool dual = GENERATE(false, true);
+  CAPTURE(seed, coalesce, copy, dual);
+  std::mt19937 random(seed);
+  const auto pick = [&](std::size_t from, std::size_t to) {
+    return std::uniform_int_distribution<std::size_t>(from, to)(random);
+  };
+  asio::io_context io;
+  std::vector<sink> sinks;
+  sinks.reserve(3);
+  for (int i = 0; i < 3; ++i)
+    sinks.emplace_back(io, coalesce);
+  dgram::udp::socket sender{io, test::loopback_v4(), {.dual_stack = dual}};
+  dgram::send_batch batch{{.datagrams = 200, .bytes = 400'000, .copy = copy}};
+  std::vector<std::vector<std::string>> expected(sinks.size());
+  std::vector<std::string> payloads;  // a batch that does not copy refers to them
+  payloads.reserve(400);
+  const std::size_t runs = pick(1, 12);
+  for (std::size_t run = 0; run < runs; ++run) {
+    const std::size_t peer = pick(0, sinks.size() - 1);
+    const std::size_t size = pick(0, 5) == 0 ? pick(0, 3000) : pick(1, 200);
+    const std::size_t count = pick(1, 12);
+    for (std::size_t i = 0; i < count; ++i) {
+      payloads.push_back(pattern(pick(0, 9) == 0 ? pick(0, size) : size));
+      if (!payloads.back().empty()) payloads.back()[0] = static_cast<char>('0' + i);
+      batch.push(payloads.back(), sinks[peer].socket.local_endpoint());
+      expected[peer].push_back(payloads.back());
+    }
+    if (pick(0, 3) == 0) {
+      const std::size_t segment = pick(1, 300);
+      payloads.push_back(pattern(segment * pick(1, 10) + pick(0, segment - 1)));
+      batch.push_segments(payloads.back(), segment, sinks[peer].socket.local_endpoint());
+      for (std::size_t at = 0; at < payloads.back().size(); at += segment)
+        expected[peer].push_back(payloads.back().substr(at, segment));
+    }
+  }
+  const std::size_t pushed = batch.size();
+  dgram::send_result result;
+  sender.async_send_batch(batch, [&](const dgram::error_code& ec, const dgram::send_result& sent) {
+    REQUIRE_FALSE(ec);
+    result = sent;
+  });
+  test::run(io);
+  REQUIRE_FALSE(result.error);
+  REQUIRE(result.sent == pushed);
+  REQUIRE(batch.empty());
+  for (std::size_t i = 0; i < sinks.size(); ++i)
+    REQUIRE(sinks[i].take() == expected[i]);
+}

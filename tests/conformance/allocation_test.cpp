@@ -1,0 +1,319 @@
+// SPDX-License-Identifier: BSL-1.0
+// In steady state no operation allocates memory.
+#include "support/allocations.hpp"
+
+#include "support/handlers.hpp"
+
+#include <catch2/catch_template_test_macros.hpp>
+
+#include <asio/post.hpp>
+#include <asio/steady_timer.hpp>
+
+#include <cstdlib>
+#include <new>
+#include <utility>
+
+namespace {
+
+using test::bench;
+
+/// The first rounds fill the caches of the thread, the reactor and the kernel's side of the socket.
+constexpr int warm_up = 8;
+constexpr int rounds = 64;
+
+/// Counts what is allocated from the launch of an operation to its completion, after the first
+/// rounds.
+class meter {
+public:
+  void begin() { before_ = test::allocations(); }
+
+  /// Returns whether there is another round to be done.
+  bool end()
+  {
+    const std::size_t made = test::allocations() - before_;
+    if (round_ >= warm_up) counted_ += made;
+    return ++round_ < warm_up + rounds;
+  }
+
+  void verify() const
+  {
+    REQUIRE(round_ == warm_up + rounds);
+    REQUIRE(counted_ == 0);
+  }
+
+private:
+  std::size_t before_ = 0;
+  std::size_t counted_ = 0;
+  int round_ = 0;
+};
+
+/// Runs a context in one go, under a watchdog: a thread's cache lives as long as one call of `run`
+/// does.
+class session {
+public:
+  explicit session(asio::io_context& io) : io_(io), watchdog_(io, test::seconds(10)) {}
+
+  void run()
+  {
+    watchdog_.async_wait([this](const dgram::error_code& ec) {
+      if (!ec) io_.stop();
+    });
+    io_.restart();
+    io_.run();
+    REQUIRE(finished_);
+  }
+
+  void finish()
+  {
+    finished_ = true;
+    watchdog_.cancel();
+  }
+
+  asio::io_context::executor_type get_executor() { return io_.get_executor(); }
+
+private:
+  asio::io_context& io_;
+  asio::steady_timer watchdog_;
+  bool finished_ = false;
+};
+
+/// Whether an operation finds its datagram when it is launched, or has to wait for it.
+enum class when { at_once, later };
+
+/// Gets the operation what it needs, now or by a function that runs when the operation has begun to
+/// wait.
+template <class Operation, class Executor>
+void supply(session& s, bench<Executor>& b, when ready)
+{
+  if (ready == when::at_once)
+    Operation::ready(b);
+  else
+    asio::post(s.get_executor(), [&b] { b.deliver(); });
+}
+
+/// Runs rounds of an operation by callbacks, each launched by the one before.
+template <class Operation, class Executor, class Launch>
+class chain {
+public:
+  chain(session& s, bench<Executor>& b, when ready, Launch launch)
+      : session_(s), bench_(b), ready_(ready), launch_(launch)
+  {
+  }
+
+  void next()
+  {
+    supply<Operation>(session_, bench_, ready_);
+    meter_.begin();
+    launch_([this](const dgram::error_code& ec, const auto&... values) {
+      const bool more = meter_.end();
+      REQUIRE_FALSE(ec);
+      REQUIRE(test::moved(values...) == Operation::moves);
+      Operation::verify(bench_);
+      if (more)
+        next();
+      else
+        session_.finish();
+    });
+  }
+
+  void verify() const { meter_.verify(); }
+
+private:
+  session& session_;
+  bench<Executor>& bench_;
+  when ready_;
+  Launch launch_;
+  meter meter_;
+};
+
+template <class Operation, class Executor>
+void measure_callbacks(asio::io_context& io, bench<Executor>& b, when ready)
+{
+  const auto measure = [&](auto launch) {
+    session s(io);
+    chain<Operation, Executor, decltype(launch)> all(s, b, ready, launch);
+    // Launched by the context's own thread, which is the one that has a cache.
+    asio::post(io, [&] { all.next(); });
+    s.run();
+    all.verify();
+  };
+
+  SECTION("plain")
+  {
+    measure([&](auto handler) { Operation::start(b, std::move(handler)); });
+  }
+
+  SECTION("with a slot")
+  {
+    asio::cancellation_signal signal;
+    measure([&](auto handler) {
+      Operation::start(b, asio::bind_cancellation_slot(signal.slot(), std::move(handler)));
+    });
+  }
+
+  SECTION("on a strand of the handler's")
+  {
+    auto strand = asio::make_strand(io.get_executor());
+    measure([&](auto handler) {
+      Operation::start(b, asio::bind_executor(strand, std::move(handler)));
+    });
+  }
+}
+
+template <class Operation, class Executor>
+asio::awaitable<void> use(session& s, bench<Executor>& b, when ready, meter& measured)
+{
+  bool more = true;
+  while (more) {
+    supply<Operation>(s, b, ready);
+    measured.begin();
+    co_await Operation::start(b, asio::use_awaitable);
+    more = measured.end();
+    Operation::verify(b);
+  }
+  s.finish();
+}
+
+template <class Operation, class Executor>
+void measure_coroutine(asio::io_context& io, bench<Executor>& b, when ready)
+{
+  session s(io);
+  meter measured;
+  auto done = asio::co_spawn(io, use<Operation>(s, b, ready, measured), asio::use_future);
+  s.run();
+  done.get();
+  measured.verify();
+}
+
+template <class Operation>
+void measure_all(when ready)
+{
+  asio::io_context io;
+
+  SECTION("callback")
+  {
+    bench<asio::io_context::executor_type> b(io.get_executor(), test::protocol_for<Operation>);
+    measure_callbacks<Operation>(io, b, ready);
+  }
+
+  SECTION("callback, any_io_executor")
+  {
+    bench<asio::any_io_executor> b(io.get_executor(), test::protocol_for<Operation>);
+    measure_callbacks<Operation>(io, b, ready);
+  }
+
+  SECTION("coroutine")
+  {
+    bench<asio::any_io_executor> b(io.get_executor(), test::protocol_for<Operation>);
+    measure_coroutine<Operation>(io, b, ready);
+  }
+}
+
+}  // namespace
+
+TEST_CASE("allocations are counted")
+{
+  DGRAM_SKIP_WITHOUT_ALLOCATION_COUNTS();
+  std::size_t before = test::allocations();
+  const auto counted = [&] {
+    const std::size_t now = test::allocations();
+    return now - std::exchange(before, now);
+  };
+  // Through volatile pointers, or the compiler leaves the pairs out.
+  void* volatile memory = ::operator new(1);
+  CHECK(counted() == 1);
+  ::operator delete(memory);
+  memory = ::operator new(128, std::align_val_t(128));
+  CHECK(counted() == 1);
+  ::operator delete(memory, std::align_val_t(128));
+  memory = std::malloc(1);
+  CHECK(counted() == 1);
+  std::free(memory);
+  memory = std::aligned_alloc(64, 64);
+  CHECK(counted() == 1);
+  std::free(memory);
+
+  std::size_t released = test::releases();
+  memory = std::malloc(1);
+  std::free(memory);
+  CHECK(test::releases() == released + 1);
+  memory = ::operator new(128, std::align_val_t(128));
+  ::operator delete(memory, std::align_val_t(128));
+  CHECK(test::releases() == released + 2);
+
+  asio::io_context io;
+  counted();
+  asio::post(io, [] {});
+  CHECK(counted() > 0);
+}
+
+TEMPLATE_TEST_CASE("an operation that completes at once allocates nothing", "",
+                   DGRAM_ALL_OPERATIONS)
+{
+  DGRAM_SKIP_WITHOUT_ALLOCATION_COUNTS();
+  DGRAM_SKIP_UNLESS_POSSIBLE(TestType);
+  measure_all<TestType>(when::at_once);
+}
+
+TEMPLATE_TEST_CASE("an operation that has to wait allocates nothing", "", test::wait_readable,
+                   DGRAM_RECEIVE_OPERATIONS)
+{
+  DGRAM_SKIP_WITHOUT_ALLOCATION_COUNTS();
+  DGRAM_SKIP_UNLESS_POSSIBLE(TestType);
+  measure_all<TestType>(when::later);
+}
+
+TEMPLATE_TEST_CASE("memory that was taken for a cancelled operation is given back", "",
+                   DGRAM_RECEIVE_OPERATIONS, test::wait_readable)
+{
+  DGRAM_SKIP_UNLESS_POSSIBLE(TestType);
+  asio::io_context io;
+  bench<asio::io_context::executor_type> b(io.get_executor(), test::protocol_for<TestType>);
+  test::allocation_record memory;
+  std::size_t live = 1;
+  TestType::start(b, asio::bind_allocator(test::recording_allocator<>(memory),
+                                          [&](const dgram::error_code& ec, const auto&...) {
+                                            REQUIRE(ec == asio::error::operation_aborted);
+                                            live = memory.live;
+                                          }));
+  io.poll();
+  REQUIRE(memory.live > 0);
+  b.socket->cancel();
+  test::run(io);
+  REQUIRE(live == 0);
+  REQUIRE(memory.live == 0);
+}
+
+TEMPLATE_TEST_CASE("a socket that its handler destroys is gone, memory and all", "",
+                   DGRAM_ALL_OPERATIONS)
+{
+  DGRAM_SKIP_WITHOUT_ALLOCATION_COUNTS();
+  DGRAM_SKIP_UNLESS_POSSIBLE(TestType);
+  asio::io_context io;
+  bench<asio::io_context::executor_type> b(io.get_executor(), test::protocol_for<TestType>);
+  std::size_t released = 0;
+  const auto start = [&] {
+    TestType::start(b, [&](const dgram::error_code&, const auto&...) {
+      const std::size_t before = test::releases();
+      b.socket.reset();
+      released = test::releases() - before;
+    });
+  };
+
+  SECTION("when it completed at once")
+  {
+    TestType::ready(b);
+    start();
+  }
+
+  SECTION("when it had to wait")
+  {
+    start();
+    io.poll();
+    if (b.socket) TestType::ready(b);
+  }
+
+  test::run(io);
+  REQUIRE_FALSE(b.socket);
+  REQUIRE(released > 0);
+}

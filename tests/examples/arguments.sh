@@ -1,0 +1,60 @@
+#!/usr/bin/env bash
+# Command lines that cannot be right: exit code 2, and a message that names what was wrong.
+#   arguments.sh EXAMPLES
+. "$(dirname "$0")/common.sh"
+
+refused() { # MESSAGE PROGRAM ARGUMENTS...
+  local message=$1 program=$2
+  shift 2
+  run 2 "$examples/example_$program" "$@"
+  prints "error: "
+  prints "$message"
+}
+
+for server in echo_callback echo_coroutine; do
+  refused '"127.0.0.1"' $server 127.0.0.1
+  refused '"localhost:7"' $server localhost:7
+  refused '"127.0.0.1:65536"' $server 127.0.0.1:65536
+  refused '"::1:7"' $server ::1:7
+  refused '"[fe80::1%nope0]:7"' $server '[fe80::1%nope0]:7'
+  refused '""' $server ''
+  refused 'unexpected argument "again"' $server 127.0.0.1:0 again
+done
+
+refused 'ADDRESS:PORT is missing' client
+refused 'TEXT is missing' client 127.0.0.1:7
+refused '"nowhere"' client nowhere hello
+refused '"--fast"' client 127.0.0.1:7 hello --fast
+refused '--timeout is missing' client 127.0.0.1:7 hello --timeout
+refused '--timeout "0"' client 127.0.0.1:7 hello --timeout 0
+refused '--timeout "1s"' client 127.0.0.1:7 hello --timeout 1s
+refused '--timeout ""' client 127.0.0.1:7 hello --timeout ''
+refused '--retries "-1"' client 127.0.0.1:7 hello --retries -1
+refused '--retries "99999999999"' client 127.0.0.1:7 hello --retries 99999999999
+
+refused 'ENDPOINT is missing' syslog_collector
+refused 'ENDPOINT is missing' syslog_collector --count 3
+refused '"127.0.0.1:-1"' syslog_collector 127.0.0.1:0 127.0.0.1:-1
+refused '--count "no"' syslog_collector --count no 127.0.0.1:0
+refused '--timeout "-5"' syslog_collector --timeout -5 127.0.0.1:0
+refused '"--quiet"' syslog_collector 127.0.0.1:0 --quiet
+
+refused '127.0.0.1:7077 on "lo": not a multicast address' multicast_chat --group 127.0.0.1:7077
+refused 'on "nope0": no such network interface' multicast_chat --interface nope0
+refused 'on "192.0.2.213": no such network interface' multicast_chat --interface 192.0.2.213
+refused '"239.255.77.77"' multicast_chat --group 239.255.77.77
+refused '"chatter"' multicast_chat chatter
+refused '--say is missing' multicast_chat --say
+refused '--count "0"' multicast_chat --count 0
+
+refused 'ADDRESS:PORT is missing' echo_load
+refused '"127.0.0.1:seven"' echo_load 127.0.0.1:seven
+refused '--window "0"' echo_load 127.0.0.1:7 --window 0
+refused '--size "7"' echo_load 127.0.0.1:7 --size 7
+refused '--size "65508"' echo_load 127.0.0.1:7 --size 65508
+refused '--seconds "-1"' echo_load 127.0.0.1:7 --seconds -1
+
+for program in echo_callback echo_coroutine client syslog_collector multicast_chat echo_load; do
+  run 0 "$examples/example_$program" --help
+  prints "usage: example_$program "
+done

@@ -1,0 +1,381 @@
+// SPDX-License-Identifier: BSL-1.0
+// Opening, taking over, connecting and options where the operating system refuses one of the calls.
+#include "support/loopback.hpp"
+#include "support/scripted_system.hpp"
+
+#include <dgram.hpp>
+
+#include <catch2/catch_test_macros.hpp>
+#include <catch2/generators/catch_generators.hpp>
+#include <catch2/generators/catch_generators_range.hpp>
+#include <catch2/matchers/catch_matchers_exception.hpp>
+#include <catch2/matchers/catch_matchers_string.hpp>
+
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstddef>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace {
+
+using Catch::Matchers::MessageMatches;
+using Catch::Matchers::StartsWith;
+using test::fail;
+using test::script;
+
+/// What is looked at before a descriptor's IPV6_V6ONLY: its type, its family and, where the system can coalesce, whether
+/// it does.
+#if defined(__linux__)
+constexpr bool asks_for_coalescing = true;
+#else
+constexpr bool asks_for_coalescing = false;
+#endif
+constexpr std::size_t looks_before_v6_only = asks_for_coalescing ? 3 : 2;
+
+struct host : test::scripted {
+  bool is_valid(int fd) const { return ::fcntl(fd, F_GETFD) != -1; }
+
+  dgram::error_code system_error(int value) const
+  {
+    return {value, asio::error::get_system_category()};
+  }
+
+  asio::io_context io;
+  dgram::udp::socket socket{io};
+  int descriptors = test::open_descriptors();
+  dgram::error_code ec;
+};
+
+/// Descriptors of every kind that a test wants to be taken over.
+struct foreign_descriptor {
+  foreign_descriptor(int family, int type) : fd(::socket(family, type, 0)) {}
+  foreign_descriptor(const foreign_descriptor&) = delete;
+  foreign_descriptor& operator=(const foreign_descriptor&) = delete;
+  ~foreign_descriptor()
+  {
+    if (fd != -1) ::close(fd);
+  }
+
+  int fd;
+};
+
+}  // namespace
+
+TEST_CASE_METHOD(host, "a dual-stack socket that cannot be made so is closed again", "[options]")
+{
+  DGRAM_SKIP_WITHOUT_IPV6();
+  script.setsockopt.push(fail(ENOPROTOOPT));
+  SECTION("opened")
+  {
+    socket.open(dgram::udp::dual(), ec);
+    CHECK(ec == system_error(ENOPROTOOPT));
+  }
+  SECTION("opened with a configuration")
+  {
+    socket.open(dgram::udp::v6(), {.dual_stack = true}, ec);
+    CHECK(ec == system_error(ENOPROTOOPT));
+  }
+  SECTION("opened, throwing")
+  {
+    CHECK_THROWS_AS(socket.open(dgram::udp::dual()), dgram::system_error);
+  }
+  SECTION("constructed")
+  {
+    CHECK_THROWS_MATCHES(dgram::udp::socket(io, dgram::udp::dual()), dgram::system_error,
+                         MessageMatches(StartsWith("open")));
+  }
+  SECTION("constructed with an address")
+  {
+    CHECK_THROWS_MATCHES(
+        dgram::udp::socket(io, test::loopback_v6(), dgram::socket_config{.dual_stack = true}),
+        dgram::system_error, MessageMatches(StartsWith("open")));
+  }
+  CHECK_FALSE(socket.is_open());
+  CHECK(test::open_descriptors() == descriptors);
+
+  // Nothing of the failure stays: an IPv4 socket is none that maps addresses.
+  socket.open(dgram::udp::v4());
+  socket.bind(test::loopback_v4());
+  CHECK(socket.local_endpoint().address().is_v4());
+}
+
+TEST_CASE_METHOD(host, "a socket whose configuration is refused is closed again", "[options]")
+{
+  SECTION("out of range")
+  {
+    const auto config = GENERATE(dgram::socket_config{.receive_buffer_size = -1},
+                                 dgram::socket_config{.send_buffer_size = -1});
+    socket.open(dgram::udp::v4(), config, ec);
+    CHECK(ec == dgram::error::out_of_range);
+    CHECK_THROWS_AS(dgram::udp::socket(io, test::loopback_v4(), config), dgram::system_error);
+  }
+  SECTION("an option of the other family")
+  {
+    const dgram::socket_config config{.v6_only = true};
+    socket.open(dgram::udp::v4(), config, ec);
+    CHECK(ec);
+    CHECK_THROWS_AS(dgram::udp::socket(io, dgram::udp::v4(), config), dgram::system_error);
+  }
+  SECTION("a contradiction")
+  {
+    DGRAM_SKIP_WITHOUT_IPV6();
+    const dgram::socket_config config{.dual_stack = true, .v6_only = true};
+    socket.open(dgram::udp::v6(), config, ec);
+    CHECK(ec == asio::error::invalid_argument);
+  }
+  CHECK_FALSE(socket.is_open());
+  CHECK(test::open_descriptors() == descriptors);
+}
+
+TEST_CASE_METHOD(host, "opening an open socket leaves it as it is", "[options]")
+{
+  socket.open(dgram::udp::v4());
+  socket.bind(test::loopback_v4());
+  const auto local = socket.local_endpoint();
+  socket.open(dgram::udp::dual(), ec);
+  CHECK(ec == asio::error::already_open);
+  socket.open(dgram::udp::v4(), {.receive_buffer_size = -1}, ec);
+  CHECK(ec == asio::error::already_open);
+  CHECK(socket.is_open());
+  CHECK(socket.local_endpoint() == local);
+  CHECK(script.setsockopt.calls() == 0);
+}
+
+TEST_CASE_METHOD(host, "the IPv4 part of an option that is refused is reported", "[options]")
+{
+  DGRAM_SKIP_WITHOUT_IPV6();
+  socket.open(dgram::udp::dual());
+  dgram::option::hop_limit before;
+  socket.get_option(before);
+  script.setsockopt.push(fail(EPERM));
+  socket.set_option(dgram::option::hop_limit(7), ec);
+  CHECK(ec == system_error(EPERM));
+  dgram::option::hop_limit after;
+  socket.get_option(after);
+  CHECK(after.value() == before.value());
+
+  script.setsockopt.push(fail(EPERM));
+  CHECK_THROWS_AS(socket.set_option(dgram::option::hop_limit(7)), dgram::system_error);
+  socket.set_option(dgram::option::hop_limit(7), ec);
+  CHECK_FALSE(ec);
+  socket.get_option(after);
+  CHECK(after.value() == 7);
+  int v4 = 0;
+  ::socklen_t size = sizeof v4;
+  REQUIRE(::getsockopt(socket.native_handle(), IPPROTO_IP, IP_TTL, &v4, &size) == 0);
+  CHECK(v4 == 7);
+}
+
+TEST_CASE_METHOD(host, "joining and leaving report what the kernel says", "[options]")
+{
+  const int error = GENERATE(EADDRINUSE, ENODEV, ENOBUFS);
+  const dgram::multicast_group group("239.1.2.3");
+  socket.open(dgram::udp::v4());
+  script.setsockopt.push(fail(error), 4);
+  socket.join(group, ec);
+  CHECK(ec == system_error(error));
+  socket.leave(group, ec);
+  CHECK(ec == system_error(error));
+  CHECK_THROWS_AS(socket.join(group), dgram::system_error);
+  CHECK_THROWS_AS(socket.leave(group), dgram::system_error);
+}
+
+TEST_CASE_METHOD(host, "a buffer size that cannot be read is reported", "[options]")
+{
+  socket.open(dgram::udp::v4());
+  const bool sets = GENERATE(false, true);
+  script.getsockopt.push(fail(ENOBUFS), 4);
+  ec = {};
+  CHECK((sets ? socket.receive_buffer_size(4096, ec) : socket.receive_buffer_size(ec)) == 0);
+  CHECK(ec == system_error(ENOBUFS));
+  ec = {};
+  CHECK((sets ? socket.send_buffer_size(4096, ec) : socket.send_buffer_size(ec)) == 0);
+  CHECK(ec == system_error(ENOBUFS));
+  CHECK_THROWS_AS(sets ? socket.receive_buffer_size(4096) : socket.receive_buffer_size(),
+                  dgram::system_error);
+  CHECK_THROWS_AS(sets ? socket.send_buffer_size(4096) : socket.send_buffer_size(),
+                  dgram::system_error);
+  CHECK(socket.receive_buffer_size(ec) > 0);
+  CHECK_FALSE(ec);
+}
+
+TEST_CASE_METHOD(host, "a buffer size that is refused is not read back", "[options]")
+{
+  socket.open(dgram::udp::v4());
+  CHECK(socket.receive_buffer_size(0, ec) == 0);
+  CHECK(ec == dgram::error::out_of_range);
+  CHECK(socket.send_buffer_size(-1, ec) == 0);
+  CHECK(ec == dgram::error::out_of_range);
+  CHECK(script.getsockopt.calls() == 0);
+}
+
+TEST_CASE_METHOD(host, "a descriptor that cannot be looked at stays with its owner", "[options]")
+{
+  const std::size_t position = GENERATE(0U, 1U);  // its type, its family
+  foreign_descriptor foreign(AF_INET, SOCK_DGRAM);
+  script.getsockopt.push(test::pass(), position);
+  script.getsockopt.push(fail(ENOTSOCK));
+  SECTION("error code")
+  {
+    socket.assign(dgram::udp::v4(), foreign.fd, ec);
+    CHECK(ec == asio::error::not_socket);
+  }
+  SECTION("exception")
+  {
+    CHECK_THROWS_AS(socket.assign(dgram::udp::v4(), foreign.fd), dgram::system_error);
+  }
+  SECTION("constructor")
+  {
+    CHECK_THROWS_AS(dgram::udp::socket(io, dgram::udp::v4(), foreign.fd), dgram::system_error);
+  }
+  CHECK_FALSE(socket.is_open());
+  CHECK(is_valid(foreign.fd));
+  CHECK(script.getsockopt.calls() == position + 1);
+
+  socket.assign(dgram::udp::v4(), foreign.fd, ec);
+  CHECK_FALSE(ec);
+  CHECK(socket.native_handle() == std::exchange(foreign.fd, -1));
+}
+
+TEST_CASE_METHOD(host, "a descriptor that is no such socket stays with its owner", "[options]")
+{
+  const int type = GENERATE(SOCK_STREAM, SOCK_DGRAM);
+  const int family = type == SOCK_STREAM ? AF_INET : AF_UNIX;
+  foreign_descriptor foreign(family, type);
+  socket.assign(dgram::udp::v4(), foreign.fd, ec);
+  CHECK(ec == dgram::error::wrong_descriptor);
+  CHECK_FALSE(socket.is_open());
+  CHECK(is_valid(foreign.fd));
+}
+
+TEST_CASE_METHOD(
+    host, "a descriptor that does not tell whether it coalesces is taken as one that does not",
+    "[options]")
+{
+  if (!asks_for_coalescing) SKIP("this system has no coalescing");
+  foreign_descriptor foreign(AF_INET, SOCK_DGRAM);
+  script.getsockopt.push(test::pass(), looks_before_v6_only - 1);
+  script.getsockopt.push(fail(ENOPROTOOPT));
+  socket.assign(dgram::udp::v4(), foreign.fd, ec);
+  CHECK_FALSE(ec);
+  CHECK(socket.native_handle() == std::exchange(foreign.fd, -1));
+  CHECK(socket.is_open());
+}
+
+TEST_CASE_METHOD(host, "a descriptor that cannot be made dual-stack stays with its owner",
+                 "[options]")
+{
+  DGRAM_SKIP_WITHOUT_IPV6();
+  foreign_descriptor foreign(AF_INET6, SOCK_DGRAM);
+  const int only = 1;
+  REQUIRE(::setsockopt(foreign.fd, IPPROTO_IPV6, IPV6_V6ONLY, &only, sizeof only) == 0);
+  SECTION("the option cannot be read")
+  {
+    script.getsockopt.push(test::pass(), looks_before_v6_only);
+    script.getsockopt.push(fail(ENOBUFS));
+    socket.assign(dgram::udp::dual(), foreign.fd, ec);
+    CHECK(ec == system_error(ENOBUFS));
+  }
+  SECTION("the option cannot be set")
+  {
+    script.setsockopt.push(fail(EINVAL));
+    socket.assign(dgram::udp::dual(), foreign.fd, ec);
+    CHECK(ec == asio::error::invalid_argument);
+  }
+  CHECK_FALSE(socket.is_open());
+  CHECK(is_valid(foreign.fd));
+
+  socket.assign(dgram::udp::dual(), foreign.fd, ec);
+  CHECK_FALSE(ec);
+  CHECK(socket.native_handle() == std::exchange(foreign.fd, -1));
+}
+
+TEST_CASE_METHOD(host, "a socket remembers nothing of a descriptor that it gave back", "[options]")
+{
+  DGRAM_SKIP_WITHOUT_IPV6();
+  test::plain_peer peer(io, asio::ip::address_v6::loopback());
+  foreign_descriptor foreign(AF_INET6, SOCK_DGRAM);
+  const auto to = peer.endpoint();
+  REQUIRE(::connect(foreign.fd, to.data(), static_cast<::socklen_t>(to.size())) == 0);
+  script.getsockopt.push(test::pass(), looks_before_v6_only);
+  script.getsockopt.push(fail(ENOBUFS));
+  socket.assign(dgram::udp::dual(), foreign.fd, ec);
+  REQUIRE(ec == system_error(ENOBUFS));
+
+  CHECK(socket.send_to(asio::buffer("x", 1), to, 0, ec) == 0);
+  CHECK(ec == asio::error::bad_descriptor);
+  CHECK(socket.try_send_to(asio::buffer("x", 1), to, ec) == 0);
+  CHECK(ec == asio::error::bad_descriptor);
+}
+
+TEST_CASE_METHOD(host, "a descriptor that has no peer is taken over as not connected", "[options]")
+{
+  foreign_descriptor foreign(AF_INET, SOCK_DGRAM);
+  script.getpeername.push(fail(ENOTCONN));
+  socket.assign(dgram::udp::v4(), std::exchange(foreign.fd, -1));
+  socket.disconnect(ec);
+  CHECK(ec == asio::error::not_connected);
+}
+
+TEST_CASE_METHOD(host, "a descriptor whose peer cannot be asked for stays with its owner",
+                 "[options]")
+{
+  test::plain_peer peer(io);
+  foreign_descriptor foreign(AF_INET, SOCK_DGRAM);
+  const auto to = peer.endpoint();
+  REQUIRE(::connect(foreign.fd, to.data(), static_cast<::socklen_t>(to.size())) == 0);
+  script.getpeername.push(fail(ENOBUFS));
+  socket.assign(dgram::udp::v4(), foreign.fd, ec);
+  CHECK(ec == system_error(ENOBUFS));
+  CHECK_FALSE(socket.is_open());
+  if (socket.is_open()) socket.release();
+  CHECK(is_valid(foreign.fd));
+}
+
+TEST_CASE_METHOD(host, "a disconnect that is refused leaves the socket connected", "[options]")
+{
+  test::plain_peer peer(io);
+  socket.connect(peer.endpoint());
+  script.connect.push(fail(ENOBUFS), 2);
+  socket.disconnect(ec);
+  CHECK(ec == system_error(ENOBUFS));
+  CHECK_THROWS_AS(socket.disconnect(), dgram::system_error);
+  CHECK(socket.remote_endpoint() == peer.endpoint());
+  socket.connect(peer.endpoint(), ec);
+  CHECK(ec == asio::error::already_connected);
+  CHECK(socket.send(asio::buffer("still", 5)) == 5);
+  CHECK(peer.received(1) == std::vector<std::string>{"still"});
+
+  socket.disconnect(ec);
+  CHECK_FALSE(ec);
+  CHECK(script.connect.calls() == 3);
+  socket.remote_endpoint(ec);
+  CHECK(ec == asio::error::not_connected);
+}
+
+TEST_CASE_METHOD(host, "a disconnect that ends as the BSDs end it has succeeded", "[options]")
+{
+  test::plain_peer peer(io);
+  socket.connect(peer.endpoint());
+  script.connect.push(fail(EAFNOSUPPORT));
+  socket.disconnect(ec);
+  CHECK_FALSE(ec);
+  socket.disconnect(ec);
+  CHECK(ec == asio::error::not_connected);
+}
+
+TEST_CASE_METHOD(host, "disconnecting what is not connected does not ask the kernel", "[options]")
+{
+  socket.disconnect(ec);
+  CHECK(ec == asio::error::bad_descriptor);
+  socket.open(dgram::udp::v4());
+  socket.disconnect(ec);
+  CHECK(ec == asio::error::not_connected);
+  CHECK(script.connect.calls() == 0);
+}

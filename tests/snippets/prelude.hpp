@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: BSL-1.0
+// The names that the documentation's snippets use without declaring them.
+#ifndef DGRAM_TESTS_SNIPPETS_PRELUDE_HPP
+#define DGRAM_TESTS_SNIPPETS_PRELUDE_HPP
+
+#include "support/asio.hpp"
+
+#include <dgram.hpp>
+#include <dgram/format.hpp>
+
+#include <asio/signal_set.hpp>
+#include <asio/steady_timer.hpp>
+
+#include <array>
+#include <chrono>
+#include <string>
+#include <vector>
+
+namespace snippets {
+
+inline void handle(dgram::bytes_view, const asio::ip::udp::endpoint&)
+{
+}
+
+}  // namespace snippets
+
+// A coroutine with a context, a socket, and some data at hand.
+#define SNIPPET(name)                                                                       \
+  asio::awaitable<void> name(                                                               \
+      [[maybe_unused]] asio::io_context& io, [[maybe_unused]] dgram::udp::socket& socket,   \
+      [[maybe_unused]] asio::ip::udp::endpoint peer,                                        \
+      [[maybe_unused]] asio::ip::udp::endpoint sender,                                      \
+      [[maybe_unused]] std::array<char, 1500>& storage, [[maybe_unused]] std::string query, \
+      [[maybe_unused]] std::string update,                                                  \
+      [[maybe_unused]] std::vector<asio::ip::udp::endpoint> clients)
+
+using snippets::handle;
+
+#endif

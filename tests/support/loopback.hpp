@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: BSL-1.0
+// Sockets and ports on loopback, and a context that is run under a watchdog.
+#ifndef DGRAM_TESTS_SUPPORT_LOOPBACK_HPP
+#define DGRAM_TESTS_SUPPORT_LOOPBACK_HPP
+
+#include "support/asio.hpp"
+
+#include <dgram.hpp>
+
+#include <catch2/catch_test_macros.hpp>
+
+#include <chrono>
+#include <cstdint>
+#include <exception>
+
+namespace test {
+
+using endpoint = asio::ip::udp::endpoint;
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+inline endpoint loopback_v4(std::uint16_t port = 0)
+{
+  return {asio::ip::address_v4::loopback(), port};
+}
+inline endpoint loopback_v6(std::uint16_t port = 0)
+{
+  return {asio::ip::address_v6::loopback(), port};
+}
+
+inline bool has_ipv6()
+{
+  asio::io_context io;
+  dgram::error_code ec;
+  asio::ip::udp::socket probe(io);
+  probe.open(asio::ip::udp::v6(), ec);
+  if (!ec) probe.bind(loopback_v6(), ec);
+  return !ec;
+}
+
+/// Runs until nothing is left to do, and fails instead of hanging.
+inline void run(asio::io_context& io, std::chrono::steady_clock::duration limit = seconds(10))
+{
+  io.restart();
+  io.run_for(limit);
+  REQUIRE(io.stopped());
+}
+
+/// Runs a coroutine to its end and rethrows what it threw.
+inline void run(asio::io_context& io, asio::awaitable<void> coroutine)
+{
+  std::exception_ptr failure;
+  bool finished = false;
+  asio::co_spawn(io, std::move(coroutine), [&](std::exception_ptr thrown) {
+    failure = thrown;
+    finished = true;
+  });
+  run(io);
+  if (failure) std::rethrow_exception(failure);
+  REQUIRE(finished);
+}
+
+/// A port on loopback that nobody listens on.
+inline endpoint dead_endpoint()
+{
+  asio::io_context io;
+  return dgram::udp::socket(io, loopback_v4()).local_endpoint();
+}
+
+}  // namespace test
+
+#define DGRAM_SKIP_WITHOUT_IPV6()                                  \
+  do {                                                             \
+    if (!test::has_ipv6()) SKIP("this host has no IPv6 loopback"); \
+  } while (false)
+
+#endif

@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: BSL-1.0
+// datagram.hpp: views of bytes and what they convert from and to, and the datagram's own accessors.
+
+#include "support/loopback.hpp"
+
+#include <dgram/datagram.hpp>
+#include <dgram/receive_batch.hpp>
+
+#include <catch2/catch_test_macros.hpp>
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <type_traits>
+#include <vector>
+
+namespace {
+
+// By value, as `push` takes it: what is passed converts implicitly or not at all.
+std::string as_text(dgram::bytes_view view)
+{
+  return std::string(view.text());
+}
+
+const void* address_of(dgram::bytes_view view)
+{
+  return view.data();
+}
+
+}  // namespace
+
+TEST_CASE("bytes_view: an empty one has no bytes")
+{
+  const dgram::bytes_view none;
+  CHECK(none.empty());
+  CHECK(none.text().empty());
+  CHECK(asio::const_buffer(none).size() == 0);
+  CHECK(as_text("").empty());
+}
+
+TEST_CASE("bytes_view: a literal is its characters without the terminating zero")
+{
+  CHECK(as_text("hello") == "hello");
+  CHECK(dgram::bytes_view("hello").size() == 5);
+  const char* text = "world";
+  CHECK(as_text(text) == "world");
+}
+
+TEST_CASE("bytes_view: strings keep every character, zeros too")
+{
+  const std::string text("a\0b", 3);
+  CHECK(as_text(text) == text);
+  CHECK(as_text(std::string_view(text)) == text);
+  CHECK(address_of(text) == text.data());
+}
+
+TEST_CASE("bytes_view: containers of plain elements are seen as their bytes")
+{
+  const std::vector<int> numbers{1, 2, 3};
+  const dgram::bytes_view view = numbers;
+  REQUIRE(view.size() == 3 * sizeof(int));
+  CHECK(static_cast<const void*>(view.data()) == numbers.data());
+  int second = 0;
+  std::memcpy(&second, view.data() + sizeof(int), sizeof second);
+  CHECK(second == 2);
+
+  const std::array<char, 4> array{'a', 'b', '\0', 'c'};
+  CHECK(as_text(array) == std::string("ab\0c", 4));
+  const std::array<std::uint16_t, 2> wide{};
+  CHECK(dgram::bytes_view(wide).size() == 4);
+  const std::vector<std::byte> raw(7);
+  CHECK(dgram::bytes_view(raw).size() == 7);
+  CHECK(dgram::bytes_view(std::span<const std::byte>(raw).first(3)).size() == 3);
+  CHECK(dgram::bytes_view(std::vector<int>()).empty());
+}
+
+TEST_CASE("bytes_view: elements that are more than their bytes are refused")
+{
+  STATIC_REQUIRE_FALSE(std::is_constructible_v<dgram::bytes_view, std::vector<std::string>>);
+  STATIC_REQUIRE_FALSE(std::is_constructible_v<dgram::bytes_view, std::vector<std::string_view>>);
+  STATIC_REQUIRE_FALSE(std::is_constructible_v<dgram::bytes_view, std::vector<asio::const_buffer>>);
+  STATIC_REQUIRE_FALSE(
+      std::is_constructible_v<dgram::bytes_view, std::vector<std::unique_ptr<int>>>);
+  STATIC_REQUIRE_FALSE(std::is_constructible_v<dgram::bytes_view, std::vector<bool>>);
+  STATIC_REQUIRE_FALSE(std::is_constructible_v<dgram::bytes_view, int>);
+}
+
+TEST_CASE("bytes_view: from a pointer and a size")
+{
+  const char text[] = "0123456789";
+  const dgram::bytes_view view(text, 4);
+  CHECK(view.text() == "0123");
+}
+
+TEST_CASE("bytes_view: Asio's buffers convert, constant and mutable ones")
+{
+  const std::string constant = "constant";
+  std::string writable = "writable";
+  std::array<char, 3> array{'x', 'y', 'z'};
+  CHECK(as_text(asio::const_buffer(constant.data(), 5)) == "const");
+  CHECK(as_text(asio::buffer(constant)) == "constant");
+  // What `asio::buffer` makes of storage that is not const: the ordinary way to name a payload.
+  CHECK(std::is_convertible_v<asio::mutable_buffer, dgram::bytes_view>);
+  CHECK(dgram::bytes_view(asio::buffer(writable)).text() == "writable");
+  CHECK(dgram::bytes_view(asio::buffer(array, 2)).text() == "xy");
+}
+
+TEST_CASE("bytes_view: is a buffer of Asio's")
+{
+  const std::string text = "to Asio";
+  const dgram::bytes_view view = text;
+  const asio::const_buffer buffer = view;
+  CHECK(buffer.data() == text.data());
+  CHECK(buffer.size() == text.size());
+  CHECK(asio::buffer(view).size() == text.size());
+  std::string copy(text.size(), '\0');
+  CHECK(asio::buffer_copy(asio::buffer(copy), asio::buffer(view)) == text.size());
+  CHECK(copy == text);
+}
+
+TEST_CASE("bytes_view: is a span, with its slices")
+{
+  STATIC_REQUIRE(std::is_base_of_v<std::span<const std::byte>, dgram::bytes_view>);
+  STATIC_REQUIRE(std::is_trivially_copyable_v<dgram::bytes_view>);
+  const dgram::bytes_view view = "payload";
+  CHECK(dgram::bytes_view(view.subspan(3)).text() == "load");
+  CHECK(view[0] == std::byte{'p'});
+  const dgram::bytes_view copy = view;
+  CHECK(copy.data() == view.data());
+  CHECK(copy.size() == view.size());
+}
+
+TEST_CASE("datagram: says what it was made of")
+{
+  const auto sender = dgram::parse_endpoint("192.0.2.1:53");
+  std::string storage = "abc";
+  const auto bytes = std::as_writable_bytes(std::span(storage));
+  const dgram::basic_datagram<dgram::udp> whole(bytes, sender, false, 3);
+  CHECK(whole.payload().text() == "abc");
+  CHECK(&whole.sender() == &sender);
+  CHECK_FALSE(whole.truncated());
+  CHECK(whole.wire_size() == 3U);
+  whole.mutable_payload()[0] = std::byte{'!'};
+  CHECK(whole.payload().text() == "!bc");
+  const dgram::owned_datagram kept = whole.to_owned();
+  storage = "xyz";
+  CHECK(dgram::bytes_view(kept.payload).text() == "!bc");
+  CHECK(kept.sender == sender);
+  const dgram::basic_datagram<dgram::udp> cut(bytes, sender, true, std::nullopt);
+  CHECK(cut.truncated());
+  CHECK_FALSE(cut.wire_size().has_value());
+}
+
+TEST_CASE("send_result: a fresh one says that nothing left and nothing failed")
+{
+  const dgram::send_result result;
+  CHECK(result.sent == 0);
+  CHECK_FALSE(result.error);
+}

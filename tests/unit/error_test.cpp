@@ -1,0 +1,179 @@
+// SPDX-License-Identifier: BSL-1.0
+// error.hpp: every error has a text, the errc it is documented with, and names what was refused.
+
+#include "support/loopback.hpp"
+
+#include <dgram/endpoint.hpp>
+#include <dgram/error.hpp>
+#include <dgram/multicast.hpp>
+
+#include <catch2/catch_test_macros.hpp>
+#include <catch2/generators/catch_generators.hpp>
+#include <catch2/matchers/catch_matchers.hpp>
+#include <catch2/matchers/catch_matchers_string.hpp>
+
+#include <cerrno>
+#include <set>
+#include <string>
+#include <system_error>
+#include <type_traits>
+#include <vector>
+
+namespace {
+
+struct row {
+  dgram::error value;
+  std::errc same_as;
+  const char* part_of_message;
+};
+
+// Without a default: a new enumerator that is not listed here is a warning, and so stops the build.
+row describe(dgram::error value)
+{
+  switch (value) {
+  case dgram::error::bad_endpoint: return {value, std::errc::invalid_argument, "endpoint"};
+  case dgram::error::bad_address: return {value, std::errc::invalid_argument, "address"};
+  case dgram::error::bad_port: return {value, std::errc::invalid_argument, "port"};
+  case dgram::error::unknown_interface: return {value, std::errc::no_such_device, "interface"};
+  case dgram::error::not_multicast: return {value, std::errc::invalid_argument, "multicast"};
+  case dgram::error::out_of_range: return {value, std::errc::invalid_argument, "range"};
+  case dgram::error::slot_too_small: return {value, std::errc::invalid_argument, "64 KiB"};
+  case dgram::error::coalescing: return {value, std::errc::invalid_argument, "batches"};
+  case dgram::error::wrong_descriptor: return {value, std::errc::invalid_argument, "socket"};
+  }
+  FAIL("an error that is no enumerator");
+  return {};
+}
+
+std::vector<dgram::error> all_errors()
+{
+  return {
+      dgram::error::bad_endpoint,      dgram::error::bad_address,   dgram::error::bad_port,
+      dgram::error::unknown_interface, dgram::error::not_multicast, dgram::error::out_of_range,
+      dgram::error::slot_too_small,    dgram::error::coalescing,    dgram::error::wrong_descriptor};
+}
+
+}  // namespace
+
+TEST_CASE("error: an enumerator becomes an error_code of the category \"dgram\"")
+{
+  STATIC_REQUIRE(std::is_error_code_enum_v<dgram::error>);
+  STATIC_REQUIRE(std::is_nothrow_convertible_v<dgram::error, dgram::error_code>);
+  for (const dgram::error value : all_errors()) {
+    const dgram::error_code ec = value;
+    CAPTURE(ec.message());
+    CHECK(ec);
+    CHECK(ec == value);
+    CHECK(ec.value() == static_cast<int>(value));
+    CHECK(ec.category() == dgram::error_category());
+  }
+  CHECK(std::string(dgram::error_category().name()) == "dgram");
+  CHECK(&dgram::error_category() == &dgram::error_category());
+}
+
+TEST_CASE("error: every enumerator has a message of its own")
+{
+  std::set<std::string> seen;
+  for (const dgram::error value : all_errors()) {
+    const std::string message = dgram::make_error_code(value).message();
+    CAPTURE(message);
+    CHECK_THAT(message, Catch::Matchers::ContainsSubstring(describe(value).part_of_message));
+    CHECK(message.find("unknown dgram") == std::string::npos);
+    CHECK(seen.insert(message).second);
+  }
+}
+
+TEST_CASE("error: a value that is no enumerator still has a text")
+{
+  const int value = GENERATE(-1, 0, 1000);
+  CHECK(dgram::error_category().message(value) == "unknown dgram error");
+}
+
+TEST_CASE("error: every enumerator compares equal to its errc and to no other")
+{
+  const auto other = [](std::errc one) {
+    return one == std::errc::invalid_argument ? std::errc::no_such_device
+                                              : std::errc::invalid_argument;
+  };
+  for (const dgram::error value : all_errors()) {
+    const dgram::error_code ec = value;
+    CAPTURE(ec.message());
+    CHECK(ec == describe(value).same_as);
+    CHECK(ec != other(describe(value).same_as));
+    CHECK(ec != std::errc::address_in_use);
+  }
+}
+
+TEST_CASE("error: different enumerators are different, though their errc is the same")
+{
+  const dgram::error_code ec = dgram::error::bad_port;
+  CHECK(ec == std::errc::invalid_argument);
+  CHECK(ec != dgram::error::bad_address);
+  // The number alone does not decide: another category may use it too.
+  CHECK(ec != dgram::error_code(static_cast<int>(dgram::error::bad_port), std::generic_category()));
+}
+
+TEST_CASE("error: what is thrown says which call refused which input, and why")
+{
+  const auto thrown_by = [](auto&& call) {
+    try {
+      call();
+    } catch (const dgram::system_error& failure) {
+      return std::pair<dgram::error_code, std::string>{failure.code(), failure.what()};
+    }
+    FAIL("nothing was thrown");
+    return std::pair<dgram::error_code, std::string>{};
+  };
+  const auto check = [&](auto&& call, dgram::error code, const char* function, const char* input) {
+    const auto [ec, text] = thrown_by(call);
+    CHECK(ec == code);
+    CHECK_THAT(text, Catch::Matchers::StartsWith(function));
+    CHECK_THAT(text, Catch::Matchers::ContainsSubstring(input));
+    CHECK_THAT(text, Catch::Matchers::ContainsSubstring(dgram::make_error_code(code).message()));
+  };
+  check([] { (void)dgram::parse_endpoint("no endpoint"); }, dgram::error::bad_endpoint,
+        "parse_endpoint", "no endpoint");
+  check([] { (void)dgram::parse_endpoint("127.0.0.1:65536"); }, dgram::error::bad_port,
+        "parse_endpoint", "127.0.0.1:65536");
+  check([] { (void)dgram::parse_address("256.1.1.1"); }, dgram::error::bad_address, "parse_address",
+        "256.1.1.1");
+  check([] { dgram::multicast_group("group-zzz"); }, dgram::error::bad_address, "parse_address",
+        "group-zzz");
+}
+
+TEST_CASE("error: throw_if throws only where there is an error")
+{
+  CHECK_NOTHROW(dgram::detail::throw_if({}, "never"));
+  CHECK_NOTHROW(dgram::detail::throw_if({}, "never", "input"));
+  CHECK_THROWS_AS(dgram::detail::throw_if(dgram::error::bad_port, "call"), dgram::system_error);
+}
+
+TEST_CASE(
+    "error: what the library's own calls report compares with Asio's names, as Asio's errors do")
+{
+  asio::io_context io;
+  dgram::udp::socket socket(io);
+  char storage[1] = {};
+  dgram::error_code ours;
+  dgram::error_code asios;
+  // One goes through the library's system calls, the other through Asio's.
+  socket.try_receive(asio::buffer(storage), ours);
+  socket.receive(asio::buffer(storage), 0, asios);
+  CHECK(asios == asio::error::bad_descriptor);
+  CHECK(ours == asio::error::bad_descriptor);
+  CHECK(ours == asios);
+}
+
+TEST_CASE("error: congestion is recognised in what the library's own calls report")
+{
+  const auto report = [](int value) {
+    errno = value;
+    return dgram::platform::last_error();
+  };
+  CHECK(dgram::platform::is_congestion(report(ENOBUFS)));
+  CHECK(dgram::platform::is_congestion(report(ENOMEM)));
+  CHECK_FALSE(dgram::platform::is_congestion(report(EAGAIN)));
+  CHECK_FALSE(dgram::platform::is_congestion(report(EBADF)));
+  CHECK(report(EAGAIN) == asio::error::would_block);
+  CHECK(report(EWOULDBLOCK) == asio::error::would_block);
+}

@@ -1,0 +1,496 @@
+// SPDX-License-Identifier: BSL-1.0
+// Reading one datagram at a time: order, trains, ends, deadlines, fairness, cancellation.
+#include <dgram/reader.hpp>
+
+#include "support/asio.hpp"
+#include "support/loopback.hpp"
+
+#include <dgram.hpp>
+
+#include <asio/steady_timer.hpp>
+
+#include <catch2/catch_test_macros.hpp>
+#include <catch2/generators/catch_generators.hpp>
+
+#include <chrono>
+#include <optional>
+#include <string>
+#include <vector>
+
+using namespace std::chrono_literals;
+
+namespace {
+
+using reader_type = dgram::reader<dgram::udp, asio::any_io_executor>;
+
+struct pair {
+  asio::io_context io;
+  dgram::udp::socket receiver{io, test::loopback_v4()};
+  dgram::udp::socket sender{io, test::loopback_v4()};
+
+  test::endpoint target() { return receiver.local_endpoint(); }
+
+  void send(const std::string& text) { sender.send_to(asio::buffer(text), target()); }
+
+  void send_numbers(int count)
+  {
+    for (int i = 0; i < count; ++i)
+      send(std::to_string(i));
+  }
+};
+
+template <class Reader>
+asio::awaitable<std::string> next_text(Reader& reader)
+{
+  auto datagram = co_await reader.next();
+  REQUIRE(datagram);
+  co_return std::string(datagram->payload().text());
+}
+
+}  // namespace
+
+TEST_CASE("reader: hands over what was queued, in order, with its sender")
+{
+  pair p;
+  p.send_numbers(200);
+  test::run(p.io, [&]() -> asio::awaitable<void> {
+    dgram::reader reader{p.receiver};
+    for (int i = 0; i < 200; ++i) {
+      auto datagram = co_await reader.next();
+      REQUIRE(datagram);
+      REQUIRE(datagram->payload().text() == std::to_string(i));
+      REQUIRE(datagram->sender() == p.sender.local_endpoint());
+    }
+    REQUIRE(reader.remaining() == 0);
+  }());
+}
+
+TEST_CASE("reader: empty datagrams are datagrams")
+{
+  pair p;
+  p.send("");
+  p.send("x");
+  p.send("");
+  test::run(p.io, [&]() -> asio::awaitable<void> {
+    dgram::reader reader{p.receiver};
+    for (const std::string expected : {"", "x", ""}) {
+      const std::string text = co_await next_text(reader);
+      REQUIRE(text == expected);
+    }
+  }());
+}
+
+TEST_CASE("reader: takes trains apart")
+{
+  pair p;
+  std::string big;
+  for (int i = 0; i < 20; ++i)
+    big += std::string(100, static_cast<char>('a' + i));
+  big += "tail";
+  test::run(p.io, [&]() -> asio::awaitable<void> {
+    dgram::reader reader{p.receiver};
+    const auto result = co_await p.sender.async_send_segments(big, 100, p.target());
+    REQUIRE(result.sent == 21);
+    std::string seen;
+    for (int i = 0; i < 21; ++i) {
+      auto datagram = co_await reader.next();
+      REQUIRE(datagram);
+      REQUIRE(datagram->payload().size() == (i < 20 ? 100 : 4));
+      REQUIRE(datagram->sender() == p.sender.local_endpoint());
+      seen += datagram->payload().text();
+    }
+    REQUIRE(seen == big);
+  }());
+}
+
+TEST_CASE("reader: waits for what comes later")
+{
+  pair p;
+  std::vector<std::string> seen;
+  asio::co_spawn(
+      p.io,
+      [&]() -> asio::awaitable<void> {
+        dgram::reader reader{p.receiver};
+        for (int i = 0; i < 3; ++i)
+          seen.push_back(co_await next_text(reader));
+      },
+      asio::detached);
+  p.io.poll();
+  REQUIRE(seen.empty());
+  p.send_numbers(3);
+  test::run(p.io);
+  REQUIRE(seen == std::vector<std::string>{"0", "1", "2"});
+}
+
+TEST_CASE(
+    "reader: next is empty after stop, also one that waits; what is in memory can still be had")
+{
+  pair p;
+  p.send_numbers(2);
+  bool ended = false;
+  std::optional<dgram::reader<dgram::udp, asio::any_io_executor>> reader{p.receiver};
+  asio::co_spawn(
+      p.io,
+      [&]() -> asio::awaitable<void> {
+        const std::string first = co_await next_text(*reader);
+        const std::string second = co_await next_text(*reader);
+        REQUIRE(first + second == "01");
+        auto nothing = co_await reader->next();
+        REQUIRE_FALSE(nothing);
+        nothing = co_await reader->next();
+        REQUIRE_FALSE(nothing);
+        ended = true;
+      },
+      asio::detached);
+  p.io.poll();
+  REQUIRE_FALSE(ended);
+  reader->stop();
+  REQUIRE(reader->is_stopped());
+  test::run(p.io);
+  REQUIRE(ended);
+  REQUIRE(p.receiver.is_open());
+}
+
+TEST_CASE("reader: next is empty after a close of the socket, and throws after a cancel")
+{
+  const bool close = GENERATE(true, false);
+  pair p;
+  std::string outcome;
+  asio::co_spawn(
+      p.io,
+      [&]() -> asio::awaitable<void> {
+        dgram::reader reader{p.receiver};
+        try {
+          outcome = co_await reader.next() ? "datagram" : "end";
+        } catch (const dgram::system_error& failure) {
+          outcome = failure.code() == asio::error::operation_aborted ? "aborted" : "other";
+        }
+      },
+      asio::detached);
+  p.io.poll();
+  REQUIRE(outcome.empty());
+  if (close)
+    p.receiver.close();
+  else
+    p.receiver.cancel();
+  test::run(p.io);
+  REQUIRE(outcome == (close ? "end" : "aborted"));
+}
+
+TEST_CASE("reader: survives the move of the socket, and finds a destroyed one closed")
+{
+  pair p;
+  std::string outcome;
+  std::optional<dgram::udp::socket> socket(std::move(p.receiver));
+  const auto target = socket->local_endpoint();
+  asio::co_spawn(
+      p.io,
+      [&]() -> asio::awaitable<void> {
+        dgram::reader reader{*socket};
+        outcome = co_await next_text(reader);
+        outcome += co_await reader.next() ? "?" : " end";
+      },
+      asio::detached);
+  p.io.poll();
+  std::optional<dgram::udp::socket> moved(std::move(*socket));
+  socket.reset();
+  p.sender.send_to(asio::buffer("moved", 5), target);
+  while (outcome.empty())
+    p.io.run_one_for(test::seconds(5));
+  REQUIRE(outcome == "moved");
+  moved.reset();
+  test::run(p.io);
+  REQUIRE(outcome == "moved end");
+}
+
+TEST_CASE("reader: a pending next completes when the reader is destroyed")
+{
+  pair p;
+  bool ended = false;
+  std::optional<dgram::reader<dgram::udp, asio::any_io_executor>> reader{p.receiver};
+  asio::co_spawn(
+      p.io, [&]() -> asio::awaitable<void> { ended = !co_await reader->next(); }, asio::detached);
+  p.io.poll();
+  reader.reset();
+  test::run(p.io);
+  REQUIRE(ended);
+}
+
+TEST_CASE("reader: a deadline ends the wait and loses nothing")
+{
+  pair p;
+  test::run(p.io, [&]() -> asio::awaitable<void> {
+    dgram::reader reader{p.receiver};
+    auto nothing = co_await reader.next_for(1ms);
+    REQUIRE_FALSE(nothing);
+    REQUIRE_FALSE(reader.is_stopped());
+    dgram::error_code ec;
+    nothing = co_await reader.next_for(1ms, ec);
+    REQUIRE_FALSE(nothing);
+    REQUIRE(ec == asio::error::timed_out);
+    p.send_numbers(2);
+    auto first = co_await reader.next_for(10s);
+    REQUIRE(first);
+    REQUIRE(first->payload().text() == "0");
+    auto second = co_await reader.next_until(std::chrono::steady_clock::now() - 1s, ec);
+    REQUIRE_FALSE(ec);
+    REQUIRE(second->payload().text() == "1");
+    nothing = co_await reader.next_until(std::chrono::steady_clock::now() - 1s, ec);
+    REQUIRE_FALSE(nothing);
+    REQUIRE(ec == asio::error::timed_out);
+    p.send("late");
+    const std::string late = co_await next_text(reader);
+    REQUIRE(late == "late");
+  }());
+}
+
+TEST_CASE("reader: many short deadlines against a steady sender lose nothing")
+{
+  pair p;
+  int received = 0;
+  int timeouts = 0;
+  asio::co_spawn(
+      p.io,
+      [&]() -> asio::awaitable<void> {
+        asio::steady_timer timer(p.io);
+        for (int i = 0; i < 100; ++i) {
+          timer.expires_after(1ms);
+          co_await timer.async_wait(asio::use_awaitable);
+          p.send(std::to_string(i));
+        }
+      },
+      asio::detached);
+  test::run(p.io, [&]() -> asio::awaitable<void> {
+    dgram::reader reader{p.receiver};
+    while (received < 100) {
+      if (auto datagram = co_await reader.next_for(500us)) {
+        REQUIRE(datagram->payload().text() == std::to_string(received));
+        ++received;
+      } else {
+        ++timeouts;
+      }
+    }
+  }());
+  REQUIRE(received == 100);
+  REQUIRE(timeouts > 0);
+}
+
+TEST_CASE("reader: cancelling the coroutine throws, and the datagram that comes later stays queued")
+{
+  pair p;
+  asio::cancellation_signal signal;
+  bool aborted = false;
+  asio::co_spawn(
+      p.io,
+      [&]() -> asio::awaitable<void> {
+        dgram::reader reader{p.receiver};
+        co_await reader.next();
+      },
+      asio::bind_cancellation_slot(signal.slot(), [&](std::exception_ptr failure) {
+        try {
+          if (failure) std::rethrow_exception(failure);
+        } catch (const dgram::system_error& error) {
+          aborted = error.code() == asio::error::operation_aborted;
+        }
+      }));
+  p.io.poll();
+  signal.emit(asio::cancellation_type::terminal);
+  p.send("kept");
+  test::run(p.io);
+  REQUIRE(aborted);
+  dgram::receive_batch kept{1};
+  REQUIRE(p.receiver.try_receive_batch(kept) == 1);
+}
+
+TEST_CASE("reader: a flood starves no timer")
+{
+  pair p;
+  bool fired = false;
+  int received = 0;
+  asio::post(p.io, [&] { fired = true; });
+  p.send_numbers(100);
+  test::run(p.io, [&]() -> asio::awaitable<void> {
+    dgram::reader reader{p.receiver, {.slots = 4, .yield_after = 16}};
+    asio::post(p.io, [&] { fired = true; });
+    fired = false;
+    while (!fired) {
+      co_await reader.next();
+      ++received;
+    }
+  }());
+  // It lets others go first before a receive call, never inside a batch. The first time its own wake-up may have been
+  // queued before them.
+  REQUIRE(received >= 16);
+  REQUIRE(received <= 2 * 16 + 1);
+}
+
+TEST_CASE("reader: next_batch gives what is in memory, or else what one call takes")
+{
+  pair p;
+  p.send_numbers(5);
+  test::run(p.io, [&]() -> asio::awaitable<void> {
+    dgram::reader reader{p.receiver};
+    const auto zero = co_await reader.next();
+    REQUIRE(zero->payload().text() == "0");
+    auto batch = co_await reader.next_batch();
+    REQUIRE(batch.size() == 4);
+    std::vector<std::string> seen;
+    for (const dgram::datagram& datagram : batch)
+      seen.emplace_back(datagram.payload().text());
+    REQUIRE(seen == std::vector<std::string>{"1", "2", "3", "4"});
+    p.receiver.close();
+    batch = co_await reader.next_batch();
+    REQUIRE_FALSE(batch);
+  }());
+}
+
+TEST_CASE("reader: adapts the slots it offers to the traffic")
+{
+  pair p;
+  test::run(p.io, [&]() -> asio::awaitable<void> {
+    dgram::reader reader{p.receiver};
+    if (!p.receiver.handle().is_coalescing()) co_return;  // nothing to adapt to
+    REQUIRE(reader.batch().offered() == 64);
+    const std::string big(64 * 20, 'x');
+    co_await p.sender.async_send_segments(big, 64, p.target());
+    for (int i = 0; i < 20; ++i)
+      co_await reader.next();
+    p.send("plain");
+    co_await reader.next();
+    REQUIRE(reader.batch().offered() == 8);
+    p.send_numbers(80);
+    for (int i = 0; i < 80; ++i)
+      co_await reader.next();
+    REQUIRE(reader.batch().offered() > 8);
+  }());
+}
+
+TEST_CASE("reader: turns coalescing on and leaves it on, unless its slots are too small for trains")
+{
+  pair p;
+  dgram::option::coalescing coalescing;
+  dgram::error_code ec;
+  p.receiver.get_option(coalescing, ec);
+  if (ec) SKIP("no coalescing here: " << ec.message());
+  {
+    dgram::reader plain{p.receiver, {.slots = 8, .slot_size = 2048}};
+    dgram::reader asked_not_to{p.receiver, {.coalesce = false}};
+  }
+  p.receiver.get_option(coalescing);
+  REQUIRE_FALSE(coalescing.value());
+  {
+    dgram::reader reader{p.receiver};
+  }
+  p.receiver.get_option(coalescing);
+  REQUIRE(coalescing.value());
+  std::array<char, 8> storage{};
+  test::endpoint sender;
+  p.receiver.try_receive_from(asio::buffer(storage), sender, ec);
+  REQUIRE(ec == dgram::error::coalescing);
+  dgram::receive_batch small{4, 2048};
+  p.receiver.try_receive_batch(small, ec);
+  REQUIRE(ec == dgram::error::slot_too_small);
+  p.receiver.set_option(dgram::option::coalescing(false));
+  p.send("plain");
+  REQUIRE(p.receiver.try_receive_from(asio::buffer(storage), sender) == 5);
+}
+
+TEST_CASE(
+    "reader: a single receive that is pending when coalescing begins is ended, not given a train")
+{
+  pair p;
+  std::array<char, 1000> storage{};
+  test::endpoint sender;
+  dgram::error_code outcome;
+  p.receiver.async_receive_from(asio::buffer(storage), sender,
+                                [&](const dgram::error_code& ec, std::size_t) { outcome = ec; });
+  dgram::reader reader{p.receiver};
+  if (!p.receiver.handle().is_coalescing()) SKIP("no coalescing here");
+  test::run(p.io);
+  REQUIRE(outcome == asio::error::operation_aborted);
+}
+
+TEST_CASE("reader: a cancellation is seen also after a wake-up in vain, and leaves no timer behind")
+{
+  pair p;
+  asio::cancellation_signal signal;
+  dgram::error_code outcome;
+  std::optional<reader_type> reader{p.receiver};
+  asio::co_spawn(
+      p.io,
+      [&]() -> asio::awaitable<void> {
+        try {
+          co_await reader->next_for(std::chrono::milliseconds(20));
+        } catch (const dgram::system_error& failure) {
+          outcome = failure.code();
+        }
+      },
+      asio::bind_cancellation_slot(signal.slot(), asio::detached));
+  p.io.poll();
+  p.send("taken by another reader");
+  dgram::receive_batch other{1};
+  REQUIRE(p.receiver.try_receive_batch(other) == 1);
+  p.io.poll();
+  signal.emit(asio::cancellation_type::terminal);
+  p.io.poll();
+  REQUIRE(outcome == asio::error::operation_aborted);
+  // What is left of the deadline does not end a later wait.
+  bool received = false;
+  asio::co_spawn(
+      p.io,
+      [&]() -> asio::awaitable<void> {
+        auto datagram = co_await reader->next();
+        received = datagram.has_value();
+      },
+      asio::detached);
+  p.io.run_for(std::chrono::milliseconds(60));
+  REQUIRE_FALSE(received);
+  p.send("later");
+  test::run(p.io);
+  REQUIRE(received);
+}
+
+TEST_CASE(
+    "reader: the longest duration is no deadline, and a receiver that was shut down does not spin")
+{
+  pair p;
+  int wake_ups = 0;
+  dgram::reader reader{p.receiver};
+  p.receiver.connect(p.sender.local_endpoint());
+  p.receiver.shutdown(asio::socket_base::shutdown_receive);
+  bool ended = false;
+  asio::co_spawn(
+      p.io,
+      [&]() -> asio::awaitable<void> {
+        co_await reader.next_for(std::chrono::steady_clock::duration::max());
+        ended = true;
+      },
+      asio::detached);
+  const auto until = std::chrono::steady_clock::now() + std::chrono::milliseconds(300);
+  while (std::chrono::steady_clock::now() < until)
+    wake_ups += static_cast<int>(p.io.run_one_for(std::chrono::milliseconds(10)));
+  REQUIRE_FALSE(ended);
+  REQUIRE(wake_ups < 60);  // thousands, if it spun
+  reader.stop();
+  test::run(p.io);
+  REQUIRE(ended);
+}
+
+TEST_CASE("reader: works on a dual-stack socket and with other executors")
+{
+  asio::io_context io;
+  dgram::basic_socket<dgram::udp, asio::strand<asio::io_context::executor_type>> receiver{
+      asio::make_strand(io), test::loopback_v4(), {.dual_stack = true}};
+  dgram::udp::socket sender{io, test::loopback_v4()};
+  sender.send_to(asio::buffer("hi", 2), receiver.local_endpoint());
+  test::endpoint seen;
+  asio::co_spawn(
+      receiver.get_executor(),
+      [&]() -> asio::awaitable<void> {
+        dgram::reader reader{receiver};
+        seen = (co_await reader.next())->sender();
+      },
+      asio::detached);
+  test::run(io);
+  REQUIRE(seen == sender.local_endpoint());
+}

@@ -1,0 +1,369 @@
+// SPDX-License-Identifier: BSL-1.0
+// Sending one datagram at a time: turns, order, limits, refusals, ends.
+#include <dgram/writer.hpp>
+
+#include "support/asio.hpp"
+#include "support/loopback.hpp"
+
+#include <dgram.hpp>
+
+#include <asio/steady_timer.hpp>
+
+#include <catch2/catch_test_macros.hpp>
+#include <catch2/generators/catch_generators.hpp>
+
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace {
+
+using reader_type = dgram::reader<dgram::udp, asio::any_io_executor>;
+using writer_type = dgram::writer<dgram::udp, asio::any_io_executor>;
+
+struct server {
+  asio::io_context io;
+  dgram::udp::socket socket{io, test::loopback_v4()};
+  dgram::udp::socket client{io, test::loopback_v4()};
+  std::optional<reader_type> reader{socket};
+
+  test::endpoint peer() { return client.local_endpoint(); }
+
+  std::vector<std::string> arrived()
+  {
+    std::vector<std::string> texts;
+    dgram::receive_batch batch{64};
+    dgram::error_code ec;
+    while (client.try_receive_batch(batch, ec) > 0)
+      for (const dgram::datagram& datagram : batch)
+        texts.emplace_back(datagram.payload().text());
+    return texts;
+  }
+};
+
+}  // namespace
+
+TEST_CASE("writer: what is sent outside of a turn leaves at once")
+{
+  server s;
+  writer_type writer{*s.reader};
+  test::run(s.io, [&]() -> asio::awaitable<void> {
+    co_await writer.send("one", s.peer());
+    const auto first = s.arrived();
+    REQUIRE(first == std::vector<std::string>{"one"});
+    REQUIRE(writer.try_send("", s.peer()));
+    const auto second = s.arrived();
+    REQUIRE(second == std::vector<std::string>{""});
+  }());
+  REQUIRE(writer.statistics().queued == 2);
+  REQUIRE(writer.statistics().sent == 2);
+}
+
+TEST_CASE("writer: the replies to one received batch leave together, in order")
+{
+  server s;
+  for (int i = 0; i < 10; ++i)
+    s.client.send_to(asio::buffer(std::to_string(i)), s.socket.local_endpoint());
+  writer_type writer{*s.reader};
+  test::run(s.io, [&]() -> asio::awaitable<void> {
+    for (int i = 0; i < 10; ++i) {
+      auto datagram = co_await s.reader->next();
+      co_await writer.send(datagram->payload(), datagram->sender());
+      // In the middle of a turn nothing has left; at its end all of it has.
+      const auto texts = s.arrived();
+      REQUIRE(texts.size() == (i < 9 ? 0 : 10));
+    }
+  }());
+  REQUIRE(writer.statistics().sent == 10);
+}
+
+TEST_CASE("writer: a turn that ends without a reply to its last datagram is flushed all the same")
+{
+  const bool waits_elsewhere = GENERATE(false, true);
+  server s;
+  for (int i = 0; i < 3; ++i)
+    s.client.send_to(asio::buffer(std::to_string(i)), s.socket.local_endpoint());
+  writer_type writer{*s.reader};
+  std::vector<std::string> texts;
+  asio::co_spawn(
+      s.io,
+      [&]() -> asio::awaitable<void> {
+        auto datagram = co_await s.reader->next();
+        co_await writer.send(datagram->payload(), datagram->sender());
+        if (waits_elsewhere) {
+          asio::steady_timer never(s.io, std::chrono::steady_clock::time_point::max());
+          co_await never.async_wait(asio::use_awaitable);
+        }
+        for (;;)
+          co_await s.reader->next();
+      },
+      asio::detached);
+  while (texts.empty() && s.io.poll_one() > 0)
+    texts = s.arrived();
+  REQUIRE(texts == std::vector<std::string>{"0"});
+}
+
+TEST_CASE("writer: equal replies to one peer are one message to the kernel, and arrive one by one")
+{
+  server s;
+  dgram::error_code ec;
+  s.client.set_option(dgram::option::coalescing(true), ec);
+  if (ec) SKIP("no coalescing here: " << ec.message());
+  for (int i = 0; i < 8; ++i)
+    s.client.send_to(asio::buffer("same size", 9), s.socket.local_endpoint());
+  writer_type writer{*s.reader};
+  test::run(s.io, [&]() -> asio::awaitable<void> {
+    for (int i = 0; i < 8; ++i) {
+      auto datagram = co_await s.reader->next();
+      co_await writer.send(datagram->payload(), datagram->sender());
+    }
+  }());
+  dgram::receive_batch batch{8};
+  REQUIRE(s.client.try_receive_batch(batch) == 8);
+  REQUIRE(batch.used_slots() == 1);  // the train was not taken apart on its way
+}
+
+TEST_CASE("writer: payload and peer are copied")
+{
+  server s;
+  s.client.send_to(asio::buffer("a", 1), s.socket.local_endpoint());
+  s.client.send_to(asio::buffer("b", 1), s.socket.local_endpoint());
+  writer_type writer{*s.reader};
+  test::run(s.io, [&]() -> asio::awaitable<void> {
+    co_await s.reader->next();
+    {
+      auto payload = std::make_unique<std::string>("short-lived");
+      auto peer = std::make_unique<test::endpoint>(s.peer());
+      co_await writer.send(*payload, *peer);
+      *payload = "overwritten";
+      *peer = test::endpoint();
+    }
+    co_await writer.flush();
+  }());
+  REQUIRE(s.arrived() == std::vector<std::string>{"short-lived"});
+}
+
+TEST_CASE("writer: one refused datagram is reported with its peer, and the others go on")
+{
+  server s;
+  for (int i = 0; i < 2; ++i)
+    s.client.send_to(asio::buffer("x", 1), s.socket.local_endpoint());
+  writer_type writer{*s.reader};
+  std::vector<std::pair<dgram::error_code, test::endpoint>> errors;
+  std::size_t size = 0;
+  writer.on_error([&](const dgram::error_code& ec, const test::endpoint& peer, std::size_t bytes) {
+    errors.emplace_back(ec, peer);
+    size = bytes;
+  });
+  const test::endpoint broadcast(asio::ip::address_v4::broadcast(), 9);
+  test::run(s.io, [&]() -> asio::awaitable<void> {
+    co_await s.reader->next();
+    co_await writer.send("before", s.peer());
+    co_await writer.send("refused", broadcast);  // EACCES without the broadcast option
+    co_await writer.send(std::string(65508, 'x'), s.peer());
+    co_await writer.send("after", s.peer());
+    co_await writer.flush();
+  }());
+  REQUIRE(s.arrived() == std::vector<std::string>{"before", "after"});
+  REQUIRE(errors.size() == 2);
+  REQUIRE(errors[0].first == asio::error::access_denied);
+  REQUIRE(errors[0].second == broadcast);
+  REQUIRE(errors[1].first == asio::error::message_size);
+  REQUIRE(errors[1].second == s.peer());
+  REQUIRE(size == 65508);
+  REQUIRE(writer.statistics().refused == 2);
+  REQUIRE(writer.statistics().sent == 2);
+}
+
+TEST_CASE("writer: a payload larger than the queue, and a closed socket, are errors at the call")
+{
+  server s;
+  writer_type writer{*s.reader, {.datagrams = 4, .bytes = 100}};
+  test::run(s.io, [&]() -> asio::awaitable<void> {
+    dgram::error_code ec;
+    try {
+      co_await writer.send(std::string(101, 'x'), s.peer());
+    } catch (const dgram::system_error& failure) {
+      ec = failure.code();
+    }
+    REQUIRE(ec == asio::error::message_size);
+    s.socket.close();
+    try {
+      co_await writer.send("x", s.peer());
+    } catch (const dgram::system_error& failure) {
+      ec = failure.code();
+    }
+    REQUIRE(ec == asio::error::bad_descriptor);
+  }());
+  REQUIRE_FALSE(writer.try_send("x", s.peer()));
+  REQUIRE(writer.statistics().queued == 0);
+}
+
+TEST_CASE("writer: a queue that fills up in the middle of a turn is flushed, and nothing is lost")
+{
+  server s;
+  for (int i = 0; i < 20; ++i)
+    s.client.send_to(asio::buffer(std::to_string(i)), s.socket.local_endpoint());
+  writer_type writer{*s.reader, {.datagrams = 4, .bytes = 20}};
+  test::run(s.io, [&]() -> asio::awaitable<void> {
+    for (int i = 0; i < 20; ++i) {
+      auto datagram = co_await s.reader->next();
+      co_await writer.send(datagram->payload(), datagram->sender());
+    }
+  }());
+  std::vector<std::string> expected;
+  for (int i = 0; i < 20; ++i)
+    expected.push_back(std::to_string(i));
+  REQUIRE(s.arrived() == expected);
+  REQUIRE(writer.statistics().sent == 20);
+  REQUIRE(writer.statistics().dropped == 0);
+}
+
+TEST_CASE("writer: what is queued when the writer goes is handed over")
+{
+  server s;
+  for (int i = 0; i < 3; ++i)
+    s.client.send_to(asio::buffer("x", 1), s.socket.local_endpoint());
+  test::run(s.io, [&]() -> asio::awaitable<void> {
+    writer_type writer{*s.reader};
+    co_await s.reader->next();
+    co_await writer.send("last words", s.peer());
+  }());
+  REQUIRE(s.arrived() == std::vector<std::string>{"last words"});
+}
+
+TEST_CASE("writer: what is queued when the socket goes is counted and reported")
+{
+  server s;
+  for (int i = 0; i < 3; ++i)
+    s.client.send_to(asio::buffer("x", 1), s.socket.local_endpoint());
+  writer_type writer{*s.reader};
+  std::size_t reported = 0;
+  writer.on_error(
+      [&](const dgram::error_code&, const test::endpoint&, std::size_t) { ++reported; });
+  test::run(s.io, [&]() -> asio::awaitable<void> {
+    co_await s.reader->next();
+    co_await writer.send("a", s.peer());
+    co_await writer.send("b", s.peer());
+    REQUIRE(writer.size() == 2);
+    s.socket.close();
+  }());
+  writer.close();
+  REQUIRE(reported == 2);
+  REQUIRE(writer.statistics().lost == 2);
+  REQUIRE(s.arrived().empty());
+}
+
+TEST_CASE("writer: the ten-line echo server answers several clients, each in order")
+{
+  asio::io_context io;
+  dgram::udp::socket socket{io, test::loopback_v4(), {.dual_stack = true}};
+  const auto target = socket.local_endpoint();
+  asio::co_spawn(
+      io,
+      [](dgram::udp::socket owned) -> asio::awaitable<void> {
+        dgram::reader reader{owned};
+        dgram::writer writer{reader};
+        while (auto datagram = co_await reader.next())
+          co_await writer.send(datagram->payload(), datagram->sender());
+      }(std::move(socket)),
+      asio::detached);
+  constexpr int clients = 5;
+  constexpr int messages = 100;
+  int finished = 0;
+  for (int c = 0; c < clients; ++c) {
+    asio::co_spawn(
+        io,
+        [](asio::io_context& io_, test::endpoint to, int number) -> asio::awaitable<void> {
+          dgram::udp::socket client{io_, test::loopback_v4()};
+          dgram::reader replies{client};
+          for (int i = 0; i < messages; i += 10) {
+            dgram::send_batch out{10};
+            std::vector<std::string> texts;
+            for (int j = i; j < i + 10; ++j)
+              texts.push_back(std::string(static_cast<std::size_t>(j % 3 + 1), 'a') +
+                              std::to_string(number * 1000 + j));
+            for (const auto& text : texts)
+              out.push(text, to);
+            co_await client.async_send_batch(out, asio::use_awaitable);
+            for (const auto& text : texts) {
+              auto reply = co_await replies.next();
+              REQUIRE(reply);
+              REQUIRE(reply->payload().text() == text);
+              REQUIRE(reply->sender() == to);
+            }
+          }
+        }(io, target, c),
+        [&](std::exception_ptr failure) {
+          if (failure) std::rethrow_exception(failure);
+          if (++finished == clients) io.stop();
+        });
+  }
+  io.run_for(test::seconds(20));
+  REQUIRE(finished == clients);
+}
+
+TEST_CASE("writer: on a connected socket it sends to the peer, and to nobody else")
+{
+  server s;
+  s.socket.connect(s.peer());
+  writer_type writer{*s.reader};
+  test::run(s.io, [&]() -> asio::awaitable<void> {
+    dgram::error_code ec;
+    try {
+      co_await writer.send("x", s.peer());
+    } catch (const dgram::system_error& failure) {
+      ec = failure.code();
+    }
+    REQUIRE(ec == asio::error::already_connected);
+    co_await writer.send("to the peer");
+  }());
+  REQUIRE_FALSE(writer.try_send("x", s.peer()));
+  REQUIRE(writer.try_send("again"));
+  REQUIRE(s.arrived() == std::vector<std::string>{"to the peer", "again"});
+  s.socket.disconnect();
+  REQUIRE_FALSE(writer.try_send("nobody"));
+}
+
+TEST_CASE("writer: an error handler may send, close, and replace itself")
+{
+  server s;
+  writer_type writer{*s.reader};
+  int reports = 0;
+  writer.on_error([&](const dgram::error_code&, const test::endpoint&, std::size_t) {
+    ++reports;
+    writer.try_send("about it", s.peer());
+    writer.on_error({});
+  });
+  REQUIRE(writer.try_send(std::string(65508, 'x'), s.peer()));
+  REQUIRE(reports == 1);
+  REQUIRE(s.arrived() == std::vector<std::string>{"about it"});
+  writer.on_error([&](const dgram::error_code&, const test::endpoint&, std::size_t) {
+    ++reports;
+    writer.close();
+  });
+  REQUIRE(writer.try_send(std::string(65508, 'x'), s.peer()));
+  REQUIRE(reports == 2);
+  REQUIRE_FALSE(writer.try_send("after close", s.peer()));
+  const auto& statistics = writer.statistics();
+  REQUIRE(statistics.queued == statistics.sent + statistics.refused + statistics.lost);
+}
+
+TEST_CASE("writer: a second writer of a reader takes its place")
+{
+  server s;
+  writer_type writer{*s.reader};
+  writer = writer_type{*s.reader};
+  for (int i = 0; i < 2; ++i)
+    s.client.send_to(asio::buffer("x", 1), s.socket.local_endpoint());
+  test::run(s.io, [&]() -> asio::awaitable<void> {
+    co_await s.reader->next();
+    co_await writer.send("one", s.peer());
+    co_await s.reader->next();
+    dgram::error_code ec;
+    co_await s.reader->next_for(std::chrono::milliseconds(1), ec);
+  }());
+  REQUIRE(s.arrived() == std::vector<std::string>{"one"});
+}
