@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: BSL-1.0
+#include "drain_coroutine.hpp"
+
+#include <dgram.hpp>
+#include <dgram/reader.hpp>
+#include <dgram/writer.hpp>
+
+namespace bench::drain {
+
+namespace {
+
+class batch_drainer : public drainer {
+public:
+  batch_drainer(std::size_t slots, bool coalesced) : batch_(slots)
+  {
+    socket_.set_option(dgram::option::coalescing(coalesced));
+    asio::co_spawn(turns_.context(), work(), asio::detached);
+  }
+
+  int descriptor() override { return socket_.native_handle(); }
+  void take(std::size_t count) override { turns_.run(count); }
+
+private:
+  asio::awaitable<void> work()
+  {
+    for (;;) {
+      for (std::size_t taken = 0; taken < turns_.wanted();) {
+        co_await socket_.async_receive_batch(batch_, asio::use_awaitable);
+        for (const dgram::datagram& datagram : batch_) {
+          bytes_ += datagram.payload().size();
+          ++taken;
+        }
+      }
+      co_await turns_.next();
+    }
+  }
+
+  turns turns_;
+  dgram::udp::socket socket_{turns_.context(), dgram::udp::v4(), raw::make_socket().release()};
+  dgram::receive_batch batch_;
+  std::size_t bytes_ = 0;
+};
+
+class reader_drainer : public drainer {
+public:
+  reader_drainer(std::size_t slots, bool coalesced)
+      : reader_(socket_, {.slots = slots, .coalesce = coalesced})
+  {
+    asio::co_spawn(turns_.context(), work(), asio::detached);
+  }
+
+  int descriptor() override { return socket_.native_handle(); }
+  void take(std::size_t count) override { turns_.run(count); }
+
+private:
+  asio::awaitable<void> work()
+  {
+    for (;;) {
+      for (std::size_t left = turns_.wanted(); left > 0; --left)
+        bytes_ += (co_await reader_.next())->payload().size();
+      co_await turns_.next();
+    }
+  }
+
+  turns turns_;
+  dgram::udp::socket socket_{turns_.context(), dgram::udp::v4(), raw::make_socket().release()};
+  dgram::reader<dgram::udp, dgram::udp::socket::executor_type> reader_;
+  std::size_t bytes_ = 0;
+};
+
+class echo_drainer : public drainer {
+public:
+  explicit echo_drainer(const dgram::writer_config& config)
+      : reader_(socket_), writer_(reader_, config)
+  {
+    asio::co_spawn(turns_.context(), work(), asio::detached);
+  }
+
+  int descriptor() override { return socket_.native_handle(); }
+  void take(std::size_t count) override { turns_.run(count); }
+
+private:
+  asio::awaitable<void> work()
+  {
+    for (;;) {
+      for (std::size_t left = turns_.wanted(); left > 0; --left) {
+        const auto datagram = co_await reader_.next();
+        co_await writer_.send(datagram->payload(), datagram->sender());
+      }
+      co_await writer_.flush();
+      co_await turns_.next();
+    }
+  }
+
+  using executor_type = dgram::udp::socket::executor_type;
+
+  turns turns_;
+  dgram::udp::socket socket_{turns_.context(), dgram::udp::v4(), raw::make_socket().release()};
+  dgram::reader<dgram::udp, executor_type> reader_;
+  dgram::writer<dgram::udp, executor_type> writer_;
+};
+
+}  // namespace
+
+drainer_ptr dgram_drop_in_callback()
+{
+  return std::make_unique<callback_drainer<dgram::udp::socket>>();
+}
+
+drainer_ptr dgram_drop_in_coroutine()
+{
+  return std::make_unique<coroutine_drainer<dgram::udp::socket>>();
+}
+
+drainer_ptr dgram_batch(std::size_t slots, bool coalesced)
+{
+  return std::make_unique<batch_drainer>(slots, coalesced);
+}
+
+drainer_ptr dgram_reader(std::size_t slots, bool coalesced)
+{
+  return std::make_unique<reader_drainer>(slots, coalesced);
+}
+
+drainer_ptr dgram_echo(std::size_t writer_datagrams, std::size_t writer_bytes)
+{
+  return std::make_unique<echo_drainer>(
+      dgram::writer_config{.datagrams = writer_datagrams, .bytes = writer_bytes});
+}
+
+}  // namespace bench::drain

@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: BSL-1.0
+// Echo servers on dgram.
+#include "echo.hpp"
+
+#include <dgram.hpp>
+#include <dgram/reader.hpp>
+#include <dgram/writer.hpp>
+
+#include <asio/awaitable.hpp>
+#include <asio/co_spawn.hpp>
+#include <asio/detached.hpp>
+#include <asio/io_context.hpp>
+#include <asio/strand.hpp>
+#include <asio/use_awaitable.hpp>
+
+#include <thread>
+#include <utility>
+
+namespace bench::echo {
+
+namespace {
+
+template <class Socket>
+asio::awaitable<void> echo(Socket socket)
+{
+  dgram::reader reader{socket};
+  dgram::writer writer{reader};
+  while (auto datagram = co_await reader.next())
+    co_await writer.send(datagram->payload(), datagram->sender());
+}
+
+asio::awaitable<void> echo_in_place(dgram::udp::socket socket, std::size_t slots)
+{
+  socket.set_option(dgram::option::coalescing(true));
+  dgram::receive_batch in{slots};
+  dgram::send_batch out{slots * 128};
+  for (;;) {
+    co_await socket.async_receive_batch(in, asio::use_awaitable);
+    out.push_replies(in);
+    co_await socket.async_send_batch(out, asio::use_awaitable);
+  }
+}
+
+}  // namespace
+
+void serve_dgram(int fd)
+{
+  asio::io_context io(1);
+  asio::co_spawn(io, echo(dgram::udp::socket(io, dgram::udp::v4(), fd)), asio::detached);
+  io.run();
+}
+
+void serve_dgram_on_strand(int fd)
+{
+  asio::io_context io(2);
+  const auto strand = asio::make_strand(io);
+  asio::co_spawn(strand, echo(dgram::udp::socket(strand, dgram::udp::v4(), fd)), asio::detached);
+  std::thread second([&io] { io.run(); });
+  io.run();
+  second.join();
+}
+
+void serve_dgram_in_place(int fd, std::size_t slots)
+{
+  asio::io_context io(1);
+  asio::co_spawn(io, echo_in_place(dgram::udp::socket(io, dgram::udp::v4(), fd), slots),
+                 asio::detached);
+  io.run();
+}
+
+}  // namespace bench::echo

@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: BSL-1.0
+#include "measurement.hpp"
+
+#include "progress.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <stdexcept>
+#include <utility>
+
+namespace bench {
+
+namespace {
+
+template <class Projection>
+double median_of(const std::vector<sample>& samples, Projection projection)
+{
+  std::vector<double> values;
+  for (const sample& one : samples)
+    values.push_back(projection(one));
+  return median(std::move(values));
+}
+
+}  // namespace
+
+double median(std::vector<double> values)
+{
+  if (values.empty()) return 0;
+  const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
+  std::nth_element(values.begin(), middle, values.end());
+  return *middle;
+}
+
+row::row(std::string label, std::string work, unit shown_in, metric compared_by)
+    : label_(std::move(label)), work_(std::move(work)), unit_(shown_in), metric_(compared_by)
+{
+}
+
+void row::run(int rounds)
+{
+  samples_.assign(contenders_.size(), {});
+  for (int round = 0; round <= rounds; ++round) {
+    for (std::size_t i = 0; i < contenders_.size(); ++i) {
+      show_progress(
+          fmt::format("{}: round {} of {}: {}", label_, round, rounds, contenders_[i].name));
+      const sample taken = contenders_[i].turn();
+      if (round > 0) samples_[i].push_back(taken);
+    }
+  }
+  clear_progress();
+}
+
+void row::record(std::size_t contender, const sample& taken)
+{
+  samples_.resize(contenders_.size());
+  samples_.at(contender).push_back(taken);
+}
+
+bool row::has(std::string_view name) const
+{
+  return std::any_of(contenders_.begin(), contenders_.end(),
+                     [&](const contender& one) { return one.name == name; });
+}
+
+const std::vector<sample>& row::samples_of(std::string_view name) const
+{
+  for (std::size_t i = 0; i < contenders_.size(); ++i)
+    if (contenders_[i].name == name) return samples_.at(i);
+  throw std::logic_error(fmt::format("{} has no implementation '{}'", label_, name));
+}
+
+double row::cost_of(const sample& one) const
+{
+  return metric_ == metric::cpu ? one.cpu_ns : one.ns;
+}
+
+double row::ns(std::string_view name) const
+{
+  return median_of(samples_of(name), [](const sample& one) { return one.ns; });
+}
+
+double row::cpu_ns(std::string_view name) const
+{
+  return median_of(samples_of(name), [](const sample& one) { return one.cpu_ns; });
+}
+
+double row::cost(std::string_view name) const
+{
+  return median_of(samples_of(name), [this](const sample& one) { return cost_of(one); });
+}
+
+double row::allocations(std::string_view name) const
+{
+  double most = 0;
+  for (const sample& one : samples_of(name))
+    most = std::max(most, one.allocations);
+  return most;
+}
+
+std::uint64_t row::lost(std::string_view name) const
+{
+  std::uint64_t sum = 0;
+  for (const sample& one : samples_of(name))
+    sum += one.lost;
+  return sum;
+}
+
+std::uint64_t row::lost() const
+{
+  std::uint64_t sum = 0;
+  for (const contender& one : contenders_)
+    sum += lost(one.name);
+  return sum;
+}
+
+double row::ratio(std::string_view ours, std::string_view theirs) const
+{
+  const auto& numerators = samples_of(ours);
+  const auto& denominators = samples_of(theirs);
+  std::vector<double> ratios;
+  for (std::size_t i = 0; i < std::min(numerators.size(), denominators.size()); ++i)
+    ratios.push_back(cost_of(numerators[i]) / cost_of(denominators[i]));
+  return median(std::move(ratios));
+}
+
+std::vector<verdict> row::verdicts() const
+{
+  std::vector<verdict> found;
+  for (const target& goal : targets_) {
+    if (!has(goal.ours) || !has(goal.theirs)) continue;
+    const bool by_cost = goal.is == relation::cost_at_most;
+    const double value = by_cost ? ratio(goal.ours, goal.theirs) : ratio(goal.theirs, goal.ours);
+    found.push_back({goal, value, by_cost ? value <= goal.limit : value >= goal.limit});
+  }
+  return found;
+}
+
+}  // namespace bench

@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: BSL-1.0
+#include "process.hpp"
+
+#include <fmt/format.h>
+#include <sched.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <csignal>
+#include <cstdio>
+#include <cstdlib>
+#include <exception>
+#include <system_error>
+
+namespace bench {
+
+namespace {
+
+[[noreturn]] void run_child(const std::function<void()>& work)
+{
+  // The parent may be interrupted; no server may outlive it.
+  ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+  try {
+    work();
+  } catch (const std::exception& failure) {
+    fmt::print(stderr, "\na server failed: {}\n", failure.what());
+  }
+  std::fflush(stderr);
+  ::_exit(1);
+}
+
+}  // namespace
+
+void pin_to_cpu(int cpu)
+{
+  if (::sysconf(_SC_NPROCESSORS_ONLN) <= cpu) return;
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  CPU_SET(static_cast<unsigned>(cpu), &set);
+  if (::sched_setaffinity(0, sizeof set, &set) != 0)
+    fmt::print(stderr, "could not pin the process to processor {}\n", cpu);
+}
+
+child_process::child_process(const std::function<void()>& work) : pid_(::fork())
+{
+  if (pid_ < 0) throw std::system_error(errno, std::generic_category(), "fork");
+  if (pid_ > 0) return;
+  allocations_.adopt();
+  pin_to_cpu(server_cpu);
+  run_child(work);
+}
+
+child_process::~child_process()
+{
+  ::kill(pid_, SIGKILL);
+  ::waitpid(pid_, nullptr, 0);
+}
+
+double child_process::cpu_ns() const
+{
+  clockid_t clock{};
+  timespec used{};
+  if (::clock_getcpuclockid(pid_, &clock) != 0 || ::clock_gettime(clock, &used) != 0)
+    throw std::runtime_error("a server ended early");
+  return static_cast<double>(used.tv_sec) * 1e9 + static_cast<double>(used.tv_nsec);
+}
+
+bool child_process::is_running() const
+{
+  siginfo_t info{};
+  const int options = WEXITED | WNOHANG | WNOWAIT;
+  return ::waitid(P_PID, static_cast<id_t>(pid_), &info, options) == 0 && info.si_pid == 0;
+}
+
+}  // namespace bench

@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: BSL-1.0
+#include "report.hpp"
+
+#include "rows.hpp"
+
+#include <fmt/format.h>
+
+#include <array>
+#include <filesystem>
+#include <fstream>
+#include <stdexcept>
+
+namespace bench {
+
+namespace {
+
+/// Allocations are counted per turn; less than this is one that is not repeated.
+constexpr double allocation_tolerance = 1e-4;
+
+bool promises_no_allocations(const row& of)
+{
+  constexpr std::array promised{"R1", "R2", "R3", "R4", "T1", "T2", "E1", "E2", "E3", "E4"};
+  for (const char* const id : promised)
+    if (of.id() == id) return true;
+  return false;
+}
+
+std::string format_ratio(const std::optional<double>& ratio)
+{
+  return ratio ? fmt::format("{:.3f}", *ratio) : std::string("-");
+}
+
+void print_contender(const row& of, const contender& one)
+{
+  const double cpu = of.cpu_ns(one.name);
+  fmt::print("  {:<44} {:>12} {:>9} {:>9} {:>8} {:>10.4f}\n", one.name, format_figure(of, one.name),
+             cpu > 0 ? fmt::format("{:.0f}", cpu) : "-", format_ratio(ratio_to_raw(of, one)),
+             format_ratio(speedup_over_asio(of, one)), of.allocations(one.name));
+}
+
+}  // namespace
+
+bool is_ours(std::string_view implementation)
+{
+  return implementation.starts_with("dgram");
+}
+
+std::string format_value(double value)
+{
+  if (value >= 1e6) return fmt::format("{:.2f} M", value / 1e6);
+  if (value >= 1e4) return fmt::format("{:.0f} k", value / 1e3);
+  if (value >= 100) return fmt::format("{:.0f} ", value);
+  return fmt::format("{:.1f} ", value);
+}
+
+double figure(const row& of, std::string_view implementation)
+{
+  if (of.compared_by() == metric::cpu) return of.cpu_ns(implementation);
+  const double ns = of.ns(implementation);
+  switch (of.shown_in()) {
+  case unit::datagrams_per_second: return 1e9 / ns;
+  case unit::seconds: return ns / 1e9;
+  default: return ns;
+  }
+}
+
+std::string describe_measure(const row& of)
+{
+  if (of.compared_by() == metric::cpu)
+    return "processor time of the server per datagram, less is better";
+  switch (of.shown_in()) {
+  case unit::datagrams_per_second: return "datagrams per second, more is better";
+  case unit::ns_of_latency: return "median latency, less is better";
+  case unit::seconds: return "seconds, less is better";
+  default: return "time per datagram, less is better";
+  }
+}
+
+std::string format_figure(const row& of, std::string_view implementation)
+{
+  const double value = figure(of, implementation);
+  if (of.compared_by() == metric::cpu) return fmt::format("{:.0f} ns", value);
+  switch (of.shown_in()) {
+  case unit::datagrams_per_second: return format_value(value) + "/s";
+  case unit::seconds: return fmt::format("{:.2f} s", value);
+  case unit::ns_of_latency: return fmt::format("{:.2f} us", value / 1e3);
+  default: return fmt::format("{:.{}f} ns", value, value < 100 ? 1 : 0);
+  }
+}
+
+std::optional<double> ratio_to_raw(const row& of, const contender& one)
+{
+  if (one.control.empty() || !of.has(one.control)) return std::nullopt;
+  return of.ratio(one.name, one.control);
+}
+
+std::optional<double> speedup_over_asio(const row& of, const contender& one)
+{
+  if (!of.has(names::asio_coroutine)) return std::nullopt;
+  return of.ratio(names::asio_coroutine, one.name);
+}
+
+std::string describe(const verdict& one)
+{
+  const bool by_cost = one.goal.is == relation::cost_at_most;
+  return fmt::format("{}: {:.3f} x the {} of {}, target {} {:.2f}", one.goal.ours, one.value,
+                     by_cost ? "cost" : "speed", one.goal.theirs, by_cost ? "at most" : "at least",
+                     one.goal.limit);
+}
+
+bool print_row(const row& measured)
+{
+  fmt::print("\n{}: {}\n", measured.label(), measured.work());
+  fmt::print("  {:<44} {:>12} {:>9} {:>9} {:>8} {:>10}\n", "", "median", "cpu ns", "x raw",
+             "x asio", "allocs");
+  for (const contender& one : measured.contenders())
+    print_contender(measured, one);
+  for (const std::string& note : measured.notes())
+    fmt::print("  {}\n", note);
+  bool all_met = true;
+  for (const verdict& one : measured.verdicts()) {
+    fmt::print("  {:<6} {}\n", one.met ? "met" : "MISSED", describe(one));
+    all_met = all_met && one.met;
+  }
+  std::fflush(stdout);
+  return all_met;
+}
+
+void print_sweep(const sweep& measured)
+{
+  fmt::print("\n{}: {}, ns per datagram by {}\n", measured.id, measured.work, measured.parameter);
+  for (const series& line : measured.lines) {
+    fmt::print("  {:<36}", line.name);
+    for (const point& one : line.points)
+      fmt::print("  {}: {:.1f}", one.parameter, one.ns_per_datagram);
+    fmt::print("\n");
+  }
+  std::fflush(stdout);
+}
+
+std::vector<allocation_figure> allocation_figures(const report& all)
+{
+  std::vector<allocation_figure> found;
+  for (const row& one : all.rows) {
+    if (!promises_no_allocations(one)) continue;
+    for (const contender& by : one.contenders())
+      if (is_ours(by.name) && !by.informational)
+        found.push_back({one.label(), by.name, one.allocations(by.name)});
+  }
+  return found;
+}
+
+bool print_allocations(const report& all)
+{
+  const auto figures = allocation_figures(all);
+  if (figures.empty()) return true;
+  fmt::print("\nM1: heap allocations per datagram, after warm-up\n");
+  bool all_met = true;
+  for (const allocation_figure& one : figures) {
+    const bool met = one.per_datagram < allocation_tolerance;
+    all_met = all_met && met;
+    fmt::print("  {:<6} {:<8} {:<44} {:.4f}\n", met ? "met" : "MISSED", one.label,
+               one.implementation, one.per_datagram);
+  }
+  return all_met;
+}
+
+void write_file(const std::string& file, std::string_view content)
+{
+  const std::filesystem::path path(file);
+  if (path.has_parent_path()) std::filesystem::create_directories(path.parent_path());
+  std::ofstream out(path);
+  out << content;
+  if (!out.flush()) throw std::runtime_error(fmt::format("cannot write {}", file));
+}
+
+}  // namespace bench

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: BSL-1.0
+// What the suite can measure.
+#ifndef DGRAM_BENCHMARKS_SUITE_ROWS_HPP
+#define DGRAM_BENCHMARKS_SUITE_ROWS_HPP
+
+#include "measurement.hpp"
+
+#include <chrono>
+#include <functional>
+#include <string>
+#include <vector>
+
+namespace bench {
+
+struct run_config {
+  int rounds = 7;
+  std::chrono::milliseconds echo_time{400};  // of one server's turn
+  int drains = 16;                           // in one turn
+};
+
+/// Makes and measures one row, or a variant of one: "R3-64" is one of R3.
+struct row_maker {
+  std::string label;
+  std::function<row(const run_config&)> measure;
+};
+
+// Names that several rows use.
+namespace names {
+inline constexpr const char* asio_callback = "asio callback";
+inline constexpr const char* asio_coroutine = "asio coroutine";
+inline constexpr const char* libuv = "libuv";
+inline constexpr const char* node = "node";
+}  // namespace names
+
+/// The compile times that a script has measured: lines of "dgram SECONDS" and "asio SECONDS" in turn.
+row read_compile_times(const std::string& file);
+
+void add_drain_rows(std::vector<row_maker>& rows);
+void add_send_rows(std::vector<row_maker>& rows);
+void add_echo_rows(std::vector<row_maker>& rows);
+
+}  // namespace bench
+
+#endif
