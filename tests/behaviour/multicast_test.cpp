@@ -25,6 +25,7 @@ network_interface loopback()
   for (const char* name : {"lo", "lo0"})
     if (::if_nametoindex(name) != 0) return network_interface(name);
   SKIP("no interface lo or lo0 here");
+  return network_interface();
 }
 
 /// Sockets that share a port and have all joined the group on the loopback interface.
