@@ -252,7 +252,7 @@ using multicast_loopback =
                            "multicast_loopback">;
 
 /// Whether a socket bound to a wildcard address also gets what other sockets of this host have joined (IP_MULTICAST_ALL;
-/// IPV6_MULTICAST_ALL since Linux 4.20). On by default. Only Linux delivers so.
+/// IPV6_MULTICAST_ALL since Linux 4.20). On by default.
 using receive_all_groups =
     detail::boolean_option<detail::ip_names<platform::names::ipv4_receive_all_groups,
                                             platform::names::ipv6_receive_all_groups>,
