@@ -214,9 +214,8 @@ public:
   /// Takes the other's descriptor and its pending operations, which go on. The other is closed afterwards and
   /// can be opened again.
   basic_socket(basic_socket&& other) noexcept
-      : executor_(
-            other.executor_),  // NOLINT(performance-move-constructor-init): the other keeps its own
-        state_(std::move(other.state_))
+      // NOLINTNEXTLINE(performance-move-constructor-init): the other keeps its executor
+      : executor_(other.executor_), state_(std::move(other.state_))
   {
   }
 
