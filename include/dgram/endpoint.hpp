@@ -178,7 +178,8 @@ inline bool is_abstract(const net::local::datagram_protocol::endpoint& endpoint)
 /// Errors: `name_too_long`; `invalid_argument` (no text, or a zero byte in a path). On error the result is unnamed.
 ///
 /// \code
-/// socket_for_logs.connect(dgram::parse_unix_endpoint("/dev/log"));
+/// dgram::unix_dgram::socket logs{io, dgram::unix_dgram{}};
+/// logs.connect(dgram::parse_unix_endpoint("/dev/log"));
 /// \endcode
 inline net::local::datagram_protocol::endpoint parse_unix_endpoint(std::string_view text,
                                                                    error_code& ec)

@@ -2,6 +2,7 @@
 # Lines to a Unix socket, as syslog(3) sends them.
 #   syslog_sender.sh EXAMPLES PEER        rsyslogd, socat or collector
 . "$(dirname "$0")/common.sh"
+export PATH="$PATH:/usr/sbin:/sbin"
 sender="$examples/example_syslog_sender"
 path="$work/log.sock"
 : >"$work/log"
@@ -25,7 +26,8 @@ template(name="line" type="string"
          string="%syslogfacility-text%.%syslogseverity-text%  %programname%: %msg%\n")
 action(type="omfile" file="$work/log" template="line")
 CONF
-    rsyslogd -N1 -f "$work/rsyslog.conf" >"$work/check.out" 2>&1 || skip "this rsyslogd takes no imuxsock: $(tail -n 1 "$work/check.out")"
+    rsyslogd -N1 -f "$work/rsyslog.conf" >"$work/check.out" 2>&1 ||
+      skip "this rsyslogd takes no imuxsock: $(tail -n 1 "$work/check.out")"
     start peer rsyslogd -n -f "$work/rsyslog.conf" -i "$work/rsyslog.pid"
     wait_for test -S "$path"
     mail='mail\.warning  postfix:  the queue is long'
