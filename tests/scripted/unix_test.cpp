@@ -98,7 +98,7 @@ struct full_peer : unix_scripted {
 
 }  // namespace
 
-TEST_CASE_METHOD(unix_scripted, "only a refused probe makes a socket file stale", "[unix]")
+TEST_CASE_METHOD(unix_scripted, "UNX-02 only a refused probe makes a socket file stale", "[unix]")
 {
   leave_behind();
   const int answer = GENERATE(EACCES, EPERM, EPROTOTYPE, EAGAIN, ENOENT, 0);
@@ -178,7 +178,7 @@ TEST_CASE_METHOD(unix_scripted, "a file that cannot be removed does not keep a s
   CHECK_FALSE(socket.is_open());
 }
 
-TEST_CASE_METHOD(full_peer, "async_send_to to a full Unix peer does not spin", "[unix]")
+TEST_CASE_METHOD(full_peer, "UNX-18 async_send_to to a full Unix peer does not spin", "[unix]")
 {
   std::optional<dgram::error_code> result;
   client->async_send_to(asio::buffer("late", 4), path,
@@ -194,7 +194,7 @@ TEST_CASE_METHOD(full_peer, "async_send_to to a full Unix peer does not spin", "
 }
 
 TEST_CASE_METHOD(full_peer,
-                 "async_send_batch and async_send_segments to a full Unix peer do not spin",
+                 "UNX-18 async_send_batch and async_send_segments to a full Unix peer do not spin",
                  "[unix]")
 {
   std::optional<dgram::send_result> result;
@@ -217,7 +217,7 @@ TEST_CASE_METHOD(full_peer,
   CHECK(drain() == 2);
 }
 
-TEST_CASE_METHOD(full_peer, "a writer with a full Unix peer does not spin", "[unix]")
+TEST_CASE_METHOD(full_peer, "UNX-18 a writer with a full Unix peer does not spin", "[unix]")
 {
   dgram::reader reader{*client};
   dgram::writer writer{reader};
@@ -231,7 +231,7 @@ TEST_CASE_METHOD(full_peer, "a writer with a full Unix peer does not spin", "[un
   CHECK(drain() == 1);
 }
 
-TEST_CASE_METHOD(full_peer, "blocking sends to a full Unix peer sleep", "[unix]")
+TEST_CASE_METHOD(full_peer, "UNX-18 blocking sends to a full Unix peer sleep", "[unix]")
 {
   // The kernel says so many times that it is full, and takes the datagram then.
   CHECK(drain() == queued);
@@ -249,7 +249,8 @@ TEST_CASE_METHOD(full_peer, "blocking sends to a full Unix peer sleep", "[unix]"
   CHECK(drain() == 1);
 }
 
-TEST_CASE_METHOD(full_peer, "a connected Unix socket is woken up when its peer has room", "[unix]")
+TEST_CASE_METHOD(full_peer, "UNX-19 a connected Unix socket is woken up when its peer has room",
+                 "[unix]")
 {
   client->connect(path);
   before = script.send().calls();

@@ -154,6 +154,29 @@ TEST_CASE_METHOD(names,
   CHECK(socket->local_endpoint().port() != 0);
 }
 
+TEST_CASE_METHOD(names, "SND-23 a send whose lookup fails completes with the resolver's error",
+                 "[resolve]")
+{
+  resolver.error = asio::error::host_not_found;
+  dgram::async_send_to(*socket, asio::buffer(hello), "nowhere.invalid", "1", resolver, note());
+  CHECK(outcome() == asio::error::host_not_found);
+  CHECK(sent == 0);
+}
+
+TEST_CASE_METHOD(names, "CLS-10 a socket that is closed during the lookup is not bound by it",
+                 "[resolve]")
+{
+  resolver.when = answer::later;
+  resolver.results = {loopback_v4()};
+  dgram::async_bind(*socket, "localhost", "0", resolver, note());
+  io.poll();
+  socket->close();
+  socket->open();
+  resolver.tell();
+  CHECK(outcome() == asio::error::operation_aborted);
+  CHECK(socket->local_endpoint().port() == 0);
+}
+
 TEST_CASE_METHOD(names, "binding without a host is binding to the wildcard", "[resolve]")
 {
   dgram::async_bind(*socket, "", "0", resolver, note());

@@ -106,7 +106,7 @@ TEST_CASE_METHOD(unix_test, "BND-34 a Unix socket is bound to a path", "[unix]")
   CHECK_FALSE(test::exists(path));
 }
 
-TEST_CASE_METHOD(unix_test, "who binds over a stale socket file gets the path", "[unix]")
+TEST_CASE_METHOD(unix_test, "UNX-01 who binds over a stale socket file gets the path", "[unix]")
 {
   leave_behind(path);
   REQUIRE(test::exists(path));
@@ -114,7 +114,7 @@ TEST_CASE_METHOD(unix_test, "who binds over a stale socket file gets the path", 
   CHECK(serves(io, socket, path));
 }
 
-TEST_CASE_METHOD(unix_test, "what is not a stale socket file is left alone", "[unix]")
+TEST_CASE_METHOD(unix_test, "UNX-02 what is not a stale socket file is left alone", "[unix]")
 {
   auto socket = open();
   SECTION("a regular file")
@@ -186,7 +186,7 @@ TEST_CASE_METHOD(unix_test, "what is not a stale socket file is left alone", "[u
   CHECK(test::exists(path) == was_there);
 }
 
-TEST_CASE_METHOD(unix_test, "a socket removes its file, whatever its end", "[unix]")
+TEST_CASE_METHOD(unix_test, "UNX-03 a socket removes its file, whatever its end", "[unix]")
 {
   std::optional<unix_socket> socket(std::in_place, io, path);
   SECTION("close")
@@ -253,7 +253,7 @@ TEST_CASE_METHOD(unix_test, "a socket removes its file, whatever its end", "[uni
   CHECK_FALSE(test::exists(path));
 }
 
-TEST_CASE_METHOD(unix_test, "a socket removes no file but its own", "[unix]")
+TEST_CASE_METHOD(unix_test, "UNX-04 a socket removes no file but its own", "[unix]")
 {
   unix_socket socket(io, path);
   SECTION("release gives the duty up")
@@ -295,8 +295,8 @@ TEST_CASE_METHOD(unix_test, "a socket removes no file but its own", "[unix]")
   CHECK(test::exists(path));
 }
 
-TEST_CASE_METHOD(unix_test, "a file that is gone already does not keep a socket from closing",
-                 "[unix]")
+TEST_CASE_METHOD(unix_test,
+                 "UNX-05 a file that is gone already does not keep a socket from closing", "[unix]")
 {
   unix_socket socket(io, path);
   fs::remove_all(folder.path());
@@ -305,7 +305,7 @@ TEST_CASE_METHOD(unix_test, "a file that is gone already does not keep a socket 
   CHECK_FALSE(ec);
 }
 
-TEST_CASE_METHOD(unix_test, "a path that cannot be bound to is named in the error", "[unix]")
+TEST_CASE_METHOD(unix_test, "UNX-06 a path that cannot be bound to is named in the error", "[unix]")
 {
   auto socket = open();
   const auto text_of = [&](const std::string& local) {
@@ -331,7 +331,7 @@ TEST_CASE_METHOD(unix_test, "a path that cannot be bound to is named in the erro
                     Catch::Matchers::ContainsSubstring(longest + "x"));
 }
 
-TEST_CASE_METHOD(unix_test, "a folder without permission is named in the error", "[unix]")
+TEST_CASE_METHOD(unix_test, "UNX-06 a folder without permission is named in the error", "[unix]")
 {
   if (::geteuid() == 0) {
     // Root may write everywhere, so this thread is somebody else for a while.
@@ -346,7 +346,7 @@ TEST_CASE_METHOD(unix_test, "a folder without permission is named in the error",
   CHECK_FALSE(test::exists("/usr/server"));
 }
 
-TEST_CASE_METHOD(unix_test, "the sender's path is where a reply goes", "[unix]")
+TEST_CASE_METHOD(unix_test, "UNX-07 the sender's path is where a reply goes", "[unix]")
 {
   unix_socket server(io, path);
   unix_socket client(io, folder / "client");
@@ -359,7 +359,7 @@ TEST_CASE_METHOD(unix_test, "the sender's path is where a reply goes", "[unix]")
   CHECK(sender == unix_endpoint(path));
 }
 
-TEST_CASE_METHOD(unix_test, "an unbound sender has no address", "[unix]")
+TEST_CASE_METHOD(unix_test, "UNX-08 an unbound sender has no address", "[unix]")
 {
   unix_socket server(io, path);
   auto client = open();
@@ -373,7 +373,7 @@ TEST_CASE_METHOD(unix_test, "an unbound sender has no address", "[unix]")
   CHECK(ec == asio::error::invalid_argument);
 }
 
-TEST_CASE_METHOD(unix_test, "a sender whose path fills its room is taken as it is", "[unix]")
+TEST_CASE_METHOD(unix_test, "UNX-09 a sender whose path fills its room is taken as it is", "[unix]")
 {
   // Asio makes no endpoint of 108 bytes; unix(7) allows it, and the kernel counts a zero behind it.
   ::sockaddr_un raw{};
@@ -409,7 +409,7 @@ TEST_CASE_METHOD(unix_test, "a sender whose path fills its room is taken as it i
 }
 
 #if defined(__linux__)
-TEST_CASE_METHOD(unix_test, "Linux' abstract names are addresses without a file", "[unix]")
+TEST_CASE_METHOD(unix_test, "UNX-10 Linux' abstract names are addresses without a file", "[unix]")
 {
   const auto name = dgram::parse_unix_endpoint("@dgram test " + folder.path());
   unix_socket server(io, name);
@@ -432,9 +432,10 @@ TEST_CASE_METHOD(unix_test, "Linux' abstract names are addresses without a file"
 }
 #endif
 
-TEST_CASE("Unix endpoints and text are the same both ways", "[unix]")
+TEST_CASE("UNX-11 Unix endpoints and text are the same both ways", "[unix]")
 {
-  for (const std::string_view text : {"/run/x.sock", "relative", "@abstract", "./@file", "./(file"}) {
+  for (const std::string_view text :
+       {"/run/x.sock", "relative", "@abstract", "./@file", "./(file"}) {
     const auto endpoint = dgram::parse_unix_endpoint(text);
     CHECK(dgram::to_string(endpoint) == text);
     CHECK(fmt::format("{}", endpoint) == text);
@@ -453,8 +454,8 @@ TEST_CASE("Unix endpoints and text are the same both ways", "[unix]")
   CHECK(dgram::is_unnamed(dgram::parse_unix_endpoint("@" + std::string(107, 'x'), ec)));
 }
 
-TEST_CASE_METHOD(unix_test, "batches of Unix datagrams keep their boundaries and their sizes",
-                 "[unix]")
+TEST_CASE_METHOD(unix_test,
+                 "UNX-12 batches of Unix datagrams keep their boundaries and their sizes", "[unix]")
 {
   unix_socket server(io, path);
   unix_socket client(io, folder / "client");
@@ -490,7 +491,7 @@ TEST_CASE_METHOD(unix_test, "batches of Unix datagrams keep their boundaries and
   CHECK(ec == asio::error::operation_not_supported);
 }
 
-TEST_CASE_METHOD(unix_test, "reader and writer work on Unix datagrams", "[unix]")
+TEST_CASE_METHOD(unix_test, "UNX-13 reader and writer work on Unix datagrams", "[unix]")
 {
   unix_socket server(io, path);
   unix_socket client(io, folder / "client");
@@ -516,7 +517,7 @@ TEST_CASE_METHOD(unix_test, "reader and writer work on Unix datagrams", "[unix]"
   CHECK(drain(client) == 3);
 }
 
-TEST_CASE_METHOD(unix_test, "a peer that is gone refuses its own datagrams only", "[unix]")
+TEST_CASE_METHOD(unix_test, "UNX-14 a peer that is gone refuses its own datagrams only", "[unix]")
 {
   unix_socket server(io, path);
   leave_behind(folder / "gone");
@@ -538,7 +539,8 @@ TEST_CASE_METHOD(unix_test, "a peer that is gone refuses its own datagrams only"
   CHECK(drain(server) == 2);
 }
 
-TEST_CASE_METHOD(unix_test, "a connected Unix socket whose peer has gone can be connected again",
+TEST_CASE_METHOD(unix_test,
+                 "UNX-15 a connected Unix socket whose peer has gone can be connected again",
                  "[unix]")
 {
   auto client = open();
@@ -556,7 +558,7 @@ TEST_CASE_METHOD(unix_test, "a connected Unix socket whose peer has gone can be 
   CHECK(drain(again) == 1);
 }
 
-TEST_CASE_METHOD(unix_test, "what is larger than the send buffer is message_size", "[unix]")
+TEST_CASE_METHOD(unix_test, "UNX-16 what is larger than the send buffer is message_size", "[unix]")
 {
   unix_socket server(io, path);
   auto client = open();
@@ -567,7 +569,7 @@ TEST_CASE_METHOD(unix_test, "what is larger than the send buffer is message_size
   CHECK(ec == asio::error::message_size);
 }
 
-TEST_CASE_METHOD(unix_test, "what only IP has is refused by name", "[unix]")
+TEST_CASE_METHOD(unix_test, "UNX-17 what only IP has is refused by name", "[unix]")
 {
   auto socket = unix_socket(io);
   dgram::error_code ec;
@@ -582,7 +584,7 @@ TEST_CASE_METHOD(unix_test, "what only IP has is refused by name", "[unix]")
   ::close(descriptor);
 }
 
-TEST_CASE_METHOD(unix_test, "a send waits for a full peer and does not spin", "[unix]")
+TEST_CASE_METHOD(unix_test, "UNX-18 a send waits for a full peer and does not spin", "[unix]")
 {
   unix_socket server(io, path);
   auto client = open();
