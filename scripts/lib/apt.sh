@@ -9,6 +9,7 @@
 #                                     unpacks a package of another suite, without root, changing nothing
 #                                     on the system
 #   usage_if_asked SCRIPT ARGUMENTS... prints the head of the script where --help is asked for
+#   need_boost DIRECTORY              a Boost that is new enough
 #   need_newest_asio DIRECTORY        the newest Asio that the distribution carries, unpacked
 #
 # Works on Debian 12 and 13 and Ubuntu 24.04. On other systems it names what is missing and stops.
@@ -220,6 +221,13 @@ need_newest_asio() { # DIRECTORY
     *) die "which suite of $(os_release ID) is its newest is not known here" ;;
   esac
   package_from_suite "$suite" libasio-dev "$1"
+}
+
+need_boost() { # DIRECTORY: a Boost whose Asio is new enough, for the test of dgram on Boost.Asio
+  case "$(os_release VERSION_CODENAME)" in
+    bookworm) package_from_suite trixie libboost1.83-dev "$1" ;; # its own is of 2020
+    *) need_file libboost-dev /usr/include/boost/asio/version.hpp ;;
+  esac
 }
 
 need_library_build() { # what every build of dgram needs
