@@ -82,5 +82,5 @@ refused '--seconds "-1"' echo_load 127.0.0.1:7 --seconds -1
 for program in echo_callback echo_coroutine client syslog_collector multicast_chat \
   multicast_source_specific echo_load unix_echo syslog_sender dns_lookup; do
   run 0 "$examples/example_$program" --help
-  prints "usage: example_$program "
+  prints "usage: example_$program"
 done
