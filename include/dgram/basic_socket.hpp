@@ -689,6 +689,11 @@ public:
     change_membership(detail::membership_change::block, group, interface, ec);
   }
 
+  void block(const multicast_group& group, error_code& ec)
+  {
+    block(group, network_interface(), ec);
+  }
+
   void block(const multicast_group& group, const network_interface& interface = network_interface())
   {
     change_membership("block", detail::membership_change::block, group, interface);
@@ -698,6 +703,11 @@ public:
   void unblock(const multicast_group& group, const network_interface& interface, error_code& ec)
   {
     change_membership(detail::membership_change::unblock, group, interface, ec);
+  }
+
+  void unblock(const multicast_group& group, error_code& ec)
+  {
+    unblock(group, network_interface(), ec);
   }
 
   void unblock(const multicast_group& group,
