@@ -578,6 +578,12 @@ TEST_CASE_METHOD(unix_test, "UNX-17 what only IP has is refused by name", "[unix
   socket.open(unix_dgram{}, {.v6_only = true}, ec);
   CHECK(ec == asio::error::invalid_argument);
   CHECK_FALSE(socket.is_open());
+  socket.open();
+  socket.set_option(dgram::option::hop_limit(4), ec);
+  CHECK(ec == asio::error::operation_not_supported);
+  socket.join(dgram::multicast_group("239.1.2.3"), ec);
+  CHECK(ec == asio::error::operation_not_supported);
+  socket.close();
   const int descriptor = ::socket(AF_INET, SOCK_DGRAM, 0);
   socket.assign(unix_dgram{}, descriptor, ec);
   CHECK(ec == dgram::error::wrong_descriptor);
