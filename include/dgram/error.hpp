@@ -21,6 +21,7 @@ enum class error {
   slot_too_small,     ///< slots below 64 KiB on a socket that coalesces (invalid_argument)
   coalescing,  ///< one datagram asked of a socket that coalesces; receive batches (invalid_argument)
   wrong_descriptor,  ///< the descriptor is not a datagram socket of this protocol (invalid_argument)
+  no_packet_info,  ///< a reply path on a wildcard socket that does not know what was asked (invalid_argument)
 };
 
 namespace detail {
@@ -42,6 +43,8 @@ public:
       return "slots must hold 64 KiB on a socket that coalesces datagrams";
     case error::coalescing: return "a socket that coalesces datagrams is received from in batches";
     case error::wrong_descriptor: return "not a datagram socket of this protocol";
+    case error::no_packet_info:
+      return "the address that was asked is unknown: set option::packet_info on a wildcard socket";
     }
     return "unknown dgram error";
   }
