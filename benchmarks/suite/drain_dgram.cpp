@@ -85,7 +85,7 @@ private:
     for (;;) {
       for (std::size_t left = turns_.wanted(); left > 0; --left) {
         const auto datagram = co_await reader_.next();
-        co_await writer_.send(datagram->payload(), datagram->sender());
+        co_await writer_.send(datagram->payload(), datagram->reply_path());
       }
       co_await writer_.flush();
       co_await turns_.next();

@@ -6,8 +6,10 @@
 #include <dgram/config.hpp>
 #include <dgram/control_message.hpp>
 #include <dgram/error.hpp>
+#include <dgram/platform/backend.hpp>
 #include <dgram/platform/control.hpp>
 
+#include <algorithm>
 #include <array>
 #include <chrono>
 #include <concepts>
@@ -101,6 +103,22 @@ struct basic_reply_path {
 };
 
 namespace detail {
+
+/// What one system call put into one slot of a batch: a datagram, or a train of them. It fills one cache line.
+template <class Protocol>
+struct received_slot {
+  platform::buffer buffer{};
+  std::uint32_t wire_size = 0;  ///< bytes that came; those that fit were received
+  std::uint32_t segment =
+      0;  ///< of which each datagram has so many, the last perhaps fewer; 0: one datagram
+  const platform::received_control* control = nullptr;
+  typename Protocol::endpoint sender{};
+  bool truncated = false;
+  bool needs_source = false;  ///< the socket has no address of its own
+
+  std::size_t size() const noexcept { return std::min<std::size_t>(wire_size, buffer.iov_len); }
+  bool is_train() const noexcept { return segment > 0 && size() > segment; }
+};
 
 /// What was received beside the bytes, for `Derived`, which has `control()` (null without any), `sender()` and
 /// `needs_source()`.
@@ -271,17 +289,10 @@ class basic_datagram : public detail::datagram_metadata<basic_datagram<Protocol>
 public:
   using endpoint_type = typename Protocol::endpoint;
 
-  basic_datagram(std::span<std::byte> payload, const endpoint_type& sender, bool truncated,
-                 std::optional<std::size_t> wire_size, std::size_t segment_size = 0,
-                 const platform::received_control* control = nullptr,
-                 bool needs_source = false) noexcept
-      : payload_(payload),
-        sender_(&sender),
-        wire_size_(wire_size),
-        segment_size_(segment_size),
-        control_(control),
-        truncated_(truncated),
-        needs_source_(needs_source)
+  /// `is_last` of those in the slot; only the last of a train can be cut.
+  basic_datagram(std::span<std::byte> payload, const detail::received_slot<Protocol>& slot,
+                 bool is_last = true) noexcept
+      : payload_(payload), slot_(&slot), is_last_(is_last)
   {
   }
 
@@ -292,42 +303,43 @@ public:
   std::span<std::byte> mutable_payload() const noexcept { return payload_; }
 
   /// Who sent it. On a dual-stack socket an IPv4 sender is a plain IPv4 endpoint.
-  const endpoint_type& sender() const noexcept { return *sender_; }
+  const endpoint_type& sender() const noexcept { return slot_->sender; }
 
   /// Whether the datagram was larger than its slot, so that the end of it is lost.
-  bool truncated() const noexcept { return truncated_; }
+  bool truncated() const noexcept { return is_last_ && slot_->truncated; }
 
   /// The size that the datagram had on the wire, in bytes; absent where it was truncated and the operating
   /// system does not tell (all but Linux).
-  std::optional<std::size_t> wire_size() const noexcept { return wire_size_; }
+  std::optional<std::size_t> wire_size() const noexcept
+  {
+    if (!truncated()) return payload_.size();
+    if (!platform::backend::reports_wire_size || slot_->segment > 0) return std::nullopt;
+    return slot_->wire_size;
+  }
 
   /// The size of the datagrams of the train that this one came in, of which the last may be shorter; absent where the
   /// kernel did not put any together (`option::coalescing`). All of a train share what is said of it.
   std::optional<std::size_t> segment_size() const noexcept
   {
-    if (segment_size_ == 0) return std::nullopt;
-    return segment_size_;
+    if (!slot_->is_train()) return std::nullopt;
+    return slot_->segment;
   }
 
   /// A copy that may be kept.
   basic_owned_datagram<Protocol> to_owned() const
   {
-    return {{payload_.begin(), payload_.end()}, *sender_, truncated_};
+    return {{payload_.begin(), payload_.end()}, sender(), truncated()};
   }
 
 private:
   friend detail::datagram_metadata<basic_datagram, Protocol>;
 
-  const platform::received_control* control() const noexcept { return control_; }
-  bool needs_source() const noexcept { return needs_source_; }
+  const platform::received_control* control() const noexcept { return slot_->control; }
+  bool needs_source() const noexcept { return slot_->needs_source; }
 
   std::span<std::byte> payload_;
-  const endpoint_type* sender_;
-  std::optional<std::size_t> wire_size_;
-  std::size_t segment_size_;
-  const platform::received_control* control_;
-  bool truncated_;
-  bool needs_source_;
+  const detail::received_slot<Protocol>* slot_;
+  bool is_last_;
 };
 
 /// What is known of a datagram that was received by itself, beside its bytes; see `async_receive_from`. It owns what it

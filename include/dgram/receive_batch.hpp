@@ -171,6 +171,7 @@ public:
     }
     const std::size_t wanted = control_wanted(flags);
     if (wanted != control_size_) change_control(wanted);
+    if (flags.wildcard != needs_source_) change_needs_source(flags.wildcard);
     return {messages_.data(), at_.offered};
   }
 
@@ -178,18 +179,21 @@ public:
   void commit(std::size_t count, const detail::socket_flags& flags)
   {
     at_.used = at_.datagrams = count;
-    at_.bytes = at_.truncated = 0;
-    needs_source_ = flags.wildcard;
+    std::size_t bytes = 0;
+    std::size_t truncated = 0;
     for (std::size_t i = 0; i < count; ++i) {
       slot& filled = slots_[i];
-      filled.size = static_cast<std::uint32_t>(std::min(messages_[i].size(), slot_size_));
+      filled.wire_size = static_cast<std::uint32_t>(messages_[i].size());
+      filled.truncated = messages_[i].truncated();
       filled.sender.resize(messages_[i].address_size());
-      at_.bytes += filled.size;
-      at_.truncated += messages_[i].truncated() ? 1 : 0;
+      bytes += filled.size();
+      truncated += filled.truncated ? 1 : 0;
       if constexpr (detail::dual_stack_protocol<Protocol>)
         if (flags.dual) filled.sender = canonical(filled.sender);
-      if (control_) read_control(i, flags);
     }
+    at_.bytes = bytes;
+    at_.truncated = truncated;
+    if (control_) read_control(flags);
   }
 
   /// Of the last call: the bytes, the datagrams that were cut, and those that came in trains.
@@ -200,7 +204,7 @@ public:
     if (at_.datagrams == at_.used) return 0;
     std::size_t alone = 0;
     for (std::size_t i = 0; i < at_.used; ++i)
-      alone += slots_[i].segment == 0 || slots_[i].size <= slots_[i].segment ? 1 : 0;
+      alone += slots_[i].is_train() ? 0 : 1;
     return at_.datagrams - alone;
   }
 
@@ -214,13 +218,7 @@ public:
   }
 
   /// One slot as it was received, whole.
-  struct slot {
-    platform::buffer buffer;
-    std::uint32_t size = 0;  ///< bytes received
-    std::uint32_t segment =
-        0;  ///< of which each datagram has this many, the last perhaps fewer; 0: one datagram
-    endpoint_type sender;
-  };
+  using slot = detail::received_slot<Protocol>;
 
   std::span<const slot> slots() const noexcept { return {slots_.data(), at_.used}; }
 
@@ -273,6 +271,7 @@ private:
     control_size_ = size;
     for (std::size_t i = 0; i < capacity(); ++i) {
       slots_[i].segment = 0;
+      slots_[i].control = metadata_ ? &metadata_[i] : nullptr;
       if (control_)
         messages_[i].set_control(control_room(i));
       else
@@ -280,20 +279,29 @@ private:
     }
   }
 
-  void read_control(std::size_t index, const detail::socket_flags& flags)
+  void change_needs_source(bool needs_source)
   {
-    slot& filled = slots_[index];
-    if (metadata_) {
-      auto& said = metadata_[index];
-      platform::read_control(messages_[index].control(), messages_[index].control_truncated(),
-                             said);
-      said.assume_no_drops((flags.metadata & platform::metadata::drop_count) != 0);
-      filled.segment = said.segment;
-    } else {
-      filled.segment = static_cast<std::uint32_t>(messages_[index].segment_size());
+    needs_source_ = needs_source;
+    for (slot& each : slots_)
+      each.needs_source = needs_source;
+  }
+
+  void read_control(const detail::socket_flags& flags)
+  {
+    const bool counts_drops = (flags.metadata & platform::metadata::drop_count) != 0;
+    for (std::size_t i = 0; i < at_.used; ++i) {
+      const platform::message& message = messages_[i];
+      slot& filled = slots_[i];
+      if (metadata_) {
+        platform::received_control& said = metadata_[i];
+        platform::read_control(message.control(), message.control_truncated(), said);
+        said.assume_no_drops(counts_drops);
+        filled.segment = said.segment;
+      } else {
+        filled.segment = static_cast<std::uint32_t>(message.segment_size());
+      }
+      if (filled.is_train()) at_.datagrams += (filled.size() - 1) / filled.segment;
     }
-    if (filled.segment > 0 && filled.size > filled.segment)
-      at_.datagrams += (filled.size - 1) / filled.segment;
   }
 
   /// Where the slot's next datagram starts; 0 where the slot has no more.
@@ -302,26 +310,15 @@ private:
     const slot& at = slots_[index];
     if (at.segment == 0) return 0;
     offset += at.segment;
-    return offset < at.size ? offset : 0;
+    return offset < at.size() ? offset : 0;
   }
 
   value_type view(std::size_t index, std::size_t offset) const noexcept
   {
     const slot& at = slots_[index];
-    const std::size_t rest = at.size - offset;
+    const std::size_t rest = at.size() - offset;
     const bool is_last = at.segment == 0 || rest <= at.segment;
-    const std::size_t size = is_last ? rest : at.segment;
-    const bool truncated = is_last && messages_[index].truncated();
-    std::optional<std::size_t> wire_size = size;
-    if (truncated) {
-      wire_size.reset();
-      if (platform::backend::reports_wire_size && at.segment == 0)
-        wire_size = messages_[index].size();
-    }
-    const platform::received_control* const said = metadata_ ? &metadata_[index] : nullptr;
-    return {
-        {storage_.get() + index * stride_ + offset, size},       at.sender, truncated,    wire_size,
-        at.segment > 0 && at.size > at.segment ? at.segment : 0, said,      needs_source_};
+    return {{storage_.get() + index * stride_ + offset, is_last ? rest : at.segment}, at, is_last};
   }
 
   std::size_t slot_size_;

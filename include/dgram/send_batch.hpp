@@ -177,9 +177,8 @@ public:
   {
     std::size_t index = 0;
     for (const auto& slot : received.slots()) {
-      const bytes_view payload(slot.buffer.iov_base, slot.size);
-      const bool is_train = slot.segment > 0 && slot.size > slot.segment;
-      push_segments(payload, is_train ? slot.segment : 0,
+      const bytes_view payload(slot.buffer.iov_base, slot.size());
+      push_segments(payload, slot.is_train() ? slot.segment : 0,
                     received.first_of_slot(index++).reply_path());
     }
   }
@@ -295,12 +294,12 @@ private:
   /// What one push added.
   struct entry {
     std::size_t first_buffer = 0;
-    std::size_t buffers = 0;
-    std::size_t size = 0;  // bytes, less what was sent of several segments
+    std::uint32_t buffers = 0;
+    std::uint32_t request = 0;  // what it asks for, counted from 1; 0: nothing
+    std::size_t size = 0;       // bytes, less what was sent of several segments
     std::size_t segment =
         0;  // of several datagrams in one buffer each has so many, the last perhaps fewer
-    bool addressed : 1 = false;
-    std::uint32_t request : 31 = 0;  // what it asks for, counted from 1; 0: nothing
+    bool addressed = false;
     endpoint_type peer;
 
     std::size_t datagrams() const noexcept { return count_datagrams(size, segment); }
@@ -398,7 +397,7 @@ private:
     } else {
       detail::append_buffers(payload, buffers_);
     }
-    added.buffers = buffers_.size() - added.first_buffer;
+    added.buffers = static_cast<std::uint32_t>(buffers_.size() - added.first_buffer);
     added.size = size;
     added.segment = segment;
     added.addressed = peer != nullptr;
