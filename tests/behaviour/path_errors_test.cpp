@@ -25,9 +25,9 @@ namespace option = dgram::option;
 
 constexpr bool reports_errors = dgram::platform::has_error_queue;
 
-#define SKIP_WITHOUT_ERROR_QUEUE()                                          \
-  do {                                                                      \
-    if constexpr (!reports_errors) SKIP("this system has no error queue");  \
+#define SKIP_WITHOUT_ERROR_QUEUE()                                         \
+  do {                                                                     \
+    if constexpr (!reports_errors) SKIP("this system has no error queue"); \
   } while (false)
 
 /// A socket that is told of errors, over IPv4, IPv6, and IPv4 on dual stack, and a port where nobody listens.
@@ -59,8 +59,7 @@ struct reporting {
     CHECK(error.peer == dead);
     CHECK(error.code == asio::error::connection_refused);
     const bool v4 = dead.address().is_v4();
-    CHECK(error.origin ==
-          (v4 ? dgram::path_error_origin::icmp : dgram::path_error_origin::icmpv6));
+    CHECK(error.origin == (v4 ? dgram::path_error_origin::icmp : dgram::path_error_origin::icmpv6));
     CHECK(error.icmp_type == (v4 ? 3 : 1));  // destination unreachable
     CHECK(error.icmp_code == (v4 ? 3 : 4));  // ... its port
     CHECK(error.offender == dead.address());
