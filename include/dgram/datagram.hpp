@@ -245,18 +245,19 @@ private:
   void describe_way_back(basic_reply_path<Protocol>& path) const
   {
     const auto local = *local_address();
+    path.source = local;
+    if (has(field::local_is_v4)) {
+      // A broadcast address is none to send from: the kernel says which one stands for it (ip(7)).
+      const auto stands_for = to_v4(control()->reply_source);
+      if (!stands_for.is_unspecified()) path.source = stands_for;
+    }
+    const bool is_nobodys = local.is_multicast() || path.source.is_multicast() ||
+                            path.source == net::ip::address(net::ip::address_v4::broadcast());
     // Nobody sends from the address of a group. The interface is kept there and where an address means something on
     // it alone; elsewhere the way back is the routes' affair, and may be another than the way here.
-    if (local.is_multicast()) {
+    if (is_nobodys) path.source = net::ip::address();
+    if (is_nobodys || (local.is_v6() && local.to_v6().is_link_local()))
       path.interface_index = interface_index();
-    } else if (local.is_v6()) {
-      path.source = local;
-      if (local.to_v6().is_link_local()) path.interface_index = interface_index();
-    } else {
-      // A broadcast address is none to send from either: the kernel says which one stands for it (ip(7)).
-      const auto stands_for = to_v4(control()->reply_source);
-      path.source = stands_for.is_unspecified() ? local.to_v4() : stands_for;
-    }
   }
 };
 

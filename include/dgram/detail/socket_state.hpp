@@ -513,12 +513,19 @@ private:
   void read_traffic_classes(error_code& ec)
   {
     namespace names = platform::names;
-    const auto read = [&](int level, int name) {
-      return static_cast<std::uint8_t>(platform::get_int_option(descriptor(), level, name, ec));
+    const auto read = [&](int level, int name, error_code& failure) {
+      const int value = platform::get_int_option(descriptor(), level, name, failure);
+      return static_cast<std::uint8_t>(value);
     };
-    flags.ipv4_traffic_class = read(names::ipv4_level, names::ipv4_traffic_class);
-    if (socket.local_endpoint(ec).protocol().family() == names::ipv6_family)
-      flags.ipv6_traffic_class = read(names::ipv6_level, names::ipv6_traffic_class);
+    const bool v6 = socket.local_endpoint(ec).protocol().family() == names::ipv6_family;
+    if (ec) return;
+    // Not every system lets an IPv6 socket speak of IPv4.
+    error_code ipv4;
+    flags.ipv4_traffic_class = read(names::ipv4_level, names::ipv4_traffic_class, ipv4);
+    if (v6)
+      flags.ipv6_traffic_class = read(names::ipv6_level, names::ipv6_traffic_class, ec);
+    else
+      ec = ipv4;
   }
 
   basic_path_error<Protocol> to_path_error(const platform::queued_report& report) const
