@@ -16,10 +16,12 @@
 #include <dgram/path_error.hpp>
 #include <dgram/reader.hpp>
 #include <dgram/receive_batch.hpp>
+#include <dgram/resolve.hpp>
 #include <dgram/send_batch.hpp>
 #include <dgram/send_options.hpp>
 #include <dgram/socket_statistics.hpp>
 #include <dgram/udp.hpp>
+#include <dgram/unix_dgram.hpp>
 #include <dgram/version.hpp>
 #include <dgram/writer.hpp>
 

@@ -7,6 +7,7 @@
 #include <dgram/datagram.hpp>
 #include <dgram/detail/batch_operations.hpp>
 #include <dgram/detail/initiation.hpp>
+#include <dgram/detail/option_access.hpp>
 #include <dgram/detail/send_request.hpp>
 #include <dgram/detail/socket_state.hpp>
 #include <dgram/detail/transfers.hpp>
@@ -25,8 +26,10 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <string>
 #include <type_traits>
 #include <utility>
+#include <vector>
 
 DGRAM_NAMESPACE_BEGIN
 
@@ -92,8 +95,49 @@ public:
   /// How many reports have come from the error queue; they wake those who wait for datagrams, too.
   std::uint64_t reports_taken() const noexcept { return state_->reports_taken; }
 
+  /// Whether a send that failed so is to be tried again after `async_wait_congestion`.
+  bool is_congested(const error_code& ec) const noexcept { return state_->is_congested(ec); }
+
+  /// Another one for each descriptor that the socket has had.
+  std::uint64_t descriptor_number() const noexcept { return state_->descriptor_number; }
+
+  /// See `basic_socket::leave`.
+  void leave(const multicast_group& group, const network_interface& interface, error_code& ec)
+  {
+    state_->change_membership(detail::membership_change::leave, group, interface, ec);
+  }
+
   /// Whether the last batch emptied the queue, and no error waits behind it.
   bool is_drained() const noexcept { return state_->drained; }
+
+  /// What the socket was opened with. Error: `bad_descriptor`.
+  protocol_type protocol(error_code& ec) const { return state_->protocol(ec); }
+
+  // As of the socket.
+  void bind(const endpoint_type& local, error_code& ec) { state_->bind(local, ec); }
+  void connect(const endpoint_type& peer, error_code& ec) { state_->connect(peer, ec); }
+  void close(error_code& ec) { state_->close(ec); }
+
+  // What looking names up needs; users have no call for these.
+
+  /// Waits for `wake_lookups`, which closing, cancelling and the like also call.
+  template <class Token>
+  auto async_wait_lookup(Token&& token) const
+  {
+    return state_->async_wait_lookup(std::forward<Token>(token));
+  }
+
+  void wake_lookups() { state_->wake_lookups(); }
+
+  /// Sends to the first of the peers, at least one, that is not refused.
+  template <class ConstBuffers, class Handler>
+  void async_send_to_first(const ConstBuffers& buffers, std::vector<endpoint_type> peers,
+                           net::socket_base::message_flags flags, Handler&& handler) const
+  {
+    using attempt = detail::send_attempt<ConstBuffers, std::vector<endpoint_type>>;
+    detail::compose<void(error_code, std::size_t)>(
+        *state_, attempt(buffers, std::move(peers), flags), std::forward<Handler>(handler));
+  }
 
 private:
   template <class, class>
@@ -178,9 +222,7 @@ public:
                const socket_config& config = {})
       : basic_socket(executor)
   {
-    error_code ec;
-    open(protocol, config, ec);
-    detail::throw_if(ec, "open");
+    open(protocol, config);
   }
 
   template <class Context>
@@ -224,9 +266,8 @@ public:
   /// Takes the other's descriptor and its pending operations, which go on. The other is closed afterwards and
   /// can be opened again.
   basic_socket(basic_socket&& other) noexcept
-      : executor_(
-            other.executor_),  // NOLINT(performance-move-constructor-init): the other keeps its own
-        state_(std::move(other.state_))
+      // NOLINTNEXTLINE(performance-move-constructor-init): the other keeps its executor
+      : executor_(other.executor_), state_(std::move(other.state_))
   {
   }
 
@@ -287,7 +328,8 @@ public:
   /// Opens the socket. Errors: `already_open`, and what socket(2) reports.
   void open(const protocol_type& protocol, error_code& ec) { state().open(protocol, ec); }
 
-  void open(const protocol_type& protocol = protocol_type::v4())
+  /// Opens an IPv4 socket where nothing is said.
+  void open(const protocol_type& protocol = default_protocol())
   {
     call("open", [&](error_code& ec) { open(protocol, ec); });
   }
@@ -295,16 +337,17 @@ public:
   /// Opens the socket and sets the options; where one is refused, the socket is closed again.
   void open(const protocol_type& protocol, const socket_config& config, error_code& ec)
   {
-    open(with_dual_stack(protocol, config), ec);
-    if (ec) return;
-    configure(protocol, config, ec);
-    error_code ignored;
-    if (ec) close(ignored);
+    std::string refused;
+    open(protocol, config, refused, ec);
   }
 
   void open(const protocol_type& protocol, const socket_config& config)
   {
-    call("open", [&](error_code& ec) { open(protocol, config, ec); });
+    error_code ec;
+    std::string refused;
+    open(protocol, config, refused, ec);
+    if (!refused.empty()) detail::throw_if(ec, "open", refused);
+    detail::throw_if(ec, "open");
   }
 
   /// Takes over an open descriptor, which this socket will close, and reads back what it is: connected or not,
@@ -371,7 +414,7 @@ public:
   // --- addresses ---
 
   /// Binds to a local endpoint; port 0 asks for any free one. A port is exclusive unless `reuse_address` or
-  /// `reuse_port` is set before. Errors: those of bind(2), such as `address_in_use`.
+  /// `reuse_port` is set before. For paths see `unix_dgram`. Errors: those of bind(2), such as `address_in_use`.
   void bind(const endpoint_type& local, error_code& ec) { state().bind(local, ec); }
 
   void bind(const endpoint_type& local)
@@ -423,24 +466,27 @@ public:
 
   // --- options ---
 
-  /// Sets an option: one of `dgram::option`, of which a dual-stack socket gets both parts, or any of Asio's, of which it
-  /// gets the IPv6 part.
-  /// Errors: `error::out_of_range` and others of the option's own check, and those of setsockopt(2).
+  /// Sets an option: one of `dgram::option`, of which a dual-stack socket gets both parts or, where one is refused, none;
+  /// or any of Asio's, of which it gets the IPv6 part.
+  /// Errors: `error::out_of_range` and others of the option's own check, `operation_not_supported` where the system has
+  /// no such option, and those of setsockopt(2). What is thrown names the option and its value.
   template <class Option>
   void set_option(const Option& option, error_code& ec)
   {
     ec.clear();
-    if constexpr (requires { option.check(); }) ec = option.check();
     if constexpr (std::same_as<Option, option::v6_only>)
       if (option && state().flags.dual) ec = net::error::invalid_argument;
-    if (!ec && state().flags.dual) set_ipv4_part(option, ec);
-    if constexpr (std::same_as<Option, option::coalescing>) {
-      if (!ec) state().set_coalescing(option.value(), ec);
-    } else if constexpr (std::same_as<Option, option::receive_timestamp>) {
-      if (!ec) state().set_timestamps(option.value(), state().flags.send_timestamps, ec);
-    } else {
-      if (!ec) state().socket.set_option(option, ec);
-    }
+    if (ec) return;
+    if constexpr (std::same_as<Option, option::coalescing>)
+      state().set_coalescing(option.value(), ec);
+    else if constexpr (std::same_as<Option, option::receive_timestamp>)
+      state().set_timestamps(option.value(), state().flags.send_timestamps, ec);
+    else if constexpr (detail::own_option<Option>)
+      detail::set_option<Protocol>(state().socket, state().flags.dual, option, ec);
+    else
+      state().socket.set_option(option, ec);
+    if constexpr (std::same_as<Option, option::multicast_interface>)
+      if (!ec) state().multicast_interface = option.index();
     if constexpr (requires { Option::metadata; })
       if (!ec) note_metadata(option);
   }
@@ -448,20 +494,35 @@ public:
   template <class Option>
   void set_option(const Option& option)
   {
-    call("set_option", [&](error_code& ec) { set_option(option, ec); });
+    error_code ec;
+    set_option(option, ec);
+    if constexpr (detail::own_option<Option>) {
+      if (ec) detail::throw_if(ec, "set_option", to_string(option));
+    }
+    detail::throw_if(ec, "set_option");
   }
 
-  /// Reads an option; of one with two parts, that of the socket's family (IPv6 on a dual-stack socket).
+  /// Reads an option; of one with two parts, that of the socket's family (IPv6 on a dual-stack socket). Errors:
+  /// `operation_not_supported` where the system has no such option, and those of getsockopt(2).
   template <class Option>
   void get_option(Option& option, error_code& ec) const
   {
+    if constexpr (std::same_as<Option, option::multicast_interface>) {
+      const bool remembered = is_ipv4(ec);
+      if (remembered) option.assign(state().multicast_interface);
+      if (remembered || ec) return;
+    }
     state().socket.get_option(option, ec);
+    if constexpr (detail::own_option<Option>) detail::name_unsupported(ec);
   }
 
   template <class Option>
   void get_option(Option& option) const
   {
-    call("get_option", [&](error_code& ec) { get_option(option, ec); });
+    error_code ec;
+    get_option(option, ec);
+    if constexpr (detail::own_option<Option>) detail::throw_if(ec, "get_option", Option::label);
+    detail::throw_if(ec, "get_option");
   }
 
   /// The size of the kernel's receive queue in bytes, as the kernel counts: on Linux twice what was asked for, since
@@ -490,6 +551,20 @@ public:
                 [&](error_code& ec) { return receive_buffer_size(size, ec); });
   }
 
+  /// The same beyond the system's limit, where the process may (`option::forced_receive_buffer_size`). Errors:
+  /// `no_permission`, `operation_not_supported`, and those of `receive_buffer_size`.
+  std::size_t force_receive_buffer_size(int size, error_code& ec)
+  {
+    set_option(option::forced_receive_buffer_size(size), ec);
+    return ec ? 0 : receive_buffer_size(ec);
+  }
+
+  std::size_t force_receive_buffer_size(int size)
+  {
+    return call("force_receive_buffer_size",
+                [&](error_code& ec) { return force_receive_buffer_size(size, ec); });
+  }
+
   /// The size of the kernel's send queue in bytes; see `receive_buffer_size`.
   std::size_t send_buffer_size(error_code& ec)
   {
@@ -510,6 +585,18 @@ public:
   std::size_t send_buffer_size(int size)
   {
     return call("send_buffer_size", [&](error_code& ec) { return send_buffer_size(size, ec); });
+  }
+
+  std::size_t force_send_buffer_size(int size, error_code& ec)
+  {
+    set_option(option::forced_send_buffer_size(size), ec);
+    return ec ? 0 : send_buffer_size(ec);
+  }
+
+  std::size_t force_send_buffer_size(int size)
+  {
+    return call("force_send_buffer_size",
+                [&](error_code& ec) { return force_send_buffer_size(size, ec); });
   }
 
   template <class Command>
@@ -562,27 +649,35 @@ public:
   }
 
   // --- multicast ---
+  //
+  // A group may have a source, and then stands for what that host sends to it. A dual-stack socket takes groups of both
+  // families. `membership` is a join that ends itself. What is thrown names the group and the interface.
 
-  /// Joins a group on an interface; without one the operating system chooses it. A dual-stack socket takes groups of
-  /// both families. Errors: `error::not_multicast`, `error::unknown_interface`, `address_family_not_supported` (a
-  /// group of the other family), `address_in_use` (joined already), `no_such_device` (no route to choose by).
+  /// Joins a group on an interface; without one the operating system chooses it. Errors: `error::not_multicast`,
+  /// `error::bad_source`, `error::unknown_interface`, `error::no_multicast`, `address_family_not_supported` (a group or a
+  /// source of the other family), `address_in_use` (joined already; with a source EADDRNOTAVAIL), `no_such_device` (no
+  /// route to choose by), `no_buffer_space` (too many: `igmp_max_memberships`, ip(7)).
+  ///
+  /// On `network_interface::all()` it is joined on every interface that is up, has multicast and an address of the group's
+  /// family, but loopback; one that appears later takes another call. Where one refuses, those that were joined are
+  /// left and the error is told; being a member there already is none, unless nothing new was joined.
   void join(const multicast_group& group, const network_interface& interface, error_code& ec)
   {
-    change_membership(platform::names::join_group, group, interface, ec);
+    change_membership(detail::membership_change::join, group, interface, ec);
   }
 
   void join(const multicast_group& group, error_code& ec) { join(group, network_interface(), ec); }
 
   void join(const multicast_group& group, const network_interface& interface = network_interface())
   {
-    call("join", [&](error_code& ec) { join(group, interface, ec); });
+    change_membership("join", detail::membership_change::join, group, interface);
   }
 
-  /// Leaves a group that was joined on that interface. Errors: as for `join`; `address_not_available` where it
-  /// was not joined. Closing the socket leaves all its groups.
+  /// Leaves a group that was joined on that interface, or on all of them. Errors: as for `join`; where it was not joined
+  /// EADDRNOTAVAIL, with a source EINVAL. Closing the socket leaves all its groups.
   void leave(const multicast_group& group, const network_interface& interface, error_code& ec)
   {
-    change_membership(platform::names::leave_group, group, interface, ec);
+    change_membership(detail::membership_change::leave, group, interface, ec);
   }
 
   void leave(const multicast_group& group, error_code& ec)
@@ -592,7 +687,47 @@ public:
 
   void leave(const multicast_group& group, const network_interface& interface = network_interface())
   {
-    call("leave", [&](error_code& ec) { leave(group, interface, ec); });
+    change_membership("leave", detail::membership_change::leave, group, interface);
+  }
+
+  /// Keeps what the group's source sends to it away from this socket, which has joined the group without one on that
+  /// interface. Errors: `error::bad_source` also where the group has none; EINVAL where it was not joined; EADDRNOTAVAIL
+  /// where the source is blocked already; otherwise as for `join`.
+  ///
+  /// \code
+  /// socket.join(dgram::multicast_group{"239.1.2.3"});
+  /// socket.block(dgram::multicast_group{"239.1.2.3", "10.0.0.7"});
+  /// \endcode
+  void block(const multicast_group& group, const network_interface& interface, error_code& ec)
+  {
+    change_membership(detail::membership_change::block, group, interface, ec);
+  }
+
+  void block(const multicast_group& group, error_code& ec)
+  {
+    block(group, network_interface(), ec);
+  }
+
+  void block(const multicast_group& group, const network_interface& interface = network_interface())
+  {
+    change_membership("block", detail::membership_change::block, group, interface);
+  }
+
+  /// Ends what `block` began. Errors: as there; EADDRNOTAVAIL where the source is not blocked.
+  void unblock(const multicast_group& group, const network_interface& interface, error_code& ec)
+  {
+    change_membership(detail::membership_change::unblock, group, interface, ec);
+  }
+
+  void unblock(const multicast_group& group, error_code& ec)
+  {
+    unblock(group, network_interface(), ec);
+  }
+
+  void unblock(const multicast_group& group,
+               const network_interface& interface = network_interface())
+  {
+    change_membership("unblock", detail::membership_change::unblock, group, interface);
   }
 
   // --- one datagram, blocking ---
@@ -626,7 +761,8 @@ public:
       ec = net::error::already_connected;
       return 0;
     }
-    if (state().flags.receives_errors)
+    // Asio's own waits for writability where the descriptor does not block, and that would spin on Unix sockets.
+    if (detail::path_protocol<Protocol> || state().flags.receives_errors)
       return until_done(wait_write, ec, [&](error_code& failure) {
         return detail::send_one(state(), buffers, &peer, flags, failure);
       });
@@ -717,7 +853,8 @@ public:
                            net::socket_base::message_flags flags, error_code& ec)
   {
     if (refuses_one(ec)) return 0;
-    if (state().flags.receives_errors)
+    // Asio's own would throw for a sender whose path fills its room.
+    if (detail::path_protocol<Protocol> || state().flags.receives_errors)
       return until_done(wait_read, ec, [&](error_code& failure) {
         return detail::receive_one(state(), buffers, &sender, flags, failure);
       });
@@ -978,7 +1115,7 @@ public:
   auto async_send(const ConstBuffers& buffers, const send_options& options,
                   Token&& token = default_token())
   {
-    return async_send_request(buffers, std::nullopt, detail::send_request(options),
+    return async_send_request(buffers, detail::no_peer(), detail::send_request(options),
                               std::forward<Token>(token));
   }
 
@@ -1011,11 +1148,10 @@ public:
             detail::compose<transfer_signature>(
                 state, detail::refused_attempt(net::error::already_connected),
                 std::forward<decltype(handler)>(handler));
-          else if (state.flags.receives_errors)
+          // Asio's own waits for writability, and that would spin on Unix sockets.
+          else if (detail::path_protocol<Protocol> || state.flags.receives_errors)
             detail::compose<transfer_signature>(
-                state,
-                detail::send_attempt<ConstBuffers, endpoint_type, detail::no_request>(from, &to,
-                                                                                      how),
+                state, detail::send_attempt<ConstBuffers, endpoint_type>(from, to, how),
                 std::forward<decltype(handler)>(handler));
           else
             detail::pass_on<transfer_signature>(
@@ -1127,8 +1263,9 @@ public:
         state(),
         [](state_type& state, auto&& handler, const MutableBuffers& into, endpoint_type* from,
            net::socket_base::message_flags how) {
-          // Asio's own operation is the cheapest way to one datagram, but knows no mapped senders.
-          if (!state.flags.is_plain())
+          // Asio's own operation is the cheapest way to one datagram, but knows no mapped senders, and would throw for
+          // a sender whose path fills its room.
+          if (detail::path_protocol<Protocol> || !state.flags.is_plain())
             detail::compose<transfer_signature>(
                 state, detail::receive_attempt<MutableBuffers, endpoint_type>(into, from, how),
                 std::forward<decltype(handler)>(handler));
@@ -1197,6 +1334,8 @@ private:
     if (from.socket.is_open()) from.socket.cancel(ignored);
     state_ = std::make_shared<state_type>(next_layer_type(std::move(from.socket)));
     state_->flags = from.flags;
+    state_->bound = std::exchange(from.bound, {});
+    state_->multicast_interface = from.multicast_interface;
     state_->pending_receive_error = from.pending_receive_error;
     state_->counts = from.counts;
     state_->drops = from.drops;
@@ -1210,6 +1349,14 @@ private:
     return state().flags.coalescing;
   }
 
+  static protocol_type default_protocol()
+  {
+    if constexpr (requires { protocol_type::v4(); })
+      return protocol_type::v4();
+    else
+      return protocol_type();
+  }
+
   static protocol_type with_dual_stack(const protocol_type& protocol, const socket_config& config)
   {
     if constexpr (detail::dual_stack_protocol<Protocol>)
@@ -1217,40 +1364,45 @@ private:
     return protocol;
   }
 
-  void configure(const protocol_type& protocol, const socket_config& config, error_code& ec)
+  /// Sets what the configuration asks for, until one is refused; `refused` is then its text.
+  void configure(const protocol_type& protocol, const socket_config& config, std::string& refused,
+                 error_code& ec)
   {
-    namespace names = platform::names;
-    if (config.v6_only && (state().flags.dual || protocol.family() != names::ipv6_family))
+    const auto set = [&](bool wanted, const auto& option) {
+      if (!wanted || ec) return;
+      set_option(option, ec);
+      if (ec) refused = to_string(option);
+    };
+    if (config.v6_only && protocol.family() != platform::names::ipv6_family) {
       ec = net::error::invalid_argument;
-    if (config.receive_buffer_size < 0 || config.send_buffer_size < 0) ec = error::out_of_range;
-    struct setting {
-      int level;
-      int name;
-      int value;
-    };
-    const setting settings[] = {
-        {names::socket_level, names::reuse_address, config.reuse_address ? 1 : 0},
-        {names::socket_level, names::reuse_port, config.reuse_port ? 1 : 0},
-        {names::ipv6_level, names::ipv6_only, config.v6_only ? 1 : 0},
-        {names::socket_level, names::broadcast, config.broadcast ? 1 : 0},
-        {names::socket_level, names::receive_buffer, config.receive_buffer_size},
-        {names::socket_level, names::send_buffer, config.send_buffer_size},
-    };
-    for (const auto& [level, name, value] : settings)
-      if (value != 0 && !ec)
-        platform::set_option(native_handle(), level, name, &value, sizeof value, ec);
+      refused = to_string(option::v6_only(true));
+    }
+    if (config.dual_stack && !detail::dual_stack_protocol<Protocol>) {
+      ec = net::error::invalid_argument;
+      refused = "dual_stack";
+    }
+    set(config.reuse_address, option::reuse_address(true));
+    set(config.reuse_port, option::reuse_port(true));
+    set(config.v6_only, option::v6_only(true));
+    set(config.broadcast, option::broadcast(true));
+    set(config.receive_buffer_size != 0, option::receive_buffer_size(config.receive_buffer_size));
+    set(config.send_buffer_size != 0, option::send_buffer_size(config.send_buffer_size));
   }
 
-  template <class Option>
-  void set_ipv4_part(const Option& option, error_code& ec)
+  void open(const protocol_type& protocol, const socket_config& config, std::string& refused,
+            error_code& ec)
   {
-    if constexpr (detail::dual_stack_protocol<Protocol> && requires { option.check(); }) {
-      const auto v4 = Protocol::native_protocol::v4();
-      const auto v6 = Protocol::native_protocol::v6();
-      if (option.level(v4) == option.level(v6) && option.name(v4) == option.name(v6)) return;
-      platform::set_option(native_handle(), option.level(v4), option.name(v4), option.data(v4),
-                           option.size(v4), ec);
-    }
+    open(with_dual_stack(protocol, config), ec);
+    if (ec) return;
+    configure(protocol, config, refused, ec);
+    error_code ignored;
+    if (ec) close(ignored);
+  }
+
+  bool is_ipv4(error_code& ec) const
+  {
+    const auto family = state().socket.local_endpoint(ec).protocol().family();
+    return !ec && family != platform::names::ipv6_family;
   }
 
   template <class Option>
@@ -1261,8 +1413,13 @@ private:
       state().flags.receives_errors = option.value();
     // An IPv6 socket may take IPv4 datagrams, in the mapped form.
     error_code ignored;
-    if (state().socket.local_endpoint(ignored).protocol().family() == platform::names::ipv6_family)
-      set_ipv4_part(option, ignored);
+    if constexpr (detail::dual_stack_protocol<Protocol>) {
+      const auto v4 = Protocol::native_protocol::v4();
+      const auto family = state().socket.local_endpoint(ignored).protocol().family();
+      if (family == platform::names::ipv6_family && !state().flags.dual)
+        platform::set_option(native_handle(), option.level(v4), option.name(v4), option.data(v4),
+                             option.size(v4), ignored);
+    }
   }
 
   /// Repeats a non-blocking call until it has done something.
@@ -1272,8 +1429,12 @@ private:
     for (;;) {
       const std::size_t size = function(ec);
       if (ec != net::error::would_block || state().socket.non_blocking()) return size;
-      wait(what, ec);
-      if (ec) return 0;
+      if (what == wait_write && state().is_congested(ec)) {
+        state().wait_congestion();
+      } else {
+        wait(what, ec);
+        if (ec) return 0;
+      }
     }
   }
 
@@ -1286,19 +1447,17 @@ private:
     });
   }
 
-  template <class ConstBuffers, class Request, class Token>
-  auto async_send_request(const ConstBuffers& buffers, std::optional<endpoint_type> peer,
-                          const Request& request, Token&& token)
+  template <class ConstBuffers, class Peer, class Token>
+  auto async_send_request(const ConstBuffers& buffers, const Peer& peer,
+                          const detail::send_request& request, Token&& token)
   {
+    using attempt_type = detail::send_attempt<ConstBuffers, Peer, detail::send_request>;
     return detail::initiate<transfer_signature>(
         state(),
-        [](state_type& state, auto&& handler, const ConstBuffers& from,
-           const std::optional<endpoint_type>& to, const Request& what) {
-          detail::compose<transfer_signature>(
-              state,
-              detail::send_attempt<ConstBuffers, endpoint_type, Request>(from, to ? &*to : nullptr,
-                                                                         0, what),
-              std::forward<decltype(handler)>(handler));
+        [](state_type& state, auto&& handler, const ConstBuffers& from, const Peer& to,
+           const detail::send_request& what) {
+          detail::compose<transfer_signature>(state, attempt_type(from, to, 0, what),
+                                              std::forward<decltype(handler)>(handler));
         },
         std::forward<Token>(token), buffers, peer, request);
   }
@@ -1310,14 +1469,19 @@ private:
     return ec ? 0 : static_cast<std::size_t>(size);
   }
 
-  void change_membership(int name, const multicast_group& group, const network_interface& interface,
-                         error_code& ec)
+  void change_membership(detail::membership_change change, const multicast_group& group,
+                         const network_interface& interface, error_code& ec)
   {
-    const auto local = state().socket.local_endpoint(ec);
-    if (ec) return;
-    const bool is_v6 = local.protocol().family() == platform::names::ipv6_family;
-    detail::change_membership(native_handle(), !is_v6 || state().flags.dual, is_v6, name, group,
-                              interface, ec);
+    state().change_membership(change, group, interface, ec);
+  }
+
+  /// The same, throwing; the text names the group and the interface.
+  void change_membership(const char* what, detail::membership_change change,
+                         const multicast_group& group, const network_interface& interface)
+  {
+    error_code ec;
+    change_membership(change, group, interface, ec);
+    if (ec) detail::throw_if(ec, what, to_string(detail::membership_subject{group, interface}));
   }
 
   template <class Function>

@@ -21,6 +21,8 @@ enum class error {
   slot_too_small,     ///< slots below 64 KiB on a socket that coalesces (invalid_argument)
   coalescing,  ///< one datagram asked of a socket that coalesces; receive batches (invalid_argument)
   wrong_descriptor,  ///< the descriptor is not a datagram socket of this protocol (invalid_argument)
+  no_multicast,  ///< the network interface cannot do multicast, or none can (operation_not_supported)
+  bad_source,    ///< a multicast source that is not the address of one host (invalid_argument)
   no_packet_info,  ///< a reply path on a wildcard socket that does not know what was asked (invalid_argument)
 };
 
@@ -43,6 +45,8 @@ public:
       return "slots must hold 64 KiB on a socket that coalesces datagrams";
     case error::coalescing: return "a socket that coalesces datagrams is received from in batches";
     case error::wrong_descriptor: return "not a datagram socket of this protocol";
+    case error::no_multicast: return "no multicast on this network interface";
+    case error::bad_source: return "a multicast source is the address of one host";
     case error::no_packet_info:
       return "the address that was asked is unknown: set option::packet_info on a wildcard socket";
     }
@@ -59,6 +63,7 @@ private:
   {
     switch (value) {
     case error::unknown_interface: return sys::errc::no_such_device;
+    case error::no_multicast: return sys::errc::operation_not_supported;
     default: return sys::errc::invalid_argument;
     }
   }

@@ -35,6 +35,10 @@ inline std::string format_text(const net::ip::udp::endpoint& endpoint)
 {
   return to_string(endpoint);
 }
+inline std::string format_text(const net::local::datagram_protocol::endpoint& endpoint)
+{
+  return to_string(endpoint);
+}
 inline std::string format_text(error value)
 {
   return make_error_code(value).message();
@@ -63,6 +67,7 @@ DGRAM_NAMESPACE_END
 
 DGRAM_FMT_FORMATTER(dgram::net::ip::address);
 DGRAM_FMT_FORMATTER(dgram::net::ip::udp::endpoint);
+DGRAM_FMT_FORMATTER(dgram::net::local::datagram_protocol::endpoint);
 DGRAM_FMT_FORMATTER(dgram::error);
 
 #undef DGRAM_FMT_FORMATTER
@@ -84,6 +89,7 @@ DGRAM_FMT_FORMATTER(dgram::error);
 
 DGRAM_STD_FORMATTER(dgram::net::ip::address);
 DGRAM_STD_FORMATTER(dgram::net::ip::udp::endpoint);
+DGRAM_STD_FORMATTER(dgram::net::local::datagram_protocol::endpoint);
 DGRAM_STD_FORMATTER(dgram::error);
 
 #undef DGRAM_STD_FORMATTER

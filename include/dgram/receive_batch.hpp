@@ -185,7 +185,9 @@ public:
       slot& filled = slots_[i];
       filled.wire_size = static_cast<std::uint32_t>(messages_[i].size());
       filled.truncated = messages_[i].truncated();
-      filled.sender.resize(messages_[i].address_size());
+      // A Unix path may fill its room, and the kernel counts a terminating zero even then (unix(7)).
+      filled.sender.resize(
+          std::min<std::size_t>(messages_[i].address_size(), filled.sender.capacity()));
       bytes += filled.size();
       truncated += filled.truncated ? 1 : 0;
       if constexpr (detail::dual_stack_protocol<Protocol>)

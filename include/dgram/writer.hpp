@@ -5,6 +5,7 @@
 
 #include <dgram/config.hpp>
 #include <dgram/datagram.hpp>
+#include <dgram/detail/transfers.hpp>
 #include <dgram/error.hpp>
 #include <dgram/reader.hpp>
 #include <dgram/send_batch.hpp>
@@ -43,9 +44,6 @@ struct writer_statistics {
 };
 
 namespace detail {
-
-/// Stands where a peer would stand.
-struct no_peer {};
 
 template <class Protocol, class Executor>
 struct writer_state : std::enable_shared_from_this<writer_state<Protocol, Executor>> {
@@ -155,7 +153,7 @@ struct writer_state : std::enable_shared_from_this<writer_state<Protocol, Execut
     } while (!result.error && !batch.empty());
     flushing_ = false;
     if (batch.empty()) return;
-    const bool congested = platform::is_congestion(result.error);
+    const bool congested = reader_->socket.is_congested(result.error);
     // A pending ICMP error is used up by its report, and costs no datagram of ours.
     if (congested || result.error == net::error::would_block ||
         result.error == net::error::connection_refused)

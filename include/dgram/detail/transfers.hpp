@@ -64,7 +64,7 @@ void describe_received(Target* target, State& state, const platform::message& me
                        typename State::endpoint_type& native)
 {
   if (target == nullptr) return;
-  native.resize(message.address_size());
+  native.resize(std::min<std::size_t>(message.address_size(), native.capacity()));
   if constexpr (std::is_same_v<Target, typename State::endpoint_type>) {
     *target = state.from_native(native);
   } else {
@@ -197,13 +197,16 @@ std::size_t receive_many(State& state, Batch& batch, error_code& ec)
 
 /// Whether a datagram was refused for its own sake, so that others may still be sent. Some are kept back by the
 /// kernel for reasons of the socket or the system.
-inline bool is_refusal(const error_code& ec) noexcept
+template <class State>
+bool is_refusal(const State& state, const error_code& ec) noexcept
 {
-  // A pending ICMP error belongs to an earlier datagram than the one whose send reports it.
-  return ec != net::error::would_block && ec != net::error::connection_refused &&
-         ec != net::error::bad_descriptor && ec != net::error::not_socket &&
-         ec != net::error::already_connected && ec != platform::destination_required() &&
-         ec != net::error::broken_pipe && !platform::is_congestion(ec);
+  // A pending ICMP error belongs to an earlier datagram than the one whose send reports it; to an unconnected Unix
+  // socket it says that nobody listens on this datagram's path.
+  if (ec == net::error::connection_refused) return state.stays_writable();
+  return ec != net::error::would_block && ec != net::error::bad_descriptor &&
+         ec != net::error::not_socket && ec != net::error::already_connected &&
+         ec != platform::destination_required() && ec != net::error::broken_pipe &&
+         !platform::is_congestion(ec);
 }
 
 /// Sends as much of the batch as the kernel takes; what it does not take stays in the batch.
@@ -217,7 +220,8 @@ send_result send_many(State& state, Batch& batch)
   bool tries_without_class = false;
   const auto prepare = [&] {
     return batch.prepare(
-        state.flags, [&](const auto& peer) { return !state.unsegmented.contains(peer); },
+        state.flags,
+        [&](const auto& peer) { return State::knows_trains && !state.unsegmented.contains(peer); },
         result.error);
   };
   auto rest = prepare();
@@ -241,7 +245,7 @@ send_result send_many(State& state, Batch& batch)
     }
     if (state.reads_reports() && state.is_reported(result.error)) {
       // It was an earlier datagram's. Each such round takes a report that came meanwhile.
-    } else if (batch.front_is_segmented() && is_refusal(result.error)) {
+    } else if (batch.front_is_segmented() && is_refusal(state, result.error)) {
       // The kernel tells no more: one by one, each datagram goes out or gets an error of its own.
       if (platform::is_segmentation_refused(result.error))
         state.unsegmented.insert(batch.front_peer());
@@ -252,7 +256,7 @@ send_result send_many(State& state, Batch& batch)
       tries_without_class = state.flags.traffic_class_refused = true;
     } else {
       if (std::exchange(tries_without_class, false)) state.flags.traffic_class_refused = false;
-      if (!is_refusal(result.error)) break;
+      if (!is_refusal(state, result.error)) break;
       ++counts.rejected;
       if (!batch.refuse_front(result.error)) break;
       ++result.refused;
@@ -267,10 +271,11 @@ send_result send_many(State& state, Batch& batch)
   return result;
 }
 
-inline progress classify(const error_code& ec) noexcept
+template <class State>
+progress classify(const State& state, const error_code& ec) noexcept
 {
-  if (ec == net::error::would_block) return progress::not_ready;
-  return platform::is_congestion(ec) ? progress::congested : progress::done;
+  if (state.is_congested(ec)) return progress::congested;
+  return ec == net::error::would_block ? progress::not_ready : progress::done;
 }
 
 template <class Buffers, class Target>
@@ -302,48 +307,6 @@ private:
   Buffers buffers_;
   Target* target_;
   int flags_;
-  error_code error_;
-  std::size_t size_ = 0;
-};
-
-/// `Request` is `send_request`, or `no_request`.
-template <class Buffers, class Endpoint, class Request>
-class send_attempt {
-public:
-  static constexpr auto wait_for = net::socket_base::wait_write;
-
-  send_attempt(Buffers buffers, const Endpoint* peer, int flags, const Request& request = Request())
-      : buffers_(std::move(buffers)),
-        addressed_(peer != nullptr),
-        peer_(peer != nullptr ? *peer : Endpoint()),
-        flags_(flags),
-        request_(request)
-  {
-  }
-
-  template <class State>
-  progress attempt(State& state)
-  {
-    const send_request* request = nullptr;
-    if constexpr (std::is_same_v<Request, send_request>) request = &request_;
-    size_ = send_one(state, buffers_, addressed_ ? &peer_ : nullptr, flags_, error_, request);
-    return error_ == net::error::would_block ? progress::not_ready : progress::done;
-  }
-
-  void abort(const error_code& ec) noexcept { error_ = ec; }
-
-  template <class Self>
-  void complete(Self& self)
-  {
-    self.complete(error_, size_);
-  }
-
-private:
-  Buffers buffers_;
-  bool addressed_;
-  Endpoint peer_;
-  int flags_;
-  [[no_unique_address]] Request request_;
   error_code error_;
   std::size_t size_ = 0;
 };
@@ -435,6 +398,77 @@ private:
   std::size_t count_ = 0;
 };
 
+/// Stands where a peer would stand, on a connected socket.
+struct no_peer {};
+
+/// `Peers` is the peer, several that are tried in turn until one is not refused, or `no_peer`. `Request` is
+/// `send_request`, or `no_request`.
+template <class Buffers, class Peers, class Request = no_request>
+class send_attempt {
+public:
+  static constexpr auto wait_for = net::socket_base::wait_write;
+
+  send_attempt(Buffers buffers, Peers peers, int flags, const Request& request = Request())
+      : buffers_(std::move(buffers)), peers_(std::move(peers)), flags_(flags), request_(request)
+  {
+  }
+
+  template <class State>
+  progress attempt(State& state)
+  {
+    const send_request* request = nullptr;
+    if constexpr (std::is_same_v<Request, send_request>) request = &request_;
+    do {
+      size_ =
+          send_one(state, buffers_, peer<typename State::endpoint_type>(), flags_, error_, request);
+    } while (error_ && is_refusal(state, error_) && next_peer());
+    if (!error_) state.end_congestion();
+    return classify(state, error_);
+  }
+
+  void abort(const error_code& ec) noexcept { error_ = ec; }
+
+  template <class Self>
+  void complete(Self& self)
+  {
+    if constexpr (has_several) peers_ = Peers();  // memory goes before the handler runs
+    self.complete(error_, size_);
+  }
+
+private:
+  static constexpr bool has_several = requires(const Peers& peers) {
+    peers.size();
+    peers[0];
+  };
+
+  template <class Endpoint>
+  const Endpoint* peer() const noexcept
+  {
+    if constexpr (has_several)
+      return &peers_[next_];
+    else if constexpr (std::is_same_v<Peers, no_peer>)
+      return nullptr;
+    else
+      return &peers_;
+  }
+
+  bool next_peer() noexcept
+  {
+    if constexpr (has_several)
+      return ++next_ < peers_.size();
+    else
+      return false;
+  }
+
+  Buffers buffers_;
+  Peers peers_;
+  int flags_;
+  [[no_unique_address]] Request request_;
+  std::size_t next_ = 0;
+  error_code error_;
+  std::size_t size_ = 0;
+};
+
 /// `Source` is a batch of the operation's own, or a pointer to one of the user's.
 template <class Source>
 class send_batch_attempt {
@@ -450,7 +484,7 @@ public:
       result_ += send_many(state, *source_);
     else
       result_ += send_many(state, source_);
-    return classify(result_.error);
+    return classify(state, result_.error);
   }
 
   void abort(const error_code& ec) noexcept { result_.error = ec; }

@@ -4,6 +4,7 @@
 #define DGRAM_PLATFORM_CONTROL_HPP
 
 #include <dgram/config.hpp>
+#include <dgram/platform/names.hpp>
 #include <dgram/platform/system.hpp>
 
 #include <netinet/in.h>
@@ -61,10 +62,6 @@ inline constexpr int ipv6_receive_hop_limit = IPV6_RECVHOPLIMIT;
 #else
 inline constexpr int ipv6_receive_hop_limit = -1;
 #endif
-
-// The traffic class of what is sent: DSCP in the upper six bits, ECN in the lower two (RFC 2474, RFC 3168).
-inline constexpr int ipv4_traffic_class = IP_TOS;
-inline constexpr int ipv6_traffic_class = IPV6_TCLASS;
 
 #if defined(__linux__) && !defined(DGRAM_FORCE_POSIX_BACKEND)
 inline constexpr int timestamps = SO_TIMESTAMPING;
