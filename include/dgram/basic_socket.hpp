@@ -1094,9 +1094,7 @@ public:
            net::socket_base::message_flags how) {
           if (state.flags.receives_errors)
             detail::compose<transfer_signature>(
-                state,
-                detail::send_attempt<ConstBuffers, endpoint_type, detail::no_request>(from, nullptr,
-                                                                                      how),
+                state, detail::send_attempt<ConstBuffers, detail::no_peer>(from, {}, how),
                 std::forward<decltype(handler)>(handler));
           else
             detail::pass_on<transfer_signature>(
