@@ -201,6 +201,26 @@ TEST_CASE("ERR-05 a connected socket that is told of errors is told of them once
   CHECK_FALSE(on.socket.try_receive_error());
 }
 
+TEST_CASE("CLS-21 an error that comes late finds a closed socket, or nobody who reads")
+{
+  SKIP_WITHOUT_ERROR_QUEUE();
+  reporting on;
+  on.socket.connect(on.dead);
+  std::optional<dgram::error_code> sent;
+  on.socket.async_send(asio::buffer("a", 1), [&](dgram::error_code ec, std::size_t) { sent = ec; });
+  const bool reads = GENERATE(true, false);
+  int completions = 0;
+  std::array<char, 4> storage;
+  if (reads)
+    on.socket.async_receive(asio::buffer(storage),
+                            [&](dgram::error_code, std::size_t) { ++completions; });
+  test::run_until(on.io, [&] { return sent.has_value(); });
+  CHECK_FALSE(*sent);
+  on.socket.close();
+  test::run(on.io);
+  CHECK(completions == (reads ? 1 : 0));
+}
+
 TEST_CASE("a reader goes on past errors, and who waits for them gets them")
 {
   SKIP_WITHOUT_ERROR_QUEUE();
