@@ -41,6 +41,52 @@ private:
   std::size_t bytes_ = 0;
 };
 
+class metadata_drainer : public drainer {
+public:
+  explicit metadata_drainer(std::size_t slots) : batch_(slots)
+  {
+    socket_.set_option(dgram::option::packet_info(true));
+    socket_.set_option(dgram::option::receive_ecn(true));
+    socket_.set_option(dgram::option::receive_hop_limit(true));
+    socket_.set_option(dgram::option::receive_timestamp(true));
+    socket_.set_option(dgram::option::receive_drop_count(true));
+    asio::co_spawn(turns_.context(), work(), asio::detached);
+  }
+
+  int descriptor() override { return socket_.native_handle(); }
+  void take(std::size_t count) override { turns_.run(count); }
+
+private:
+  asio::awaitable<void> work()
+  {
+    for (;;) {
+      for (std::size_t taken = 0; taken < turns_.wanted();) {
+        co_await socket_.async_receive_batch(batch_, asio::use_awaitable);
+        for (const dgram::datagram& datagram : batch_) {
+          visit(datagram);
+          ++taken;
+        }
+      }
+      co_await turns_.next();
+    }
+  }
+
+  void visit(const dgram::datagram& datagram)
+  {
+    seen_ += datagram.payload().size() + datagram.interface_index();
+    if (const auto local = datagram.local_address()) seen_ += local->to_v4().to_uint();
+    seen_ += static_cast<std::size_t>(datagram.hop_limit().value_or(0));
+    seen_ += static_cast<std::size_t>(datagram.ecn().value_or(dgram::ecn_codepoint::not_ect));
+    if (const auto time = datagram.receive_time())
+      seen_ += static_cast<std::size_t>(time->time_since_epoch().count());
+  }
+
+  turns turns_;
+  dgram::udp::socket socket_{turns_.context(), dgram::udp::v4(), raw::make_socket().release()};
+  dgram::receive_batch batch_;
+  std::size_t seen_ = 0;
+};
+
 class reader_drainer : public drainer {
 public:
   reader_drainer(std::size_t slots, bool coalesced)
@@ -85,7 +131,7 @@ private:
     for (;;) {
       for (std::size_t left = turns_.wanted(); left > 0; --left) {
         const auto datagram = co_await reader_.next();
-        co_await writer_.send(datagram->payload(), datagram->sender());
+        co_await writer_.send(datagram->payload(), datagram->reply_path());
       }
       co_await writer_.flush();
       co_await turns_.next();
@@ -115,6 +161,11 @@ drainer_ptr dgram_drop_in_coroutine()
 drainer_ptr dgram_batch(std::size_t slots, bool coalesced)
 {
   return std::make_unique<batch_drainer>(slots, coalesced);
+}
+
+drainer_ptr dgram_metadata(std::size_t slots)
+{
+  return std::make_unique<metadata_drainer>(slots);
 }
 
 drainer_ptr dgram_reader(std::size_t slots, bool coalesced)

@@ -23,6 +23,7 @@ enum class error {
   wrong_descriptor,  ///< the descriptor is not a datagram socket of this protocol (invalid_argument)
   no_multicast,  ///< the network interface cannot do multicast, or none can (operation_not_supported)
   bad_source,    ///< a multicast source that is not the address of one host (invalid_argument)
+  no_packet_info,  ///< a reply path on a wildcard socket that does not know what was asked (invalid_argument)
 };
 
 namespace detail {
@@ -46,6 +47,8 @@ public:
     case error::wrong_descriptor: return "not a datagram socket of this protocol";
     case error::no_multicast: return "no multicast on this network interface";
     case error::bad_source: return "a multicast source is the address of one host";
+    case error::no_packet_info:
+      return "the address that was asked is unknown: set option::packet_info on a wildcard socket";
     }
     return "unknown dgram error";
   }
