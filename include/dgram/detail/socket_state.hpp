@@ -162,23 +162,15 @@ struct socket_state : std::enable_shared_from_this<socket_state<Protocol, Execut
     forget_descriptor();
     flags.connected = has_peer;
     flags.coalescing = knows_trains && platform::is_coalescing(descriptor);
+    adopt_dual(protocol, ec);
+    if (ec) {
+      error_code ignored;
+      release(ignored);
+      return;
+    }
     note_address();
     if (has_peer) note_peer();
     if constexpr (has_addresses) read_metadata(protocol.family());
-    if constexpr (dual_stack_protocol<Protocol>) {
-      // The option of a bound socket is fixed, and asking for what it is already would be refused too.
-      if (!protocol.is_dual()) return;
-      namespace names = platform::names;
-      const bool v6_only =
-          platform::get_int_option(descriptor, names::ipv6_level, names::ipv6_only, ec) != 0;
-      if (!ec && v6_only) clear_v6_only(ec);
-      if (ec) {
-        error_code ignored;
-        release(ignored);
-      } else {
-        flags.dual = true;
-      }
-    }
   }
 
   /// What the socket was opened with. Error: `bad_descriptor`.
@@ -669,6 +661,19 @@ private:
     };
     socket.async_wait(net::socket_base::wait_error,
                       net::bind_cancellation_slot(watched.stop_watch.slot(), std::move(woken)));
+  }
+
+  void adopt_dual(const Protocol& protocol, error_code& ec)
+  {
+    if constexpr (dual_stack_protocol<Protocol>) {
+      // The option of a bound socket is fixed, and asking for what it is already would be refused too.
+      if (!protocol.is_dual()) return;
+      namespace names = platform::names;
+      const bool v6_only =
+          platform::get_int_option(descriptor(), names::ipv6_level, names::ipv6_only, ec) != 0;
+      if (!ec && v6_only) clear_v6_only(ec);
+      if (!ec) flags.dual = true;
+    }
   }
 
   void clear_v6_only(error_code& ec)
