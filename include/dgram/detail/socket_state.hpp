@@ -446,16 +446,11 @@ struct socket_state : std::enable_shared_from_this<socket_state<Protocol, Execut
   template <class Token>
   auto async_wait_congestion(Token&& token)
   {
-    start_backoff();
-    return backoff_->timer.async_wait(std::forward<Token>(token));
+    return start_backoff().timer.async_wait(std::forward<Token>(token));
   }
 
   /// The same, blocking.
-  void wait_congestion()
-  {
-    start_backoff();
-    std::this_thread::sleep_until(backoff_->timer.expiry());
-  }
+  void wait_congestion() { std::this_thread::sleep_until(start_backoff().timer.expiry()); }
 
   void end_congestion() noexcept
   {
@@ -478,14 +473,6 @@ struct socket_state : std::enable_shared_from_this<socket_state<Protocol, Execut
   }
 
 private:
-  void start_backoff()
-  {
-    if (!backoff_) backoff_.emplace(socket.get_executor());
-    if (backoff_->timer.expiry() > std::chrono::steady_clock::now()) return;
-    backoff_->timer.expires_after(backoff_->delay);
-    backoff_->delay = std::min(backoff_->delay * 2, longest_backoff);
-  }
-
   /// Linux gives up a port that was not bound by number when the peer goes (net/ipv4/udp.c, __udp_disconnect).
   void keep_port(std::uint16_t port, error_code& ec)
   {
@@ -696,6 +683,16 @@ private:
     timer_type timer;
     std::chrono::milliseconds delay = shortest_backoff;
   };
+
+  backoff& start_backoff()
+  {
+    backoff& current = backoff_ ? *backoff_ : backoff_.emplace(socket.get_executor());
+    if (current.timer.expiry() <= std::chrono::steady_clock::now()) {
+      current.timer.expires_after(current.delay);
+      current.delay = std::min(current.delay * 2, longest_backoff);
+    }
+    return current;
+  }
 
   struct report_queues {
     explicit report_queues(const Executor& executor) : signal(executor)
