@@ -4,6 +4,7 @@
 #define DGRAM_HPP
 
 #include <dgram/basic_socket.hpp>
+#include <dgram/capabilities.hpp>
 #include <dgram/config.hpp>
 #include <dgram/control_message.hpp>
 #include <dgram/datagram.hpp>

@@ -231,8 +231,10 @@ inline constexpr int send_buffer = SO_SNDBUF;
 inline constexpr int udp_level = IPPROTO_UDP;
 #if defined(__linux__) && !defined(DGRAM_FORCE_POSIX_BACKEND)
 inline constexpr int coalescing = UDP_GRO;
+inline constexpr int segmentation = UDP_SEGMENT;
 #else
 inline constexpr int coalescing = unsupported;
+inline constexpr int segmentation = unsupported;
 #endif
 
 inline constexpr int ipv4_level = IPPROTO_IP;
