@@ -86,7 +86,8 @@
 #if defined(_WIN32)
 #define DGRAM_HAS_UNIX_DATAGRAMS 0
 #if defined(interface) || defined(min) || defined(max)
-#error "define NOMINMAX and WIN32_LEAN_AND_MEAN: the Windows headers make macros of names that dgram has"
+#error \
+    "define NOMINMAX and WIN32_LEAN_AND_MEAN: the Windows headers make macros of names that dgram has"
 #endif
 #else
 #define DGRAM_HAS_UNIX_DATAGRAMS 1

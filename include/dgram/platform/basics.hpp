@@ -77,8 +77,8 @@ inline void set_option(descriptor_type fd, int level, int name, const void* valu
 }
 
 /// Returns the size that the kernel filled in.
-inline std::size_t get_option(descriptor_type fd, int level, int name, void* value, std::size_t size,
-                              error_code& ec) noexcept
+inline std::size_t get_option(descriptor_type fd, int level, int name, void* value,
+                              std::size_t size, error_code& ec) noexcept
 {
   auto filled = static_cast<::socklen_t>(size);
   if (system::getsockopt(fd, level, name, value, &filled) != 0) {

@@ -398,6 +398,14 @@ inline void read_control(std::span<const std::byte> bytes, bool truncated,
   }
 }
 
+/// Whether the system takes hop limit, traffic class and "do not fragment" with a single datagram. WSASendMsg is
+/// documented for none of them.
+#if defined(_WIN32)
+inline constexpr bool takes_header_fields = false;
+#else
+inline constexpr bool takes_header_fields = true;
+#endif
+
 /// The control messages of one datagram that is sent, in room of somebody else's.
 class send_control {
 public:

@@ -28,8 +28,7 @@ using buffer = ::WSABUF;
 inline buffer make_buffer(const void* data, std::size_t size) noexcept
 {
   constexpr std::size_t most = std::numeric_limits<::ULONG>::max();
-  return {static_cast<::ULONG>(std::min(size, most)),
-          static_cast<char*>(const_cast<void*>(data))};
+  return {static_cast<::ULONG>(std::min(size, most)), static_cast<char*>(const_cast<void*>(data))};
 }
 
 inline void* buffer_data(const buffer& from) noexcept

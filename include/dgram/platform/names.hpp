@@ -52,9 +52,15 @@ inline bool is_coalescing(int fd) noexcept
 }
 
 // What Windows needs to be told of a socket, and says of one without an address; nothing here.
-inline void prepare_descriptor(int, error_code&) noexcept {}
-inline void report_refusals(int, bool) noexcept {}
-inline void claim_address(int) noexcept {}
+inline void prepare_descriptor(int, error_code&) noexcept
+{
+}
+inline void report_refusals(int, bool) noexcept
+{
+}
+inline void claim_address(int) noexcept
+{
+}
 inline bool is_unbound(const error_code&) noexcept
 {
   return false;

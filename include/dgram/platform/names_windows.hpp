@@ -99,8 +99,8 @@ namespace names_detail {
 /// GetAdaptersAddresses; null where there are none, or they could not be told.
 inline std::unique_ptr<std::byte[]> adapters(error_code& ec)
 {
-  constexpr ::ULONG flags = GAA_FLAG_SKIP_ANYCAST | GAA_FLAG_SKIP_MULTICAST |
-                            GAA_FLAG_SKIP_DNS_SERVER;
+  constexpr ::ULONG flags =
+      GAA_FLAG_SKIP_ANYCAST | GAA_FLAG_SKIP_MULTICAST | GAA_FLAG_SKIP_DNS_SERVER;
   ::ULONG size = 15'000;  // what its manual proposes
   for (int attempts = 4; attempts > 0; --attempts) {
     auto room = std::make_unique<std::byte[]>(size);
@@ -164,11 +164,11 @@ inline unsigned interface_index(const std::string& name)
   unsigned found = system::if_nametoindex(name.c_str());
   if (found != 0 || name.empty()) return found;
   error_code ignored;
-  names_detail::for_each_adapter(ignored, [&](const ::IP_ADAPTER_ADDRESSES& adapter,
-                                              unsigned index) {
-    if (names_detail::friendly_name(adapter) == name) found = index;
-    return found != 0;
-  });
+  names_detail::for_each_adapter(ignored,
+                                 [&](const ::IP_ADAPTER_ADDRESSES& adapter, unsigned index) {
+                                   if (names_detail::friendly_name(adapter) == name) found = index;
+                                   return found != 0;
+                                 });
   return found;
 }
 

@@ -44,8 +44,7 @@ struct system {
     return function(socket, message, size, nullptr, nullptr);
   }
 
-  static int send_message(::SOCKET socket, ::WSAMSG* message, ::DWORD flags,
-                          ::DWORD* size) noexcept
+  static int send_message(::SOCKET socket, ::WSAMSG* message, ::DWORD flags, ::DWORD* size) noexcept
   {
     return ::WSASendMsg(socket, message, flags, size, nullptr, nullptr);
   }
