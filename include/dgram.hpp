@@ -22,8 +22,11 @@
 #include <dgram/send_options.hpp>
 #include <dgram/socket_statistics.hpp>
 #include <dgram/udp.hpp>
-#include <dgram/unix_dgram.hpp>
 #include <dgram/version.hpp>
 #include <dgram/writer.hpp>
+
+#if DGRAM_HAS_UNIX_DATAGRAMS
+#include <dgram/unix_dgram.hpp>
+#endif
 
 #endif

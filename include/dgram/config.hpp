@@ -27,7 +27,6 @@
 #include <boost/asio/execution_context.hpp>
 #include <boost/asio/ip/address.hpp>
 #include <boost/asio/ip/udp.hpp>
-#include <boost/asio/local/datagram_protocol.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/socket_base.hpp>
@@ -61,7 +60,6 @@
 #include <asio/execution_context.hpp>
 #include <asio/ip/address.hpp>
 #include <asio/ip/udp.hpp>
-#include <asio/local/datagram_protocol.hpp>
 #include <asio/post.hpp>
 #include <asio/redirect_error.hpp>
 #include <asio/socket_base.hpp>
@@ -82,6 +80,22 @@
 #endif
 #else
 #define DGRAM_HAS_IMMEDIATE_EXECUTOR 0
+#endif
+
+// Windows has Unix sockets, but of streams alone.
+#if defined(_WIN32)
+#define DGRAM_HAS_UNIX_DATAGRAMS 0
+#if defined(interface) || defined(min) || defined(max)
+#error \
+    "define NOMINMAX and WIN32_LEAN_AND_MEAN: the Windows headers make macros of names that dgram has"
+#endif
+#else
+#define DGRAM_HAS_UNIX_DATAGRAMS 1
+#if defined(DGRAM_USE_BOOST_ASIO)
+#include <boost/asio/local/datagram_protocol.hpp>
+#else
+#include <asio/local/datagram_protocol.hpp>
+#endif
 #endif
 
 static_assert(DGRAM_ASIO_VERSION >= 102201,

@@ -32,6 +32,7 @@ namespace detail {
 
 /// What is known of a socket's descriptor, and decides how a batch is prepared for it.
 struct socket_flags {
+  int family = 0;           ///< what the socket was opened with
   bool dual = false;        ///< IPv4 peers go through an IPv6 socket, in their mapped form
   bool connected = false;   ///< the kernel has a peer
   bool coalescing = false;  ///< the kernel may put datagrams together into one (GRO)
@@ -115,7 +116,9 @@ struct socket_state : std::enable_shared_from_this<socket_state<Protocol, Execut
   /// The socket file to be removed.
   [[no_unique_address]] bound_path_of<Protocol> bound;
 
-  int descriptor() { return socket.native_handle(); }
+  platform::descriptor_type descriptor() { return socket.native_handle(); }
+
+  static constexpr bool has_addresses = requires(const endpoint_type& e) { e.address(); };
 
   /// Whether the kernel may put datagrams together, and cut them apart.
   static constexpr bool knows_trains = !path_protocol<Protocol>;
@@ -135,19 +138,18 @@ struct socket_state : std::enable_shared_from_this<socket_state<Protocol, Execut
     socket.open(protocol, ec);
     if (ec) return;
     forget_descriptor();
+    flags.family = protocol.family();
     flags.wildcard = has_addresses;
+    platform::prepare_descriptor(descriptor(), ec);
     if constexpr (dual_stack_protocol<Protocol>) {
-      if (!protocol.is_dual()) return;
-      clear_v6_only(ec);
-      error_code ignored;
-      if (ec)
-        socket.close(ignored);
-      else
-        flags.dual = true;
+      if (!ec && protocol.is_dual()) clear_v6_only(ec);
+      flags.dual = protocol.is_dual();
     }
+    error_code ignored;
+    if (ec) close(ignored);
   }
 
-  void assign(const Protocol& protocol, int descriptor, error_code& ec)
+  void assign(const Protocol& protocol, platform::descriptor_type descriptor, error_code& ec)
   {
     const auto kind = platform::describe(descriptor, ec);
     if (ec) return;
@@ -160,31 +162,47 @@ struct socket_state : std::enable_shared_from_this<socket_state<Protocol, Execut
     socket.assign(protocol, descriptor, ec);
     if (ec) return;
     forget_descriptor();
+    flags.family = kind.family;
     flags.connected = has_peer;
+    platform::prepare_descriptor(descriptor, ec);
+    platform::report_refusals(descriptor, has_peer);
     flags.coalescing = knows_trains && platform::is_coalescing(descriptor);
+    adopt_dual(protocol, ec);
+    if (ec) {
+      error_code ignored;
+      release(ignored);
+      return;
+    }
     note_address();
     if (has_peer) note_peer();
     if constexpr (has_addresses) read_metadata(protocol.family());
-    if constexpr (dual_stack_protocol<Protocol>) {
-      // The option of a bound socket is fixed, and asking for what it is already would be refused too.
-      if (!protocol.is_dual()) return;
-      namespace names = platform::names;
-      const bool v6_only =
-          platform::get_int_option(descriptor, names::ipv6_level, names::ipv6_only, ec) != 0;
-      if (!ec && v6_only) clear_v6_only(ec);
-      if (ec) {
-        error_code ignored;
-        release(ignored);
-      } else {
-        flags.dual = true;
-      }
+  }
+
+  /// The family of the addresses that the kernel has for it. Error: `bad_descriptor`.
+  int family(error_code& ec) const
+  {
+    ec.clear();
+    if (!socket.is_open()) ec = net::error::bad_descriptor;
+    return flags.family;
+  }
+
+  /// The address as the kernel has it; the unspecified one where there is none yet.
+  endpoint_type local_endpoint(error_code& ec) const
+  {
+    const endpoint_type local = socket.local_endpoint(ec);
+    if constexpr (has_addresses) {
+      if (!platform::is_unbound(ec)) return local;
+      ec.clear();
+      const bool v6 = flags.family == platform::names::ipv6_family;
+      return {v6 ? Protocol::native_protocol::v6() : Protocol::native_protocol::v4(), 0};
     }
+    return local;
   }
 
   /// What the socket was opened with. Error: `bad_descriptor`.
   Protocol protocol(error_code& ec) const
   {
-    const auto local = socket.local_endpoint(ec);
+    const auto local = local_endpoint(ec);
     if constexpr (dual_stack_protocol<Protocol>)
       if (!ec && flags.dual) return Protocol::dual();
     return local.protocol();
@@ -192,6 +210,7 @@ struct socket_state : std::enable_shared_from_this<socket_state<Protocol, Execut
 
   void bind(const endpoint_type& local, error_code& ec)
   {
+    platform::claim_address(descriptor());
     bound.bind(socket, to_native(local), ec);
     if (!ec) note_address();
   }
@@ -217,6 +236,7 @@ struct socket_state : std::enable_shared_from_this<socket_state<Protocol, Execut
     if (ec) return;
     flags.connected = true;
     flags.wildcard = false;
+    platform::report_refusals(descriptor(), true);
     note_peer();
   }
 
@@ -231,6 +251,7 @@ struct socket_state : std::enable_shared_from_this<socket_state<Protocol, Execut
       platform::disconnect(descriptor(), ec);
       if (ec) return;
       flags.connected = false;
+      platform::report_refusals(descriptor(), false);
       if constexpr (requires { before.port(); }) keep_port(before.port(), ec);
       note_address();
     }
@@ -258,9 +279,8 @@ struct socket_state : std::enable_shared_from_this<socket_state<Protocol, Execut
   void change_membership(membership_change change, const multicast_group& group,
                          const network_interface& interface, error_code& ec)
   {
-    const auto local = socket.local_endpoint(ec);
+    const bool is_v6 = family(ec) == platform::names::ipv6_family;
     if (ec) return;
-    const bool is_v6 = local.protocol().family() == platform::names::ipv6_family;
     const membership_socket self{descriptor(), !is_v6 || flags.dual, is_v6};
     detail::change_membership(self, change, group, interface, ec);
   }
@@ -281,7 +301,7 @@ struct socket_state : std::enable_shared_from_this<socket_state<Protocol, Execut
     if (!flags.wildcard || (flags.metadata & platform::metadata::packet_info) != 0) return;
     error_code ec;
     const int on = 1;
-    const int family = socket.local_endpoint(ec).protocol().family();
+    const int family = this->family(ec);
     if (!ec && family == names::ipv6_family)
       platform::set_option(descriptor(), names::ipv6_level, names::ipv6_packet_info, &on, sizeof on,
                            ec);
@@ -443,7 +463,7 @@ struct socket_state : std::enable_shared_from_this<socket_state<Protocol, Execut
     socket.close(ec);
   }
 
-  int release(error_code& ec)
+  platform::descriptor_type release(error_code& ec)
   {
     forget_descriptor();
     return socket.release(ec);
@@ -454,16 +474,11 @@ struct socket_state : std::enable_shared_from_this<socket_state<Protocol, Execut
   template <class Token>
   auto async_wait_congestion(Token&& token)
   {
-    start_backoff();
-    return backoff_->timer.async_wait(std::forward<Token>(token));
+    return start_backoff().timer.async_wait(std::forward<Token>(token));
   }
 
   /// The same, blocking.
-  void wait_congestion()
-  {
-    start_backoff();
-    std::this_thread::sleep_until(backoff_->timer.expiry());
-  }
+  void wait_congestion() { std::this_thread::sleep_until(start_backoff().timer.expiry()); }
 
   void end_congestion() noexcept
   {
@@ -486,14 +501,6 @@ struct socket_state : std::enable_shared_from_this<socket_state<Protocol, Execut
   }
 
 private:
-  void start_backoff()
-  {
-    if (!backoff_) backoff_.emplace(socket.get_executor());
-    if (backoff_->timer.expiry() > std::chrono::steady_clock::now()) return;
-    backoff_->timer.expires_after(backoff_->delay);
-    backoff_->delay = std::min(backoff_->delay * 2, longest_backoff);
-  }
-
   /// Linux gives up a port that was not bound by number when the peer goes (net/ipv4/udp.c, __udp_disconnect).
   void keep_port(std::uint16_t port, error_code& ec)
   {
@@ -520,8 +527,6 @@ private:
     end_congestion();
   }
 
-  static constexpr bool has_addresses = requires(const endpoint_type& e) { e.address(); };
-
   void note_address()
   {
     if constexpr (has_addresses) {
@@ -540,7 +545,7 @@ private:
     }
   }
 
-  static std::size_t read_mtu(int descriptor, bool v4, error_code& ec)
+  static std::size_t read_mtu(platform::descriptor_type descriptor, bool v4, error_code& ec)
   {
     namespace names = platform::names;
     const int mtu = platform::get_int_option(descriptor, v4 ? names::ipv4_level : names::ipv6_level,
@@ -592,7 +597,7 @@ private:
       const int value = platform::get_int_option(descriptor(), level, name, failure);
       return static_cast<std::uint8_t>(value);
     };
-    const bool v6 = socket.local_endpoint(ec).protocol().family() == names::ipv6_family;
+    const bool v6 = family(ec) == names::ipv6_family;
     if (ec) return;
     // Not every system lets an IPv6 socket speak of IPv4.
     error_code ipv4;
@@ -671,6 +676,19 @@ private:
                       net::bind_cancellation_slot(watched.stop_watch.slot(), std::move(woken)));
   }
 
+  void adopt_dual(const Protocol& protocol, error_code& ec)
+  {
+    if constexpr (dual_stack_protocol<Protocol>) {
+      // The option of a bound socket is fixed, and asking for what it is already would be refused too.
+      if (!protocol.is_dual()) return;
+      namespace names = platform::names;
+      const bool v6_only =
+          platform::get_int_option(descriptor(), names::ipv6_level, names::ipv6_only, ec) != 0;
+      if (!ec && v6_only) clear_v6_only(ec);
+      if (!ec) flags.dual = true;
+    }
+  }
+
   void clear_v6_only(error_code& ec)
   {
     const int value = 0;
@@ -691,6 +709,16 @@ private:
     timer_type timer;
     std::chrono::milliseconds delay = shortest_backoff;
   };
+
+  backoff& start_backoff()
+  {
+    backoff& current = backoff_ ? *backoff_ : backoff_.emplace(socket.get_executor());
+    if (current.timer.expiry() <= std::chrono::steady_clock::now()) {
+      current.timer.expires_after(current.delay);
+      current.delay = std::min(current.delay * 2, longest_backoff);
+    }
+    return current;
+  }
 
   struct report_queues {
     explicit report_queues(const Executor& executor) : signal(executor)

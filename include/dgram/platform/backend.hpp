@@ -32,6 +32,8 @@
 
 #if defined(DGRAM_FORCE_POSIX_BACKEND)
 #include <dgram/platform/backend_posix.hpp>
+#elif defined(_WIN32)
+#include <dgram/platform/backend_windows.hpp>
 #elif defined(__linux__)
 #include <dgram/platform/backend_linux.hpp>
 #elif defined(__unix__) || defined(__APPLE__)
@@ -46,6 +48,8 @@ namespace platform {
 
 #if defined(DGRAM_FORCE_POSIX_BACKEND)
 using backend = posix_backend;
+#elif defined(_WIN32)
+using backend = windows_backend;
 #elif defined(__linux__)
 using backend = linux_backend;
 #else

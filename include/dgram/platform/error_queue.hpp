@@ -8,7 +8,9 @@
 #include <dgram/platform/names.hpp>
 #include <dgram/platform/system.hpp>
 
+#if !defined(_WIN32)
 #include <sys/socket.h>
+#endif
 
 #include <array>
 #include <cerrno>
@@ -57,7 +59,7 @@ inline std::optional<net::ip::address> read_address(const control_item& item)
   if (family != AF_INET6 || !rest.read(v6)) return std::nullopt;
   net::ip::address_v6::bytes_type bytes;
   std::memcpy(bytes.data(), &v6.sin6_addr, bytes.size());
-  const net::ip::address_v6 address(bytes, v6.sin6_scope_id);
+  net::ip::address_v6 address(bytes, v6.sin6_scope_id);
   if (address.is_v4_mapped()) return net::ip::make_address_v4(net::ip::v4_mapped, address);
   return address;
 }
@@ -136,12 +138,12 @@ inline bool read_drops(int fd, std::uint32_t& drops) noexcept
 
 inline constexpr bool has_error_queue = false;
 
-inline bool next_report(int, queued_report&)
+inline bool next_report(descriptor_type, queued_report&)
 {
   return false;
 }
 
-inline bool read_drops(int, std::uint32_t&) noexcept
+inline bool read_drops(descriptor_type, std::uint32_t&) noexcept
 {
   return false;
 }

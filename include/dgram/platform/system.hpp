@@ -10,6 +10,10 @@
 // Tests supply `dgram::platform::system` themselves, with scripted results.
 #include DGRAM_SYSTEM_HEADER
 
+#elif defined(_WIN32)
+
+#include <dgram/platform/system_windows.hpp>
+
 #else
 
 #include <ifaddrs.h>
