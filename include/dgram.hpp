@@ -18,8 +18,10 @@
 #include <dgram/option.hpp>
 #include <dgram/reader.hpp>
 #include <dgram/receive_batch.hpp>
+#include <dgram/resolve.hpp>
 #include <dgram/send_batch.hpp>
 #include <dgram/udp.hpp>
+#include <dgram/unix_dgram.hpp>
 #include <dgram/version.hpp>
 #include <dgram/writer.hpp>
 

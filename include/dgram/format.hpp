@@ -37,6 +37,10 @@ inline std::string format_text(const net::ip::udp::endpoint& endpoint)
 {
   return to_string(endpoint);
 }
+inline std::string format_text(const net::local::datagram_protocol::endpoint& endpoint)
+{
+  return to_string(endpoint);
+}
 inline std::string format_text(error value)
 {
   return make_error_code(value).message();
@@ -74,6 +78,7 @@ DGRAM_NAMESPACE_END
 
 DGRAM_FMT_FORMATTER(, dgram::net::ip::address);
 DGRAM_FMT_FORMATTER(, dgram::net::ip::udp::endpoint);
+DGRAM_FMT_FORMATTER(, dgram::net::local::datagram_protocol::endpoint);
 DGRAM_FMT_FORMATTER(, dgram::error);
 DGRAM_FMT_FORMATTER(, dgram::failure);
 DGRAM_FMT_FORMATTER(class Protocol, dgram::basic_address_info<Protocol>);
@@ -98,6 +103,7 @@ DGRAM_FMT_FORMATTER(class Protocol, dgram::basic_remote_info<Protocol>);
 
 DGRAM_STD_FORMATTER(, dgram::net::ip::address);
 DGRAM_STD_FORMATTER(, dgram::net::ip::udp::endpoint);
+DGRAM_STD_FORMATTER(, dgram::net::local::datagram_protocol::endpoint);
 DGRAM_STD_FORMATTER(, dgram::error);
 DGRAM_STD_FORMATTER(, dgram::failure);
 DGRAM_STD_FORMATTER(class Protocol, dgram::basic_address_info<Protocol>);

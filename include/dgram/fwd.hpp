@@ -8,6 +8,7 @@
 DGRAM_NAMESPACE_BEGIN
 
 class udp;
+class unix_dgram;
 class network_interface;
 class multicast_group;
 class bytes_view;
