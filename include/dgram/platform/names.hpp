@@ -49,6 +49,20 @@ inline bool is_congestion(const error_code& ec) noexcept
   return ec == net::error::no_buffer_space || ec == net::error::no_memory;
 }
 
+// Errors that Asio has no names for.
+inline error_code no_such_device() noexcept
+{
+  return make_system_error(ENODEV);
+}
+inline error_code address_not_available() noexcept
+{
+  return make_system_error(EADDRNOTAVAIL);
+}
+inline error_code protocol_not_supported() noexcept
+{
+  return make_system_error(EPROTONOSUPPORT);
+}
+
 /// Whether a receive that failed so tells of an earlier datagram, for which an ICMP message came back (udp(7), ip(7)).
 inline bool is_path_error(const error_code& ec) noexcept
 {
