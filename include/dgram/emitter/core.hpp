@@ -456,7 +456,7 @@ public:
   /// The socket object is gone, and nobody is left to hear of it.
   void abandon()
   {
-    events.remove_all();
+    events = emitter_type();  // which ends an emission that is on its way, too
     if (!closed_) close_now();
   }
 
