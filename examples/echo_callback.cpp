@@ -23,6 +23,8 @@ class echo_server {
 public:
   echo_server(asio::io_context& io, const asio::ip::udp::endpoint& local) : socket_(io, local)
   {
+    // On a wildcard address the answers are to come from the address that was asked.
+    if (local.address().is_unspecified()) socket_.set_option(dgram::option::packet_info(true));
     fmt::print("listening on {}\n", socket_.local_endpoint());
     receive();
   }
@@ -34,7 +36,7 @@ private:
   void receive()
   {
     socket_.async_receive_from(
-        asio::buffer(data_), peer_,
+        asio::buffer(data_), request_,
         [this](dgram::error_code ec, std::size_t size) { on_received(ec, size); });
   }
 
@@ -42,8 +44,8 @@ private:
   {
     if (ec == asio::error::operation_aborted || !socket_.is_open()) return;
     if (ec) throw dgram::system_error(ec, "receive");
-    // Buffer and endpoint serve for the answer too: nothing is received until it has left.
-    socket_.async_send_to(asio::buffer(data_, size), peer_,
+    // The buffer serves for the answer too: nothing is received until it has left.
+    socket_.async_send_to(asio::buffer(data_, size), request_.reply_path(),
                           [this](dgram::error_code failure, std::size_t) { on_sent(failure); });
   }
 
@@ -51,12 +53,12 @@ private:
   {
     if (ec == asio::error::operation_aborted || !socket_.is_open()) return;
     // One client that cannot be reached is no reason to stop serving the others.
-    if (ec) fmt::print(stderr, "cannot reply to {}: {}\n", peer_, ec.message());
+    if (ec) fmt::print(stderr, "cannot reply to {}: {}\n", request_.sender(), ec.message());
     receive();
   }
 
   dgram::udp::socket socket_;
-  asio::ip::udp::endpoint peer_;
+  dgram::datagram_info request_;
   std::array<char, 65536> data_{};  // no datagram is larger
 };
 

@@ -42,7 +42,7 @@ asio::awaitable<void> echo(dgram::udp::socket& socket, totals& echoed)
 
     // The answers refer to the bytes where they were received: nothing is copied.
     for (const dgram::datagram& datagram : in)
-      out.push(datagram.payload(), datagram.sender());
+      out.push(datagram.payload(), datagram.reply_path());
     ++echoed.batches;
     while (!out.empty()) {
       const dgram::send_result result =
@@ -70,6 +70,8 @@ int main(int argc, char** argv)
 
     asio::io_context io;
     dgram::udp::socket socket(io, local);
+    // On a wildcard address the answers are to come from the address that was asked.
+    if (local.address().is_unspecified()) socket.set_option(dgram::option::packet_info(true));
     asio::signal_set signals(io, SIGINT, SIGTERM);
     fmt::print("listening on {}\n", socket.local_endpoint());
     signals.async_wait([&](dgram::error_code, int) { socket.close(); });

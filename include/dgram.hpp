@@ -6,6 +6,7 @@
 #include <dgram/basic_socket.hpp>
 #include <dgram/block_list.hpp>
 #include <dgram/config.hpp>
+#include <dgram/control_message.hpp>
 #include <dgram/datagram.hpp>
 #include <dgram/diagnostics.hpp>
 #include <dgram/emitter_socket.hpp>
@@ -17,10 +18,13 @@
 #include <dgram/multicast.hpp>
 #include <dgram/network_interface.hpp>
 #include <dgram/option.hpp>
+#include <dgram/path_error.hpp>
 #include <dgram/reader.hpp>
 #include <dgram/receive_batch.hpp>
 #include <dgram/resolve.hpp>
 #include <dgram/send_batch.hpp>
+#include <dgram/send_options.hpp>
+#include <dgram/socket_statistics.hpp>
 #include <dgram/udp.hpp>
 #include <dgram/unix_dgram.hpp>
 #include <dgram/version.hpp>

@@ -17,7 +17,7 @@ asio::awaitable<void> echo(dgram::udp::socket socket)
   dgram::reader reader{socket};
   dgram::writer writer{reader};
   while (auto datagram = co_await reader.next())
-    co_await writer.send(datagram->payload(), datagram->sender());
+    co_await writer.send(datagram->payload(), datagram->reply_path());
 }
 
 }  // namespace

@@ -26,12 +26,16 @@ using drainer_ptr = std::unique_ptr<drainer>;
 drainer_ptr raw_recvfrom();
 drainer_ptr raw_recvmmsg(std::size_t slots, bool coalesced);
 
+/// With all that the kernel says of a datagram, which is looked at.
+drainer_ptr raw_metadata(std::size_t slots);
+
 drainer_ptr asio_callback();
 drainer_ptr asio_coroutine();
 
 drainer_ptr dgram_drop_in_callback();
 drainer_ptr dgram_drop_in_coroutine();
 drainer_ptr dgram_batch(std::size_t slots, bool coalesced);
+drainer_ptr dgram_metadata(std::size_t slots);
 drainer_ptr dgram_reader(std::size_t slots, bool coalesced);
 
 /// These also answer each datagram.

@@ -9,11 +9,42 @@ namespace bench::drain {
 
 namespace {
 
+/// Looks at the payload.
+struct look_at_payload {
+  static void prepare(dgram::udp::socket&) {}
+  static std::size_t look(const dgram::datagram& datagram) { return datagram.payload().size(); }
+};
+
+/// Looks at all that the kernel says.
+struct look_at_all {
+  static void prepare(dgram::udp::socket& socket)
+  {
+    socket.set_option(dgram::option::packet_info(true));
+    socket.set_option(dgram::option::receive_ecn(true));
+    socket.set_option(dgram::option::receive_hop_limit(true));
+    socket.set_option(dgram::option::receive_timestamp(true));
+    socket.set_option(dgram::option::receive_drop_count(true));
+  }
+
+  static std::size_t look(const dgram::datagram& datagram)
+  {
+    std::size_t seen = datagram.payload().size() + datagram.interface_index();
+    if (const auto local = datagram.local_address()) seen += local->to_v4().to_uint();
+    seen += static_cast<std::size_t>(datagram.hop_limit().value_or(0));
+    seen += static_cast<std::size_t>(datagram.ecn().value_or(dgram::ecn_codepoint::not_ect));
+    if (const auto time = datagram.receive_time())
+      seen += static_cast<std::size_t>(time->time_since_epoch().count());
+    return seen;
+  }
+};
+
+template <class Look>
 class batch_drainer : public drainer {
 public:
   batch_drainer(std::size_t slots, bool coalesced) : batch_(slots)
   {
     socket_.set_option(dgram::option::coalescing(coalesced));
+    Look::prepare(socket_);
     asio::co_spawn(turns_.context(), work(), asio::detached);
   }
 
@@ -27,7 +58,7 @@ private:
       for (std::size_t taken = 0; taken < turns_.wanted();) {
         co_await socket_.async_receive_batch(batch_, asio::use_awaitable);
         for (const dgram::datagram& datagram : batch_) {
-          bytes_ += datagram.payload().size();
+          seen_ += Look::look(datagram);
           ++taken;
         }
       }
@@ -38,7 +69,7 @@ private:
   turns turns_;
   dgram::udp::socket socket_{turns_.context(), dgram::udp::v4(), raw::make_socket().release()};
   dgram::receive_batch batch_;
-  std::size_t bytes_ = 0;
+  std::size_t seen_ = 0;
 };
 
 class reader_drainer : public drainer {
@@ -85,7 +116,7 @@ private:
     for (;;) {
       for (std::size_t left = turns_.wanted(); left > 0; --left) {
         const auto datagram = co_await reader_.next();
-        co_await writer_.send(datagram->payload(), datagram->sender());
+        co_await writer_.send(datagram->payload(), datagram->reply_path());
       }
       co_await writer_.flush();
       co_await turns_.next();
@@ -114,7 +145,12 @@ drainer_ptr dgram_drop_in_coroutine()
 
 drainer_ptr dgram_batch(std::size_t slots, bool coalesced)
 {
-  return std::make_unique<batch_drainer>(slots, coalesced);
+  return std::make_unique<batch_drainer<look_at_payload>>(slots, coalesced);
+}
+
+drainer_ptr dgram_metadata(std::size_t slots)
+{
+  return std::make_unique<batch_drainer<look_at_all>>(slots, false);
 }
 
 drainer_ptr dgram_reader(std::size_t slots, bool coalesced)

@@ -2,8 +2,16 @@
 #include "drain.hpp"
 #include "raw.hpp"
 
+#include <linux/errqueue.h>
+#include <linux/net_tstamp.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <time.h>
+
 #include <array>
+#include <cstring>
 #include <stdexcept>
+#include <vector>
 
 namespace bench::drain {
 
@@ -70,6 +78,95 @@ private:
   std::size_t bytes_ = 0;
 };
 
+/// Walks the control messages as recvmsg(2)'s manual pages show it.
+class metadata_drainer : public drainer {
+public:
+  explicit metadata_drainer(std::size_t slots)
+      : storage_(slots * 2112), buffers_(slots), senders_(slots), controls_(slots), messages_(slots)
+  {
+    const int on = 1;
+    const int stamps = SOF_TIMESTAMPING_RX_SOFTWARE | SOF_TIMESTAMPING_SOFTWARE |
+                       SOF_TIMESTAMPING_RX_HARDWARE | SOF_TIMESTAMPING_RAW_HARDWARE;
+    set(IPPROTO_IP, IP_PKTINFO, on);
+    set(IPPROTO_IP, IP_RECVTOS, on);
+    set(IPPROTO_IP, IP_RECVTTL, on);
+    set(SOL_SOCKET, SO_TIMESTAMPING, stamps);
+    set(SOL_SOCKET, SO_RXQ_OVFL, on);
+    for (std::size_t i = 0; i < slots; ++i) {
+      buffers_[i] = {storage_.data() + i * 2112, 2048};
+      msghdr& header = messages_[i].msg_hdr;
+      header.msg_iov = &buffers_[i];
+      header.msg_iovlen = 1;
+      header.msg_name = &senders_[i];
+      header.msg_control = &controls_[i];
+    }
+    used_ = slots;
+  }
+
+  int descriptor() override { return socket_.get(); }
+
+  void take(std::size_t count) override
+  {
+    while (count > 0) {
+      for (std::size_t i = 0; i < used_; ++i) {
+        messages_[i].msg_hdr.msg_namelen = sizeof(sockaddr_in);
+        messages_[i].msg_hdr.msg_controllen = sizeof(control);
+      }
+      const int taken = ::recvmmsg(socket_.get(), messages_.data(),
+                                   static_cast<unsigned>(messages_.size()), MSG_DONTWAIT, nullptr);
+      if (taken <= 0) throw std::runtime_error("recvmmsg found too few datagrams");
+      used_ = static_cast<std::size_t>(taken);
+      for (std::size_t i = 0; i < used_; ++i)
+        visit(messages_[i]);
+      count -= used_;
+    }
+  }
+
+private:
+  struct control {
+    alignas(cmsghdr) std::array<std::byte, 320> bytes;
+  };
+
+  void set(int level, int name, int value)
+  {
+    if (::setsockopt(socket_.get(), level, name, &value, sizeof value) != 0)
+      throw std::runtime_error("setsockopt refused what a datagram should say");
+  }
+
+  void visit(mmsghdr& message)
+  {
+    seen_ += message.msg_len;
+    msghdr& header = message.msg_hdr;
+    for (cmsghdr* next = CMSG_FIRSTHDR(&header); next != nullptr;
+         next = CMSG_NXTHDR(&header, next)) {
+      if (next->cmsg_level == IPPROTO_IP && next->cmsg_type == IP_PKTINFO) {
+        in_pktinfo info;
+        std::memcpy(&info, CMSG_DATA(next), sizeof info);
+        seen_ += info.ipi_addr.s_addr + static_cast<unsigned>(info.ipi_ifindex);
+      } else if (next->cmsg_level == IPPROTO_IP && next->cmsg_type == IP_TTL) {
+        int limit = 0;
+        std::memcpy(&limit, CMSG_DATA(next), sizeof limit);
+        seen_ += static_cast<unsigned>(limit);
+      } else if (next->cmsg_level == IPPROTO_IP && next->cmsg_type == IP_TOS) {
+        seen_ += *CMSG_DATA(next);
+      } else if (next->cmsg_level == SOL_SOCKET && next->cmsg_type == SCM_TIMESTAMPING) {
+        std::array<timespec, 3> times;
+        std::memcpy(&times, CMSG_DATA(next), sizeof times);
+        seen_ += static_cast<std::size_t>(times[0].tv_nsec);
+      }
+    }
+  }
+
+  raw::descriptor socket_ = raw::make_socket();
+  std::vector<char> storage_;
+  std::vector<iovec> buffers_;
+  std::vector<sockaddr_in> senders_;
+  std::vector<control> controls_;
+  std::vector<mmsghdr> messages_;
+  std::size_t used_ = 0;
+  std::size_t seen_ = 0;
+};
+
 class coalesce_drainer : public drainer {
 public:
   explicit coalesce_drainer(std::size_t slots) : slots_(slots, 65536, true)
@@ -104,6 +201,11 @@ drainer_ptr raw_recvfrom()
 drainer_ptr raw_recvmmsg(std::size_t slots, bool coalesced)
 {
   return std::make_unique<recvmmsg_drainer>(slots, coalesced);
+}
+
+drainer_ptr raw_metadata(std::size_t slots)
+{
+  return std::make_unique<metadata_drainer>(slots);
 }
 
 drainer_ptr raw_echo(std::size_t slots)

@@ -26,7 +26,7 @@ asio::awaitable<void> echo(Socket socket)
   dgram::reader reader{socket};
   dgram::writer writer{reader};
   while (auto datagram = co_await reader.next())
-    co_await writer.send(datagram->payload(), datagram->sender());
+    co_await writer.send(datagram->payload(), datagram->reply_path());
 }
 
 asio::awaitable<void> echo_in_place(dgram::udp::socket socket, std::size_t slots)

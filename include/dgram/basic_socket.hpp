@@ -8,6 +8,7 @@
 #include <dgram/detail/batch_operations.hpp>
 #include <dgram/detail/initiation.hpp>
 #include <dgram/detail/option_access.hpp>
+#include <dgram/detail/send_request.hpp>
 #include <dgram/detail/socket_state.hpp>
 #include <dgram/detail/transfers.hpp>
 #include <dgram/endpoint.hpp>
@@ -15,7 +16,10 @@
 #include <dgram/fwd.hpp>
 #include <dgram/multicast.hpp>
 #include <dgram/option.hpp>
+#include <dgram/path_error.hpp>
 #include <dgram/platform/backend.hpp>
+#include <dgram/send_options.hpp>
+#include <dgram/socket_statistics.hpp>
 
 #include <concepts>
 #include <cstddef>
@@ -84,6 +88,12 @@ public:
   bool is_coalescing() const noexcept { return state_->flags.coalescing; }
 
   bool is_connected() const noexcept { return state_->flags.connected; }
+
+  /// Lets datagrams know what address they were sent to where an answer needs that: see `option::packet_info`.
+  void provide_reply_source() { state_->provide_reply_source(); }
+
+  /// How many reports have come from the error queue; they wake those who wait for datagrams, too.
+  std::uint64_t reports_taken() const noexcept { return state_->reports_taken; }
 
   /// Whether a send that failed so is to be tried again after `async_wait_congestion`.
   bool is_congested(const error_code& ec) const noexcept { return state_->is_congested(ec); }
@@ -469,12 +479,16 @@ public:
     if (ec) return;
     if constexpr (std::same_as<Option, option::coalescing>)
       state().set_coalescing(option.value(), ec);
+    else if constexpr (std::same_as<Option, option::receive_timestamp>)
+      state().set_timestamps(option.value(), state().flags.send_timestamps, ec);
     else if constexpr (detail::own_option<Option>)
       detail::set_option<Protocol>(state().socket, state().flags.dual, option, ec);
     else
       state().socket.set_option(option, ec);
     if constexpr (std::same_as<Option, option::multicast_interface>)
       if (!ec) state().multicast_interface = option.index();
+    if constexpr (requires { Option::metadata; })
+      if (!ec) note_metadata(option);
   }
 
   template <class Option>
@@ -725,6 +739,11 @@ public:
   std::size_t send(const ConstBuffers& buffers, net::socket_base::message_flags flags,
                    error_code& ec)
   {
+    if (state().flags.receives_errors)
+      return until_done(wait_write, ec, [&](error_code& failure) {
+        return detail::send_one(state(), buffers, static_cast<const endpoint_type*>(nullptr), flags,
+                                failure);
+      });
     return state().socket.send(buffers, flags, ec);
   }
 
@@ -743,16 +762,12 @@ public:
       ec = net::error::already_connected;
       return 0;
     }
-    if constexpr (detail::path_protocol<Protocol>) {
-      // Asio's own waits for writability where the descriptor does not block, and that would spin.
-      for (;;) {
-        const std::size_t size = detail::send_one(state(), buffers, &peer, flags, ec);
-        if (ec != net::error::would_block || non_blocking()) return size;
-        state().wait_congestion();
-      }
-    } else {
-      return state().socket.send_to(buffers, state().to_native(peer), flags, ec);
-    }
+    // Asio's own waits for writability where the descriptor does not block, and that would spin on Unix sockets.
+    if (detail::path_protocol<Protocol> || state().flags.receives_errors)
+      return until_done(wait_write, ec, [&](error_code& failure) {
+        return detail::send_one(state(), buffers, &peer, flags, failure);
+      });
+    return state().socket.send_to(buffers, state().to_native(peer), flags, ec);
   }
 
   template <class ConstBuffers>
@@ -762,12 +777,68 @@ public:
     return call("send_to", peer, [&](error_code& ec) { return send_to(buffers, peer, flags, ec); });
   }
 
+  /// Sends one datagram that asks for something of its own; see `send_options`, whose errors it has too.
+  template <class ConstBuffers>
+  std::size_t send(const ConstBuffers& buffers, const send_options& options, error_code& ec)
+  {
+    return send_request(buffers, nullptr, detail::send_request(options), ec);
+  }
+
+  template <class ConstBuffers>
+  std::size_t send(const ConstBuffers& buffers, const send_options& options)
+  {
+    return call("send", [&](error_code& ec) { return send(buffers, options, ec); });
+  }
+
+  template <class ConstBuffers>
+  std::size_t send_to(const ConstBuffers& buffers, const endpoint_type& peer,
+                      const send_options& options, error_code& ec)
+  {
+    return send_request(buffers, &peer, detail::send_request(options), ec);
+  }
+
+  template <class ConstBuffers>
+  std::size_t send_to(const ConstBuffers& buffers, const endpoint_type& peer,
+                      const send_options& options)
+  {
+    return call("send_to", peer,
+                [&](error_code& ec) { return send_to(buffers, peer, options, ec); });
+  }
+
+  /// Answers: the datagram leaves from the address that was asked; see `basic_datagram::reply_path`.
+  template <class ConstBuffers>
+  std::size_t send_to(const ConstBuffers& buffers, const basic_reply_path<Protocol>& path,
+                      const send_options& options, error_code& ec)
+  {
+    return send_request(buffers, &path.peer, detail::send_request(path, options), ec);
+  }
+
+  template <class ConstBuffers>
+  std::size_t send_to(const ConstBuffers& buffers, const basic_reply_path<Protocol>& path,
+                      error_code& ec)
+  {
+    return send_to(buffers, path, send_options(), ec);
+  }
+
+  template <class ConstBuffers>
+  std::size_t send_to(const ConstBuffers& buffers, const basic_reply_path<Protocol>& path,
+                      const send_options& options = send_options())
+  {
+    return call("send_to", path.peer,
+                [&](error_code& ec) { return send_to(buffers, path, options, ec); });
+  }
+
   /// Receives one datagram; blocks until there is one. Returns the bytes received, 0 for an empty datagram; what
   /// does not fit is cut off. Errors: those of recv(2); `connection_refused` on a connected socket.
   template <class MutableBuffers>
   std::size_t receive(const MutableBuffers& buffers, net::socket_base::message_flags flags,
                       error_code& ec)
   {
+    if (state().flags.receives_errors)
+      return until_done(wait_read, ec, [&](error_code& failure) {
+        return detail::receive_one(state(), buffers, static_cast<endpoint_type*>(nullptr), flags,
+                                   failure);
+      });
     return refuses_one(ec) ? 0 : state().socket.receive(buffers, flags, ec);
   }
 
@@ -783,19 +854,14 @@ public:
                            net::socket_base::message_flags flags, error_code& ec)
   {
     if (refuses_one(ec)) return 0;
-    if constexpr (detail::path_protocol<Protocol>) {
-      // Asio's own would throw for a sender whose path fills its room.
-      for (;;) {
-        const std::size_t size = detail::receive_one(state(), buffers, &sender, flags, ec);
-        if (ec != net::error::would_block || non_blocking()) return size;
-        state().socket.wait(net::socket_base::wait_read, ec);
-        if (ec) return 0;
-      }
-    } else {
-      const std::size_t size = state().socket.receive_from(buffers, sender, flags, ec);
-      if (!ec) sender = state().from_native(sender);
-      return size;
-    }
+    // Asio's own would throw for a sender whose path fills its room.
+    if (detail::path_protocol<Protocol> || state().flags.receives_errors)
+      return until_done(wait_read, ec, [&](error_code& failure) {
+        return detail::receive_one(state(), buffers, &sender, flags, failure);
+      });
+    const std::size_t size = state().socket.receive_from(buffers, sender, flags, ec);
+    if (!ec) sender = state().from_native(sender);
+    return size;
   }
 
   template <class MutableBuffers>
@@ -804,6 +870,35 @@ public:
   {
     return call("receive_from",
                 [&](error_code& ec) { return receive_from(buffers, sender, flags, ec); });
+  }
+
+  /// The same, and says all that is known of the datagram; see `basic_datagram_info`.
+  template <class MutableBuffers>
+  std::size_t receive_from(const MutableBuffers& buffers, basic_datagram_info<Protocol>& info,
+                           error_code& ec)
+  {
+    return until_done(wait_read, ec, [&](error_code& failure) {
+      return detail::receive_one(state(), buffers, &info, 0, failure);
+    });
+  }
+
+  template <class MutableBuffers>
+  std::size_t receive_from(const MutableBuffers& buffers, basic_datagram_info<Protocol>& info)
+  {
+    return call("receive_from", [&](error_code& ec) { return receive_from(buffers, info, ec); });
+  }
+
+  /// The largest packet that the way to `peer` takes, as far as this host knows, in bytes, IP header included: that of the
+  /// interface, until an ICMP message tells of less. On a connected socket `peer` is not looked at. Linux; elsewhere
+  /// `operation_not_supported`. Errors else: those of connect(2) for such a peer.
+  std::size_t path_mtu(const endpoint_type& peer, error_code& ec)
+  {
+    return state().path_mtu(peer, ec);
+  }
+
+  std::size_t path_mtu(const endpoint_type& peer)
+  {
+    return call("path_mtu", peer, [&](error_code& ec) { return path_mtu(peer, ec); });
   }
 
   /// Waits until the socket is readable, writable or has an error.
@@ -844,6 +939,41 @@ public:
     });
   }
 
+  template <class ConstBuffers>
+  std::size_t try_send_to(const ConstBuffers& buffers, const endpoint_type& peer,
+                          const send_options& options, error_code& ec)
+  {
+    const detail::send_request request(options);
+    return detail::send_one(state(), buffers, &peer, 0, ec, &request);
+  }
+
+  template <class ConstBuffers>
+  std::optional<std::size_t> try_send_to(const ConstBuffers& buffers, const endpoint_type& peer,
+                                         const send_options& options)
+  {
+    return detail::naming("try_send_to", peer, [&] {
+      return attempt("try_send_to",
+                     [&](error_code& ec) { return try_send_to(buffers, peer, options, ec); });
+    });
+  }
+
+  template <class ConstBuffers>
+  std::size_t try_send_to(const ConstBuffers& buffers, const basic_reply_path<Protocol>& path,
+                          error_code& ec)
+  {
+    const detail::send_request request(path);
+    return detail::send_one(state(), buffers, &path.peer, 0, ec, &request);
+  }
+
+  template <class ConstBuffers>
+  std::optional<std::size_t> try_send_to(const ConstBuffers& buffers,
+                                         const basic_reply_path<Protocol>& path)
+  {
+    return detail::naming("try_send_to", path.peer, [&] {
+      return attempt("try_send_to", [&](error_code& ec) { return try_send_to(buffers, path, ec); });
+    });
+  }
+
   template <class MutableBuffers>
   std::size_t try_receive(const MutableBuffers& buffers, error_code& ec)
   {
@@ -867,6 +997,21 @@ public:
   {
     return attempt("try_receive_from",
                    [&](error_code& ec) { return try_receive_from(buffers, sender, ec); });
+  }
+
+  template <class MutableBuffers>
+  std::size_t try_receive_from(const MutableBuffers& buffers, basic_datagram_info<Protocol>& info,
+                               error_code& ec)
+  {
+    return detail::receive_one(state(), buffers, &info, 0, ec);
+  }
+
+  template <class MutableBuffers>
+  std::optional<std::size_t> try_receive_from(const MutableBuffers& buffers,
+                                              basic_datagram_info<Protocol>& info)
+  {
+    return attempt("try_receive_from",
+                   [&](error_code& ec) { return try_receive_from(buffers, info, ec); });
   }
 
   // --- asynchronous operations ---
@@ -948,13 +1093,29 @@ public:
         state(),
         [](state_type& state, auto&& handler, const ConstBuffers& from,
            net::socket_base::message_flags how) {
-          detail::pass_on<transfer_signature>(
-              state, std::forward<decltype(handler)>(handler),
-              [from, how](state_type& on, auto&& inner) {
-                on.socket.async_send(from, how, std::forward<decltype(inner)>(inner));
-              });
+          if (state.flags.receives_errors)
+            detail::compose<transfer_signature>(
+                state, detail::send_attempt<ConstBuffers, detail::no_peer>(from, {}, how),
+                std::forward<decltype(handler)>(handler));
+          else
+            detail::pass_on<transfer_signature>(
+                state, std::forward<decltype(handler)>(handler),
+                [from, how](state_type& on, auto&& inner) {
+                  on.socket.async_send(from, how, std::forward<decltype(inner)>(inner));
+                });
         },
         std::forward<Token>(token), buffers, flags);
+  }
+
+  /// Sends one datagram that asks for something of its own; see `send_options`, whose errors it has too. Otherwise as
+  /// `async_send`.
+  template <class ConstBuffers,
+            net::completion_token_for<void(error_code, std::size_t)> Token = default_token>
+  auto async_send(const ConstBuffers& buffers, const send_options& options,
+                  Token&& token = default_token())
+  {
+    return async_send_request(buffers, detail::no_peer(), detail::send_request(options),
+                              std::forward<Token>(token));
   }
 
   /// Sends one datagram to `peer`, which is copied. `already_connected` where the socket is connected. Otherwise as
@@ -986,8 +1147,8 @@ public:
             detail::compose<transfer_signature>(
                 state, detail::refused_attempt(net::error::already_connected),
                 std::forward<decltype(handler)>(handler));
-          else if constexpr (detail::path_protocol<Protocol>)
-            // Asio's own waits for writability, and that would spin.
+          // Asio's own waits for writability, and that would spin on Unix sockets.
+          else if (detail::path_protocol<Protocol> || state.flags.receives_errors)
             detail::compose<transfer_signature>(
                 state, detail::send_attempt<ConstBuffers, endpoint_type>(from, to, how),
                 std::forward<decltype(handler)>(handler));
@@ -999,6 +1160,41 @@ public:
                 });
         },
         std::forward<Token>(token), buffers, peer, flags);
+  }
+
+  /// Sends one datagram that asks for something of its own; see `send_options`, whose errors it has too. Otherwise as
+  /// `async_send_to`.
+  ///
+  /// \code
+  /// co_await socket.async_send_to(asio::buffer(query), peer, dgram::send_options{.hop_limit = 1});
+  /// \endcode
+  template <class ConstBuffers,
+            net::completion_token_for<void(error_code, std::size_t)> Token = default_token>
+  auto async_send_to(const ConstBuffers& buffers, const endpoint_type& peer,
+                     const send_options& options, Token&& token = default_token())
+  {
+    return async_send_request(buffers, peer, detail::send_request(options),
+                              std::forward<Token>(token));
+  }
+
+  /// Answers: the datagram leaves from the address that was asked; see `basic_datagram::reply_path`. Otherwise as
+  /// `async_send_to`.
+  template <class ConstBuffers,
+            net::completion_token_for<void(error_code, std::size_t)> Token = default_token>
+  auto async_send_to(const ConstBuffers& buffers, const basic_reply_path<Protocol>& path,
+                     Token&& token = default_token())
+  {
+    return async_send_request(buffers, path.peer, detail::send_request(path),
+                              std::forward<Token>(token));
+  }
+
+  template <class ConstBuffers,
+            net::completion_token_for<void(error_code, std::size_t)> Token = default_token>
+  auto async_send_to(const ConstBuffers& buffers, const basic_reply_path<Protocol>& path,
+                     const send_options& options, Token&& token = default_token())
+  {
+    return async_send_request(buffers, path.peer, detail::send_request(path, options),
+                              std::forward<Token>(token));
   }
 
   /// Receives one datagram; what does not fit into the buffers is cut off. The buffers' memory must stay until
@@ -1029,6 +1225,10 @@ public:
           if (state.flags.coalescing)
             detail::compose<transfer_signature>(state, detail::refused_attempt(error::coalescing),
                                                 std::forward<decltype(handler)>(handler));
+          else if (state.flags.receives_errors)
+            detail::compose<transfer_signature>(
+                state, detail::receive_attempt<MutableBuffers, endpoint_type>(into, nullptr, how),
+                std::forward<decltype(handler)>(handler));
           else
             detail::pass_on<transfer_signature>(
                 state, std::forward<decltype(handler)>(handler),
@@ -1064,7 +1264,7 @@ public:
            net::socket_base::message_flags how) {
           // Asio's own operation is the cheapest way to one datagram, but knows no mapped senders, and would throw for
           // a sender whose path fills its room.
-          if (detail::path_protocol<Protocol> || state.flags.dual || state.flags.coalescing)
+          if (detail::path_protocol<Protocol> || !state.flags.is_plain())
             detail::compose<transfer_signature>(
                 state, detail::receive_attempt<MutableBuffers, endpoint_type>(into, from, how),
                 std::forward<decltype(handler)>(handler));
@@ -1077,6 +1277,29 @@ public:
                                                 });
         },
         std::forward<Token>(token), buffers, &sender, flags);
+  }
+
+  /// The same, and says all that is known of the datagram; `info` must stay until completion.
+  ///
+  /// \code
+  /// dgram::datagram_info info;
+  /// std::size_t size = co_await socket.async_receive_from(asio::buffer(storage), info);
+  /// if (info.truncated()) fmt::print("{} bytes were too many\n", size);
+  /// \endcode
+  template <class MutableBuffers,
+            net::completion_token_for<void(error_code, std::size_t)> Token = default_token>
+  auto async_receive_from(const MutableBuffers& buffers, basic_datagram_info<Protocol>& info,
+                          Token&& token = default_token())
+  {
+    using info_type = basic_datagram_info<Protocol>;
+    return detail::initiate<transfer_signature>(
+        state(),
+        [](state_type& state, auto&& handler, const MutableBuffers& into, info_type* about) {
+          detail::compose<transfer_signature>(
+              state, detail::receive_attempt<MutableBuffers, info_type>(into, about, 0),
+              std::forward<decltype(handler)>(handler));
+        },
+        std::forward<Token>(token), buffers, &info);
   }
 
 private:
@@ -1113,6 +1336,8 @@ private:
     state_->bound = std::exchange(from.bound, {});
     state_->multicast_interface = from.multicast_interface;
     state_->pending_receive_error = from.pending_receive_error;
+    state_->counts = from.counts;
+    state_->drops = from.drops;
     other.state_.reset();
   }
 
@@ -1177,6 +1402,63 @@ private:
   {
     const auto family = state().socket.local_endpoint(ec).protocol().family();
     return !ec && family != platform::names::ipv6_family;
+  }
+
+  template <class Option>
+  void note_metadata(const Option& option)
+  {
+    state().note_metadata(Option::metadata, option.value());
+    if constexpr (std::same_as<Option, option::receive_error>)
+      state().flags.receives_errors = option.value();
+    // An IPv6 socket may take IPv4 datagrams, in the mapped form.
+    error_code ignored;
+    if constexpr (detail::dual_stack_protocol<Protocol>) {
+      const auto v4 = Protocol::native_protocol::v4();
+      const auto family = state().socket.local_endpoint(ignored).protocol().family();
+      if (family == platform::names::ipv6_family && !state().flags.dual)
+        platform::set_option(native_handle(), option.level(v4), option.name(v4), option.data(v4),
+                             option.size(v4), ignored);
+    }
+  }
+
+  /// Repeats a non-blocking call until it has done something.
+  template <class Function>
+  std::size_t until_done(net::socket_base::wait_type what, error_code& ec, Function function)
+  {
+    for (;;) {
+      const std::size_t size = function(ec);
+      if (ec != net::error::would_block || state().socket.non_blocking()) return size;
+      if (what == wait_write && state().is_congested(ec)) {
+        state().wait_congestion();
+      } else {
+        wait(what, ec);
+        if (ec) return 0;
+      }
+    }
+  }
+
+  template <class ConstBuffers>
+  std::size_t send_request(const ConstBuffers& buffers, const endpoint_type* peer,
+                           const detail::send_request& request, error_code& ec)
+  {
+    return until_done(wait_write, ec, [&](error_code& failure) {
+      return detail::send_one(state(), buffers, peer, 0, failure, &request);
+    });
+  }
+
+  template <class ConstBuffers, class Peer, class Token>
+  auto async_send_request(const ConstBuffers& buffers, const Peer& peer,
+                          const detail::send_request& request, Token&& token)
+  {
+    using attempt_type = detail::send_attempt<ConstBuffers, Peer, detail::send_request>;
+    return detail::initiate<transfer_signature>(
+        state(),
+        [](state_type& state, auto&& handler, const ConstBuffers& from, const Peer& to,
+           const detail::send_request& what) {
+          detail::compose<transfer_signature>(state, attempt_type(from, to, 0, what),
+                                              std::forward<decltype(handler)>(handler));
+        },
+        std::forward<Token>(token), buffers, peer, request);
   }
 
   std::size_t buffer_size(int name, error_code& ec)

@@ -4,9 +4,17 @@
 #define DGRAM_DATAGRAM_HPP
 
 #include <dgram/config.hpp>
+#include <dgram/control_message.hpp>
+#include <dgram/error.hpp>
+#include <dgram/platform/backend.hpp>
+#include <dgram/platform/control.hpp>
 
+#include <algorithm>
+#include <array>
+#include <chrono>
 #include <concepts>
 #include <cstddef>
+#include <cstdint>
 #include <optional>
 #include <ranges>
 #include <span>
@@ -69,6 +77,193 @@ public:
   }
 };
 
+/// What a router did with a datagram's ECN field, or may do (RFC 3168, section 5).
+enum class ecn_codepoint : std::uint8_t {
+  not_ect = 0,  ///< routers drop it when there is congestion
+  ect_1 = 1,    ///< routers may mark it instead
+  ect_0 = 2,    ///< the same
+  ce = 3,       ///< a router met congestion
+};
+
+/// The kernel's wall clock, in nanoseconds.
+using receive_time_point =
+    std::chrono::time_point<std::chrono::system_clock, std::chrono::nanoseconds>;
+
+/// The way back to who sent a datagram: the peer, and on a socket that is bound to a wildcard address the address that
+/// was asked. Made by `reply_path()` of a datagram, and taken by writers, batches and `send_to`.
+template <class Protocol>
+struct basic_reply_path {
+  typename Protocol::endpoint peer;
+  net::ip::address
+      source{};  ///< unspecified: the system's choice, which is the bound address where there is one
+  unsigned interface_index = 0;  ///< 0: the system's choice
+
+  /// Whether the peer is all that there is to say.
+  bool is_plain() const noexcept { return interface_index == 0 && source.is_unspecified(); }
+};
+
+namespace detail {
+
+/// What one system call put into one slot of a batch: a datagram, or a train of them. It fills one cache line.
+template <class Protocol>
+struct received_slot {
+  platform::buffer buffer{};
+  std::uint32_t wire_size = 0;  ///< bytes that came; those that fit were received
+  std::uint32_t segment =
+      0;  ///< of which each datagram has so many, the last perhaps fewer; 0: one datagram
+  const platform::received_control* control = nullptr;
+  typename Protocol::endpoint sender{};
+  bool truncated = false;
+  bool needs_source = false;  ///< the socket has no address of its own
+
+  std::size_t size() const noexcept { return std::min<std::size_t>(wire_size, buffer.iov_len); }
+  bool is_train() const noexcept { return segment > 0 && size() > segment; }
+};
+
+/// What was received beside the bytes, for `Derived`, which has `control()` (null without any), `sender()` and
+/// `needs_source()`.
+template <class Derived, class Protocol>
+class datagram_metadata {
+  using field = platform::received_control;
+
+public:
+  /// The address that the datagram was sent to, on this host or a group's, in IPv4's own form where it came over IPv4;
+  /// with `option::packet_info`, else absent.
+  std::optional<net::ip::address> local_address() const
+  {
+    if (!has(field::local)) return std::nullopt;
+    const auto& bytes = control()->address;
+    if (has(field::local_is_v4)) return to_v4(bytes);
+    const net::ip::address_v6 address(bytes);
+    const bool scoped = address.is_link_local() || address.is_multicast_link_local();
+    return net::ip::address_v6(bytes, scoped ? control()->interface_index : 0);
+  }
+
+  /// The interface that it came in by; with `option::packet_info`, else 0.
+  unsigned interface_index() const noexcept
+  {
+    return has(field::local) ? control()->interface_index : 0;
+  }
+
+  /// Its ECN field; with `option::receive_ecn`, else absent.
+  std::optional<ecn_codepoint> ecn() const noexcept
+  {
+    if (!has(field::traffic_class_given)) return std::nullopt;
+    return static_cast<ecn_codepoint>(control()->traffic_class & 3);
+  }
+
+  /// Its DSCP (RFC 2474), 0 to 63; with `option::receive_ecn`, else absent.
+  std::optional<std::uint8_t> dscp() const noexcept
+  {
+    if (!has(field::traffic_class_given)) return std::nullopt;
+    return static_cast<std::uint8_t>(control()->traffic_class >> 2);
+  }
+
+  /// How many hops it had left; with `option::receive_hop_limit`, else absent.
+  std::optional<int> hop_limit() const noexcept
+  {
+    if (!has(field::hop_limit_given)) return std::nullopt;
+    return control()->hop_limit;
+  }
+
+  /// When the kernel got it; with `option::receive_timestamp`, else absent. Of a train, when its first one came.
+  std::optional<receive_time_point> receive_time() const noexcept
+  {
+    if (!has(field::software_time_given)) return std::nullopt;
+    return receive_time_point(std::chrono::nanoseconds(control()->software_time));
+  }
+
+  /// When the network card got it, by the card's clock; absent where the card has none or was not told to.
+  std::optional<receive_time_point> hardware_receive_time() const noexcept
+  {
+    if (!has(field::hardware_time_given)) return std::nullopt;
+    return receive_time_point(std::chrono::nanoseconds(control()->hardware_time));
+  }
+
+  /// How many datagrams the kernel had dropped when this one was queued, since the socket was opened, modulo 2^32; with
+  /// `option::receive_drop_count`, else absent. `statistics` counts on across the wrap.
+  std::optional<std::uint32_t> dropped() const noexcept
+  {
+    if (!has(field::drops_given)) return std::nullopt;
+    return control()->drops;
+  }
+
+  /// Whether control messages were lost for want of room; the fields that they had are absent then.
+  bool control_truncated() const noexcept { return control() != nullptr && control()->truncated; }
+
+  /// The control messages, also those that have no field here; valid as long as the payload.
+  dgram::control_messages control_messages() const noexcept
+  {
+    return control() != nullptr ? dgram::control_messages(control()->raw)
+                                : dgram::control_messages();
+  }
+
+  /// The way back to the sender. On a socket that is bound to an address of its own that is the sender. On one that is
+  /// bound to a wildcard address it has the address that was asked, so that the answer comes from there; a datagram
+  /// that was sent to a group is answered from the interface that it came in by.
+  ///
+  /// Error: `error::no_packet_info` on a wildcard socket without `option::packet_info` (a `reader` sets it): without it
+  /// the answer could come from another address than the one that was asked, and nobody would expect it from there.
+  basic_reply_path<Protocol> reply_path(error_code& ec) const
+  {
+    ec.clear();
+    basic_reply_path<Protocol> path{derived().sender()};
+    if (!derived().needs_source()) return path;
+    if (!has(field::local))
+      ec = error::no_packet_info;
+    else
+      describe_way_back(path);
+    return path;
+  }
+
+  basic_reply_path<Protocol> reply_path() const
+  {
+    error_code ec;
+    auto path = reply_path(ec);
+    throw_if(ec, "reply_path");
+    return path;
+  }
+
+private:
+  friend Derived;
+  datagram_metadata() = default;
+
+  const Derived& derived() const noexcept { return static_cast<const Derived&>(*this); }
+  const field* control() const noexcept { return derived().control(); }
+
+  bool has(typename field::field what) const noexcept
+  {
+    return control() != nullptr && control()->has(what);
+  }
+
+  template <class Bytes>
+  static net::ip::address_v4 to_v4(const Bytes& bytes) noexcept
+  {
+    return net::ip::address_v4({bytes[0], bytes[1], bytes[2], bytes[3]});
+  }
+
+  void describe_way_back(basic_reply_path<Protocol>& path) const
+  {
+    // NOLINTNEXTLINE(bugprone-unchecked-optional-access): the caller has looked
+    const auto local = *local_address();
+    path.source = local;
+    if (has(field::local_is_v4)) {
+      // A broadcast address is none to send from: the kernel says which one stands for it (ip(7)).
+      const auto stands_for = to_v4(control()->reply_source);
+      if (!stands_for.is_unspecified()) path.source = stands_for;
+    }
+    const bool is_nobodys = local.is_multicast() || path.source.is_multicast() ||
+                            path.source == net::ip::address(net::ip::address_v4::broadcast());
+    // Nobody sends from the address of a group. The interface is kept there and where an address means something on
+    // it alone; elsewhere the way back is the routes' affair, and may be another than the way here.
+    if (is_nobodys) path.source = net::ip::address();
+    if (is_nobodys || (local.is_v6() && local.to_v6().is_link_local()))
+      path.interface_index = interface_index();
+  }
+};
+
+}  // namespace detail
+
 /// A datagram with memory of its own; see `basic_datagram::to_owned`.
 template <class Protocol>
 struct basic_owned_datagram {
@@ -78,14 +273,28 @@ struct basic_owned_datagram {
 };
 
 /// A received datagram: a view into the batch that received it, valid until the batch is used again.
+///
+/// Beside the payload and the sender it has what the options of the socket ask for; each is absent without its option.
+///
+/// \code
+/// socket.set_option(dgram::option::packet_info{true});
+/// socket.set_option(dgram::option::receive_ecn{true});
+/// dgram::receive_batch batch{32};
+/// co_await socket.async_receive_batch(batch);
+/// for (const dgram::datagram& datagram : batch) {
+///   if (datagram.ecn() == dgram::ecn_codepoint::ce) fmt::print("congestion on the way\n");
+///   socket.send_to(asio::buffer("noted"), datagram.reply_path());
+/// }
+/// \endcode
 template <class Protocol>
-class basic_datagram {
+class basic_datagram : public detail::datagram_metadata<basic_datagram<Protocol>, Protocol> {
 public:
   using endpoint_type = typename Protocol::endpoint;
 
-  basic_datagram(std::span<std::byte> payload, const endpoint_type& sender, bool truncated,
-                 std::optional<std::size_t> wire_size) noexcept
-      : payload_(payload), sender_(&sender), wire_size_(wire_size), truncated_(truncated)
+  /// `is_last` of those in the slot; only the last of a train can be cut.
+  basic_datagram(std::span<std::byte> payload, const detail::received_slot<Protocol>& slot,
+                 bool is_last = true) noexcept
+      : payload_(payload), slot_(&slot), is_last_(is_last)
   {
   }
 
@@ -96,26 +305,111 @@ public:
   std::span<std::byte> mutable_payload() const noexcept { return payload_; }
 
   /// Who sent it. On a dual-stack socket an IPv4 sender is a plain IPv4 endpoint.
-  const endpoint_type& sender() const noexcept { return *sender_; }
+  const endpoint_type& sender() const noexcept { return slot_->sender; }
 
   /// Whether the datagram was larger than its slot, so that the end of it is lost.
-  bool truncated() const noexcept { return truncated_; }
+  bool truncated() const noexcept { return is_last_ && slot_->truncated; }
 
   /// The size that the datagram had on the wire, in bytes; absent where it was truncated and the operating
   /// system does not tell (all but Linux).
-  std::optional<std::size_t> wire_size() const noexcept { return wire_size_; }
+  std::optional<std::size_t> wire_size() const noexcept
+  {
+    if (!truncated()) return payload_.size();
+    if (!platform::backend::reports_wire_size || slot_->segment > 0) return std::nullopt;
+    return slot_->wire_size;
+  }
+
+  /// The size of the datagrams of the train that this one came in, of which the last may be shorter; absent where the
+  /// kernel did not put any together (`option::coalescing`). All of a train share what is said of it.
+  std::optional<std::size_t> segment_size() const noexcept
+  {
+    if (!slot_->is_train()) return std::nullopt;
+    return slot_->segment;
+  }
 
   /// A copy that may be kept.
   basic_owned_datagram<Protocol> to_owned() const
   {
-    return {{payload_.begin(), payload_.end()}, *sender_, truncated_};
+    return {{payload_.begin(), payload_.end()}, sender(), truncated()};
   }
 
 private:
+  friend detail::datagram_metadata<basic_datagram, Protocol>;
+
+  const platform::received_control* control() const noexcept { return slot_->control; }
+  bool needs_source() const noexcept { return slot_->needs_source; }
+
   std::span<std::byte> payload_;
-  const endpoint_type* sender_;
+  const detail::received_slot<Protocol>* slot_;
+  bool is_last_;
+};
+
+/// What is known of a datagram that was received by itself, beside its bytes; see `async_receive_from`. It owns what it
+/// says.
+///
+/// \code
+/// dgram::datagram_info info;
+/// socket.set_option(dgram::option::packet_info{true});
+/// std::size_t size = co_await socket.async_receive_from(asio::buffer(storage), info);
+/// if (info.truncated()) fmt::print("{} bytes of {}\n", size, *info.wire_size());
+/// co_await socket.async_send_to(asio::buffer(storage, size), info.reply_path());
+/// \endcode
+template <class Protocol>
+class basic_datagram_info
+    : public detail::datagram_metadata<basic_datagram_info<Protocol>, Protocol> {
+public:
+  using endpoint_type = typename Protocol::endpoint;
+
+  basic_datagram_info() = default;
+  basic_datagram_info(const basic_datagram_info& other) { *this = other; }
+
+  basic_datagram_info& operator=(const basic_datagram_info& other)
+  {
+    sender_ = other.sender_;
+    wire_size_ = other.wire_size_;
+    control_ = other.control_;
+    room_ = other.room_;
+    truncated_ = other.truncated_;
+    needs_source_ = other.needs_source_;
+    control_.raw = std::span<const std::byte>(room_).first(other.control_.raw.size());
+    return *this;
+  }
+
+  /// Who sent it. On a dual-stack socket an IPv4 sender is a plain IPv4 endpoint.
+  const endpoint_type& sender() const noexcept { return sender_; }
+
+  /// Whether it was larger than the buffers, so that the end of it is lost.
+  bool truncated() const noexcept { return truncated_; }
+
+  /// The size that it had on the wire, in bytes; absent where it was truncated and the operating system does not tell.
+  std::optional<std::size_t> wire_size() const noexcept { return wire_size_; }
+
+  // What a socket needs; users have no call for these.
+
+  std::span<std::byte> control_room() noexcept { return room_; }
+
+  void assign(const endpoint_type& sender, bool truncated, std::optional<std::size_t> wire_size,
+              const platform::received_control& control, bool needs_source)
+  {
+    sender_ = sender;
+    truncated_ = truncated;
+    wire_size_ = wire_size;
+    control_ = control;
+    needs_source_ = needs_source;
+  }
+
+private:
+  friend detail::datagram_metadata<basic_datagram_info, Protocol>;
+
+  const platform::received_control* control() const noexcept { return &control_; }
+  bool needs_source() const noexcept { return needs_source_; }
+
+  endpoint_type sender_;
   std::optional<std::size_t> wire_size_;
-  bool truncated_;
+  platform::received_control control_;
+  alignas(std::max_align_t) std::array<std::byte, platform::receive_control_size> room_;
+  bool truncated_ = false;
+  bool needs_source_ = false;
 };
 
 /// How a batch was sent.

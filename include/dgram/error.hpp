@@ -27,6 +27,7 @@ enum class error {
   ip_blocked,        ///< the address is on a block list (permission_denied)
   no_multicast,  ///< the network interface cannot do multicast, or none can (operation_not_supported)
   bad_source,    ///< a multicast source that is not the address of one host (invalid_argument)
+  no_packet_info,  ///< a reply path on a wildcard socket that does not know what was asked (invalid_argument)
 };
 
 namespace detail {
@@ -54,6 +55,8 @@ public:
     case error::ip_blocked: return "address is on a block list";
     case error::no_multicast: return "no multicast on this network interface";
     case error::bad_source: return "a multicast source is the address of one host";
+    case error::no_packet_info:
+      return "the address that was asked is unknown: set option::packet_info on a wildcard socket";
     }
     return "unknown dgram error";
   }

@@ -14,6 +14,12 @@ class multicast_group;
 class bytes_view;
 struct socket_config;
 struct send_result;
+struct send_options;
+struct send_timestamp;
+struct socket_statistics;
+struct control_message;
+class control_messages;
+class control_writer;
 struct send_batch_config;
 struct failure;
 class block_list;
@@ -48,6 +54,15 @@ class basic_socket_handle;
 
 template <class Protocol>
 struct basic_owned_datagram;
+
+template <class Protocol>
+class basic_datagram_info;
+
+template <class Protocol>
+struct basic_reply_path;
+
+template <class Protocol>
+struct basic_path_error;
 
 template <class Protocol>
 class basic_receive_batch;

@@ -6,6 +6,7 @@
 #include <dgram/config.hpp>
 #include <dgram/error.hpp>
 #include <dgram/network_interface.hpp>
+#include <dgram/platform/control.hpp>
 #include <dgram/platform/names.hpp>
 
 #include <cstddef>
@@ -545,6 +546,88 @@ private:
   unsigned v6_ = 0;
   std::string named_;
 };
+
+}  // namespace option
+
+namespace detail {
+
+/// An option that makes the kernel say more of each datagram. The socket has to know, so it is set through the socket.
+template <class Names, literal Label, platform::metadata::field Field>
+class metadata_option : public boolean_option<Names, Label> {
+public:
+  static constexpr platform::metadata::field metadata = Field;
+
+  using boolean_option<Names, Label>::boolean_option;
+
+  static error_code check() noexcept
+  {
+    constexpr int name = Names::name(platform::names::ipv6_family);
+    return name == platform::names::unsupported ? error_code(net::error::operation_not_supported)
+                                                : error_code();
+  }
+};
+
+/// The value is a set of flags, which are set together.
+template <int Name, literal Label, int On>
+class flags_option : public option_base<socket_names<Name>, Label, int> {
+public:
+  constexpr explicit flags_option(bool on = false) noexcept
+      : option_base<socket_names<Name>, Label, int>(on ? On : 0)
+  {
+  }
+
+  constexpr bool value() const noexcept { return (this->data_ & On) == On; }
+  constexpr explicit operator bool() const noexcept { return value(); }
+
+  static error_code check() noexcept { return {}; }
+
+  friend std::string to_string(const flags_option& option)
+  {
+    return show_option<flags_option>(option ? "true" : "false");
+  }
+};
+
+}  // namespace detail
+
+namespace option {
+
+// What the kernel says of each datagram. Each costs a little per datagram, so all are off by default. On an IPv6 socket
+// they are set for IPv4 too, whose datagrams it may take in the mapped form.
+
+/// Says which address and interface a datagram came to (IP_PKTINFO, IPV6_RECVPKTINFO; RFC 3542, section 6.2):
+/// `local_address()`, `interface_index()`, and `reply_path()` on a wildcard socket. A `reader` of one turns it on.
+using packet_info = detail::metadata_option<
+    detail::ip_names<platform::names::ipv4_packet_info, platform::names::ipv6_packet_info>,
+    "packet_info", platform::metadata::packet_info>;
+
+/// Says what is in the traffic class (IP_RECVTOS, IPV6_RECVTCLASS): `ecn()` and `dscp()`.
+using receive_ecn =
+    detail::metadata_option<detail::ip_names<platform::names::ipv4_receive_traffic_class,
+                                             platform::names::ipv6_receive_traffic_class>,
+                            "receive_ecn", platform::metadata::traffic_class>;
+
+/// Says how many hops a datagram had left (IP_RECVTTL, IPV6_RECVHOPLIMIT): `hop_limit()`.
+using receive_hop_limit =
+    detail::metadata_option<detail::ip_names<platform::names::ipv4_receive_hop_limit,
+                                             platform::names::ipv6_receive_hop_limit>,
+                            "receive_hop_limit", platform::metadata::hop_limit>;
+
+/// Says when a datagram came (SO_TIMESTAMPING; SO_TIMESTAMP on systems without): `receive_time()` and, where the network
+/// card was told to take it (ethtool(8), hwstamp_ctl(8)), `hardware_receive_time()`.
+using receive_timestamp = detail::flags_option<platform::names::timestamps, "receive_timestamp",
+                                               platform::names::receive_timestamps_value>;
+
+/// Says how many datagrams were dropped before this one (SO_RXQ_OVFL; Linux): `dropped()`.
+using receive_drop_count =
+    detail::metadata_option<detail::socket_names<platform::names::drop_count>, "receive_drop_count",
+                            platform::metadata::drop_count>;
+
+/// Keeps errors of the path in a queue of their own (IP_RECVERR, IPV6_RECVERR; ip(7), Linux), from which
+/// `async_receive_error` takes them. They are reported there and nowhere else: no receive, and no later send, fails for
+/// them, connected or not. Set it before operations are started. Elsewhere `operation_not_supported`.
+using receive_error = detail::metadata_option<
+    detail::ip_names<platform::names::ipv4_receive_error, platform::names::ipv6_receive_error>,
+    "receive_error", platform::metadata::nothing>;
 
 }  // namespace option
 

@@ -66,6 +66,7 @@ struct reader_state : std::enable_shared_from_this<reader_state<Protocol, Execut
         position(batch.end()),
         yield_after_(config.yield_after)
   {
+    socket.provide_reply_source();
     if (!config.coalesce || config.slot_size < batch_type::default_slot_size) return;
     error_code not_here;
     if (!socket.is_coalescing()) socket.set_coalescing(true, not_here);
@@ -190,6 +191,9 @@ private:
 /// it on: datagrams that are queued are together already. From then on the socket is received from in batches; single
 /// receives are refused (`error::coalescing`), and what was pending completes with `operation_aborted`.
 /// `reader_config::coalesce` keeps it from that.
+///
+/// On a socket that is bound to a wildcard address it turns `option::packet_info` on, so that a datagram's `reply_path()` has
+/// the address that was asked.
 ///
 /// A datagram is valid until the next call on the reader, and no longer than the reader; `to_owned()` keeps it. A flood of
 /// datagrams starves nobody: after `reader_config::yield_after` of them without suspension the coroutine lets others go
@@ -370,6 +374,7 @@ private:
       (state->start_timer(deadline), ...);
       const auto epoch = state->socket.epoch();
       int vain = 0;
+      auto reports = state->socket.reports_taken();
       do {
         // Our own slot lets `stop` and the deadline end the wait; what the coroutine is told passes through it. Asio
         // clears the coroutine's slot each time it resumes.
@@ -389,7 +394,9 @@ private:
         else if (vain >= detail::vain_wake_ups)
           ec.clear();  // another waiter may have set the shared timer anew
         if (!ec) state->try_receive(ec);
-        ++vain;
+        // Reports of errors wake us too, and not in vain.
+        const auto taken = state->socket.reports_taken();
+        vain = std::exchange(reports, taken) == taken ? vain + 1 : 0;
       } while (ec == net::error::would_block);
       if (ec == net::error::operation_aborted && state->timed_out()) ec = net::error::timed_out;
     }

@@ -85,12 +85,16 @@ public:
     at_.offered = std::clamp<std::size_t>(slots, 1, capacity());
   }
 
+  /// Offers room for so many bytes of control messages per datagram, beyond what the options of the library ask for, so
+  /// that `basic_datagram::control_messages` has those that were asked for in another way. Takes effect with the next call.
+  void reserve_control(std::size_t bytes) noexcept { reserved_control_ = bytes; }
+
   /// Forgets what was received.
   void clear() noexcept
   {
     for (std::size_t i = 0; i < at_.used; ++i) {
       messages_[i].set_address(slots_[i].sender.data(), slots_[i].sender.capacity());
-      if (coalescing_) messages_[i].set_control(controls_[i]);
+      if (control_) messages_[i].set_control(control_room(i));
     }
     at_.used = at_.datagrams = 0;
   }
@@ -165,7 +169,9 @@ public:
       ec = error::slot_too_small;
       return {};
     }
-    if (flags.coalescing != coalescing_) change_coalescing(flags.coalescing);
+    const std::size_t wanted = control_wanted(flags);
+    if (wanted != control_size_) change_control(wanted);
+    if (flags.wildcard != needs_source_) change_needs_source(flags.wildcard);
     return {messages_.data(), at_.offered};
   }
 
@@ -173,38 +179,61 @@ public:
   void commit(std::size_t count, const detail::socket_flags& flags)
   {
     at_.used = at_.datagrams = count;
+    std::size_t bytes = 0;
+    std::size_t truncated = 0;
     for (std::size_t i = 0; i < count; ++i) {
       slot& filled = slots_[i];
-      filled.size = static_cast<std::uint32_t>(std::min(messages_[i].size(), slot_size_));
+      filled.wire_size = static_cast<std::uint32_t>(messages_[i].size());
+      filled.truncated = messages_[i].truncated();
       // A Unix path may fill its room, and the kernel counts a terminating zero even then (unix(7)).
       filled.sender.resize(
           std::min<std::size_t>(messages_[i].address_size(), filled.sender.capacity()));
+      bytes += filled.size();
+      truncated += filled.truncated ? 1 : 0;
       if constexpr (detail::dual_stack_protocol<Protocol>)
         if (flags.dual) filled.sender = canonical(filled.sender);
-      if (coalescing_) {
-        filled.segment = static_cast<std::uint32_t>(messages_[i].segment_size());
-        if (filled.segment > 0 && filled.size > filled.segment)
-          at_.datagrams += (filled.size - 1) / filled.segment;
-      }
     }
+    at_.bytes = bytes;
+    at_.truncated = truncated;
+    if (control_) read_control(flags);
+  }
+
+  /// Of the last call: the bytes, the datagrams that were cut, and those that came in trains.
+  std::size_t bytes() const noexcept { return at_.bytes; }
+  std::size_t truncated() const noexcept { return at_.truncated; }
+  std::size_t coalesced() const noexcept
+  {
+    if (at_.datagrams == at_.used) return 0;
+    std::size_t alone = 0;
+    for (std::size_t i = 0; i < at_.used; ++i)
+      alone += slots_[i].is_train() ? 0 : 1;
+    return at_.datagrams - alone;
+  }
+
+  /// What the kernel counted as dropped when the last datagram was queued.
+  std::optional<std::uint32_t> dropped() const noexcept
+  {
+    if (!metadata_ || at_.used == 0) return std::nullopt;
+    const auto& last = metadata_[at_.used - 1];
+    if (!last.has(platform::received_control::drops_given)) return std::nullopt;
+    return last.drops;
   }
 
   /// One slot as it was received, whole.
-  struct slot {
-    platform::buffer buffer;
-    std::uint32_t size = 0;  ///< bytes received
-    std::uint32_t segment =
-        0;  ///< of which each datagram has this many, the last perhaps fewer; 0: one datagram
-    endpoint_type sender;
-  };
+  using slot = detail::received_slot<Protocol>;
 
   std::span<const slot> slots() const noexcept { return {slots_.data(), at_.used}; }
+
+  /// What is said of a slot's first datagram is said of all of them.
+  value_type first_of_slot(std::size_t index) const noexcept { return view(index, 0); }
 
 private:
   struct counts {
     std::size_t offered = 0;
     std::size_t used = 0;
     std::size_t datagrams = 0;
+    std::size_t bytes = 0;
+    std::size_t truncated = 0;
   };
 
   // Slots whose size is a power of two would start at the same cache set; one line apart they do not.
@@ -220,16 +249,60 @@ private:
     return capacity;
   }
 
-  void change_coalescing(bool on)
+  /// Room for a train's size alone is small, which keeps it in the cache.
+  static constexpr std::size_t train_control_size = 64;
+
+  std::size_t control_wanted(const detail::socket_flags& flags) const noexcept
   {
-    coalescing_ = on;
-    if (on) controls_.resize(capacity());
+    const bool all = flags.metadata != 0 || reserved_control_ > 0;
+    if (!all) return flags.coalescing ? train_control_size : 0;
+    return (platform::receive_control_size + reserved_control_ + 63) / 64 * 64;
+  }
+
+  std::span<std::byte> control_room(std::size_t index) noexcept
+  {
+    return {control_.get() + index * control_size_, control_size_};
+  }
+
+  void change_control(std::size_t size)
+  {
+    control_ = size > 0 ? std::make_unique_for_overwrite<std::byte[]>(capacity() * size) : nullptr;
+    metadata_ = size > train_control_size
+                    ? std::make_unique<platform::received_control[]>(capacity())
+                    : nullptr;
+    control_size_ = size;
     for (std::size_t i = 0; i < capacity(); ++i) {
       slots_[i].segment = 0;
-      if (on)
-        messages_[i].set_control(controls_[i]);
+      slots_[i].control = metadata_ ? &metadata_[i] : nullptr;
+      if (control_)
+        messages_[i].set_control(control_room(i));
       else
         messages_[i].clear_control();
+    }
+  }
+
+  void change_needs_source(bool needs_source)
+  {
+    needs_source_ = needs_source;
+    for (slot& each : slots_)
+      each.needs_source = needs_source;
+  }
+
+  void read_control(const detail::socket_flags& flags)
+  {
+    const bool counts_drops = (flags.metadata & platform::metadata::drop_count) != 0;
+    for (std::size_t i = 0; i < at_.used; ++i) {
+      const platform::message& message = messages_[i];
+      slot& filled = slots_[i];
+      if (metadata_) {
+        platform::received_control& said = metadata_[i];
+        platform::read_control(message.control(), message.control_truncated(), said);
+        said.assume_no_drops(counts_drops);
+        filled.segment = said.segment;
+      } else {
+        filled.segment = static_cast<std::uint32_t>(message.segment_size());
+      }
+      if (filled.is_train()) at_.datagrams += (filled.size() - 1) / filled.segment;
     }
   }
 
@@ -239,32 +312,27 @@ private:
     const slot& at = slots_[index];
     if (at.segment == 0) return 0;
     offset += at.segment;
-    return offset < at.size ? offset : 0;
+    return offset < at.size() ? offset : 0;
   }
 
   value_type view(std::size_t index, std::size_t offset) const noexcept
   {
     const slot& at = slots_[index];
-    const std::size_t rest = at.size - offset;
+    const std::size_t rest = at.size() - offset;
     const bool is_last = at.segment == 0 || rest <= at.segment;
-    const std::size_t size = is_last ? rest : at.segment;
-    const bool truncated = is_last && messages_[index].truncated();
-    std::optional<std::size_t> wire_size = size;
-    if (truncated) {
-      wire_size.reset();
-      if (platform::backend::reports_wire_size && at.segment == 0)
-        wire_size = messages_[index].size();
-    }
-    return {{storage_.get() + index * stride_ + offset, size}, at.sender, truncated, wire_size};
+    return {{storage_.get() + index * stride_ + offset, is_last ? rest : at.segment}, at, is_last};
   }
 
   std::size_t slot_size_;
   std::size_t stride_;
   detail::reset_on_move<counts> at_;
-  bool coalescing_ = false;
+  bool needs_source_ = false;
+  std::size_t control_size_ = 0;  // of each slot
+  std::size_t reserved_control_ = 0;
   std::vector<slot> slots_;
   std::vector<platform::message> messages_;
-  std::vector<platform::control_buffer> controls_;
+  std::unique_ptr<std::byte[]> control_;
+  std::unique_ptr<platform::received_control[]> metadata_;
   std::unique_ptr<std::byte[]> storage_;
 };
 

@@ -7,15 +7,19 @@
 #include <dgram/datagram.hpp>
 #include <dgram/detail/message_run.hpp>
 #include <dgram/detail/reset_on_move.hpp>
+#include <dgram/detail/send_request.hpp>
 #include <dgram/detail/socket_state.hpp>
 #include <dgram/endpoint.hpp>
 #include <dgram/platform/backend.hpp>
 #include <dgram/receive_batch.hpp>
+#include <dgram/send_options.hpp>
 #include <dgram/udp.hpp>
 
 #include <algorithm>
+#include <array>
 #include <concepts>
 #include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <limits>
 #include <memory>
@@ -109,6 +113,29 @@ public:
   /// Adds a datagram for the peer that the socket is connected to.
   void push(bytes_view payload) { append(net::const_buffer(payload), nullptr); }
 
+  /// Adds a datagram, or with a segment size several, that asks for something of its own. Throws `system_error` for what
+  /// cannot be had (see `send_options`), and as `push`; nothing is changed then.
+  void push(bytes_view payload, const endpoint_type& peer, const send_options& options)
+  {
+    append_request(payload, &peer, detail::send_request(options));
+  }
+
+  void push(bytes_view payload, const send_options& options)
+  {
+    append_request(payload, nullptr, detail::send_request(options));
+  }
+
+  /// Adds an answer: it leaves from the address that was asked.
+  void push(bytes_view payload, const basic_reply_path<Protocol>& path)
+  {
+    push_segments(payload, 0, path);
+  }
+
+  void push(bytes_view payload, const basic_reply_path<Protocol>& path, const send_options& options)
+  {
+    append_request(payload, &path.peer, detail::send_request(path, options));
+  }
+
   /// Adds one datagram whose payload is gathered from several buffers, at most 64.
   template <class ConstBuffers>
     requires(net::is_const_buffer_sequence<ConstBuffers>::value &&
@@ -134,7 +161,8 @@ public:
     append(net::const_buffer(payload), &peer, segment_size);
   }
 
-  /// Adds everything that was received, as it is now, to be sent back to where it came from. Nothing is copied, and what
+  /// Adds everything that was received, as it is now, to be sent back to where it came from, each by its `reply_path()`,
+  /// whose error it throws. Nothing is copied, and what
   /// the kernel had put together stays together: `received` must not be used again until it was sent.
   ///
   /// \code
@@ -147,12 +175,11 @@ public:
   /// \endcode
   void push_replies(const basic_receive_batch<Protocol>& received)
   {
+    std::size_t index = 0;
     for (const auto& slot : received.slots()) {
-      const bytes_view payload(slot.buffer.iov_base, slot.size);
-      if (slot.segment > 0 && slot.size > slot.segment)
-        push_segments(payload, slot.segment, slot.sender);
-      else
-        push(payload, slot.sender);
+      const bytes_view payload(slot.buffer.iov_base, slot.size());
+      push_segments(payload, slot.is_train() ? slot.segment : 0,
+                    received.first_of_slot(index++).reply_path());
     }
   }
 
@@ -161,6 +188,7 @@ public:
   {
     static_cast<counts&>(at_) = counts();
     buffers_.clear();
+    requests_.clear();
   }
 
   /// Drops the first datagram that was not sent: the one that `send_result::error` speaks of.
@@ -190,17 +218,18 @@ public:
       ec = net::error::already_connected;
     else if (!flags.connected && at_.addressed < at_.last - at_.first)
       ec = platform::destination_required();
+    if (!ec && at_.addressed < at_.last - at_.first) ec = check_requests(flags.peer_is_ipv4);
     if (ec) return {};
     if constexpr (detail::dual_stack_protocol<Protocol>)
       if (flags.dual) map_peers();
     for (std::size_t i = at_.first; i < at_.last;) {
       const bool whole = i >= at_.plain_until && may_segment(entries_[i].peer);
       if (entries_[i].segment > 0) {
-        describe_segments(i, whole ? platform::backend::max_segments : 1, flags.dual);
+        describe_segments(i, whole ? platform::backend::max_segments : 1, flags);
         ++i;
       } else {
         const std::size_t count = whole ? run_length(i) : 1;
-        describe_run(i, count, flags.dual);
+        describe_run(i, count, flags);
         i += count;
       }
     }
@@ -211,10 +240,31 @@ public:
   std::size_t consume(std::size_t count) noexcept
   {
     std::size_t datagrams = 0;
-    for (; count > 0; --count)
-      datagrams += run_lengths_[at_.next_run++];
+    for (; count > 0; --count) {
+      const std::size_t run = run_lengths_[at_.next_run++];
+      datagrams += run;
+      segmented_ += run > 1 ? run : 0;
+    }
     remove_datagrams(datagrams);
     return datagrams;
+  }
+
+  /// How many were sent in one message with others since this was last asked.
+  std::size_t take_segmented() noexcept { return std::exchange(segmented_, 0); }
+
+  /// What the socket must be told, or asked, before all can be sent.
+  detail::socket_needs needs() const noexcept
+  {
+    detail::socket_needs all;
+    for (const auto& request : requests_)
+      all |= request.needs();
+    return all;
+  }
+
+  bool front_sets_traffic_class() const noexcept
+  {
+    const entry& front = entries_[at_.first];
+    return front.request > 0 && requests_[front.request - 1].sets_traffic_class();
   }
 
   bool front_is_segmented() const noexcept { return run_lengths_[at_.next_run] > 1; }
@@ -244,8 +294,9 @@ private:
   /// What one push added.
   struct entry {
     std::size_t first_buffer = 0;
-    std::size_t buffers = 0;
-    std::size_t size = 0;  // bytes, less what was sent of several segments
+    std::uint32_t buffers = 0;
+    std::uint32_t request = 0;  // what it asks for, counted from 1; 0: nothing
+    std::size_t size = 0;       // bytes, less what was sent of several segments
     std::size_t segment =
         0;  // of several datagrams in one buffer each has so many, the last perhaps fewer
     bool addressed = false;
@@ -256,6 +307,10 @@ private:
     {
       return segment > 0 ? std::min(segment, size) : size;
     }
+  };
+
+  struct option_control {
+    alignas(std::max_align_t) std::array<std::byte, platform::send_control_size> bytes;
   };
 
   struct counts {
@@ -289,6 +344,44 @@ private:
     return capacity;
   }
 
+  void push_segments(bytes_view payload, std::size_t segment_size,
+                     const basic_reply_path<Protocol>& path)
+  {
+    if (path.is_plain())
+      append(net::const_buffer(payload), &path.peer, segment_size);
+    else
+      append_request(payload, &path.peer, detail::send_request(path), segment_size);
+  }
+
+  void append_request(bytes_view payload, const endpoint_type* peer,
+                      const detail::send_request& request, std::size_t segment = 0)
+  {
+    // Without a peer the family is that of the socket's, which is known when it is sent.
+    if (peer != nullptr) detail::throw_if(request.check(detail::is_ipv4(*peer)), "push");
+    if (request.segment_size() > 0) segment = request.segment_size();
+    append(net::const_buffer(payload), peer, segment);
+    if (request.is_plain()) return;
+    entries_[at_.last - 1].request = add_request(request);
+  }
+
+  /// Neighbours that ask for the same share it, which is also what lets them leave as one message.
+  std::uint32_t add_request(const detail::send_request& request)
+  {
+    if (!option_controls_)
+      option_controls_ = std::make_unique_for_overwrite<option_control[]>(capacity());
+    if (requests_.empty() || !(requests_.back() == request)) requests_.push_back(request);
+    return static_cast<std::uint32_t>(requests_.size());
+  }
+
+  /// Of those without a peer; the others were checked when they were pushed.
+  error_code check_requests(bool v4) const noexcept
+  {
+    for (std::size_t i = at_.first; i < at_.last; ++i)
+      if (entries_[i].request > 0)
+        if (const auto ec = requests_[entries_[i].request - 1].check(v4)) return ec;
+    return {};
+  }
+
   template <class ConstBuffers>
   void append(const ConstBuffers& payload, const endpoint_type* peer, std::size_t segment = 0)
   {
@@ -304,10 +397,11 @@ private:
     } else {
       detail::append_buffers(payload, buffers_);
     }
-    added.buffers = buffers_.size() - added.first_buffer;
+    added.buffers = static_cast<std::uint32_t>(buffers_.size() - added.first_buffer);
     added.size = size;
     added.segment = segment;
     added.addressed = peer != nullptr;
+    added.request = 0;
     added.peer = peer != nullptr ? *peer : endpoint_type();
     ++at_.last;
     at_.used += datagrams;
@@ -355,7 +449,7 @@ private:
       buffers += next.buffers;
       if (next.size == 0 || next.size > head.size || total > limit || next.segment > 0 ||
           (!arena_ && buffers > platform::max_buffers) || next.addressed != head.addressed ||
-          !detail::same_bytes(next.peer, head.peer))
+          next.request != head.request || !detail::same_bytes(next.peer, head.peer))
         break;
       ++count;
       if (next.size < head.size) break;  // only the last may be shorter
@@ -363,7 +457,7 @@ private:
     return count;
   }
 
-  void describe_run(std::size_t index, std::size_t count, bool dual)
+  void describe_run(std::size_t index, std::size_t count, const detail::socket_flags& flags)
   {
     const entry& head = entries_[index];
     if (arena_) {
@@ -371,16 +465,16 @@ private:
       std::size_t total = 0;
       for (std::size_t i = index; i < index + count; ++i)
         total += entries_[i].size;
-      describe_buffer(index, buffers_[head.first_buffer].iov_base, total, count, dual);
+      describe_buffer(index, buffers_[head.first_buffer].iov_base, total, count, flags);
     } else {
       const entry& tail = entries_[index + count - 1];
       describe(index, buffers_.data() + head.first_buffer,
-               tail.first_buffer + tail.buffers - head.first_buffer, count, dual);
+               tail.first_buffer + tail.buffers - head.first_buffer, count, flags);
     }
   }
 
   /// One buffer of several datagrams, as messages of at most `most` datagrams each.
-  void describe_segments(std::size_t index, std::size_t most, bool dual)
+  void describe_segments(std::size_t index, std::size_t most, const detail::socket_flags& flags)
   {
     const entry& from = entries_[index];
     const auto* bytes = static_cast<const std::byte*>(buffers_[from.first_buffer].iov_base);
@@ -389,22 +483,22 @@ private:
     std::size_t offset = 0;
     do {
       const std::size_t size = std::min(step, from.size - offset);
-      describe_buffer(index, bytes + offset, size, count_datagrams(size, from.segment), dual);
+      describe_buffer(index, bytes + offset, size, count_datagrams(size, from.segment), flags);
       offset += size;
     } while (offset < from.size);
   }
 
   void describe_buffer(std::size_t index, const void* data, std::size_t size, std::size_t count,
-                       bool dual)
+                       const detail::socket_flags& flags)
   {
     platform::buffer& whole = merged_[run_lengths_.size()];
     whole = platform::make_buffer(data, size);
-    describe(index, &whole, 1, count, dual);
+    describe(index, &whole, 1, count, flags);
   }
 
   /// The next message: `count` datagrams of the size and for the peer of the entry at `index`.
   void describe(std::size_t index, platform::buffer* buffers, std::size_t buffer_count,
-                std::size_t count, bool dual)
+                std::size_t count, const detail::socket_flags& flags)
   {
     const std::size_t at = run_lengths_.size();
     run_lengths_.push_back(count);
@@ -412,12 +506,16 @@ private:
     const entry& head = entries_[index];
     message.set_buffers(buffers, buffer_count);
     if (head.addressed) {
-      const endpoint_type& address = dual ? native_[index] : head.peer;
+      const endpoint_type& address = flags.dual ? native_[index] : head.peer;
       message.set_address(address.data(), address.size());
     } else {
       message.set_address(nullptr, 0);
     }
-    if (count > 1)
+    if (head.request > 0) [[unlikely]] {
+      const bool v4 = head.addressed ? detail::is_ipv4(head.peer) : flags.peer_is_ipv4;
+      message.set_control(requests_[head.request - 1].write(option_controls_[at].bytes, v4, flags,
+                                                            count > 1 ? head.datagram_size() : 0));
+    } else if (count > 1)
       message.set_segment_size(controls_[at], head.datagram_size());
     else
       message.clear_control();
@@ -439,6 +537,9 @@ private:
   std::vector<platform::buffer> buffers_;
   std::vector<platform::buffer> merged_;
   std::vector<platform::control_buffer> controls_;
+  std::vector<detail::send_request> requests_;
+  std::unique_ptr<option_control[]> option_controls_;  // of the messages that ask for something
+  std::size_t segmented_ = 0;
   std::vector<std::size_t> run_lengths_;
   std::vector<endpoint_type> native_;
   std::unique_ptr<std::byte[]> arena_;

@@ -41,6 +41,10 @@ private:
   bool dual_ = false;
 };
 
+using datagram_info = basic_datagram_info<udp>;
+using reply_path = basic_reply_path<udp>;
+using path_error = basic_path_error<udp>;
+
 DGRAM_NAMESPACE_END
 
 #endif

@@ -5,6 +5,7 @@
 
 #include <dgram/config.hpp>
 #include <dgram/datagram.hpp>
+#include <dgram/detail/transfers.hpp>
 #include <dgram/error.hpp>
 #include <dgram/reader.hpp>
 #include <dgram/send_batch.hpp>
@@ -14,6 +15,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <type_traits>
 #include <utility>
 
 DGRAM_NAMESPACE_BEGIN
@@ -100,16 +102,17 @@ struct writer_state : std::enable_shared_from_this<writer_state<Protocol, Execut
     return !ec && !batch.has_room(size) && when_full_ == full_policy::wait;
   }
 
-  /// `peer` is null on a connected socket.
-  void push(bytes_view payload, const endpoint_type* peer)
+  /// `to` is an endpoint, a reply path, or `no_peer` on a connected socket; `options` come behind it.
+  template <class Target, class... Options>
+  void push(bytes_view payload, const Target& to, const Options&... options)
   {
     // What was queued for an earlier descriptor must not go out on this one.
     if (epoch_ != reader_->socket.epoch()) lose(net::error::operation_aborted);
     epoch_ = reader_->socket.epoch();
-    if (peer != nullptr)
-      batch.push(payload, *peer);
+    if constexpr (std::is_same_v<Target, no_peer>)
+      batch.push(payload, options...);
     else
-      batch.push(payload);
+      batch.push(payload, to, options...);
     ++statistics.queued;
     if (reader_->is_turn_over())
       flush();
@@ -117,19 +120,20 @@ struct writer_state : std::enable_shared_from_this<writer_state<Protocol, Execut
       post_flush();
   }
 
-  void count_dropped(std::size_t size, const endpoint_type* peer)
+  template <class Target>
+  void count_dropped(std::size_t size, const Target& to)
   {
     ++statistics.dropped;
-    report(net::error::no_buffer_space, peer != nullptr ? *peer : endpoint_type(), size);
+    report(net::error::no_buffer_space, peer_of(to), size);
   }
 
   /// Why a datagram for this peer cannot be sent at all.
-  error_code check(const endpoint_type* peer) const noexcept
+  template <class Target>
+  error_code check(const Target&) const noexcept
   {
-    if (!reader_->socket.is_open() || reader_->socket.is_connected() == (peer == nullptr))
-      return {};
-    return peer != nullptr ? error_code(net::error::already_connected)
-                           : platform::destination_required();
+    constexpr bool addressed = !std::is_same_v<Target, no_peer>;
+    if (!reader_->socket.is_open() || reader_->socket.is_connected() != addressed) return {};
+    return addressed ? error_code(net::error::already_connected) : platform::destination_required();
   }
 
   /// Hands over what the kernel takes now; the rest follows when it can.
@@ -168,6 +172,10 @@ struct writer_state : std::enable_shared_from_this<writer_state<Protocol, Execut
   }
 
 private:
+  static endpoint_type peer_of(const endpoint_type& peer) { return peer; }
+  static endpoint_type peer_of(const basic_reply_path<Protocol>& path) { return path.peer; }
+  static endpoint_type peer_of(const no_peer&) { return {}; }
+
   void flush_later(bool congested)
   {
     sending_ = true;
@@ -250,7 +258,7 @@ private:
 /// dgram::reader reader{socket};
 /// dgram::writer writer{reader};
 /// while (auto datagram = co_await reader.next())
-///   co_await writer.send(datagram->payload(), datagram->sender());
+///   co_await writer.send(datagram->payload(), datagram->reply_path());
 /// \endcode
 template <class Protocol, class SocketExecutor, class Executor = net::any_io_executor>
 class writer {
@@ -300,32 +308,45 @@ public:
   /// lets it pass; only the wait for room can be cancelled.
   net::awaitable<void, Executor> send(bytes_view payload, endpoint_type peer)
   {
-    error_code ec = state_->check(&peer);
-    detail::throw_if(ec, "send");
-    if (state_->can_take(payload.size())) {
-      state_->push(payload, &peer);
-      co_return;
-    }
-    co_await send_when_room(state_, payload, &peer);
+    return send_to(payload, std::move(peer));
   }
 
   /// The same, to the peer that the socket is connected to; `destination_address_required` where it is not.
   net::awaitable<void, Executor> send(bytes_view payload)
   {
-    detail::throw_if(state_->check(nullptr), "send");
-    if (state_->can_take(payload.size())) {
-      state_->push(payload, nullptr);
-      co_return;
-    }
-    co_await send_when_room(state_, payload, nullptr);
+    return send_to(payload, detail::no_peer());
+  }
+
+  /// The same, as an answer: it leaves from the address that was asked.
+  net::awaitable<void, Executor> send(bytes_view payload, basic_reply_path<Protocol> path)
+  {
+    return send_to(payload, std::move(path));
+  }
+
+  /// The same with what the datagram asks for, whose control messages must stay until `send` returns; throws also what
+  /// `send_options` names.
+  net::awaitable<void, Executor> send(bytes_view payload, endpoint_type peer, send_options options)
+  {
+    return send_to(payload, std::move(peer), std::move(options));
+  }
+
+  net::awaitable<void, Executor> send(bytes_view payload, basic_reply_path<Protocol> path,
+                                      send_options options)
+  {
+    return send_to(payload, std::move(path), std::move(options));
   }
 
   /// Queues a datagram if that can be done now, and returns whether it was: false, and nothing counted, where there is no
   /// room after a flush, the socket is closed, or connected to a peer.
-  bool try_send(bytes_view payload, const endpoint_type& peer) { return try_push(payload, &peer); }
+  bool try_send(bytes_view payload, const endpoint_type& peer) { return try_push(payload, peer); }
+
+  bool try_send(bytes_view payload, const basic_reply_path<Protocol>& path)
+  {
+    return try_push(payload, path);
+  }
 
   /// The same, to the peer that the socket is connected to.
-  bool try_send(bytes_view payload) { return try_push(payload, nullptr); }
+  bool try_send(bytes_view payload) { return try_push(payload, detail::no_peer()); }
 
   /// Returns when everything that was queued has been handed to the kernel or refused. Throws `system_error`: the reason
   /// where some of it was lost meanwhile, and `operation_aborted` where the coroutine was cancelled.
@@ -355,19 +376,32 @@ public:
   std::size_t size() const noexcept { return state_->batch.size(); }
 
 private:
-  bool try_push(bytes_view payload, const endpoint_type* peer)
+  template <class Target>
+  bool try_push(bytes_view payload, const Target& to)
   {
-    error_code ec = state_->check(peer);
+    error_code ec = state_->check(to);
     if (!ec && !state_->can_take(payload.size())) state_->make_room(payload.size(), ec);
     if (ec || !state_->can_take(payload.size())) return false;
-    state_->push(payload, peer);
+    state_->push(payload, to);
     return true;
   }
 
-  /// `peer` is the caller's, which waits.
+  template <class Target, class... Options>
+  net::awaitable<void, Executor> send_to(bytes_view payload, Target to, Options... options)
+  {
+    detail::throw_if(state_->check(to), "send");
+    if (state_->can_take(payload.size())) {
+      state_->push(payload, to, options...);
+      co_return;
+    }
+    co_await send_when_room(state_, payload, &to, &options...);
+  }
+
+  /// `to` and `options` are the caller's, which waits.
+  template <class Target, class... Options>
   static net::awaitable<void, Executor> send_when_room(std::shared_ptr<state_type> state,
-                                                       bytes_view payload,
-                                                       const endpoint_type* peer)
+                                                       bytes_view payload, const Target* to,
+                                                       const Options*... options)
   {
     error_code ec;
     state->make_room(payload.size(), ec);
@@ -375,9 +409,9 @@ private:
       co_await wait_room(*state);
     detail::throw_if(ec, "send");
     if (state->can_take(payload.size()))
-      state->push(payload, peer);
+      state->push(payload, *to, *options...);
     else
-      state->count_dropped(payload.size(), peer);
+      state->count_dropped(payload.size(), *to);
   }
 
   /// Waits for the end of the flush that is on its way.

@@ -12,7 +12,8 @@ cmake_minimum_required(VERSION 3.25)
 # The layer of each header below dgram/, without .hpp. A new header gets its layer here.
 set(layer_0 config version fwd error)
 set(layer_1 platform/.*)
-set(layer_2 endpoint network_interface datagram control_message capabilities option multicast
+set(layer_2 endpoint network_interface datagram control_message path_error send_options
+            socket_statistics capabilities option multicast
             basic_socket udp unix_dgram failure format detail/.*)
 set(layer_3 receive_batch send_batch reader writer)
 set(layer_4 resolve block_list)

@@ -187,7 +187,8 @@ TEST_CASE_METHOD(many_runs, "runs leave as one message each, where the backend s
   CHECK(script.send().calls() == (segments ? 1 : total));
 }
 
-TEST_CASE_METHOD(many_runs, "a refused run is sent one by one, and later ones to its peer likewise",
+TEST_CASE_METHOD(many_runs,
+                 "GSO-09 a refused run is sent one by one, and later ones to its peer likewise",
                  "[segmentation]")
 {
   const auto how = GENERATE(form::try_form, form::blocking, form::async);

@@ -124,6 +124,7 @@ struct offered_message {
   dgram::net::ip::udp::endpoint peer;  // as the kernel sees it; of a connected socket empty
   std::size_t size = 0;
   std::size_t segment = 0;  // what the kernel was to cut it into; 0: nothing was said
+  int traffic_class = -1;   // -1: nothing was said
 
   bool is_run() const noexcept { return segment != 0; }
 };
@@ -137,15 +138,17 @@ inline offered_message describe(const ::msghdr& header)
   }
   for (std::size_t i = 0; i < static_cast<std::size_t>(header.msg_iovlen); ++i)
     result.size += header.msg_iov[i].iov_len;
-#if defined(__linux__)
   for (auto* item = CMSG_FIRSTHDR(&header); item != nullptr;
        item = CMSG_NXTHDR(const_cast<::msghdr*>(&header), item)) {
+    if (item->cmsg_level == IPPROTO_IP && item->cmsg_type == IP_TOS)
+      std::memcpy(&result.traffic_class, CMSG_DATA(item), sizeof result.traffic_class);
+#if defined(__linux__)
     if (item->cmsg_level != IPPROTO_UDP || item->cmsg_type != UDP_SEGMENT) continue;
     std::uint16_t value = 0;
     std::memcpy(&value, CMSG_DATA(item), sizeof value);
     result.segment = value;
-  }
 #endif
+  }
   return result;
 }
 

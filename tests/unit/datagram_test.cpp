@@ -140,9 +140,13 @@ TEST_CASE("datagram: says what it was made of")
   const auto sender = dgram::parse_endpoint("192.0.2.1:53");
   std::string storage = "abc";
   const auto bytes = std::as_writable_bytes(std::span(storage));
-  const dgram::basic_datagram<dgram::udp> whole(bytes, sender, false, 3);
+  dgram::detail::received_slot<dgram::udp> slot;
+  slot.buffer = dgram::platform::make_buffer(bytes.data(), bytes.size());
+  slot.wire_size = 3;
+  slot.sender = sender;
+  const dgram::datagram whole(bytes, slot);
   CHECK(whole.payload().text() == "abc");
-  CHECK(&whole.sender() == &sender);
+  CHECK(whole.sender() == sender);
   CHECK_FALSE(whole.truncated());
   CHECK(whole.wire_size() == 3U);
   whole.mutable_payload()[0] = std::byte{'!'};
@@ -151,9 +155,42 @@ TEST_CASE("datagram: says what it was made of")
   storage = "xyz";
   CHECK(dgram::bytes_view(kept.payload).text() == "!bc");
   CHECK(kept.sender == sender);
-  const dgram::basic_datagram<dgram::udp> cut(bytes, sender, true, std::nullopt);
+  slot.truncated = true;
+  slot.wire_size = 5;
+  const dgram::datagram cut(bytes, slot);
   CHECK(cut.truncated());
-  CHECK_FALSE(cut.wire_size().has_value());
+  CHECK(cut.wire_size().value_or(5) == 5U);
+  CHECK(cut.wire_size().has_value() == dgram::platform::backend::reports_wire_size);
+  // Of a train only the last can have been cut.
+  CHECK_FALSE(dgram::datagram(bytes, slot, false).truncated());
+}
+
+TEST_CASE("datagram: what was not asked for is absent")
+{
+  std::string storage = "abc";
+  const auto bytes = std::as_writable_bytes(std::span(storage));
+  dgram::detail::received_slot<dgram::udp> slot;
+  slot.sender = dgram::parse_endpoint("192.0.2.1:53");
+  const dgram::datagram plain(bytes, slot);
+  CHECK_FALSE(plain.local_address());
+  CHECK(plain.interface_index() == 0);
+  CHECK_FALSE(plain.ecn());
+  CHECK_FALSE(plain.dscp());
+  CHECK_FALSE(plain.hop_limit());
+  CHECK_FALSE(plain.receive_time());
+  CHECK_FALSE(plain.hardware_receive_time());
+  CHECK_FALSE(plain.segment_size());
+  CHECK_FALSE(plain.dropped());
+  CHECK_FALSE(plain.control_truncated());
+  CHECK(plain.control_messages().empty());
+  CHECK(plain.reply_path().peer == slot.sender);
+  CHECK(plain.reply_path().is_plain());
+  slot.needs_source = true;
+  dgram::error_code ec;
+  static_cast<void>(plain.reply_path(ec));
+  CHECK(ec == dgram::error::no_packet_info);
+  CHECK(ec == std::errc::invalid_argument);
+  CHECK_THROWS_AS(plain.reply_path(), dgram::system_error);
 }
 
 TEST_CASE("send_result: a fresh one says that nothing left and nothing failed")

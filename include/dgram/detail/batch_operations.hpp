@@ -9,6 +9,9 @@
 #include <dgram/detail/segment_cursor.hpp>
 #include <dgram/detail/socket_state.hpp>
 #include <dgram/detail/transfers.hpp>
+#include <dgram/path_error.hpp>
+#include <dgram/send_options.hpp>
+#include <dgram/socket_statistics.hpp>
 
 #include <cstddef>
 #include <optional>
@@ -163,17 +166,122 @@ public:
   auto async_send_segments(bytes_view payload, std::size_t segment_size,
                            const typename Protocol::endpoint& peer, Token&& token = default_token())
   {
-    using cursor = segment_cursor<Protocol>;
-    return initiate<void(error_code, send_result)>(
-        self().state(),
-        [](state_type& state, auto&& handler, const cursor& from) {
-          compose<void(error_code, send_result)>(state, send_batch_attempt<cursor>(from),
-                                                 std::forward<decltype(handler)>(handler));
-        },
-        std::forward<Token>(token), cursor(payload, segment_size, peer));
+    return start_segments(segment_cursor<Protocol>(payload, segment_size, peer),
+                          std::forward<Token>(token));
+  }
+
+  /// The same, each datagram with `options`, of which the segment size is not looked at. Errors also: those of
+  /// `send_options`.
+  template <net::completion_token_for<void(error_code, send_result)> Token = default_token>
+  auto async_send_segments(bytes_view payload, std::size_t segment_size,
+                           const typename Protocol::endpoint& peer, const send_options& options,
+                           Token&& token = default_token())
+  {
+    return start_segments(
+        segment_cursor<Protocol, send_request>(payload, segment_size, peer, send_request(options)),
+        std::forward<Token>(token));
+  }
+
+  // --- what became of what was sent, and what was lost ---
+
+  /// What the socket has moved and lost since it was opened. Asio's own operations, to which single datagrams pass through
+  /// where nothing more is asked for, are not counted. Thread safety: as all calls, on the socket's strand.
+  ///
+  /// \code
+  /// const dgram::socket_statistics so_far = socket.statistics();
+  /// fmt::print("{} received, {} dropped by the kernel\n", so_far.received, so_far.dropped);
+  /// \endcode
+  socket_statistics statistics() { return self().state().statistics(); }
+
+  /// Takes an error that a datagram met on its way, without waiting; `would_block` where there is none. Errors else: as
+  /// for `async_receive_error`.
+  basic_path_error<Protocol> try_receive_error(error_code& ec)
+  {
+    return next_report<basic_path_error<Protocol>>(self().state(), ec);
+  }
+
+  std::optional<basic_path_error<Protocol>> try_receive_error()
+  {
+    return throwing_unless_blocked("try_receive_error",
+                                   [&](error_code& ec) { return try_receive_error(ec); });
+  }
+
+  /// Waits for an error that a datagram met on its way: an ICMP message, or a datagram that this host found too large. Each
+  /// error is reported once, here and nowhere else; up to 64 are kept for who comes later, then the oldest is counted as
+  /// lost.
+  ///
+  /// Completion: `void(error_code, path_error)`. Errors: `operation_not_supported` without `option::receive_error`, and
+  /// where the system has no such queue (all but Linux: there a connected socket learns of refusals, by the error of a
+  /// receive or a send, and an unconnected one of nothing); `bad_descriptor`, `operation_aborted`. Cancellation: terminal,
+  /// partial and total; no report is lost.
+  ///
+  /// \code
+  /// socket.set_option(dgram::option::receive_error{true});
+  /// const dgram::path_error error = co_await socket.async_receive_error();
+  /// fmt::print("{} is out of reach: {}\n", error.peer, error.code.message());
+  /// if (error.mtu) fmt::print("packets of {} bytes would pass\n", *error.mtu);
+  /// \endcode
+  template <
+      net::completion_token_for<void(error_code, basic_path_error<Protocol>)> Token = default_token>
+  auto async_receive_error(Token&& token = default_token())
+  {
+    return start_report<basic_path_error<Protocol>>(std::forward<Token>(token));
+  }
+
+  /// The same for the time of a send that asked for it, `send_options::timestamp`.
+  send_timestamp try_send_timestamp(error_code& ec)
+  {
+    return next_report<send_timestamp>(self().state(), ec);
+  }
+
+  std::optional<send_timestamp> try_send_timestamp()
+  {
+    return throwing_unless_blocked("try_send_timestamp",
+                                   [&](error_code& ec) { return try_send_timestamp(ec); });
+  }
+
+  /// Waits for the time at which a datagram left that asked for it. Reports come in the order of the sends, for each
+  /// datagram one, or two where the network card says when too. Up to 64 are kept.
+  ///
+  /// Completion: `void(error_code, send_timestamp)`. Errors: `operation_not_supported` (all but Linux), `bad_descriptor`,
+  /// `operation_aborted`. Cancellation: terminal, partial and total; no report is lost.
+  ///
+  /// \code
+  /// socket.send_to(asio::buffer(query), peer, dgram::send_options{.timestamp = true});
+  /// const dgram::send_timestamp left = co_await socket.async_send_timestamp();
+  /// if (left.time) fmt::print("{} ns\n", left.time->time_since_epoch().count());
+  /// \endcode
+  template <net::completion_token_for<void(error_code, send_timestamp)> Token = default_token>
+  auto async_send_timestamp(Token&& token = default_token())
+  {
+    return start_report<send_timestamp>(std::forward<Token>(token));
   }
 
 private:
+  template <class Cursor, class Token>
+  auto start_segments(const Cursor& cursor, Token&& token)
+  {
+    return initiate<void(error_code, send_result)>(
+        self().state(),
+        [](state_type& state, auto&& handler, const Cursor& from) {
+          compose<void(error_code, send_result)>(state, send_batch_attempt<Cursor>(from),
+                                                 std::forward<decltype(handler)>(handler));
+        },
+        std::forward<Token>(token), cursor);
+  }
+
+  template <class Report, class Token>
+  auto start_report(Token&& token)
+  {
+    return initiate<void(error_code, Report)>(
+        self().state(),
+        [](state_type& state, auto&& handler) {
+          compose<void(error_code, Report)>(state, report_attempt<Report>(),
+                                            std::forward<decltype(handler)>(handler));
+        },
+        std::forward<Token>(token));
+  }
+
   friend Derived;
   batch_operations() = default;
 

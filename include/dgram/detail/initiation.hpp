@@ -119,10 +119,11 @@ auto naming(const char* what, const Endpoint& subject, Function function)
 
 /// As `throwing`, with "would block" as an empty optional.
 template <class Function>
-std::optional<std::size_t> throwing_unless_blocked(const char* what, Function function)
+auto throwing_unless_blocked(const char* what, Function function)
+    -> std::optional<std::invoke_result_t<Function&, error_code&>>
 {
   error_code ec;
-  const std::size_t result = function(ec);
+  auto result = function(ec);
   if (ec == net::error::would_block) return std::nullopt;
   throw_if(ec, what);
   return result;

@@ -6,26 +6,35 @@
 #include <dgram/config.hpp>
 #include <dgram/datagram.hpp>
 #include <dgram/detail/message_run.hpp>
+#include <dgram/detail/send_request.hpp>
 #include <dgram/detail/socket_state.hpp>
 #include <dgram/endpoint.hpp>
 #include <dgram/platform/backend.hpp>
 
 #include <algorithm>
+#include <array>
 #include <cstddef>
 #include <span>
+#include <utility>
 
 DGRAM_NAMESPACE_BEGIN
 
 namespace detail {
 
 /// Describes one message at a time, anew at each `prepare`, so it may be moved in between.
-template <class Protocol>
+/// `Request` is a `send_request`, or `no_request`, which takes no room.
+template <class Protocol, class Request = no_request>
 class segment_cursor {
 public:
   using endpoint_type = typename Protocol::endpoint;
 
-  segment_cursor(bytes_view payload, std::size_t segment, const endpoint_type& peer)
-      : rest_(payload.data()), size_(payload.size()), segment_(segment), peer_(peer)
+  segment_cursor(bytes_view payload, std::size_t segment, const endpoint_type& peer,
+                 const Request& request = Request())
+      : rest_(payload.data()),
+        size_(payload.size()),
+        segment_(segment),
+        peer_(peer),
+        request_(request)
   {
   }
 
@@ -36,6 +45,8 @@ public:
     ec.clear();
     if (segment_ == 0) ec = net::error::invalid_argument;
     if (flags.connected) ec = net::error::already_connected;
+    const bool v4 = is_ipv4(peer_);
+    if (!ec) ec = request_.check(v4);
     if (ec || done_) return {};
     const bool whole = !split_ && may_segment(peer_);
     const std::size_t most = whole ? platform::backend::max_segments : 1;
@@ -47,8 +58,9 @@ public:
     if constexpr (dual_stack_protocol<Protocol>)
       if (flags.dual) native_ = mapped(peer_);
     message_.set_address(native_.data(), native_.size());
-    if (front_is_segmented())
-      message_.set_segment_size(control_, segment_);
+    if (front_is_segmented() || !request_.is_plain())
+      message_.set_control(
+          request_.write(control_, v4, flags, front_is_segmented() ? segment_ : 0));
     else
       message_.clear_control();
     return {&message_, 1};
@@ -57,6 +69,7 @@ public:
   std::size_t consume(std::size_t) noexcept
   {
     const std::size_t datagrams = chunk_ == 0 ? 1 : (chunk_ - 1) / segment_ + 1;
+    segmented_ += datagrams > 1 ? datagrams : 0;
     rest_ += chunk_;
     size_ -= chunk_;
     done_ = size_ == 0;
@@ -66,6 +79,10 @@ public:
   bool front_is_segmented() const noexcept { return chunk_ > segment_; }
   const endpoint_type& front_peer() const noexcept { return peer_; }
   void split_front() noexcept { split_ = true; }
+  std::size_t bytes() const noexcept { return size_; }
+  std::size_t take_segmented() noexcept { return std::exchange(segmented_, 0); }
+  socket_needs needs() const noexcept { return request_.needs(); }
+  bool front_sets_traffic_class() const noexcept { return request_.sets_traffic_class(); }
   bool refuse_front(const error_code&) const noexcept { return false; }
 
 private:
@@ -73,13 +90,15 @@ private:
   std::size_t size_;
   std::size_t segment_;
   std::size_t chunk_ = 0;
+  std::size_t segmented_ = 0;
   bool split_ = false;
   bool done_ = false;
   endpoint_type peer_;
   endpoint_type native_;
   platform::message message_;
   platform::buffer buffer_{};
-  platform::control_buffer control_{};
+  alignas(std::max_align_t) std::array<std::byte, Request::control_size> control_;
+  [[no_unique_address]] Request request_;
 };
 
 }  // namespace detail

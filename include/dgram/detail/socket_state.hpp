@@ -9,12 +9,18 @@
 #include <dgram/endpoint.hpp>
 #include <dgram/error.hpp>
 #include <dgram/multicast.hpp>
+#include <dgram/path_error.hpp>
 #include <dgram/platform/backend.hpp>
+#include <dgram/platform/control.hpp>
+#include <dgram/platform/error_queue.hpp>
 #include <dgram/platform/names.hpp>
+#include <dgram/socket_statistics.hpp>
 
 #include <algorithm>
 #include <chrono>
 #include <cstdint>
+#include <cstring>
+#include <deque>
 #include <memory>
 #include <optional>
 #include <thread>
@@ -29,6 +35,39 @@ struct socket_flags {
   bool dual = false;        ///< IPv4 peers go through an IPv6 socket, in their mapped form
   bool connected = false;   ///< the kernel has a peer
   bool coalescing = false;  ///< the kernel may put datagrams together into one (GRO)
+  bool wildcard =
+      false;  ///< bound to no address of its own, or not bound: an answer needs a source
+  bool receives_errors = false;         ///< errors of the path come through the error queue
+  bool peer_is_ipv4 = false;            ///< of a connected socket
+  bool transmit_time = false;           ///< SO_TXTIME is set
+  bool send_timestamps = false;         ///< SO_TIMESTAMPING tells of sends
+  bool traffic_class_refused = false;   ///< the kernel takes none per datagram
+  std::uint8_t metadata = 0;            ///< `platform::metadata`
+  std::uint8_t ipv4_traffic_class = 0;  ///< what the socket has set, when it was last asked
+  std::uint8_t ipv6_traffic_class = 0;
+
+  /// Whether Asio's own operations do all that single datagrams need.
+  bool is_plain() const noexcept
+  {
+    return !dual && !coalescing && !receives_errors && metadata == 0;
+  }
+};
+
+/// What a socket must have been told, or asked, before some datagrams can be sent.
+struct socket_needs {
+  bool traffic_class = false;  ///< that of the socket, since a part of it stays
+  bool transmit_time = false;
+  bool timestamps = false;
+
+  bool any() const noexcept { return traffic_class || transmit_time || timestamps; }
+
+  socket_needs& operator|=(const socket_needs& other) noexcept
+  {
+    traffic_class |= other.traffic_class;
+    transmit_time |= other.transmit_time;
+    timestamps |= other.timestamps;
+    return *this;
+  }
 };
 
 template <class Protocol>
@@ -67,6 +106,12 @@ struct socket_state : std::enable_shared_from_this<socket_state<Protocol, Execut
   /// What the last batch met after its datagrams, which the kernel will not say again.
   error_code pending_receive_error;
 
+  socket_statistics counts;
+  wrapping_counter drops;
+
+  /// How many reports have come from the error queue: what explains wake-ups of those who waited for something else.
+  std::uint64_t reports_taken = 0;
+
   /// The socket file to be removed.
   [[no_unique_address]] bound_path_of<Protocol> bound;
 
@@ -90,6 +135,7 @@ struct socket_state : std::enable_shared_from_this<socket_state<Protocol, Execut
     socket.open(protocol, ec);
     if (ec) return;
     forget_descriptor();
+    flags.wildcard = has_addresses;
     if constexpr (dual_stack_protocol<Protocol>) {
       if (!protocol.is_dual()) return;
       clear_v6_only(ec);
@@ -116,20 +162,15 @@ struct socket_state : std::enable_shared_from_this<socket_state<Protocol, Execut
     forget_descriptor();
     flags.connected = has_peer;
     flags.coalescing = knows_trains && platform::is_coalescing(descriptor);
-    if constexpr (dual_stack_protocol<Protocol>) {
-      // The option of a bound socket is fixed, and asking for what it is already would be refused too.
-      if (!protocol.is_dual()) return;
-      namespace names = platform::names;
-      const bool v6_only =
-          platform::get_int_option(descriptor, names::ipv6_level, names::ipv6_only, ec) != 0;
-      if (!ec && v6_only) clear_v6_only(ec);
-      if (ec) {
-        error_code ignored;
-        release(ignored);
-      } else {
-        flags.dual = true;
-      }
+    adopt_dual(protocol, ec);
+    if (ec) {
+      error_code ignored;
+      release(ignored);
+      return;
     }
+    note_address();
+    if (has_peer) note_peer();
+    if constexpr (has_addresses) read_metadata(protocol.family());
   }
 
   /// What the socket was opened with. Error: `bad_descriptor`.
@@ -144,6 +185,7 @@ struct socket_state : std::enable_shared_from_this<socket_state<Protocol, Execut
   void bind(const endpoint_type& local, error_code& ec)
   {
     bound.bind(socket, to_native(local), ec);
+    if (!ec) note_address();
   }
 
   void connect(const endpoint_type& peer, error_code& ec)
@@ -164,7 +206,10 @@ struct socket_state : std::enable_shared_from_this<socket_state<Protocol, Execut
       return;
     }
     socket.connect(to_native(peer), ec);
-    if (!ec) flags.connected = true;
+    if (ec) return;
+    flags.connected = true;
+    flags.wildcard = false;
+    note_peer();
   }
 
   void disconnect(error_code& ec)
@@ -179,6 +224,7 @@ struct socket_state : std::enable_shared_from_this<socket_state<Protocol, Execut
       if (ec) return;
       flags.connected = false;
       if constexpr (requires { before.port(); }) keep_port(before.port(), ec);
+      note_address();
     }
   }
 
@@ -211,6 +257,154 @@ struct socket_state : std::enable_shared_from_this<socket_state<Protocol, Execut
     detail::change_membership(self, change, group, interface, ec);
   }
 
+  // --- what is said of each datagram ---
+
+  /// The kernel was told to say, or not to say, this.
+  void note_metadata(platform::metadata::field field, bool on) noexcept
+  {
+    const unsigned bits = on ? flags.metadata | unsigned{field} : flags.metadata & ~unsigned{field};
+    flags.metadata = static_cast<std::uint8_t>(bits);
+  }
+
+  /// Answers of a wildcard socket are to leave from the address that was asked.
+  void provide_reply_source()
+  {
+    namespace names = platform::names;
+    if (!flags.wildcard || (flags.metadata & platform::metadata::packet_info) != 0) return;
+    error_code ec;
+    const int on = 1;
+    const int family = socket.local_endpoint(ec).protocol().family();
+    if (!ec && family == names::ipv6_family)
+      platform::set_option(descriptor(), names::ipv6_level, names::ipv6_packet_info, &on, sizeof on,
+                           ec);
+    error_code ipv4;
+    platform::set_option(descriptor(), names::ipv4_level, names::ipv4_packet_info, &on, sizeof on,
+                         ipv4);
+    if (family != names::ipv6_family) ec = ipv4;
+    if (!ec) note_metadata(platform::metadata::packet_info, true);
+  }
+
+  /// One option of the system's has the times of receives and of sends.
+  void set_timestamps(bool receives, bool sends, error_code& ec)
+  {
+    namespace names = platform::names;
+    if constexpr (names::timestamps == names::unsupported) {
+      ec = net::error::operation_not_supported;
+    } else {
+      const int value = (receives ? names::receive_timestamps_value : 0) |
+                        (sends ? names::send_timestamps_value : 0);
+      platform::set_option(descriptor(), names::socket_level, names::timestamps, &value,
+                           sizeof value, ec);
+      if (ec) return;
+      note_metadata(platform::metadata::timestamp, receives);
+      flags.send_timestamps = sends;
+    }
+  }
+
+  /// Sees to what datagrams need that ask for something of their own.
+  void provide(const socket_needs& needs, error_code& ec)
+  {
+    namespace names = platform::names;
+    ec.clear();
+    if (needs.traffic_class) read_traffic_classes(ec);
+    if (!ec && needs.transmit_time && !flags.transmit_time) {
+      const platform::transmit_time_request request;
+      platform::set_option(descriptor(), names::socket_level, names::transmit_time, &request.value,
+                           sizeof request.value, ec);
+      flags.transmit_time = !ec;
+    }
+    if (!ec && needs.timestamps && !flags.send_timestamps)
+      set_timestamps((flags.metadata & platform::metadata::timestamp) != 0, true, ec);
+  }
+
+  socket_statistics statistics()
+  {
+    std::uint32_t now = 0;
+    if (socket.is_open() && platform::read_drops(descriptor(), now)) drops.read(now);
+    socket_statistics result = counts;
+    result.dropped = drops.value();
+    return result;
+  }
+
+  std::size_t path_mtu(const endpoint_type& peer, error_code& ec)
+  {
+    namespace names = platform::names;
+    if constexpr (names::ipv4_mtu == names::unsupported || !has_addresses) {
+      ec = net::error::operation_not_supported;
+      return 0;
+    } else {
+      if (!socket.is_open()) {
+        ec = net::error::bad_descriptor;
+        return 0;
+      }
+      if (flags.connected) return read_mtu(descriptor(), flags.peer_is_ipv4, ec);
+      // The kernel tells it of a connected socket alone; connecting sends nothing.
+      const auto target = canonical(peer);
+      net::basic_datagram_socket<typename Protocol::native_protocol, Executor> probe(
+          socket.get_executor());
+      probe.open(target.protocol(), ec);
+      if (!ec) probe.connect(target, ec);
+      return ec ? 0 : read_mtu(probe.native_handle(), target.address().is_v4(), ec);
+    }
+  }
+
+  // --- the error queue ---
+
+  /// Takes what the kernel has queued. Returns whether any of it was an error that the kernel also tells the next
+  /// call, as its own.
+  bool take_reports()
+  {
+    bool pending = false;
+    bool any = false;
+    platform::queued_report report;
+    while (platform::next_report(descriptor(), report)) {
+      using kind = platform::queued_report::kind;
+      any = true;
+      ++reports_taken;
+      if (report.what == kind::time)
+        keep(reports().times, to_timestamp(report));
+      else if (report.what != kind::unknown)
+        keep(reports().errors, to_path_error(report));
+      if (report.what != kind::time) ++counts.path_errors;
+      pending = pending || report.what == kind::icmp || report.what == kind::icmpv6;
+    }
+    if (any && reports_) reports_->signal.cancel();
+    return pending;
+  }
+
+  bool reads_reports() const noexcept { return flags.receives_errors || flags.send_timestamps; }
+
+  /// Whether a call that failed so is worth another try: the error was an earlier datagram's, and is reported now.
+  bool is_reported(const error_code& ec)
+  {
+    if (!reads_reports() || !ec) return false;
+    const bool pending = take_reports();
+    return pending && ec != net::error::would_block;
+  }
+
+  bool next_report(basic_path_error<Protocol>& into)
+  {
+    return reports_ && take_front(reports_->errors, into);
+  }
+
+  bool next_report(send_timestamp& into) { return reports_ && take_front(reports_->times, into); }
+
+  /// Waits until there are new reports, whoever takes them from the kernel. Ends with `operation_aborted` then.
+  template <class Token>
+  auto async_wait_reports(Token&& token)
+  {
+    watch();
+    return reports().signal.async_wait(std::forward<Token>(token));
+  }
+
+  /// Those who wait are counted, so that nothing is pending when none does.
+  void begin_waiting_for_reports() { ++reports().waiting; }
+  void end_waiting_for_reports()
+  {
+    if (reports_ && --reports_->waiting == 0)
+      reports_->stop_watch.emit(net::cancellation_type::total);
+  }
+
   endpoint_type to_native(const endpoint_type& peer) const
   {
     if constexpr (dual_stack_protocol<Protocol>)
@@ -230,6 +424,7 @@ struct socket_state : std::enable_shared_from_this<socket_state<Protocol, Execut
   {
     ++epoch;
     if (backoff_) backoff_->timer.cancel();
+    if (reports_) reports_->signal.cancel();
     wake_lookups();
   }
 
@@ -251,16 +446,11 @@ struct socket_state : std::enable_shared_from_this<socket_state<Protocol, Execut
   template <class Token>
   auto async_wait_congestion(Token&& token)
   {
-    start_backoff();
-    return backoff_->timer.async_wait(std::forward<Token>(token));
+    return start_backoff().timer.async_wait(std::forward<Token>(token));
   }
 
   /// The same, blocking.
-  void wait_congestion()
-  {
-    start_backoff();
-    std::this_thread::sleep_until(backoff_->timer.expiry());
-  }
+  void wait_congestion() { std::this_thread::sleep_until(start_backoff().timer.expiry()); }
 
   void end_congestion() noexcept
   {
@@ -283,14 +473,6 @@ struct socket_state : std::enable_shared_from_this<socket_state<Protocol, Execut
   }
 
 private:
-  void start_backoff()
-  {
-    if (!backoff_) backoff_.emplace(socket.get_executor());
-    if (backoff_->timer.expiry() > std::chrono::steady_clock::now()) return;
-    backoff_->timer.expires_after(backoff_->delay);
-    backoff_->delay = std::min(backoff_->delay * 2, longest_backoff);
-  }
-
   /// Linux gives up a port that was not bound by number when the peer goes (net/ipv4/udp.c, __udp_disconnect).
   void keep_port(std::uint16_t port, error_code& ec)
   {
@@ -311,7 +493,174 @@ private:
     unsegmented.clear();
     drained = false;
     pending_receive_error.clear();
+    counts = {};
+    drops = {};
+    if (reports_) reports_->clear();
     end_congestion();
+  }
+
+  static constexpr bool has_addresses = requires(const endpoint_type& e) { e.address(); };
+
+  void note_address()
+  {
+    if constexpr (has_addresses) {
+      error_code ec;
+      const auto address = canonical(socket.local_endpoint(ec)).address();
+      flags.wildcard = !flags.connected && (ec || address.is_unspecified());
+    }
+  }
+
+  void note_peer()
+  {
+    if constexpr (has_addresses) {
+      error_code ec;
+      const auto address = socket.remote_endpoint(ec).address();
+      flags.peer_is_ipv4 = !ec && (address.is_v4() || address.to_v6().is_v4_mapped());
+    }
+  }
+
+  static std::size_t read_mtu(int descriptor, bool v4, error_code& ec)
+  {
+    namespace names = platform::names;
+    const int mtu = platform::get_int_option(descriptor, v4 ? names::ipv4_level : names::ipv6_level,
+                                             v4 ? names::ipv4_mtu : names::ipv6_mtu, ec);
+    return ec ? 0 : static_cast<std::size_t>(mtu);
+  }
+
+  bool is_set(int family, int ipv4_name, int ipv6_name)
+  {
+    namespace names = platform::names;
+    const bool v6 = family == names::ipv6_family;
+    const int name = v6 ? ipv6_name : ipv4_name;
+    error_code ec;
+    return name != names::unsupported &&
+           platform::get_int_option(descriptor(), v6 ? names::ipv6_level : names::ipv4_level, name,
+                                    ec) != 0 &&
+           !ec;
+  }
+
+  bool is_set(int name)
+  {
+    namespace names = platform::names;
+    error_code ec;
+    return name != names::unsupported &&
+           platform::get_int_option(descriptor(), names::socket_level, name, ec) != 0 && !ec;
+  }
+
+  /// What an adopted descriptor says of each datagram.
+  void read_metadata(int family)
+  {
+    namespace names = platform::names;
+    using platform::metadata;
+    note_metadata(metadata::packet_info,
+                  is_set(family, names::ipv4_packet_info, names::ipv6_packet_info));
+    note_metadata(metadata::traffic_class, is_set(family, names::ipv4_receive_traffic_class,
+                                                  names::ipv6_receive_traffic_class));
+    note_metadata(metadata::hop_limit,
+                  is_set(family, names::ipv4_receive_hop_limit, names::ipv6_receive_hop_limit));
+    note_metadata(metadata::timestamp, is_set(names::timestamps));
+    note_metadata(metadata::drop_count, is_set(names::drop_count));
+    flags.receives_errors = is_set(family, names::ipv4_receive_error, names::ipv6_receive_error);
+  }
+
+  /// Asked each time: options can be set behind our back.
+  void read_traffic_classes(error_code& ec)
+  {
+    namespace names = platform::names;
+    const auto read = [&](int level, int name, error_code& failure) {
+      const int value = platform::get_int_option(descriptor(), level, name, failure);
+      return static_cast<std::uint8_t>(value);
+    };
+    const bool v6 = socket.local_endpoint(ec).protocol().family() == names::ipv6_family;
+    if (ec) return;
+    // Not every system lets an IPv6 socket speak of IPv4.
+    error_code ipv4;
+    flags.ipv4_traffic_class = read(names::ipv4_level, names::ipv4_traffic_class, ipv4);
+    if (v6)
+      flags.ipv6_traffic_class = read(names::ipv6_level, names::ipv6_traffic_class, ec);
+    else
+      ec = ipv4;
+  }
+
+  basic_path_error<Protocol> to_path_error(const platform::queued_report& report) const
+  {
+    using kind = platform::queued_report::kind;
+    basic_path_error<Protocol> result;
+    endpoint_type native;
+    if (report.peer_size <= native.capacity()) {
+      std::memcpy(native.data(), &report.peer, report.peer_size);
+      native.resize(report.peer_size);
+      result.peer = from_native(native);
+    }
+    result.code = platform::make_system_error(report.error);
+    result.offender = report.offender;
+    result.origin = report.what == kind::icmp     ? path_error_origin::icmp
+                    : report.what == kind::icmpv6 ? path_error_origin::icmpv6
+                                                  : path_error_origin::host;
+    result.icmp_type = report.type;
+    result.icmp_code = report.code;
+    if (result.code == net::error::message_size && report.info > 0) result.mtu = report.info;
+    return result;
+  }
+
+  static send_timestamp to_timestamp(const platform::queued_report& report)
+  {
+    const auto point = [](std::int64_t time) -> std::optional<receive_time_point> {
+      if (time == 0) return std::nullopt;
+      return receive_time_point(std::chrono::nanoseconds(time));
+    };
+    return {report.id, point(report.software_time), point(report.hardware_time)};
+  }
+
+  // So many reports are kept for who fetches them later; then the oldest gives way.
+  static constexpr std::size_t max_reports = 64;
+
+  template <class Queue, class Report>
+  void keep(Queue& queue, const Report& report)
+  {
+    if (queue.size() == max_reports) {
+      queue.pop_front();
+      ++counts.lost_reports;
+    }
+    queue.push_back(report);
+  }
+
+  template <class Queue, class Report>
+  static bool take_front(Queue& queue, Report& into)
+  {
+    if (queue.empty()) return false;
+    into = queue.front();
+    queue.pop_front();
+    return true;
+  }
+
+  /// One wait on the descriptor for all who wait for reports: an operation that receives may take a report from the
+  /// kernel before a wait on the descriptor tells of it, and must be able to wake who waits for that.
+  void watch()
+  {
+    auto& watched = reports();
+    if (std::exchange(watched.watching, true)) return;
+    auto woken = [self = this->shared_from_this(), started = epoch](error_code ec) {
+      self->reports_->watching = false;
+      if (self->epoch == started && !ec) self->take_reports();
+      // They look for themselves, and watch again where they find nothing.
+      self->reports_->signal.cancel();
+    };
+    socket.async_wait(net::socket_base::wait_error,
+                      net::bind_cancellation_slot(watched.stop_watch.slot(), std::move(woken)));
+  }
+
+  void adopt_dual(const Protocol& protocol, error_code& ec)
+  {
+    if constexpr (dual_stack_protocol<Protocol>) {
+      // The option of a bound socket is fixed, and asking for what it is already would be refused too.
+      if (!protocol.is_dual()) return;
+      namespace names = platform::names;
+      const bool v6_only =
+          platform::get_int_option(descriptor(), names::ipv6_level, names::ipv6_only, ec) != 0;
+      if (!ec && v6_only) clear_v6_only(ec);
+      if (!ec) flags.dual = true;
+    }
   }
 
   void clear_v6_only(error_code& ec)
@@ -335,7 +684,44 @@ private:
     std::chrono::milliseconds delay = shortest_backoff;
   };
 
+  backoff& start_backoff()
+  {
+    backoff& current = backoff_ ? *backoff_ : backoff_.emplace(socket.get_executor());
+    if (current.timer.expiry() <= std::chrono::steady_clock::now()) {
+      current.timer.expires_after(current.delay);
+      current.delay = std::min(current.delay * 2, longest_backoff);
+    }
+    return current;
+  }
+
+  struct report_queues {
+    explicit report_queues(const Executor& executor) : signal(executor)
+    {
+      signal.expires_at(std::chrono::steady_clock::time_point::max());
+    }
+
+    void clear()
+    {
+      errors.clear();
+      times.clear();
+    }
+
+    std::deque<basic_path_error<Protocol>> errors;
+    std::deque<send_timestamp> times;
+    timer_type signal;  // never runs out: who waits for reports waits for its cancellation
+    net::cancellation_signal stop_watch;
+    int waiting = 0;
+    bool watching = false;
+  };
+
+  report_queues& reports()
+  {
+    if (!reports_) reports_.emplace(socket.get_executor());
+    return *reports_;
+  }
+
   std::optional<backoff> backoff_;
+  std::optional<report_queues> reports_;
   std::unique_ptr<timer_type> lookups_;  // few sockets look names up
 };
 

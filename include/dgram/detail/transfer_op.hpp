@@ -104,18 +104,27 @@ private:
       self.reset_cancellation_state(net::enable_total_cancellation());
     }
     State& state = *state_;
-    backing_off_ = outcome == progress::congested;
-    if constexpr (Attempt::wait_for == net::socket_base::wait_read)
+    if constexpr (Attempt::wait_for == net::socket_base::wait_write) {
+      backing_off_ = outcome == progress::congested;
+    } else {
+      // Reports wake everybody, and none of them in vain.
+      if (std::exchange(reports_, state.reports_taken) != state.reports_taken) vain_ = 0;
       backing_off_ = ++vain_ > vain_wake_ups;
-    if (backing_off_)
+    }
+    if (backing_off_) {
       state.async_wait_congestion(std::move(self));
-    else
+    } else if constexpr (Attempt::wait_for == net::socket_base::wait_error) {
+      backing_off_ = true;
+      state.async_wait_reports(std::move(self));
+    } else {
       state.socket.async_wait(Attempt::wait_for, std::move(self));
+    }
   }
 
   template <class Self>
   void complete(Self& self)
   {
+    if constexpr (requires { attempt_.finish(*state_); }) attempt_.finish(*state_);
     // Released before the handler runs: it may destroy the socket and expect the descriptor to be free.
     state_.reset();
     attempt_.complete(self);
@@ -125,8 +134,9 @@ private:
   Attempt attempt_;
   std::uint64_t epoch_ = 0;
   step step_ = step::launch;
-  bool backing_off_ = false;  // the wait is on the timer
-  int vain_ = 0;              // attempts that found nothing
+  bool backing_off_ = false;   // the wait is on a timer that others may end
+  int vain_ = 0;               // attempts that found nothing
+  std::uint64_t reports_ = 0;  // how many had been taken from the error queue by the last attempt
 };
 
 /// Asio's own operation with a hold on the block.

@@ -5,6 +5,7 @@
 
 #include <dgram/config.hpp>
 #include <dgram/datagram.hpp>
+#include <dgram/detail/send_request.hpp>
 #include <dgram/detail/transfer_op.hpp>
 #include <dgram/error.hpp>
 #include <dgram/platform/backend.hpp>
@@ -12,6 +13,7 @@
 #include <algorithm>
 #include <array>
 #include <cstddef>
+#include <optional>
 #include <type_traits>
 #include <utility>
 
@@ -46,10 +48,41 @@ private:
   std::size_t total_ = 0;
 };
 
-/// Receives one datagram without blocking; `sender` may be null.
-template <class State, class Buffers>
-std::size_t receive_one(State& state, const Buffers& buffers, typename State::endpoint_type* sender,
-                        int flags, error_code& ec)
+/// Calls `function(error_code&)`, and once more where the error was an earlier datagram's and is reported as that.
+template <class State, class Function>
+std::size_t past_reports(State& state, error_code& ec, Function function)
+{
+  std::size_t result = function(ec);
+  if (ec && state.reads_reports() && state.is_reported(ec)) result = function(ec);
+  if (ec == net::error::would_block) ++state.counts.would_block;
+  return result;
+}
+
+/// Where a single receive puts who sent the datagram: nowhere, into an endpoint, or into a `datagram_info`.
+template <class Target, class State>
+void describe_received(Target* target, State& state, const platform::message& message,
+                       typename State::endpoint_type& native)
+{
+  if (target == nullptr) return;
+  native.resize(std::min<std::size_t>(message.address_size(), native.capacity()));
+  if constexpr (std::is_same_v<Target, typename State::endpoint_type>) {
+    *target = state.from_native(native);
+  } else {
+    platform::received_control said;
+    platform::read_control(message.control(), message.control_truncated(), said);
+    said.assume_no_drops((state.flags.metadata & platform::metadata::drop_count) != 0);
+    if (said.has(platform::received_control::drops_given)) state.drops.read(said.drops);
+    std::optional<std::size_t> wire_size = message.size();
+    if (message.truncated() && !platform::backend::reports_wire_size) wire_size.reset();
+    target->assign(state.from_native(native), message.truncated(), wire_size, said,
+                   state.flags.wildcard);
+  }
+}
+
+/// Receives one datagram without blocking; `target` may be null.
+template <class State, class Buffers, class Target>
+std::size_t receive_one(State& state, const Buffers& buffers, Target* target, int flags,
+                        error_code& ec)
 {
   ec = std::exchange(state.pending_receive_error, error_code());
   // A train of datagrams in one buffer could not be told from one datagram.
@@ -59,19 +92,27 @@ std::size_t receive_one(State& state, const Buffers& buffers, typename State::en
   platform::message message;
   list.describe(message);
   typename State::endpoint_type native;
-  if (sender != nullptr) message.set_address(native.data(), native.capacity());
-  if (platform::backend::receive(state.descriptor(), &message, 1, flags, ec) == 0) return 0;
-  if (sender != nullptr) {
-    native.resize(std::min<std::size_t>(message.address_size(), native.capacity()));
-    *sender = state.from_native(native);
-  }
-  return std::min(message.size(), list.total());
+  const std::size_t count = past_reports(state, ec, [&](error_code& failure) {
+    if (target != nullptr) message.set_address(native.data(), native.capacity());
+    if constexpr (requires { target->control_room(); })
+      if (target != nullptr) message.set_control(target->control_room());
+    return platform::backend::receive(state.descriptor(), &message, 1, flags, failure);
+  });
+  if (count == 0) return 0;
+  describe_received(target, state, message, native);
+  const std::size_t size = std::min(message.size(), list.total());
+  ++state.counts.receive_calls;
+  ++state.counts.received;
+  state.counts.received_bytes += size;
+  state.counts.truncated += message.truncated() ? 1 : 0;
+  return size;
 }
 
-/// Sends one datagram without blocking; `peer` is null on a connected socket.
+/// Sends one datagram without blocking; `peer` is null on a connected socket, `request` where nothing is asked for.
 template <class State, class Buffers>
 std::size_t send_one(State& state, const Buffers& buffers,
-                     const typename State::endpoint_type* peer, int flags, error_code& ec)
+                     const typename State::endpoint_type* peer, int flags, error_code& ec,
+                     const send_request* request = nullptr)
 {
   if (peer != nullptr && state.flags.connected) {
     ec = net::error::already_connected;
@@ -85,8 +126,53 @@ std::size_t send_one(State& state, const Buffers& buffers,
     native = state.to_native(*peer);
     message.set_address(native.data(), native.size());
   }
-  return platform::backend::send(state.descriptor(), &message, 1, flags, ec) == 1 ? message.size()
-                                                                                  : 0;
+  alignas(std::max_align_t) std::array<std::byte, platform::send_control_size> control;
+  std::size_t segment = 0;
+  const auto write_control = [&](bool v4) {
+    message.set_control(request->write(control, v4, state.flags, segment));
+  };
+  const bool v4 = peer != nullptr ? is_ipv4(*peer) : state.flags.peer_is_ipv4;
+  if (request != nullptr) {
+    ec = request->check(v4);
+    if (!ec) state.provide(request->needs(), ec);
+    if (!ec && list.total() > request->segment_size()) segment = request->segment_size();
+    if (!ec && segment > 0 && platform::backend::max_segments == 1)
+      ec = net::error::operation_not_supported;
+    if (ec) return 0;
+    write_control(v4);
+  }
+  const auto send = [&](error_code& failure) {
+    return platform::backend::send(state.descriptor(), &message, 1, flags, failure);
+  };
+  std::size_t sent = past_reports(state, ec, send);
+  if (ec == net::error::invalid_argument && request != nullptr && segment == 0 &&
+      request->sets_traffic_class() && !state.flags.traffic_class_refused) {
+    // A kernel that takes no traffic class per datagram takes the datagram without it.
+    state.flags.traffic_class_refused = true;
+    write_control(v4);
+    sent = send(ec);
+    state.flags.traffic_class_refused = sent == 1;
+  }
+  if (sent == 0) return 0;
+  const std::size_t datagrams = segment > 0 ? (list.total() - 1) / segment + 1 : 1;
+  state.counts.sent += datagrams;
+  state.counts.segmented += segment > 0 ? datagrams : 0;
+  state.counts.sent_bytes += message.size();
+  ++state.counts.send_calls;
+  return message.size();
+}
+
+template <class State, class Batch>
+void count_received(State& state, const Batch& batch)
+{
+  auto& counts = state.counts;
+  ++counts.receive_calls;
+  counts.received += batch.size();
+  counts.received_bytes += batch.bytes();
+  counts.truncated += batch.truncated();
+  if (state.flags.coalescing) counts.coalesced += batch.coalesced();
+  if (state.flags.metadata == 0) return;
+  if (const auto dropped = batch.dropped()) state.drops.read(*dropped);
 }
 
 /// Receives what is queued, up to the slots that the batch offers, without blocking. Returns how many datagrams.
@@ -96,13 +182,15 @@ std::size_t receive_many(State& state, Batch& batch, error_code& ec)
   const auto slots = batch.prepare(state.flags, ec);
   if (!ec) ec = std::exchange(state.pending_receive_error, error_code());
   if (ec) return 0;
-  const std::size_t count =
-      platform::backend::receive(state.descriptor(), slots.data(), slots.size(), 0, ec);
+  const std::size_t count = past_reports(state, ec, [&](error_code& failure) {
+    return platform::backend::receive(state.descriptor(), slots.data(), slots.size(), 0, failure);
+  });
   batch.commit(count, state.flags);
   if (count > 0) {
     state.end_congestion();
     state.drained = count < slots.size() && !ec;
     state.pending_receive_error = std::exchange(ec, error_code());
+    count_received(state, batch);
   }
   return batch.size();
 }
@@ -126,6 +214,10 @@ template <class State, class Batch>
 send_result send_many(State& state, Batch& batch)
 {
   send_result result;
+  if (const socket_needs needs = batch.needs(); needs.any()) state.provide(needs, result.error);
+  if (result.error) return result;
+  auto& counts = state.counts;
+  bool tries_without_class = false;
   const auto prepare = [&] {
     return batch.prepare(
         state.flags,
@@ -137,26 +229,45 @@ send_result send_many(State& state, Batch& batch)
     const std::size_t count =
         platform::backend::send(state.descriptor(), rest.data(), rest.size(), 0, result.error);
     if (count > 0) {
-      result.sent += batch.consume(count);
+      const std::size_t waiting = batch.bytes();
+      const std::size_t datagrams = batch.consume(count);
+      result.sent += datagrams;
+      ++counts.send_calls;
+      counts.sent += datagrams;
+      counts.sent_bytes += waiting - batch.bytes();
+      counts.short_sends += count < rest.size() ? 1 : 0;
       rest = rest.subspan(count);
+      tries_without_class = false;
     }
     if (!result.error) {
       if (rest.empty()) rest = prepare();
       continue;
     }
-    if (batch.front_is_segmented() && is_refusal(state, result.error)) {
+    if (state.reads_reports() && state.is_reported(result.error)) {
+      // It was an earlier datagram's. Each such round takes a report that came meanwhile.
+    } else if (batch.front_is_segmented() && is_refusal(state, result.error)) {
       // The kernel tells no more: one by one, each datagram goes out or gets an error of its own.
       if (platform::is_segmentation_refused(result.error))
         state.unsegmented.insert(batch.front_peer());
       batch.split_front();
-    } else if (!is_refusal(state, result.error) || !batch.refuse_front(result.error)) {
-      break;
+    } else if (!tries_without_class && !state.flags.traffic_class_refused &&
+               result.error == net::error::invalid_argument && batch.front_sets_traffic_class()) {
+      // A kernel that takes no traffic class per datagram takes the datagram without it.
+      tries_without_class = state.flags.traffic_class_refused = true;
     } else {
+      if (std::exchange(tries_without_class, false)) state.flags.traffic_class_refused = false;
+      if (!is_refusal(state, result.error)) break;
+      ++counts.rejected;
+      if (!batch.refuse_front(result.error)) break;
       ++result.refused;
     }
     rest = prepare();
   }
-  if (result.sent > 0) state.end_congestion();
+  if (result.error == net::error::would_block) ++counts.would_block;
+  if (result.sent > 0) {
+    counts.segmented += batch.take_segmented();
+    state.end_congestion();
+  }
   return result;
 }
 
@@ -167,20 +278,20 @@ progress classify(const State& state, const error_code& ec) noexcept
   return ec == net::error::would_block ? progress::not_ready : progress::done;
 }
 
-template <class Buffers, class Endpoint>
+template <class Buffers, class Target>
 class receive_attempt {
 public:
   static constexpr auto wait_for = net::socket_base::wait_read;
 
-  receive_attempt(Buffers buffers, Endpoint* sender, int flags)
-      : buffers_(std::move(buffers)), sender_(sender), flags_(flags)
+  receive_attempt(Buffers buffers, Target* target, int flags)
+      : buffers_(std::move(buffers)), target_(target), flags_(flags)
   {
   }
 
   template <class State>
   progress attempt(State& state)
   {
-    size_ = receive_one(state, buffers_, sender_, flags_, error_);
+    size_ = receive_one(state, buffers_, target_, flags_, error_);
     return error_ == net::error::would_block ? progress::not_ready : progress::done;
   }
 
@@ -194,10 +305,65 @@ public:
 
 private:
   Buffers buffers_;
-  Endpoint* sender_;
+  Target* target_;
   int flags_;
   error_code error_;
   std::size_t size_ = 0;
+};
+
+/// Takes an error of the path, or the time of a send; `would_block` where there is none.
+template <class Report, class State>
+Report next_report(State& state, error_code& ec)
+{
+  Report report;
+  ec.clear();
+  const bool expected = std::is_same_v<Report, send_timestamp> ? platform::has_error_queue
+                                                               : state.flags.receives_errors;
+  if (!state.socket.is_open()) {
+    ec = net::error::bad_descriptor;
+  } else if (!expected) {
+    ec = net::error::operation_not_supported;
+  } else if (!state.next_report(report)) {
+    state.take_reports();
+    if (!state.next_report(report)) ec = net::error::would_block;
+  }
+  return report;
+}
+
+/// Waits for a report.
+template <class Report>
+class report_attempt {
+public:
+  static constexpr auto wait_for = net::socket_base::wait_error;
+
+  template <class State>
+  progress attempt(State& state)
+  {
+    report_ = next_report<Report>(state, error_);
+    if (error_ != net::error::would_block) return progress::done;
+    if (!std::exchange(waiting_, true)) state.begin_waiting_for_reports();
+    return progress::not_ready;
+  }
+
+  void abort(const error_code& ec) noexcept { error_ = ec; }
+
+  /// It waits no longer, however that came.
+  template <class State>
+  void finish(State& state)
+  {
+    if (std::exchange(waiting_, false)) state.end_waiting_for_reports();
+  }
+
+  template <class Self>
+  void complete(Self& self)
+  {
+    self.complete(error_, report_);
+  }
+
+private:
+  Report report_;
+  error_code error_;
+  bool waiting_ = false;
 };
 
 template <class Batch>
@@ -232,22 +398,29 @@ private:
   std::size_t count_ = 0;
 };
 
-/// `Peers` is the peer, or several that are tried in turn until one is not refused.
-template <class Buffers, class Peers>
+/// Stands where a peer would stand, on a connected socket.
+struct no_peer {};
+
+/// `Peers` is the peer, several that are tried in turn until one is not refused, or `no_peer`. `Request` is
+/// `send_request`, or `no_request`.
+template <class Buffers, class Peers, class Request = no_request>
 class send_attempt {
 public:
   static constexpr auto wait_for = net::socket_base::wait_write;
 
-  send_attempt(Buffers buffers, Peers peers, int flags)
-      : buffers_(std::move(buffers)), peers_(std::move(peers)), flags_(flags)
+  send_attempt(Buffers buffers, Peers peers, int flags, const Request& request = Request())
+      : buffers_(std::move(buffers)), peers_(std::move(peers)), flags_(flags), request_(request)
   {
   }
 
   template <class State>
   progress attempt(State& state)
   {
+    const send_request* request = nullptr;
+    if constexpr (std::is_same_v<Request, send_request>) request = &request_;
     do {
-      size_ = send_one(state, buffers_, &peer(), flags_, error_);
+      size_ =
+          send_one(state, buffers_, peer<typename State::endpoint_type>(), flags_, error_, request);
     } while (error_ && is_refusal(state, error_) && next_peer());
     if (!error_) state.end_congestion();
     return classify(state, error_);
@@ -268,12 +441,15 @@ private:
     peers[0];
   };
 
-  const auto& peer() const noexcept
+  template <class Endpoint>
+  const Endpoint* peer() const noexcept
   {
     if constexpr (has_several)
-      return peers_[next_];
+      return &peers_[next_];
+    else if constexpr (std::is_same_v<Peers, no_peer>)
+      return nullptr;
     else
-      return peers_;
+      return &peers_;
   }
 
   bool next_peer() noexcept
@@ -287,6 +463,7 @@ private:
   Buffers buffers_;
   Peers peers_;
   int flags_;
+  [[no_unique_address]] Request request_;
   std::size_t next_ = 0;
   error_code error_;
   std::size_t size_ = 0;

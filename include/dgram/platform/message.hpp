@@ -16,6 +16,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <span>
 
 DGRAM_NAMESPACE_BEGIN
 
@@ -73,6 +74,20 @@ struct message : native_message {
     msg_hdr.msg_controllen = control.bytes.size();
   }
 
+  /// The same with room of any size; what is to be sent has been written there.
+  void set_control(std::span<const std::byte> room) noexcept
+  {
+    msg_hdr.msg_control = const_cast<std::byte*>(room.data());
+    msg_hdr.msg_controllen = static_cast<decltype(msg_hdr.msg_controllen)>(room.size());
+  }
+
+  /// The control data that were received.
+  std::span<const std::byte> control() const noexcept
+  {
+    return {static_cast<const std::byte*>(msg_hdr.msg_control),
+            static_cast<std::size_t>(msg_hdr.msg_controllen)};
+  }
+
   void clear_control() noexcept
   {
     msg_hdr.msg_control = nullptr;
@@ -116,6 +131,9 @@ struct message : native_message {
   std::size_t size() const noexcept { return msg_len; }
   std::size_t address_size() const noexcept { return msg_hdr.msg_namelen; }
   bool truncated() const noexcept { return (msg_hdr.msg_flags & MSG_TRUNC) != 0; }
+
+  /// Whether there were more control data than room for them.
+  bool control_truncated() const noexcept { return (msg_hdr.msg_flags & MSG_CTRUNC) != 0; }
 };
 
 static_assert(sizeof(message) == sizeof(native_message));

@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: BSL-1.0
+// What a socket has moved and lost.
+#ifndef DGRAM_SOCKET_STATISTICS_HPP
+#define DGRAM_SOCKET_STATISTICS_HPP
+
+#include <dgram/config.hpp>
+
+#include <cstdint>
+
+DGRAM_NAMESPACE_BEGIN
+
+/// Counts since the socket was opened; see `basic_socket::statistics`. What Asio's own operations move is not in them.
+struct socket_statistics {
+  std::uint64_t received = 0;        ///< datagrams
+  std::uint64_t received_bytes = 0;  ///< of payload, as far as it fit
+  std::uint64_t receive_calls = 0;   ///< calls that took at least one datagram
+  std::uint64_t coalesced = 0;       ///< datagrams that came in a train
+  std::uint64_t truncated = 0;       ///< datagrams that did not fit their slot or buffers
+
+  std::uint64_t sent = 0;         ///< datagrams
+  std::uint64_t sent_bytes = 0;   ///< of payload
+  std::uint64_t send_calls = 0;   ///< calls that sent at least one datagram
+  std::uint64_t segmented = 0;    ///< datagrams that left in one message with others
+  std::uint64_t short_sends = 0;  ///< calls of which the kernel took a part
+  std::uint64_t rejected = 0;     ///< datagrams that the kernel refused for their own sake
+
+  std::uint64_t would_block = 0;  ///< calls that found nothing to receive, or no room to send
+  std::uint64_t path_errors = 0;  ///< reports of errors that were taken from the error queue
+  std::uint64_t lost_reports =
+      0;  ///< reports, of errors and of times, that nobody fetched before there were too many
+
+  /// Datagrams that came and found the receive queue full, or were broken (Linux: SO_RXQ_OVFL; elsewhere 0).
+  std::uint64_t dropped = 0;
+
+  /// Datagrams per call that took any.
+  double mean_received() const noexcept { return mean(received, receive_calls); }
+  double mean_sent() const noexcept { return mean(sent, send_calls); }
+
+private:
+  static double mean(std::uint64_t sum, std::uint64_t count) noexcept
+  {
+    return count == 0 ? 0.0 : static_cast<double>(sum) / static_cast<double>(count);
+  }
+};
+
+namespace detail {
+
+/// Follows a counter of 32 bits across its wrap.
+class wrapping_counter {
+public:
+  std::uint64_t value() const noexcept { return value_; }
+
+  /// What the counter shows now. It counts up only: a reading that is older than the last one is recognised by that.
+  void read(std::uint32_t now) noexcept
+  {
+    const std::uint32_t step = now - static_cast<std::uint32_t>(value_);
+    if (step < 0x80000000U) value_ += step;
+  }
+
+private:
+  std::uint64_t value_ = 0;
+};
+
+}  // namespace detail
+
+DGRAM_NAMESPACE_END
+
+#endif

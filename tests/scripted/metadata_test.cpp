@@ -1,0 +1,227 @@
+// SPDX-License-Identifier: BSL-1.0
+// What the library does where the kernel refuses what a datagram asks for, and how often it wakes up for errors.
+#include "support/loopback.hpp"
+#include "support/scripted_system.hpp"
+
+#include <dgram.hpp>
+
+#include <catch2/catch_test_macros.hpp>
+#include <catch2/generators/catch_generators.hpp>
+
+#include <array>
+#include <cerrno>
+#include <chrono>
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace {
+
+using dgram::ecn_codepoint;
+using dgram::send_options;
+using test::fail;
+using test::offered_message;
+using test::script;
+namespace option = dgram::option;
+
+struct sockets : test::scripted {
+  /// What arrived, by itself.
+  std::size_t arrived() { return peer.received(script.taken.size()).size(); }
+
+  asio::io_context io;
+  test::plain_peer peer{io};
+  dgram::udp::socket socket{io, test::loopback_v4()};
+  dgram::send_batch batch{8};
+};
+
+int no_traffic_class(const offered_message& message, std::size_t)
+{
+  return message.traffic_class >= 0 ? EINVAL : 0;
+}
+
+}  // namespace
+
+TEST_CASE_METHOD(sockets, "ECN-07 a kernel that takes no traffic class per datagram gets none")
+{
+  script.verdict = no_traffic_class;
+  const send_options options{.ecn = ecn_codepoint::ect_0, .dscp = 3};
+  CHECK(socket.send_to(asio::buffer("a", 1), peer.endpoint(), options) == 1);
+  REQUIRE(script.offered.size() == 2);
+  CHECK(script.offered[0].traffic_class == (3 << 2 | 2));
+  CHECK(script.offered[1].traffic_class == -1);
+  // It is remembered.
+  CHECK(socket.send_to(asio::buffer("b", 1), peer.endpoint(), options) == 1);
+  CHECK(script.offered.size() == 3);
+  batch.push("c", peer.endpoint(), options);
+  CHECK(socket.send_batch(batch).sent == 1);
+  CHECK(script.offered.size() == 4);
+  CHECK(arrived() == 3);
+}
+
+TEST_CASE_METHOD(sockets, "ECN-07 the same in a batch, whose other datagrams are not touched")
+{
+  script.verdict = no_traffic_class;
+  batch.push("a", peer.endpoint());
+  batch.push("bb", peer.endpoint(), {.dscp = 1});
+  batch.push("ccc", peer.endpoint(), {.dscp = 2});
+  batch.push("dddd", peer.endpoint());
+  const auto result = socket.send_batch(batch);
+  CHECK(result.sent == 4);
+  CHECK_FALSE(result.error);
+  CHECK(arrived() == 4);
+}
+
+TEST_CASE_METHOD(sockets, "ECN-07 another reason for the same error is not taken for that one")
+{
+  script.verdict = [](const offered_message& message, std::size_t) {
+    return message.size == 1 ? EINVAL : 0;
+  };
+  const send_options options{.ecn = ecn_codepoint::ect_0, .dscp = 3};
+  dgram::error_code ec;
+  socket.send_to(asio::buffer("a", 1), peer.endpoint(), options, ec);
+  CHECK(ec == asio::error::invalid_argument);
+  batch.push("a", peer.endpoint(), options);
+  CHECK(socket.send_batch(batch).error == asio::error::invalid_argument);
+  batch.clear();
+  batch.push("bb", peer.endpoint(), options);
+  CHECK(socket.send_batch(batch).sent == 1);
+  CHECK(script.taken.back().traffic_class == (3 << 2 | 2));
+}
+
+TEST_CASE_METHOD(sockets, "a run that is cut apart by us keeps what it asks for")
+{
+  script.verdict = [](const offered_message& message, std::size_t) {
+    return message.is_run() ? EIO : 0;
+  };
+  for (const char* text : {"one", "two", "six"})
+    batch.push(text, peer.endpoint(), {.ecn = ecn_codepoint::ce, .dscp = 0});
+  CHECK(socket.send_batch(batch).sent == 3);
+  REQUIRE(script.taken.size() == 3);
+  for (const auto& message : script.taken)
+    CHECK(message.traffic_class == 3);
+}
+
+TEST_CASE_METHOD(sockets, "datagrams that ask for different things leave as different messages")
+{
+  const auto to = peer.endpoint();
+  for (const int dscp : {1, 1, 2, 2, 2})
+    batch.push("same", to, {.ecn = ecn_codepoint::ect_0, .dscp = static_cast<std::uint8_t>(dscp)});
+  batch.push("same", to);
+  CHECK(socket.send_batch(batch).sent == 6);
+  const bool segments = dgram::platform::backend::max_segments > 1;
+  CHECK(script.taken.size() == (segments ? 3 : 6));
+  CHECK(script.taken.front().traffic_class == (1 << 2 | 2));
+  CHECK(script.taken.back().traffic_class == -1);
+}
+
+TEST_CASE_METHOD(sockets, "what the socket cannot be told or asked keeps the datagram back")
+{
+  dgram::error_code ec;
+  script.getsockopt.push(fail(EPERM));
+  socket.send_to(asio::buffer("a", 1), peer.endpoint(),
+                 send_options{.hop_limit = 1, .timestamp = false}, ec);
+  CHECK_FALSE(ec);  // this asks for nothing that the socket must know
+  batch.push("bb", peer.endpoint(), {.dscp = 1});
+  CHECK(socket.send_batch(batch).error);
+  CHECK(batch.size() == 1);
+  if (!dgram::platform::has_error_queue) return;
+  const send_options later{.transmit_time = std::chrono::steady_clock::now()};
+  script.setsockopt.push(fail(EPERM));
+  socket.send_to(asio::buffer("a", 1), peer.endpoint(), later, ec);
+  CHECK(ec == asio::error::no_permission);
+  script.setsockopt.push(fail(EPERM));
+  socket.send_to(asio::buffer("a", 1), peer.endpoint(), send_options{.timestamp = true}, ec);
+  CHECK(ec == asio::error::no_permission);
+  CHECK(script.taken.size() == 1);
+  // It is tried anew, and once.
+  socket.send_to(asio::buffer("a", 1), peer.endpoint(), later);
+  const auto calls = script.setsockopt.calls();
+  socket.send_to(asio::buffer("a", 1), peer.endpoint(), later);
+  CHECK(script.setsockopt.calls() == calls);
+}
+
+TEST_CASE_METHOD(sockets, "nothing is asked of the kernel for sockets that want nothing")
+{
+  dgram::receive_batch in(4);
+  peer.send("a", socket.local_endpoint());
+  const auto before = script.getsockopt.calls() + script.setsockopt.calls();
+  socket.receive_batch(in);
+  socket.send_to(asio::buffer("a", 1), in[0].reply_path());
+  batch.push("b", peer.endpoint());
+  socket.send_batch(batch);
+  dgram::error_code ec;
+  socket.try_receive_batch(in, ec);
+  CHECK(script.getsockopt.calls() + script.setsockopt.calls() == before);
+  CHECK(script.receive().calls() == (test::batched_calls ? 2 : 3));
+}
+
+#if defined(__linux__) && !defined(DGRAM_FORCE_POSIX_BACKEND)
+
+TEST_CASE_METHOD(sockets, "an error that is none of the queue's is the operation's own")
+{
+  socket.set_option(option::receive_error(true));
+  dgram::receive_batch in(4);
+  dgram::error_code ec;
+  script.recvmmsg.push(fail(ENOMEM));
+  socket.try_receive_batch(in, ec);
+  CHECK(ec == asio::error::no_memory);
+  script.sendmmsg.push(fail(EHOSTUNREACH));
+  batch.push("a", peer.endpoint());
+  CHECK(socket.send_batch(batch).error == asio::error::host_unreachable);
+}
+
+TEST_CASE_METHOD(sockets, "an error of the path is met with one more try")
+{
+  socket.set_option(option::receive_error(true));
+  const auto dead = test::dead_endpoint();
+  socket.send_to(asio::buffer("a", 1), dead);
+  batch.push("b", peer.endpoint());
+  const auto before = script.sendmmsg.calls();
+  CHECK(socket.send_batch(batch).sent == 1);
+  CHECK(script.sendmmsg.calls() - before == 2);
+  CHECK(socket.try_receive_error());
+  CHECK_FALSE(socket.try_receive_error());
+}
+
+TEST_CASE_METHOD(sockets, "errors wake a receive once each, and a quiet socket stays quiet")
+{
+  const bool listens = GENERATE(false, true);
+  socket.set_option(option::receive_error(true));
+  const auto dead = test::dead_endpoint();
+  dgram::receive_batch in(4);
+  bool received = false;
+  socket.async_receive_batch(in, [&](dgram::error_code ec, std::size_t) { received = !ec; });
+  std::size_t heard = 0;
+  std::function<void()> listen = [&] {
+    socket.async_receive_error([&](dgram::error_code ec, const dgram::path_error&) {
+      if (ec) return;
+      ++heard;
+      listen();
+    });
+  };
+  if (listens) listen();
+  constexpr std::size_t errors = 8;
+  for (std::size_t i = 1; i <= errors; ++i) {
+    socket.send_to(asio::buffer("a", 1), dead);
+    while (socket.statistics().path_errors < i)
+      REQUIRE(io.run_one_for(test::seconds(10)) == 1);
+  }
+  io.run_for(test::milliseconds(20));  // lets all settle that was woken
+  CHECK_FALSE(received);
+  if (listens) CHECK(heard == errors);
+  // A wake-up is a try to receive, a look at the queue and, of the queue, one more that finds it empty.
+  CHECK(script.recvmmsg.calls() <= 3 * errors + 4);
+  CHECK(script.recvmsg.calls() <= 6 * errors + 8);
+  const auto before = script.recvmmsg.calls() + script.recvmsg.calls();
+  io.run_for(test::milliseconds(100));
+  CHECK(script.recvmmsg.calls() + script.recvmsg.calls() == before);
+  // And it is no slower for that: the receive still waits for the descriptor.
+  peer.send("b", socket.local_endpoint());
+  while (!received)
+    REQUIRE(io.run_one_for(test::seconds(10)) == 1);
+  socket.close();
+  test::run(io);
+}
+
+#endif
