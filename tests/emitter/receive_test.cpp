@@ -128,6 +128,55 @@ TEST_CASE("S5.3: recv_start binds", "[emitter]")
   CHECK(socket.state().receiving);
 }
 
+TEST_CASE("A message says which address and interface it came to", "[emitter]")
+{
+  asio::io_context io;
+  auto socket = dgram::create_socket(io, dgram::udp4);
+  std::vector<dgram::remote_info> seen;
+  socket.on<test::event::message>(
+      [&](dgram::bytes_view, const dgram::remote_info& from) { seen.push_back(from); });
+  const auto port = socket.bind_sync().port;
+  test::listener one(io);
+  auto asked = dgram::create_socket(io, {.type = dgram::udp4, .packet_info = true});
+  asked.on<test::event::message>(
+      [&](dgram::bytes_view, const dgram::remote_info& from) { seen.push_back(from); });
+  asked.bind_sync(0, "127.0.0.1");
+  one.socket.send("1", port, "127.0.0.7");
+  one.socket.send("2", one.port);
+  test::run_until(io, [&] { return seen.size() == 1 && one.senders.size() == 1; });
+  one.socket.send("3", asked.address().port);
+  test::run_until(io, [&] { return seen.size() == 2; });
+  CHECK(seen[0].local_address == asio::ip::make_address("127.0.0.7"));
+  CHECK(seen[0].interface_index > 0);
+  CHECK(one.senders[0].local_address == asio::ip::address_v4::loopback());
+  CHECK(one.senders[0].interface_index == 0);
+  CHECK(seen[1].interface_index > 0);
+}
+
+TEST_CASE("'drop' tells of what the kernel lost", "[emitter]")
+{
+  asio::io_context io;
+  test::listener target(io, {.type = dgram::udp4, .recv_buffer_size = 1});
+  std::size_t lost = 0;
+  target.socket.on<test::event::drop>([&](const dgram::drop_info& what) {
+    CHECK(what.reason == dgram::drop_reason::receive_queue_full);
+    lost += what.count;
+  });
+  asio::ip::udp::socket sender(io, asio::ip::udp::v4());
+  const asio::ip::udp::endpoint there(asio::ip::address_v4::loopback(), target.port);
+  const std::string text(1000, 'x');
+  sender.send_to(asio::buffer(text), there);
+  test::run_until(io, [&] { return !target.messages.empty(); });
+  for (int i = 0; i < 100; ++i)
+    sender.send_to(asio::buffer(text), there);
+  for (int i = 0; i < 3; ++i) {
+    test::run_ready(io);
+    sender.send_to(asio::buffer(text), there);
+  }
+  test::run_until(io, [&] { return lost > 0; });
+  CHECK(lost < 100);
+}
+
 TEST_CASE("RCV-12: senders on the block list are not heard, and are counted", "[emitter]")
 {
   asio::io_context io;

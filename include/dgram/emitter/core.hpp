@@ -408,6 +408,8 @@ public:
       fail_bind(failure_at("bind", ec, &before->local));
       return;
     }
+    kernel_drops_ = 0;
+    watch_arrivals();
     flush();
     continue_receiving();
     if (!parked_.empty()) post([this] { unpark(); });
@@ -823,6 +825,7 @@ private:
     bind_ = phase::done;
     implicit_ = false;
     diagnose(diagnostic_channel::bind, this);
+    watch_arrivals();
     if (can_receive()) arm();
     if (!parked_.empty()) post([this] { unpark(); });
   }
@@ -1011,10 +1014,12 @@ private:
     count_dropped(drop_reason::queue_full);
   }
 
-  void count_dropped(drop_reason reason)
+  void count_dropped(drop_reason reason, std::size_t more = 1)
   {
     auto& count = dropped_[static_cast<std::size_t>(reason)];
-    if (count++ > 0) return;
+    const bool posted = count > 0;
+    count += more;
+    if (posted) return;
     post([this, reason, &count] {
       const drop_info info{reason, std::exchange(count, 0)};
       if (!closed_) events.template emit<event::drop>(info);
@@ -1128,8 +1133,10 @@ private:
     incoming_ = lease<incoming_type>(incoming_source_);
     auto& batch = incoming_->batch;
     batch.offer(trains_ ? slots_for_trains : incoming_type::slots);
+    watch_drops();
     error_code ec;
     socket.try_receive_batch(batch, ec);
+    report_drops();
     at_ = batch.begin();
     rest_ = batch.size();
     if (rest_ > 0) trains_ = rest_ > batch.used_slots();
@@ -1159,10 +1166,51 @@ private:
         continue;
       }
       diagnose(diagnostic_channel::message, this, datagram.payload().size());
-      events.template emit<message_event>(datagram.payload(),
-                                          basic_remote_info<protocol_type>(datagram));
+      events.template emit<message_event>(datagram.payload(), remote_info_of(datagram));
       if (!can_receive()) return;
     }
+  }
+
+  basic_remote_info<protocol_type> remote_info_of(
+      const basic_datagram<protocol_type>& datagram) const
+  {
+    if constexpr (is_ip)
+      return {datagram, bound_address_};
+    else
+      return basic_remote_info<protocol_type>(datagram);
+  }
+
+  /// A wildcard address says nothing of where a datagram arrives; the kernel is asked to.
+  void watch_arrivals()
+  {
+    if constexpr (is_ip) {
+      error_code ec;
+      bound_address_ = socket.local_endpoint(ec).address();
+      if (options.packet_info || bound_address_.is_unspecified())
+        socket.set_option(option::packet_info(true), ec);
+      watches_drops_ = false;
+    }
+  }
+
+  /// The kernel counts its losses from the first look of a listener for 'drop' on.
+  void watch_drops()
+  {
+    if constexpr (is_ip) {
+      if (watches_drops_ || events.template listener_count<event::drop>() == 0) return;
+      watches_drops_ = true;
+      error_code not_here;
+      socket.set_option(option::receive_drop_count(true), not_here);
+    }
+  }
+
+  void report_drops()
+  {
+    if (!watches_drops_) return;
+    const auto dropped = socket.statistics().dropped;
+    if (dropped > kernel_drops_)
+      count_dropped(drop_reason::receive_queue_full,
+                    static_cast<std::size_t>(dropped - kernel_drops_));
+    kernel_drops_ = dropped;
   }
 
   // --- ref and unref ---
@@ -1301,7 +1349,10 @@ private:
   std::size_t rest_ = 0;  // datagrams that were received and not handed over
   std::uint64_t last_wait_ = 0;
   std::uint64_t path_errors_ = 0;
-  std::size_t dropped_[2] = {};
+  std::size_t dropped_[3] = {};
+  std::uint64_t kernel_drops_ = 0;
+  net::ip::address bound_address_;
+  bool watches_drops_ = false;
   std::vector<setting> settings_;
   std::unique_ptr<idle_time> idle_;
   std::unique_ptr<pause_state> paused_;

@@ -97,6 +97,29 @@ struct basic_remote_info : basic_address_info<Protocol> {
   }
 };
 
+/// The same of a UDP datagram, and where it arrived.
+template <>
+struct basic_remote_info<udp> : basic_address_info<udp> {
+  std::size_t size = 0;
+  bool truncated = false;
+  std::optional<std::size_t> wire_size;
+  net::ip::address local_address;  ///< what it was sent to: an address of this host, or a group
+  unsigned interface_index = 0;    ///< what it came in by; 0 where that is not known
+
+  basic_remote_info() noexcept = default;
+
+  /// `bound` is what the socket is bound to, where the datagram itself does not tell.
+  basic_remote_info(const basic_datagram<udp>& datagram, const net::ip::address& bound)
+      : basic_address_info(datagram.sender()),
+        size(datagram.payload().size()),
+        truncated(datagram.truncated()),
+        wire_size(datagram.wire_size()),
+        local_address(datagram.local_address().value_or(bound)),
+        interface_index(datagram.interface_index())
+  {
+  }
+};
+
 using address_info = basic_address_info<udp>;
 using remote_info = basic_remote_info<udp>;
 using unix_address_info = basic_address_info<unix_dgram>;
@@ -104,8 +127,9 @@ using unix_remote_info = basic_remote_info<unix_dgram>;
 
 /// Why datagrams were lost before they became messages, or before they were sent.
 enum class drop_reason {
-  queue_full,  ///< sent while the send queue was full, and its policy is to drop
-  blocked,     ///< received from an address on the receive block list
+  queue_full,          ///< sent while the send queue was full, and its policy is to drop
+  blocked,             ///< received from an address on the receive block list
+  receive_queue_full,  ///< lost by the kernel, since they were not received fast enough
 };
 
 /// So many datagrams were dropped since the last 'drop' event.

@@ -50,6 +50,8 @@ struct socket_options {
   net::cancellation_slot slot = {};  ///< closes the socket when it is signalled
   std::shared_ptr<const block_list> receive_block_list = {};  ///< senders that are not heard
   std::shared_ptr<const block_list> send_block_list = {};     ///< peers that are not sent to
+  bool packet_info =
+      false;  ///< tell interface and local address also on sockets bound to one address
   std::size_t queue_datagrams = 1024;         ///< so many may wait for the kernel to take them
   std::size_t queue_bytes = 262144;           ///< and so many bytes of payload
   full_policy when_full = full_policy::wait;  ///< what becomes of a datagram beyond that
