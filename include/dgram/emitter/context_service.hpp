@@ -23,6 +23,7 @@ public:
   {
     {
       const std::lock_guard lock(mutex_);
+      ++out_;
       if (!unused_.empty()) {
         auto taken = std::move(unused_.back());
         unused_.pop_back();
@@ -35,7 +36,15 @@ public:
   void give_back(std::unique_ptr<T> object)
   {
     const std::lock_guard lock(mutex_);
+    --out_;
     if (unused_.size() < most_unused) unused_.push_back(std::move(object));
+  }
+
+  /// Whether so many are out that they had better come back soon.
+  bool are_scarce()
+  {
+    const std::lock_guard lock(mutex_);
+    return out_ > most_unused;
   }
 
 private:
@@ -43,6 +52,7 @@ private:
 
   std::mutex mutex_;
   std::vector<std::unique_ptr<T>> unused_;
+  std::size_t out_ = 0;
 };
 
 /// One such object, or none.

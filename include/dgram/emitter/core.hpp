@@ -10,6 +10,7 @@
 #include <dgram/emitter/completion.hpp>
 #include <dgram/emitter/context_service.hpp>
 #include <dgram/emitter/events.hpp>
+#include <dgram/emitter/handler_memory.hpp>
 #include <dgram/emitter/name_table.hpp>
 #include <dgram/emitter/options.hpp>
 #include <dgram/emitter/payload.hpp>
@@ -569,7 +570,24 @@ private:
   void schedule()
   {
     if (std::exchange(scheduled_, true)) return;
-    net::post(get_executor(), [self = this->shared_from_this()] { self->run_turn(); });
+    post_stored(turn_memory_, [](emitter_core& self) { self.run_turn(); });
+  }
+
+  template <class Function>
+  auto stored(handler_memory& memory, Function function)
+  {
+    return stored_handler<std::shared_ptr<emitter_core>, Function>(this->shared_from_this(), memory,
+                                                                   std::move(function));
+  }
+
+  /// A type-erased executor has no use for an allocator, so it is the context's that is posted to, where it is known.
+  template <class Function>
+  void post_stored(handler_memory& memory, Function function)
+  {
+    if (io_ != nullptr)
+      net::post(io_->get_executor(), stored(memory, std::move(function)));
+    else
+      net::post(get_executor(), stored(memory, std::move(function)));
   }
 
   /// What was started before this turn ends in it; what its handlers start ends later.
@@ -967,6 +985,7 @@ private:
     else
       queue_.push_overflow({payload.copy(), peer != nullptr ? std::optional(*peer) : std::nullopt,
                             std::move(completion)});
+    if (queue_.is_urgent()) flush();
     if (!queue_.is_held_back()) schedule();
     return !full_;
   }
@@ -1070,9 +1089,9 @@ private:
   void post_receive()
   {
     if (std::exchange(receive_posted_, true)) return;
-    net::post(get_executor(), [self = this->shared_from_this()] {
-      self->receive_posted_ = false;
-      if (!self->armed_) self->receive_turn();
+    post_stored(receive_memory_, [](emitter_core& self) {
+      self.receive_posted_ = false;
+      if (!self.armed_) self.receive_turn();
     });
   }
 
@@ -1080,11 +1099,10 @@ private:
   {
     armed_ = true;
     handle_.async_wait(net::socket_base::wait_read,
-                       [self = this->shared_from_this(), number = ++last_wait_](error_code) {
+                       stored(wait_memory_, [number = ++last_wait_](emitter_core& self) {
                          // Another number: the wait was given up, and its work restored, already.
-                         if (number != self->last_wait_ || !self->disarm()) return;
-                         self->receive_turn();
-                       });
+                         if (number == self.last_wait_ && self.disarm()) self.receive_turn();
+                       }));
     take_work();
   }
 
@@ -1327,6 +1345,10 @@ private:
   std::shared_ptr<spares<incoming_type>> incoming_source_;
   std::shared_ptr<roster<emitter_core>> members_;
   std::optional<std::stop_callback<stopper>> on_stop_;
+
+  handler_memory turn_memory_;
+  handler_memory receive_memory_;
+  handler_memory wait_memory_;
 
   task_queue outbox_;
   send_queue<Socket, emitter_core> queue_;

@@ -36,7 +36,7 @@ struct waiting_send {
 template <class Protocol>
 struct outgoing_buffers {
   basic_send_batch<Protocol> batch{
-      send_batch_config{.datagrams = 1024, .bytes = 262144, .copy = true}};
+      send_batch_config{.datagrams = 256, .bytes = 262144, .copy = true}};
   std::vector<send_completion_ptr> completions;  // of each datagram in the batch; null for none
 };
 
@@ -82,6 +82,9 @@ public:
     return overflow_.empty() && (!buffers_ || buffers_->batch.has_room(size));
   }
 
+  /// Whether the queue is to be flushed at once, since many sockets have something to send in this turn.
+  bool is_urgent() const noexcept { return is_urgent_; }
+
   /// The largest payload that is ever copied into the queue's memory.
   static constexpr std::size_t most_bytes = 65536;
 
@@ -89,7 +92,10 @@ public:
   template <class Buffers>
   void push(const Buffers& payload, const endpoint_type* peer, send_completion_ptr done)
   {
-    if (!buffers_) buffers_ = lease<buffers_type>(source_);
+    if (!buffers_) {
+      buffers_ = lease<buffers_type>(source_);
+      is_urgent_ = source_->are_scarce();
+    }
     if (peer != nullptr)
       buffers_->batch.push(payload, *peer);
     else
@@ -220,6 +226,7 @@ private:
     buffers_->batch.clear();
     buffers_->completions.clear();
     first_ = 0;
+    is_urgent_ = false;
     buffers_ = {};
   }
 
@@ -228,6 +235,7 @@ private:
   lease<buffers_type> buffers_;
   std::size_t first_ = 0;  // of the completions, that of the first datagram that waits
   bool held_back_ = false;
+  bool is_urgent_ = false;
   std::vector<waiting_send<endpoint_type>> overflow_;
   std::size_t overflow_bytes_ = 0;
 };
