@@ -7,28 +7,32 @@ namespace {
 
 using namespace parity;
 
-const scenario bind_port_zero{"bind_port_zero", [] {
+PARITY_SCENARIO(bind_port_zero)
+{
   auto& a = open("a");
   a.bind(0, "127.0.0.1", done(a, "bind", [&] { close(a); }));
   run();
-}};
+}
 
-const scenario bind_without_address{"bind_without_address", [] {
+PARITY_SCENARIO(bind_without_address)
+{
   auto& a = open("a");
   a.bind([&] { close(a); });
   run();
-}};
+}
 
-const scenario bind_without_address_v6{"bind_without_address_v6", [] {
+PARITY_SCENARIO(bind_without_address_v6)
+{
   auto& a = open("a", {.type = dgram::udp6});
   a.bind(done(a, "bind", [&] {
     say(a, family(a.address()));
     close(a);
   }));
   run();
-}};
+}
 
-const scenario bind_order_of_listeners{"bind_order_of_listeners", [] {
+PARITY_SCENARIO(bind_order_of_listeners)
+{
   auto& a = open("a");
   a.on<listening>([&] { say(a, "attached before"); });
   attempt(a, "bind", [&] { a.bind(0, "127.0.0.1", done(a, "bind")); });
@@ -37,9 +41,10 @@ const scenario bind_order_of_listeners{"bind_order_of_listeners", [] {
     close(a);
   });
   run();
-}};
+}
 
-const scenario bind_twice{"bind_twice", [] {
+PARITY_SCENARIO(bind_twice)
+{
   auto& a = open("a");
   a.bind(0, "127.0.0.1", [&] {
     attempt(a, "bind while bound", [&] { a.bind(0, "127.0.0.1", done(a, "second bind")); });
@@ -47,9 +52,10 @@ const scenario bind_twice{"bind_twice", [] {
   });
   attempt(a, "bind while binding", [&] { a.bind(0, "127.0.0.1", done(a, "early bind")); });
   run();
-}};
+}
 
-const scenario bind_to_a_taken_port{"bind_to_a_taken_port", [] {
+PARITY_SCENARIO(bind_to_a_taken_port)
+{
   auto& a = open("a");
   auto& b = open("b");
   ready({&a}, [&] {
@@ -57,35 +63,41 @@ const scenario bind_to_a_taken_port{"bind_to_a_taken_port", [] {
     b.bind(port_of(a), "127.0.0.1", done(b, "failed bind"));
   });
   run();
-}};
+}
 
-const scenario bind_to_a_foreign_address{"bind_to_a_foreign_address", [] {
+PARITY_SCENARIO(bind_to_a_foreign_address)
+{
   auto& a = open("a");
   a.on<error>([&] { close(a); });
   a.bind(0, "1.1.1.1", done(a, "bind"));
   run();
-}};
+}
 
-const scenario bind_to_the_other_family{"bind_to_the_other_family", [] {
+PARITY_SCENARIO(bind_to_the_other_family)
+{
   auto& a = open("a");
   a.on<error>([&] { close(a); });
   a.bind(0, "::1", done(a, "bind"));
   run();
-}};
+}
 
-const scenario bind_by_name{"bind_by_name", [] {
+PARITY_SCENARIO(bind_by_name)
+{
   auto& a = open("a");
   a.bind(0, "localhost", done(a, "bind", [&] { close(a); }));
   run();
-}};
+}
 
-const scenario bind_with_options{"bind_with_options", [] {
+PARITY_SCENARIO(bind_with_options)
+{
   auto& a = open("a");
-  a.bind({.port = 0, .address = "127.0.0.1", .exclusive = true}, done(a, "bind", [&] { close(a); }));
+  a.bind({.port = 0, .address = "127.0.0.1", .exclusive = true},
+         done(a, "bind", [&] { close(a); }));
   run();
-}};
+}
 
-const scenario bind_lookup_fails{"bind_lookup_fails", [] {
+PARITY_SCENARIO(bind_lookup_fails)
+{
   int failures = 1;
   socket* self = nullptr;
   auto& a = open("a", {.lookup = looks_up([&](std::string_view name) {
@@ -96,17 +108,19 @@ const scenario bind_lookup_fails{"bind_lookup_fails", [] {
   a.once<error>([&] { a.bind(0, "server.test", done(a, "second bind", [&] { close(a); })); });
   a.bind(0, "server.test", done(a, "bind"));
   run();
-}};
+}
 
-const scenario bind_bad_port{"bind_bad_port", [] {
+PARITY_SCENARIO(bind_bad_port)
+{
   for (const int number : {-1, 65536, 70000}) {
     auto& a = open(fmt::format("port {}", number));
     attempt(a, "bind", [&] { a.bind(number, "127.0.0.1", [&] { close(a); }); });
   }
   run();
-}};
+}
 
-const scenario bind_reuse_address{"bind_reuse_address", [] {
+PARITY_SCENARIO(bind_reuse_address)
+{
   auto& a = open("a", {.reuse_addr = true});
   auto& b = open("b", {.reuse_addr = true});
   auto& c = open("c");
@@ -115,24 +129,27 @@ const scenario bind_reuse_address{"bind_reuse_address", [] {
     b.bind(port_of(a), "127.0.0.1", [&] { c.bind(port_of(a), "127.0.0.1"); });
   });
   run();
-}};
+}
 
-const scenario bind_ipv6_only_v6{"bind_ipv6_only_v6", [] {
+PARITY_SCENARIO(bind_ipv6_only_v6)
+{
   auto& a = open("a", {.type = dgram::udp6, .ipv6_only = true});
   auto& b = open("b");
   ready({&a}, [&] { b.bind(port_of(a), "0.0.0.0", [&] { close(a, b); }); }, "::");
   run();
-}};
+}
 
-const scenario bind_both_families_v6{"bind_both_families_v6", [] {
+PARITY_SCENARIO(bind_both_families_v6)
+{
   auto& a = open("a", {.type = dgram::udp6});
   auto& b = open("b");
   b.on<error>([&] { close(a, b); });
   ready({&a}, [&] { b.bind(port_of(a), "0.0.0.0"); }, "::");
   run();
-}};
+}
 
-const scenario bind_a_descriptor{"bind_a_descriptor", [] {
+PARITY_SCENARIO(bind_a_descriptor)
+{
   auto& a = open("a");
   auto& b = open("b");
   ready({&a}, [&] {
@@ -143,9 +160,10 @@ const scenario bind_a_descriptor{"bind_a_descriptor", [] {
     b.send("to itself", port_of(b));
   });
   run();
-}};
+}
 
-const scenario bind_twice_one_descriptor{"bind_twice_one_descriptor", [] {
+PARITY_SCENARIO(bind_twice_one_descriptor)
+{
   auto& a = open("a");
   auto& b = open("b");
   ready({&a}, [&] {
@@ -153,9 +171,10 @@ const scenario bind_twice_one_descriptor{"bind_twice_one_descriptor", [] {
     close(a, b);
   });
   run();
-}};
+}
 
-const scenario bind_buffer_sizes{"bind_buffer_sizes", [] {
+PARITY_SCENARIO(bind_buffer_sizes)
+{
   auto& a = open("a", {.recv_buffer_size = 10000, .send_buffer_size = 15000});
   a.on<listening>([&] {
     say(a, fmt::format("receive {}, send {}", a.get_recv_buffer_size(), a.get_send_buffer_size()));
@@ -163,9 +182,10 @@ const scenario bind_buffer_sizes{"bind_buffer_sizes", [] {
   });
   a.bind(0, "127.0.0.1");
   run();
-}};
+}
 
-const scenario bind_by_sending{"bind_by_sending", [] {
+PARITY_SCENARIO(bind_by_sending)
+{
   auto& a = open("a");
   auto& b = open("b");
   after(a, 2, [&] { close(a, b); });
@@ -175,16 +195,18 @@ const scenario bind_by_sending{"bind_by_sending", [] {
     say(b, "both sends have returned");
   });
   run();
-}};
+}
 
-const scenario bind_by_connecting{"bind_by_connecting", [] {
+PARITY_SCENARIO(bind_by_connecting)
+{
   auto& a = open("a");
   a.connect(9, done(a, "connect", [&] { close(a); }));
   say(a, "connect has returned");
   run();
-}};
+}
 
-const scenario bind_by_joining{"bind_by_joining", [] {
+PARITY_SCENARIO(bind_by_joining)
+{
   auto& a = open("a");
   attempt(a, "join", [&] { a.add_membership("239.255.77.1", "127.0.0.1"); });
   later(50, [&] {
@@ -192,6 +214,6 @@ const scenario bind_by_joining{"bind_by_joining", [] {
     close(a);
   });
   run();
-}};
+}
 
 }  // namespace

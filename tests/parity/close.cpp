@@ -9,7 +9,8 @@ namespace {
 
 using namespace parity;
 
-const scenario close_order_of_listeners{"close_order_of_listeners", [] {
+PARITY_SCENARIO(close_order_of_listeners)
+{
   auto& a = open("a");
   ready({&a}, [&] {
     a.on<closed>([&] { say(a, "attached before"); });
@@ -17,44 +18,50 @@ const scenario close_order_of_listeners{"close_order_of_listeners", [] {
     a.on<closed>([&] { say(a, "attached after"); });
   });
   run();
-}};
+}
 
-const scenario close_twice{"close_twice", [] {
+PARITY_SCENARIO(close_twice)
+{
   auto& a = open("a");
   ready({&a}, [&] {
     a.close(done(a, "close", [&] { attempt(a, "close when closed", [&] { a.close(); }); }));
     attempt(a, "close while closing", [&] { a.close(done(a, "second close")); });
   });
   run();
-}};
+}
 
-const scenario close_unbound{"close_unbound", [] {
+PARITY_SCENARIO(close_unbound)
+{
   auto& a = open("a");
   a.close(done(a, "close"));
   run();
-}};
+}
 
-const scenario close_while_listening{"close_while_listening", [] {
+PARITY_SCENARIO(close_while_listening)
+{
   auto& a = open("a");
   a.on<listening>([&] { close(a); });
   a.on<listening>([&] { attempt(a, "address", [&] { return port_of(a); }); });
   a.bind(0, "127.0.0.1", done(a, "bind"));
   run();
-}};
+}
 
-const scenario close_on_message{"close_on_message", [] {
+PARITY_SCENARIO(close_on_message)
+{
   auto& a = open("a");
   auto& b = open("b");
   a.on<message>([&] { close(a); });
   a.on<message>([&] { say(a, "the next listener"); });
   ready({&a, &b}, [&] {
     a.on<closed>([&] { close(b); });
-    for (const auto* text : {"one", "two", "three"}) b.send(text, port_of(a));
+    for (const auto* text : {"one", "two", "three"})
+      b.send(text, port_of(a));
   });
   run();
-}};
+}
 
-const scenario close_while_binding{"close_while_binding", [] {
+PARITY_SCENARIO(close_while_binding)
+{
   socket* self = nullptr;
   auto& a = open("a", {.lookup = looks_up([&](std::string_view name) {
                          say(*self, fmt::format("lookup {}", name));
@@ -64,9 +71,10 @@ const scenario close_while_binding{"close_while_binding", [] {
   a.bind(0, "server.test", done(a, "bind"));
   close(a);
   run();
-}};
+}
 
-const scenario close_behind_queued_sends{"close_behind_queued_sends", [] {
+PARITY_SCENARIO(close_behind_queued_sends)
+{
   auto& a = open("a");
   auto& b = open("b");
   ready({&b}, [&] {
@@ -76,9 +84,10 @@ const scenario close_behind_queued_sends{"close_behind_queued_sends", [] {
     say(a, "close has returned");
   });
   run();
-}};
+}
 
-const scenario close_after_send{"close_after_send", [] {
+PARITY_SCENARIO(close_after_send)
+{
   auto& a = open("a");
   auto& b = open("b");
   ready({&a, &b}, [&] {
@@ -86,9 +95,10 @@ const scenario close_after_send{"close_after_send", [] {
     a.close(done(a, "close", [&] { later(50, [&] { close(b); }); }));
   });
   run();
-}};
+}
 
-const scenario close_after_connected_send{"close_after_connected_send", [] {
+PARITY_SCENARIO(close_after_connected_send)
+{
   auto& a = open("a");
   auto& b = open("b");
   after(b, 1, [&] { close(b); });
@@ -99,23 +109,26 @@ const scenario close_after_connected_send{"close_after_connected_send", [] {
     });
   });
   run();
-}};
+}
 
-const scenario close_on_error{"close_on_error", [] {
+PARITY_SCENARIO(close_on_error)
+{
   auto& a = open("a");
   auto& b = open("b");
   b.on<error>([&] { b.close(done(b, "close", [&] { close(a); })); });
   ready({&a}, [&] { b.bind(port_of(a), "127.0.0.1"); });
   run();
-}};
+}
 
-const scenario close_in_send_callback{"close_in_send_callback", [] {
+PARITY_SCENARIO(close_in_send_callback)
+{
   auto& a = open("a");
   ready({&a}, [&] { a.send("text", 9, done(a, "send", [&] { a.close(done(a, "close")); })); });
   run();
-}};
+}
 
-const scenario closed_socket{"closed_socket", [] {
+PARITY_SCENARIO(closed_socket)
+{
   auto& a = open("a");
   ready({&a}, [&] {
     a.close([&] {
@@ -128,17 +141,20 @@ const scenario closed_socket{"closed_socket", [] {
       attempt(a, "peer", [&] { return place(a.remote_address()); });
       attempt(a, "join", [&] { a.add_membership("239.255.77.1"); });
       attempt(a, "leave", [&] { a.drop_membership("239.255.77.1"); });
-      attempt(a, "join a source", [&] { a.add_source_specific_membership("127.0.0.1", "232.1.1.1"); });
-      attempt(a, "leave a source", [&] { a.drop_source_specific_membership("127.0.0.1", "232.1.1.1"); });
+      attempt(a, "join a source",
+              [&] { a.add_source_specific_membership("127.0.0.1", "232.1.1.1"); });
+      attempt(a, "leave a source",
+              [&] { a.drop_source_specific_membership("127.0.0.1", "232.1.1.1"); });
       attempt(a, "multicast interface", [&] { a.set_multicast_interface("127.0.0.1"); });
       attempt(a, "ref", [&]() -> auto& { return a.ref(); });
       attempt(a, "unref", [&]() -> auto& { return a.unref(); });
     });
   });
   run();
-}};
+}
 
-const scenario closed_socket_options{"closed_socket_options", [] {
+PARITY_SCENARIO(closed_socket_options)
+{
   auto& a = open("a");
   ready({&a}, [&] {
     a.close([&] {
@@ -153,27 +169,30 @@ const scenario closed_socket_options{"closed_socket_options", [] {
     });
   });
   run();
-}};
+}
 
-const scenario abort_closes{"abort_closes", [] {
+PARITY_SCENARIO(abort_closes)
+{
   std::stop_source controller;
   auto& a = open("a", {.stop = controller.get_token()});
   a.bind(0, "127.0.0.1", done(a, "bind", [&] {
-    controller.request_stop();
-    attempt(a, "close", [&] { a.close(); });
-  }));
+           controller.request_stop();
+           attempt(a, "close", [&] { a.close(); });
+         }));
   run();
-}};
+}
 
-const scenario abort_before_creation{"abort_before_creation", [] {
+PARITY_SCENARIO(abort_before_creation)
+{
   std::stop_source controller;
   controller.request_stop();
   auto& a = open("a", {.stop = controller.get_token()});
   attempt(a, "bind", [&] { a.bind(0); });
   run();
-}};
+}
 
-const scenario abort_when_closed{"abort_when_closed", [] {
+PARITY_SCENARIO(abort_when_closed)
+{
   std::stop_source controller;
   auto& a = open("a", {.stop = controller.get_token()});
   ready({&a}, [&] { close(a); });
@@ -182,14 +201,15 @@ const scenario abort_when_closed{"abort_when_closed", [] {
     say(a, "aborted");
   });
   run();
-}};
+}
 
-const scenario abort_while_binding{"abort_while_binding", [] {
+PARITY_SCENARIO(abort_while_binding)
+{
   std::stop_source controller;
   auto& a = open("a", {.stop = controller.get_token()});
   a.bind(0, "127.0.0.1", done(a, "bind"));
   controller.request_stop();
   run();
-}};
+}
 
 }  // namespace

@@ -7,13 +7,15 @@ namespace {
 
 using namespace parity;
 
-const scenario connect_without_address_v6{"connect_without_address_v6", [] {
+PARITY_SCENARIO(connect_without_address_v6)
+{
   auto& a = open("a", {.type = dgram::udp6});
   a.connect(9, done(a, "connect", [&] { close(a); }));
   run();
-}};
+}
 
-const scenario connect_bad_port{"connect_bad_port", [] {
+PARITY_SCENARIO(connect_bad_port)
+{
   auto& a = open("a");
   for (const int number : {-1, 0, 65536, 78960}) {
     const auto what = fmt::format("connect {}", number);
@@ -24,123 +26,134 @@ const scenario connect_bad_port{"connect_bad_port", [] {
     a.connect(65535, done(a, "connect", [&] { close(a); }));
   });
   run();
-}};
+}
 
-const scenario connect_twice{"connect_twice", [] {
+PARITY_SCENARIO(connect_twice)
+{
   auto& a = open("a");
   auto& b = open("b");
   ready({&a, &b}, [&] {
     a.connect(port_of(b), done(a, "connect", [&] {
-      attempt(a, "connect while connected", [&] { a.connect(9, done(a, "third")); });
-      attempt(a, "bad port while connected", [&] { a.connect(0); });
-      attempt(a, "peer", [&] { return place(a.remote_address()); });
-      close(a, b);
-    }));
+                attempt(a, "connect while connected", [&] { a.connect(9, done(a, "third")); });
+                attempt(a, "bad port while connected", [&] { a.connect(0); });
+                attempt(a, "peer", [&] { return place(a.remote_address()); });
+                close(a, b);
+              }));
     attempt(a, "connect while connecting", [&] { a.connect(9, done(a, "second")); });
     attempt(a, "disconnect while connecting", [&] { a.disconnect(); });
   });
   run();
-}};
+}
 
-const scenario connect_to_the_other_family{"connect_to_the_other_family", [] {
+PARITY_SCENARIO(connect_to_the_other_family)
+{
   auto& a = open("a");
   a.connect(9, "::1", done(a, "connect", [&] {
-    a.connect(9, "127.0.0.1", done(a, "second connect", [&] { close(a); }));
-  }));
+              a.connect(9, "127.0.0.1", done(a, "second connect", [&] { close(a); }));
+            }));
   run();
-}};
+}
 
-const scenario connect_fails_without_callback{"connect_fails_without_callback", [] {
+PARITY_SCENARIO(connect_fails_without_callback)
+{
   auto& a = open("a");
   a.on<error>([&] { a.connect(9, "127.0.0.1", done(a, "second connect", [&] { close(a); })); });
   a.connect(9, "::1");
   run();
-}};
+}
 
-const scenario connect_lookup_fails{"connect_lookup_fails", [] {
+PARITY_SCENARIO(connect_lookup_fails)
+{
   auto& a = open("a", {.lookup = looks_up(all_but("peer.test"))});
   ready({&a}, [&] {
     a.connect(9, "peer.test", done(a, "connect", [&] {
-      attempt(a, "disconnect", [&] { a.disconnect(); });
-      a.once<error>([&] { close(a); });
-      a.connect(9, "peer.test");
-    }));
+                attempt(a, "disconnect", [&] { a.disconnect(); });
+                a.once<error>([&] { close(a); });
+                a.connect(9, "peer.test");
+              }));
   });
   run();
-}};
+}
 
-const scenario connect_bind_fails{"connect_bind_fails", [] {
+PARITY_SCENARIO(connect_bind_fails)
+{
   auto& a = open("a", {.lookup = looks_up(nothing)});
   a.connect(9, "127.0.0.1", done(a, "connect"));
   later(50, [&] { close(a); });
   run();
-}};
+}
 
-const scenario connect_and_disconnect{"connect_and_disconnect", [] {
+PARITY_SCENARIO(connect_and_disconnect)
+{
   auto& a = open("a");
   ready({&a}, [&] {
     attempt(a, "disconnect before", [&] { a.disconnect(); });
     attempt(a, "peer before", [&] { return place(a.remote_address()); });
     a.connect(9, done(a, "connect", [&] {
-      attempt(a, "disconnect", [&] { a.disconnect(); });
-      attempt(a, "disconnect again", [&] { a.disconnect(); });
-      attempt(a, "peer", [&] { return place(a.remote_address()); });
-      attempt(a, "send without port", [&] { a.send("text"); });
-      a.connect(10, done(a, "second connect", [&] { close(a); }));
-    }));
+                attempt(a, "disconnect", [&] { a.disconnect(); });
+                attempt(a, "disconnect again", [&] { a.disconnect(); });
+                attempt(a, "peer", [&] { return place(a.remote_address()); });
+                attempt(a, "send without port", [&] { a.send("text"); });
+                a.connect(10, done(a, "second connect", [&] { close(a); }));
+              }));
   });
   run();
-}};
+}
 
-const scenario connect_refused{"connect_refused", [] {
+PARITY_SCENARIO(connect_refused)
+{
   auto& a = open("a");
   auto& gone = open("gone");
   a.on<error>([&] { close(a); });
   ready({&a, &gone}, [&] {
-    gone.close([&, port = port_of(gone)] {
-      a.connect(port, [&] { a.send("hello?", done(a, "send")); });
-    });
+    gone.close(
+        [&, port = port_of(gone)] { a.connect(port, [&] { a.send("hello?", done(a, "send")); }); });
   });
   run();
-}};
+}
 
-const scenario connect_hears_only_its_peer{"connect_hears_only_its_peer", [] {
+PARITY_SCENARIO(connect_hears_only_its_peer)
+{
   auto& a = open("a");
   auto& peer = open("peer");
   auto& stranger = open("stranger");
   after(a, 1, [&] { close(a, peer, stranger); });
   ready({&a, &peer, &stranger}, [&] {
     a.connect(port_of(peer), [&] {
-      stranger.send("from the stranger", port_of(a), [&] { peer.send("from the peer", port_of(a)); });
+      stranger.send("from the stranger", port_of(a),
+                    [&] { peer.send("from the peer", port_of(a)); });
     });
   });
   run();
-}};
+}
 
-const scenario connect_changes_the_address{"connect_changes_the_address", [] {
+PARITY_SCENARIO(connect_changes_the_address)
+{
   auto& a = open("a");
   a.bind(0, [&] {
     a.connect(9, done(a, "connect", [&] {
-      attempt(a, "address", [&] { return place(a.address()); });
-      close(a);
-    }));
+                attempt(a, "address", [&] { return place(a.address()); });
+                close(a);
+              }));
   });
   run();
-}};
+}
 
-const scenario connect_then_close{"connect_then_close", [] {
+PARITY_SCENARIO(connect_then_close)
+{
   auto& a = open("a");
   ready({&a}, [&] {
     a.connect(9, done(a, "connect"));
     close(a);
   });
   run();
-}};
+}
 
-const scenario connect_by_name{"connect_by_name", [] {
+PARITY_SCENARIO(connect_by_name)
+{
   auto& a = open("a");
   a.connect(9, "localhost", done(a, "connect", [&] { close(a); }));
   run();
-}};
+}
 
 }  // namespace

@@ -11,10 +11,12 @@ using namespace parity;
 
 void send_to_itself(socket& a, std::initializer_list<const char*> texts)
 {
-  for (const auto* text : texts) a.send(text, port_of(a));
+  for (const auto* text : texts)
+    a.send(text, port_of(a));
 }
 
-const scenario event_once_and_prepend{"event_once_and_prepend", [] {
+PARITY_SCENARIO(event_once_and_prepend)
+{
   auto& a = open("a");
   a.once<message>([&] { say(a, "once"); });
   a.prepend<message>([&] { say(a, "prepended"); });
@@ -26,9 +28,10 @@ const scenario event_once_and_prepend{"event_once_and_prepend", [] {
   });
   a.on<closed>([&] { say(a, fmt::format("{} listeners", a.listener_count<message>())); });
   run();
-}};
+}
 
-const scenario event_off{"event_off", [] {
+PARITY_SCENARIO(event_off)
+{
   auto& a = open("a");
   const auto listener = [&] { say(a, "listener"); };
   const auto first = a.on<message>(listener);
@@ -38,9 +41,10 @@ const scenario event_off{"event_off", [] {
   after(a, 2, [&] { a.off(first); });
   ready({&a}, [&] { send_to_itself(a, {"one", "two", "three"}); });
   run();
-}};
+}
 
-const scenario event_changes_while_emitting{"event_changes_while_emitting", [] {
+PARITY_SCENARIO(event_changes_while_emitting)
+{
   auto& a = open("a");
   dgram::listener_id second;
   a.once<message>([&] {
@@ -52,9 +56,10 @@ const scenario event_changes_while_emitting{"event_changes_while_emitting", [] {
   after(a, 2, [&] { close(a); });
   ready({&a}, [&] { send_to_itself(a, {"one", "two"}); });
   run();
-}};
+}
 
-const scenario event_remove_all{"event_remove_all", [] {
+PARITY_SCENARIO(event_remove_all)
+{
   auto& a = open("a");
   a.on<message>([&] { say(a, "removed"); });
   ready({&a}, [&] {
@@ -67,9 +72,10 @@ const scenario event_remove_all{"event_remove_all", [] {
     send_to_itself(a, {"text"});
   });
   run();
-}};
+}
 
-const scenario error_without_listener{"error_without_listener", [] {
+PARITY_SCENARIO(error_without_listener)
+{
   auto& a = quiet("a");
   auto& b = quiet("b");
   ready({&a}, [&] {
@@ -80,17 +86,19 @@ const scenario error_without_listener{"error_without_listener", [] {
     });
   });
   run();
-}};
+}
 
-const scenario error_in_a_listener{"error_in_a_listener", [] {
+PARITY_SCENARIO(error_in_a_listener)
+{
   auto& a = open("a");
   a.once<message>([] { throw std::runtime_error("ERR_OF_A_LISTENER"); });
   after(a, 2, [&] { close(a); });
   ready({&a}, [&] { send_to_itself(a, {"one", "two", "three"}); });
   run();
-}};
+}
 
-const scenario error_port_in_use_text{"error_port_in_use_text", [] {
+PARITY_SCENARIO(error_port_in_use_text)
+{
   auto& a = quiet("a");
   auto& b = quiet("b");
   b.on<error>([&](const dgram::failure& f) {
@@ -100,13 +108,14 @@ const scenario error_port_in_use_text{"error_port_in_use_text", [] {
   });
   ready({&a}, [&] { b.bind(port_of(a), "127.0.0.1"); });
   run();
-}};
+}
 
-const scenario error_bad_type{"error_bad_type", [] {
+PARITY_SCENARIO(error_bad_type)
+{
   for (const int type : {5, -1, 0}) {
     attempt("test", "type", [&] { open("a", {.type = static_cast<dgram::socket_type>(type)}); });
   }
   run();
-}};
+}
 
 }  // namespace

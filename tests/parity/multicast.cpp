@@ -7,7 +7,8 @@ namespace {
 
 using namespace parity;
 
-const scenario multicast_bad_groups{"multicast_bad_groups", [] {
+PARITY_SCENARIO(multicast_bad_groups)
+{
   auto& a = open("a");
   ready({&a}, [&] {
     for (const auto* group : {"256.256.256.256", "zzz", "0.0.0.0", "10.0.0.1"}) {
@@ -18,9 +19,10 @@ const scenario multicast_bad_groups{"multicast_bad_groups", [] {
     close(a);
   });
   run();
-}};
+}
 
-const scenario multicast_bad_interfaces{"multicast_bad_interfaces", [] {
+PARITY_SCENARIO(multicast_bad_interfaces)
+{
   auto& a = open("a");
   ready({&a}, [&] {
     attempt(a, "join on zzz", [&] { a.add_membership("239.255.77.1", "zzz"); });
@@ -30,9 +32,10 @@ const scenario multicast_bad_interfaces{"multicast_bad_interfaces", [] {
     close(a);
   });
   run();
-}};
+}
 
-const scenario multicast_join_twice{"multicast_join_twice", [] {
+PARITY_SCENARIO(multicast_join_twice)
+{
   auto& a = open("a");
   ready({&a}, [&] {
     attempt(a, "join", [&] { a.add_membership("239.255.77.1", "127.0.0.1"); });
@@ -43,18 +46,20 @@ const scenario multicast_join_twice{"multicast_join_twice", [] {
     close(a);
   });
   run();
-}};
+}
 
-const scenario multicast_other_family{"multicast_other_family", [] {
+PARITY_SCENARIO(multicast_other_family)
+{
   auto& a = open("a");
   ready({&a}, [&] {
     attempt(a, "join", [&] { a.add_membership("ff02::1:77"); });
     close(a);
   });
   run();
-}};
+}
 
-const scenario multicast_delivery{"multicast_delivery", [] {
+PARITY_SCENARIO(multicast_delivery)
+{
   auto& a = open("a", {.reuse_addr = true});
   auto& b = open("b", {.reuse_addr = true});
   auto& sender = open("sender", {.reuse_addr = true});
@@ -67,7 +72,8 @@ const scenario multicast_delivery{"multicast_delivery", [] {
   a.bind(0, [&] {
     b.bind(port_of(a), [&] {
       sender.bind(0, "127.0.0.1", [&] {
-        for (auto* socket : {&a, &b}) socket->add_membership("239.255.77.2", "127.0.0.1");
+        for (auto* socket : {&a, &b})
+          socket->add_membership("239.255.77.2", "127.0.0.1");
         sender.set_multicast_interface("127.0.0.1");
         for (const auto* text : {"one", "two"})
           sender.send(text, port_of(a), "239.255.77.2", done(sender, "send"));
@@ -75,9 +81,10 @@ const scenario multicast_delivery{"multicast_delivery", [] {
     });
   });
   run();
-}};
+}
 
-const scenario multicast_after_leaving{"multicast_after_leaving", [] {
+PARITY_SCENARIO(multicast_after_leaving)
+{
   auto& a = open("a");
   auto& sender = open("sender");
   const auto* group = "239.255.77.4";
@@ -95,9 +102,10 @@ const scenario multicast_after_leaving{"multicast_after_leaving", [] {
     });
   });
   run();
-}};
+}
 
-const scenario multicast_sources{"multicast_sources", [] {
+PARITY_SCENARIO(multicast_sources)
+{
   auto& a = open("a");
   auto& sender = open("sender");
   auto& other = open("other");
@@ -106,18 +114,23 @@ const scenario multicast_sources{"multicast_sources", [] {
   a.bind(0, [&] {
     sender.bind(0, "127.0.0.1", [&] {
       other.bind(0, "127.0.0.2", [&] {
-        const auto join = [&] { a.add_source_specific_membership("127.0.0.1", group, "127.0.0.1"); };
+        const auto join = [&] {
+          a.add_source_specific_membership("127.0.0.1", group, "127.0.0.1");
+        };
         attempt(a, "join", join);
         attempt(a, "join again", join);
-        for (auto* socket : {&sender, &other}) socket->set_multicast_interface("127.0.0.1");
-        other.send("not heard", port_of(a), group, [&] { sender.send("heard", port_of(a), group); });
+        for (auto* socket : {&sender, &other})
+          socket->set_multicast_interface("127.0.0.1");
+        other.send("not heard", port_of(a), group,
+                   [&] { sender.send("heard", port_of(a), group); });
       });
     });
   });
   run();
-}};
+}
 
-const scenario multicast_bad_sources{"multicast_bad_sources", [] {
+PARITY_SCENARIO(multicast_bad_sources)
+{
   auto& a = open("a");
   ready({&a}, [&] {
     for (const auto* group : {"0", "10.0.0.1", "zzz"}) {
@@ -132,9 +145,10 @@ const scenario multicast_bad_sources{"multicast_bad_sources", [] {
     close(a);
   });
   run();
-}};
+}
 
-const scenario multicast_ttl{"multicast_ttl", [] {
+PARITY_SCENARIO(multicast_ttl)
+{
   auto& a = open("a");
   ready({&a}, [&] {
     for (const int ttl : {0, 1, 255, 256, 1000, -1})
@@ -142,18 +156,22 @@ const scenario multicast_ttl{"multicast_ttl", [] {
     close(a);
   });
   run();
-}};
+}
 
-const scenario multicast_interface_v6{"multicast_interface_v6", [] {
+PARITY_SCENARIO(multicast_interface_v6)
+{
   auto& a = open("a", {.type = dgram::udp6});
-  ready({&a}, [&] {
-    for (const auto* name : {"::", "::%lo", "::%1", "zzz", ""})
-      attempt(a, fmt::format("send on {}", name), [&] { a.set_multicast_interface(name); });
-    attempt(a, "join", [&] { a.add_membership("ff01::77:1", "::1%lo"); });
-    attempt(a, "join again", [&] { a.add_membership("ff01::77:1", "::1%lo"); });
-    close(a);
-  }, "::1");
+  ready(
+      {&a},
+      [&] {
+        for (const auto* name : {"::", "::%lo", "::%1", "zzz", ""})
+          attempt(a, fmt::format("send on {}", name), [&] { a.set_multicast_interface(name); });
+        attempt(a, "join", [&] { a.add_membership("ff01::77:1", "::1%lo"); });
+        attempt(a, "join again", [&] { a.add_membership("ff01::77:1", "::1%lo"); });
+        close(a);
+      },
+      "::1");
   run();
-}};
+}
 
 }  // namespace

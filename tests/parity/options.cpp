@@ -7,7 +7,8 @@ namespace {
 
 using namespace parity;
 
-const scenario option_before_bind{"option_before_bind", [] {
+PARITY_SCENARIO(option_before_bind)
+{
   auto& a = open("a");
   attempt(a, "address", [&] { return place(a.address()); });
   attempt(a, "peer", [&] { return place(a.remote_address()); });
@@ -22,9 +23,10 @@ const scenario option_before_bind{"option_before_bind", [] {
   attempt(a, "send buffer", [&] { return a.get_send_buffer_size(); });
   close(a);
   run();
-}};
+}
 
-const scenario option_ttl{"option_ttl", [] {
+PARITY_SCENARIO(option_ttl)
+{
   auto& a = open("a");
   ready({&a}, [&] {
     for (const int ttl : {1, 64, 255, 0, 256, -1})
@@ -32,23 +34,25 @@ const scenario option_ttl{"option_ttl", [] {
     close(a);
   });
   run();
-}};
+}
 
-const scenario option_broadcast{"option_broadcast", [] {
+PARITY_SCENARIO(option_broadcast)
+{
   auto& a = open("a");
   a.bind(0, "127.0.0.1", [&] {
     a.send("text", 9, "255.255.255.255", done(a, "send", [&] {
-      attempt(a, "broadcast on", [&] { a.set_broadcast(true); });
-      a.send("text", 9, "127.255.255.255", done(a, "send", [&] {
-        attempt(a, "broadcast off", [&] { a.set_broadcast(false); });
-        a.send("text", 9, "127.255.255.255", done(a, "send", [&] { close(a); }));
-      }));
-    }));
+             attempt(a, "broadcast on", [&] { a.set_broadcast(true); });
+             a.send("text", 9, "127.255.255.255", done(a, "send", [&] {
+                      attempt(a, "broadcast off", [&] { a.set_broadcast(false); });
+                      a.send("text", 9, "127.255.255.255", done(a, "send", [&] { close(a); }));
+                    }));
+           }));
   });
   run();
-}};
+}
 
-const scenario option_broadcast_delivery{"option_broadcast_delivery", [] {
+PARITY_SCENARIO(option_broadcast_delivery)
+{
   auto& a = open("a");
   auto& sender = open("sender");
   after(a, 1, [&] { close(a, sender); });
@@ -59,9 +63,10 @@ const scenario option_broadcast_delivery{"option_broadcast_delivery", [] {
     });
   });
   run();
-}};
+}
 
-const scenario option_buffer_sizes{"option_buffer_sizes", [] {
+PARITY_SCENARIO(option_buffer_sizes)
+{
   auto& a = open("a");
   ready({&a}, [&] {
     for (const int size : {10000, 123456, 1}) {
@@ -75,9 +80,10 @@ const scenario option_buffer_sizes{"option_buffer_sizes", [] {
     close(a);
   });
   run();
-}};
+}
 
-const scenario option_lookup{"option_lookup", [] {
+PARITY_SCENARIO(option_lookup)
+{
   socket* self = nullptr;
   auto& a = open("a", {.lookup = looks_up([&](std::string_view name) {
                          say(*self, fmt::format("lookup {}", name));
@@ -90,31 +96,37 @@ const scenario option_lookup{"option_lookup", [] {
     a.send("by address", port_of(a), "127.0.0.1");
   });
   run();
-}};
+}
 
-const scenario option_message_listener{"option_message_listener", [] {
+PARITY_SCENARIO(option_message_listener)
+{
   socket* self = nullptr;
   auto a = dgram::create_socket(loop(), dgram::udp4,
                                 [&](dgram::bytes_view, const dgram::remote_info& from) {
-                                  say("a", fmt::format("got {} bytes from an {} address, {}", from.size,
-                                                       from.family, from.address));
+                                  say("a", fmt::format("got {} bytes from an {} address, {}",
+                                                       from.size, from.family, from.address));
                                   self->close();
                                 });
   self = &a;
   a.bind(0, "127.0.0.1", [&] { a.send("hello", port_of(a)); });
   run();
-}};
+}
 
-void loop_has_ended() { say("test", "the loop has ended"); }
+void loop_has_ended()
+{
+  say("test", "the loop has ended");
+}
 
-const scenario ref_unbound{"ref_unbound", [] {
+PARITY_SCENARIO(ref_unbound)
+{
   auto& a = open("a");
   say(a, "is never bound");
   run();
   loop_has_ended();
-}};
+}
 
-const scenario ref_unref{"ref_unref", [] {
+PARITY_SCENARIO(ref_unref)
+{
   auto& a = open("a");
   a.bind(0, "127.0.0.1", [&] {
     attempt(a, "unref", [&]() -> auto& { return a.unref(); });
@@ -122,17 +134,19 @@ const scenario ref_unref{"ref_unref", [] {
   });
   run();
   loop_has_ended();
-}};
+}
 
-const scenario ref_unref_before_bind{"ref_unref_before_bind", [] {
+PARITY_SCENARIO(ref_unref_before_bind)
+{
   auto& a = open("a");
   attempt(a, "unref", [&]() -> auto& { return a.unref(); });
   a.bind(0, "127.0.0.1");
   run();
   loop_has_ended();
-}};
+}
 
-const scenario ref_again{"ref_again", [] {
+PARITY_SCENARIO(ref_again)
+{
   auto& a = open("a");
   after(a, 1, [&] { close(a); });
   a.bind(0, "127.0.0.1", [&] {
@@ -142,9 +156,10 @@ const scenario ref_again{"ref_again", [] {
   });
   run();
   loop_has_ended();
-}};
+}
 
-const scenario ref_send_unreferenced{"ref_send_unreferenced", [] {
+PARITY_SCENARIO(ref_send_unreferenced)
+{
   auto& a = open("a");
   a.bind(0, "127.0.0.1", [&] {
     a.unref();
@@ -152,6 +167,6 @@ const scenario ref_send_unreferenced{"ref_send_unreferenced", [] {
   });
   run();
   loop_has_ended();
-}};
+}
 
 }  // namespace

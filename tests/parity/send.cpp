@@ -12,7 +12,8 @@ using namespace std::string_view_literals;
 
 const std::string digits = "0123456789";
 
-const scenario send_forms{"send_forms", [] {
+PARITY_SCENARIO(send_forms)
+{
   auto& a = open("a");
   auto& b = open("b");
   after(b, 8, [&] { close(a, b); });
@@ -29,9 +30,10 @@ const scenario send_forms{"send_forms", [] {
     a.send(data, port);
   });
   run();
-}};
+}
 
-const scenario send_forms_connected{"send_forms_connected", [] {
+PARITY_SCENARIO(send_forms_connected)
+{
   auto& a = open("a");
   auto& b = open("b");
   after(b, 6, [&] { close(a, b); });
@@ -47,9 +49,10 @@ const scenario send_forms_connected{"send_forms_connected", [] {
     });
   });
   run();
-}};
+}
 
-const scenario sendto_forms{"sendto_forms", [] {
+PARITY_SCENARIO(sendto_forms)
+{
   auto& a = open("a");
   auto& b = open("b");
   after(b, 2, [&] { close(a, b); });
@@ -58,9 +61,10 @@ const scenario sendto_forms{"sendto_forms", [] {
     a.sendto(bytes(digits), 5, 5, port_of(b), "127.0.0.1");
   });
   run();
-}};
+}
 
-const scenario send_strings{"send_strings", [] {
+PARITY_SCENARIO(send_strings)
+{
   auto& a = open("a");
   auto& b = open("b");
   after(b, 3, [&] { close(a, b); });
@@ -70,9 +74,10 @@ const scenario send_strings{"send_strings", [] {
     a.send("with\0zero"sv, port_of(b), done(a, "send"));
   });
   run();
-}};
+}
 
-const scenario send_arrays{"send_arrays", [] {
+PARITY_SCENARIO(send_arrays)
+{
   auto& a = open("a");
   auto& b = open("b");
   after(b, 4, [&] { close(a, b); });
@@ -86,9 +91,10 @@ const scenario send_arrays{"send_arrays", [] {
     a.send(std::vector<dgram::bytes_view>{}, port, done(a, "send"));
   });
   run();
-}};
+}
 
-const scenario send_nothing{"send_nothing", [] {
+PARITY_SCENARIO(send_nothing)
+{
   auto& a = open("a");
   auto& b = open("b");
   after(b, 5, [&] { close(a, b); });
@@ -101,17 +107,19 @@ const scenario send_nothing{"send_nothing", [] {
     a.send("last", port, done(a, "send"));
   });
   run();
-}};
+}
 
-const scenario send_without_address_v6{"send_without_address_v6", [] {
+PARITY_SCENARIO(send_without_address_v6)
+{
   auto& a = open("a", {.type = dgram::udp6});
   auto& b = open("b", {.type = dgram::udp6});
   after(b, 1, [&] { close(a, b); });
   ready({&a, &b}, [&] { a.send("hello", port_of(b), done(a, "send")); }, "::1");
   run();
-}};
+}
 
-const scenario send_by_name{"send_by_name", [] {
+PARITY_SCENARIO(send_by_name)
+{
   auto& a = open("a");
   auto& b = open("b");
   after(b, 2, [&] { close(a, b); });
@@ -120,9 +128,10 @@ const scenario send_by_name{"send_by_name", [] {
     a.send("again", port_of(b), "localhost", done(a, "send"));
   });
   run();
-}};
+}
 
-const scenario send_bad_port{"send_bad_port", [] {
+PARITY_SCENARIO(send_bad_port)
+{
   auto& a = open("a");
   for (const int number : {-1, 0, 65536}) {
     attempt(a, fmt::format("send {}", number),
@@ -131,34 +140,38 @@ const scenario send_bad_port{"send_bad_port", [] {
   attempt(a, "address", [&] { return port_of(a); });
   close(a);
   run();
-}};
+}
 
-const scenario send_out_of_bounds{"send_out_of_bounds", [] {
+PARITY_SCENARIO(send_out_of_bounds)
+{
   auto& a = open("a");
   ready({&a}, [&] {
     const auto data = bytes("hello");
     for (const auto& [offset, length] : {std::pair{6, 0}, {0, 6}, {3, 4}, {5, 1}}) {
-      attempt(a, fmt::format("send {} {}", offset, length),
-              [&, offset = offset, length = length] { a.send(data, offset, length, 9, done(a, "send")); });
+      attempt(a, fmt::format("send {} {}", offset, length), [&, offset = offset, length = length] {
+        a.send(data, offset, length, 9, done(a, "send"));
+      });
     }
     attempt(a, "send 5 0", [&] { a.send(data, 5, 0, port_of(a)); });
     a.on<message>([&] { close(a); });
   });
   run();
-}};
+}
 
-const scenario send_too_long{"send_too_long", [] {
+PARITY_SCENARIO(send_too_long)
+{
   auto& a = open("a");
   const std::string data(262144, '\0');
   ready({&a}, [&] {
     a.send(data, 12345, "127.0.0.1", done(a, "send", [&] {
-      a.connect(12345, [&] { a.send(data, done(a, "connected send", [&] { close(a); })); });
-    }));
+             a.connect(12345, [&] { a.send(data, done(a, "connected send", [&] { close(a); })); });
+           }));
   });
   run();
-}};
+}
 
-const scenario send_fails_without_callback{"send_fails_without_callback", [] {
+PARITY_SCENARIO(send_fails_without_callback)
+{
   auto& a = open("a");
   const std::string data(70000, '\0');
   ready({&a}, [&] {
@@ -167,15 +180,17 @@ const scenario send_fails_without_callback{"send_fails_without_callback", [] {
     a.on<message>([&] { later(20, [&] { close(a); }); });
   });
   run();
-}};
+}
 
-const scenario send_to_the_other_family{"send_to_the_other_family", [] {
+PARITY_SCENARIO(send_to_the_other_family)
+{
   auto& a = open("a");
   ready({&a}, [&] { a.send("text", 9, "::1", done(a, "send", [&] { close(a); })); });
   run();
-}};
+}
 
-const scenario send_connected_with_address{"send_connected_with_address", [] {
+PARITY_SCENARIO(send_connected_with_address)
+{
   auto& a = open("a");
   ready({&a}, [&] {
     a.connect(9, [&] {
@@ -184,37 +199,40 @@ const scenario send_connected_with_address{"send_connected_with_address", [] {
     });
   });
   run();
-}};
+}
 
-const scenario send_while_connecting{"send_while_connecting", [] {
+PARITY_SCENARIO(send_while_connecting)
+{
   auto& a = open("a");
   auto& b = open("b");
   after(b, 1, [&] { close(a, b); });
   ready({&b}, [&] {
-    a.connect(port_of(b),
-              done(a, "connect", [&] { a.send("in the callback", done(a, "send")); }));
+    a.connect(port_of(b), done(a, "connect", [&] { a.send("in the callback", done(a, "send")); }));
   });
   run();
-}};
+}
 
-const scenario send_lookup_fails{"send_lookup_fails", [] {
+PARITY_SCENARIO(send_lookup_fails)
+{
   auto& a = open("a", {.lookup = looks_up(all_but("peer.test"))});
   ready({&a}, [&] {
     a.on<error>([&] { close(a); });
     a.send("text", 9, "peer.test", done(a, "send", [&] { a.send("text", 9, "peer.test"); }));
   });
   run();
-}};
+}
 
-const scenario send_bind_fails{"send_bind_fails", [] {
+PARITY_SCENARIO(send_bind_fails)
+{
   auto& a = open("a", {.lookup = looks_up(nothing)});
   a.send("one", 9, "127.0.0.1", done(a, "first"));
   a.send("two", 9, "127.0.0.1", done(a, "second"));
   later(50, [&] { close(a); });
   run();
-}};
+}
 
-const scenario send_order_before_bind{"send_order_before_bind", [] {
+PARITY_SCENARIO(send_order_before_bind)
+{
   auto& a = open("a");
   auto& b = open("b");
   after(b, 4, [&] { close(a, b); });
@@ -225,9 +243,10 @@ const scenario send_order_before_bind{"send_order_before_bind", [] {
     a.on<listening>([&] { say(a, "attached after"); });
   });
   run();
-}};
+}
 
-const scenario send_from_callbacks{"send_from_callbacks", [] {
+PARITY_SCENARIO(send_from_callbacks)
+{
   auto& a = open("a");
   auto& b = open("b");
   after(b, 5, [&] { close(a, b); });
@@ -241,40 +260,44 @@ const scenario send_from_callbacks{"send_from_callbacks", [] {
   };
   ready({&a, &b}, next);
   run();
-}};
+}
 
 void show_queue(socket& a, std::string_view when)
 {
-  say(a, fmt::format("{}: {} bytes, {} sends", when, a.get_send_queue_size(), a.get_send_queue_count()));
+  say(a, fmt::format("{}: {} bytes, {} sends", when, a.get_send_queue_size(),
+                     a.get_send_queue_count()));
 }
 
-const scenario send_queue{"send_queue", [] {
+PARITY_SCENARIO(send_queue)
+{
   auto& a = open("a");
   a.bind(0, "127.0.0.1", [&] {
     a.connect(port_of(a), [&] {
       a.send("hello", done(a, "first"));
       a.send("world", done(a, "second", [&] {
-        show_queue(a, "afterwards");
-        close(a);
-      }));
+               show_queue(a, "afterwards");
+               close(a);
+             }));
       show_queue(a, "after two sends");
     });
   });
   run();
-}};
+}
 
-const scenario send_queue_before_bind{"send_queue_before_bind", [] {
+PARITY_SCENARIO(send_queue_before_bind)
+{
   auto& a = open("a");
   show_queue(a, "at first");
   a.send("hello", 9, done(a, "send", [&] {
-    show_queue(a, "afterwards");
-    close(a);
-  }));
+           show_queue(a, "afterwards");
+           close(a);
+         }));
   show_queue(a, "after a send");
   run();
-}};
+}
 
-const scenario send_to_a_dead_port{"send_to_a_dead_port", [] {
+PARITY_SCENARIO(send_to_a_dead_port)
+{
   auto& a = open("a");
   auto& gone = open("gone");
   int left = 5;
@@ -288,9 +311,10 @@ const scenario send_to_a_dead_port{"send_to_a_dead_port", [] {
     gone.close(next);
   });
   run();
-}};
+}
 
-const scenario send_echo{"send_echo", [] {
+PARITY_SCENARIO(send_echo)
+{
   auto& server = open("server");
   auto& client = open("client");
   std::vector<std::string> texts{"three", "", "one"};
@@ -305,6 +329,6 @@ const scenario send_echo{"send_echo", [] {
   client.on<message>([&] { texts.empty() ? close(server, client) : ask(); });
   ready({&server, &client}, ask);
   run();
-}};
+}
 
 }  // namespace
