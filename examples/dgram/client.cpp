@@ -25,22 +25,24 @@ void close_when_sent(dgram::emitter_socket& client, int port)
   });
 }
 
+int client(example::command_line& words)
+{
+  int port = 41234;
+  words.option("--port", port, 1, 65535);
+  words.finish();
+
+  asio::io_context io;
+  auto first = dgram::create_socket(io, dgram::udp4);
+  auto second = dgram::create_socket(io, dgram::udp4);
+  close_at_once(first, port);
+  close_when_sent(second, port);
+  io.run();
+  return 0;
+}
+
 }  // namespace
 
 int main(int argc, char** argv)
 {
-  return example::run(argc, argv, "example_dgram_client [--port N]",
-                      [](example::command_line& words) {
-                        int port = 41234;
-                        words.option("--port", port, 1, 65535);
-                        words.finish();
-
-                        asio::io_context io;
-                        auto first = dgram::create_socket(io, dgram::udp4);
-                        auto second = dgram::create_socket(io, dgram::udp4);
-                        close_at_once(first, port);
-                        close_when_sent(second, port);
-                        io.run();
-                        return 0;
-                      });
+  return example::run(argc, argv, "example_dgram_client [--port N]", client);
 }

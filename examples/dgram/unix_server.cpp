@@ -10,27 +10,33 @@
 #include <dgram.hpp>
 #include <dgram/format.hpp>
 
+namespace {
+
+int unix_server(example::command_line& words)
+{
+  std::string server_path = "/tmp/dgram_server_sock";
+  words.option("--path", server_path);
+  words.finish();
+
+  asio::io_context io;
+  auto server = dgram::create_unix_socket(io);
+
+  server.on<dgram::event::message>([&](dgram::bytes_view msg, const auto& rinfo) {
+    fmt::print("got: {} from {}\n", example::printable(msg.text()), rinfo.address);
+    server.send(msg, 0, msg.size(), rinfo.address);
+  });
+
+  server.on<dgram::event::listening>(
+      [&] { fmt::print("server listening {}\n", server.address().address); });
+
+  server.bind(server_path);
+  io.run();
+  return 0;
+}
+
+}  // namespace
+
 int main(int argc, char** argv)
 {
-  return example::run(
-      argc, argv, "example_dgram_unix_server [--path PATH]", [](example::command_line& words) {
-        std::string server_path = "/tmp/dgram_server_sock";
-        words.option("--path", server_path);
-        words.finish();
-
-        asio::io_context io;
-        auto server = dgram::create_unix_socket(io);
-
-        server.on<dgram::event::message>([&](dgram::bytes_view msg, const auto& rinfo) {
-          fmt::print("got: {} from {}\n", example::printable(msg.text()), rinfo.address);
-          server.send(msg, 0, msg.size(), rinfo.address);
-        });
-
-        server.on<dgram::event::listening>(
-            [&] { fmt::print("server listening {}\n", server.address().path()); });
-
-        server.bind(server_path);
-        io.run();
-        return 0;
-      });
+  return example::run(argc, argv, "example_dgram_unix_server [--path PATH]", unix_server);
 }

@@ -25,7 +25,7 @@ PARITY_SCENARIO(bind_without_address_v6)
 {
   auto& a = open("a", {.type = dgram::udp6});
   a.bind(done(a, "bind", [&] {
-    say(a, family(a.address()));
+    say(a, a.address().family);
     close(a);
   }));
   run();
@@ -112,10 +112,8 @@ PARITY_SCENARIO(bind_lookup_fails)
 
 PARITY_SCENARIO(bind_bad_port)
 {
-  for (const int number : {-1, 65536, 70000}) {
-    auto& a = open(fmt::format("port {}", number));
-    attempt(a, "bind", [&] { a.bind(number, "127.0.0.1", [&] { close(a); }); });
-  }
+  auto& a = open("a");
+  attempt(a, "bind 65536", [&] { a.bind(65536, "127.0.0.1", [&] { close(a); }); });
   run();
 }
 

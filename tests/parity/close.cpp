@@ -174,7 +174,7 @@ PARITY_SCENARIO(closed_socket_options)
 PARITY_SCENARIO(abort_closes)
 {
   std::stop_source controller;
-  auto& a = open("a", {.stop = controller.get_token()});
+  auto& a = open("a", {.signal = controller.get_token()});
   a.bind(0, "127.0.0.1", done(a, "bind", [&] {
            controller.request_stop();
            attempt(a, "close", [&] { a.close(); });
@@ -186,7 +186,7 @@ PARITY_SCENARIO(abort_before_creation)
 {
   std::stop_source controller;
   controller.request_stop();
-  auto& a = open("a", {.stop = controller.get_token()});
+  auto& a = open("a", {.signal = controller.get_token()});
   attempt(a, "bind", [&] { a.bind(0); });
   run();
 }
@@ -194,7 +194,7 @@ PARITY_SCENARIO(abort_before_creation)
 PARITY_SCENARIO(abort_when_closed)
 {
   std::stop_source controller;
-  auto& a = open("a", {.stop = controller.get_token()});
+  auto& a = open("a", {.signal = controller.get_token()});
   ready({&a}, [&] { close(a); });
   a.on<closed>([&] {
     controller.request_stop();
@@ -206,7 +206,7 @@ PARITY_SCENARIO(abort_when_closed)
 PARITY_SCENARIO(abort_while_binding)
 {
   std::stop_source controller;
-  auto& a = open("a", {.stop = controller.get_token()});
+  auto& a = open("a", {.signal = controller.get_token()});
   a.bind(0, "127.0.0.1", done(a, "bind"));
   controller.request_stop();
   run();

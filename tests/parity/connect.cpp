@@ -64,7 +64,7 @@ PARITY_SCENARIO(connect_fails_without_callback)
 
 PARITY_SCENARIO(connect_lookup_fails)
 {
-  auto& a = open("a", {.lookup = looks_up(all_but("peer.test"))});
+  auto& a = open("a", {.lookup = looks_up(only_addresses)});
   ready({&a}, [&] {
     a.connect(9, "peer.test", done(a, "connect", [&] {
                 attempt(a, "disconnect", [&] { a.disconnect(); });
@@ -77,7 +77,7 @@ PARITY_SCENARIO(connect_lookup_fails)
 
 PARITY_SCENARIO(connect_bind_fails)
 {
-  auto& a = open("a", {.lookup = looks_up(nothing)});
+  auto& a = open("a", {.lookup = looks_up(no_name)});
   a.connect(9, "127.0.0.1", done(a, "connect"));
   later(50, [&] { close(a); });
   run();

@@ -26,7 +26,7 @@ void serve(io_context& io, dgram::emitter_socket& socket)
   socket.on<event::message>([&](dgram::bytes_view data, const dgram::remote_info& from) {
     socket.send(data, from.port, from.address);
   });
-  fmt::print("listening on {}\n", socket.address().port());
+  fmt::print("listening on {}\n", socket.address().port);
 }
 
 /// 32 questions are on their way, and every answer brings the next one.

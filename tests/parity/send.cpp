@@ -214,7 +214,7 @@ PARITY_SCENARIO(send_while_connecting)
 
 PARITY_SCENARIO(send_lookup_fails)
 {
-  auto& a = open("a", {.lookup = looks_up(all_but("peer.test"))});
+  auto& a = open("a", {.lookup = looks_up(only_addresses)});
   ready({&a}, [&] {
     a.on<error>([&] { close(a); });
     a.send("text", 9, "peer.test", done(a, "send", [&] { a.send("text", 9, "peer.test"); }));
@@ -224,7 +224,7 @@ PARITY_SCENARIO(send_lookup_fails)
 
 PARITY_SCENARIO(send_bind_fails)
 {
-  auto& a = open("a", {.lookup = looks_up(nothing)});
+  auto& a = open("a", {.lookup = looks_up(no_name)});
   a.send("one", 9, "127.0.0.1", done(a, "first"));
   a.send("two", 9, "127.0.0.1", done(a, "second"));
   later(50, [&] { close(a); });

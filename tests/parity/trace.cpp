@@ -78,24 +78,23 @@ void say(const subject& who, std::string_view text)
   fmt::print("{}: {}\n", who.name, text);
 }
 
-socket& quiet(const std::string& name, dgram::emitter_options options)
+socket& quiet(const std::string& name, dgram::socket_options options)
 {
-  // Built before the loop's context is asked for nothing any more: the loop is destroyed after it.
-  static std::deque<socket> sockets = (loop(), std::deque<socket>());
+  static std::deque<socket> sockets = (loop(), std::deque<socket>());  // they go before the loop
+  if (options.type == dgram::socket_type::none) options.type = dgram::udp4;
   auto& made = sockets.emplace_back(dgram::create_socket(loop(), std::move(options)));
   names.emplace(&made, name);
   made.on<listening>([&made] { labels[port_of(made)] = "<" + names.at(&made) + ">"; });
   return made;
 }
 
-socket& open(const std::string& name, dgram::emitter_options options)
+socket& open(const std::string& name, dgram::socket_options options)
 {
   auto& made = quiet(name, std::move(options));
   made.on<listening>([&made] { say(made, "listening " + place(made.address())); });
   made.on<connected>([&made] { say(made, "connect " + place(made.remote_address())); });
   made.on<message>([&made](dgram::bytes_view data, const dgram::remote_info& from) {
-    say(made, fmt::format("message {} from {}:{}", message_text(data),
-                          host_text(fmt::to_string(from.address)), port_text(from.port)));
+    say(made, "message " + message_text(data) + " from " + place(from));
   });
   made.on<error>([&made](const dgram::failure& failed) { say(made, "error " + failure(failed)); });
   made.on<closed>([&made] { say(made, "close"); });
@@ -104,17 +103,12 @@ socket& open(const std::string& name, dgram::emitter_options options)
 
 int port_of(const socket& of)
 {
-  return of.address().port();
+  return of.address().port;
 }
 
-std::string place(const net::ip::udp::endpoint& endpoint)
+std::string place(const dgram::address_info& info)
 {
-  return host_text(endpoint.address().to_string()) + ":" + port_text(endpoint.port());
-}
-
-std::string family(const net::ip::udp::endpoint& endpoint)
-{
-  return endpoint.address().is_v6() ? "IPv6" : "IPv4";
+  return host_text(info.address.to_string()) + ":" + port_text(info.port);
 }
 
 std::string name_of(dgram::error_code ec)
@@ -136,6 +130,18 @@ std::string failure(const dgram::failure& failed)
   if (!failed.address.empty()) text += " " + host_text(failed.address);
   if (failed.port != 0) text += ":" + port_text(failed.port);
   return text;
+}
+
+dgram::lookup_function looks_up(std::function<std::string(std::string_view)> find)
+{
+  return [find = std::move(find)](const std::string& name, dgram::socket_type,
+                                  dgram::lookup_result report) {
+    later(1, [=] {
+      dgram::error_code ec;
+      const auto address = net::ip::make_address(find(name), ec);
+      report(ec ? make_error_code(net::error::host_not_found) : ec, address);
+    });
+  };
 }
 
 dgram::bytes_view bytes(std::string_view text)

@@ -17,6 +17,7 @@
 
 namespace parity {
 
+namespace net = dgram::net;
 using socket = dgram::emitter_socket;
 using action = std::function<void()>;
 
@@ -54,12 +55,11 @@ struct subject {
 void say(const subject& who, std::string_view text);
 
 /// A socket without any listener but the one that learns its port. It lives as long as the program.
-socket& quiet(const std::string& name, dgram::emitter_options options = {});
-socket& open(const std::string& name, dgram::emitter_options options = {});
+socket& quiet(const std::string& name, dgram::socket_options options = {});
+socket& open(const std::string& name, dgram::socket_options options = {});
 
 int port_of(const socket& of);
-std::string place(const net::ip::udp::endpoint& endpoint);
-std::string family(const net::ip::udp::endpoint& endpoint);
+std::string place(const dgram::address_info& info);
 
 /// Node's name of an error.
 std::string name_of(dgram::error_code ec);
@@ -68,6 +68,20 @@ std::string name_of(dgram::error_code ec);
 std::string failure(const dgram::failure& failed);
 
 dgram::bytes_view bytes(std::string_view text);
+
+/// A lookup of the scenario's own: `find` gives the address of a name, or "" for one that it does not know.
+dgram::lookup_function looks_up(std::function<std::string(std::string_view)> find);
+
+inline std::string no_name(std::string_view)
+{
+  return "";
+}
+
+/// Knows the addresses that are spelled out.
+inline std::string only_addresses(std::string_view name)
+{
+  return name.ends_with(".test") ? "" : std::string(name);
+}
 
 /// A callback that shows its arguments, and then goes on.
 struct callback {
