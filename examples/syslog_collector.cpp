@@ -1,15 +1,19 @@
 // SPDX-License-Identifier: BSL-1.0
-// Collects syslog over UDP (RFC 5426) on any number of addresses, from any client of that protocol.
+// Collects syslog over UDP (RFC 5426) and over Unix sockets, from any client of either.
 //
-//   example_syslog_collector [--count N] [--timeout S] ENDPOINT...
+//   example_syslog_collector [--count N] [--timeout S] ENDPOINT|PATH...
 //
+// What has a slash is the path of a Unix socket, and "@name" is one in Linux' abstract namespace.
 // Each line is shown with its sender, its facility and its severity. The collector ends after N
 // lines; S seconds after its start, with exit code 1 if fewer than N came; or with SIGINT. Try it
 // with the logger(1) of util-linux:
 //   example_syslog_collector 127.0.0.1:5140 [::1]:5140 &
 //   logger --udp --server ::1 --port 5140 --priority mail.warning "the queue is long"
+// or, where it listens on /tmp/log.sock, with
+//   logger --socket /tmp/log.sock --priority mail.warning "the queue is long"
 
 #include "command_line.hpp"
+#include "syslog.hpp"
 
 #include <asio/co_spawn.hpp>
 #include <asio/io_context.hpp>
@@ -18,81 +22,78 @@
 #include <dgram.hpp>
 #include <dgram/format.hpp>
 
-#include <array>
 #include <chrono>
 #include <csignal>
+#include <deque>
 
 namespace {
 
-// RFC 5424, section 6.2.1; the names are those that syslog.conf(5) has for them.
-constexpr std::array<std::string_view, 24> facilities{
-    "kern",   "user",   "mail",     "daemon", "auth",   "syslog", "lpr",    "news",
-    "uucp",   "cron",   "authpriv", "ftp",    "ntp",    "audit",  "alert",  "clock",
-    "local0", "local1", "local2",   "local3", "local4", "local5", "local6", "local7"};
-constexpr std::array<std::string_view, 8> severities{"emerg",   "alert",  "crit", "err",
-                                                     "warning", "notice", "info", "debug"};
+struct count {
+  int wanted = 0;  // 0: any number
+  int heard = 0;
+};
 
-/// "<34>rest" as "auth.crit  rest". A line without a well-formed priority is shown as it is.
-std::string decode(std::string_view line)
+template <class Protocol>
+asio::awaitable<void> collect(asio::io_context& io, dgram::basic_socket<Protocol>& socket,
+                              count& lines)
 {
-  line = line.substr(0, line.find_last_not_of(std::string_view("\n\0", 2)) + 1);
-  unsigned priority = 8 * facilities.size();
-  if (line.starts_with('<')) std::from_chars(line.data() + 1, line.data() + line.size(), priority);
-  // Compared as text, since "<034>" and "<34" are numbers too, but no priorities.
-  const auto prefix = fmt::format("<{}>", priority);
-  if (priority >= 8 * facilities.size() || !line.starts_with(prefix))
-    return fmt::format("(no priority)  {}", example::printable(line));
-  return fmt::format("{}.{}  {}", facilities[priority / 8], severities[priority % 8],
-                     example::printable(line.substr(prefix.size())));
+  dgram::basic_receive_batch<Protocol> batch{32};
+  for (;;) {
+    co_await socket.async_receive_batch(batch);
+    for (const auto& line : batch) {
+      fmt::print("{}  {}\n", line.sender(), example::decode_syslog(line.payload().text()));
+      ++lines.heard;
+    }
+    if (lines.wanted > 0 && lines.heard >= lines.wanted) io.stop();
+  }
 }
 
-asio::awaitable<void> collect(asio::io_context& io, dgram::udp::socket& socket, int& heard,
-                              int count)
+template <class Protocol>
+void listen(asio::io_context& io, dgram::basic_socket<Protocol>& socket, count& lines)
 {
-  dgram::receive_batch lines{32};
-  for (;;) {
-    co_await socket.async_receive_batch(lines);
-    for (const dgram::datagram& line : lines) {
-      fmt::print("{}  {}\n", line.sender(), decode(line.payload().text()));
-      ++heard;
-    }
-    if (count > 0 && heard >= count) io.stop();
-  }
+  fmt::print("listening on {}\n", socket.local_endpoint());
+  asio::co_spawn(io, collect(io, socket, lines), example::rethrow);
 }
 
 }  // namespace
 
 int main(int argc, char** argv)
 {
-  constexpr auto usage = "example_syslog_collector [--count N] [--timeout S] ENDPOINT...";
+  constexpr auto usage = "example_syslog_collector [--count N] [--timeout S] ENDPOINT|PATH...";
   return example::run(argc, argv, usage, [](example::command_line& words) {
-    int count = 0;
+    count lines;
     int timeout = 0;
     std::vector<asio::ip::udp::endpoint> endpoints;
-    while (endpoints.empty() || !words.empty()) {
-      if (!words.option("--count", count, 1, 1'000'000) &&
-          !words.option("--timeout", timeout, 1, 86400))
-        endpoints.push_back(dgram::parse_endpoint(words.operand("ENDPOINT")));
+    std::vector<asio::local::datagram_protocol::endpoint> paths;
+    while ((endpoints.empty() && paths.empty()) || !words.empty()) {
+      if (words.option("--count", lines.wanted, 1, 1'000'000) ||
+          words.option("--timeout", timeout, 1, 86400))
+        continue;
+      const auto where = words.operand("ENDPOINT");
+      if (where.find('/') != std::string_view::npos || where.starts_with('@'))
+        paths.push_back(dgram::parse_unix_endpoint(where));
+      else
+        endpoints.push_back(dgram::parse_endpoint(where));
     }
 
     asio::io_context io;
     asio::signal_set signals(io, SIGINT, SIGTERM);
     signals.async_wait([&](dgram::error_code, int) { io.stop(); });
-    int heard = 0;
-    std::vector<dgram::udp::socket> sockets;
-    for (const auto& endpoint : endpoints) {
+    std::deque<dgram::udp::socket> udp_sockets;  // a deque leaves them where they are
+    for (const auto& endpoint : endpoints)
       // IPv6 only, so that 0.0.0.0:514 and [::]:514 can be served side by side.
-      sockets.emplace_back(io, endpoint,
-                           dgram::socket_config{.v6_only = endpoint.address().is_v6()});
-      fmt::print("listening on {}\n", sockets.back().local_endpoint());
-    }
-    for (auto& socket : sockets)
-      asio::co_spawn(io, collect(io, socket, heard, count), example::rethrow);
+      listen(io,
+             udp_sockets.emplace_back(io, endpoint,
+                                      dgram::socket_config{.v6_only = endpoint.address().is_v6()}),
+             lines);
+    std::deque<dgram::unix_dgram::socket> unix_sockets;  // their files are gone at the end
+    for (const auto& path : paths)
+      listen(io, unix_sockets.emplace_back(io, path), lines);
     if (timeout > 0)
       io.run_for(std::chrono::seconds(timeout));
     else
       io.run();
-    fmt::print("received {} lines\n", heard);
-    return heard < count ? 1 : 0;
+    fmt::print("received {} lines\n", lines.heard);
+    return lines.heard < lines.wanted ? 1 : 0;
   });
 }

@@ -4,18 +4,24 @@
 #define DGRAM_HPP
 
 #include <dgram/basic_socket.hpp>
+#include <dgram/block_list.hpp>
 #include <dgram/config.hpp>
 #include <dgram/datagram.hpp>
+#include <dgram/emitter_socket.hpp>
 #include <dgram/endpoint.hpp>
 #include <dgram/error.hpp>
+#include <dgram/event_emitter.hpp>
+#include <dgram/failure.hpp>
 #include <dgram/fwd.hpp>
 #include <dgram/multicast.hpp>
 #include <dgram/network_interface.hpp>
 #include <dgram/option.hpp>
 #include <dgram/reader.hpp>
 #include <dgram/receive_batch.hpp>
+#include <dgram/resolve.hpp>
 #include <dgram/send_batch.hpp>
 #include <dgram/udp.hpp>
+#include <dgram/unix_dgram.hpp>
 #include <dgram/version.hpp>
 #include <dgram/writer.hpp>
 

@@ -23,6 +23,7 @@
 #include <optional>
 #include <type_traits>
 #include <utility>
+#include <vector>
 
 DGRAM_NAMESPACE_BEGIN
 
@@ -82,8 +83,40 @@ public:
 
   bool is_connected() const noexcept { return state_->flags.connected; }
 
+  /// Whether a send that failed so is to be tried again after `async_wait_congestion`.
+  bool is_congested(const error_code& ec) const noexcept { return state_->is_congested(ec); }
+
   /// Whether the last batch emptied the queue, and no error waits behind it.
   bool is_drained() const noexcept { return state_->drained; }
+
+  /// What the socket was opened with. Error: `bad_descriptor`.
+  protocol_type protocol(error_code& ec) const { return state_->protocol(ec); }
+
+  // As of the socket.
+  void bind(const endpoint_type& local, error_code& ec) { state_->bind(local, ec); }
+  void connect(const endpoint_type& peer, error_code& ec) { state_->connect(peer, ec); }
+  void close(error_code& ec) { state_->close(ec); }
+
+  // What looking names up needs; users have no call for these.
+
+  /// Waits for `wake_lookups`, which closing, cancelling and the like also call.
+  template <class Token>
+  auto async_wait_lookup(Token&& token) const
+  {
+    return state_->async_wait_lookup(std::forward<Token>(token));
+  }
+
+  void wake_lookups() { state_->wake_lookups(); }
+
+  /// Sends to the first of the peers, at least one, that is not refused.
+  template <class ConstBuffers, class Handler>
+  void async_send_to_first(const ConstBuffers& buffers, std::vector<endpoint_type> peers,
+                           net::socket_base::message_flags flags, Handler&& handler) const
+  {
+    using attempt = detail::send_attempt<ConstBuffers, std::vector<endpoint_type>>;
+    detail::compose<void(error_code, std::size_t)>(
+        *state_, attempt(buffers, std::move(peers), flags), std::forward<Handler>(handler));
+  }
 
 private:
   template <class, class>
@@ -277,7 +310,8 @@ public:
   /// Opens the socket. Errors: `already_open`, and what socket(2) reports.
   void open(const protocol_type& protocol, error_code& ec) { state().open(protocol, ec); }
 
-  void open(const protocol_type& protocol = protocol_type::v4())
+  /// Opens an IPv4 socket where nothing is said.
+  void open(const protocol_type& protocol = default_protocol())
   {
     call("open", [&](error_code& ec) { open(protocol, ec); });
   }
@@ -361,11 +395,8 @@ public:
   // --- addresses ---
 
   /// Binds to a local endpoint; port 0 asks for any free one. A port is exclusive unless `reuse_address` or
-  /// `reuse_port` is set before. Errors: those of bind(2), such as `address_in_use`.
-  void bind(const endpoint_type& local, error_code& ec)
-  {
-    state().socket.bind(state().to_native(local), ec);
-  }
+  /// `reuse_port` is set before. For paths see `unix_dgram`. Errors: those of bind(2), such as `address_in_use`.
+  void bind(const endpoint_type& local, error_code& ec) { state().bind(local, ec); }
 
   void bind(const endpoint_type& local)
   {
@@ -610,7 +641,16 @@ public:
       ec = net::error::already_connected;
       return 0;
     }
-    return state().socket.send_to(buffers, state().to_native(peer), flags, ec);
+    if constexpr (detail::path_protocol<Protocol>) {
+      // Asio's own waits for writability where the descriptor does not block, and that would spin.
+      for (;;) {
+        const std::size_t size = detail::send_one(state(), buffers, &peer, flags, ec);
+        if (ec != net::error::would_block || non_blocking()) return size;
+        state().wait_congestion();
+      }
+    } else {
+      return state().socket.send_to(buffers, state().to_native(peer), flags, ec);
+    }
   }
 
   template <class ConstBuffers>
@@ -641,9 +681,19 @@ public:
                            net::socket_base::message_flags flags, error_code& ec)
   {
     if (refuses_one(ec)) return 0;
-    const std::size_t size = state().socket.receive_from(buffers, sender, flags, ec);
-    if (!ec) sender = state().from_native(sender);
-    return size;
+    if constexpr (detail::path_protocol<Protocol>) {
+      // Asio's own would throw for a sender whose path fills its room.
+      for (;;) {
+        const std::size_t size = detail::receive_one(state(), buffers, &sender, flags, ec);
+        if (ec != net::error::would_block || non_blocking()) return size;
+        state().socket.wait(net::socket_base::wait_read, ec);
+        if (ec) return 0;
+      }
+    } else {
+      const std::size_t size = state().socket.receive_from(buffers, sender, flags, ec);
+      if (!ec) sender = state().from_native(sender);
+      return size;
+    }
   }
 
   template <class MutableBuffers>
@@ -834,6 +884,11 @@ public:
             detail::compose<transfer_signature>(
                 state, detail::refused_attempt(net::error::already_connected),
                 std::forward<decltype(handler)>(handler));
+          else if constexpr (detail::path_protocol<Protocol>)
+            // Asio's own waits for writability, and that would spin.
+            detail::compose<transfer_signature>(
+                state, detail::send_attempt<ConstBuffers, endpoint_type>(from, to, how),
+                std::forward<decltype(handler)>(handler));
           else
             detail::pass_on<transfer_signature>(
                 state, std::forward<decltype(handler)>(handler),
@@ -905,8 +960,9 @@ public:
         state(),
         [](state_type& state, auto&& handler, const MutableBuffers& into, endpoint_type* from,
            net::socket_base::message_flags how) {
-          // Asio's own operation is the cheapest way to one datagram, but knows no mapped senders.
-          if (state.flags.dual || state.flags.coalescing)
+          // Asio's own operation is the cheapest way to one datagram, but knows no mapped senders, and would throw for
+          // a sender whose path fills its room.
+          if (detail::path_protocol<Protocol> || state.flags.dual || state.flags.coalescing)
             detail::compose<transfer_signature>(
                 state, detail::receive_attempt<MutableBuffers, endpoint_type>(into, from, how),
                 std::forward<decltype(handler)>(handler));
@@ -952,6 +1008,7 @@ private:
     if (from.socket.is_open()) from.socket.cancel(ignored);
     state_ = std::make_shared<state_type>(next_layer_type(std::move(from.socket)));
     state_->flags = from.flags;
+    state_->bound = std::exchange(from.bound, {});
     state_->pending_receive_error = from.pending_receive_error;
     other.state_.reset();
   }
@@ -961,6 +1018,14 @@ private:
   {
     if (state().flags.coalescing) ec = error::coalescing;
     return state().flags.coalescing;
+  }
+
+  static protocol_type default_protocol()
+  {
+    if constexpr (requires { protocol_type::v4(); })
+      return protocol_type::v4();
+    else
+      return protocol_type();
   }
 
   static protocol_type with_dual_stack(const protocol_type& protocol, const socket_config& config)
@@ -974,6 +1039,8 @@ private:
   {
     namespace names = platform::names;
     if (config.v6_only && (state().flags.dual || protocol.family() != names::ipv6_family))
+      ec = net::error::invalid_argument;
+    if (config.dual_stack && !detail::dual_stack_protocol<Protocol>)
       ec = net::error::invalid_argument;
     if (config.receive_buffer_size < 0 || config.send_buffer_size < 0) ec = error::out_of_range;
     struct setting {

@@ -6,6 +6,7 @@
 #include <dgram/config.hpp>
 #include <dgram/error.hpp>
 #include <dgram/platform/names.hpp>
+#include <dgram/platform/paths.hpp>
 
 #include <charconv>
 #include <cstdint>
@@ -156,6 +157,66 @@ inline std::string to_string(const net::ip::udp::endpoint& endpoint)
   text.append(to_string(endpoint.address())).append(is_v6 ? "]:" : ":");
   text.append(std::to_string(endpoint.port()));
   return text;
+}
+
+/// Whether a Unix endpoint is nothing: the sender of a datagram whose socket was not bound.
+inline bool is_unnamed(const net::local::datagram_protocol::endpoint& endpoint)
+{
+  return endpoint.path().empty();
+}
+
+/// Whether a Unix endpoint is a name of Linux' abstract namespace, to which no file belongs (unix(7)).
+inline bool is_abstract(const net::local::datagram_protocol::endpoint& endpoint)
+{
+  return endpoint.path().starts_with('\0');
+}
+
+/// Parses the address of a Unix socket: a path, or `@name` for a Linux abstract name, of at most 107 bytes, the `@`
+/// included. (Asio drops a zero byte at the end of a name that comes from the kernel: an abstract name that ends in one
+/// cannot be replied to.)
+///
+/// Errors: `name_too_long`; `invalid_argument` (no text, or a zero byte in a path). On error the result is unnamed.
+///
+/// \code
+/// dgram::unix_dgram::socket logs{io, dgram::unix_dgram{}};
+/// logs.connect(dgram::parse_unix_endpoint("/dev/log"));
+/// \endcode
+inline net::local::datagram_protocol::endpoint parse_unix_endpoint(std::string_view text,
+                                                                   error_code& ec)
+{
+  using endpoint_type = net::local::datagram_protocol::endpoint;
+  ec.clear();
+  const bool abstract = text.starts_with('@');
+  if (text.empty() || (!abstract && text.find('\0') != std::string_view::npos))
+    ec = net::error::invalid_argument;
+  else if (text.size() > platform::max_path_size)
+    ec = net::error::name_too_long;
+  if (ec) return {};
+  std::string path(text);
+  if (abstract) path.front() = '\0';
+  return endpoint_type(path);
+}
+
+/// The same, throwing `system_error`, whose text names the input.
+inline net::local::datagram_protocol::endpoint parse_unix_endpoint(std::string_view text)
+{
+  error_code ec;
+  auto result = parse_unix_endpoint(text, ec);
+  detail::throw_if(ec, "parse_unix_endpoint", text);
+  return result;
+}
+
+/// The path; an abstract name as `@name`; `(unnamed)` for the sender of an unbound socket. But for that the text is
+/// one that `parse_unix_endpoint` reads back: a path that begins with `@` or `(` gets a `./` in front.
+inline std::string to_string(const net::local::datagram_protocol::endpoint& endpoint)
+{
+  std::string path = endpoint.path();
+  if (path.empty()) return "(unnamed)";
+  if (path.front() == '\0')
+    path.front() = '@';
+  else if (path.front() == '@' || path.front() == '(')
+    path.insert(0, "./");
+  return path;
 }
 
 /// An IPv4-mapped IPv6 endpoint (`[::ffff:192.0.2.1]:53`) as the IPv4 endpoint it stands for; any other as it is.

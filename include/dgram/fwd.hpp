@@ -8,12 +8,31 @@
 DGRAM_NAMESPACE_BEGIN
 
 class udp;
+class unix_dgram;
 class network_interface;
 class multicast_group;
 class bytes_view;
 struct socket_config;
 struct send_result;
 struct send_batch_config;
+struct failure;
+class block_list;
+class payload_view;
+struct socket_options;
+struct bind_options;
+class listener_id;
+
+template <class... Events>
+class event_emitter;
+
+template <class Protocol>
+struct basic_address_info;
+
+template <class Protocol>
+struct basic_remote_info;
+
+template <class Socket>
+class basic_emitter_socket;
 
 template <class Protocol>
 class basic_datagram;

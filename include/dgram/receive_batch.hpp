@@ -176,7 +176,9 @@ public:
     for (std::size_t i = 0; i < count; ++i) {
       slot& filled = slots_[i];
       filled.size = static_cast<std::uint32_t>(std::min(messages_[i].size(), slot_size_));
-      filled.sender.resize(messages_[i].address_size());
+      // A Unix path may fill its room, and the kernel counts a terminating zero even then (unix(7)).
+      filled.sender.resize(
+          std::min<std::size_t>(messages_[i].address_size(), filled.sender.capacity()));
       if constexpr (detail::dual_stack_protocol<Protocol>)
         if (flags.dual) filled.sender = canonical(filled.sender);
       if (coalescing_) {

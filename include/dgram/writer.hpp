@@ -149,7 +149,7 @@ struct writer_state : std::enable_shared_from_this<writer_state<Protocol, Execut
     } while (!result.error && !batch.empty());
     flushing_ = false;
     if (batch.empty()) return;
-    const bool congested = platform::is_congestion(result.error);
+    const bool congested = reader_->socket.is_congested(result.error);
     // A pending ICMP error is used up by its report, and costs no datagram of ours.
     if (congested || result.error == net::error::would_block ||
         result.error == net::error::connection_refused)

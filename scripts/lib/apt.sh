@@ -8,12 +8,22 @@
 #   package_from_suite SUITE PACKAGE DIRECTORY
 #                                     unpacks a package of another suite, without root, changing nothing
 #                                     on the system
+#   usage_if_asked SCRIPT ARGUMENTS... prints the head of the script where --help is asked for
 #   need_newest_asio DIRECTORY        the newest Asio that the distribution carries, unpacked
 #
 # Works on Debian 12 and 13 and Ubuntu 24.04. On other systems it names what is missing and stops.
 
 dgram_missing_packages=()
 dgram_apt_updated=no
+
+usage_if_asked() { # SCRIPT "$@": with --help prints the comment at the head of the script, and ends
+  case " ${*:2} " in
+    *" --help "* | *" -h "*)
+      sed -n '2,/^[^#]/s/^# \{0,1\}//p' "$1"
+      exit 0
+      ;;
+  esac
+}
 
 step() { # a heading, with the time since the script started
   printf '\n=== [%2d:%02d] %s\n' $((SECONDS / 60)) $((SECONDS % 60)) "$*"

@@ -19,7 +19,7 @@ has_ipv6() { # is there a ::1?
   grep -qs '^00000000000000000000000000000001 ' /proc/net/if_inet6
 }
 
-# --- syslog over UDP, from logger(1) ---
+# --- syslog over UDP and a Unix socket, from logger(1) ---
 
 # A priority and a text each: what is logged, and what must be seen.
 syslog_lines=(
@@ -28,57 +28,61 @@ syslog_lines=(
   'local3.info' 'job 4711 done in 0.25 s'
 )
 
-log_to() { # ADDRESS PORT
-  local i command
+log_to() { # NAME OPTIONS...: the lines, each with the name in front
+  local i command name=$1
+  shift
   for ((i = 0; i < ${#syslog_lines[@]}; i += 2)); do
-    command=(logger -d -n "$1" -P "$2" -t demo -p "${syslog_lines[i]}")
-    echo "  ${command[*]} \"$1: ${syslog_lines[i + 1]}\""
-    "${command[@]}" "$1: ${syslog_lines[i + 1]}" || fail "logger could not send to $1"
+    command=(logger "$@" -t demo -p "${syslog_lines[i]}")
+    echo "  ${command[*]} \"$name: ${syslog_lines[i + 1]}\""
+    "${command[@]}" "$name: ${syslog_lines[i + 1]}" || fail "logger could not send to $name"
   done
 }
 
-check_log() { # ADDRESS SENDER: every line came once, from there, with its priority
+check_log() { # NAME SENDER: every line came once, from there, with its priority
   local i text found
   for ((i = 0; i < ${#syslog_lines[@]}; i += 2)); do
     text="$1: ${syslog_lines[i + 1]}"
     found=0
     while IFS= read -r line; do
-      if [[ $line == "$2":*"  ${syslog_lines[i]}  "*" $text" ]]; then found=$((found + 1)); fi
+      if [[ $line == "$2"*"  ${syslog_lines[i]}  "*" $text" ]]; then found=$((found + 1)); fi
     done <"$work/collector.out"
     if [ "$found" -ne 1 ]; then fail "this came $found times instead of once: $text"; fi
   done
 }
 
 show_syslog() {
-  step "1 of 3: syslog from logger, over IPv4 and IPv6"
-  local endpoints=(127.0.0.1:0) count=$((${#syslog_lines[@]} / 2)) ports=()
+  step "1 of 3: syslog from logger, over IPv4, IPv6 and a Unix socket"
+  local endpoints=(127.0.0.1:0) each=$((${#syslog_lines[@]} / 2)) path="$work/log.sock" ports=() count
+  local ways="IPv4 and a Unix socket; IPv6 skipped, this host has no ::1"
   if has_ipv6; then
     endpoints+=('[::1]:0')
-    count=$((2 * count))
+    ways="IPv4, IPv6 and a Unix socket"
   else
     echo "This host has no IPv6 loopback (::1): the IPv6 part is skipped."
   fi
+  count=$((each * (${#endpoints[@]} + 1)))
   echo "example_syslog_collector:"
   start collector "$examples/example_syslog_collector" --count "$count" --timeout 20 \
-    "${endpoints[@]}"
+    "${endpoints[@]}" "$path"
   for _ in "${endpoints[@]}"; do
     expect collector '^listening on .*:([0-9]+)$'
     echo "  $line"
     ports+=("${BASH_REMATCH[1]}")
   done
+  expect collector "^listening on $path\$"
+  echo "  $line"
   echo "logger:"
-  log_to 127.0.0.1 "${ports[0]}"
-  if has_ipv6; then log_to ::1 "${ports[1]}"; fi
+  log_to 127.0.0.1 -d -n 127.0.0.1 -P "${ports[0]}"
+  if has_ipv6; then log_to ::1 -d -n ::1 -P "${ports[1]}"; fi
+  log_to log.sock --socket-errors=on -u "$path"
   echo "example_syslog_collector: sender, priority, line"
   while next_line collector; do echo "  $line"; done
   finish collector || fail "only some of the $count lines came"
-  check_log 127.0.0.1 127.0.0.1
-  if has_ipv6; then
-    check_log ::1 '[::1]'
-    summary+=("syslog:     $count of $count lines from logger, half of them over IPv6")
-  else
-    summary+=("syslog:     $count of $count lines from logger; IPv6 skipped, this host has no ::1")
-  fi
+  check_log 127.0.0.1 127.0.0.1:
+  if has_ipv6; then check_log ::1 '[::1]:'; fi
+  check_log log.sock '(unnamed)' # logger does not bind its end
+  if [ -e "$path" ]; then fail "the collector left its socket file behind"; fi
+  summary+=("syslog:     $count of $count lines from logger, $each each over $ways")
 }
 
 # --- multicast between two processes ---

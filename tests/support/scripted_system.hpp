@@ -17,6 +17,7 @@
 #include <netinet/in.h>
 #include <poll.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #if defined(__linux__)
@@ -130,7 +131,7 @@ struct offered_message {
 inline offered_message describe(const ::msghdr& header)
 {
   offered_message result;
-  if (header.msg_name != nullptr) {
+  if (header.msg_name != nullptr && header.msg_namelen <= result.peer.capacity()) {
     std::memcpy(result.peer.data(), header.msg_name, header.msg_namelen);
     result.peer.resize(header.msg_namelen);
   }
@@ -154,6 +155,7 @@ struct system_script {
   call_script recvmsg, sendmsg, recvmmsg, sendmmsg;
   call_script connect, getpeername, getsockopt, setsockopt;
   call_script if_nametoindex, if_indextoname, getifaddrs, freeifaddrs;
+  call_script socket, lstat, unlink, getcwd;
 
   /// What the kernel thinks of a message that it is asked to send, when it has taken so many before: an errno, or 0. A
   /// call ends in front of a message that is refused, and tells the error where that is its first, as the kernel does.
@@ -221,6 +223,10 @@ public:
     CHECK(script.if_indextoname.left() == 0);
     CHECK(script.getifaddrs.left() == 0);
     CHECK(script.freeifaddrs.left() == 0);
+    CHECK(script.socket.left() == 0);
+    CHECK(script.lstat.left() == 0);
+    CHECK(script.unlink.left() == 0);
+    CHECK(script.getcwd.left() == 0);
     CHECK(script.blocking_calls == 0);
   }
 };
@@ -444,6 +450,30 @@ struct system {
       ::freeifaddrs(first);
       return 0;
     });
+  }
+
+  static int socket(int family, int type, int protocol) noexcept
+  {
+    return test::script.socket.play(-1, 1,
+                                    [&](unsigned) { return ::socket(family, type, protocol); });
+  }
+
+  static int close(int fd) noexcept { return ::close(fd); }
+
+  static int lstat(const char* path, struct ::stat* status) noexcept
+  {
+    return test::script.lstat.play(-1, 1, [&](unsigned) { return ::lstat(path, status); });
+  }
+
+  static int unlink(const char* path) noexcept
+  {
+    return test::script.unlink.play(-1, 1, [&](unsigned) { return ::unlink(path); });
+  }
+
+  static char* getcwd(char* buffer, std::size_t size) noexcept
+  {
+    return test::script.getcwd.play(static_cast<char*>(nullptr), 1,
+                                    [&](unsigned) { return ::getcwd(buffer, size); });
   }
 
 private:

@@ -78,7 +78,12 @@ public:
     for (;;) {
       result += try_send_batch(batch);
       if (result.error != net::error::would_block) return result;
-      self().state().socket.wait(net::socket_base::wait_write, result.error);
+      state_type& state = self().state();
+      if (state.stays_writable()) {
+        state.wait_congestion();
+        continue;
+      }
+      state.socket.wait(net::socket_base::wait_write, result.error);
       if (result.error) return result;
     }
   }

@@ -4,6 +4,7 @@
 #define DGRAM_DETAIL_SOCKET_STATE_HPP
 
 #include <dgram/config.hpp>
+#include <dgram/detail/bound_path.hpp>
 #include <dgram/detail/destination_table.hpp>
 #include <dgram/endpoint.hpp>
 #include <dgram/error.hpp>
@@ -15,6 +16,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <thread>
 #include <utility>
 
 DGRAM_NAMESPACE_BEGIN
@@ -58,7 +60,23 @@ struct socket_state : std::enable_shared_from_this<socket_state<Protocol, Execut
   /// What the last batch met after its datagrams, which the kernel will not say again.
   error_code pending_receive_error;
 
+  /// The socket file to be removed.
+  [[no_unique_address]] bound_path_of<Protocol> bound;
+
   int descriptor() { return socket.native_handle(); }
+
+  /// Whether the kernel may put datagrams together, and cut them apart.
+  static constexpr bool knows_trains = !path_protocol<Protocol>;
+
+  /// Whether a send that would have blocked leaves the socket writable: an unconnected Unix socket is always, however
+  /// full its peers' queues are (net/unix/af_unix.c, unix_dgram_poll). It waits on the timer, or it would spin.
+  bool stays_writable() const noexcept { return path_protocol<Protocol> && !flags.connected; }
+
+  /// Whether a send that failed so is to be tried again on the timer.
+  bool is_congested(const error_code& ec) const noexcept
+  {
+    return platform::is_congestion(ec) || (ec == net::error::would_block && stays_writable());
+  }
 
   void open(const Protocol& protocol, error_code& ec)
   {
@@ -90,7 +108,7 @@ struct socket_state : std::enable_shared_from_this<socket_state<Protocol, Execut
     if (ec) return;
     forget_descriptor();
     flags.connected = has_peer;
-    flags.coalescing = platform::is_coalescing(descriptor);
+    flags.coalescing = knows_trains && platform::is_coalescing(descriptor);
     if constexpr (dual_stack_protocol<Protocol>) {
       // The option of a bound socket is fixed, and asking for what it is already would be refused too.
       if (!protocol.is_dual()) return;
@@ -105,6 +123,20 @@ struct socket_state : std::enable_shared_from_this<socket_state<Protocol, Execut
         flags.dual = true;
       }
     }
+  }
+
+  /// What the socket was opened with. Error: `bad_descriptor`.
+  Protocol protocol(error_code& ec) const
+  {
+    const auto local = socket.local_endpoint(ec);
+    if constexpr (dual_stack_protocol<Protocol>)
+      if (!ec && flags.dual) return Protocol::dual();
+    return local.protocol();
+  }
+
+  void bind(const endpoint_type& local, error_code& ec)
+  {
+    bound.bind(socket, to_native(local), ec);
   }
 
   void connect(const endpoint_type& peer, error_code& ec)
@@ -147,7 +179,7 @@ struct socket_state : std::enable_shared_from_this<socket_state<Protocol, Execut
   void set_coalescing(bool on, error_code& ec)
   {
     namespace names = platform::names;
-    if constexpr (names::coalescing == names::unsupported) {
+    if constexpr (names::coalescing == names::unsupported || !knows_trains) {
       ec = net::error::operation_not_supported;
     } else {
       const int value = on ? 1 : 0;
@@ -181,10 +213,12 @@ struct socket_state : std::enable_shared_from_this<socket_state<Protocol, Execut
   {
     ++epoch;
     if (backoff_) backoff_->timer.cancel();
+    wake_lookups();
   }
 
   void close(error_code& ec)
   {
+    bound.remove();
     forget_descriptor();
     socket.close(ec);
   }
@@ -200,12 +234,15 @@ struct socket_state : std::enable_shared_from_this<socket_state<Protocol, Execut
   template <class Token>
   auto async_wait_congestion(Token&& token)
   {
-    if (!backoff_) backoff_.emplace(socket.get_executor());
-    if (backoff_->timer.expiry() <= std::chrono::steady_clock::now()) {
-      backoff_->timer.expires_after(backoff_->delay);
-      backoff_->delay = std::min(backoff_->delay * 2, longest_backoff);
-    }
+    start_backoff();
     return backoff_->timer.async_wait(std::forward<Token>(token));
+  }
+
+  /// The same, blocking.
+  void wait_congestion()
+  {
+    start_backoff();
+    std::this_thread::sleep_until(backoff_->timer.expiry());
   }
 
   void end_congestion() noexcept
@@ -213,7 +250,30 @@ struct socket_state : std::enable_shared_from_this<socket_state<Protocol, Execut
     if (backoff_) backoff_->delay = shortest_backoff;
   }
 
+  /// Waits for `wake_lookups`: an operation that waits for something other than the socket is to see the epoch end.
+  template <class Token>
+  auto async_wait_lookup(Token&& token)
+  {
+    using clock = std::chrono::steady_clock;
+    if (!lookups_)
+      lookups_ = std::make_unique<timer_type>(socket.get_executor(), clock::time_point::max());
+    return lookups_->async_wait(std::forward<Token>(token));
+  }
+
+  void wake_lookups()
+  {
+    if (lookups_) lookups_->cancel();
+  }
+
 private:
+  void start_backoff()
+  {
+    if (!backoff_) backoff_.emplace(socket.get_executor());
+    if (backoff_->timer.expiry() > std::chrono::steady_clock::now()) return;
+    backoff_->timer.expires_after(backoff_->delay);
+    backoff_->delay = std::min(backoff_->delay * 2, longest_backoff);
+  }
+
   /// Linux gives up a port that was not bound by number when the peer goes (net/ipv4/udp.c, __udp_disconnect).
   void keep_port(std::uint16_t port, error_code& ec)
   {
@@ -227,6 +287,7 @@ private:
   void forget_descriptor()
   {
     abort_operations();
+    bound.forget();
     flags = {};
     unsegmented.clear();
     drained = false;
@@ -256,6 +317,7 @@ private:
   };
 
   std::optional<backoff> backoff_;
+  std::unique_ptr<timer_type> lookups_;  // few sockets look names up
 };
 
 }  // namespace detail

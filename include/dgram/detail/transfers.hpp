@@ -62,7 +62,7 @@ std::size_t receive_one(State& state, const Buffers& buffers, typename State::en
   if (sender != nullptr) message.set_address(native.data(), native.capacity());
   if (platform::backend::receive(state.descriptor(), &message, 1, flags, ec) == 0) return 0;
   if (sender != nullptr) {
-    native.resize(message.address_size());
+    native.resize(std::min<std::size_t>(message.address_size(), native.capacity()));
     *sender = state.from_native(native);
   }
   return std::min(message.size(), list.total());
@@ -109,13 +109,16 @@ std::size_t receive_many(State& state, Batch& batch, error_code& ec)
 
 /// Whether a datagram was refused for its own sake, so that others may still be sent. Some are kept back by the
 /// kernel for reasons of the socket or the system.
-inline bool is_refusal(const error_code& ec) noexcept
+template <class State>
+bool is_refusal(const State& state, const error_code& ec) noexcept
 {
-  // A pending ICMP error belongs to an earlier datagram than the one whose send reports it.
-  return ec != net::error::would_block && ec != net::error::connection_refused &&
-         ec != net::error::bad_descriptor && ec != net::error::not_socket &&
-         ec != net::error::already_connected && ec != platform::destination_required() &&
-         ec != net::error::broken_pipe && !platform::is_congestion(ec);
+  // A pending ICMP error belongs to an earlier datagram than the one whose send reports it; to an unconnected Unix
+  // socket it says that nobody listens on this datagram's path.
+  if (ec == net::error::connection_refused) return state.stays_writable();
+  return ec != net::error::would_block && ec != net::error::bad_descriptor &&
+         ec != net::error::not_socket && ec != net::error::already_connected &&
+         ec != platform::destination_required() && ec != net::error::broken_pipe &&
+         !platform::is_congestion(ec);
 }
 
 /// Sends as much of the batch as the kernel takes; what it does not take stays in the batch.
@@ -125,7 +128,8 @@ send_result send_many(State& state, Batch& batch)
   send_result result;
   const auto prepare = [&] {
     return batch.prepare(
-        state.flags, [&](const auto& peer) { return !state.unsegmented.contains(peer); },
+        state.flags,
+        [&](const auto& peer) { return State::knows_trains && !state.unsegmented.contains(peer); },
         result.error);
   };
   auto rest = prepare();
@@ -140,12 +144,12 @@ send_result send_many(State& state, Batch& batch)
       if (rest.empty()) rest = prepare();
       continue;
     }
-    if (batch.front_is_segmented() && is_refusal(result.error)) {
+    if (batch.front_is_segmented() && is_refusal(state, result.error)) {
       // The kernel tells no more: one by one, each datagram goes out or gets an error of its own.
       if (platform::is_segmentation_refused(result.error))
         state.unsegmented.insert(batch.front_peer());
       batch.split_front();
-    } else if (!is_refusal(result.error) || !batch.refuse_front(result.error)) {
+    } else if (!is_refusal(state, result.error) || !batch.refuse_front(result.error)) {
       break;
     } else {
       ++result.refused;
@@ -156,10 +160,11 @@ send_result send_many(State& state, Batch& batch)
   return result;
 }
 
-inline progress classify(const error_code& ec) noexcept
+template <class State>
+progress classify(const State& state, const error_code& ec) noexcept
 {
-  if (ec == net::error::would_block) return progress::not_ready;
-  return platform::is_congestion(ec) ? progress::congested : progress::done;
+  if (state.is_congested(ec)) return progress::congested;
+  return ec == net::error::would_block ? progress::not_ready : progress::done;
 }
 
 template <class Buffers, class Endpoint>
@@ -227,6 +232,66 @@ private:
   std::size_t count_ = 0;
 };
 
+/// `Peers` is the peer, or several that are tried in turn until one is not refused.
+template <class Buffers, class Peers>
+class send_attempt {
+public:
+  static constexpr auto wait_for = net::socket_base::wait_write;
+
+  send_attempt(Buffers buffers, Peers peers, int flags)
+      : buffers_(std::move(buffers)), peers_(std::move(peers)), flags_(flags)
+  {
+  }
+
+  template <class State>
+  progress attempt(State& state)
+  {
+    do {
+      size_ = send_one(state, buffers_, &peer(), flags_, error_);
+    } while (error_ && is_refusal(state, error_) && next_peer());
+    if (!error_) state.end_congestion();
+    return classify(state, error_);
+  }
+
+  void abort(const error_code& ec) noexcept { error_ = ec; }
+
+  template <class Self>
+  void complete(Self& self)
+  {
+    if constexpr (has_several) peers_ = Peers();  // memory goes before the handler runs
+    self.complete(error_, size_);
+  }
+
+private:
+  static constexpr bool has_several = requires(const Peers& peers) {
+    peers.size();
+    peers[0];
+  };
+
+  const auto& peer() const noexcept
+  {
+    if constexpr (has_several)
+      return peers_[next_];
+    else
+      return peers_;
+  }
+
+  bool next_peer() noexcept
+  {
+    if constexpr (has_several)
+      return ++next_ < peers_.size();
+    else
+      return false;
+  }
+
+  Buffers buffers_;
+  Peers peers_;
+  int flags_;
+  std::size_t next_ = 0;
+  error_code error_;
+  std::size_t size_ = 0;
+};
+
 /// `Source` is a batch of the operation's own, or a pointer to one of the user's.
 template <class Source>
 class send_batch_attempt {
@@ -242,7 +307,7 @@ public:
       result_ += send_many(state, *source_);
     else
       result_ += send_many(state, source_);
-    return classify(result_.error);
+    return classify(state, result_.error);
   }
 
   void abort(const error_code& ec) noexcept { result_.error = ec; }

@@ -47,6 +47,15 @@ inline bool is_congestion(const error_code& ec) noexcept
   return ec == net::error::no_buffer_space || ec == net::error::no_memory;
 }
 
+/// Whether a receive that failed so tells of an earlier datagram, for which an ICMP message came back (udp(7), ip(7)).
+inline bool is_path_error(const error_code& ec) noexcept
+{
+  return ec == net::error::connection_refused || ec == net::error::host_unreachable ||
+         ec == net::error::network_unreachable || ec == net::error::message_size ||
+         ec == make_system_error(EPROTO) || ec == make_system_error(EHOSTDOWN) ||
+         ec == make_system_error(ENOPROTOOPT) || ec == net::error::access_denied;
+}
+
 inline void set_option(int fd, int level, int name, const void* value, std::size_t size,
                        error_code& ec) noexcept
 {

@@ -15,7 +15,10 @@
 #include <ifaddrs.h>
 #include <net/if.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
+
+#include <cstddef>
 
 DGRAM_NAMESPACE_BEGIN
 
@@ -76,6 +79,22 @@ struct system {
   static int getifaddrs(::ifaddrs** first) noexcept { return ::getifaddrs(first); }
 
   static void freeifaddrs(::ifaddrs* first) noexcept { ::freeifaddrs(first); }
+
+  static int socket(int family, int type, int protocol) noexcept
+  {
+    return ::socket(family, type, protocol);
+  }
+
+  static int close(int fd) noexcept { return ::close(fd); }
+
+  static int lstat(const char* path, struct ::stat* status) noexcept
+  {
+    return ::lstat(path, status);
+  }
+
+  static int unlink(const char* path) noexcept { return ::unlink(path); }
+
+  static char* getcwd(char* buffer, std::size_t size) noexcept { return ::getcwd(buffer, size); }
 };
 
 }  // namespace platform

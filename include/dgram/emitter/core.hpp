@@ -1,0 +1,1089 @@
+// SPDX-License-Identifier: BSL-1.0
+// The emitter behind an emitter socket: its state, its turns, and what it does in them.
+#ifndef DGRAM_EMITTER_CORE_HPP
+#define DGRAM_EMITTER_CORE_HPP
+
+#include <dgram/basic_socket.hpp>
+#include <dgram/config.hpp>
+#include <dgram/datagram.hpp>
+#include <dgram/emitter/completion.hpp>
+#include <dgram/emitter/context_service.hpp>
+#include <dgram/emitter/events.hpp>
+#include <dgram/emitter/options.hpp>
+#include <dgram/emitter/payload.hpp>
+#include <dgram/emitter/send_queue.hpp>
+#include <dgram/error.hpp>
+#include <dgram/event_emitter.hpp>
+#include <dgram/failure.hpp>
+#include <dgram/option.hpp>
+#include <dgram/platform/names.hpp>
+#include <dgram/receive_batch.hpp>
+#include <dgram/udp.hpp>
+
+#include <algorithm>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+DGRAM_NAMESPACE_BEGIN
+
+namespace detail {
+
+/// Where something is to go: to an endpoint, or to the address that a name stands for, or to the connected peer.
+template <class Endpoint>
+struct target {
+  std::optional<Endpoint> endpoint;
+  std::string name;
+  std::uint16_t port = 0;
+
+  bool is_peer() const noexcept { return !endpoint && name.empty(); }
+};
+
+template <class Endpoint>
+failure failure_at(const char* operation, const error_code& ec, const Endpoint* where)
+{
+  failure result{.code = ec, .operation = operation, .address = {}, .port = 0};
+  if (where != nullptr) {
+    result.address = to_string(where->address());
+    result.port = where->port();
+  }
+  return result;
+}
+
+template <class Protocol>
+struct incoming_buffers {
+  // As many datagrams as a turn hands over; the slots of a train stay in the cache if they are few.
+  static constexpr std::size_t slots = 32;
+  basic_receive_batch<Protocol> batch{slots};
+};
+
+/// Held by the socket object and by everything that is pending. All of it runs on the socket's executor.
+template <class Socket>
+class emitter_core : public std::enable_shared_from_this<emitter_core<Socket>> {
+public:
+  using protocol_type = typename Socket::protocol_type;
+  using endpoint_type = typename protocol_type::endpoint;
+  using executor_type = typename Socket::executor_type;
+  using message_event = event::message::of<protocol_type>;
+  using emitter_type =
+      event_emitter<event::listening, message_event, event::connect, event::close, event::error,
+                    event::error_monitor, event::timeout, event::drain, event::drop>;
+  using target_type = target<endpoint_type>;
+  using incoming_type = incoming_buffers<protocol_type>;
+  using outgoing_type = outgoing_buffers<protocol_type>;
+  using service_type = context_service<incoming_type, outgoing_type, emitter_core>;
+
+  enum class phase : unsigned char { none, pending, done };
+
+  emitter_core(const executor_type& executor, net::io_context* io, socket_options given)
+      : socket(executor),
+        options(std::move(given)),
+        io_(io),
+        handle_(socket.handle()),
+        queue_(*this, service_of(executor).outgoing)
+  {
+    auto& service = service_of(executor);
+    incoming_source_ = service.incoming;
+    members_ = service.members;
+  }
+
+  emitter_core(const emitter_core&) = delete;
+  emitter_core& operator=(const emitter_core&) = delete;
+  ~emitter_core() { members_->remove(*this); }
+
+  Socket socket;
+  emitter_type events;
+  socket_options options;
+  std::size_t place_in_roster = 0;
+
+  executor_type get_executor() { return socket.get_executor(); }
+
+  bool is_closed() const noexcept { return closed_; }
+  bool is_running() const noexcept
+  {
+    return !closed_ && !closing_ && !options.signal.stop_requested();
+  }
+  phase bind_phase() const noexcept { return bind_; }
+  phase connect_phase() const noexcept { return connect_; }
+  bool is_receiving() const noexcept { return receiving_; }
+  bool has_ref() const noexcept { return !unref_ && !closed_; }
+  std::uint64_t path_errors() const noexcept { return path_errors_; }
+  const send_queue<Socket, emitter_core>& sends() const noexcept { return queue_; }
+
+  bool is_v6() const noexcept { return options.type == socket_type::udp6; }
+
+  /// After construction, when the object is shared.
+  void start()
+  {
+    members_->add(this->shared_from_this());
+    if (options.signal.stop_possible())
+      on_stop_.emplace(options.signal, stopper{this->weak_from_this(), get_executor()});
+    if (options.slot.is_connected())
+      options.slot.assign([self = this->weak_from_this()](net::cancellation_type) {
+        if (const auto core = self.lock()) core->close_if_running();
+      });
+  }
+
+  // --- turns ---
+
+  /// Does something on a later turn.
+  template <class Function>
+  void post(Function function)
+  {
+    deliver(make_task<function_task<Function>>(recycling(), std::move(function)));
+  }
+
+  void deliver(task* which)
+  {
+    outbox_.push(which);
+    schedule();
+  }
+
+  template <class Event>
+  void post_event()
+  {
+    post([this] {
+      if (!closed_) events.template emit<Event>();
+    });
+  }
+
+  void post_error(failure what)
+  {
+    post([this, what = std::move(what)] {
+      if (!closed_) emit_error(what);
+    });
+  }
+
+  /// A failure that somebody waits for, or else an 'error' event.
+  template <class... Values>
+  void fail(completion<Values...>* done, failure what)
+  {
+    if (done == nullptr) {
+      post_error(std::move(what));
+    } else {
+      done->outcome = std::move(what);
+      deliver(done);
+    }
+  }
+
+  // --- bind ---
+
+  /// `done` may be null: then a failure is an 'error' event.
+  void bind(target_type to, completion<>* done)
+  {
+    bind_ = phase::pending;
+    bind_done_.reset(done);
+    if (done != nullptr)
+      bind_listener_ =
+          events.template once<event::listening>([this] { bind_done_.release()->run(); });
+    start_lookup({.kind = action::bind, .to = std::move(to), .send = {}});
+  }
+
+  /// The callback is a listener for 'listening', and is forgotten where that is not to be.
+  template <class Callback>
+  void bind_with(target_type to, Callback&& callback)
+  {
+    bind_listener_ = events.template once<event::listening>(std::forward<Callback>(callback));
+    bind(std::move(to), nullptr);
+  }
+
+  void bind_now(const endpoint_type& local, error_code& ec)
+  {
+    open(ec);
+    if (ec) return;
+    socket.bind(local, ec);
+    if (ec) {
+      error_code ignored;
+      socket.close(ignored);
+      return;
+    }
+    bound();
+  }
+
+  void adopt(int descriptor, error_code& ec)
+  {
+    socket.assign(protocol_type::v4(), descriptor, ec);
+    if (ec == error::wrong_descriptor) socket.assign(protocol_type::v6(), descriptor, ec);
+    if (ec) return;
+    error_code ignored;
+    socket.set_option(option::reuse_address(true), ignored);
+    set_buffer_sizes(ec);
+    if (handle_.is_connected()) connect_ = phase::done;
+    bound();
+  }
+
+  endpoint_type any_address() const
+  {
+    if (is_v6()) return {net::ip::address_v6::any(), 0};
+    return {net::ip::address_v4::any(), 0};
+  }
+
+  endpoint_type default_peer(std::uint16_t port) const
+  {
+    if (is_v6()) return {net::ip::address_v6::loopback(), port};
+    return {net::ip::address_v4::loopback(), port};
+  }
+
+  // --- connect ---
+
+  void connect(target_type to, completion<>* done)
+  {
+    connect_ = phase::pending;
+    connect_done_.reset(done);
+    if (done != nullptr)
+      connect_listener_ =
+          events.template once<event::connect>([this] { connect_done_.release()->run(); });
+    operation next{.kind = action::connect, .to = std::move(to), .send = {}};
+    if (must_park())
+      park(std::move(next));
+    else
+      start_lookup(std::move(next));
+  }
+
+  template <class Callback>
+  void connect_with(target_type to, Callback&& callback)
+  {
+    connect_listener_ = events.template once<event::connect>(std::forward<Callback>(callback));
+    connect(std::move(to), nullptr);
+  }
+
+  /// The peer is fixed at once; the event comes later.
+  void connect_now(const endpoint_type& peer, error_code& ec)
+  {
+    ec = check_peer(peer);
+    if (!ec) flush();
+    if (!ec) socket.connect(peer, ec);
+    if (!ec) connect_ = phase::done;
+  }
+
+  void disconnect(error_code& ec)
+  {
+    flush();
+    socket.disconnect(ec);
+    if (!ec) connect_ = phase::none;
+  }
+
+  // --- send ---
+
+  /// False where the queue is full. The bytes are copied unless the kernel takes them at once.
+  bool send(target_type to, const payload_view& payload, send_completion* done)
+  {
+    note_activity();
+    if (bind_ == phase::done && parked_.empty()) {
+      if (to.endpoint) return enqueue(&*to.endpoint, payload, done);
+      if (to.is_peer() && connect_ == phase::done) return enqueue(nullptr, payload, done);
+    }
+    operation waiting{.kind = action::send,
+                      .to = std::move(to),
+                      .send = {payload.copy(), std::nullopt, send_completion_ptr(done)}};
+    if (must_park())
+      park(std::move(waiting));
+    else
+      perform(std::move(waiting));
+    return true;
+  }
+
+  /// Nothing is sent by it: a bind is due before anything else can be done.
+  void bind_implicitly()
+  {
+    if (bind_ != phase::none) return;
+    implicit_ = true;
+    bind({any_address(), {}, 0}, nullptr);
+  }
+
+  // --- receive ---
+
+  void start_receiving()
+  {
+    if (std::exchange(receiving_, true) || closed_) return;
+    continue_receiving();
+  }
+
+  void stop_receiving()
+  {
+    receiving_ = false;
+    // What waits to be sent is woken by this too, and waits again.
+    error_code ignored;
+    if (std::exchange(armed_, false)) socket.cancel(ignored);
+    restore_work();
+  }
+
+  // --- close ---
+
+  void close(completion<>* done)
+  {
+    if (done != nullptr) {
+      close_done_.reset(done);
+      events.template once<event::close>([this] { close_done_.release()->run(); });
+    }
+    if (bind_ == phase::pending && !parked_.empty()) {
+      closing_ = true;
+      park({.kind = action::close, .to = {}, .send = {}});
+    } else {
+      close_now();
+    }
+  }
+
+  void close_if_running()
+  {
+    if (!closed_ && !closing_) close(nullptr);
+  }
+
+  /// The socket object is gone, and nobody is left to hear of it.
+  void abandon()
+  {
+    events.remove_all();
+    if (!closed_) close_now();
+  }
+
+  // --- ref and unref ---
+
+  bool can_unref() const noexcept { return io_ != nullptr; }
+
+  void unref()
+  {
+    if (closed_ || std::exchange(unref_, true)) return;
+    if (armed_) post_take_work();
+  }
+
+  void ref()
+  {
+    unref_ = false;
+    restore_work();
+  }
+
+  // --- what the send queue tells ---
+
+  void sent(send_completion* done) { deliver(done); }
+
+  void not_sent(send_completion_ptr done, const error_code& ec, const endpoint_type* peer)
+  {
+    if (done == nullptr && ec == net::error::operation_aborted) return;
+    if (done != nullptr) std::get<0>(done->values) = 0;
+    fail(done.release(), failure_at("send", ec, peer));
+  }
+
+  void path_error(const error_code& ec)
+  {
+    post([this, ec] {
+      if (closed_) return;
+      if (events.template listener_count<event::error>() == 0)
+        ++path_errors_;
+      else
+        emit_error({.code = ec, .operation = "recvmsg", .address = {}, .port = 0});
+    });
+  }
+
+private:
+  enum class action : unsigned char { bind, connect, send, close };
+
+  /// Something that waits for a bind, a connect or a name.
+  struct operation {
+    action kind;
+    target_type to;
+    waiting_send<endpoint_type> send;
+  };
+
+  /// A name that is being looked up, and who waits for it.
+  struct lookup {
+    std::uint64_t number;
+    std::string name;
+    std::vector<operation> waiting;
+  };
+
+  struct known_name {
+    std::string name;
+    net::ip::address address;
+    std::chrono::steady_clock::time_point expiry;
+  };
+
+  using clock = std::chrono::steady_clock;
+  using resolver_type = net::ip::basic_resolver<net::ip::udp, executor_type>;
+
+  /// Runs on whatever thread requests the stop.
+  struct stopper {
+    std::weak_ptr<emitter_core> core;
+    executor_type executor;
+
+    void operator()() const
+    {
+      net::post(executor, [core = core] {
+        if (const auto self = core.lock()) self->close_if_running();
+      });
+    }
+  };
+
+  static service_type& service_of(const executor_type& executor)
+  {
+    return net::use_service<service_type>(
+        net::query(executor, net::execution::context_as<net::execution_context&>));
+  }
+
+  static constexpr std::size_t messages_per_turn = 32;
+  static constexpr std::size_t slots_for_trains = 8;
+  static constexpr std::size_t most_known_names = 16;
+
+  // --- turns ---
+
+  void schedule()
+  {
+    if (std::exchange(scheduled_, true)) return;
+    net::post(get_executor(), [self = this->shared_from_this()] { self->run_turn(); });
+  }
+
+  /// What was started before this turn ends in it; what its handlers start ends later.
+  void run_turn()
+  {
+    scheduled_ = false;
+    const turn_end guard{*this};
+    flush();
+    for (std::size_t left = outbox_.size(); left > 0 && !outbox_.empty(); --left) {
+      task* const next = outbox_.pop();
+      // The rest has its turn also where this one throws, or runs the context by itself.
+      if (!outbox_.empty()) schedule();
+      next->run();
+    }
+  }
+
+  struct turn_end {
+    emitter_core& core;
+    ~turn_end() { core.flush(); }
+  };
+
+  void emit_error(const failure& what)
+  {
+    events.template emit<event::error_monitor>(what);
+    if (!events.template emit<event::error>(what)) throw_failure(what);
+  }
+
+  // --- names ---
+
+  /// Goes on with the endpoint on a later turn.
+  void start_lookup(operation waiting)
+  {
+    if (waiting.to.name.empty()) {
+      post([this, waiting = std::move(waiting)]() mutable { perform_at(std::move(waiting)); });
+      return;
+    }
+    if (const auto* known = find_name(waiting.to.name)) {
+      waiting.to.endpoint = endpoint_type(known->address, waiting.to.port);
+      post([this, waiting = std::move(waiting)]() mutable { perform_at(std::move(waiting)); });
+      return;
+    }
+    for (auto& pending : lookups_)
+      if (pending.name == waiting.to.name) {
+        pending.waiting.push_back(std::move(waiting));
+        return;
+      }
+    const std::string name = waiting.to.name;
+    const auto number = ++last_lookup_;
+    lookups_.push_back({number, name, {}});
+    lookups_.back().waiting.push_back(std::move(waiting));
+    ask(name, number);
+  }
+
+  void ask(const std::string& name, std::uint64_t number)
+  {
+    if (options.lookup) {
+      // It may report on any thread, at once, or twice.
+      options.lookup(name, options.type,
+                     [self = this->weak_from_this(), executor = get_executor(), number](
+                         error_code ec, const net::ip::address& address) {
+                       net::post(executor, [self, number, ec, address] {
+                         if (const auto core = self.lock()) core->looked_up(number, ec, address);
+                       });
+                     });
+      return;
+    }
+    if (!resolver_) resolver_.emplace(get_executor());
+    const auto family = is_v6() ? net::ip::udp::v6() : net::ip::udp::v4();
+    resolver_->async_resolve(
+        family, name, "",
+        [self = this->shared_from_this(), number](
+            error_code ec, const typename resolver_type::results_type& results) {
+          if (!ec && results.begin() == results.end()) ec = net::error::host_not_found;
+          self->looked_up(number, ec,
+                          ec ? net::ip::address() : results.begin()->endpoint().address());
+        });
+  }
+
+  void looked_up(std::uint64_t number, const error_code& ec, const net::ip::address& address)
+  {
+    const auto found = std::find_if(lookups_.begin(), lookups_.end(),
+                                    [number](const auto& each) { return each.number == number; });
+    if (found == lookups_.end()) return;  // closed meanwhile, or reported twice
+    auto done = std::move(*found);
+    lookups_.erase(found);
+    const turn_end guard{*this};
+    if (!ec) remember(done.name, address);
+    for (auto& waiting : done.waiting) {
+      if (ec) {
+        refuse(std::move(waiting),
+               {.code = ec, .operation = "getaddrinfo", .address = done.name, .port = 0});
+      } else {
+        waiting.to.endpoint = endpoint_type(address, waiting.to.port);
+        post([this, waiting = std::move(waiting)]() mutable { perform_at(std::move(waiting)); });
+      }
+    }
+  }
+
+  const known_name* find_name(const std::string& name)
+  {
+    const auto now = clock::now();
+    for (const auto& known : names_)
+      if (known.name == name && known.expiry > now) return &known;
+    return nullptr;
+  }
+
+  void remember(const std::string& name, const net::ip::address& address)
+  {
+    if (options.lookup_lifetime.count() <= 0) return;
+    const auto expiry = clock::now() + options.lookup_lifetime;
+    for (auto& known : names_)
+      if (known.name == name) {
+        known = {name, address, expiry};
+        return;
+      }
+    if (names_.size() == most_known_names) names_.erase(names_.begin());
+    names_.push_back({name, address, expiry});
+  }
+
+  // --- operations that waited ---
+
+  bool must_park() const noexcept { return bind_ != phase::done || !parked_.empty(); }
+
+  void park(operation waiting)
+  {
+    parked_.push_back(std::move(waiting));
+    bind_implicitly();
+  }
+
+  /// The bind is done, and the listeners for it have been called.
+  void unpark()
+  {
+    auto ready = std::exchange(parked_, {});
+    for (auto& next : ready) {
+      if (closed_)
+        refuse(std::move(next), aborted(next));
+      else
+        perform(std::move(next));
+    }
+  }
+
+  void perform(operation next)
+  {
+    switch (next.kind) {
+    case action::close: close_now(); return;
+    case action::send:
+      if (next.to.is_peer() && connect_ == phase::pending) {
+        behind_connect_.push_back(std::move(next));
+        return;
+      }
+      if (!next.to.name.empty()) break;
+      send_parked(std::move(next));
+      return;
+    default: break;
+    }
+    start_lookup(std::move(next));
+  }
+
+  /// The endpoint is known.
+  void perform_at(operation next)
+  {
+    if (closed_) {
+      refuse(std::move(next), aborted(next));
+      return;
+    }
+    switch (next.kind) {
+    case action::bind: finish_bind(*next.to.endpoint); return;
+    case action::connect: finish_connect(*next.to.endpoint); return;
+    default: send_parked(std::move(next)); return;
+    }
+  }
+
+  void send_parked(operation next)
+  {
+    const auto& peer = next.to.endpoint;
+    const payload_view payload(next.send.payload);
+    enqueue(peer ? &*peer : nullptr, payload, next.send.done.release());
+  }
+
+  void refuse(operation waiting, failure why)
+  {
+    switch (waiting.kind) {
+    case action::bind: fail_bind(std::move(why)); return;
+    case action::connect: fail_connect(std::move(why)); return;
+    case action::close: close_now(); return;
+    case action::send:
+      if (waiting.send.done == nullptr && why.code == net::error::operation_aborted) return;
+      if (waiting.send.done != nullptr) std::get<0>(waiting.send.done->values) = 0;
+      fail(waiting.send.done.release(), std::move(why));
+    }
+  }
+
+  static failure aborted(const operation& which)
+  {
+    const char* const name = which.kind == action::bind      ? "bind"
+                             : which.kind == action::connect ? "connect"
+                                                             : "send";
+    return {.code = net::error::operation_aborted, .operation = name, .address = {}, .port = 0};
+  }
+
+  // --- bind ---
+
+  void open(error_code& ec)
+  {
+    const auto protocol = is_v6() ? protocol_type::v6() : protocol_type::v4();
+    socket.open(protocol,
+                {.reuse_address = options.reuse_addr,
+                 .reuse_port = options.reuse_port,
+                 .v6_only = options.ipv6_only},
+                ec);
+    if (!ec) set_buffer_sizes(ec);
+    error_code not_here;
+    if (!ec) handle_.set_coalescing(true, not_here);
+  }
+
+  void set_buffer_sizes(error_code& ec)
+  {
+    if (options.recv_buffer_size > 0)
+      socket.receive_buffer_size(static_cast<int>(options.recv_buffer_size), ec);
+    if (!ec && options.send_buffer_size > 0)
+      socket.send_buffer_size(static_cast<int>(options.send_buffer_size), ec);
+  }
+
+  void bound()
+  {
+    bind_ = phase::done;
+    implicit_ = false;
+    start_receiving();
+    if (!parked_.empty()) post([this] { unpark(); });
+  }
+
+  void finish_bind(const endpoint_type& local)
+  {
+    error_code ec;
+    if (local.address().is_v6() != is_v6())
+      ec = net::error::invalid_argument;
+    else
+      bind_now(local, ec);
+    if (ec)
+      fail_bind(failure_at("bind", ec, &local));
+    else
+      events.template emit<event::listening>();
+  }
+
+  void fail_bind(failure why)
+  {
+    bind_ = phase::none;
+    events.off(std::exchange(bind_listener_, {}));
+    auto waiting = std::exchange(parked_, {});
+    bool told = std::exchange(implicit_, false) && !waiting.empty();
+    // One 'error' event for all who are not told themselves.
+    for (auto& next : waiting) {
+      if (next.kind == action::close) {
+        close_now();
+      } else if (is_told(next)) {
+        refuse(std::move(next), why);
+      } else {
+        if (next.kind == action::connect) drop_connect();
+        told = false;
+      }
+    }
+    if (bind_done_)
+      fail(bind_done_.release(), std::move(why));
+    else if (!told && why.code != net::error::operation_aborted)
+      post_error(std::move(why));
+  }
+
+  bool is_told(const operation& which) const noexcept
+  {
+    return which.kind == action::connect ? connect_done_ != nullptr : which.send.done != nullptr;
+  }
+
+  // --- connect ---
+
+  error_code check_peer(const endpoint_type& peer) const
+  {
+    if (options.send_block_list && options.send_block_list->check(peer.address()))
+      return error::ip_blocked;
+    if (peer.address().is_v6() != is_v6()) return net::error::invalid_argument;
+    return {};
+  }
+
+  void finish_connect(const endpoint_type& peer)
+  {
+    error_code ec;
+    connect_now(peer, ec);
+    if (ec) {
+      fail_connect(failure_at("connect", ec, &peer));
+      return;
+    }
+    if (!behind_connect_.empty())
+      post([this] {
+        for (auto& next : std::exchange(behind_connect_, {})) {
+          if (closed_)
+            refuse(std::move(next), aborted(next));
+          else
+            perform(std::move(next));
+        }
+      });
+    events.template emit<event::connect>();
+  }
+
+  void fail_connect(failure why)
+  {
+    for (auto& next : drop_connect())
+      refuse(std::move(next), why);
+    if (connect_done_)
+      fail(connect_done_.release(), std::move(why));
+    else if (why.code != net::error::operation_aborted)
+      post_error(std::move(why));
+  }
+
+  /// Back to before the connect; gives the sends that waited for it.
+  std::vector<operation> drop_connect()
+  {
+    connect_ = phase::none;
+    events.off(std::exchange(connect_listener_, {}));
+    return std::exchange(behind_connect_, {});
+  }
+
+  // --- send ---
+
+  bool enqueue(const endpoint_type* peer, const payload_view& payload, send_completion* done)
+  {
+    send_completion_ptr completion(done);
+    if (done != nullptr) std::get<0>(done->values) = payload.size();
+    if (peer != nullptr) {
+      if (const auto ec = check_peer(*peer)) {
+        not_sent(std::move(completion), ec, peer);
+        return true;
+      }
+    }
+    if ((payload.pieces() > 1 || payload.size() > queue_.most_bytes) &&
+        send_directly(peer, payload, completion))
+      return true;
+    if (!queue_.has_room(payload.size())) flush();
+    if (queue_.is_held_back() && is_full(payload.size())) {
+      full_ = true;
+      if (options.when_full == full_policy::drop_newest) {
+        drop(std::move(completion));
+        return false;
+      }
+    }
+    if (queue_.has_room(payload.size()))
+      queue_.push(payload, peer, std::move(completion));
+    else
+      queue_.push_overflow({payload.copy(), peer != nullptr ? std::optional(*peer) : std::nullopt,
+                            std::move(completion)});
+    if (!queue_.is_held_back()) schedule();
+    return !full_;
+  }
+
+  /// From where the bytes are, if nothing is queued in front; false where the kernel cannot take it now.
+  bool send_directly(const endpoint_type* peer, const payload_view& payload,
+                     send_completion_ptr& done)
+  {
+    flush();
+    if (!queue_.empty()) return false;
+    error_code ec;
+    const auto attempt = [&] {
+      if (peer != nullptr)
+        socket.try_send_to(payload, *peer, ec);
+      else
+        socket.try_send(payload, ec);
+    };
+    attempt();
+    if (ec == net::error::connection_refused) {
+      path_error(ec);
+      attempt();
+    }
+    if (ec == net::error::would_block || platform::is_congestion(ec)) {
+      if (payload.size() <= queue_.most_bytes) return false;
+      ec = net::error::no_buffer_space;  // larger than any datagram that the queue copies
+    }
+    if (ec)
+      not_sent(std::move(done), ec, peer);
+    else if (done != nullptr)
+      sent(done.release());
+    return true;
+  }
+
+  bool is_full(std::size_t size) const noexcept
+  {
+    return queue_.count() >= options.queue_datagrams || queue_.bytes() + size > options.queue_bytes;
+  }
+
+  void drop(send_completion_ptr done)
+  {
+    if (done != nullptr) {
+      not_sent(std::move(done), net::error::no_buffer_space, nullptr);
+      return;
+    }
+    count_dropped(drop_reason::queue_full);
+  }
+
+  void count_dropped(drop_reason reason)
+  {
+    auto& count = dropped_[static_cast<std::size_t>(reason)];
+    if (count++ > 0) return;
+    post([this, reason, &count] {
+      const drop_info info{reason, std::exchange(count, 0)};
+      if (!closed_) events.template emit<event::drop>(info);
+    });
+  }
+
+  void flush()
+  {
+    if (queue_.empty() || waiting_writable_ || flushing_) return;
+    flushing_ = true;
+    const auto ec = queue_.flush(socket);
+    flushing_ = false;
+    if (queue_.is_held_back()) {
+      wait_writable(platform::is_congestion(ec));
+    } else if (std::exchange(full_, false)) {
+      post_event<event::drain>();
+    }
+  }
+
+  void wait_writable(bool congested)
+  {
+    waiting_writable_ = true;
+    auto retry = [self = this->shared_from_this()](error_code) {
+      // Cancelled or not: what is queued and has not been lost by a close can be tried again.
+      self->waiting_writable_ = false;
+      self->flush();
+    };
+    if (congested)
+      handle_.async_wait_congestion(std::move(retry));
+    else
+      handle_.async_wait(net::socket_base::wait_write, std::move(retry));
+  }
+
+  // --- receive ---
+
+  /// Sees to it that the next turn of receiving comes, once.
+  void continue_receiving()
+  {
+    if (!receiving_ || closed_ || bind_ != phase::done || armed_ || receive_posted_) return;
+    if (rest_ > 0 || !handle_.is_drained())
+      post_receive();
+    else
+      arm();
+  }
+
+  void post_receive()
+  {
+    if (std::exchange(receive_posted_, true)) return;
+    net::post(get_executor(), [self = this->shared_from_this()] {
+      self->receive_posted_ = false;
+      self->receive_turn();
+    });
+  }
+
+  void arm()
+  {
+    armed_ = true;
+    handle_.async_wait(net::socket_base::wait_read,
+                       [self = this->shared_from_this(), number = ++last_wait_](error_code) {
+                         if (number == self->last_wait_) self->woken();
+                       });
+    if (unref_) post_take_work();
+  }
+
+  void woken()
+  {
+    restore_work();
+    if (!std::exchange(armed_, false)) return;
+    receive_turn();
+  }
+
+  struct receive_end {
+    emitter_core& core;
+    ~receive_end() { core.end_receive(); }
+  };
+
+  void receive_turn()
+  {
+    if (!receiving_ || closed_ || armed_) return;
+    const receive_end guard{*this};
+    if (rest_ == 0 && !receive()) {
+      arm();
+      return;
+    }
+    // A listener may throw, or run the context by itself: the rest is to be had then.
+    if (rest_ > 1 || !handle_.is_drained()) post_receive();
+    note_activity();
+    hand_over();
+  }
+
+  void end_receive()
+  {
+    if (rest_ == 0) incoming_ = {};
+    flush();
+    continue_receiving();
+  }
+
+  /// False where nothing is queued.
+  bool receive()
+  {
+    incoming_ = lease<incoming_type>(incoming_source_);
+    auto& batch = incoming_->batch;
+    batch.offer(trains_ ? slots_for_trains : incoming_type::slots);
+    error_code ec;
+    socket.try_receive_batch(batch, ec);
+    if (ec && ec != net::error::would_block) receive_failed(ec);
+    at_ = batch.begin();
+    rest_ = batch.size();
+    if (rest_ > 0) trains_ = rest_ > batch.used_slots();
+    return ec != net::error::would_block;
+  }
+
+  void receive_failed(const error_code& ec)
+  {
+    if (platform::is_path_error(ec))
+      path_error(ec);
+    else
+      post_error({.code = ec, .operation = "recvmsg", .address = {}, .port = 0});
+  }
+
+  void hand_over()
+  {
+    for (std::size_t budget = messages_per_turn; budget > 0 && rest_ > 0; --budget) {
+      const auto datagram = *at_++;
+      --rest_;
+      if (options.receive_block_list && is_blocked(datagram)) continue;
+      events.template emit<message_event>(datagram.payload(),
+                                          basic_remote_info<protocol_type>(datagram));
+      if (!receiving_) return;
+    }
+  }
+
+  bool is_blocked(const basic_datagram<protocol_type>& datagram)
+  {
+    if (!options.receive_block_list->check(datagram.sender().address())) return false;
+    count_dropped(drop_reason::blocked);
+    return true;
+  }
+
+  // --- ref and unref ---
+  //
+  // A pending wait is a unit of the context's work. It is taken back while the socket is not to keep the context
+  // running: from within a handler, since the last unit that goes outside of one stops the context for good.
+
+  void post_take_work()
+  {
+    if (io_ == nullptr) return;
+    post([this] {
+      if (!armed_ || !unref_ || std::exchange(work_taken_, true)) return;
+      io_->get_executor().on_work_finished();
+    });
+  }
+
+  void restore_work()
+  {
+    if (std::exchange(work_taken_, false)) io_->get_executor().on_work_started();
+  }
+
+  void note_activity() {}
+
+  // --- close ---
+
+  void close_now()
+  {
+    if (closed_) return;
+    flush();
+    closed_ = true;
+    receiving_ = false;
+    rest_ = 0;
+    restore_work();
+    on_stop_.reset();
+    if (options.slot.is_connected()) options.slot.clear();
+    end_operations();
+    resolver_.reset();
+    error_code ignored;
+    socket.close(ignored);
+    post([this] {
+      events.template emit<event::close>();
+      events.remove_all();
+    });
+  }
+
+  /// Everything that was started ends.
+  void end_operations()
+  {
+    queue_.fail(net::error::operation_aborted);
+    for (auto* waiting : {&parked_, &behind_connect_})
+      for (auto& next : std::exchange(*waiting, {}))
+        if (next.kind == action::send) refuse(std::move(next), aborted(next));
+    for (auto& pending : std::exchange(lookups_, {}))
+      for (auto& next : pending.waiting)
+        if (next.kind == action::send) refuse(std::move(next), aborted(next));
+    end_operation(bind_done_, "bind");
+    end_operation(connect_done_, "connect");
+  }
+
+  void end_operation(completion_ptr<>& done, const char* name)
+  {
+    if (done)
+      fail(done.release(),
+           {.code = net::error::operation_aborted, .operation = name, .address = {}, .port = 0});
+  }
+
+  net::io_context* io_;
+  typename Socket::handle_type handle_;
+  std::shared_ptr<spares<incoming_type>> incoming_source_;
+  std::shared_ptr<roster<emitter_core>> members_;
+  std::optional<std::stop_callback<stopper>> on_stop_;
+
+  task_queue outbox_;
+  send_queue<Socket, emitter_core> queue_;
+  std::vector<operation> parked_;          // in order, behind the bind
+  std::vector<operation> behind_connect_;  // sends to the peer that there will be
+  std::vector<lookup> lookups_;
+  std::vector<known_name> names_;
+  std::optional<resolver_type> resolver_;
+  std::uint64_t last_lookup_ = 0;
+
+  completion_ptr<> bind_done_;
+  completion_ptr<> connect_done_;
+  completion_ptr<> close_done_;
+  listener_id bind_listener_;
+  listener_id connect_listener_;
+
+  lease<incoming_type> incoming_;
+  typename basic_receive_batch<protocol_type>::const_iterator at_;
+  std::size_t rest_ = 0;  // datagrams that were received and not handed over
+  std::uint64_t last_wait_ = 0;
+  std::uint64_t path_errors_ = 0;
+  std::size_t dropped_[2] = {};
+
+  phase bind_ = phase::none;
+  phase connect_ = phase::none;
+  bool implicit_ = false;
+  bool closing_ = false;
+  bool closed_ = false;
+  bool scheduled_ = false;
+  bool flushing_ = false;
+  bool waiting_writable_ = false;
+  bool full_ = false;
+  bool receiving_ = false;
+  bool armed_ = false;
+  bool receive_posted_ = false;
+  bool trains_ = false;
+  bool unref_ = false;
+  bool work_taken_ = false;
+};
+
+}  // namespace detail
+
+DGRAM_NAMESPACE_END
+
+#endif

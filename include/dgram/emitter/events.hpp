@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: BSL-1.0
+// The events of an emitter socket, and what its listeners are given.
+#ifndef DGRAM_EMITTER_EVENTS_HPP
+#define DGRAM_EMITTER_EVENTS_HPP
+
+#include <dgram/config.hpp>
+#include <dgram/datagram.hpp>
+#include <dgram/endpoint.hpp>
+#include <dgram/failure.hpp>
+#include <dgram/udp.hpp>
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+DGRAM_NAMESPACE_BEGIN
+
+namespace detail {
+
+inline std::string_view family_name(const net::ip::address& address) noexcept
+{
+  return address.is_v4() ? "IPv4" : "IPv6";
+}
+
+}  // namespace detail
+
+/// Where a socket is bound, or whom it is connected to.
+template <class Protocol>
+struct basic_address_info;
+
+template <>
+struct basic_address_info<udp> {
+  net::ip::address address;
+  std::string_view family;  ///< "IPv4" or "IPv6"
+  std::uint16_t port = 0;
+
+  explicit basic_address_info(const net::ip::udp::endpoint& endpoint)
+      : address(endpoint.address()), family(detail::family_name(address)), port(endpoint.port())
+  {
+  }
+
+  net::ip::udp::endpoint endpoint() const { return {address, port}; }
+
+  friend bool operator==(const basic_address_info& a, const basic_address_info& b)
+  {
+    return a.endpoint() == b.endpoint();
+  }
+};
+
+/// `0.0.0.0:41234`, `[::1]:41234`.
+template <class Protocol>
+std::string to_string(const basic_address_info<Protocol>& info)
+{
+  return to_string(info.endpoint());
+}
+
+/// Who sent a datagram, and how it arrived. It is a value, and may be kept.
+template <class Protocol>
+struct basic_remote_info;
+
+template <>
+struct basic_remote_info<udp> : basic_address_info<udp> {
+  std::size_t size = 0;                  ///< bytes of the message
+  bool truncated = false;                ///< the message was longer, and the end of it is lost
+  std::optional<std::size_t> wire_size;  ///< what it had then, where the system tells
+
+  explicit basic_remote_info(const basic_datagram<udp>& datagram)
+      : basic_address_info(datagram.sender()),
+        size(datagram.payload().size()),
+        truncated(datagram.truncated()),
+        wire_size(datagram.wire_size())
+  {
+  }
+};
+
+using address_info = basic_address_info<udp>;
+using remote_info = basic_remote_info<udp>;
+
+/// Why datagrams were lost before they became messages, or before they were sent.
+enum class drop_reason {
+  queue_full,  ///< sent while the send queue was full, and its policy is to drop
+  blocked,     ///< received from an address on the receive block list
+};
+
+/// So many datagrams were dropped since the last 'drop' event.
+struct drop_info {
+  drop_reason reason;
+  std::size_t count;
+};
+
+/// The bytes of a message, to be kept beyond the listener.
+inline std::vector<std::byte> to_owned(bytes_view bytes)
+{
+  return {bytes.begin(), bytes.end()};
+}
+
+/// What an emitter socket emits. Each is emitted on a later turn than the call that causes it.
+namespace event {
+
+/// A datagram arrived. The bytes are valid during the listener; `to_owned` keeps them.
+struct message {
+  template <class Protocol>
+  struct of {
+    using signature = void(bytes_view, const basic_remote_info<Protocol>&);
+  };
+};
+
+/// The socket is bound and receives.
+struct listening {
+  using signature = void();
+};
+
+/// The socket is connected.
+struct connect {
+  using signature = void();
+};
+
+/// The socket is closed; the last event of all.
+struct close {
+  using signature = void();
+};
+
+/// Something failed, and nobody else was told. Without a listener it is thrown out of `run()`, unless an ICMP message
+/// caused it, which is counted only.
+struct error {
+  using signature = void(const failure&);
+};
+
+/// As `error`, emitted before it; does not count as a listener for it.
+struct error_monitor {
+  using signature = void(const failure&);
+};
+
+/// Nothing was sent or received for the time that `set_timeout` was given.
+struct timeout {
+  using signature = void();
+};
+
+/// The send queue was full, and is empty now.
+struct drain {
+  using signature = void();
+};
+
+/// Datagrams were dropped.
+struct drop {
+  using signature = void(const drop_info&);
+};
+
+}  // namespace event
+
+DGRAM_NAMESPACE_END
+
+#endif
