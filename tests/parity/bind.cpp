@@ -10,7 +10,7 @@ using namespace parity;
 PARITY_SCENARIO(bind_port_zero)
 {
   auto& a = open("a");
-  a.bind(0, "127.0.0.1", done(a, "bind", [&] { close(a); }));
+  a.bind(0, "127.0.0.1", heard(a, "bind", [&] { close(a); }));
   run();
 }
 
@@ -24,7 +24,7 @@ PARITY_SCENARIO(bind_without_address)
 PARITY_SCENARIO(bind_without_address_v6)
 {
   auto& a = open("a", {.type = dgram::udp6});
-  a.bind(done(a, "bind", [&] {
+  a.bind(heard(a, "bind", [&] {
     say(a, a.address().family);
     close(a);
   }));
@@ -35,7 +35,7 @@ PARITY_SCENARIO(bind_order_of_listeners)
 {
   auto& a = open("a");
   a.on<listening>([&] { say(a, "attached before"); });
-  attempt(a, "bind", [&] { a.bind(0, "127.0.0.1", done(a, "bind")); });
+  attempt(a, "bind", [&]() -> auto& { return a.bind(0, "127.0.0.1", heard(a, "bind")); });
   a.on<listening>([&] {
     say(a, "attached after");
     close(a);
@@ -47,10 +47,10 @@ PARITY_SCENARIO(bind_twice)
 {
   auto& a = open("a");
   a.bind(0, "127.0.0.1", [&] {
-    attempt(a, "bind while bound", [&] { a.bind(0, "127.0.0.1", done(a, "second bind")); });
+    attempt(a, "bind while bound", [&] { a.bind(0, "127.0.0.1", heard(a, "second bind")); });
     close(a);
   });
-  attempt(a, "bind while binding", [&] { a.bind(0, "127.0.0.1", done(a, "early bind")); });
+  attempt(a, "bind while binding", [&] { a.bind(0, "127.0.0.1", heard(a, "early bind")); });
   run();
 }
 
@@ -59,8 +59,8 @@ PARITY_SCENARIO(bind_to_a_taken_port)
   auto& a = open("a");
   auto& b = open("b");
   ready({&a}, [&] {
-    b.once<error>([&] { b.bind(0, "127.0.0.1", done(b, "bind", [&] { close(a, b); })); });
-    b.bind(port_of(a), "127.0.0.1", done(b, "failed bind"));
+    b.once<error>([&] { b.bind(0, "127.0.0.1", heard(b, "bind", [&] { close(a, b); })); });
+    b.bind(port_of(a), "127.0.0.1", heard(b, "failed bind"));
   });
   run();
 }
@@ -69,7 +69,7 @@ PARITY_SCENARIO(bind_to_a_foreign_address)
 {
   auto& a = open("a");
   a.on<error>([&] { close(a); });
-  a.bind(0, "1.1.1.1", done(a, "bind"));
+  a.bind(0, "1.1.1.1", heard(a, "bind"));
   run();
 }
 
@@ -77,14 +77,14 @@ PARITY_SCENARIO(bind_to_the_other_family)
 {
   auto& a = open("a");
   a.on<error>([&] { close(a); });
-  a.bind(0, "::1", done(a, "bind"));
+  a.bind(0, "::1", heard(a, "bind"));
   run();
 }
 
 PARITY_SCENARIO(bind_by_name)
 {
   auto& a = open("a");
-  a.bind(0, "localhost", done(a, "bind", [&] { close(a); }));
+  a.bind(0, "localhost", heard(a, "bind", [&] { close(a); }));
   run();
 }
 
@@ -92,21 +92,21 @@ PARITY_SCENARIO(bind_with_options)
 {
   auto& a = open("a");
   a.bind({.port = 0, .address = "127.0.0.1", .exclusive = true},
-         done(a, "bind", [&] { close(a); }));
+         heard(a, "bind", [&] { close(a); }));
   run();
 }
 
 PARITY_SCENARIO(bind_lookup_fails)
 {
   int failures = 1;
-  socket* self = nullptr;
+  emitter* self = nullptr;
   auto& a = open("a", {.lookup = looks_up([&](std::string_view name) {
                          say(*self, fmt::format("lookup {}", name));
                          return failures-- > 0 ? "" : "127.0.0.1";
                        })});
   self = &a;
-  a.once<error>([&] { a.bind(0, "server.test", done(a, "second bind", [&] { close(a); })); });
-  a.bind(0, "server.test", done(a, "bind"));
+  a.once<error>([&] { a.bind(0, "server.test", heard(a, "second bind", [&] { close(a); })); });
+  a.bind(0, "server.test", heard(a, "bind"));
   run();
 }
 
@@ -146,6 +146,7 @@ PARITY_SCENARIO(bind_both_families_v6)
   run();
 }
 
+#ifdef LATER
 PARITY_SCENARIO(bind_a_descriptor)
 {
   auto& a = open("a");
@@ -153,13 +154,15 @@ PARITY_SCENARIO(bind_a_descriptor)
   ready({&a}, [&] {
     a.recv_stop();
     after(b, 1, [&] { close(a, b); });
-    b.bind({.fd = a.native_handle()}, done(b, "bind"));
+    b.bind({.fd = a.native_handle()}, heard(b, "bind"));
     say(b, "bind has returned");
     b.send("to itself", port_of(b));
   });
   run();
 }
+#endif
 
+#ifdef LATER
 PARITY_SCENARIO(bind_twice_one_descriptor)
 {
   auto& a = open("a");
@@ -170,7 +173,9 @@ PARITY_SCENARIO(bind_twice_one_descriptor)
   });
   run();
 }
+#endif
 
+#ifdef LATER
 PARITY_SCENARIO(bind_buffer_sizes)
 {
   auto& a = open("a", {.recv_buffer_size = 10000, .send_buffer_size = 15000});
@@ -181,6 +186,7 @@ PARITY_SCENARIO(bind_buffer_sizes)
   a.bind(0, "127.0.0.1");
   run();
 }
+#endif
 
 PARITY_SCENARIO(bind_by_sending)
 {
@@ -203,6 +209,7 @@ PARITY_SCENARIO(bind_by_connecting)
   run();
 }
 
+#ifdef LATER
 PARITY_SCENARIO(bind_by_joining)
 {
   auto& a = open("a");
@@ -210,6 +217,18 @@ PARITY_SCENARIO(bind_by_joining)
   later(50, [&] {
     attempt(a, "address", [&] { return place(a.address()); });
     close(a);
+  });
+  run();
+}
+#endif
+
+PARITY_SCENARIO(bind_as_an_operation)
+{
+  auto& a = open("a");
+  auto& b = open("b");
+  ready({&a}, [&] {
+    b.bind(port_of(a), "127.0.0.1", done(b, "bind"));
+    later(20, [&] { b.bind(0, "127.0.0.1", done(b, "second bind", [&] { close(a, b); })); });
   });
   run();
 }

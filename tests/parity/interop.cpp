@@ -7,11 +7,12 @@
 #include <dgram.hpp>
 #include <dgram/format.hpp>
 
+#include <algorithm>
 #include <chrono>
-#include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <map>
+#include <memory>
 #include <string>
 
 namespace {
@@ -19,10 +20,8 @@ namespace {
 using dgram::net::io_context;
 namespace event = dgram::event;
 
-void serve(io_context& io, dgram::emitter_socket& socket)
+void serve(dgram::emitter_socket& socket)
 {
-  auto signals = std::make_shared<dgram::net::signal_set>(io, SIGTERM);
-  signals->async_wait([&socket, signals](dgram::error_code, int) { socket.close(); });
   socket.on<event::message>([&](dgram::bytes_view data, const dgram::remote_info& from) {
     socket.send(data, from.port, from.address);
   });
@@ -105,7 +104,7 @@ int main(int argc, char** argv)
       questions =
           std::make_unique<asker>(io, socket, address, std::atoi(argv[3]), std::atoi(argv[4]));
     else
-      serve(io, socket);
+      serve(socket);
   });
   io.run();
 }

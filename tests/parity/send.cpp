@@ -3,8 +3,6 @@
 
 #include "trace.hpp"
 
-#include <array>
-
 namespace {
 
 using namespace parity;
@@ -26,7 +24,7 @@ PARITY_SCENARIO(send_forms)
     a.send(data, 5, 3, port);
     a.send(data, port, "127.0.0.1", done(a, "send"));
     a.send("a string", port, "127.0.0.1");
-    a.send(std::array{bytes("an"), bytes(" "), bytes("array")}, port, done(a, "send"));
+    a.send({"an", " ", "array"}, port, done(a, "send"));
     a.send(data, port);
   });
   run();
@@ -44,13 +42,14 @@ PARITY_SCENARIO(send_forms_connected)
       a.send(data, 3, 3);
       a.send(data, done(a, "send"));
       a.send("a string");
-      a.send(std::array{bytes("an"), bytes(" "), bytes("array")}, done(a, "send"));
+      a.send({"an", " ", "array"}, done(a, "send"));
       a.send(data);
     });
   });
   run();
 }
 
+#ifdef LATER
 PARITY_SCENARIO(sendto_forms)
 {
   auto& a = open("a");
@@ -62,6 +61,7 @@ PARITY_SCENARIO(sendto_forms)
   });
   run();
 }
+#endif
 
 PARITY_SCENARIO(send_strings)
 {
@@ -85,10 +85,10 @@ PARITY_SCENARIO(send_arrays)
     const int port = port_of(b);
     const std::string x(256, 'x');
     const std::string y(256, 'y');
-    a.send(std::array{bytes("foo"), bytes("bar"), bytes("baz")}, port, done(a, "send"));
-    a.send(std::array{bytes(x), bytes(y)}, port, done(a, "send"));
-    a.send(std::array{bytes(""), bytes("one"), bytes("")}, port, done(a, "send"));
-    a.send(std::vector<dgram::bytes_view>{}, port, done(a, "send"));
+    a.send({"foo", "bar", "baz"}, port, done(a, "send"));
+    a.send({x, y}, port, done(a, "send"));
+    a.send({"", "one", ""}, port, done(a, "send"));
+    a.send({}, port, done(a, "send"));
   });
   run();
 }
@@ -222,12 +222,13 @@ PARITY_SCENARIO(send_lookup_fails)
   run();
 }
 
-PARITY_SCENARIO(send_bind_fails)
+PARITY_SCENARIO(send_behind_a_failing_bind)
 {
-  auto& a = open("a", {.lookup = looks_up(no_name)});
+  auto& a = open("a");
+  a.bind(0, "1.1.1.1");
   a.send("one", 9, "127.0.0.1", done(a, "first"));
   a.send("two", 9, "127.0.0.1", done(a, "second"));
-  later(50, [&] { close(a); });
+  later(20, [&] { close(a); });
   run();
 }
 
@@ -262,7 +263,7 @@ PARITY_SCENARIO(send_from_callbacks)
   run();
 }
 
-void show_queue(socket& a, std::string_view when)
+void show_queue(emitter& a, std::string_view when)
 {
   say(a, fmt::format("{}: {} bytes, {} sends", when, a.get_send_queue_size(),
                      a.get_send_queue_count()));

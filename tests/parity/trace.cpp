@@ -18,7 +18,7 @@ std::map<std::string, void (*)()>& scenarios()
   return all;
 }
 
-std::map<const socket*, std::string> names;
+std::map<const emitter*, std::string> names;
 std::map<int, std::string> labels;
 
 std::string port_text(int port)
@@ -61,15 +61,14 @@ void run()
       loop().run();
       return;
     } catch (const dgram::system_error& failed) {
-      // Its text names the operation and the address, and then repeats the code in words.
-      fmt::print("test: uncaught {}\n", uncaught_text(failed));
+      fmt::print("test: uncaught {}\n", name_of(failed.code()));
     } catch (const std::exception& thrown) {
       fmt::print("test: uncaught {}\n", thrown.what());
     }
   }
 }
 
-subject::subject(const socket& of) : name(names.at(&of))
+subject::subject(const emitter& of) : name(names.at(&of))
 {
 }
 
@@ -78,9 +77,9 @@ void say(const subject& who, std::string_view text)
   fmt::print("{}: {}\n", who.name, text);
 }
 
-socket& quiet(const std::string& name, dgram::socket_options options)
+emitter& quiet(const std::string& name, dgram::socket_options options)
 {
-  static std::deque<socket> sockets = (loop(), std::deque<socket>());  // they go before the loop
+  static std::deque<emitter> sockets = (loop(), std::deque<emitter>());  // they go before the loop
   if (options.type == dgram::socket_type::none) options.type = dgram::udp4;
   auto& made = sockets.emplace_back(dgram::create_socket(loop(), std::move(options)));
   names.emplace(&made, name);
@@ -88,7 +87,7 @@ socket& quiet(const std::string& name, dgram::socket_options options)
   return made;
 }
 
-socket& open(const std::string& name, dgram::socket_options options)
+emitter& open(const std::string& name, dgram::socket_options options)
 {
   auto& made = quiet(name, std::move(options));
   made.on<listening>([&made] { say(made, "listening " + place(made.address())); });
@@ -101,7 +100,7 @@ socket& open(const std::string& name, dgram::socket_options options)
   return made;
 }
 
-int port_of(const socket& of)
+int port_of(const emitter& of)
 {
   return of.address().port;
 }
@@ -114,6 +113,7 @@ std::string place(const dgram::address_info& info)
 std::string name_of(dgram::error_code ec)
 {
   if (ec == dgram::error::bad_type) return "ERR_SOCKET_BAD_TYPE";
+  if (ec == dgram::error::out_of_range) return "ERR_OUT_OF_RANGE";
   if (ec == dgram::error::bad_port) return "ERR_SOCKET_BAD_PORT";
   if (ec == dgram::error::already_bound) return "ERR_SOCKET_ALREADY_BOUND";
   if (ec == dgram::error::not_running) return "ERR_SOCKET_DGRAM_NOT_RUNNING";
@@ -178,7 +178,7 @@ void attempt_as_text(const subject& who, std::string_view what,
   say(who, fmt::format("{} {}", what, result));
 }
 
-void ready(std::vector<socket*> sockets, action next, const char* address)
+void ready(std::vector<emitter*> sockets, action next, const char* address)
 {
   auto& first = *sockets.front();
   sockets.erase(sockets.begin());
@@ -187,7 +187,7 @@ void ready(std::vector<socket*> sockets, action next, const char* address)
   });
 }
 
-void after(socket& of, int count, action next)
+void after(emitter& of, int count, action next)
 {
   of.on<message>([count, next = std::move(next)]() mutable {
     if (--count == 0) next();

@@ -18,7 +18,7 @@
 namespace parity {
 
 namespace net = dgram::net;
-using socket = dgram::emitter_socket;
+using emitter = dgram::emitter_socket;
 using action = std::function<void()>;
 
 using listening = dgram::event::listening;
@@ -45,7 +45,7 @@ void run();
 
 /// The socket that a line is about, or what stands in its place.
 struct subject {
-  subject(const socket& of);
+  subject(const emitter& of);
   subject(const char* text) : name(text) {}
   subject(std::string text) : name(std::move(text)) {}
 
@@ -55,10 +55,10 @@ struct subject {
 void say(const subject& who, std::string_view text);
 
 /// A socket without any listener but the one that learns its port. It lives as long as the program.
-socket& quiet(const std::string& name, dgram::socket_options options = {});
-socket& open(const std::string& name, dgram::socket_options options = {});
+emitter& quiet(const std::string& name, dgram::socket_options options = {});
+emitter& open(const std::string& name, dgram::socket_options options = {});
 
-int port_of(const socket& of);
+int port_of(const emitter& of);
 std::string place(const dgram::address_info& info);
 
 /// Node's name of an error.
@@ -85,7 +85,6 @@ inline std::string only_addresses(std::string_view name)
 
 /// A callback that shows its arguments, and then goes on.
 struct callback {
-  void operator()() const { finish(""); }
   void operator()(const dgram::failure& failed) const;
   void operator()(const dgram::failure& failed, std::size_t size) const;
 
@@ -102,6 +101,15 @@ inline callback done(const subject& who, std::string_view what, action next = []
   return {who, std::string(what), std::move(next)};
 }
 
+/// As a callback of bind and close, which has no arguments: those add a listener, as in Node.
+inline action heard(const subject& who, std::string_view what, action next = [] {})
+{
+  return [=, what = std::string(what)] {
+    say(who, "callback " + what);
+    next();
+  };
+}
+
 /// Shows what a call gives back, or the code of what it throws.
 void attempt_as_text(const subject& who, std::string_view what,
                      const std::function<std::string()>& call);
@@ -114,7 +122,7 @@ void attempt(const subject& who, std::string_view what, Call call)
     if constexpr (std::is_void_v<result>) {
       call();
       return "ok";
-    } else if constexpr (std::is_same_v<std::remove_cvref_t<result>, socket>) {
+    } else if constexpr (std::is_same_v<std::remove_cvref_t<result>, emitter>) {
       return &call() == nullptr ? "" : "returns the socket";
     } else {
       return fmt::format("{}", call());
@@ -123,10 +131,10 @@ void attempt(const subject& who, std::string_view what, Call call)
 }
 
 /// Binds them to loopback one after the other, and then goes on.
-void ready(std::vector<socket*> sockets, action next, const char* address = "127.0.0.1");
+void ready(std::vector<emitter*> sockets, action next, const char* address = "127.0.0.1");
 
 /// Calls next once with the last of so many messages.
-void after(socket& of, int count, action next);
+void after(emitter& of, int count, action next);
 
 /// Calls next in so many milliseconds.
 void later(int milliseconds, action next);

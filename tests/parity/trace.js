@@ -15,9 +15,20 @@ const place = ({ address, port: number }) => `${host(address)}:${port(number)}`;
 const text = (data) => String(data).replaceAll('\0', '\\0');
 const bytes = (data) => (data.length > 40 ? `${data.length} bytes` : `${data.length} "${text(data)}"`);
 
+// What we do not tell apart.
+const sameToUs = {
+  ERR_BUFFER_OUT_OF_BOUNDS: 'ERR_OUT_OF_RANGE',
+  ERR_SOCKET_BAD_BUFFER_SIZE: 'ERR_OUT_OF_RANGE',
+};
+
+function codeOf(error) {
+  const code = error.info ? error.info.code : error.code || error.name;
+  return sameToUs[code] || code;
+}
+
 // 'bind EADDRINUSE 127.0.0.1:<a>' as Node's own text has it; codes of Node's own stand alone.
 function failure(error) {
-  const code = error.info ? error.info.code : error.code;
+  const code = codeOf(error);
   if (code.startsWith('ERR_') || !error.syscall) return code;
   if (error.address === undefined) return `${error.syscall} ${code}`;
   return `${error.syscall} ${code} ${host(error.address)}${error.port ? `:${port(error.port)}` : ''}`;
@@ -56,7 +67,7 @@ function attempt(socket, what, action) {
     const result = action();
     say(socket, `${what} ${result === socket ? 'returns the socket' : result === undefined ? 'ok' : result}`);
   } catch (error) {
-    say(socket, `${what} throws ${error.info ? error.info.code : error.code || error.name}`);
+    say(socket, `${what} throws ${codeOf(error)}`);
   }
 }
 
@@ -75,6 +86,6 @@ const notFound = () => Object.assign(new Error('no such name'), { code: 'ENOTFOU
 
 const close = (...sockets) => sockets.forEach((socket) => socket.close());
 
-process.on('uncaughtException', (error) => console.log(`test: uncaught ${failure(error)}`));
+process.on('uncaughtException', (error) => console.log(`test: uncaught ${error.code}`));
 
 module.exports = { after, attempt, close, done, failure, label, notFound, open, place, quiet, ready, say };

@@ -1,6 +1,0 @@
-const { close, done, notFound, open } = require('../trace');
-const lookup = (name, family, callback) => process.nextTick(callback, notFound());
-const a = open('a', { type: 'udp4', lookup });
-a.send('one', 9, '127.0.0.1', done(a, 'first'));
-a.send('two', 9, '127.0.0.1', done(a, 'second'));
-setTimeout(() => close(a), 50);
