@@ -37,10 +37,8 @@ struct chat {
   {
     auto to = dgram::parse_endpoint(group);
     const dgram::network_interface where{interface};
-    dgram::error_code ec;
     ear.open(to.protocol(), {.reuse_address = true});
-    ear.join(dgram::multicast_group{to.address()}, where, ec);
-    if (ec) throw dgram::system_error(ec, fmt::format("join {} on \"{}\"", to, interface));
+    ear.join(dgram::multicast_group{to.address()}, where);
     ear.bind(to);
     to.port(ear.local_endpoint().port());  // 0 meant any
     mouth.open(to.protocol());

@@ -7,6 +7,7 @@
 #include <dgram/block_list.hpp>
 #include <dgram/config.hpp>
 #include <dgram/datagram.hpp>
+#include <dgram/diagnostics.hpp>
 #include <dgram/emitter_socket.hpp>
 #include <dgram/endpoint.hpp>
 #include <dgram/error.hpp>

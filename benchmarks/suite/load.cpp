@@ -83,7 +83,7 @@ std::uint64_t load::collect_ready(int timeout_ms, bool refill)
   for (int i = 0; i < ready; ++i) {
     flow& one = flows_[events[static_cast<std::size_t>(i)].data.u64];
     answers += collect(one);
-    if (refill) fill(one);
+    if (refill && (config_.sliding || one.in_flight == 0)) fill(one);
   }
   return answers;
 }

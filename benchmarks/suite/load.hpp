@@ -19,9 +19,11 @@ struct load_config {
   std::size_t window = 64;  // datagrams in flight, over all flows
   bool trains = false;      // clients send with GSO
   bool coalesced = false;   // clients receive with GRO
+  bool sliding = false;     // every answer makes room for another datagram
 };
 
-/// A closed loop: every answer makes room for another datagram.
+/// A closed loop. A flow sends its window whole and waits for all answers; or, sliding, it sends as many as were
+/// answered: then client and server are busy at the same time, and each finds little queued when it looks.
 class load {
 public:
   load(const sockaddr_in& server, const load_config& config);

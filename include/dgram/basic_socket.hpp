@@ -7,6 +7,7 @@
 #include <dgram/datagram.hpp>
 #include <dgram/detail/batch_operations.hpp>
 #include <dgram/detail/initiation.hpp>
+#include <dgram/detail/option_access.hpp>
 #include <dgram/detail/socket_state.hpp>
 #include <dgram/detail/transfers.hpp>
 #include <dgram/endpoint.hpp>
@@ -21,6 +22,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <string>
 #include <type_traits>
 #include <utility>
 #include <vector>
@@ -85,6 +87,14 @@ public:
 
   /// Whether a send that failed so is to be tried again after `async_wait_congestion`.
   bool is_congested(const error_code& ec) const noexcept { return state_->is_congested(ec); }
+  /// Another one for each descriptor that the socket has had.
+  std::uint64_t descriptor_number() const noexcept { return state_->descriptor_number; }
+
+  /// See `basic_socket::leave`.
+  void leave(const multicast_group& group, const network_interface& interface, error_code& ec)
+  {
+    state_->change_membership(detail::membership_change::leave, group, interface, ec);
+  }
 
   /// Whether the last batch emptied the queue, and no error waits behind it.
   bool is_drained() const noexcept { return state_->drained; }
@@ -201,9 +211,7 @@ public:
                const socket_config& config = {})
       : basic_socket(executor)
   {
-    error_code ec;
-    open(protocol, config, ec);
-    detail::throw_if(ec, "open");
+    open(protocol, config);
   }
 
   template <class Context>
@@ -247,9 +255,8 @@ public:
   /// Takes the other's descriptor and its pending operations, which go on. The other is closed afterwards and
   /// can be opened again.
   basic_socket(basic_socket&& other) noexcept
-      : executor_(
-            other.executor_),  // NOLINT(performance-move-constructor-init): the other keeps its own
-        state_(std::move(other.state_))
+      // NOLINTNEXTLINE(performance-move-constructor-init): the other keeps its executor
+      : executor_(other.executor_), state_(std::move(other.state_))
   {
   }
 
@@ -319,16 +326,17 @@ public:
   /// Opens the socket and sets the options; where one is refused, the socket is closed again.
   void open(const protocol_type& protocol, const socket_config& config, error_code& ec)
   {
-    open(with_dual_stack(protocol, config), ec);
-    if (ec) return;
-    configure(protocol, config, ec);
-    error_code ignored;
-    if (ec) close(ignored);
+    std::string refused;
+    open(protocol, config, refused, ec);
   }
 
   void open(const protocol_type& protocol, const socket_config& config)
   {
-    call("open", [&](error_code& ec) { open(protocol, config, ec); });
+    error_code ec;
+    std::string refused;
+    open(protocol, config, refused, ec);
+    if (!refused.empty()) detail::throw_if(ec, "open", refused);
+    detail::throw_if(ec, "open");
   }
 
   /// Takes over an open descriptor, which this socket will close, and reads back what it is: connected or not,
@@ -447,41 +455,59 @@ public:
 
   // --- options ---
 
-  /// Sets an option: one of `dgram::option`, of which a dual-stack socket gets both parts, or any of Asio's, of which it
-  /// gets the IPv6 part.
-  /// Errors: `error::out_of_range` and others of the option's own check, and those of setsockopt(2).
+  /// Sets an option: one of `dgram::option`, of which a dual-stack socket gets both parts or, where one is refused, none;
+  /// or any of Asio's, of which it gets the IPv6 part.
+  /// Errors: `error::out_of_range` and others of the option's own check, `operation_not_supported` where the system has
+  /// no such option, and those of setsockopt(2). What is thrown names the option and its value.
   template <class Option>
   void set_option(const Option& option, error_code& ec)
   {
     ec.clear();
-    if constexpr (requires { option.check(); }) ec = option.check();
     if constexpr (std::same_as<Option, option::v6_only>)
       if (option && state().flags.dual) ec = net::error::invalid_argument;
-    if (!ec && state().flags.dual) set_ipv4_part(option, ec);
-    if constexpr (std::same_as<Option, option::coalescing>) {
-      if (!ec) state().set_coalescing(option.value(), ec);
-    } else {
-      if (!ec) state().socket.set_option(option, ec);
-    }
+    if (ec) return;
+    if constexpr (std::same_as<Option, option::coalescing>)
+      state().set_coalescing(option.value(), ec);
+    else if constexpr (detail::own_option<Option>)
+      detail::set_option<Protocol>(state().socket, state().flags.dual, option, ec);
+    else
+      state().socket.set_option(option, ec);
+    if constexpr (std::same_as<Option, option::multicast_interface>)
+      if (!ec) state().multicast_interface = option.index();
   }
 
   template <class Option>
   void set_option(const Option& option)
   {
-    call("set_option", [&](error_code& ec) { set_option(option, ec); });
+    error_code ec;
+    set_option(option, ec);
+    if constexpr (detail::own_option<Option>) {
+      if (ec) detail::throw_if(ec, "set_option", to_string(option));
+    }
+    detail::throw_if(ec, "set_option");
   }
 
-  /// Reads an option; of one with two parts, that of the socket's family (IPv6 on a dual-stack socket).
+  /// Reads an option; of one with two parts, that of the socket's family (IPv6 on a dual-stack socket). Errors:
+  /// `operation_not_supported` where the system has no such option, and those of getsockopt(2).
   template <class Option>
   void get_option(Option& option, error_code& ec) const
   {
+    if constexpr (std::same_as<Option, option::multicast_interface>) {
+      const bool remembered = is_ipv4(ec);
+      if (remembered) option.assign(state().multicast_interface);
+      if (remembered || ec) return;
+    }
     state().socket.get_option(option, ec);
+    if constexpr (detail::own_option<Option>) detail::name_unsupported(ec);
   }
 
   template <class Option>
   void get_option(Option& option) const
   {
-    call("get_option", [&](error_code& ec) { get_option(option, ec); });
+    error_code ec;
+    get_option(option, ec);
+    if constexpr (detail::own_option<Option>) detail::throw_if(ec, "get_option", Option::label);
+    detail::throw_if(ec, "get_option");
   }
 
   /// The size of the kernel's receive queue in bytes, as the kernel counts: on Linux twice what was asked for, since
@@ -510,6 +536,20 @@ public:
                 [&](error_code& ec) { return receive_buffer_size(size, ec); });
   }
 
+  /// The same beyond the system's limit, where the process may (`option::forced_receive_buffer_size`). Errors:
+  /// `no_permission`, `operation_not_supported`, and those of `receive_buffer_size`.
+  std::size_t force_receive_buffer_size(int size, error_code& ec)
+  {
+    set_option(option::forced_receive_buffer_size(size), ec);
+    return ec ? 0 : receive_buffer_size(ec);
+  }
+
+  std::size_t force_receive_buffer_size(int size)
+  {
+    return call("force_receive_buffer_size",
+                [&](error_code& ec) { return force_receive_buffer_size(size, ec); });
+  }
+
   /// The size of the kernel's send queue in bytes; see `receive_buffer_size`.
   std::size_t send_buffer_size(error_code& ec)
   {
@@ -530,6 +570,18 @@ public:
   std::size_t send_buffer_size(int size)
   {
     return call("send_buffer_size", [&](error_code& ec) { return send_buffer_size(size, ec); });
+  }
+
+  std::size_t force_send_buffer_size(int size, error_code& ec)
+  {
+    set_option(option::forced_send_buffer_size(size), ec);
+    return ec ? 0 : send_buffer_size(ec);
+  }
+
+  std::size_t force_send_buffer_size(int size)
+  {
+    return call("force_send_buffer_size",
+                [&](error_code& ec) { return force_send_buffer_size(size, ec); });
   }
 
   template <class Command>
@@ -582,27 +634,35 @@ public:
   }
 
   // --- multicast ---
+  //
+  // A group may have a source, and then stands for what that host sends to it. A dual-stack socket takes groups of both
+  // families. `membership` is a join that ends itself. What is thrown names the group and the interface.
 
-  /// Joins a group on an interface; without one the operating system chooses it. A dual-stack socket takes groups of
-  /// both families. Errors: `error::not_multicast`, `error::unknown_interface`, `address_family_not_supported` (a
-  /// group of the other family), `address_in_use` (joined already), `no_such_device` (no route to choose by).
+  /// Joins a group on an interface; without one the operating system chooses it. Errors: `error::not_multicast`,
+  /// `error::bad_source`, `error::unknown_interface`, `error::no_multicast`, `address_family_not_supported` (a group or a
+  /// source of the other family), `address_in_use` (joined already; with a source EADDRNOTAVAIL), `no_such_device` (no
+  /// route to choose by), `no_buffer_space` (too many: `igmp_max_memberships`, ip(7)).
+  ///
+  /// On `network_interface::all()` it is joined on every interface that is up, has multicast and an address of the group's
+  /// family, but loopback; one that appears later takes another call. Where one refuses, those that were joined are
+  /// left and the error is told; being a member there already is none, unless nothing new was joined.
   void join(const multicast_group& group, const network_interface& interface, error_code& ec)
   {
-    change_membership(platform::names::join_group, group, interface, ec);
+    change_membership(detail::membership_change::join, group, interface, ec);
   }
 
   void join(const multicast_group& group, error_code& ec) { join(group, network_interface(), ec); }
 
   void join(const multicast_group& group, const network_interface& interface = network_interface())
   {
-    call("join", [&](error_code& ec) { join(group, interface, ec); });
+    change_membership("join", detail::membership_change::join, group, interface);
   }
 
-  /// Leaves a group that was joined on that interface. Errors: as for `join`; `address_not_available` where it
-  /// was not joined. Closing the socket leaves all its groups.
+  /// Leaves a group that was joined on that interface, or on all of them. Errors: as for `join`; where it was not joined
+  /// EADDRNOTAVAIL, with a source EINVAL. Closing the socket leaves all its groups.
   void leave(const multicast_group& group, const network_interface& interface, error_code& ec)
   {
-    change_membership(platform::names::leave_group, group, interface, ec);
+    change_membership(detail::membership_change::leave, group, interface, ec);
   }
 
   void leave(const multicast_group& group, error_code& ec)
@@ -612,7 +672,37 @@ public:
 
   void leave(const multicast_group& group, const network_interface& interface = network_interface())
   {
-    call("leave", [&](error_code& ec) { leave(group, interface, ec); });
+    change_membership("leave", detail::membership_change::leave, group, interface);
+  }
+
+  /// Keeps what the group's source sends to it away from this socket, which has joined the group without one on that
+  /// interface. Errors: `error::bad_source` also where the group has none; EINVAL where it was not joined; EADDRNOTAVAIL
+  /// where the source is blocked already; otherwise as for `join`.
+  ///
+  /// \code
+  /// socket.join(dgram::multicast_group{"239.1.2.3"});
+  /// socket.block(dgram::multicast_group{"239.1.2.3", "10.0.0.7"});
+  /// \endcode
+  void block(const multicast_group& group, const network_interface& interface, error_code& ec)
+  {
+    change_membership(detail::membership_change::block, group, interface, ec);
+  }
+
+  void block(const multicast_group& group, const network_interface& interface = network_interface())
+  {
+    change_membership("block", detail::membership_change::block, group, interface);
+  }
+
+  /// Ends what `block` began. Errors: as there; EADDRNOTAVAIL where the source is not blocked.
+  void unblock(const multicast_group& group, const network_interface& interface, error_code& ec)
+  {
+    change_membership(detail::membership_change::unblock, group, interface, ec);
+  }
+
+  void unblock(const multicast_group& group,
+               const network_interface& interface = network_interface())
+  {
+    change_membership("unblock", detail::membership_change::unblock, group, interface);
   }
 
   // --- one datagram, blocking ---
@@ -1009,6 +1099,7 @@ private:
     state_ = std::make_shared<state_type>(next_layer_type(std::move(from.socket)));
     state_->flags = from.flags;
     state_->bound = std::exchange(from.bound, {});
+    state_->multicast_interface = from.multicast_interface;
     state_->pending_receive_error = from.pending_receive_error;
     other.state_.reset();
   }
@@ -1035,42 +1126,43 @@ private:
     return protocol;
   }
 
-  void configure(const protocol_type& protocol, const socket_config& config, error_code& ec)
+  /// Sets what the configuration asks for, until one is refused; `refused` is then its text.
+  void configure(const protocol_type& protocol, const socket_config& config, std::string& refused,
+                 error_code& ec)
   {
-    namespace names = platform::names;
-    if (config.v6_only && (state().flags.dual || protocol.family() != names::ipv6_family))
+    const auto set = [&](bool wanted, const auto& option) {
+      if (!wanted || ec) return;
+      set_option(option, ec);
+      if (ec) refused = to_string(option);
+    };
+    if (config.v6_only && protocol.family() != platform::names::ipv6_family) {
       ec = net::error::invalid_argument;
+      refused = to_string(option::v6_only(true));
+    }
+    set(config.reuse_address, option::reuse_address(true));
+    set(config.reuse_port, option::reuse_port(true));
+    set(config.v6_only, option::v6_only(true));
+    set(config.broadcast, option::broadcast(true));
+    set(config.receive_buffer_size != 0, option::receive_buffer_size(config.receive_buffer_size));
+    set(config.send_buffer_size != 0, option::send_buffer_size(config.send_buffer_size));
     if (config.dual_stack && !detail::dual_stack_protocol<Protocol>)
       ec = net::error::invalid_argument;
-    if (config.receive_buffer_size < 0 || config.send_buffer_size < 0) ec = error::out_of_range;
-    struct setting {
-      int level;
-      int name;
-      int value;
-    };
-    const setting settings[] = {
-        {names::socket_level, names::reuse_address, config.reuse_address ? 1 : 0},
-        {names::socket_level, names::reuse_port, config.reuse_port ? 1 : 0},
-        {names::ipv6_level, names::ipv6_only, config.v6_only ? 1 : 0},
-        {names::socket_level, names::broadcast, config.broadcast ? 1 : 0},
-        {names::socket_level, names::receive_buffer, config.receive_buffer_size},
-        {names::socket_level, names::send_buffer, config.send_buffer_size},
-    };
-    for (const auto& [level, name, value] : settings)
-      if (value != 0 && !ec)
-        platform::set_option(native_handle(), level, name, &value, sizeof value, ec);
   }
 
-  template <class Option>
-  void set_ipv4_part(const Option& option, error_code& ec)
+  void open(const protocol_type& protocol, const socket_config& config, std::string& refused,
+            error_code& ec)
   {
-    if constexpr (detail::dual_stack_protocol<Protocol> && requires { option.check(); }) {
-      const auto v4 = Protocol::native_protocol::v4();
-      const auto v6 = Protocol::native_protocol::v6();
-      if (option.level(v4) == option.level(v6) && option.name(v4) == option.name(v6)) return;
-      platform::set_option(native_handle(), option.level(v4), option.name(v4), option.data(v4),
-                           option.size(v4), ec);
-    }
+    open(with_dual_stack(protocol, config), ec);
+    if (ec) return;
+    configure(protocol, config, refused, ec);
+    error_code ignored;
+    if (ec) close(ignored);
+  }
+
+  bool is_ipv4(error_code& ec) const
+  {
+    const auto family = state().socket.local_endpoint(ec).protocol().family();
+    return !ec && family != platform::names::ipv6_family;
   }
 
   std::size_t buffer_size(int name, error_code& ec)
@@ -1080,14 +1172,19 @@ private:
     return ec ? 0 : static_cast<std::size_t>(size);
   }
 
-  void change_membership(int name, const multicast_group& group, const network_interface& interface,
-                         error_code& ec)
+  void change_membership(detail::membership_change change, const multicast_group& group,
+                         const network_interface& interface, error_code& ec)
   {
-    const auto local = state().socket.local_endpoint(ec);
-    if (ec) return;
-    const bool is_v6 = local.protocol().family() == platform::names::ipv6_family;
-    detail::change_membership(native_handle(), !is_v6 || state().flags.dual, is_v6, name, group,
-                              interface, ec);
+    state().change_membership(change, group, interface, ec);
+  }
+
+  /// The same, throwing; the text names the group and the interface.
+  void change_membership(const char* what, detail::membership_change change,
+                         const multicast_group& group, const network_interface& interface)
+  {
+    error_code ec;
+    change_membership(change, group, interface, ec);
+    if (ec) detail::throw_if(ec, what, to_string(detail::membership_subject{group, interface}));
   }
 
   template <class Function>

@@ -25,6 +25,8 @@ enum class error {
   already_bound,     ///< the socket is bound, or about to be (invalid_argument)
   not_running,       ///< the socket was closed (bad_file_descriptor)
   ip_blocked,        ///< the address is on a block list (permission_denied)
+  no_multicast,  ///< the network interface cannot do multicast, or none can (operation_not_supported)
+  bad_source,    ///< a multicast source that is not the address of one host (invalid_argument)
 };
 
 namespace detail {
@@ -50,6 +52,8 @@ public:
     case error::already_bound: return "socket is already bound";
     case error::not_running: return "socket is not running";
     case error::ip_blocked: return "address is on a block list";
+    case error::no_multicast: return "no multicast on this network interface";
+    case error::bad_source: return "a multicast source is the address of one host";
     }
     return "unknown dgram error";
   }
@@ -66,6 +70,7 @@ private:
     case error::unknown_interface: return sys::errc::no_such_device;
     case error::not_running: return sys::errc::bad_file_descriptor;
     case error::ip_blocked: return sys::errc::permission_denied;
+    case error::no_multicast: return sys::errc::operation_not_supported;
     default: return sys::errc::invalid_argument;
     }
   }

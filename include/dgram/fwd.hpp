@@ -21,6 +21,9 @@ class payload_view;
 struct socket_options;
 struct bind_options;
 class listener_id;
+class diagnostics_subscription;
+struct diagnostic;
+struct emitter_state;
 
 template <class... Events>
 class event_emitter;

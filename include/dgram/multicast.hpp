@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// A multicast group, and joining and leaving it.
+// Multicast groups, with or without a source, and memberships that end themselves.
 #ifndef DGRAM_MULTICAST_HPP
 #define DGRAM_MULTICAST_HPP
 
@@ -9,11 +9,23 @@
 #include <dgram/network_interface.hpp>
 #include <dgram/platform/names.hpp>
 
+#include <algorithm>
+#include <cstdint>
+#include <optional>
+#include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 DGRAM_NAMESPACE_BEGIN
 
-/// The address of a multicast group, IPv4 or IPv6.
+/// The address of a multicast group, IPv4 or IPv6; with a source it stands for what that host alone sends to the group
+/// (RFC 4607). What is wrong with the addresses is told where the group is used.
+///
+/// \code
+/// dgram::multicast_group from_anybody{"239.1.2.3"};
+/// dgram::multicast_group from_one{"232.1.2.3", "10.0.0.7"};
+/// \endcode
 class multicast_group {
 public:
   /// Throws `system_error` (`error::bad_address`, `error::unknown_interface`), whose text names the input.
@@ -22,40 +34,297 @@ public:
 
   explicit multicast_group(const net::ip::address& address) noexcept : address_(address) {}
 
+  multicast_group(std::string_view group, std::string_view source)
+      : address_(parse_address(group)), source_(parse_address(source))
+  {
+  }
+
+  multicast_group(const net::ip::address& group, const net::ip::address& source) noexcept
+      : address_(group), source_(source)
+  {
+  }
+
   const net::ip::address& address() const noexcept { return address_; }
+
+  /// The one sender; none where anybody may be it.
+  const std::optional<net::ip::address>& source() const noexcept { return source_; }
+
+  /// `232.1.2.3 from 10.0.0.7`
+  friend std::string to_string(const multicast_group& group)
+  {
+    auto text = dgram::to_string(group.address_);
+    if (group.source_) text.append(" from ").append(dgram::to_string(*group.source_));
+    return text;
+  }
 
 private:
   net::ip::address address_;
+  std::optional<net::ip::address> source_;
 };
 
 namespace detail {
 
-/// Joins or leaves: `name` is one of RFC 3678's protocol-independent options, which a dual-stack socket takes
-/// for both families.
-inline void change_membership(int descriptor, bool ipv4_allowed, bool ipv6_allowed, int name,
+/// The options of RFC 3678 that a change of membership may be; a dual-stack socket takes them for both families.
+enum class membership_change { join, leave, block, unblock };
+
+inline int change_name(membership_change change, bool has_source) noexcept
+{
+  namespace names = platform::names;
+  switch (change) {
+  case membership_change::join: return has_source ? names::join_source : names::join_group;
+  case membership_change::leave: return has_source ? names::leave_source : names::leave_group;
+  case membership_change::block: return names::block_source;
+  case membership_change::unblock: return names::unblock_source;
+  }
+  return names::unsupported;
+}
+
+/// What a change is asked of: a descriptor and the families that its socket serves.
+struct membership_socket {
+  int descriptor;
+  bool serves_v4;
+  bool serves_v6;
+};
+
+inline error_code check_group(const membership_socket& socket, membership_change change,
+                              const multicast_group& group)
+{
+  const auto& address = group.address();
+  if (!address.is_multicast()) return error::not_multicast;
+  if (address.is_v4() ? !socket.serves_v4 : !socket.serves_v6)
+    return net::error::address_family_not_supported;
+  if (!group.source()) {
+    const bool needs_source =
+        change == membership_change::block || change == membership_change::unblock;
+    return needs_source ? make_error_code(error::bad_source) : error_code();
+  }
+  if (group.source()->is_v4() != address.is_v4()) return net::error::address_family_not_supported;
+  if (group.source()->is_multicast() || group.source()->is_unspecified()) return error::bad_source;
+  return {};
+}
+
+/// Asks the kernel, by the interface with this index.
+inline void change_membership(const membership_socket& socket, membership_change change,
+                              const multicast_group& group, unsigned index, error_code& ec)
+{
+  const auto& address = group.address();
+  const int level = address.is_v4() ? platform::names::ipv4_level : platform::names::ipv6_level;
+  const int name = change_name(change, group.source().has_value());
+  const net::ip::udp::endpoint native(address, 0);
+  if (group.source()) {
+    const net::ip::udp::endpoint source(*group.source(), 0);
+    const auto request =
+        platform::make_source_request(index, native.data(), source.data(), native.size());
+    platform::set_option(socket.descriptor, level, name, &request, sizeof request, ec);
+  } else {
+    const auto request = platform::make_group_request(index, native.data(), native.size());
+    platform::set_option(socket.descriptor, level, name, &request, sizeof request, ec);
+  }
+}
+
+/// The interfaces that joining on "all" means: those that are up, have multicast and an address of the group's family,
+/// but loopback. What is left or blocked is so on every interface, whatever has become of it meanwhile.
+inline std::vector<unsigned> interfaces_for(membership_change change, bool v4, error_code& ec)
+{
+  std::vector<unsigned> indices;
+  for (const auto& entry : platform::interfaces(ec)) {
+    const bool carries = entry.is_up && entry.has_multicast && !entry.is_loopback &&
+                         entry.has_address && entry.address.is_v4() == v4;
+    if (change == membership_change::join && !carries) continue;
+    const unsigned index = platform::interface_index(entry.name);
+    if (index != 0 && std::find(indices.begin(), indices.end(), index) == indices.end())
+      indices.push_back(index);
+  }
+  return indices;
+}
+
+/// Where joining is refused on an interface that is still there, what was joined is left again. An interface that is a
+/// member already is none of ours to leave, and no reason to give the others up.
+inline void join_on_all(const membership_socket& socket, const multicast_group& group,
+                        error_code& ec)
+{
+  const bool v4 = group.address().is_v4();
+  std::vector<unsigned> joined;
+  error_code already = error::no_multicast;
+  const auto indices = interfaces_for(membership_change::join, v4, ec);
+  if (ec) return;
+  for (const unsigned index : indices) {
+    change_membership(socket, membership_change::join, group, index, ec);
+    if (!ec) {
+      joined.push_back(index);
+    } else if (platform::is_member_already(ec)) {
+      already = ec;
+    } else if (!platform::interface_name(index).empty()) {
+      error_code ignored;
+      for (const unsigned other : joined)
+        change_membership(socket, membership_change::leave, group, other, ignored);
+      return;
+    }
+  }
+  if (joined.empty())
+    ec = already;
+  else
+    ec.clear();
+}
+
+/// Succeeds where it does on one interface; otherwise the first error is told.
+inline void change_on_all(const membership_socket& socket, membership_change change,
+                          const multicast_group& group, error_code& ec)
+{
+  const auto indices = interfaces_for(change, group.address().is_v4(), ec);
+  if (ec) return;
+  bool changed = false;
+  ec = error::no_multicast;
+  for (const unsigned index : indices) {
+    error_code one;
+    change_membership(socket, change, group, index, one);
+    if (!one) changed = true;
+    if (ec == error::no_multicast) ec = one;
+  }
+  if (changed) ec.clear();
+}
+
+inline void change_membership(const membership_socket& socket, membership_change change,
                               const multicast_group& group, const network_interface& interface,
                               error_code& ec)
 {
-  const auto& address = group.address();
-  if (!address.is_multicast()) {
-    ec = error::not_multicast;
+  ec = check_group(socket, change, group);
+  if (ec) return;
+  if (interface.is_all()) {
+    if (change == membership_change::join)
+      join_on_all(socket, group, ec);
+    else
+      change_on_all(socket, change, group, ec);
     return;
   }
-  if (address.is_v4() ? !ipv4_allowed : !ipv6_allowed) {
-    ec = net::error::address_family_not_supported;
-    return;
-  }
-  unsigned index = interface.index(ec);
+  unsigned index =
+      change == membership_change::join ? multicast_index(interface, ec) : interface.index(ec);
   if (ec) return;
   // A link-local group's scope is an interface too (RFC 4007, section 6).
-  if (index == 0 && address.is_v6()) index = static_cast<unsigned>(address.to_v6().scope_id());
-  const net::ip::udp::endpoint native(address, 0);
-  const auto request = platform::make_group_request(index, native.data(), native.size());
-  const int level = address.is_v4() ? platform::names::ipv4_level : platform::names::ipv6_level;
-  platform::set_option(descriptor, level, name, &request, sizeof request, ec);
+  if (index == 0 && group.address().is_v6())
+    index = static_cast<unsigned>(group.address().to_v6().scope_id());
+  change_membership(socket, change, group, index, ec);
 }
 
+/// How errors name what was to be joined: `239.1.2.3 on eth0`.
+struct membership_subject {
+  const multicast_group& group;
+  const network_interface& interface;
+
+  friend std::string to_string(const membership_subject& subject)
+  {
+    auto text = to_string(subject.group);
+    if (!subject.interface.is_any()) text.append(" on ").append(to_string(subject.interface));
+    return text;
+  }
+};
+
 }  // namespace detail
+
+/// A group that a socket has joined, and leaves when this object goes.
+///
+/// It may outlive the socket, which may be moved meanwhile: when the socket is closed, or moved into one of another
+/// executor type, the kernel keeps or ends the membership with the descriptor, and this does nothing any more.
+///
+/// **Thread safety**: as the socket's, to whose strand it belongs.
+///
+/// \code
+/// dgram::membership news{socket, dgram::multicast_group{"239.1.2.3"}, dgram::network_interface::all()};
+/// dgram::membership radio{socket, dgram::multicast_group{"232.1.2.3", "10.0.0.7"}};
+/// radio.leave();
+/// news.release();  // stays until the socket is closed
+/// \endcode
+template <class Socket>
+class membership {
+public:
+  /// Joins as `basic_socket::join` does. Throws what that reports.
+  explicit membership(Socket& socket, const multicast_group& group,
+                      const network_interface& interface = network_interface())
+      : group_(group), interface_(interface)
+  {
+    socket.join(group, interface);
+    hold(socket);
+  }
+
+  /// The same; where it is refused, this is no membership.
+  membership(Socket& socket, const multicast_group& group, const network_interface& interface,
+             error_code& ec)
+      : group_(group), interface_(interface)
+  {
+    socket.join(group, interface, ec);
+    if (!ec) hold(socket);
+  }
+
+  membership(membership&& other) noexcept
+      : group_(std::move(other.group_)),
+        interface_(std::move(other.interface_)),
+        socket_(std::exchange(other.socket_, std::nullopt)),
+        descriptor_number_(other.descriptor_number_)
+  {
+  }
+
+  /// Leaves what it stood for; then as above.
+  membership& operator=(membership&& other) noexcept
+  {
+    if (this == &other) return *this;
+    leave_in_silence();
+    group_ = std::move(other.group_);
+    interface_ = std::move(other.interface_);
+    socket_ = std::exchange(other.socket_, std::nullopt);
+    descriptor_number_ = other.descriptor_number_;
+    return *this;
+  }
+
+  ~membership() { leave_in_silence(); }
+
+  /// Whether there is something to leave.
+  bool is_joined() const noexcept
+  {
+    return socket_ && socket_->is_open() && socket_->descriptor_number() == descriptor_number_;
+  }
+
+  explicit operator bool() const noexcept { return is_joined(); }
+
+  const multicast_group& group() const noexcept { return group_; }
+  const network_interface& interface() const noexcept { return interface_; }
+
+  /// Leaves now; does nothing where there is nothing to leave. Errors: those of `basic_socket::leave`.
+  void leave(error_code& ec)
+  {
+    ec.clear();
+    if (is_joined()) socket_->leave(group_, interface_, ec);
+    socket_.reset();
+  }
+
+  void leave()
+  {
+    error_code ec;
+    leave(ec);
+    if (ec)
+      detail::throw_if(ec, "leave", to_string(detail::membership_subject{group_, interface_}));
+  }
+
+  /// Gives the duty to leave up: the socket is a member until it leaves or is closed.
+  void release() noexcept { socket_.reset(); }
+
+private:
+  void hold(Socket& socket)
+  {
+    socket_ = socket.handle();
+    descriptor_number_ = socket_->descriptor_number();
+  }
+
+  void leave_in_silence() noexcept
+  {
+    error_code ignored;
+    leave(ignored);
+  }
+
+  multicast_group group_;
+  network_interface interface_;
+  std::optional<typename Socket::handle_type> socket_;
+  std::uint64_t descriptor_number_ = 0;
+};
 
 DGRAM_NAMESPACE_END
 

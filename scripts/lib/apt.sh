@@ -8,22 +8,13 @@
 #   package_from_suite SUITE PACKAGE DIRECTORY
 #                                     unpacks a package of another suite, without root, changing nothing
 #                                     on the system
-#   usage_if_asked SCRIPT ARGUMENTS... prints the head of the script where --help is asked for
+#   need_boost DIRECTORY              a Boost that is new enough
 #   need_newest_asio DIRECTORY        the newest Asio that the distribution carries, unpacked
 #
 # Works on Debian 12 and 13 and Ubuntu 24.04. On other systems it names what is missing and stops.
 
 dgram_missing_packages=()
 dgram_apt_updated=no
-
-usage_if_asked() { # SCRIPT "$@": with --help prints the comment at the head of the script, and ends
-  case " ${*:2} " in
-    *" --help "* | *" -h "*)
-      sed -n '2,/^[^#]/s/^# \{0,1\}//p' "$1"
-      exit 0
-      ;;
-  esac
-}
 
 step() { # a heading, with the time since the script started
   printf '\n=== [%2d:%02d] %s\n' $((SECONDS / 60)) $((SECONDS % 60)) "$*"
@@ -220,6 +211,13 @@ need_newest_asio() { # DIRECTORY
     *) die "which suite of $(os_release ID) is its newest is not known here" ;;
   esac
   package_from_suite "$suite" libasio-dev "$1"
+}
+
+need_boost() { # DIRECTORY: a Boost whose Asio is new enough, for the test of dgram on Boost.Asio
+  case "$(os_release VERSION_CODENAME)" in
+    bookworm) package_from_suite trixie libboost1.83-dev "$1" ;; # its own is of 2020
+    *) need_file libboost-dev /usr/include/boost/asio/version.hpp ;;
+  esac
 }
 
 need_library_build() { # what every build of dgram needs

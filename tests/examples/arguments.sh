@@ -39,31 +39,20 @@ refused '--count "no"' syslog_collector --count no 127.0.0.1:0
 refused '--timeout "-5"' syslog_collector --timeout -5 127.0.0.1:0
 refused '"--quiet"' syslog_collector 127.0.0.1:0 --quiet
 
-long_path=/tmp/$(printf '%0108d' 0)
-for command in 'syslog_collector' 'unix_echo' 'syslog_sender hello --path'; do
-  # The system's own word for it, so the exit code is that of the system's errors.
-  # shellcheck disable=SC2086 # several words
-  run 1 "$examples"/example_$command "$long_path"
-  prints "\"$long_path\": File name too long"
-done
-refused 'PATH is missing' unix_echo
-refused '--timeout "0"' unix_echo /tmp/x.sock hello --timeout 0
-refused 'TEXT is missing' syslog_sender
-refused '--priority "mail"' syslog_sender --priority mail hello
-refused '--priority "mail.loud"' syslog_sender --priority mail.loud hello
-refused 'NAME is missing' dns_lookup 127.0.0.1
-refused '"a..b"' dns_lookup 127.0.0.1 a..b
-refused '--type "MX"' dns_lookup 127.0.0.1 a.test --type MX
-refused 'not a port number' dns_lookup 127.0.0.1 a.test --port 65536
-refused 'not an IPv4 or IPv6 address' dns_lookup 256.0.0.1 a.test
-
-refused '127.0.0.1:7077 on "lo": not a multicast address' multicast_chat --group 127.0.0.1:7077
-refused 'on "nope0": no such network interface' multicast_chat --interface nope0
-refused 'on "192.0.2.213": no such network interface' multicast_chat --interface 192.0.2.213
+refused '"127.0.0.1 on lo": not a multicast address' multicast_chat --group 127.0.0.1:7077
+refused 'on nope0": no such network interface' multicast_chat --interface nope0
+refused 'on 192.0.2.213": no such network interface' multicast_chat --interface 192.0.2.213
 refused '"239.255.77.77"' multicast_chat --group 239.255.77.77
 refused '"chatter"' multicast_chat chatter
 refused '--say is missing' multicast_chat --say
 refused '--count "0"' multicast_chat --count 0
+
+refused 'listen or say is missing' multicast_source_specific
+refused '"shout"' multicast_source_specific shout 127.0.0.1
+refused 'SOURCE is missing' multicast_source_specific listen
+refused '"nobody"' multicast_source_specific listen nobody
+refused 'the address of one host' multicast_source_specific listen 232.77.77.78
+refused '"232.77.77.77 from 127.0.0.1 on nope0"' multicast_source_specific listen 127.0.0.1 --interface nope0
 
 refused 'ADDRESS:PORT is missing' echo_load
 refused '"127.0.0.1:seven"' echo_load 127.0.0.1:seven
@@ -72,8 +61,8 @@ refused '--size "7"' echo_load 127.0.0.1:7 --size 7
 refused '--size "65508"' echo_load 127.0.0.1:7 --size 65508
 refused '--seconds "-1"' echo_load 127.0.0.1:7 --seconds -1
 
-for program in echo_callback echo_coroutine client syslog_collector multicast_chat echo_load \
-  unix_echo syslog_sender dns_lookup; do
+for program in echo_callback echo_coroutine client syslog_collector multicast_chat \
+  multicast_source_specific echo_load; do
   run 0 "$examples/example_$program" --help
   prints "usage: example_$program "
 done

@@ -146,7 +146,6 @@ PARITY_SCENARIO(bind_both_families_v6)
   run();
 }
 
-#ifdef LATER
 PARITY_SCENARIO(bind_a_descriptor)
 {
   auto& a = open("a");
@@ -160,9 +159,7 @@ PARITY_SCENARIO(bind_a_descriptor)
   });
   run();
 }
-#endif
 
-#ifdef LATER
 PARITY_SCENARIO(bind_twice_one_descriptor)
 {
   auto& a = open("a");
@@ -173,9 +170,7 @@ PARITY_SCENARIO(bind_twice_one_descriptor)
   });
   run();
 }
-#endif
 
-#ifdef LATER
 PARITY_SCENARIO(bind_buffer_sizes)
 {
   auto& a = open("a", {.recv_buffer_size = 10000, .send_buffer_size = 15000});
@@ -186,7 +181,6 @@ PARITY_SCENARIO(bind_buffer_sizes)
   a.bind(0, "127.0.0.1");
   run();
 }
-#endif
 
 PARITY_SCENARIO(bind_by_sending)
 {
@@ -209,7 +203,6 @@ PARITY_SCENARIO(bind_by_connecting)
   run();
 }
 
-#ifdef LATER
 PARITY_SCENARIO(bind_by_joining)
 {
   auto& a = open("a");
@@ -220,7 +213,6 @@ PARITY_SCENARIO(bind_by_joining)
   });
   run();
 }
-#endif
 
 PARITY_SCENARIO(bind_as_an_operation)
 {

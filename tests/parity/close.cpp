@@ -127,7 +127,6 @@ PARITY_SCENARIO(close_in_send_callback)
   run();
 }
 
-#ifdef LATER
 PARITY_SCENARIO(closed_socket)
 {
   auto& a = open("a");
@@ -153,9 +152,7 @@ PARITY_SCENARIO(closed_socket)
   });
   run();
 }
-#endif
 
-#ifdef LATER
 PARITY_SCENARIO(closed_socket_options)
 {
   auto& a = open("a");
@@ -173,7 +170,6 @@ PARITY_SCENARIO(closed_socket_options)
   });
   run();
 }
-#endif
 
 PARITY_SCENARIO(abort_closes)
 {

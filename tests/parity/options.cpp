@@ -7,7 +7,6 @@ namespace {
 
 using namespace parity;
 
-#ifdef LATER
 PARITY_SCENARIO(option_before_bind)
 {
   auto& a = open("a");
@@ -25,9 +24,7 @@ PARITY_SCENARIO(option_before_bind)
   close(a);
   run();
 }
-#endif
 
-#ifdef LATER
 PARITY_SCENARIO(option_ttl)
 {
   auto& a = open("a");
@@ -38,9 +35,7 @@ PARITY_SCENARIO(option_ttl)
   });
   run();
 }
-#endif
 
-#ifdef LATER
 PARITY_SCENARIO(option_broadcast)
 {
   auto& a = open("a");
@@ -55,9 +50,7 @@ PARITY_SCENARIO(option_broadcast)
   });
   run();
 }
-#endif
 
-#ifdef LATER
 PARITY_SCENARIO(option_broadcast_delivery)
 {
   auto& a = open("a");
@@ -71,9 +64,7 @@ PARITY_SCENARIO(option_broadcast_delivery)
   });
   run();
 }
-#endif
 
-#ifdef LATER
 PARITY_SCENARIO(option_buffer_sizes)
 {
   auto& a = open("a");
@@ -90,7 +81,6 @@ PARITY_SCENARIO(option_buffer_sizes)
   });
   run();
 }
-#endif
 
 PARITY_SCENARIO(option_lookup)
 {

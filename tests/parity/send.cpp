@@ -49,7 +49,6 @@ PARITY_SCENARIO(send_forms_connected)
   run();
 }
 
-#ifdef LATER
 PARITY_SCENARIO(sendto_forms)
 {
   auto& a = open("a");
@@ -61,7 +60,6 @@ PARITY_SCENARIO(sendto_forms)
   });
   run();
 }
-#endif
 
 PARITY_SCENARIO(send_strings)
 {

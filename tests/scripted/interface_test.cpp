@@ -122,6 +122,34 @@ TEST_CASE_METHOD(interfaces, "a group is not joined on an interface that is not 
   CHECK(script.setsockopt.calls() == 0);
 }
 
+TEST_CASE_METHOD(interfaces, "on all interfaces nothing is done where they cannot be listed",
+                 "[interface]")
+{
+  asio::io_context io;
+  dgram::udp::socket socket(io, dgram::udp::v4());
+  const dgram::multicast_group group("239.1.2.3");
+  script.getifaddrs.push(fail(EMFILE), 2);
+  socket.join(group, dgram::network_interface::all(), ec);
+  CHECK(ec == dgram::error_code(EMFILE, asio::error::get_system_category()));
+  socket.leave(group, dgram::network_interface::all(), ec);
+  CHECK(ec == dgram::error_code(EMFILE, asio::error::get_system_category()));
+  CHECK(script.setsockopt.calls() == 0);
+  CHECK(script.freeifaddrs.calls() == 0);
+}
+
+TEST_CASE_METHOD(
+    interfaces,
+    "whether an interface has multicast is the kernel's to say where they cannot be listed",
+    "[interface]")
+{
+  const unsigned index = loopback();
+  if (index == 0) SKIP("no interface has the address 127.0.0.1");
+  script.getifaddrs.push(fail(EMFILE));
+  const dgram::option::multicast_interface option{dgram::network_interface(index)};
+  CHECK_FALSE(option.check());
+  CHECK(option.index() == index);
+}
+
 TEST_CASE_METHOD(interfaces, "an outgoing interface that was not found is refused when it is set",
                  "[interface]")
 {

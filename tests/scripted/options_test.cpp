@@ -172,6 +172,89 @@ TEST_CASE_METHOD(host, "the IPv4 part of an option that is refused is reported",
   CHECK(v4 == 7);
 }
 
+TEST_CASE_METHOD(host, "an option whose IPv4 part is refused leaves the IPv6 part as it was",
+                 "[options]")
+{
+  DGRAM_SKIP_WITHOUT_IPV6();
+  namespace option = dgram::option;
+  socket.open(dgram::udp::dual());
+  const auto check = [&](const auto& first, const auto& second) {
+    CAPTURE(to_string(second));
+    socket.set_option(first);
+    script.setsockopt.push(fail(EPERM));
+    socket.set_option(second, ec);
+    CHECK(ec == system_error(EPERM));
+    auto read = first;
+    socket.get_option(read);
+    CHECK(to_string(read) == to_string(first));
+  };
+  check(option::hop_limit(7), option::hop_limit(8));
+  check(option::multicast_hop_limit(7), option::multicast_hop_limit(8));
+  check(option::multicast_loopback(false), option::multicast_loopback(true));
+  check(option::traffic_class(7), option::traffic_class(8));
+  const option::multicast_interface loopback{dgram::network_interface("127.0.0.1")};
+  if (loopback.check()) SKIP("no interface has the address 127.0.0.1");
+  socket.set_option(loopback);
+  script.setsockopt.push(fail(EPERM));
+  socket.set_option(option::multicast_interface(), ec);
+  CHECK(ec == system_error(EPERM));
+  option::multicast_interface read;
+  socket.get_option(read);
+  CHECK(read.index() == loopback.index());
+}
+
+TEST_CASE_METHOD(host, "an option that could not be put back is not set", "[options]")
+{
+  DGRAM_SKIP_WITHOUT_IPV6();
+  socket.open(dgram::udp::dual());
+  const auto calls = script.setsockopt.calls();
+  script.getsockopt.push(fail(ENOBUFS));
+  socket.set_option(dgram::option::hop_limit(7), ec);
+  CHECK(ec == system_error(ENOBUFS));
+  CHECK(script.setsockopt.calls() == calls);
+  dgram::option::hop_limit read;
+  socket.get_option(read);
+  CHECK(read.value() != 7);
+}
+
+TEST_CASE_METHOD(host, "an option that the system does not know is operation_not_supported",
+                 "[options]")
+{
+  DGRAM_SKIP_WITHOUT_IPV6();
+  socket.open(dgram::udp::dual());
+  script.setsockopt.push(fail(ENOPROTOOPT));
+  socket.set_option(dgram::option::traffic_class(7), ec);
+  CHECK(ec == asio::error::operation_not_supported);
+}
+
+TEST_CASE_METHOD(host, "a membership of a socket that cannot leave is gone all the same",
+                 "[options]")
+{
+  socket.open(dgram::udp::v4());
+  script.setsockopt.push(test::claim(0));
+  dgram::membership member(socket, dgram::multicast_group("239.1.2.3"));
+  SECTION("by hand")
+  {
+    script.setsockopt.push(fail(ENODEV));
+    member.leave(ec);
+    CHECK(ec == system_error(ENODEV));
+  }
+  SECTION("by hand, throwing")
+  {
+    script.setsockopt.push(fail(ENODEV));
+    CHECK_THROWS_MATCHES(member.leave(), dgram::system_error,
+                         MessageMatches(StartsWith("leave \"239.1.2.3\": ")));
+  }
+  SECTION("in its place another")
+  {
+    script.setsockopt.push(test::claim(0));
+    script.setsockopt.push(fail(ENODEV), 2);
+    member = dgram::membership(socket, dgram::multicast_group("239.1.2.4"));
+    member.leave(ec);
+  }
+  CHECK_FALSE(member.is_joined());
+}
+
 TEST_CASE_METHOD(host, "joining and leaving report what the kernel says", "[options]")
 {
   const int error = GENERATE(EADDRINUSE, ENODEV, ENOBUFS);

@@ -40,6 +40,8 @@ row describe(dgram::error value)
   case dgram::error::slot_too_small: return {value, std::errc::invalid_argument, "64 KiB"};
   case dgram::error::coalescing: return {value, std::errc::invalid_argument, "batches"};
   case dgram::error::wrong_descriptor: return {value, std::errc::invalid_argument, "socket"};
+  case dgram::error::no_multicast: return {value, std::errc::operation_not_supported, "multicast"};
+  case dgram::error::bad_source: return {value, std::errc::invalid_argument, "source"};
   }
   FAIL("an error that is no enumerator");
   return {};
@@ -50,7 +52,8 @@ std::vector<dgram::error> all_errors()
   return {
       dgram::error::bad_endpoint,      dgram::error::bad_address,   dgram::error::bad_port,
       dgram::error::unknown_interface, dgram::error::not_multicast, dgram::error::out_of_range,
-      dgram::error::slot_too_small,    dgram::error::coalescing,    dgram::error::wrong_descriptor};
+      dgram::error::slot_too_small,    dgram::error::coalescing,    dgram::error::wrong_descriptor,
+      dgram::error::no_multicast,      dgram::error::bad_source};
 }
 
 }  // namespace

@@ -10,7 +10,9 @@
 #include <catch2/matchers/catch_matchers_string.hpp>
 
 #include <functional>
+#include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace {
@@ -55,7 +57,7 @@ TEST_CASE("multicast: a group is an address of either family, as text or as Asio
   CHECK_FALSE(std::is_convertible_v<const char*, multicast_group>);
 }
 
-TEST_CASE("multicast: a group's text that is no address is refused where it is written")
+TEST_CASE("MCT-03: a group's text that is no address is refused where it is written")
 {
   for (const char* text : {"", "256.256.256.256", "zzz", "239.1.2", "239.1.2.3:53", "[ff02::1]"}) {
     CAPTURE(text);
@@ -145,14 +147,224 @@ TEST_CASE("multicast: leaving what was not joined is an error, also after leavin
         asio::error::address_family_not_supported);
 }
 
-TEST_CASE("multicast: a closed socket joins nothing")
+TEST_CASE("MCT-01: a closed socket joins, leaves, blocks and sets nothing")
 {
   asio::io_context io;
   udp::socket socket(io);
   CHECK(error_of([&](auto& e) { socket.join(group_v4, e); }) == asio::error::bad_descriptor);
   CHECK(error_of([&](auto& e) { socket.leave(group_v4, e); }) == asio::error::bad_descriptor);
-  CHECK(error_of([&](auto& e) { socket.set_option(option::multicast_loopback(true), e); }) ==
-        asio::error::bad_descriptor);
+  const multicast_group from_one("232.1.2.3", "127.0.0.1");
+  const network_interface any;
+  for (const auto& ec :
+       {error_of([&](auto& e) { socket.join(from_one, e); }),
+        error_of([&](auto& e) { socket.leave(from_one, e); }),
+        error_of([&](auto& e) { socket.block(from_one, any, e); }),
+        error_of([&](auto& e) { socket.unblock(from_one, any, e); }),
+        error_of([&](auto& e) { socket.join(group_v4, network_interface::all(), e); }),
+        error_of([&](auto& e) { socket.set_option(option::multicast_interface(), e); }),
+        error_of([&](auto& e) { socket.set_option(option::multicast_loopback(true), e); })})
+    CHECK(ec == asio::error::bad_descriptor);
+}
+
+TEST_CASE("multicast: what is thrown names the group, its source and the interface")
+{
+  asio::io_context io;
+  udp::socket socket(io, udp::v4());
+  const auto text = [](const auto& call) {
+    try {
+      call();
+    } catch (const dgram::system_error& failure) {
+      return std::string(failure.what());
+    }
+    return std::string("nothing was thrown");
+  };
+  const network_interface nowhere("no-such-if");
+  const multicast_group from_one("232.1.2.3", "10.0.0.7");
+  using Catch::Matchers::StartsWith;
+  CHECK_THAT(text([&] { socket.join(group_v4, nowhere); }),
+             StartsWith("join \"239.255.77.2 on no-such-if\": "));
+  CHECK_THAT(text([&] { socket.leave(from_one, nowhere); }),
+             StartsWith("leave \"232.1.2.3 from 10.0.0.7 on no-such-if\": "));
+  CHECK_THAT(text([&] { socket.block(from_one, nowhere); }), StartsWith("block \"232.1.2.3"));
+  CHECK_THAT(text([&] { socket.unblock(from_one, nowhere); }), StartsWith("unblock \"232.1.2.3"));
+  CHECK_THAT(text([&] { socket.join(multicast_group("10.0.0.1")); }),
+             StartsWith("join \"10.0.0.1\": "));
+  CHECK_THAT(text([&] { dgram::membership m(socket, group_v4, nowhere); }),
+             StartsWith("join \"239.255.77.2 on no-such-if\": "));
+}
+
+TEST_CASE("MCT-08: a source that is none, or of the other family, and a group that is none")
+{
+  asio::io_context io;
+  udp::socket socket(io, udp::v4());
+  struct row {
+    multicast_group group;
+    dgram::error_code expected;
+  };
+  const row rows[] = {
+      {{"0.0.0.0", "10.0.0.7"}, dgram::error::not_multicast},
+      // Source and group in the wrong order.
+      {{"10.0.0.7", "232.1.2.3"}, dgram::error::not_multicast},
+      {{"232.1.2.3", "232.1.2.4"}, dgram::error::bad_source},
+      {{"232.1.2.3", "0.0.0.0"}, dgram::error::bad_source},
+      {{"232.1.2.3", "fe80::7"}, asio::error::address_family_not_supported},
+      {{"ff3e::1234", "fe80::7"}, asio::error::address_family_not_supported},
+  };
+  for (const auto& [group, expected] : rows) {
+    CAPTURE(to_string(group));
+    const network_interface any;
+    CHECK(error_of([&](auto& e) { socket.join(group, e); }) == expected);
+    CHECK(error_of([&](auto& e) { socket.leave(group, e); }) == expected);
+    CHECK(error_of([&](auto& e) { socket.block(group, any, e); }) == expected);
+    CHECK(error_of([&](auto& e) { socket.unblock(group, any, e); }) == expected);
+  }
+  CHECK(error_of([&](auto& e) { socket.block(group_v4, loopback(), e); }) ==
+        dgram::error::bad_source);
+  CHECK_THROWS_AS(multicast_group("232.1.2.3", "not an address"), dgram::system_error);
+}
+
+TEST_CASE("MCT-09: a source is joined once and left once")
+{
+  DGRAM_SKIP_WITHOUT_LOOPBACK_INTERFACE();
+  asio::io_context io;
+  udp::socket socket(io, udp::v4());
+  const multicast_group group("232.1.2.3", "127.0.0.1");
+  const auto join = [&] { return error_of([&](auto& e) { socket.join(group, loopback(), e); }); };
+  const auto leave = [&] { return error_of([&](auto& e) { socket.leave(group, loopback(), e); }); };
+  CHECK_FALSE(join());
+  CHECK(join() == test::os_error(EADDRNOTAVAIL));
+  // Another source of the same group is another membership.
+  const multicast_group other("232.1.2.3", "127.0.0.2");
+  CHECK_FALSE(error_of([&](auto& e) { socket.join(other, loopback(), e); }));
+  CHECK_FALSE(leave());
+  CHECK(leave());
+  CHECK_FALSE(error_of([&](auto& e) { socket.leave(other, loopback(), e); }));
+#if defined(__linux__)
+  CHECK(leave() == asio::error::invalid_argument);
+#endif
+}
+
+TEST_CASE("multicast: a source is blocked and unblocked once")
+{
+  DGRAM_SKIP_WITHOUT_LOOPBACK_INTERFACE();
+  asio::io_context io;
+  udp::socket socket(io, udp::v4());
+  const multicast_group group("239.255.77.4", "127.0.0.1");
+  const auto block = [&] { return error_of([&](auto& e) { socket.block(group, loopback(), e); }); };
+  const auto unblock = [&] {
+    return error_of([&](auto& e) { socket.unblock(group, loopback(), e); });
+  };
+  CHECK(block());  // not joined
+  socket.join(multicast_group(group.address()), loopback());
+  CHECK(unblock() == test::os_error(EADDRNOTAVAIL));
+  CHECK_FALSE(block());
+  CHECK(block() == test::os_error(EADDRNOTAVAIL));
+  CHECK_FALSE(unblock());
+  socket.block(group, loopback());
+  socket.unblock(group, loopback());
+}
+
+TEST_CASE("multicast: a membership leaves when it goes, wherever the socket is then")
+{
+  DGRAM_SKIP_WITHOUT_LOOPBACK_INTERFACE();
+  asio::io_context io;
+  udp::socket socket(io, udp::v4());
+  // Joining tells who is a member.
+  const auto is_member = [](udp::socket& of) {
+    const auto ec = error_of([&](auto& e) { of.join(group_v4, loopback(), e); });
+    if (!ec) of.leave(group_v4, loopback());
+    return ec == asio::error::address_in_use;
+  };
+  {
+    const dgram::membership member(socket, group_v4, loopback());
+    CHECK(member.is_joined());
+    CHECK(member.group().address() == group_v4.address());
+    CHECK(to_string(member.interface()) == test::loopback_name());
+    CHECK(is_member(socket));
+  }
+  CHECK_FALSE(is_member(socket));
+
+  SECTION("the socket is moved")
+  {
+    std::optional<dgram::membership<udp::socket>> member(std::in_place, socket, group_v4,
+                                                         loopback());
+    udp::socket elsewhere(std::move(socket));
+    CHECK(member->is_joined());
+    CHECK(is_member(elsewhere));
+    member.reset();
+    CHECK_FALSE(is_member(elsewhere));
+  }
+  SECTION("the membership is moved")
+  {
+    dgram::membership first(socket, group_v4, loopback());
+    dgram::membership second(std::move(first));
+    CHECK_FALSE(first.is_joined());
+    CHECK(second.is_joined());
+    first.leave();
+    CHECK(is_member(socket));
+    dgram::membership other(socket, multicast_group("239.255.77.5"), loopback());
+    second = std::move(other);
+    CHECK_FALSE(is_member(socket));
+    CHECK(second.is_joined());
+    CHECK(second.group().address().to_string() == "239.255.77.5");
+  }
+  SECTION("it is left by hand")
+  {
+    dgram::membership member(socket, group_v4, loopback());
+    member.leave();
+    CHECK_FALSE(member);
+    CHECK_FALSE(is_member(socket));
+    CHECK_FALSE(error_of([&](auto& e) { member.leave(e); }));
+  }
+  SECTION("it was left behind its back")
+  {
+    dgram::membership member(socket, group_v4, loopback());
+    socket.leave(group_v4, loopback());
+    CHECK(error_of([&](auto& e) { member.leave(e); }) == test::os_error(EADDRNOTAVAIL));
+    CHECK_FALSE(member);
+  }
+  SECTION("it is released")
+  {
+    dgram::membership(socket, group_v4, loopback()).release();
+    CHECK(is_member(socket));
+  }
+  SECTION("the socket is closed, and opened again")
+  {
+    std::optional<dgram::membership<udp::socket>> member(std::in_place, socket, group_v4,
+                                                         loopback());
+    socket.close();
+    CHECK_FALSE(member->is_joined());
+    socket.open(udp::v4());
+    socket.join(group_v4, loopback());
+    CHECK_FALSE(member->is_joined());
+    member.reset();
+    // What the next descriptor has joined is none of the membership's.
+    CHECK(is_member(socket));
+  }
+  SECTION("pending operations are cancelled")
+  {
+    std::optional<dgram::membership<udp::socket>> member(std::in_place, socket, group_v4,
+                                                         loopback());
+    socket.cancel();
+    CHECK(member->is_joined());
+    member.reset();
+    CHECK_FALSE(is_member(socket));
+  }
+  SECTION("the socket goes first")
+  {
+    std::optional<udp::socket> last(std::move(socket));
+    dgram::membership member(*last, group_v4, loopback());
+    last.reset();
+    CHECK_FALSE(member.is_joined());
+    member.leave();
+  }
+  SECTION("it is refused")
+  {
+    dgram::error_code ec;
+    dgram::membership member(socket, group_v4, network_interface("no-such-if"), ec);
+    CHECK(ec == dgram::error::unknown_interface);
+    CHECK_FALSE(member);
+  }
 }
 
 TEST_CASE("MCT-15: multicast hop limits are 0 to 255")

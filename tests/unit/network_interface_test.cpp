@@ -91,3 +91,32 @@ TEST_CASE("network_interface: the text is copied")
   name.assign(name.size(), '?');
   CHECK(index_of(interface) == index);
 }
+
+TEST_CASE("network_interface: as it was named it is shown")
+{
+  using dgram::network_interface;
+  CHECK(to_string(network_interface()) == "any");
+  CHECK(to_string(network_interface::all()) == "all");
+  CHECK(to_string(network_interface("eth9")) == "eth9");
+  CHECK(to_string(network_interface(7U)) == "7");
+  CHECK(to_string(network_interface("192.0.2.7")) == "192.0.2.7");
+}
+
+TEST_CASE("network_interface: all of them are not one")
+{
+  const auto all = dgram::network_interface::all();
+  CHECK(all.is_all());
+  CHECK_FALSE(all.is_any());
+  CHECK_FALSE(dgram::network_interface().is_all());
+  dgram::error_code ec;
+  CHECK(all.index(ec) == 0);
+  CHECK(ec == asio::error::invalid_argument);
+}
+
+TEST_CASE("network_interface: the IPv4 address that it was named by")
+{
+  using dgram::network_interface;
+  CHECK(network_interface("192.0.2.7").named_address_v4().to_string() == "192.0.2.7");
+  for (const auto& other : {network_interface("::1"), network_interface("lo"), network_interface()})
+    CHECK(other.named_address_v4().is_unspecified());
+}

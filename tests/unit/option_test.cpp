@@ -104,6 +104,12 @@ TEST_CASE("option: level and name depend on the family where there are two parts
   CHECK(loopback.level(v6) == IPPROTO_IPV6);
   CHECK(loopback.name(v6) == IPV6_MULTICAST_LOOP);
 
+  const option::traffic_class traffic_class;
+  CHECK(traffic_class.level(v4) == IPPROTO_IP);
+  CHECK(traffic_class.name(v4) == IP_TOS);
+  CHECK(traffic_class.level(v6) == IPPROTO_IPV6);
+  CHECK(traffic_class.name(v6) == IPV6_TCLASS);
+
   const option::multicast_interface interface;
   CHECK(interface.level(v4) == IPPROTO_IP);
   CHECK(interface.name(v4) == IP_MULTICAST_IF);
@@ -130,7 +136,8 @@ TEST_CASE("option: level and name of those that have one part")
 
 TEMPLATE_TEST_CASE("option: a switch is off unless said otherwise, and takes both values", "",
                    option::broadcast, option::reuse_address, option::reuse_port, option::v6_only,
-                   option::multicast_loopback)
+                   option::multicast_loopback, option::receive_all_groups, option::do_not_fragment,
+                   option::freebind, option::transparent)
 {
   STATIC_REQUIRE_FALSE(TestType().value());
   STATIC_REQUIRE(TestType(true).value());
@@ -169,6 +176,12 @@ TEST_CASE("option: numbers are checked against their range, when they are set")
   check([](int value) { return option::multicast_hop_limit(value); }, {0, 255});
   check([](int value) { return option::receive_buffer_size(value); }, {1, INT32_MAX});
   check([](int value) { return option::send_buffer_size(value); }, {1, INT32_MAX});
+  check([](int value) { return option::forced_receive_buffer_size(value); }, {1, INT32_MAX});
+  check([](int value) { return option::forced_send_buffer_size(value); }, {1, INT32_MAX});
+  check([](int value) { return option::traffic_class(value); }, {0, 255});
+  check([](int value) { return option::differentiated_services(value); }, {0, 63});
+  check([](int value) { return option::busy_poll(value); }, {0, INT32_MAX});
+  check([](int value) { return option::incoming_cpu(value); }, {0, INT32_MAX});
   CHECK_FALSE(option::hop_limit().check());
 }
 
@@ -340,17 +353,269 @@ TEST_CASE("option: a success clears what the error_code held")
   CHECK(read.value());
 }
 
-TEST_CASE("option: what is thrown names the call")
+TEST_CASE("option: what is thrown names the call, the option and its value")
 {
   asio::io_context io;
   udp::socket socket(io, udp::v4());
+  const auto text = [&](const auto& refused) {
+    try {
+      socket.set_option(refused);
+    } catch (const dgram::system_error& failure) {
+      CHECK(failure.code() == refused.check());
+      return std::string(failure.what());
+    }
+    FAIL("nothing was thrown");
+    return std::string();
+  };
+  const std::string range = dgram::error_code(dgram::error::out_of_range).message();
+  CHECK(text(option::hop_limit(0)) == "set_option \"hop_limit{0}\": " + range);
+  CHECK(text(option::differentiated_services(64)) ==
+        "set_option \"differentiated_services{64}\": " + range);
+  const std::string unknown = dgram::error_code(dgram::error::unknown_interface).message();
+  const dgram::network_interface nowhere("no-such-if");
+  CHECK(text(option::multicast_interface(nowhere)) ==
+        "set_option \"multicast_interface{no-such-if}\": " + unknown);
+  CHECK(text(option::bind_to_device(nowhere)) ==
+        "set_option \"bind_to_device{no-such-if}\": " + unknown);
+  CHECK(to_string(option::broadcast(true)) == "broadcast{true}");
+  CHECK(to_string(option::do_not_fragment(false)) == "do_not_fragment{false}");
+
   try {
-    socket.set_option(option::hop_limit(0));
+    const udp::socket configured(io, udp::v4(), {.send_buffer_size = -1});
     FAIL("nothing was thrown");
   } catch (const dgram::system_error& failure) {
-    CHECK(failure.code() == dgram::error::out_of_range);
-    CHECK(std::string(failure.what()).find("set_option") == 0);
+    CHECK(failure.what() == "open \"send_buffer_size{-1}\": " + range);
   }
+  socket.close();
+  option::hop_limit read;
+  try {
+    socket.get_option(read);
+    FAIL("nothing was thrown");
+  } catch (const dgram::system_error& failure) {
+    CHECK(std::string(failure.what()).find("get_option \"hop_limit\": ") == 0);
+  }
+}
+
+TEST_CASE("option: the six bits of differentiated services and the two of ECN are one byte")
+{
+  asio::io_context io;
+  std::vector<udp> protocols{udp::v4()};
+  if (test::has_ipv6()) protocols.insert(protocols.end(), {udp::v6(), udp::dual()});
+  for (const auto& protocol : protocols) {
+    udp::socket socket(io, protocol);
+    socket.set_option(option::traffic_class(0xba));
+    option::differentiated_services code_point;
+    socket.get_option(code_point);
+    CHECK(code_point.value() == 46);
+    socket.set_option(option::differentiated_services(10));
+    option::traffic_class whole;
+    socket.get_option(whole);
+    CHECK(whole.value() == 10 << 2);
+    if (protocol.is_dual())
+      CHECK(test::raw_option(socket.native_handle(), IPPROTO_IP, IP_TOS) == 10 << 2);
+    // What was refused is overwritten by what is read.
+    option::differentiated_services refused(64);
+    CHECK(refused.value() == 64);
+    socket.get_option(refused);
+    CHECK(refused.value() == 10);
+    for (const int ecn : {0, 1, 2, 3}) {
+      socket.set_option(option::traffic_class(ecn));
+      socket.get_option(whole);
+      CHECK(whole.value() == ecn);
+    }
+  }
+}
+
+#if defined(__linux__)
+
+TEST_CASE("option: those of Linux read back as they were set, in both parts")
+{
+  asio::io_context io;
+  udp::socket four(io, udp::v4());
+  using option::path_mtu;
+  const auto round_trips = [](udp::socket& socket, auto value) {
+    auto read = decltype(value)();
+    socket.set_option(value);
+    socket.get_option(read);
+    CAPTURE(decltype(value)::label);
+    CHECK(read.value() == value.value());
+  };
+  const auto check = [&](udp::socket& socket) {
+    for (const bool on : {false, true, false}) {
+      round_trips(socket, option::receive_all_groups(on));
+      round_trips(socket, option::do_not_fragment(on));
+      round_trips(socket, option::freebind(on));
+    }
+    for (const auto mode : {path_mtu::off, path_mtu::want, path_mtu::require, path_mtu::probe,
+                            path_mtu::device, path_mtu::device_cut}) {
+      round_trips(socket, option::path_mtu_discovery(mode));
+      option::do_not_fragment read;
+      socket.get_option(read);
+      CHECK(read.value() == (mode == path_mtu::require || mode == path_mtu::probe));
+    }
+    round_trips(socket, option::incoming_cpu(0));
+    round_trips(socket, option::busy_poll(0));
+  };
+  check(four);
+  DGRAM_SKIP_WITHOUT_IPV6();
+  udp::socket six(io, udp::v6());
+  check(six);
+  udp::socket dual(io, udp::dual());
+  check(dual);
+  dual.set_option(option::do_not_fragment(true));
+  dual.set_option(option::receive_all_groups(false));
+  dual.set_option(option::freebind(true));
+  const auto raw = [&](int name) {
+    return test::raw_option(dual.native_handle(), IPPROTO_IP, name);
+  };
+  CHECK(raw(IP_MTU_DISCOVER) == IP_PMTUDISC_DO);
+  CHECK(raw(IP_MULTICAST_ALL) == 0);
+  CHECK(raw(IP_FREEBIND) == 1);
+}
+
+TEST_CASE("option: a mode that there is not is refused")
+{
+  asio::io_context io;
+  udp::socket socket(io, udp::v4());
+  dgram::error_code ec;
+  for (const int mode : {-1, 6}) {
+    socket.set_option(option::path_mtu_discovery(static_cast<option::path_mtu>(mode)), ec);
+    CHECK(ec == dgram::error::out_of_range);
+  }
+}
+
+TEST_CASE("option: what takes a privilege is set, or refused for that")
+{
+  asio::io_context io;
+  udp::socket socket(io, udp::v4());
+  dgram::error_code ec;
+  socket.set_option(option::transparent(true), ec);
+  if (!ec) {
+    option::transparent read;
+    socket.get_option(read);
+    CHECK(read.value());
+  } else {
+    CHECK(ec == asio::error::no_permission);
+  }
+  socket.set_option(option::busy_poll(50), ec);
+  if (!ec) {
+    option::busy_poll read;
+    socket.get_option(read);
+    CHECK(read.value() == 50);
+  } else {
+    CHECK(ec == asio::error::no_permission);
+  }
+}
+
+TEST_CASE("option: an address that no interface has is bound to where that is asked for")
+{
+  asio::io_context io;
+  const test::endpoint nobodys(asio::ip::make_address("203.0.113.77"), 0);
+  udp::socket socket(io, udp::v4());
+  dgram::error_code ec;
+  socket.bind(nobodys, ec);
+  CHECK(ec == test::os_error(EADDRNOTAVAIL));
+  socket.set_option(option::freebind(true));
+  socket.bind(nobodys);
+  CHECK(socket.local_endpoint().address() == nobodys.address());
+}
+
+TEST_CASE("option: a buffer beyond the system's limit, and what took effect")
+{
+  int limit = 0;
+  std::ifstream("/proc/sys/net/core/rmem_max") >> limit;
+  if (limit == 0 || limit > INT32_MAX / 8) SKIP("cannot read the system's limit");
+  const int beyond = limit * 2;
+  const auto effective = static_cast<std::size_t>(beyond) * 2;
+  asio::io_context io;
+  udp::socket socket(io, udp::v4());
+  CHECK(socket.receive_buffer_size(beyond) < effective);
+  dgram::error_code ec;
+  const std::size_t took = socket.force_receive_buffer_size(beyond, ec);
+  if (ec == asio::error::no_permission) SKIP("this process may not: " + ec.message());
+  REQUIRE_FALSE(ec);
+  CHECK(took == effective);
+  CHECK(socket.force_receive_buffer_size(beyond) == effective);
+  CHECK(socket.receive_buffer_size() == effective);
+  option::forced_receive_buffer_size read;
+  socket.get_option(read);
+  CHECK(read.value() == beyond);
+  CHECK(socket.force_send_buffer_size(beyond) == effective);
+  CHECK(socket.send_buffer_size() == effective);
+  option::forced_send_buffer_size read_send;
+  socket.get_option(read_send);
+  CHECK(read_send.value() == beyond);
+  CHECK(socket.force_send_buffer_size(0, ec) == 0);
+  CHECK(ec == dgram::error::out_of_range);
+}
+
+#endif
+
+TEST_CASE("option: what the system lacks is operation_not_supported, also of the other family")
+{
+  using missing = dgram::detail::boolean_option<
+      dgram::detail::socket_names<dgram::platform::names::unsupported>, "missing">;
+  asio::io_context io;
+  std::vector<udp> protocols{udp::v4()};
+  if (test::has_ipv6()) protocols.insert(protocols.end(), {udp::v6(), udp::dual()});
+  for (const auto& protocol : protocols) {
+    udp::socket socket(io, protocol);
+    dgram::error_code ec;
+    socket.set_option(missing(true), ec);
+    CHECK(ec == asio::error::operation_not_supported);
+    missing read;
+    socket.get_option(read, ec);
+    CHECK(ec == asio::error::operation_not_supported);
+  }
+  udp::socket socket(io, udp::v4());
+  dgram::error_code ec;
+  socket.set_option(option::v6_only(true), ec);
+  CHECK(ec == asio::error::operation_not_supported);
+}
+
+TEST_CASE("option: multicast_interface reads as its index on every kind of socket")
+{
+  DGRAM_SKIP_WITHOUT_LOOPBACK_INTERFACE();
+  const option::multicast_interface chosen{dgram::network_interface(test::loopback_name())};
+  asio::io_context io;
+  std::vector<udp> protocols{udp::v4()};
+  if (test::has_ipv6()) protocols.insert(protocols.end(), {udp::v6(), udp::dual()});
+  for (const auto& protocol : protocols) {
+    udp::socket socket(io, protocol);
+    option::multicast_interface read{dgram::network_interface("no-such-if")};
+    socket.get_option(read);
+    CHECK(read.index() == 0);
+    CHECK_FALSE(read.check());
+    socket.set_option(chosen);
+    dgram::error_code refused;
+    socket.set_option(option::multicast_interface(dgram::network_interface::all()), refused);
+    CHECK(refused == asio::error::invalid_argument);
+    socket.get_option(read);
+    CHECK(read.index() == chosen.index());
+    // What was read can be set.
+    udp::socket other(io, protocol);
+    other.set_option(read);
+    other.get_option(read);
+    CHECK(read.index() == chosen.index());
+    // The next descriptor has none.
+    socket.close();
+    socket.open(protocol);
+    socket.get_option(read);
+    CHECK(read.index() == 0);
+    socket.close();
+    socket.get_option(read, refused);
+    CHECK(refused == asio::error::bad_descriptor);
+  }
+  option::multicast_interface read;
+  dgram::error_code ec;
+  plain_socket plain(io, v4);
+  plain.get_option(read, ec);
+  CHECK(ec);
+  DGRAM_SKIP_WITHOUT_IPV6();
+  plain_socket six(io, v6);
+  six.set_option(chosen);
+  six.get_option(read);
+  CHECK(read.index() == chosen.index());
 }
 
 TEST_CASE("option: Asio's own options are taken too")

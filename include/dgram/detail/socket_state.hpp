@@ -8,6 +8,7 @@
 #include <dgram/detail/destination_table.hpp>
 #include <dgram/endpoint.hpp>
 #include <dgram/error.hpp>
+#include <dgram/multicast.hpp>
 #include <dgram/platform/backend.hpp>
 #include <dgram/platform/names.hpp>
 
@@ -50,6 +51,12 @@ struct socket_state : std::enable_shared_from_this<socket_state<Protocol, Execut
   inner_type socket;
   std::uint64_t epoch = 0;
   socket_flags flags;
+
+  /// Tells descriptors apart that came after each other: what belongs to one must not be asked of the next.
+  std::uint64_t descriptor_number = 0;
+
+  /// The index last set, since Linux does not tell it of an IPv4 socket.
+  unsigned multicast_interface = 0;
 
   /// Where segmentation was refused; sends there go out one by one.
   destination_table<endpoint_type> unsegmented;
@@ -194,6 +201,16 @@ struct socket_state : std::enable_shared_from_this<socket_state<Protocol, Execut
     }
   }
 
+  void change_membership(membership_change change, const multicast_group& group,
+                         const network_interface& interface, error_code& ec)
+  {
+    const auto local = socket.local_endpoint(ec);
+    if (ec) return;
+    const bool is_v6 = local.protocol().family() == platform::names::ipv6_family;
+    const membership_socket self{descriptor(), !is_v6 || flags.dual, is_v6};
+    detail::change_membership(self, change, group, interface, ec);
+  }
+
   endpoint_type to_native(const endpoint_type& peer) const
   {
     if constexpr (dual_stack_protocol<Protocol>)
@@ -288,6 +305,8 @@ private:
   {
     abort_operations();
     bound.forget();
+    ++descriptor_number;
+    multicast_interface = 0;
     flags = {};
     unsegmented.clear();
     drained = false;

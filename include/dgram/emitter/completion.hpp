@@ -239,7 +239,8 @@ public:
   template <class Handler>
   void operator()(Handler&& handler)
   {
-    launch_(make_completion<Values...>(std::forward<Handler>(handler), executor_));
+    const net::cancellation_slot slot = net::get_associated_cancellation_slot(handler);
+    launch_(make_completion<Values...>(std::forward<Handler>(handler), executor_), slot);
   }
 
 private:
@@ -247,16 +248,28 @@ private:
   Launch launch_;
 };
 
-/// Starts an operation: `launch(completion<Values...>*)` takes the completion over, now or when the token says so.
+/// Starts an operation: `launch(completion<Values...>*, slot)` takes the completion over, now or when the token says so.
 template <class... Values, class Executor, class Token, class Launch>
-auto initiate_completion(const Executor& executor, Token&& token, Launch launch)
+auto initiate_cancellable(const Executor& executor, Token&& token, Launch launch)
 {
   using handler = std::decay_t<Token>;
   if constexpr (is_callback<handler, Values...> && !takes_code<handler, Values...>)
-    launch(make_completion<Values...>(std::forward<Token>(token), executor));
+    launch(make_completion<Values...>(std::forward<Token>(token), executor),
+           net::cancellation_slot());
   else
     return net::async_initiate<Token, void(error_code, Values...)>(
         emitter_initiation<Executor, Launch, Values...>(executor, std::move(launch)), token);
+}
+
+/// The same for one that cannot be cancelled: `launch(completion<Values...>*)`.
+template <class... Values, class Executor, class Token, class Launch>
+auto initiate_completion(const Executor& executor, Token&& token, Launch launch)
+{
+  auto start = [launch = std::move(launch)](completion<Values...>* done,
+                                            const net::cancellation_slot&) mutable {
+    launch(done);
+  };
+  return initiate_cancellable<Values...>(executor, std::forward<Token>(token), std::move(start));
 }
 
 }  // namespace detail

@@ -6,9 +6,11 @@
 #include <dgram/basic_socket.hpp>
 #include <dgram/config.hpp>
 #include <dgram/datagram.hpp>
+#include <dgram/diagnostics.hpp>
 #include <dgram/emitter/completion.hpp>
 #include <dgram/emitter/context_service.hpp>
 #include <dgram/emitter/events.hpp>
+#include <dgram/emitter/name_table.hpp>
 #include <dgram/emitter/options.hpp>
 #include <dgram/emitter/payload.hpp>
 #include <dgram/emitter/send_queue.hpp>
@@ -18,6 +20,7 @@
 #include <dgram/option.hpp>
 #include <dgram/platform/names.hpp>
 #include <dgram/receive_batch.hpp>
+#include <dgram/resolve.hpp>
 #include <dgram/udp.hpp>
 
 #include <algorithm>
@@ -44,17 +47,6 @@ struct target {
 
   bool is_peer() const noexcept { return !endpoint && name.empty(); }
 };
-
-template <class Endpoint>
-failure failure_at(const char* operation, const error_code& ec, const Endpoint* where)
-{
-  failure result{.code = ec, .operation = operation, .address = {}, .port = 0};
-  if (where != nullptr) {
-    result.address = to_string(where->address());
-    result.port = where->port();
-  }
-  return result;
-}
 
 template <class Protocol>
 struct incoming_buffers {
@@ -111,17 +103,34 @@ public:
   }
   phase bind_phase() const noexcept { return bind_; }
   phase connect_phase() const noexcept { return connect_; }
-  bool is_receiving() const noexcept { return receiving_; }
+  bool is_receiving() const noexcept { return receiving_ && bind_ == phase::done; }
+  bool is_paused() const noexcept { return paused_ != nullptr; }
+  bool is_closing() const noexcept { return closing_; }
   bool has_ref() const noexcept { return !unref_ && !closed_; }
   std::uint64_t path_errors() const noexcept { return path_errors_; }
   const send_queue<Socket, emitter_core>& sends() const noexcept { return queue_; }
 
   bool is_v6() const noexcept { return options.type == socket_type::udp6; }
 
+  endpoint_type local_endpoint(error_code& ec) const
+  {
+    if (!paused_) return socket.local_endpoint(ec);
+    ec.clear();
+    return paused_->local;
+  }
+
+  endpoint_type remote_endpoint(error_code& ec) const
+  {
+    if (!paused_ || !paused_->peer) return socket.remote_endpoint(ec);
+    ec.clear();
+    return *paused_->peer;
+  }
+
   /// After construction, when the object is shared.
   void start()
   {
     members_->add(this->shared_from_this());
+    diagnose(diagnostic_channel::create, this);
     if (options.signal.stop_possible())
       on_stop_.emplace(options.signal, stopper{this->weak_from_this(), get_executor()});
     if (options.slot.is_connected())
@@ -160,7 +169,7 @@ public:
     });
   }
 
-  /// A failure that somebody waits for, or else an 'error' event.
+  /// Ends an operation: tells who waits for it, or else there is an 'error' event.
   template <class... Values>
   void fail(completion<Values...>* done, failure what)
   {
@@ -179,9 +188,6 @@ public:
   {
     bind_ = phase::pending;
     bind_done_.reset(done);
-    if (done != nullptr)
-      bind_listener_ =
-          events.template once<event::listening>([this] { bind_done_.release()->run(); });
     start_lookup({.kind = action::bind, .to = std::move(to), .send = {}});
   }
 
@@ -195,33 +201,42 @@ public:
 
   void bind_now(const endpoint_type& local, error_code& ec)
   {
-    open(ec);
+    if (!socket.is_open()) open(ec);
     if (ec) return;
     socket.bind(local, ec);
-    if (ec) {
-      error_code ignored;
-      socket.close(ignored);
-      return;
-    }
-    bound();
+    if (!ec)
+      bound();
+    else if (connect_ == phase::none)
+      discard_descriptor();
   }
 
   void adopt(int descriptor, error_code& ec)
   {
-    socket.assign(protocol_type::v4(), descriptor, ec);
-    if (ec == error::wrong_descriptor) socket.assign(protocol_type::v6(), descriptor, ec);
+    assign(descriptor, ec);
     if (ec) return;
     error_code ignored;
-    socket.set_option(option::reuse_address(true), ignored);
-    set_buffer_sizes(ec);
+    if constexpr (is_ip) socket.set_option(option::reuse_address(true), ignored);
+    set_buffer_sizes(ignored);
     if (handle_.is_connected()) connect_ = phase::done;
     bound();
   }
 
+  /// For what needs a bound socket: sends and connects on IP.
+  void bind_implicitly()
+  {
+    if (bind_ != phase::none) return;
+    implicit_ = true;
+    bind({any_address(), {}, 0}, nullptr);
+  }
+
   endpoint_type any_address() const
   {
-    if (is_v6()) return {net::ip::address_v6::any(), 0};
-    return {net::ip::address_v4::any(), 0};
+    if constexpr (!is_ip)
+      return {};
+    else if (is_v6())
+      return {net::ip::address_v6::any(), 0};
+    else
+      return {net::ip::address_v4::any(), 0};
   }
 
   endpoint_type default_peer(std::uint16_t port) const
@@ -236,9 +251,6 @@ public:
   {
     connect_ = phase::pending;
     connect_done_.reset(done);
-    if (done != nullptr)
-      connect_listener_ =
-          events.template once<event::connect>([this] { connect_done_.release()->run(); });
     operation next{.kind = action::connect, .to = std::move(to), .send = {}};
     if (must_park())
       park(std::move(next));
@@ -257,9 +269,13 @@ public:
   void connect_now(const endpoint_type& peer, error_code& ec)
   {
     ec = check_peer(peer);
-    if (!ec) flush();
-    if (!ec) socket.connect(peer, ec);
-    if (!ec) connect_ = phase::done;
+    if (!ec) open_unbound(ec);
+    if (ec) return;
+    flush();
+    socket.connect(peer, ec);
+    if (ec) return;
+    connect_ = phase::done;
+    diagnose(diagnostic_channel::connect, this);
   }
 
   void disconnect(error_code& ec)
@@ -271,11 +287,28 @@ public:
 
   // --- send ---
 
+  /// A send that its completion token launches: what was right at the call may be wrong by now.
+  void send_later(const target_type& to, const payload_view& payload, send_completion* done)
+  {
+    error_code ec;
+    if (!is_running())
+      ec = error::not_running;
+    else if (to.is_peer() && connect_ == phase::none)
+      ec = net::error::not_connected;
+    else if (!to.is_peer() && connect_ != phase::none)
+      ec = net::error::already_connected;
+    if (ec)
+      fail(done, failure_of("send", ec));
+    else
+      send(to, payload, done);
+  }
+
   /// False where the queue is full. The bytes are copied unless the kernel takes them at once.
   bool send(target_type to, const payload_view& payload, send_completion* done)
   {
     note_activity();
-    if (bind_ == phase::done && parked_.empty()) {
+    diagnose(diagnostic_channel::send, this, payload.size());
+    if (!must_park()) {
       if (to.endpoint) return enqueue(&*to.endpoint, payload, done);
       if (to.is_peer() && connect_ == phase::done) return enqueue(nullptr, payload, done);
     }
@@ -289,19 +322,12 @@ public:
     return true;
   }
 
-  /// Nothing is sent by it: a bind is due before anything else can be done.
-  void bind_implicitly()
-  {
-    if (bind_ != phase::none) return;
-    implicit_ = true;
-    bind({any_address(), {}, 0}, nullptr);
-  }
-
   // --- receive ---
 
   void start_receiving()
   {
-    if (std::exchange(receiving_, true) || closed_) return;
+    receiving_ = true;
+    if (bind_ == phase::none) bind_implicitly();
     continue_receiving();
   }
 
@@ -310,29 +336,109 @@ public:
     receiving_ = false;
     // What waits to be sent is woken by this too, and waits again.
     error_code ignored;
-    if (std::exchange(armed_, false)) socket.cancel(ignored);
-    restore_work();
+    if (disarm()) socket.cancel(ignored);
+  }
+
+  // --- options ---
+
+  /// Sets something that a pause is to outlast; `key` names what it replaces.
+  template <class Apply>
+  void set(std::string key, Apply apply, error_code& ec)
+  {
+    ec.clear();
+    if (!paused_) apply(socket, ec);
+    if (ec) return;
+    unset(key);
+    settings_.push_back({std::move(key), std::move(apply)});
+  }
+
+  void unset(const std::string& key)
+  {
+    std::erase_if(settings_, [&](const auto& each) { return each.key == key; });
+  }
+
+  // --- idle time ---
+
+  void set_timeout(std::chrono::milliseconds duration)
+  {
+    if (duration.count() <= 0) {
+      if (idle_) idle_->duration = {};
+      if (idle_) idle_->timer.cancel();
+      return;
+    }
+    if (!idle_) idle_ = std::make_unique<idle_time>(get_executor());
+    idle_->duration = duration;
+    idle_->timer.cancel();
+    note_activity();
+  }
+
+  // --- pause and resume ---
+
+  /// Gives the descriptor up, and keeps what is needed to get another like it.
+  void pause()
+  {
+    if (closed_ || bind_ != phase::done || paused_) return;
+    flush();
+    error_code ignored;
+    paused_ = std::make_unique<pause_state>();
+    paused_->local = socket.local_endpoint(ignored);
+    if (connect_ == phase::done) paused_->peer = socket.remote_endpoint(ignored);
+    disarm();
+    socket.close(ignored);
+  }
+
+  void resume()
+  {
+    if (closed_ || !paused_) return;
+    const auto before = std::move(paused_);
+    error_code ec;
+    open(ec);
+    if (!ec) socket.bind(before->local, ec);
+    for (const auto& each : settings_)
+      if (!ec) each.apply(socket, ec);
+    if (!ec && before->peer) socket.connect(*before->peer, ec);
+    if (ec) {
+      discard_descriptor();
+      connect_ = phase::none;
+      fail_bind(failure_at("bind", ec, &before->local));
+      return;
+    }
+    flush();
+    continue_receiving();
+    if (!parked_.empty()) post([this] { unpark(); });
   }
 
   // --- close ---
 
-  void close(completion<>* done)
+  void close()
   {
-    if (done != nullptr) {
-      close_done_.reset(done);
-      events.template once<event::close>([this] { close_done_.release()->run(); });
-    }
     if (bind_ == phase::pending && !parked_.empty()) {
       closing_ = true;
-      park({.kind = action::close, .to = {}, .send = {}});
+      parked_.push_back({.kind = action::close, .to = {}, .send = {}});
     } else {
       close_now();
     }
   }
 
+  void close(completion<>* done)
+  {
+    await_close(done);
+    if (!closed_ && !closing_) close();
+  }
+
+  /// Completes when 'close' has been emitted.
+  void await_close(completion<>* done)
+  {
+    completion_ptr<> held(done);
+    if (close_emitted_)
+      deliver(held.release());
+    else
+      close_done_.push_back(std::move(held));
+  }
+
   void close_if_running()
   {
-    if (!closed_ && !closing_) close(nullptr);
+    if (!closed_ && !closing_) close();
   }
 
   /// The socket object is gone, and nobody is left to hear of it.
@@ -349,7 +455,7 @@ public:
   void unref()
   {
     if (closed_ || std::exchange(unref_, true)) return;
-    if (armed_) post_take_work();
+    take_work();
   }
 
   void ref()
@@ -369,6 +475,7 @@ public:
     fail(done.release(), failure_at("send", ec, peer));
   }
 
+  /// An ICMP message of an earlier datagram has come back.
   void path_error(const error_code& ec)
   {
     post([this, ec] {
@@ -376,7 +483,7 @@ public:
       if (events.template listener_count<event::error>() == 0)
         ++path_errors_;
       else
-        emit_error({.code = ec, .operation = "recvmsg", .address = {}, .port = 0});
+        emit_error(failure_of("recvmsg", ec));
     });
   }
 
@@ -397,13 +504,27 @@ private:
     std::vector<operation> waiting;
   };
 
-  struct known_name {
-    std::string name;
-    net::ip::address address;
-    std::chrono::steady_clock::time_point expiry;
+  struct setting {
+    std::string key;
+    std::function<void(Socket&, error_code&)> apply;
+  };
+
+  struct pause_state {
+    endpoint_type local;
+    std::optional<endpoint_type> peer;
   };
 
   using clock = std::chrono::steady_clock;
+  using timer_type = net::basic_waitable_timer<clock, net::wait_traits<clock>, executor_type>;
+
+  struct idle_time {
+    explicit idle_time(const executor_type& executor) : timer(executor) {}
+    timer_type timer;
+    std::chrono::milliseconds duration{};
+    clock::time_point last;
+    bool waiting = false;
+  };
+
   using resolver_type = net::ip::basic_resolver<net::ip::udp, executor_type>;
 
   /// Runs on whatever thread requests the stop.
@@ -427,7 +548,7 @@ private:
 
   static constexpr std::size_t messages_per_turn = 32;
   static constexpr std::size_t slots_for_trains = 8;
-  static constexpr std::size_t most_known_names = 16;
+  static constexpr bool is_ip = ip_protocol<protocol_type>;
 
   // --- turns ---
 
@@ -471,8 +592,8 @@ private:
       post([this, waiting = std::move(waiting)]() mutable { perform_at(std::move(waiting)); });
       return;
     }
-    if (const auto* known = find_name(waiting.to.name)) {
-      waiting.to.endpoint = endpoint_type(known->address, waiting.to.port);
+    if (const auto known = names_.find(waiting.to.name)) {
+      set_address(waiting.to, *known);
       post([this, waiting = std::move(waiting)]() mutable { perform_at(std::move(waiting)); });
       return;
     }
@@ -501,6 +622,12 @@ private:
                      });
       return;
     }
+    if constexpr (is_ip) resolve(name, number);
+  }
+
+  /// Asio's resolver has a thread of its own.
+  void resolve(const std::string& name, std::uint64_t number)
+  {
     if (!resolver_) resolver_.emplace(get_executor());
     const auto family = is_v6() ? net::ip::udp::v6() : net::ip::udp::v4();
     resolver_->async_resolve(
@@ -521,42 +648,31 @@ private:
     auto done = std::move(*found);
     lookups_.erase(found);
     const turn_end guard{*this};
-    if (!ec) remember(done.name, address);
+    if (!ec) names_.remember(done.name, address, options.lookup_lifetime);
     for (auto& waiting : done.waiting) {
       if (ec) {
         refuse(std::move(waiting),
                {.code = ec, .operation = "getaddrinfo", .address = done.name, .port = 0});
       } else {
-        waiting.to.endpoint = endpoint_type(address, waiting.to.port);
+        set_address(waiting.to, address);
         post([this, waiting = std::move(waiting)]() mutable { perform_at(std::move(waiting)); });
       }
     }
   }
 
-  const known_name* find_name(const std::string& name)
+  static void set_address(target_type& to, const net::ip::address& address)
   {
-    const auto now = clock::now();
-    for (const auto& known : names_)
-      if (known.name == name && known.expiry > now) return &known;
-    return nullptr;
-  }
-
-  void remember(const std::string& name, const net::ip::address& address)
-  {
-    if (options.lookup_lifetime.count() <= 0) return;
-    const auto expiry = clock::now() + options.lookup_lifetime;
-    for (auto& known : names_)
-      if (known.name == name) {
-        known = {name, address, expiry};
-        return;
-      }
-    if (names_.size() == most_known_names) names_.erase(names_.begin());
-    names_.push_back({name, address, expiry});
+    if constexpr (is_ip) to.endpoint = endpoint_type(address, to.port);
   }
 
   // --- operations that waited ---
 
-  bool must_park() const noexcept { return bind_ != phase::done || !parked_.empty(); }
+  /// Unix datagrams can be sent without a bind.
+  bool must_park() const noexcept
+  {
+    return bind_ == phase::pending || (is_ip && bind_ == phase::none) || !parked_.empty() ||
+           paused_;
+  }
 
   void park(operation waiting)
   {
@@ -632,22 +748,54 @@ private:
     const char* const name = which.kind == action::bind      ? "bind"
                              : which.kind == action::connect ? "connect"
                                                              : "send";
-    return {.code = net::error::operation_aborted, .operation = name, .address = {}, .port = 0};
+    return failure_of(name, net::error::operation_aborted);
   }
 
   // --- bind ---
 
   void open(error_code& ec)
   {
-    const auto protocol = is_v6() ? protocol_type::v6() : protocol_type::v4();
-    socket.open(protocol,
+    socket.open(protocol(),
                 {.reuse_address = options.reuse_addr,
                  .reuse_port = options.reuse_port,
                  .v6_only = options.ipv6_only},
                 ec);
     if (!ec) set_buffer_sizes(ec);
+    if (ec) return;
     error_code not_here;
-    if (!ec) handle_.set_coalescing(true, not_here);
+    handle_.set_coalescing(true, not_here);
+  }
+
+  protocol_type protocol() const
+  {
+    if constexpr (is_ip)
+      return is_v6() ? protocol_type::v6() : protocol_type::v4();
+    else
+      return {};
+  }
+
+  /// For what needs a descriptor and no address: sends and connects of Unix datagrams.
+  void open_unbound(error_code& ec)
+  {
+    ec.clear();
+    if (!socket.is_open()) open(ec);
+  }
+
+  void discard_descriptor()
+  {
+    error_code ignored;
+    socket.close(ignored);
+  }
+
+  /// What the descriptor is decides, not the declared type.
+  void assign(int descriptor, error_code& ec)
+  {
+    if constexpr (is_ip) {
+      socket.assign(protocol_type::v4(), descriptor, ec);
+      if (ec == error::wrong_descriptor) socket.assign(protocol_type::v6(), descriptor, ec);
+    } else {
+      socket.assign(protocol_type(), descriptor, ec);
+    }
   }
 
   void set_buffer_sizes(error_code& ec)
@@ -662,21 +810,32 @@ private:
   {
     bind_ = phase::done;
     implicit_ = false;
-    start_receiving();
+    diagnose(diagnostic_channel::bind, this);
+    continue_receiving();
     if (!parked_.empty()) post([this] { unpark(); });
   }
 
   void finish_bind(const endpoint_type& local)
   {
     error_code ec;
-    if (local.address().is_v6() != is_v6())
+    if (is_of_other_family(local))
       ec = net::error::invalid_argument;
     else
       bind_now(local, ec);
-    if (ec)
+    if (ec) {
       fail_bind(failure_at("bind", ec, &local));
+      return;
+    }
+    if (bind_done_) deliver(bind_done_.release());
+    events.template emit<event::listening>();
+  }
+
+  bool is_of_other_family(const endpoint_type& endpoint) const
+  {
+    if constexpr (is_ip)
+      return endpoint.address().is_v6() != is_v6();
     else
-      events.template emit<event::listening>();
+      return false;
   }
 
   void fail_bind(failure why)
@@ -711,10 +870,17 @@ private:
 
   error_code check_peer(const endpoint_type& peer) const
   {
-    if (options.send_block_list && options.send_block_list->check(peer.address()))
-      return error::ip_blocked;
-    if (peer.address().is_v6() != is_v6()) return net::error::invalid_argument;
+    if (is_listed(options.send_block_list, peer)) return error::ip_blocked;
+    if (is_of_other_family(peer)) return net::error::invalid_argument;
     return {};
+  }
+
+  static bool is_listed(const std::shared_ptr<const block_list>& list, const endpoint_type& who)
+  {
+    if constexpr (is_ip)
+      return list && list->check(who.address());
+    else
+      return false;
   }
 
   void finish_connect(const endpoint_type& peer)
@@ -734,6 +900,7 @@ private:
             perform(std::move(next));
         }
       });
+    if (connect_done_) deliver(connect_done_.release());
     events.template emit<event::connect>();
   }
 
@@ -760,6 +927,14 @@ private:
   bool enqueue(const endpoint_type* peer, const payload_view& payload, send_completion* done)
   {
     send_completion_ptr completion(done);
+    if (!is_ip && !socket.is_open()) {
+      error_code ec;
+      open(ec);
+      if (ec) {
+        not_sent(std::move(completion), ec, peer);
+        return true;
+      }
+    }
     if (done != nullptr) std::get<0>(done->values) = payload.size();
     if (peer != nullptr) {
       if (const auto ec = check_peer(*peer)) {
@@ -805,7 +980,7 @@ private:
       path_error(ec);
       attempt();
     }
-    if (ec == net::error::would_block || platform::is_congestion(ec)) {
+    if (ec == net::error::would_block || handle_.is_congested(ec)) {
       if (payload.size() <= queue_.most_bytes) return false;
       ec = net::error::no_buffer_space;  // larger than any datagram that the queue copies
     }
@@ -842,12 +1017,12 @@ private:
 
   void flush()
   {
-    if (queue_.empty() || waiting_writable_ || flushing_) return;
+    if (queue_.empty() || waiting_writable_ || flushing_ || paused_) return;
     flushing_ = true;
     const auto ec = queue_.flush(socket);
     flushing_ = false;
     if (queue_.is_held_back()) {
-      wait_writable(platform::is_congestion(ec));
+      wait_writable(handle_.is_congested(ec));
     } else if (std::exchange(full_, false)) {
       post_event<event::drain>();
     }
@@ -869,10 +1044,15 @@ private:
 
   // --- receive ---
 
+  bool can_receive() const noexcept
+  {
+    return receiving_ && !closed_ && !paused_ && bind_ == phase::done;
+  }
+
   /// Sees to it that the next turn of receiving comes, once.
   void continue_receiving()
   {
-    if (!receiving_ || closed_ || bind_ != phase::done || armed_ || receive_posted_) return;
+    if (!can_receive() || armed_ || receive_posted_) return;
     if (rest_ > 0 || !handle_.is_drained())
       post_receive();
     else
@@ -884,7 +1064,7 @@ private:
     if (std::exchange(receive_posted_, true)) return;
     net::post(get_executor(), [self = this->shared_from_this()] {
       self->receive_posted_ = false;
-      self->receive_turn();
+      if (!self->armed_) self->receive_turn();
     });
   }
 
@@ -893,57 +1073,69 @@ private:
     armed_ = true;
     handle_.async_wait(net::socket_base::wait_read,
                        [self = this->shared_from_this(), number = ++last_wait_](error_code) {
-                         if (number == self->last_wait_) self->woken();
+                         // Another number: the wait was given up, and its work restored, already.
+                         if (number != self->last_wait_ || !self->disarm()) return;
+                         self->receive_turn();
                        });
-    if (unref_) post_take_work();
+    take_work();
   }
 
-  void woken()
+  bool disarm()
   {
+    const bool was_armed = std::exchange(armed_, false);
     restore_work();
-    if (!std::exchange(armed_, false)) return;
-    receive_turn();
+    return was_armed;
   }
 
-  struct receive_end {
+  /// While a listener looks at a message, its buffers stay, although it may run the context by itself.
+  struct receive_scope {
     emitter_core& core;
-    ~receive_end() { core.end_receive(); }
+    explicit receive_scope(emitter_core& of) : core(of) { ++core.depth_; }
+    receive_scope(const receive_scope&) = delete;
+    receive_scope& operator=(const receive_scope&) = delete;
+    ~receive_scope()
+    {
+      if (--core.depth_ == 0) core.release_buffers();
+      core.flush();
+      core.continue_receiving();
+    }
   };
+
+  void release_buffers()
+  {
+    in_use_.clear();
+    if (rest_ == 0) incoming_ = {};
+  }
 
   void receive_turn()
   {
-    if (!receiving_ || closed_ || armed_) return;
-    const receive_end guard{*this};
-    if (rest_ == 0 && !receive()) {
-      arm();
-      return;
-    }
+    if (!can_receive()) return;
+    const receive_scope scope(*this);
+    if (rest_ == 0 && !receive()) return;
     // A listener may throw, or run the context by itself: the rest is to be had then.
     if (rest_ > 1 || !handle_.is_drained()) post_receive();
     note_activity();
     hand_over();
   }
 
-  void end_receive()
-  {
-    if (rest_ == 0) incoming_ = {};
-    flush();
-    continue_receiving();
-  }
-
   /// False where nothing is queued.
   bool receive()
   {
+    if (depth_ > 1) in_use_.push_back(std::move(incoming_));
     incoming_ = lease<incoming_type>(incoming_source_);
     auto& batch = incoming_->batch;
     batch.offer(trains_ ? slots_for_trains : incoming_type::slots);
     error_code ec;
     socket.try_receive_batch(batch, ec);
-    if (ec && ec != net::error::would_block) receive_failed(ec);
     at_ = batch.begin();
     rest_ = batch.size();
     if (rest_ > 0) trains_ = rest_ > batch.used_slots();
-    return ec != net::error::would_block;
+    if (ec == net::error::would_block) {
+      arm();
+      return false;
+    }
+    if (ec) receive_failed(ec);
+    return true;
   }
 
   void receive_failed(const error_code& ec)
@@ -951,7 +1143,7 @@ private:
     if (platform::is_path_error(ec))
       path_error(ec);
     else
-      post_error({.code = ec, .operation = "recvmsg", .address = {}, .port = 0});
+      post_error(failure_of("recvmsg", ec));
   }
 
   void hand_over()
@@ -959,18 +1151,15 @@ private:
     for (std::size_t budget = messages_per_turn; budget > 0 && rest_ > 0; --budget) {
       const auto datagram = *at_++;
       --rest_;
-      if (options.receive_block_list && is_blocked(datagram)) continue;
+      if (options.receive_block_list && is_listed(options.receive_block_list, datagram.sender())) {
+        count_dropped(drop_reason::blocked);
+        continue;
+      }
+      diagnose(diagnostic_channel::message, this, datagram.payload().size());
       events.template emit<message_event>(datagram.payload(),
                                           basic_remote_info<protocol_type>(datagram));
-      if (!receiving_) return;
+      if (!can_receive()) return;
     }
-  }
-
-  bool is_blocked(const basic_datagram<protocol_type>& datagram)
-  {
-    if (!options.receive_block_list->check(datagram.sender().address())) return false;
-    count_dropped(drop_reason::blocked);
-    return true;
   }
 
   // --- ref and unref ---
@@ -978,21 +1167,56 @@ private:
   // A pending wait is a unit of the context's work. It is taken back while the socket is not to keep the context
   // running: from within a handler, since the last unit that goes outside of one stops the context for good.
 
-  void post_take_work()
+  int work_to_take() const noexcept
   {
-    if (io_ == nullptr) return;
+    return unref_ ? (armed_ ? 1 : 0) + (idle_ && idle_->waiting ? 1 : 0) : 0;
+  }
+
+  void take_work()
+  {
+    if (work_taken_ >= work_to_take()) return;
     post([this] {
-      if (!armed_ || !unref_ || std::exchange(work_taken_, true)) return;
-      io_->get_executor().on_work_finished();
+      for (; work_taken_ < work_to_take(); ++work_taken_)
+        io_->get_executor().on_work_finished();
     });
   }
 
   void restore_work()
   {
-    if (std::exchange(work_taken_, false)) io_->get_executor().on_work_started();
+    for (; work_taken_ > work_to_take(); --work_taken_)
+      io_->get_executor().on_work_started();
   }
 
-  void note_activity() {}
+  // --- idle time ---
+
+  void note_activity()
+  {
+    if (!idle_ || idle_->duration.count() == 0 || closed_) return;
+    idle_->last = clock::now();
+    if (!idle_->waiting) wait_idle();
+  }
+
+  /// Activity does not set the timer anew; it finds out when it runs out.
+  void wait_idle()
+  {
+    idle_->waiting = true;
+    idle_->timer.expires_at(idle_->last + idle_->duration);
+    idle_->timer.async_wait([self = this->shared_from_this()](error_code) {
+      self->idle_->waiting = false;
+      self->restore_work();
+      self->check_idle();
+    });
+    take_work();
+  }
+
+  void check_idle()
+  {
+    if (closed_ || idle_->duration.count() == 0) return;
+    if (clock::now() < idle_->last + idle_->duration)
+      wait_idle();
+    else
+      events.template emit<event::timeout>();
+  }
 
   // --- close ---
 
@@ -1001,19 +1225,27 @@ private:
     if (closed_) return;
     flush();
     closed_ = true;
-    receiving_ = false;
     rest_ = 0;
-    restore_work();
+    disarm();
+    if (depth_ == 0) release_buffers();
     on_stop_.reset();
     if (options.slot.is_connected()) options.slot.clear();
+    if (idle_) idle_->timer.cancel();
     end_operations();
     resolver_.reset();
-    error_code ignored;
-    socket.close(ignored);
-    post([this] {
-      events.template emit<event::close>();
-      events.remove_all();
-    });
+    discard_descriptor();
+    diagnose(diagnostic_channel::close, this);
+    post([this] { emit_close(); });
+  }
+
+  void emit_close()
+  {
+    close_emitted_ = true;
+    for (auto& done : std::exchange(close_done_, {}))
+      deliver(done.release());
+    // No event comes after this, so what the listeners hold on to is let go.
+    events.template emit<event::close>();
+    events.remove_all();
   }
 
   /// Everything that was started ends.
@@ -1021,20 +1253,22 @@ private:
   {
     queue_.fail(net::error::operation_aborted);
     for (auto* waiting : {&parked_, &behind_connect_})
-      for (auto& next : std::exchange(*waiting, {}))
-        if (next.kind == action::send) refuse(std::move(next), aborted(next));
+      abort_sends(std::exchange(*waiting, {}));
     for (auto& pending : std::exchange(lookups_, {}))
-      for (auto& next : pending.waiting)
-        if (next.kind == action::send) refuse(std::move(next), aborted(next));
+      abort_sends(std::move(pending.waiting));
     end_operation(bind_done_, "bind");
     end_operation(connect_done_, "connect");
   }
 
+  void abort_sends(std::vector<operation> waiting)
+  {
+    for (auto& next : waiting)
+      if (next.kind == action::send) refuse(std::move(next), aborted(next));
+  }
+
   void end_operation(completion_ptr<>& done, const char* name)
   {
-    if (done)
-      fail(done.release(),
-           {.code = net::error::operation_aborted, .operation = name, .address = {}, .port = 0});
+    if (done) fail(done.release(), failure_of(name, net::error::operation_aborted));
   }
 
   net::io_context* io_;
@@ -1048,38 +1282,153 @@ private:
   std::vector<operation> parked_;          // in order, behind the bind
   std::vector<operation> behind_connect_;  // sends to the peer that there will be
   std::vector<lookup> lookups_;
-  std::vector<known_name> names_;
+  name_table names_;
   std::optional<resolver_type> resolver_;
   std::uint64_t last_lookup_ = 0;
 
   completion_ptr<> bind_done_;
   completion_ptr<> connect_done_;
-  completion_ptr<> close_done_;
+  std::vector<completion_ptr<>> close_done_;
   listener_id bind_listener_;
   listener_id connect_listener_;
 
   lease<incoming_type> incoming_;
+  std::vector<lease<incoming_type>> in_use_;  // those of listeners that run the context
   typename basic_receive_batch<protocol_type>::const_iterator at_;
   std::size_t rest_ = 0;  // datagrams that were received and not handed over
   std::uint64_t last_wait_ = 0;
   std::uint64_t path_errors_ = 0;
   std::size_t dropped_[2] = {};
+  std::vector<setting> settings_;
+  std::unique_ptr<idle_time> idle_;
+  std::unique_ptr<pause_state> paused_;
+  int depth_ = 0;       // turns of receiving, one inside the other
+  int work_taken_ = 0;  // units
 
   phase bind_ = phase::none;
   phase connect_ = phase::none;
   bool implicit_ = false;
   bool closing_ = false;
   bool closed_ = false;
+  bool close_emitted_ = false;
   bool scheduled_ = false;
   bool flushing_ = false;
   bool waiting_writable_ = false;
   bool full_ = false;
-  bool receiving_ = false;
+  bool receiving_ = true;
   bool armed_ = false;
   bool receive_posted_ = false;
   bool trains_ = false;
   bool unref_ = false;
-  bool work_taken_ = false;
+};
+
+/// Calls a function with every emitter on this socket type that belongs to the context.
+template <class Socket, class Function>
+void for_each_emitter(net::execution_context& context, Function function)
+{
+  using service_type = typename emitter_core<Socket>::service_type;
+  for (const auto& core : net::use_service<service_type>(context).members->all())
+    function(*core);
+}
+
+// The operations that have a callback: `start` begins one whose arguments and state were checked, `start_later` one that
+// a completion token launches, `listen` one whose callback is a listener.
+
+template <class Core>
+struct binding {
+  typename Core::target_type to;
+
+  void start(Core& core, completion<>* done) const { core.bind(to, done); }
+
+  template <class Callback>
+  void listen(Core& core, Callback&& callback) const
+  {
+    core.bind_with(to, std::forward<Callback>(callback));
+  }
+
+  void start_later(Core& core, completion<>* done) const
+  {
+    if (!core.is_running())
+      core.fail(done, failure_of("bind", error::not_running));
+    else if (core.bind_phase() != Core::phase::none)
+      core.fail(done, failure_of("bind", error::already_bound));
+    else
+      start(core, done);
+  }
+};
+
+template <class Core>
+struct connecting {
+  typename Core::target_type to;
+
+  void start(Core& core, completion<>* done) const { core.connect(to, done); }
+
+  template <class Callback>
+  void listen(Core& core, Callback&& callback) const
+  {
+    core.connect_with(to, std::forward<Callback>(callback));
+  }
+
+  void start_later(Core& core, completion<>* done) const
+  {
+    if (!core.is_running())
+      core.fail(done, failure_of("connect", error::not_running));
+    else if (core.connect_phase() != Core::phase::none)
+      core.fail(done, failure_of("connect", net::error::already_connected));
+    else
+      start(core, done);
+  }
+};
+
+template <class Core>
+struct adoption {
+  int descriptor;
+
+  void start(Core& core, completion<>*) const
+  {
+    error_code ec;
+    core.adopt(descriptor, ec);
+    throw_failure_if(ec, "open");
+    core.template post_event<event::listening>();
+  }
+
+  template <class Callback>
+  void listen(Core& core, Callback&& callback) const
+  {
+    start(core, nullptr);
+    core.events.template once<event::listening>(std::forward<Callback>(callback));
+  }
+
+  void start_later(Core& core, completion<>* done) const
+  {
+    error_code ec = error::already_bound;
+    if (!core.is_running())
+      ec = error::not_running;
+    else if (core.bind_phase() == Core::phase::none)
+      core.adopt(descriptor, ec);
+    if (!ec) core.template post_event<event::listening>();
+    core.fail(done, failure_of("open", ec));
+  }
+};
+
+template <class Core>
+struct closing {
+  void start(Core& core, completion<>*) const { core.close(); }
+
+  template <class Callback>
+  void listen(Core& core, Callback&& callback) const
+  {
+    core.events.template once<event::close>(std::forward<Callback>(callback));
+    core.close();
+  }
+
+  void start_later(Core& core, completion<>* done) const
+  {
+    if (core.is_running())
+      core.close(done);
+    else
+      core.fail(done, failure_of("close", error::not_running));
+  }
 };
 
 }  // namespace detail

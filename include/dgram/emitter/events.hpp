@@ -8,6 +8,7 @@
 #include <dgram/endpoint.hpp>
 #include <dgram/failure.hpp>
 #include <dgram/udp.hpp>
+#include <dgram/unix_dgram.hpp>
 
 #include <cstddef>
 #include <cstdint>
@@ -50,25 +51,42 @@ struct basic_address_info<udp> {
   }
 };
 
-/// `0.0.0.0:41234`, `[::1]:41234`.
-template <class Protocol>
-std::string to_string(const basic_address_info<Protocol>& info)
+template <>
+struct basic_address_info<unix_dgram> {
+  std::string address;               ///< the path, or `@name`
+  std::string_view family = "unix";  ///< always that
+
+  explicit basic_address_info(const unix_dgram::endpoint& endpoint) : address(to_string(endpoint))
+  {
+  }
+
+  unix_dgram::endpoint endpoint() const { return parse_unix_endpoint(address); }
+
+  friend bool operator==(const basic_address_info& a, const basic_address_info& b)
+  {
+    return a.address == b.address;
+  }
+};
+
+/// `0.0.0.0:41234`, `[::1]:41234`, `/run/server.sock`.
+inline std::string to_string(const basic_address_info<udp>& info)
 {
   return to_string(info.endpoint());
+}
+inline std::string to_string(const basic_address_info<unix_dgram>& info)
+{
+  return info.address;
 }
 
 /// Who sent a datagram, and how it arrived. It is a value, and may be kept.
 template <class Protocol>
-struct basic_remote_info;
-
-template <>
-struct basic_remote_info<udp> : basic_address_info<udp> {
+struct basic_remote_info : basic_address_info<Protocol> {
   std::size_t size = 0;                  ///< bytes of the message
   bool truncated = false;                ///< the message was longer, and the end of it is lost
-  std::optional<std::size_t> wire_size;  ///< what it had then, where the system tells
+  std::optional<std::size_t> wire_size;  ///< how long it was then, where the system tells
 
-  explicit basic_remote_info(const basic_datagram<udp>& datagram)
-      : basic_address_info(datagram.sender()),
+  explicit basic_remote_info(const basic_datagram<Protocol>& datagram)
+      : basic_address_info<Protocol>(datagram.sender()),
         size(datagram.payload().size()),
         truncated(datagram.truncated()),
         wire_size(datagram.wire_size())
@@ -78,6 +96,8 @@ struct basic_remote_info<udp> : basic_address_info<udp> {
 
 using address_info = basic_address_info<udp>;
 using remote_info = basic_remote_info<udp>;
+using unix_address_info = basic_address_info<unix_dgram>;
+using unix_remote_info = basic_remote_info<unix_dgram>;
 
 /// Why datagrams were lost before they became messages, or before they were sent.
 enum class drop_reason {
@@ -96,6 +116,34 @@ inline std::vector<std::byte> to_owned(bytes_view bytes)
 {
   return {bytes.begin(), bytes.end()};
 }
+
+namespace detail {
+
+inline void name_subject(failure& what, const net::ip::udp::endpoint& endpoint)
+{
+  what.address = to_string(endpoint.address());
+  what.port = endpoint.port();
+}
+inline void name_subject(failure& what, const unix_dgram::endpoint& endpoint)
+{
+  what.address = to_string(endpoint);
+}
+
+inline failure failure_of(const char* operation, const error_code& ec)
+{
+  return {.code = ec, .operation = operation, .address = {}, .port = 0};
+}
+
+/// The same, naming the endpoint where there is one.
+template <class Endpoint>
+failure failure_at(const char* operation, const error_code& ec, const Endpoint* where)
+{
+  failure result = failure_of(operation, ec);
+  if (where != nullptr) name_subject(result, *where);
+  return result;
+}
+
+}  // namespace detail
 
 /// What an emitter socket emits. Each is emitted on a later turn than the call that causes it.
 namespace event {

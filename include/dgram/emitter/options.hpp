@@ -17,6 +17,12 @@
 
 DGRAM_NAMESPACE_BEGIN
 
+namespace detail {
+
+inline constexpr std::int64_t most_uint32 = 0xffffffff;
+
+}  // namespace detail
+
 /// The family of an emitter socket.
 enum class socket_type { none = 0, udp4 = 4, udp6 = 6 };
 

@@ -171,7 +171,8 @@ private:
       if (result.error == net::error::connection_refused) {
         // It tells of an earlier datagram, is used up by that, and costs none of these.
         owner_.path_error(result.error);
-      } else if (result.error == net::error::would_block || platform::is_congestion(result.error)) {
+      } else if (result.error == net::error::would_block ||
+                 socket.handle().is_congested(result.error)) {
         ec = result.error;
         return;
       } else {

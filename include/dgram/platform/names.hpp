@@ -12,8 +12,10 @@
 #include <array>
 #include <cerrno>
 #include <cstddef>
+#include <cstdint>
 #include <cstring>
 #include <string>
+#include <vector>
 
 DGRAM_NAMESPACE_BEGIN
 
@@ -45,6 +47,20 @@ inline error_code destination_required() noexcept
 inline bool is_congestion(const error_code& ec) noexcept
 {
   return ec == net::error::no_buffer_space || ec == net::error::no_memory;
+}
+
+// Errors that Asio has no names for.
+inline error_code no_such_device() noexcept
+{
+  return make_system_error(ENODEV);
+}
+inline error_code address_not_available() noexcept
+{
+  return make_system_error(EADDRNOTAVAIL);
+}
+inline error_code protocol_not_supported() noexcept
+{
+  return make_system_error(EPROTONOSUPPORT);
 }
 
 /// Whether a receive that failed so tells of an earlier datagram, for which an ICMP message came back (udp(7), ip(7)).
@@ -157,29 +173,54 @@ inline std::string interface_name(unsigned index)
                                                                : std::string();
 }
 
-/// The index of the interface that has this address; 0 where none has it.
-inline unsigned interface_index(const net::ip::address& address)
+/// One entry of the list of interfaces: an interface, or one of its addresses.
+struct interface_entry {
+  std::string name;
+  net::ip::address address;  ///< the unspecified one where the entry has none of IPv4 or IPv6
+  bool has_address = false;
+  bool is_up = false;
+  bool is_loopback = false;
+  bool has_multicast =
+      false;  ///< Linux leaves it unset on its loopback interface, which has it all the same
+};
+
+inline interface_entry make_interface_entry(const ::ifaddrs& from)
 {
-  ::ifaddrs* first = nullptr;
-  if (system::getifaddrs(&first) != 0) return 0;
-  unsigned index = 0;
-  for (const ::ifaddrs* entry = first; entry != nullptr && index == 0; entry = entry->ifa_next) {
-    if (entry->ifa_addr == nullptr) continue;
-    if (address.is_v4() && entry->ifa_addr->sa_family == AF_INET) {
-      ::sockaddr_in candidate;
-      std::memcpy(&candidate, entry->ifa_addr, sizeof candidate);
-      if (ntohl(candidate.sin_addr.s_addr) == address.to_v4().to_uint())
-        index = system::if_nametoindex(entry->ifa_name);
-    } else if (address.is_v6() && entry->ifa_addr->sa_family == AF_INET6) {
-      ::sockaddr_in6 candidate;
-      std::memcpy(&candidate, entry->ifa_addr, sizeof candidate);
-      const auto bytes = address.to_v6().to_bytes();
-      if (std::memcmp(&candidate.sin6_addr, bytes.data(), bytes.size()) == 0)
-        index = system::if_nametoindex(entry->ifa_name);
-    }
+  interface_entry entry;
+  entry.name = from.ifa_name;
+  entry.is_up = (from.ifa_flags & IFF_UP) != 0;
+  entry.is_loopback = (from.ifa_flags & IFF_LOOPBACK) != 0;
+  entry.has_multicast = (from.ifa_flags & IFF_MULTICAST) != 0;
+  const int family = from.ifa_addr != nullptr ? from.ifa_addr->sa_family : AF_UNSPEC;
+  entry.has_address = family == AF_INET || family == AF_INET6;
+  if (family == AF_INET) {
+    ::sockaddr_in v4;
+    std::memcpy(&v4, from.ifa_addr, sizeof v4);
+    entry.address = net::ip::address_v4(ntohl(v4.sin_addr.s_addr));
+  } else if (family == AF_INET6) {
+    ::sockaddr_in6 v6;
+    net::ip::address_v6::bytes_type bytes;
+    std::memcpy(&v6, from.ifa_addr, sizeof v6);
+    std::memcpy(bytes.data(), &v6.sin6_addr, bytes.size());
+    entry.address = net::ip::address_v6(bytes);
   }
+  return entry;
+}
+
+/// The interfaces of this host, each as often as it has addresses, and on most systems once more.
+inline std::vector<interface_entry> interfaces(error_code& ec)
+{
+  std::vector<interface_entry> entries;
+  ::ifaddrs* first = nullptr;
+  if (system::getifaddrs(&first) != 0) {
+    ec = last_error();
+    return entries;
+  }
+  ec.clear();
+  for (const ::ifaddrs* entry = first; entry != nullptr; entry = entry->ifa_next)
+    entries.push_back(make_interface_entry(*entry));
   system::freeifaddrs(first);
-  return index;
+  return entries;
 }
 
 /// Whether a message that was to be cut into segments was refused for that: the interface lacks the checksum
@@ -187,6 +228,13 @@ inline unsigned interface_index(const net::ip::address& address)
 inline bool is_segmentation_refused(const error_code& ec) noexcept
 {
   return ec == make_system_error(EIO) || ec == net::error::invalid_argument;
+}
+
+/// Whether joining was refused since that is done: EADDRINUSE, or, of a source, EADDRNOTAVAIL (net/ipv4/igmp.c,
+/// ip_mc_source).
+inline bool is_member_already(const error_code& ec) noexcept
+{
+  return ec == net::error::address_in_use || ec == make_system_error(EADDRNOTAVAIL);
 }
 
 namespace names {
@@ -202,6 +250,17 @@ inline constexpr int reuse_address = SO_REUSEADDR;
 inline constexpr int reuse_port = SO_REUSEPORT;
 inline constexpr int receive_buffer = SO_RCVBUF;
 inline constexpr int send_buffer = SO_SNDBUF;
+#if defined(__linux__)
+inline constexpr int forced_receive_buffer = SO_RCVBUFFORCE;
+inline constexpr int forced_send_buffer = SO_SNDBUFFORCE;
+inline constexpr int busy_poll = SO_BUSY_POLL;
+inline constexpr int incoming_cpu = SO_INCOMING_CPU;
+#else
+inline constexpr int forced_receive_buffer = unsupported;
+inline constexpr int forced_send_buffer = unsupported;
+inline constexpr int busy_poll = unsupported;
+inline constexpr int incoming_cpu = unsupported;
+#endif
 
 inline constexpr int udp_level = IPPROTO_UDP;
 #if defined(__linux__) && !defined(DGRAM_FORCE_POSIX_BACKEND)
@@ -215,6 +274,7 @@ inline constexpr int ipv4_hop_limit = IP_TTL;
 inline constexpr int ipv4_multicast_hop_limit = IP_MULTICAST_TTL;
 inline constexpr int ipv4_multicast_loopback = IP_MULTICAST_LOOP;
 inline constexpr int ipv4_multicast_interface = IP_MULTICAST_IF;
+inline constexpr int ipv4_traffic_class = IP_TOS;
 
 inline constexpr int ipv6_level = IPPROTO_IPV6;
 inline constexpr int ipv6_only = IPV6_V6ONLY;
@@ -222,20 +282,106 @@ inline constexpr int ipv6_hop_limit = IPV6_UNICAST_HOPS;
 inline constexpr int ipv6_multicast_hop_limit = IPV6_MULTICAST_HOPS;
 inline constexpr int ipv6_multicast_loopback = IPV6_MULTICAST_LOOP;
 inline constexpr int ipv6_multicast_interface = IPV6_MULTICAST_IF;
+inline constexpr int ipv6_traffic_class = IPV6_TCLASS;
+
+#if defined(__linux__)
+inline constexpr int ipv4_receive_all_groups = IP_MULTICAST_ALL;
+inline constexpr int ipv6_receive_all_groups = IPV6_MULTICAST_ALL;
+inline constexpr int ipv4_path_mtu_discovery = IP_MTU_DISCOVER;
+inline constexpr int ipv6_path_mtu_discovery = IPV6_MTU_DISCOVER;
+inline constexpr int ipv4_freebind = IP_FREEBIND;
+inline constexpr int ipv6_freebind = IPV6_FREEBIND;
+inline constexpr int ipv4_transparent = IP_TRANSPARENT;
+inline constexpr int ipv6_transparent = IPV6_TRANSPARENT;
+#else
+inline constexpr int ipv4_receive_all_groups = unsupported;
+inline constexpr int ipv6_receive_all_groups = unsupported;
+inline constexpr int ipv4_path_mtu_discovery = unsupported;
+inline constexpr int ipv6_path_mtu_discovery = unsupported;
+inline constexpr int ipv4_freebind = unsupported;
+inline constexpr int ipv6_freebind = unsupported;
+inline constexpr int ipv4_transparent = unsupported;
+inline constexpr int ipv6_transparent = unsupported;
+#endif
+
+// Linux has modes, of which two forbid fragments and one allows them everywhere (ip(7), IP_MTU_DISCOVER); the others
+// have a switch.
+#if defined(__linux__)
+inline constexpr int ipv4_do_not_fragment = IP_MTU_DISCOVER;
+inline constexpr int ipv6_do_not_fragment = IPV6_MTU_DISCOVER;
+inline constexpr int fragments_forbidden = IP_PMTUDISC_DO;
+inline constexpr int fragments_allowed = IP_PMTUDISC_DONT;
+#else
+#if defined(IP_DONTFRAG)
+inline constexpr int ipv4_do_not_fragment = IP_DONTFRAG;
+#else
+inline constexpr int ipv4_do_not_fragment = unsupported;
+#endif
+inline constexpr int ipv6_do_not_fragment = IPV6_DONTFRAG;
+inline constexpr int fragments_forbidden = 1;
+inline constexpr int fragments_allowed = 0;
+#endif
+
+/// Binding to a device by its index: for both families at once on Linux (5.0), and in two parts on macOS.
+#if defined(__linux__)
+inline constexpr int device_level(int) noexcept
+{
+  return SOL_SOCKET;
+}
+inline constexpr int device_name(int) noexcept
+{
+  return SO_BINDTOIFINDEX;
+}
+#elif defined(IP_BOUND_IF) && defined(IPV6_BOUND_IF)
+inline constexpr int device_level(int family) noexcept
+{
+  return family == ipv6_family ? IPPROTO_IPV6 : IPPROTO_IP;
+}
+inline constexpr int device_name(int family) noexcept
+{
+  return family == ipv6_family ? IPV6_BOUND_IF : IP_BOUND_IF;
+}
+#else
+inline constexpr int device_level(int) noexcept
+{
+  return SOL_SOCKET;
+}
+inline constexpr int device_name(int) noexcept
+{
+  return unsupported;
+}
+#endif
 
 // RFC 3678, section 5: one spelling for both families, with the interface given by its index.
 inline constexpr int join_group = MCAST_JOIN_GROUP;
 inline constexpr int leave_group = MCAST_LEAVE_GROUP;
+inline constexpr int join_source = MCAST_JOIN_SOURCE_GROUP;
+inline constexpr int leave_source = MCAST_LEAVE_SOURCE_GROUP;
+inline constexpr int block_source = MCAST_BLOCK_SOURCE;
+inline constexpr int unblock_source = MCAST_UNBLOCK_SOURCE;
 
 }  // namespace names
+
+/// What an option that forbids fragments reads as; of Linux's modes two do.
+inline constexpr bool forbids_fragments(int value) noexcept
+{
+#if defined(__linux__)
+  return value == IP_PMTUDISC_DO || value == IP_PMTUDISC_PROBE;
+#else
+  return value != names::fragments_allowed;
+#endif
+}
 
 /// The argument of IP_MULTICAST_IF that takes an index (ip(7)); IPv6 takes the bare index.
 using interface_request = ::ip_mreqn;
 
-inline interface_request make_interface_request(unsigned interface_index) noexcept
+/// An address, where there is one, becomes the sender's where the socket is not bound to one.
+inline interface_request make_interface_request(unsigned interface_index,
+                                                const net::ip::address_v4& address) noexcept
 {
   interface_request request{};
   request.imr_ifindex = static_cast<int>(interface_index);
+  request.imr_address.s_addr = htonl(static_cast<std::uint32_t>(address.to_uint()));
   return request;
 }
 
@@ -246,6 +392,17 @@ inline ::group_req make_group_request(unsigned interface_index, const void* addr
   ::group_req request{};
   request.gr_interface = interface_index;
   std::memcpy(&request.gr_group, address, size);
+  return request;
+}
+
+/// The same for the options that name a source besides.
+inline ::group_source_req make_source_request(unsigned interface_index, const void* group,
+                                              const void* source, std::size_t size) noexcept
+{
+  ::group_source_req request{};
+  request.gsr_interface = interface_index;
+  std::memcpy(&request.gsr_group, group, size);
+  std::memcpy(&request.gsr_source, source, size);
   return request;
 }
 
