@@ -3,6 +3,8 @@
 
 #include "trace.hpp"
 
+#include <unistd.h>
+
 namespace {
 
 using namespace parity;
@@ -153,7 +155,7 @@ PARITY_SCENARIO(bind_a_descriptor)
   ready({&a}, [&] {
     a.recv_stop();
     after(b, 1, [&] { close(a, b); });
-    b.bind({.fd = a.native_handle()}, heard(b, "bind"));
+    b.bind({.fd = ::dup(a.native_handle())}, heard(b, "bind"));
     say(b, "bind has returned");
     b.send("to itself", port_of(b));
   });
