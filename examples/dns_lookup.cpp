@@ -46,6 +46,7 @@ asio::awaitable<std::optional<dns::answer>> ask(dgram::udp::socket& socket,
       if (ec == asio::error::timed_out) break;
       if (ec == asio::error::connection_refused) continue;  // it may be about to start
       if (ec) throw dgram::system_error(ec, "receive");
+      if (!datagram) continue;
       if (auto answer = dns::read_answer(datagram->payload().text(), query)) co_return answer;
     }
   }

@@ -48,6 +48,7 @@ struct radio {
     to.port(socket.local_endpoint().port());  // 0 meant any
     // Each source is a membership of its own, and is left when it goes.
     std::vector<dgram::membership<dgram::udp::socket>> members;
+    members.reserve(words.size());
     for (const std::string& source : words)
       members.emplace_back(socket,
                            dgram::multicast_group{to.address(), dgram::parse_address(source)},

@@ -87,6 +87,7 @@ public:
 
   /// Whether a send that failed so is to be tried again after `async_wait_congestion`.
   bool is_congested(const error_code& ec) const noexcept { return state_->is_congested(ec); }
+
   /// Another one for each descriptor that the socket has had.
   std::uint64_t descriptor_number() const noexcept { return state_->descriptor_number; }
 
@@ -688,6 +689,11 @@ public:
     change_membership(detail::membership_change::block, group, interface, ec);
   }
 
+  void block(const multicast_group& group, error_code& ec)
+  {
+    block(group, network_interface(), ec);
+  }
+
   void block(const multicast_group& group, const network_interface& interface = network_interface())
   {
     change_membership("block", detail::membership_change::block, group, interface);
@@ -697,6 +703,11 @@ public:
   void unblock(const multicast_group& group, const network_interface& interface, error_code& ec)
   {
     change_membership(detail::membership_change::unblock, group, interface, ec);
+  }
+
+  void unblock(const multicast_group& group, error_code& ec)
+  {
+    unblock(group, network_interface(), ec);
   }
 
   void unblock(const multicast_group& group,
@@ -1139,14 +1150,16 @@ private:
       ec = net::error::invalid_argument;
       refused = to_string(option::v6_only(true));
     }
+    if (config.dual_stack && !detail::dual_stack_protocol<Protocol>) {
+      ec = net::error::invalid_argument;
+      refused = "dual_stack";
+    }
     set(config.reuse_address, option::reuse_address(true));
     set(config.reuse_port, option::reuse_port(true));
     set(config.v6_only, option::v6_only(true));
     set(config.broadcast, option::broadcast(true));
     set(config.receive_buffer_size != 0, option::receive_buffer_size(config.receive_buffer_size));
     set(config.send_buffer_size != 0, option::send_buffer_size(config.send_buffer_size));
-    if (config.dual_stack && !detail::dual_stack_protocol<Protocol>)
-      ec = net::error::invalid_argument;
   }
 
   void open(const protocol_type& protocol, const socket_config& config, std::string& refused,

@@ -404,7 +404,7 @@ public:
   template <class... Callback>
   decltype(auto) close(Callback&&... callback)
   {
-    check_running("close");
+    if (!core_->is_running() || core_->is_closing()) throw_now(error::not_running, "close");
     return start<true>(detail::closing<core_type>{}, std::forward<Callback>(callback)...);
   }
 

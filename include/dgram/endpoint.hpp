@@ -162,13 +162,13 @@ inline std::string to_string(const net::ip::udp::endpoint& endpoint)
 /// Whether a Unix endpoint is nothing: the sender of a datagram whose socket was not bound.
 inline bool is_unnamed(const net::local::datagram_protocol::endpoint& endpoint)
 {
-  return endpoint.path().empty();
+  return endpoint.size() <= platform::path_offset;
 }
 
 /// Whether a Unix endpoint is a name of Linux' abstract namespace, to which no file belongs (unix(7)).
 inline bool is_abstract(const net::local::datagram_protocol::endpoint& endpoint)
 {
-  return endpoint.path().starts_with('\0');
+  return !is_unnamed(endpoint) && platform::has_abstract_name(endpoint.data());
 }
 
 /// Parses the address of a Unix socket: a path, or `@name` for a Linux abstract name, of at most 107 bytes, the `@`

@@ -93,13 +93,14 @@ inline error_code check_group(const membership_socket& socket, membership_change
   if (!address.is_multicast()) return error::not_multicast;
   if (address.is_v4() ? !socket.serves_v4 : !socket.serves_v6)
     return net::error::address_family_not_supported;
-  if (!group.source()) {
+  const auto& source = group.source();
+  if (!source) {
     const bool needs_source =
         change == membership_change::block || change == membership_change::unblock;
     return needs_source ? make_error_code(error::bad_source) : error_code();
   }
-  if (group.source()->is_v4() != address.is_v4()) return net::error::address_family_not_supported;
-  if (group.source()->is_multicast() || group.source()->is_unspecified()) return error::bad_source;
+  if (source->is_v4() != address.is_v4()) return net::error::address_family_not_supported;
+  if (source->is_multicast() || source->is_unspecified()) return error::bad_source;
   return {};
 }
 
@@ -109,12 +110,13 @@ inline void change_membership(const membership_socket& socket, membership_change
 {
   const auto& address = group.address();
   const int level = address.is_v4() ? platform::names::ipv4_level : platform::names::ipv6_level;
-  const int name = change_name(change, group.source().has_value());
+  const auto& source = group.source();
+  const int name = change_name(change, source.has_value());
   const net::ip::udp::endpoint native(address, 0);
-  if (group.source()) {
-    const net::ip::udp::endpoint source(*group.source(), 0);
+  if (source) {
+    const net::ip::udp::endpoint from(*source, 0);
     const auto request =
-        platform::make_source_request(index, native.data(), source.data(), native.size());
+        platform::make_source_request(index, native.data(), from.data(), native.size());
     platform::set_option(socket.descriptor, level, name, &request, sizeof request, ec);
   } else {
     const auto request = platform::make_group_request(index, native.data(), native.size());
@@ -236,6 +238,8 @@ struct membership_subject {
 /// \endcode
 template <class Socket>
 class membership {
+  using handle_type = typename Socket::handle_type;
+
 public:
   /// Joins as `basic_socket::join` does. Throws what that reports.
   explicit membership(Socket& socket, const multicast_group& group,
@@ -278,10 +282,7 @@ public:
   ~membership() { leave_in_silence(); }
 
   /// Whether there is something to leave.
-  bool is_joined() const noexcept
-  {
-    return socket_ && socket_->is_open() && socket_->descriptor_number() == descriptor_number_;
-  }
+  bool is_joined() const noexcept { return socket_ && is_same(*socket_); }
 
   explicit operator bool() const noexcept { return is_joined(); }
 
@@ -292,7 +293,7 @@ public:
   void leave(error_code& ec)
   {
     ec.clear();
-    if (is_joined()) socket_->leave(group_, interface_, ec);
+    if (socket_ && is_same(*socket_)) socket_->leave(group_, interface_, ec);
     socket_.reset();
   }
 
@@ -314,15 +315,25 @@ private:
     descriptor_number_ = socket_->descriptor_number();
   }
 
+  /// Whether the socket has the descriptor still that has joined.
+  bool is_same(const handle_type& socket) const noexcept
+  {
+    return socket.is_open() && socket.descriptor_number() == descriptor_number_;
+  }
+
+  /// Looking an interface up takes memory, and a destructor may not throw.
   void leave_in_silence() noexcept
   {
-    error_code ignored;
-    leave(ignored);
+    try {
+      error_code ignored;
+      leave(ignored);
+    } catch (...) {
+    }
   }
 
   multicast_group group_;
   network_interface interface_;
-  std::optional<typename Socket::handle_type> socket_;
+  std::optional<handle_type> socket_;
   std::uint64_t descriptor_number_ = 0;
 };
 

@@ -8,6 +8,7 @@
 #   package_from_suite SUITE PACKAGE DIRECTORY
 #                                     unpacks a package of another suite, without root, changing nothing
 #                                     on the system
+#   usage_if_asked SCRIPT ARGUMENTS... prints the head of the script where --help is asked for
 #   need_boost DIRECTORY              a Boost that is new enough
 #   need_newest_asio DIRECTORY        the newest Asio that the distribution carries, unpacked
 #
@@ -15,6 +16,15 @@
 
 dgram_missing_packages=()
 dgram_apt_updated=no
+
+usage_if_asked() { # SCRIPT "$@": with --help prints the comment at the head of the script, and ends
+  case " ${*:2} " in
+    *" --help "* | *" -h "*)
+      sed -n '2,/^[^#]/s/^# \{0,1\}//p' "$1"
+      exit 0
+      ;;
+  esac
+}
 
 step() { # a heading, with the time since the script started
   printf '\n=== [%2d:%02d] %s\n' $((SECONDS / 60)) $((SECONDS % 60)) "$*"

@@ -1,15 +1,13 @@
 // SPDX-License-Identifier: BSL-1.0
 // Behaviour rows OPT-*, and what options do to datagrams on the wire. Round trips are in tests/unit/option_test.cpp.
 #include "behaviour/helpers.hpp"
+#include "support/ip_header.hpp"
 
 #include <dgram.hpp>
 
 #include <catch2/catch_test_macros.hpp>
 
-#include <algorithm>
-#include <array>
 #include <cstddef>
-#include <cstring>
 #include <string>
 #include <type_traits>
 
@@ -17,50 +15,6 @@ namespace {
 
 namespace option = dgram::option;
 using dgram::udp;
-
-/// What the IP header of the next datagram says, asked of the kernel without the library.
-struct header_fields {
-  int hop_limit = -1;
-  int traffic_class = -1;
-};
-
-void ask_for_header(int descriptor, bool six)
-{
-  const int on = 1;
-  const auto ask = [&](int level, int name) {
-    REQUIRE(::setsockopt(descriptor, level, name, &on, sizeof on) == 0);
-  };
-  ask(IPPROTO_IP, IP_RECVTTL);
-  ask(IPPROTO_IP, IP_RECVTOS);
-  if (six) {
-    ask(IPPROTO_IPV6, IPV6_RECVHOPLIMIT);
-    ask(IPPROTO_IPV6, IPV6_RECVTCLASS);
-  }
-}
-
-header_fields receive_header(asio::io_context& io, udp::socket& socket)
-{
-  test::wait_readable(io, socket);
-  std::array<char, 64> payload;
-  alignas(::cmsghdr) std::array<char, 256> control{};
-  ::iovec piece{payload.data(), payload.size()};
-  ::msghdr message{};
-  message.msg_iov = &piece;
-  message.msg_iovlen = 1;
-  message.msg_control = control.data();
-  message.msg_controllen = control.size();
-  REQUIRE(::recvmsg(socket.native_handle(), &message, 0) >= 0);
-  header_fields fields;
-  for (auto* item = CMSG_FIRSTHDR(&message); item != nullptr; item = CMSG_NXTHDR(&message, item)) {
-    int value = 0;
-    std::memcpy(&value, CMSG_DATA(item),
-                std::min(sizeof value, static_cast<std::size_t>(item->cmsg_len - CMSG_LEN(0))));
-    const bool six = item->cmsg_level == IPPROTO_IPV6;
-    if (item->cmsg_type == (six ? IPV6_HOPLIMIT : IP_TTL)) fields.hop_limit = value;
-    if (item->cmsg_type == (six ? IPV6_TCLASS : IP_TOS)) fields.traffic_class = value;
-  }
-  return fields;
-}
 
 template <class T>
 concept can_be_size = requires(T value) { option::receive_buffer_size{value}; };
@@ -143,11 +97,11 @@ TEST_CASE("options: hop limits and the traffic class are in the header of what i
   const auto check = [&](const udp& protocol, const test::endpoint& local) {
     CAPTURE(local.address().to_string());
     udp::socket receiver(io, local);
-    ask_for_header(receiver.native_handle(), local.address().is_v6());
+    test::ask_for_header(receiver.native_handle(), local.address().is_v6());
     udp::socket sender(io, protocol);
     const auto exchange = [&] {
       sender.send_to(test::text_buffer("x"), receiver.local_endpoint());
-      return receive_header(io, receiver);
+      return test::receive_header(io, receiver);
     };
     for (const int hops : {1, 37, 255}) {
       sender.set_option(option::hop_limit(hops));
@@ -176,14 +130,14 @@ TEST_CASE("options: the multicast hop limit is in the header, on a dual-stack so
   const dgram::multicast_group group("239.255.79.1");
   udp::socket receiver(io, test::endpoint(udp::v4(), 0));
   receiver.join(group, loopback);
-  ask_for_header(receiver.native_handle(), false);
+  test::ask_for_header(receiver.native_handle(), false);
   const auto check = [&](const udp& protocol) {
     udp::socket sender(io, protocol);
     sender.set_option(option::multicast_interface(loopback));
     for (const int hops : {0, 1, 29, 255}) {
       sender.set_option(option::multicast_hop_limit(hops));
       sender.send_to(test::text_buffer("x"), {group.address(), receiver.local_endpoint().port()});
-      CHECK(receive_header(io, receiver).hop_limit == hops);
+      CHECK(test::receive_header(io, receiver).hop_limit == hops);
     }
   };
   check(udp::v4());

@@ -10,6 +10,8 @@
 #include <boost/asio/io_context.hpp>
 
 #include <array>
+#include <chrono>
+#include <cstddef>
 #include <string>
 
 namespace {
@@ -81,4 +83,28 @@ TEST_CASE("Boost.Asio: batches")
   while (received < 3)
     received += receiver.receive_batch(in);
   CHECK(received == 3);
+}
+
+TEST_CASE("Boost.Asio: Unix datagrams and names")
+{
+  net::io_context io;
+  dgram::unix_dgram::socket server{io, dgram::unix_dgram::endpoint()};  // an abstract name
+  dgram::unix_dgram::socket client{io, dgram::unix_dgram{}};
+  std::size_t sent = 0;
+  client.async_send_to(net::buffer("hello", 5), server.local_endpoint(),
+                       [&](dgram::error_code, std::size_t size) { sent = size; });
+  io.run_for(std::chrono::seconds(10));
+  CHECK(sent == 5);
+  std::array<char, 16> storage;
+  dgram::unix_dgram::endpoint sender;
+  CHECK(server.receive_from(net::buffer(storage), sender) == 5);
+  CHECK(fmt::format("{}", sender) == "(unnamed)");
+
+  dgram::udp::socket socket{io};
+  dgram::error_code failure = net::error::would_block;
+  dgram::async_connect(socket, "localhost", "9", [&](dgram::error_code ec) { failure = ec; });
+  io.restart();
+  io.run_for(std::chrono::seconds(10));
+  CHECK_FALSE(failure);
+  CHECK(socket.remote_endpoint().port() == 9);
 }

@@ -3,12 +3,14 @@
 #include "support/allocations.hpp"
 
 #include "support/handlers.hpp"
+#include "support/temporary_directory.hpp"
 
 #include <catch2/catch_template_test_macros.hpp>
 
 #include <asio/post.hpp>
 #include <asio/steady_timer.hpp>
 
+#include <array>
 #include <cstdlib>
 #include <new>
 #include <utility>
@@ -261,6 +263,45 @@ TEMPLATE_TEST_CASE("an operation that has to wait allocates nothing", "", test::
   DGRAM_SKIP_WITHOUT_ALLOCATION_COUNTS();
   DGRAM_SKIP_UNLESS_POSSIBLE(TestType);
   measure_all<TestType>(when::later);
+}
+
+TEST_CASE("Unix datagrams allocate nothing, with paths too long for a small string")
+{
+  DGRAM_SKIP_WITHOUT_ALLOCATION_COUNTS();
+  test::temporary_directory folder;
+  asio::io_context io;
+  dgram::unix_dgram::socket server(io, folder / "a name that is not short");
+  dgram::unix_dgram::socket client(io, folder / "another that is not short");
+  const auto to = server.local_endpoint();
+  session s(io);
+  meter measured;
+  const auto work = [&]() -> asio::awaitable<void> {
+    dgram::reader reader{server};
+    dgram::writer writer{reader};
+    dgram::unix_dgram::send_batch out(2);
+    std::array<char, 16> storage;
+    dgram::unix_dgram::endpoint sender;
+    for (bool more = true; more; more = measured.end()) {
+      measured.begin();
+      co_await client.async_send_to(asio::buffer("single", 6), to, asio::use_awaitable);
+      out.push("batch", to);
+      co_await client.async_send_batch(out, asio::use_awaitable);
+      for (int i = 0; i < 2; ++i) {
+        const auto datagram = co_await reader.next();
+        if (dgram::is_unnamed(datagram->sender()) || dgram::is_abstract(datagram->sender()))
+          co_return;
+        co_await writer.send(datagram->payload(), datagram->sender());
+      }
+      co_await writer.flush();
+      for (int i = 0; i < 2; ++i)
+        co_await client.async_receive_from(asio::buffer(storage), sender, asio::use_awaitable);
+    }
+    s.finish();
+  };
+  auto done = asio::co_spawn(io, work, asio::use_future);
+  s.run();
+  done.get();
+  measured.verify();
 }
 
 TEMPLATE_TEST_CASE("memory that was taken for a cancelled operation is given back", "",

@@ -39,6 +39,24 @@ refused '--count "no"' syslog_collector --count no 127.0.0.1:0
 refused '--timeout "-5"' syslog_collector --timeout -5 127.0.0.1:0
 refused '"--quiet"' syslog_collector 127.0.0.1:0 --quiet
 
+long_path=/tmp/$(printf '%0108d' 0)
+for command in 'syslog_collector' 'unix_echo' 'syslog_sender hello --path'; do
+  # The system's own word for it, so the exit code is that of the system's errors.
+  # shellcheck disable=SC2086 # several words
+  run 1 "$examples"/example_$command "$long_path"
+  prints "\"$long_path\": File name too long"
+done
+refused 'PATH is missing' unix_echo
+refused '--timeout "0"' unix_echo /tmp/x.sock hello --timeout 0
+refused 'TEXT is missing' syslog_sender
+refused '--priority "mail"' syslog_sender --priority mail hello
+refused '--priority "mail.loud"' syslog_sender --priority mail.loud hello
+refused 'NAME is missing' dns_lookup 127.0.0.1
+refused '"a..b"' dns_lookup 127.0.0.1 a..b
+refused '--type "MX"' dns_lookup 127.0.0.1 a.test --type MX
+refused 'not a port number' dns_lookup 127.0.0.1 a.test --port 65536
+refused 'not an IPv4 or IPv6 address' dns_lookup 256.0.0.1 a.test
+
 refused '"127.0.0.1 on lo": not a multicast address' multicast_chat --group 127.0.0.1:7077
 refused 'on nope0": no such network interface' multicast_chat --interface nope0
 refused 'on 192.0.2.213": no such network interface' multicast_chat --interface 192.0.2.213
@@ -62,7 +80,7 @@ refused '--size "65508"' echo_load 127.0.0.1:7 --size 65508
 refused '--seconds "-1"' echo_load 127.0.0.1:7 --seconds -1
 
 for program in echo_callback echo_coroutine client syslog_collector multicast_chat \
-  multicast_source_specific echo_load; do
+  multicast_source_specific echo_load unix_echo syslog_sender dns_lookup; do
   run 0 "$examples/example_$program" --help
-  prints "usage: example_$program "
+  prints "usage: example_$program"
 done

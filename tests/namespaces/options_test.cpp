@@ -2,9 +2,9 @@
 // Options that show only between hosts: one device of several, datagrams that are too large for the way, foreign addresses.
 #if defined(__linux__)
 
-#include "support/network_namespace.hpp"
-
 #include "behaviour/helpers.hpp"
+#include "support/ip_header.hpp"
+#include "support/network_namespace.hpp"
 
 #include <dgram.hpp>
 
@@ -153,6 +153,72 @@ TEST_CASE("options: a router cuts what may be cut, and tells of what may not", "
   sender.set_option(option::path_mtu_discovery(path_mtu::want));
   CHECK_FALSE(send(sender, for_first_hop_only, to));
   CHECK(test::receive(io, receiver).text.size() == for_first_hop_only);
+}
+
+TEST_CASE("OPT-01 a broadcast reaches the hosts of a network where it is allowed", "[namespaces]")
+{
+  test::network net{{0}, {0}, {0}};
+  asio::io_context io;
+  const test::endpoint everybody(asio::ip::make_address("10.77.0.255"), port);
+  const auto listen = [&](std::size_t host) {
+    return net.on(host, [&] { return udp::socket(io, test::endpoint(udp::v4(), port)); });
+  };
+  auto first = listen(1), second = listen(2);
+  for (const bool dual : {false, true}) {
+    auto sender = net.on(0, [&] { return udp::socket(io, dual ? udp::dual() : udp::v4()); });
+    CHECK(send(sender, 7, everybody) == asio::error::access_denied);
+    sender.set_option(option::broadcast(true));
+    CHECK_FALSE(send(sender, 7, everybody));
+    CHECK(test::receive(io, first).text.size() == 7);
+    CHECK(test::receive(io, second).text.size() == 7);
+  }
+}
+
+TEST_CASE("options: what is sent to groups has the multicast hop limit, and returns where asked to",
+          "[namespaces]")
+{
+  test::network net{{0}, {0}};
+  asio::io_context io;
+  for (const bool six : {false, true}) {
+    CAPTURE(six);
+    const dgram::multicast_group group(six ? "ff15::82:1" : "239.255.82.1");
+    const auto listen = [&](std::size_t host) {
+      return net.on(host, [&] {
+        udp::socket socket(io, test::endpoint(six ? udp::v6() : udp::v4(), port));
+        socket.join(group, network_interface("lan0"));
+        test::ask_for_header(socket.native_handle(), six);
+        return socket;
+      });
+    };
+    auto here = listen(0), there = listen(1);
+    auto sender = net.on(0, [&] {
+      udp::socket socket(io, six ? udp::v6() : udp::v4());
+      socket.set_option(option::multicast_interface(network_interface("lan0")));
+      return socket;
+    });
+    const test::endpoint to(group.address(), port);
+    sender.set_option(option::traffic_class(0x28));
+    for (const int hops : {1, 29, 255}) {
+      sender.set_option(option::multicast_hop_limit(hops));
+      REQUIRE_FALSE(send(sender, 1, to));
+      const auto header = test::receive_header(io, there);
+      CHECK(header.hop_limit == hops);
+      CHECK(header.traffic_class == 0x28);
+      CHECK(test::receive_header(io, here).hop_limit == hops);
+    }
+    // 0 keeps it here, and what is sent next shows that it did not come.
+    sender.set_option(option::multicast_hop_limit(0));
+    REQUIRE_FALSE(send(sender, 1, to));
+    CHECK(test::receive_header(io, here).hop_limit == 0);
+    sender.set_option(option::multicast_hop_limit(2));
+    sender.set_option(option::multicast_loopback(false));
+    REQUIRE_FALSE(send(sender, 1, to));
+    CHECK(test::receive_header(io, there).hop_limit == 2);
+    sender.set_option(option::multicast_loopback(true));
+    sender.set_option(option::multicast_hop_limit(3));
+    REQUIRE_FALSE(send(sender, 1, to));
+    CHECK(test::receive_header(io, here).hop_limit == 3);
+  }
 }
 
 TEST_CASE("options: a transparent socket speaks as another host", "[namespaces]")

@@ -470,10 +470,10 @@ struct system {
     return test::script.unlink.play(-1, 1, [&](unsigned) { return ::unlink(path); });
   }
 
-  static char* getcwd(char* buffer, std::size_t size) noexcept
+  static char* getcwd(char* path, std::size_t size) noexcept
   {
     return test::script.getcwd.play(static_cast<char*>(nullptr), 1,
-                                    [&](unsigned) { return ::getcwd(buffer, size); });
+                                    [&](unsigned) { return ::getcwd(path, size); });
   }
 
 private:

@@ -97,10 +97,7 @@ public:
   executor_type get_executor() { return socket.get_executor(); }
 
   bool is_closed() const noexcept { return closed_; }
-  bool is_running() const noexcept
-  {
-    return !closed_ && !closing_ && !options.signal.stop_requested();
-  }
+  bool is_running() const noexcept { return !closed_ && !options.signal.stop_requested(); }
   phase bind_phase() const noexcept { return bind_; }
   phase connect_phase() const noexcept { return connect_; }
   bool is_receiving() const noexcept { return receiving_ && bind_ == phase::done; }
@@ -158,14 +155,14 @@ public:
   void post_event()
   {
     post([this] {
-      if (!closed_) events.template emit<Event>();
+      if (!has_ended()) events.template emit<Event>();
     });
   }
 
   void post_error(failure what)
   {
     post([this, what = std::move(what)] {
-      if (!closed_) emit_error(what);
+      if (!has_ended()) emit_error(what);
     });
   }
 
@@ -441,6 +438,13 @@ public:
     if (!closed_ && !closing_) close();
   }
 
+  /// Closed; or about to be, by a stop that was requested, and then at once.
+  bool has_ended()
+  {
+    if (!closed_ && options.signal.stop_requested()) close_if_running();
+    return closed_;
+  }
+
   /// The socket object is gone, and nobody is left to hear of it.
   void abandon()
   {
@@ -479,7 +483,7 @@ public:
   void path_error(const error_code& ec)
   {
     post([this, ec] {
-      if (closed_) return;
+      if (has_ended()) return;
       if (events.template listener_count<event::error>() == 0)
         ++path_errors_;
       else
@@ -712,7 +716,7 @@ private:
   /// The endpoint is known.
   void perform_at(operation next)
   {
-    if (closed_) {
+    if (has_ended()) {
       refuse(std::move(next), aborted(next));
       return;
     }
@@ -811,7 +815,7 @@ private:
     bind_ = phase::done;
     implicit_ = false;
     diagnose(diagnostic_channel::bind, this);
-    continue_receiving();
+    if (can_receive()) arm();
     if (!parked_.empty()) post([this] { unpark(); });
   }
 
@@ -843,26 +847,27 @@ private:
     bind_ = phase::none;
     events.off(std::exchange(bind_listener_, {}));
     auto waiting = std::exchange(parked_, {});
-    bool told = std::exchange(implicit_, false) && !waiting.empty();
-    // One 'error' event for all who are not told themselves.
-    for (auto& next : waiting) {
-      if (next.kind == action::close) {
-        close_now();
-      } else if (is_told(next)) {
-        refuse(std::move(next), why);
-      } else {
-        if (next.kind == action::connect) drop_connect();
-        told = false;
-      }
-    }
+    const bool was_implicit = std::exchange(implicit_, false);
+    // One 'error' event for all who are not told themselves, and first, since a close may be among them.
+    const bool all_told = std::all_of(waiting.begin(), waiting.end(),
+                                      [this](const auto& next) { return is_told(next); });
     if (bind_done_)
-      fail(bind_done_.release(), std::move(why));
-    else if (!told && why.code != net::error::operation_aborted)
-      post_error(std::move(why));
+      fail(bind_done_.release(), why);
+    else if (!(was_implicit && all_told) && why.code != net::error::operation_aborted)
+      post_error(why);
+    for (auto& next : waiting) {
+      if (next.kind == action::close)
+        post([this] { close_now(); });
+      else if (is_told(next))
+        refuse(std::move(next), why);
+      else if (next.kind == action::connect)
+        drop_connect();
+    }
   }
 
   bool is_told(const operation& which) const noexcept
   {
+    if (which.kind == action::close) return true;
     return which.kind == action::connect ? connect_done_ != nullptr : which.send.done != nullptr;
   }
 
@@ -1044,10 +1049,7 @@ private:
 
   // --- receive ---
 
-  bool can_receive() const noexcept
-  {
-    return receiving_ && !closed_ && !paused_ && bind_ == phase::done;
-  }
+  bool can_receive() { return receiving_ && !has_ended() && !paused_ && bind_ == phase::done; }
 
   /// Sees to it that the next turn of receiving comes, once.
   void continue_receiving()

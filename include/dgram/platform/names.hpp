@@ -250,17 +250,6 @@ inline constexpr int reuse_address = SO_REUSEADDR;
 inline constexpr int reuse_port = SO_REUSEPORT;
 inline constexpr int receive_buffer = SO_RCVBUF;
 inline constexpr int send_buffer = SO_SNDBUF;
-#if defined(__linux__)
-inline constexpr int forced_receive_buffer = SO_RCVBUFFORCE;
-inline constexpr int forced_send_buffer = SO_SNDBUFFORCE;
-inline constexpr int busy_poll = SO_BUSY_POLL;
-inline constexpr int incoming_cpu = SO_INCOMING_CPU;
-#else
-inline constexpr int forced_receive_buffer = unsupported;
-inline constexpr int forced_send_buffer = unsupported;
-inline constexpr int busy_poll = unsupported;
-inline constexpr int incoming_cpu = unsupported;
-#endif
 
 inline constexpr int udp_level = IPPROTO_UDP;
 #if defined(__linux__) && !defined(DGRAM_FORCE_POSIX_BACKEND)
@@ -285,6 +274,10 @@ inline constexpr int ipv6_multicast_interface = IPV6_MULTICAST_IF;
 inline constexpr int ipv6_traffic_class = IPV6_TCLASS;
 
 #if defined(__linux__)
+inline constexpr int forced_receive_buffer = SO_RCVBUFFORCE;
+inline constexpr int forced_send_buffer = SO_SNDBUFFORCE;
+inline constexpr int busy_poll = SO_BUSY_POLL;
+inline constexpr int incoming_cpu = SO_INCOMING_CPU;
 inline constexpr int ipv4_receive_all_groups = IP_MULTICAST_ALL;
 inline constexpr int ipv6_receive_all_groups = IPV6_MULTICAST_ALL;
 inline constexpr int ipv4_path_mtu_discovery = IP_MTU_DISCOVER;
@@ -294,6 +287,10 @@ inline constexpr int ipv6_freebind = IPV6_FREEBIND;
 inline constexpr int ipv4_transparent = IP_TRANSPARENT;
 inline constexpr int ipv6_transparent = IPV6_TRANSPARENT;
 #else
+inline constexpr int forced_receive_buffer = unsupported;
+inline constexpr int forced_send_buffer = unsupported;
+inline constexpr int busy_poll = unsupported;
+inline constexpr int incoming_cpu = unsupported;
 inline constexpr int ipv4_receive_all_groups = unsupported;
 inline constexpr int ipv6_receive_all_groups = unsupported;
 inline constexpr int ipv4_path_mtu_discovery = unsupported;

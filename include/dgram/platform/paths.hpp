@@ -23,6 +23,15 @@ namespace platform {
 /// The most bytes of a path or an abstract name that Asio's endpoint takes: the kernel's room less a terminating zero.
 inline constexpr std::size_t max_path_size = sizeof(::sockaddr_un::sun_path) - 1;
 
+/// Where the path begins in an address; one that ends there has none.
+inline constexpr std::size_t path_offset = offsetof(::sockaddr_un, sun_path);
+
+/// Whether an address that has a path begins it with a zero byte (unix(7)).
+inline bool has_abstract_name(const void* address) noexcept
+{
+  return static_cast<const ::sockaddr_un*>(address)->sun_path[0] == '\0';
+}
+
 /// Which file is at a path. Two that exist at the same time differ.
 struct file_identity {
   std::uintmax_t device = 0;

@@ -94,7 +94,7 @@ struct system {
 
   static int unlink(const char* path) noexcept { return ::unlink(path); }
 
-  static char* getcwd(char* buffer, std::size_t size) noexcept { return ::getcwd(buffer, size); }
+  static char* getcwd(char* path, std::size_t size) noexcept { return ::getcwd(path, size); }
 };
 
 }  // namespace platform
