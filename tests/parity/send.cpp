@@ -145,10 +145,9 @@ PARITY_SCENARIO(send_out_of_bounds)
   auto& a = open("a");
   ready({&a}, [&] {
     const auto data = bytes("hello");
-    for (const auto& [offset, length] : {std::pair{6, 0}, {0, 6}, {3, 4}, {5, 1}}) {
-      attempt(a, fmt::format("send {} {}", offset, length), [&, offset = offset, length = length] {
-        a.send(data, offset, length, 9, done(a, "send"));
-      });
+    for (const auto& range : {std::pair{6, 0}, {0, 6}, {3, 4}, {5, 1}}) {
+      attempt(a, fmt::format("send {} {}", range.first, range.second),
+              [&] { a.send(data, range.first, range.second, 9, done(a, "send")); });
     }
     attempt(a, "send 5 0", [&] { a.send(data, 5, 0, port_of(a)); });
     a.on<message>([&] { close(a); });

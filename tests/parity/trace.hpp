@@ -123,7 +123,7 @@ void attempt(const subject& who, std::string_view what, Call call)
       call();
       return "ok";
     } else if constexpr (std::is_same_v<std::remove_cvref_t<result>, emitter>) {
-      return &call() == nullptr ? "" : "returns the socket";
+      return subject(call()).name == who.name ? "returns the socket" : "returns another socket";
     } else {
       return fmt::format("{}", call());
     }
