@@ -493,7 +493,8 @@ public:
   template <class Option>
   void get_option(Option& option, error_code& ec) const
   {
-    if constexpr (std::same_as<Option, option::multicast_interface>) {
+    if constexpr (std::same_as<Option, option::multicast_interface> &&
+                  detail::dual_stack_protocol<Protocol>) {
       const bool remembered = is_ipv4(ec);
       if (remembered) option.assign(state().multicast_interface);
       if (remembered || ec) return;

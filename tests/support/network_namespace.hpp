@@ -10,10 +10,13 @@
 #include <catch2/catch_test_macros.hpp>
 
 #include <fcntl.h>
+#include <ifaddrs.h>
+#include <net/if.h>
 #include <sched.h>
 #include <unistd.h>
 
 #include <cerrno>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <cstdio>
@@ -22,8 +25,10 @@
 #include <fstream>
 #include <initializer_list>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -114,6 +119,19 @@ public:
     });
   }
 
+  /// Waits until every interface carries datagrams: the kernel looks after new links in the background. `with_ipv6`: and
+  /// has an IPv6 address of its link that may be used.
+  void await_links(bool with_ipv6) const
+  {
+    const auto deadline = std::chrono::steady_clock::now() + seconds(10);
+    while (!run([&] { return links_are_ready(with_ipv6); })) {
+      if (std::chrono::steady_clock::now() > deadline) FAIL("the test's network does not come up");
+      std::this_thread::sleep_for(milliseconds(2));
+    }
+    // What the background work did is done once this has had its turn with the same lock.
+    ip("link set lo up\n");
+  }
+
   /// What other processes of this user know it by.
   std::string path() const
   {
@@ -121,6 +139,26 @@ public:
   }
 
 private:
+  static bool links_are_ready(bool with_ipv6)
+  {
+    std::set<std::string> waiting, ready;
+    ::ifaddrs* first = nullptr;
+    if (::getifaddrs(&first) != 0) return false;
+    for (const auto* entry = first; entry != nullptr; entry = entry->ifa_next) {
+      // Some kernels put tunnels into every namespace, which are down.
+      if ((entry->ifa_flags & IFF_LOOPBACK) != 0 || (entry->ifa_flags & IFF_UP) == 0) continue;
+      waiting.insert(entry->ifa_name);
+      if ((entry->ifa_flags & IFF_RUNNING) != 0 && !with_ipv6) ready.insert(entry->ifa_name);
+    }
+    ::freeifaddrs(first);
+    // Address, index, prefix, scope (20: link), flags (40: tentative), name.
+    std::ifstream addresses("/proc/thread-self/net/if_inet6");
+    for (std::string address, index, prefix, scope, flags, name;
+         with_ipv6 && addresses >> address >> index >> prefix >> scope >> flags >> name;)
+      if (scope == "20" && (std::stoi(flags, nullptr, 16) & 0x40) == 0) ready.insert(name);
+    return ready.size() >= waiting.size();
+  }
+
   static int current()
   {
     const int descriptor = ::open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC);
@@ -138,7 +176,7 @@ private:
 };
 
 /// Hosts on switches (`lans`): `network{{0}, {0, 1}, {1}}` has three hosts, of which the second is on both switches.
-/// Host h, counted from 1, has on switch s the interface "lan<s>" with the addresses 10.77.<s>.<h> and fd77:<s>::<h>; IPv4
+/// Host h, counted from 1, has on switch s the interface "lan<s>" with the addresses 10.77.<s>.<h> and fd77:<s>::<h>, and is up; IPv4
 /// groups are routed to its first interface. Everything is skipped, with the reason, where it is not allowed.
 ///
 /// \code
@@ -151,8 +189,16 @@ public:
   {
     const auto no_ip = switches_.try_ip("link set lo up\n");
     if (no_ip) SKIP("ip(8) cannot be used here: " << *no_ip);
+    const bool with_ipv6 = has_ipv6();
+    // The switches have no addresses, and say nothing of their own.
+    switches_.sysctl("ipv6/conf/default/disable_ipv6", 1);
     for (const std::vector<int>& lans : hosts)
       add(lans);
+    for (const auto& host : hosts_)
+      if (with_ipv6) host.await_links(true);
+    for (const auto& host : hosts_)
+      host.await_links(false);
+    switches_.await_links(false);
   }
 
   std::size_t size() const noexcept { return hosts_.size(); }
