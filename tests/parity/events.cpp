@@ -88,6 +88,35 @@ PARITY_SCENARIO(error_without_listener)
   run();
 }
 
+PARITY_SCENARIO(error_refused_without_listener)
+{
+  auto& a = quiet("a");
+  auto& gone = open("gone");
+  ready({&a, &gone}, [&] {
+    gone.close(
+        [&, port = port_of(gone)] { a.connect(port, [&] { a.send("hello?", done(a, "send")); }); });
+    later(50, [&] { close(a); });
+  });
+  run();
+}
+
+PARITY_SCENARIO(error_monitor)
+{
+  auto& a = quiet("a");
+  auto& b = quiet("b");
+  b.on<dgram::event::error_monitor>(
+      [&](const dgram::failure& failed) { say(b, "monitored " + failure(failed)); });
+  ready({&a}, [&] {
+    b.bind(port_of(a), "127.0.0.1");
+    later(50, [&] {
+      b.on<error>([&](const dgram::failure& failed) { say(b, "error " + failure(failed)); });
+      b.on<error>([&] { close(a, b); });
+      b.bind(port_of(a), "127.0.0.1");
+    });
+  });
+  run();
+}
+
 PARITY_SCENARIO(error_in_a_listener)
 {
   auto& a = open("a");

@@ -121,10 +121,10 @@ PARITY_SCENARIO(send_by_name)
   auto& a = open("a");
   auto& b = open("b");
   after(b, 2, [&] { close(a, b); });
-  ready({&a, &b}, [&] {
-    a.send("hello", port_of(b), "localhost", done(a, "send"));
-    a.send("again", port_of(b), "localhost", done(a, "send"));
-  });
+  const auto send = [&](const char* text, action next) {
+    a.send(text, port_of(b), "localhost", done(a, text, std::move(next)));
+  };
+  ready({&a, &b}, [&] { send("hello", [&] { send("again", [] {}); }); });
   run();
 }
 
