@@ -136,11 +136,10 @@ dgram::lookup_function looks_up(std::function<std::string(std::string_view)> fin
 {
   return [find = std::move(find)](const std::string& name, dgram::socket_type,
                                   dgram::lookup_result report) {
-    later(1, [=] {
-      dgram::error_code ec;
-      const auto address = net::ip::make_address(find(name), ec);
-      report(ec ? make_error_code(net::error::host_not_found) : ec, address);
-    });
+    dgram::error_code ec;
+    const auto address = net::ip::make_address(find(name), ec);
+    if (ec) ec = net::error::host_not_found;
+    later(1, [=] { report(ec, address); });
   };
 }
 
