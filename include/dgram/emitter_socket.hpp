@@ -316,6 +316,7 @@ public:
   /// `already_connected` (port or address on a connected socket), `error::not_running`. Reported: what send(2) reports,
   /// `error::ip_blocked`, `no_buffer_space` where the queue is full and drops, what the lookup or the bind reports.
   template <class... Args>
+    requires(!detail::starts_with<remote_info, Args...>)
   decltype(auto) send(const payload_view& message, Args&&... args)
   {
     return detail::parse_call(
@@ -744,21 +745,23 @@ private:
   decltype(auto) start(Operation operation, Callback&& callback)
   {
     using function = std::decay_t<Callback>;
-    constexpr bool completes = detail::is_callback<function>;
+    constexpr bool completes = detail::takes_code<function> || detail::is_plain_callback<function>;
     if constexpr (std::invocable<function&> && (ListenFirst || !completes)) {
       operation.listen(*core_, std::forward<Callback>(callback));
       return (*this);
     } else {
-      auto launch = [core = core_, operation](detail::completion<>* done) {
-        operation.start_later(*core, done);
+      const auto initiate = [&]() -> decltype(auto) {
+        return detail::initiate_completion<>(core_->get_executor(),
+                                             std::forward<Callback>(callback),
+                                             [core = core_, operation](detail::completion<>* done) {
+                                               operation.start_later(*core, done);
+                                             });
       };
-      if constexpr (completes) {
-        detail::initiate_completion<>(core_->get_executor(), std::forward<Callback>(callback),
-                                      std::move(launch));
+      if constexpr (std::is_void_v<decltype(initiate())>) {
+        initiate();
         return (*this);
       } else {
-        return detail::initiate_completion<>(core_->get_executor(),
-                                             std::forward<Callback>(callback), std::move(launch));
+        return initiate();
       }
     }
   }
@@ -813,7 +816,8 @@ private:
   {
     using handler = std::decay_t<Callback>;
     target_type to = send_target(call);
-    if constexpr (detail::is_callback<handler, std::size_t>) {
+    if constexpr (detail::takes_code<handler, std::size_t> ||
+                  detail::is_plain_callback<handler, std::size_t>) {
       core_->send(std::move(to), message,
                   detail::make_completion<std::size_t>(std::forward<Callback>(callback),
                                                        core_->get_executor()));

@@ -83,6 +83,25 @@ struct listener_base<void(Args...)> {
   bool spent = false;  // a listener for once, and it was called
 };
 
+template <class Function, class Arguments, std::size_t... Index>
+constexpr bool takes_leading(std::index_sequence<Index...>)
+{
+  return std::invocable<Function&, std::tuple_element_t<Index, Arguments>...>;
+}
+
+/// How many of the arguments a listener takes: the most that it can be called with, since who has no use for the last ones
+/// need not name them. -1 where it cannot be called at all.
+template <class Function, class Arguments, std::size_t Count = std::tuple_size_v<Arguments>>
+constexpr int leading_arguments()
+{
+  if constexpr (takes_leading<Function, Arguments>(std::make_index_sequence<Count>()))
+    return static_cast<int>(Count);
+  else if constexpr (Count > 0)
+    return leading_arguments<Function, Arguments, Count - 1>();
+  else
+    return -1;
+}
+
 template <class Function, class Signature>
 struct listener_of;
 
@@ -94,13 +113,18 @@ struct listener_of<Function, void(Args...)> final : listener_base<void(Args...)>
   {
   }
 
-  void call([[maybe_unused]] Args... args) override
+  void call(Args... args) override
   {
-    // Who has no use for the arguments need not name them.
-    if constexpr (std::invocable<Function&, Args...>)
-      std::invoke(function, static_cast<Args&&>(args)...);
-    else
-      std::invoke(function);
+    constexpr auto count =
+        static_cast<std::size_t>(leading_arguments<Function, std::tuple<Args...>>());
+    call_with(std::tuple<Args&&...>(static_cast<Args&&>(args)...),
+              std::make_index_sequence<count>());
+  }
+
+  template <class Arguments, std::size_t... Index>
+  void call_with([[maybe_unused]] Arguments&& args, std::index_sequence<Index...>)
+  {
+    std::invoke(function, std::get<Index>(std::move(args))...);
   }
 
   Function function;
@@ -111,7 +135,7 @@ inline constexpr bool is_listener = false;
 
 template <class Function, class... Args>
 inline constexpr bool is_listener<Function, void(Args...)> =
-    std::invocable<Function&, Args...> || std::invocable<Function&>;
+    leading_arguments<Function, std::tuple<Args...>>() >= 0;
 
 /// The listeners of one event. Who emits holds the list as it was then; a change makes a new one.
 template <class Event>
@@ -181,7 +205,7 @@ private:
 /// Listeners are called in order, inside `emit`. Those are called that were there when the emission began: one that is
 /// added meanwhile has to wait for the next, and one that is removed meanwhile is still called this time. A listener may
 /// add, remove, emit, and destroy the emitter, whose remaining listeners are not called then. What a listener throws
-/// leaves `emit`. A listener that takes no arguments fits every event.
+/// leaves `emit`. A listener may leave the last arguments out, or all of them.
 ///
 /// Thread safety: distinct objects are safe; one object is not.
 template <class... Events>

@@ -137,25 +137,29 @@ protected:
 template <class... Values>
 using completion_ptr = std::unique_ptr<completion<Values...>, discard_task>;
 
-/// What a completion handler may be: one for the error code and the values, as everywhere in Asio; for the whole failure
-/// in place of the code; or for either without the values.
+/// What a completion handler may be: one for the error code and the values, as everywhere in Asio; or a function for the
+/// whole failure in place of the code, or for either without the values. Some of Asio's tokens can be called too, with one
+/// argument, and return another token.
 template <class Handler, class... Values>
 inline constexpr bool takes_code = std::invocable<Handler, error_code, Values...>;
+template <class Handler, class... Args>
+concept void_function = requires(Handler& handler, Args... args) {
+  { std::invoke(handler, args...) } -> std::same_as<void>;
+};
 template <class Handler, class... Values>
-inline constexpr bool takes_failure = std::invocable<Handler, const failure&, Values...>;
-template <class Handler, class... Values>
-inline constexpr bool is_callback =
-    takes_code<Handler, Values...> || takes_failure<Handler, Values...> || takes_code<Handler> ||
-    takes_failure<Handler>;
+inline constexpr bool is_plain_callback =
+    !takes_code<Handler, Values...> &&
+    (void_function<Handler, const failure&, Values...> || void_function<Handler, error_code> ||
+     void_function<Handler, const failure&>);
 
 template <class Handler, class... Values>
 void call_back(Handler&& handler, const failure& outcome, Values&&... values)
 {
   if constexpr (takes_code<Handler, Values...>)
     std::invoke(std::forward<Handler>(handler), outcome.code, std::forward<Values>(values)...);
-  else if constexpr (takes_failure<Handler, Values...>)
+  else if constexpr (std::invocable<Handler, const failure&, Values...>)
     std::invoke(std::forward<Handler>(handler), outcome, std::forward<Values>(values)...);
-  else if constexpr (takes_code<Handler>)
+  else if constexpr (std::invocable<Handler, error_code>)
     std::invoke(std::forward<Handler>(handler), outcome.code);
   else
     std::invoke(std::forward<Handler>(handler), outcome);
@@ -253,7 +257,7 @@ template <class... Values, class Executor, class Token, class Launch>
 auto initiate_cancellable(const Executor& executor, Token&& token, Launch launch)
 {
   using handler = std::decay_t<Token>;
-  if constexpr (is_callback<handler, Values...> && !takes_code<handler, Values...>)
+  if constexpr (is_plain_callback<handler, Values...>)
     launch(make_completion<Values...>(std::forward<Token>(token), executor),
            net::cancellation_slot());
   else

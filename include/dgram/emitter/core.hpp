@@ -262,6 +262,14 @@ public:
     connect(std::move(to), nullptr);
   }
 
+  /// Whether there is no speaking to this peer.
+  error_code check_peer(const endpoint_type& peer) const
+  {
+    if (is_listed(options.send_block_list, peer)) return error::ip_blocked;
+    if (is_of_other_family(peer)) return net::error::invalid_argument;
+    return {};
+  }
+
   /// The peer is fixed at once; the event comes later.
   void connect_now(const endpoint_type& peer, error_code& ec)
   {
@@ -448,7 +456,7 @@ public:
   /// The socket object is gone, and nobody is left to hear of it.
   void abandon()
   {
-    events.remove_all();
+    events = emitter_type();  // which ends an emission that is on its way, too
     if (!closed_) close_now();
   }
 
@@ -872,13 +880,6 @@ private:
   }
 
   // --- connect ---
-
-  error_code check_peer(const endpoint_type& peer) const
-  {
-    if (is_listed(options.send_block_list, peer)) return error::ip_blocked;
-    if (is_of_other_family(peer)) return net::error::invalid_argument;
-    return {};
-  }
 
   static bool is_listed(const std::shared_ptr<const block_list>& list, const endpoint_type& who)
   {

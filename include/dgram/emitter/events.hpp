@@ -38,6 +38,7 @@ struct basic_address_info<udp> {
   std::string_view family;  ///< "IPv4" or "IPv6"
   std::uint16_t port = 0;
 
+  basic_address_info() noexcept = default;
   explicit basic_address_info(const net::ip::udp::endpoint& endpoint)
       : address(endpoint.address()), family(detail::family_name(address)), port(endpoint.port())
   {
@@ -56,6 +57,7 @@ struct basic_address_info<unix_dgram> {
   std::string address;               ///< the path, or `@name`
   std::string_view family = "unix";  ///< always that
 
+  basic_address_info() noexcept = default;
   explicit basic_address_info(const unix_dgram::endpoint& endpoint) : address(to_string(endpoint))
   {
   }
@@ -85,6 +87,7 @@ struct basic_remote_info : basic_address_info<Protocol> {
   bool truncated = false;                ///< the message was longer, and the end of it is lost
   std::optional<std::size_t> wire_size;  ///< how long it was then, where the system tells
 
+  basic_remote_info() noexcept = default;
   explicit basic_remote_info(const basic_datagram<Protocol>& datagram)
       : basic_address_info<Protocol>(datagram.sender()),
         size(datagram.payload().size()),
@@ -107,8 +110,8 @@ enum class drop_reason {
 
 /// So many datagrams were dropped since the last 'drop' event.
 struct drop_info {
-  drop_reason reason;
-  std::size_t count;
+  drop_reason reason{};
+  std::size_t count = 0;
 };
 
 /// The bytes of a message, to be kept beyond the listener.

@@ -14,6 +14,7 @@
 #include <initializer_list>
 #include <new>
 #include <ranges>
+#include <string_view>
 #include <type_traits>
 #include <vector>
 
@@ -35,6 +36,11 @@ public:
   payload_view(const Bytes& bytes) noexcept  // NOLINT(*-explicit-*)
   {
     add(bytes);
+  }
+
+  payload_view(const char8_t* text) noexcept  // NOLINT(*-explicit-*)
+      : payload_view(std::u8string_view(text))
+  {
   }
 
   payload_view(std::initializer_list<bytes_view> pieces)
