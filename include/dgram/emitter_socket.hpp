@@ -216,7 +216,7 @@ public:
     return detail::parse_call(
         detail::call(),
         [this](const detail::call& call, auto&&... callback) -> decltype(auto) {
-          return bind_to(call, std::forward<decltype(callback)>(callback)...);
+          return this->bind_to(call, std::forward<decltype(callback)>(callback)...);
         },
         std::forward<Args>(args)...);
   }
@@ -269,7 +269,7 @@ public:
     return detail::parse_call(
         detail::call(),
         [this](const detail::call& call, auto&&... callback) -> decltype(auto) {
-          return connect_to(call, std::forward<decltype(callback)>(callback)...);
+          return this->connect_to(call, std::forward<decltype(callback)>(callback)...);
         },
         std::forward<Args>(args)...);
   }
@@ -322,7 +322,7 @@ public:
     return detail::parse_call(
         detail::call(),
         [this, &message](const detail::call& call, auto&&... callback) -> decltype(auto) {
-          return send_to(message, call, std::forward<decltype(callback)>(callback)...);
+          return this->send_to(message, call, std::forward<decltype(callback)>(callback)...);
         },
         std::forward<Args>(args)...);
   }
