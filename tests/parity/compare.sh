@@ -26,9 +26,12 @@ expected_differences() {
 if [ -z "$name" ]; then
   diff <(cd "$directory/scenarios" && printf '%s\n' *.js | sed 's/\.js$//' | sort) \
     <("$program" --list | sort) || { echo "not the same scenarios for Node (<) and dgram (>)"; exit 1; }
-  unknown=$(sed -n 's/^\([a-z][^:]*\):.*/\1/p' "$directory/differences" | sort | uniq |
-    comm -23 - <("$program" --list | sort))
-  [ -z "$unknown" ] || { echo "differences of scenarios that are not there: $unknown"; exit 1; }
+  unknown=$(sed -n 's/^\([a-z][^:]*\):.*/\1/p' "$directory/differences" | sort |
+    comm -23 - <("$program" --list | sort)) # also names what is there twice
+  [ -z "$unknown" ] || { echo "differences of no scenario, or twice: $unknown"; exit 1; }
+  empty=$(awk '/^[a-z]/ { if (name) print name; name = $1 } /^[-+]/ { name = "" }
+    END { if (name) print name }' "$directory/differences")
+  [ -z "$empty" ] || { echo "differences without a line: $empty"; exit 1; }
   exit 0
 fi
 
