@@ -367,3 +367,33 @@ TEST_CASE("ERR-01, ERR-02: an unconnected socket hears of no dead port", "[emitt
   test::run_ready(io);
   CHECK(server.socket.state().path_errors == 0);
 }
+
+TEST_CASE("C12, N33: port and address are not for connected sockets", "[emitter]")
+{
+  asio::io_context io;
+  test::listener target(io);
+  auto socket = dgram::create_socket(io, dgram::udp4);
+  socket.connect_sync(target.port);
+  CHECK(thrown([&] { socket.send("x", target.port); }) == asio::error::already_connected);
+  CHECK(thrown([&] { socket.send("x", "127.0.0.1"); }) == asio::error::already_connected);
+  CHECK(thrown([&] { socket.send("xyz", 0, 1, target.port, "127.0.0.1"); }) ==
+        asio::error::already_connected);
+  socket.send("xyz", 0, 1);
+  test::run_until(io, [&] { return target.messages.size() == 1; });
+}
+
+TEST_CASE("C21, SND-27: udp6 sends from all addresses, of both families", "[emitter]")
+{
+  DGRAM_SKIP_WITHOUT_IPV6();
+  asio::io_context io;
+  test::listener target(io);
+  auto socket = dgram::create_socket(io, dgram::udp6);
+  socket.send("x", target.port, "::ffff:127.0.0.1");
+  test::run_until(io, [&] { return target.messages.size() == 1; });
+  CHECK(socket.address().address == asio::ip::address_v6::any());
+  CHECK(target.senders.front().address == asio::ip::address_v4::loopback());
+  outcome refused;
+  socket.send("x", 9, "127.0.0.1", refused.callback());
+  test::run_until(io, [&] { return refused.calls == 1; });
+  CHECK(refused.what.text() == "send EINVAL 127.0.0.1:9");
+}
