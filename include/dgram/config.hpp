@@ -86,8 +86,8 @@
 #if defined(_WIN32)
 #define DGRAM_HAS_UNIX_DATAGRAMS 0
 #if defined(interface) || defined(min) || defined(max)
-#error \
-    "define NOMINMAX and WIN32_LEAN_AND_MEAN: the Windows headers make macros of names that dgram has"
+// Headers of COM, which iphlpapi.h brings along, and windows.h itself.
+#error "interface, min or max is a macro: undefine it before this, or define WIN32_LEAN_AND_MEAN and NOMINMAX"
 #endif
 #else
 #define DGRAM_HAS_UNIX_DATAGRAMS 1
