@@ -4,11 +4,15 @@
 #define DGRAM_HPP
 
 #include <dgram/basic_socket.hpp>
+#include <dgram/block_list.hpp>
+#include <dgram/capabilities.hpp>
 #include <dgram/config.hpp>
 #include <dgram/control_message.hpp>
 #include <dgram/datagram.hpp>
 #include <dgram/endpoint.hpp>
 #include <dgram/error.hpp>
+#include <dgram/event_emitter.hpp>
+#include <dgram/failure.hpp>
 #include <dgram/fwd.hpp>
 #include <dgram/multicast.hpp>
 #include <dgram/network_interface.hpp>
@@ -24,6 +28,10 @@
 #include <dgram/version.hpp>
 #include <dgram/writer.hpp>
 
+#if DGRAM_HAS_EMITTER
+#include <dgram/diagnostics.hpp>
+#include <dgram/emitter_socket.hpp>
+#endif
 #if DGRAM_HAS_UNIX_DATAGRAMS
 #include <dgram/unix_dgram.hpp>
 #endif

@@ -24,10 +24,15 @@
 #include <boost/asio/compose.hpp>
 #include <boost/asio/dispatch.hpp>
 #include <boost/asio/error.hpp>
+#include <boost/asio/execution/context_as.hpp>
 #include <boost/asio/execution_context.hpp>
+#include <boost/asio/executor_work_guard.hpp>
+#include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/address.hpp>
 #include <boost/asio/ip/udp.hpp>
 #include <boost/asio/post.hpp>
+#include <boost/asio/query.hpp>
+#include <boost/asio/recycling_allocator.hpp>
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/socket_base.hpp>
 #include <boost/asio/steady_timer.hpp>
@@ -57,10 +62,15 @@
 #include <asio/compose.hpp>
 #include <asio/dispatch.hpp>
 #include <asio/error.hpp>
+#include <asio/execution/context_as.hpp>
 #include <asio/execution_context.hpp>
+#include <asio/executor_work_guard.hpp>
+#include <asio/io_context.hpp>
 #include <asio/ip/address.hpp>
 #include <asio/ip/udp.hpp>
 #include <asio/post.hpp>
+#include <asio/query.hpp>
+#include <asio/recycling_allocator.hpp>
 #include <asio/redirect_error.hpp>
 #include <asio/socket_base.hpp>
 #include <asio/steady_timer.hpp>
@@ -89,8 +99,10 @@
 // Headers of COM, which iphlpapi.h brings along, and windows.h itself.
 #error "interface, min or max is a macro: undefine it before this, or define WIN32_LEAN_AND_MEAN and NOMINMAX"
 #endif
+#define DGRAM_HAS_EMITTER 0  // it knows only the errors of POSIX yet
 #else
 #define DGRAM_HAS_UNIX_DATAGRAMS 1
+#define DGRAM_HAS_EMITTER 1
 #if defined(DGRAM_USE_BOOST_ASIO)
 #include <boost/asio/local/datagram_protocol.hpp>
 #else

@@ -247,6 +247,7 @@ private:
 
   void describe_way_back(basic_reply_path<Protocol>& path) const
   {
+    // NOLINTNEXTLINE(bugprone-unchecked-optional-access): the caller has looked
     const auto local = *local_address();
     path.source = local;
     if (has(field::local_is_v4)) {

@@ -17,10 +17,14 @@ enum class error {
   bad_port,           ///< a port outside 0..65535, or one that is not a number (invalid_argument)
   unknown_interface,  ///< no network interface has this name, index or address (no_such_device)
   not_multicast,      ///< the group's address is not a multicast address (invalid_argument)
-  out_of_range,       ///< an option's value is outside its range (invalid_argument)
-  slot_too_small,     ///< slots below 64 KiB on a socket that coalesces (invalid_argument)
+  out_of_range,    ///< an option's or an argument's value is outside its range (invalid_argument)
+  slot_too_small,  ///< slots below 64 KiB on a socket that coalesces (invalid_argument)
   coalescing,  ///< one datagram asked of a socket that coalesces; receive batches (invalid_argument)
   wrong_descriptor,  ///< the descriptor is not a datagram socket of this protocol (invalid_argument)
+  bad_type,          ///< a socket type that is none of `udp4` and `udp6` (invalid_argument)
+  already_bound,     ///< the socket is bound, or about to be (invalid_argument)
+  not_running,       ///< the socket was closed (bad_file_descriptor)
+  ip_blocked,        ///< the address is on a block list (permission_denied)
   no_multicast,  ///< the network interface cannot do multicast, or none can (operation_not_supported)
   bad_source,    ///< a multicast source that is not the address of one host (invalid_argument)
   no_packet_info,  ///< a reply path on a wildcard socket that does not know what was asked (invalid_argument)
@@ -40,11 +44,15 @@ public:
     case error::bad_port: return "not a port number from 0 to 65535";
     case error::unknown_interface: return "no such network interface";
     case error::not_multicast: return "not a multicast address";
-    case error::out_of_range: return "option value out of range";
+    case error::out_of_range: return "value out of range";
     case error::slot_too_small:
       return "slots must hold 64 KiB on a socket that coalesces datagrams";
     case error::coalescing: return "a socket that coalesces datagrams is received from in batches";
     case error::wrong_descriptor: return "not a datagram socket of this protocol";
+    case error::bad_type: return "bad socket type, valid types are udp4 and udp6";
+    case error::already_bound: return "socket is already bound";
+    case error::not_running: return "socket is not running";
+    case error::ip_blocked: return "address is on a block list";
     case error::no_multicast: return "no multicast on this network interface";
     case error::bad_source: return "a multicast source is the address of one host";
     case error::no_packet_info:
@@ -63,6 +71,8 @@ private:
   {
     switch (value) {
     case error::unknown_interface: return sys::errc::no_such_device;
+    case error::not_running: return sys::errc::bad_file_descriptor;
+    case error::ip_blocked: return sys::errc::permission_denied;
     case error::no_multicast: return sys::errc::operation_not_supported;
     default: return sys::errc::invalid_argument;
     }

@@ -14,6 +14,8 @@
 #include <dgram/config.hpp>
 #include <dgram/endpoint.hpp>
 #include <dgram/error.hpp>
+#include <dgram/failure.hpp>
+#include <dgram/fwd.hpp>
 
 #include <string>
 #include <string_view>
@@ -45,6 +47,15 @@ inline std::string format_text(error value)
 {
   return make_error_code(value).message();
 }
+inline std::string format_text(const failure& what)
+{
+  return to_string(what);
+}
+template <class Protocol>
+std::string format_text(const basic_address_info<Protocol>& info)
+{
+  return to_string(info);
+}
 
 }  // namespace detail
 
@@ -56,8 +67,8 @@ DGRAM_NAMESPACE_END
 
 #if DGRAM_HAS_FMT
 
-#define DGRAM_FMT_FORMATTER(type)                                     \
-  template <>                                                         \
+#define DGRAM_FMT_FORMATTER(parameters, type)                         \
+  template <parameters>                                               \
   struct fmt::formatter<type> : fmt::formatter<std::string_view> {    \
     template <class Context>                                          \
     auto format(const type& value, Context& context) const            \
@@ -67,12 +78,15 @@ DGRAM_NAMESPACE_END
     }                                                                 \
   }
 
-DGRAM_FMT_FORMATTER(dgram::net::ip::address);
-DGRAM_FMT_FORMATTER(dgram::net::ip::udp::endpoint);
+DGRAM_FMT_FORMATTER(, dgram::net::ip::address);
+DGRAM_FMT_FORMATTER(, dgram::net::ip::udp::endpoint);
 #if DGRAM_HAS_UNIX_DATAGRAMS
-DGRAM_FMT_FORMATTER(dgram::net::local::datagram_protocol::endpoint);
+DGRAM_FMT_FORMATTER(, dgram::net::local::datagram_protocol::endpoint);
 #endif
-DGRAM_FMT_FORMATTER(dgram::error);
+DGRAM_FMT_FORMATTER(, dgram::error);
+DGRAM_FMT_FORMATTER(, dgram::failure);
+DGRAM_FMT_FORMATTER(class Protocol, dgram::basic_address_info<Protocol>);
+DGRAM_FMT_FORMATTER(class Protocol, dgram::basic_remote_info<Protocol>);
 
 #undef DGRAM_FMT_FORMATTER
 
@@ -80,8 +94,8 @@ DGRAM_FMT_FORMATTER(dgram::error);
 
 #if defined(__cpp_lib_format)
 
-#define DGRAM_STD_FORMATTER(type)                                     \
-  template <>                                                         \
+#define DGRAM_STD_FORMATTER(parameters, type)                         \
+  template <parameters>                                               \
   struct std::formatter<type> : std::formatter<std::string_view> {    \
     template <class Context>                                          \
     auto format(const type& value, Context& context) const            \
@@ -91,12 +105,15 @@ DGRAM_FMT_FORMATTER(dgram::error);
     }                                                                 \
   }
 
-DGRAM_STD_FORMATTER(dgram::net::ip::address);
-DGRAM_STD_FORMATTER(dgram::net::ip::udp::endpoint);
+DGRAM_STD_FORMATTER(, dgram::net::ip::address);
+DGRAM_STD_FORMATTER(, dgram::net::ip::udp::endpoint);
 #if DGRAM_HAS_UNIX_DATAGRAMS
-DGRAM_STD_FORMATTER(dgram::net::local::datagram_protocol::endpoint);
+DGRAM_STD_FORMATTER(, dgram::net::local::datagram_protocol::endpoint);
 #endif
-DGRAM_STD_FORMATTER(dgram::error);
+DGRAM_STD_FORMATTER(, dgram::error);
+DGRAM_STD_FORMATTER(, dgram::failure);
+DGRAM_STD_FORMATTER(class Protocol, dgram::basic_address_info<Protocol>);
+DGRAM_STD_FORMATTER(class Protocol, dgram::basic_remote_info<Protocol>);
 
 #undef DGRAM_STD_FORMATTER
 

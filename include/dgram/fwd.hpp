@@ -17,10 +17,32 @@ struct send_result;
 struct send_options;
 struct send_timestamp;
 struct socket_statistics;
+struct system_capabilities;
 struct control_message;
 class control_messages;
 class control_writer;
 struct send_batch_config;
+struct failure;
+class block_list;
+class payload_view;
+struct socket_options;
+struct bind_options;
+class listener_id;
+class diagnostics_subscription;
+struct diagnostic;
+struct emitter_state;
+
+template <class... Events>
+class event_emitter;
+
+template <class Protocol>
+struct basic_address_info;
+
+template <class Protocol>
+struct basic_remote_info;
+
+template <class Socket>
+class basic_emitter_socket;
 
 template <class Protocol>
 class basic_datagram;

@@ -212,13 +212,13 @@ public:
   {
     switch (step_) {
     case step::launch:
-      epoch_ = socket_->epoch();
+      epoch_ = socket().epoch();
       self.reset_cancellation_state(net::enable_total_cancellation());
       begin(self);
       return;
     case step::wait:
       // Every lookup of the socket is woken when one has ended, so what the wait itself says means nothing.
-      if (socket_->epoch() != epoch_ ||
+      if (socket().epoch() != epoch_ ||
           self.get_cancellation_state().cancelled() != net::cancellation_type::none)
         error_ = net::error::operation_aborted;
       else if (!lookup_->done)
@@ -245,10 +245,15 @@ private:
     Action::apply(socket, std::vector<endpoint_type>(), ec);
   };
 
+  // NOLINTBEGIN(bugprone-unchecked-optional-access): it is there until the operation completes
+  Handle& socket() noexcept { return *socket_; }
+  const Handle& socket() const noexcept { return *socket_; }
+  // NOLINTEND(bugprone-unchecked-optional-access)
+
   template <class Self>
   void begin(Self& self)
   {
-    error_ = action_.check(*socket_);
+    error_ = action_.check(socket());
     if constexpr (Action::takes_wildcard)
       if (query_.host.empty() && !error_) query_.host = wildcard();
     std::optional<endpoint_type> literal;
@@ -259,10 +264,10 @@ private:
       endpoints_.push_back(*literal);
     if (error_ || literal) return act(self);
     if constexpr (std::is_reference_v<Resolver>) {
-      lookup_ = std::make_shared<lookup_type>(*source_, *socket_);
+      lookup_ = std::make_shared<lookup_type>(*source_, socket());
     } else {
-      auto executor = socket_->get_executor();
-      lookup_ = std::make_shared<lookup_type>(executor, *socket_);
+      auto executor = socket().get_executor();
+      lookup_ = std::make_shared<lookup_type>(executor, socket());
     }
     lookup_type::start(lookup_, query_);
     step_ = step::wait;
@@ -272,14 +277,14 @@ private:
   template <class Self>
   void wait(Self& self)
   {
-    const Handle socket = *socket_;
-    socket.async_wait_lookup(std::move(self));
+    const Handle waits_on = socket();
+    waits_on.async_wait_lookup(std::move(self));
   }
 
   std::string wildcard() const
   {
     error_code ec;
-    const auto protocol = socket_->protocol(ec);
+    const auto protocol = socket().protocol(ec);
     return endpoint_type(protocol, 0).address().to_string();
   }
 
@@ -287,7 +292,7 @@ private:
   bool is_of_family(const endpoint_type& peer) const
   {
     error_code closed;
-    const auto protocol = socket_->protocol(closed);
+    const auto protocol = socket().protocol(closed);
     return closed || protocol.is_dual() || protocol.family() == peer.protocol().family();
   }
 
@@ -306,13 +311,13 @@ private:
     if constexpr (sends) {
       if (!error_) return send(self);
     } else {
-      if (!error_) action_.apply(*socket_, endpoints_, error_);
+      if (!error_) action_.apply(socket(), endpoints_, error_);
     }
     if (step_ == step::wait) {
       complete(self);
     } else {
       step_ = step::finish;
-      const auto executor = socket_->get_executor();
+      const auto executor = socket().get_executor();
       resume_later(executor, std::move(self));
     }
   }
@@ -320,7 +325,8 @@ private:
   template <class Self>
   void send(Self& self)
   {
-    const Handle socket = *std::exchange(socket_, std::nullopt);
+    const Handle socket = this->socket();
+    socket_.reset();
     const Action action = action_;
     auto endpoints = std::exchange(endpoints_, {});
     query_ = {};

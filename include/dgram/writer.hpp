@@ -308,7 +308,7 @@ public:
   /// lets it pass; only the wait for room can be cancelled.
   net::awaitable<void, Executor> send(bytes_view payload, endpoint_type peer)
   {
-    return send_to(payload, peer);
+    return send_to(payload, std::move(peer));
   }
 
   /// The same, to the peer that the socket is connected to; `destination_address_required` where it is not.
@@ -320,20 +320,20 @@ public:
   /// The same, as an answer: it leaves from the address that was asked.
   net::awaitable<void, Executor> send(bytes_view payload, basic_reply_path<Protocol> path)
   {
-    return send_to(payload, path);
+    return send_to(payload, std::move(path));
   }
 
   /// The same with what the datagram asks for, whose control messages must stay until `send` returns; throws also what
   /// `send_options` names.
   net::awaitable<void, Executor> send(bytes_view payload, endpoint_type peer, send_options options)
   {
-    return send_to(payload, peer, options);
+    return send_to(payload, std::move(peer), std::move(options));
   }
 
   net::awaitable<void, Executor> send(bytes_view payload, basic_reply_path<Protocol> path,
                                       send_options options)
   {
-    return send_to(payload, path, options);
+    return send_to(payload, std::move(path), std::move(options));
   }
 
   /// Queues a datagram if that can be done now, and returns whether it was: false, and nothing counted, where there is no

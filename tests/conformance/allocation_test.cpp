@@ -304,6 +304,48 @@ TEST_CASE("Unix datagrams allocate nothing, with paths too long for a small stri
   measured.verify();
 }
 
+TEST_CASE("datagrams that say and ask for all there is allocate nothing")
+{
+  namespace option = dgram::option;
+  asio::io_context io;
+  session s(io);
+  meter measured;
+  dgram::udp::socket server(io, {dgram::udp::v4(), 0});
+  server.set_option(option::receive_ecn(true));
+  server.set_option(option::receive_hop_limit(true));
+  server.set_option(option::receive_timestamp(true));
+  dgram::udp::socket client(io, test::loopback_v4());
+  const auto to = test::loopback_v4(server.local_endpoint().port());
+  const auto work = [&]() -> asio::awaitable<void> {
+    dgram::reader reader{server};
+    dgram::writer writer{reader};
+    dgram::send_batch out(4);
+    std::array<char, 16> storage;
+    dgram::datagram_info info;
+    const dgram::send_options options{.ecn = dgram::ecn_codepoint::ect_0, .hop_limit = 9};
+    for (bool more = true; more; more = measured.end()) {
+      measured.begin();
+      co_await client.async_send_to(asio::buffer("single", 6), to, options, asio::use_awaitable);
+      out.push("batch", to, options);
+      out.push("other", to, {.dscp = 1});
+      co_await client.async_send_batch(out, asio::use_awaitable);
+      co_await client.async_send_segments("segments", 4, to, options, asio::use_awaitable);
+      for (int i = 0; i < 5; ++i) {
+        const auto datagram = co_await reader.next();
+        co_await writer.send(datagram->payload(), datagram->reply_path());
+      }
+      co_await writer.flush();
+      for (int i = 0; i < 5; ++i)
+        co_await client.async_receive_from(asio::buffer(storage), info, asio::use_awaitable);
+    }
+    s.finish();
+  };
+  auto done = asio::co_spawn(io, work, asio::use_future);
+  s.run();
+  done.get();
+  measured.verify();
+}
+
 TEMPLATE_TEST_CASE("memory that was taken for a cancelled operation is given back", "",
                    DGRAM_RECEIVE_OPERATIONS, test::wait_readable)
 {

@@ -107,7 +107,7 @@ TEST_CASE("a server with two addresses answers from the one that was asked")
   }());
 }
 
-TEST_CASE("a group and a broadcast address are not answered from")
+TEST_CASE("a group and a broadcast address are not what is answered from")
 {
   asio::io_context io;
   network net{{0}, {0}};
@@ -123,7 +123,8 @@ TEST_CASE("a group and a broadcast address are not answered from")
     return socket;
   });
   const auto port = server.local_endpoint().port();
-  for (const char* address : {"239.1.2.3", "10.77.0.255", "255.255.255.255"}) {
+  // The first one also waits for the link: what is sent to many before it is up is lost in silence.
+  for (const char* address : {"10.77.0.2", "239.1.2.3", "10.77.0.255", "255.255.255.255"}) {
     INFO(address);
     const test::endpoint asked(asio::ip::make_address(address), port);
     client.send_to(asio::buffer("?", 1), asked);

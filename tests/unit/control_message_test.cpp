@@ -24,11 +24,9 @@ public:
   template <class T>
   messages& add(int level, int type, const T& value)
   {
-    std::vector<std::byte> room(bytes.size() + dgram::platform::control_space(sizeof value));
-    std::memcpy(room.data(), bytes.data(), bytes.size());
     std::size_t used = bytes.size();
-    REQUIRE(dgram::platform::append_control(room, used, level, type, &value, sizeof value));
-    bytes = room;
+    bytes.resize(used + dgram::platform::control_space(sizeof value));
+    REQUIRE(dgram::platform::append_control(bytes, used, level, type, &value, sizeof value));
     return *this;
   }
 

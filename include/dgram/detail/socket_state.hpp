@@ -166,23 +166,15 @@ struct socket_state : std::enable_shared_from_this<socket_state<Protocol, Execut
     flags.connected = has_peer;
     if (has_peer) platform::report_refusals(descriptor, true);
     flags.coalescing = knows_trains && platform::is_coalescing(descriptor);
+    adopt_dual(protocol, ec);
+    if (ec) {
+      error_code ignored;
+      release(ignored);
+      return;
+    }
     note_address();
     if (has_peer) note_peer();
     if constexpr (has_addresses) read_metadata(protocol.family());
-    if constexpr (dual_stack_protocol<Protocol>) {
-      // The option of a bound socket is fixed, and asking for what it is already would be refused too.
-      if (!protocol.is_dual()) return;
-      namespace names = platform::names;
-      const bool v6_only =
-          platform::get_int_option(descriptor, names::ipv6_level, names::ipv6_only, ec) != 0;
-      if (!ec && v6_only) clear_v6_only(ec);
-      if (ec) {
-        error_code ignored;
-        release(ignored);
-      } else {
-        flags.dual = true;
-      }
-    }
   }
 
   /// The family of the addresses that the kernel has for it. Error: `bad_descriptor`.
@@ -481,16 +473,11 @@ struct socket_state : std::enable_shared_from_this<socket_state<Protocol, Execut
   template <class Token>
   auto async_wait_congestion(Token&& token)
   {
-    start_backoff();
-    return backoff_->timer.async_wait(std::forward<Token>(token));
+    return start_backoff().timer.async_wait(std::forward<Token>(token));
   }
 
   /// The same, blocking.
-  void wait_congestion()
-  {
-    start_backoff();
-    std::this_thread::sleep_until(backoff_->timer.expiry());
-  }
+  void wait_congestion() { std::this_thread::sleep_until(start_backoff().timer.expiry()); }
 
   void end_congestion() noexcept
   {
@@ -513,14 +500,6 @@ struct socket_state : std::enable_shared_from_this<socket_state<Protocol, Execut
   }
 
 private:
-  void start_backoff()
-  {
-    if (!backoff_) backoff_.emplace(socket.get_executor());
-    if (backoff_->timer.expiry() > std::chrono::steady_clock::now()) return;
-    backoff_->timer.expires_after(backoff_->delay);
-    backoff_->delay = std::min(backoff_->delay * 2, longest_backoff);
-  }
-
   /// Linux gives up a port that was not bound by number when the peer goes (net/ipv4/udp.c, __udp_disconnect).
   void keep_port(std::uint16_t port, error_code& ec)
   {
@@ -696,6 +675,19 @@ private:
                       net::bind_cancellation_slot(watched.stop_watch.slot(), std::move(woken)));
   }
 
+  void adopt_dual(const Protocol& protocol, error_code& ec)
+  {
+    if constexpr (dual_stack_protocol<Protocol>) {
+      // The option of a bound socket is fixed, and asking for what it is already would be refused too.
+      if (!protocol.is_dual()) return;
+      namespace names = platform::names;
+      const bool v6_only =
+          platform::get_int_option(descriptor(), names::ipv6_level, names::ipv6_only, ec) != 0;
+      if (!ec && v6_only) clear_v6_only(ec);
+      if (!ec) flags.dual = true;
+    }
+  }
+
   void clear_v6_only(error_code& ec)
   {
     const int value = 0;
@@ -716,6 +708,16 @@ private:
     timer_type timer;
     std::chrono::milliseconds delay = shortest_backoff;
   };
+
+  backoff& start_backoff()
+  {
+    backoff& current = backoff_ ? *backoff_ : backoff_.emplace(socket.get_executor());
+    if (current.timer.expiry() <= std::chrono::steady_clock::now()) {
+      current.timer.expires_after(current.delay);
+      current.delay = std::min(current.delay * 2, longest_backoff);
+    }
+    return current;
+  }
 
   struct report_queues {
     explicit report_queues(const Executor& executor) : signal(executor)

@@ -16,6 +16,9 @@
 //   static constexpr std::size_t max_segments;
 //       How many datagrams one message may hold to be cut apart by the kernel; 1 where it cannot.
 //
+//   static constexpr std::size_t max_messages;
+//       How many messages one system call takes; 1 where it takes them one by one.
+//
 //   static std::size_t receive(handle, message* first, std::size_t count, int flags, error_code& ec);
 //       Takes up to `count` datagrams that are queued, in order, into the prepared messages. A return below
 //       `count` without an error means that the queue was empty afterwards.

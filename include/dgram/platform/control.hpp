@@ -250,9 +250,22 @@ struct received_control {
 
 namespace control_detail {
 
+/// Unsigned, since nobody has checked the numbers.
+inline std::int64_t nanoseconds(std::int64_t seconds, std::int64_t rest) noexcept
+{
+  return static_cast<std::int64_t>(static_cast<std::uint64_t>(seconds) * 1'000'000'000 +
+                                   static_cast<std::uint64_t>(rest));
+}
+
 inline std::int64_t nanoseconds(const ::timespec& time) noexcept
 {
-  return std::int64_t{time.tv_sec} * 1'000'000'000 + time.tv_nsec;
+  return nanoseconds(time.tv_sec, time.tv_nsec);
+}
+
+inline std::int64_t nanoseconds(const ::timeval& time) noexcept
+{
+  const auto rest = static_cast<std::uint64_t>(time.tv_usec) * 1000;
+  return nanoseconds(time.tv_sec, static_cast<std::int64_t>(rest));
 }
 
 #if defined(IP_PKTINFO)
@@ -359,9 +372,7 @@ inline void read_socket([[maybe_unused]] const control_item& item,
 #if defined(SCM_TIMESTAMP)
   case SCM_TIMESTAMP: {
     ::timeval time;
-    if (item.read(time))
-      note_time(std::int64_t{time.tv_sec} * 1'000'000'000 + std::int64_t{time.tv_usec} * 1000,
-                software, into.software_time, into);
+    if (item.read(time)) note_time(nanoseconds(time), software, into.software_time, into);
     break;
   }
 #endif

@@ -59,7 +59,7 @@ inline std::optional<net::ip::address> read_address(const control_item& item)
   if (family != AF_INET6 || !rest.read(v6)) return std::nullopt;
   net::ip::address_v6::bytes_type bytes;
   std::memcpy(bytes.data(), &v6.sin6_addr, bytes.size());
-  const net::ip::address_v6 address(bytes, v6.sin6_scope_id);
+  net::ip::address_v6 address(bytes, v6.sin6_scope_id);
   if (address.is_v4_mapped()) return net::ip::make_address_v4(net::ip::v4_mapped, address);
   return address;
 }

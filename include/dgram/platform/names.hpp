@@ -29,6 +29,29 @@ namespace platform {
 
 #if !defined(_WIN32)
 
+// Errors that Asio has no names for.
+inline error_code no_such_device() noexcept
+{
+  return make_system_error(ENODEV);
+}
+inline error_code address_not_available() noexcept
+{
+  return make_system_error(EADDRNOTAVAIL);
+}
+inline error_code protocol_not_supported() noexcept
+{
+  return make_system_error(EPROTONOSUPPORT);
+}
+
+/// Whether a receive that failed so tells of an earlier datagram, for which an ICMP message came back (udp(7), ip(7)).
+inline bool is_path_error(const error_code& ec) noexcept
+{
+  return ec == net::error::connection_refused || ec == net::error::host_unreachable ||
+         ec == net::error::network_unreachable || ec == net::error::message_size ||
+         ec == make_system_error(EPROTO) || ec == make_system_error(EHOSTDOWN) ||
+         ec == make_system_error(ENOPROTOOPT) || ec == net::error::access_denied;
+}
+
 inline bool is_connected(int fd, error_code& ec) noexcept
 {
   ::sockaddr_storage peer;
@@ -180,8 +203,10 @@ inline constexpr int send_buffer = SO_SNDBUF;
 inline constexpr int udp_level = IPPROTO_UDP;
 #if defined(__linux__) && !defined(DGRAM_FORCE_POSIX_BACKEND)
 inline constexpr int coalescing = UDP_GRO;
+inline constexpr int segmentation = UDP_SEGMENT;
 #else
 inline constexpr int coalescing = unsupported;
+inline constexpr int segmentation = unsupported;
 #endif
 
 inline constexpr int ipv4_level = IPPROTO_IP;

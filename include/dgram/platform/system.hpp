@@ -89,6 +89,11 @@ struct system {
     return ::socket(family, type, protocol);
   }
 
+  static int bind(int fd, const ::sockaddr* address, ::socklen_t size) noexcept
+  {
+    return ::bind(fd, address, size);
+  }
+
   static int close(int fd) noexcept { return ::close(fd); }
 
   static int lstat(const char* path, struct ::stat* status) noexcept

@@ -1,0 +1,1021 @@
+// SPDX-License-Identifier: BSL-1.0
+// A datagram socket that emits events: Node's dgram, on Asio.
+#ifndef DGRAM_EMITTER_SOCKET_HPP
+#define DGRAM_EMITTER_SOCKET_HPP
+
+#include <dgram/config.hpp>
+#include <dgram/diagnostics.hpp>
+#include <dgram/emitter/arguments.hpp>
+#include <dgram/emitter/awaited_event.hpp>
+#include <dgram/emitter/core.hpp>
+#include <dgram/emitter/events.hpp>
+#include <dgram/emitter/membership_text.hpp>
+#include <dgram/emitter/options.hpp>
+#include <dgram/emitter/payload.hpp>
+#include <dgram/error.hpp>
+#include <dgram/event_emitter.hpp>
+#include <dgram/failure.hpp>
+#include <dgram/udp.hpp>
+
+#include <chrono>
+#include <concepts>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <type_traits>
+#include <utility>
+
+#if DGRAM_HAS_UNIX_DATAGRAMS
+#include <dgram/unix_dgram.hpp>
+#endif
+
+DGRAM_NAMESPACE_BEGIN
+
+/// What an emitter socket is, at the moment.
+struct emitter_state {
+  bool bound = false;
+  bool connected = false;
+  bool receiving = false;
+  bool paused = false;
+  bool closing = false;  ///< a close waits behind sends that wait for a bind
+  bool closed = false;
+  std::uint64_t path_errors = 0;  ///< errors that ICMP messages caused and no listener was told of
+};
+
+/// Whether `set_membership` joins or leaves.
+enum class membership_operation { leave, join };
+
+/// A datagram socket that emits events, made by `create_socket` or `create_unix_socket`.
+///
+/// **Events** are the types in `dgram::event`: message, listening, connect, close, error, timeout, drain, drop. None is
+/// emitted inside the call that causes it; all are emitted on the socket's executor. A listener may add and remove
+/// listeners, close and destroy the socket, and run the context. What a listener throws leaves `run()`; what was still to
+/// be delivered then is delivered on the next turn.
+///
+/// **Callbacks** are the last argument of `bind`, `connect`, `send` and `close`, and may be left out:
+///  - a function without arguments is called when it is done. Where it fails, an 'error' event tells;
+///  - a function of an `error_code` or a `const failure&` (and of the size, of `send`) is called in any case, once, and
+///    there is no 'error' event;
+///  - any other completion token (`use_awaitable`, `use_future`, ...) is as for Asio's operations, with the signature
+///    `void(error_code)`, of `send` `void(error_code, std::size_t)`. What is pending when the socket is closed completes
+///    with `operation_aborted`. The operations cannot be cancelled one by one, but for `once`: close the socket.
+///
+/// **Errors**: what is wrong with the arguments or the state is thrown at the call, as a `system_error` whose text says
+/// which call it was, and nothing is changed; what the system or a lookup reports comes to the callback, or else as an
+/// 'error' event. Arguments are looked at before the state. After `close` everything is `error::not_running`, but for
+/// `ref`, `unref` and `dispose`.
+///
+/// **Sends** of one turn leave together, equal-sized ones to one peer as one message that the kernel cuts apart. The bytes
+/// need not outlive the call. Where the kernel takes no more they wait, within the limits of `socket_options`.
+///
+/// **Lifetime**: destroying the socket closes it, and then no event is emitted any more.
+///
+/// Thread safety: distinct sockets are safe. One socket is not: its calls belong where its events are emitted, or on a
+/// strand given to `create_socket`.
+///
+/// \code
+/// auto server = dgram::create_socket(io, {.type = dgram::udp4, .reuse_addr = true});
+/// server.on<dgram::event::message>([&](dgram::bytes_view msg, const dgram::remote_info& rinfo) {
+///   server.send(msg, rinfo.port, rinfo.address);
+/// });
+/// server.on<dgram::event::error>([&](const dgram::failure& failure) {
+///   fmt::print("{}\n", failure);
+///   server.close();
+/// });
+/// server.bind(41234, [&] { fmt::print("server listening {}\n", server.address()); });
+/// io.run();
+/// \endcode
+template <class Socket>
+class basic_emitter_socket {
+  using core_type = detail::emitter_core<Socket>;
+  using phase = typename core_type::phase;
+  using target_type = typename core_type::target_type;
+
+  static constexpr bool is_ip = detail::ip_protocol<typename Socket::protocol_type>;
+
+  template <class Event>
+  using event_type = typename detail::event_of<Event, typename Socket::protocol_type>::type;
+  template <class Event>
+  using signature_of = typename event_type<Event>::signature;
+
+public:
+  using socket_type = Socket;
+  using protocol_type = typename Socket::protocol_type;
+  using endpoint_type = typename protocol_type::endpoint;
+  using executor_type = typename Socket::executor_type;
+  using address_info = basic_address_info<protocol_type>;
+  using remote_info = basic_remote_info<protocol_type>;
+  using native_handle_type = typename Socket::native_handle_type;
+
+  /// See `create_socket`. `io` may be null: then `unref` is not supported.
+  basic_emitter_socket(const executor_type& executor, net::io_context* io, socket_options options)
+      : core_(std::make_shared<core_type>(executor, io, checked(std::move(options))))
+  {
+    core_->start();
+  }
+
+  basic_emitter_socket(basic_emitter_socket&&) noexcept = default;
+  basic_emitter_socket& operator=(basic_emitter_socket&& other) noexcept
+  {
+    if (this != &other) {
+      if (core_) core_->abandon();
+      core_ = std::move(other.core_);
+    }
+    return *this;
+  }
+
+  /// Closes the socket: no event is emitted any more, and what is pending completes with `operation_aborted`.
+  ~basic_emitter_socket()
+  {
+    if (core_) core_->abandon();
+  }
+
+  executor_type get_executor() { return core_->get_executor(); }
+
+  /// The same for the life of the socket, wherever it is moved: what diagnostics call it.
+  const void* id() const noexcept { return core_.get(); }
+
+  // --- events ---
+
+  /// Adds a listener behind the others.
+  template <class Event, class Listener>
+    requires detail::is_listener<std::decay_t<Listener>, signature_of<Event>>
+  listener_id on(Listener&& listener)
+  {
+    return core_->events.template on<event_type<Event>>(std::forward<Listener>(listener));
+  }
+
+  /// Adds a listener that is removed before it is called.
+  template <class Event, class Listener>
+    requires detail::is_listener<std::decay_t<Listener>, signature_of<Event>>
+  listener_id once(Listener&& listener)
+  {
+    return core_->events.template once<event_type<Event>>(std::forward<Listener>(listener));
+  }
+
+  /// Waits for the next such event. Completion: `void(error_code, values...)`, the values being those that listeners get;
+  /// the bytes of a message are a `std::vector<std::byte>`. Error: `operation_aborted` where the socket is closed first,
+  /// or the listeners are removed. Cancellation: terminal, partial and total; the event goes to others only then.
+  ///
+  /// \code
+  /// auto client = dgram::create_socket(io, dgram::udp4);
+  /// client.send("ping", 41234);
+  /// auto [message, from] = co_await client.once<dgram::event::message>(asio::use_awaitable);
+  /// fmt::print("{} bytes from {}\n", message.size(), from);
+  /// \endcode
+  template <class Event, class Token = default_token_t<executor_type>>
+    requires(!detail::is_listener<std::decay_t<Token>, signature_of<Event>>)
+  auto once(Token&& token = Token())
+  {
+    return detail::await_event<event_type<Event>>(core_, std::forward<Token>(token));
+  }
+
+  /// Adds a listener in front of the others.
+  template <class Event, class Listener>
+    requires detail::is_listener<std::decay_t<Listener>, signature_of<Event>>
+  listener_id prepend(Listener&& listener)
+  {
+    return core_->events.template prepend<event_type<Event>>(std::forward<Listener>(listener));
+  }
+
+  template <class Event, class Listener>
+    requires detail::is_listener<std::decay_t<Listener>, signature_of<Event>>
+  listener_id prepend_once(Listener&& listener)
+  {
+    return core_->events.template prepend_once<event_type<Event>>(std::forward<Listener>(listener));
+  }
+
+  /// Removes a listener; false where it is gone already.
+  bool off(listener_id id) { return core_->events.off(id); }
+
+  template <class Event>
+  void remove_all()
+  {
+    core_->events.template remove_all<event_type<Event>>();
+  }
+  void remove_all() { core_->events.remove_all(); }
+
+  template <class Event>
+  std::size_t listener_count() const
+  {
+    return core_->events.template listener_count<event_type<Event>>();
+  }
+
+  // --- bind ---
+
+  /// Binds, and starts to receive. `bind([port][, address][, callback])`; of a Unix socket `bind(path[, callback])`.
+  ///
+  /// Without a port the system chooses one, without an address it is all of them; a name is looked up. The event is
+  /// 'listening'. Without a callback it returns the socket, with one of a completion token what that gives.
+  ///
+  /// Thrown: `error::bad_port`, `error::already_bound`, `error::not_running`. Reported: what bind(2) reports,
+  /// `invalid_argument` for an address of the other family, what the lookup reports. The socket can be bound again then.
+  template <class... Args>
+    requires(!detail::starts_with<bind_options, Args...>)
+  decltype(auto) bind(Args&&... args)
+  {
+    return detail::parse_call(
+        detail::call(),
+        [this](const detail::call& call, auto&&... callback) -> decltype(auto) {
+          return this->bind_to(call, std::forward<decltype(callback)>(callback)...);
+        },
+        std::forward<Args>(args)...);
+  }
+
+  /// The same; or it takes over a descriptor, which is bound or not, connected or not, and the socket will close.
+  /// Thrown then: `error::wrong_descriptor`, `bad_descriptor`, and EEXIST for one that the context has already.
+  template <class... Callback>
+  decltype(auto) bind(const bind_options& where, Callback&&... callback)
+  {
+    detail::call call;
+    call.add(where.port);
+    if (!where.address.empty()) call.to = where.address;
+    if (where.fd <= 0) return bind_to(call, std::forward<Callback>(callback)...);
+    check_unbound();
+    return start<true>(detail::adoption<core_type>{where.fd}, std::forward<Callback>(callback)...);
+  }
+
+  /// Binds at once, to an address that is spelled out, and returns where. 'listening' comes later. Thrown: as above, what
+  /// bind(2) reports, `invalid_argument` for a name.
+  address_info bind_sync(std::int64_t port = 0, std::string_view address = {})
+    requires is_ip
+  {
+    const std::uint16_t number = checked_port(port, 0);
+    check_unbound();
+    auto local = core_->any_address();
+    if (!address.empty()) local.address(literal(address, "bind"));
+    local.port(number);
+    return bind_at(local);
+  }
+
+  address_info bind_sync(std::string_view path)
+    requires(!is_ip)
+  {
+    check_unbound();
+    return bind_at(*target_of(path, 0).endpoint);
+  }
+
+  // --- connect ---
+
+  /// Fixes the peer: sends go to it, and only its datagrams are received. `connect(port[, address][, callback])`, of a
+  /// Unix socket `connect(path[, callback])`. An unbound UDP socket is bound first. Without an address it is this host.
+  ///
+  /// The event is 'connect'. A callback that takes an error gets it also where the bind fails.
+  ///
+  /// Thrown: `error::bad_port` (0 too), `already_connected` (or about to be), `error::not_running`. Reported: what
+  /// connect(2) reports, `error::ip_blocked`, what the lookup reports. The socket can be connected again then.
+  template <class... Args>
+  decltype(auto) connect(Args&&... args)
+  {
+    return detail::parse_call(
+        detail::call(),
+        [this](const detail::call& call, auto&&... callback) -> decltype(auto) {
+          return this->connect_to(call, std::forward<decltype(callback)>(callback)...);
+        },
+        std::forward<Args>(args)...);
+  }
+
+  /// Connects at once, to an address that is spelled out; 'connect' comes later. Binds an unbound socket. Thrown: as above,
+  /// what bind(2) and connect(2) report, `invalid_argument` for a name, `error::already_bound` while a bind is on its way.
+  basic_emitter_socket& connect_sync(std::int64_t port, std::string_view address = {})
+    requires is_ip
+  {
+    const std::uint16_t number = checked_port(port, 1);
+    check_unconnected();
+    auto peer = core_->default_peer(number);
+    if (!address.empty()) peer.address(literal(address, "connect"));
+    if (const auto ec = core_->check_peer(peer)) fail_at("connect", ec, peer);
+    if (core_->bind_phase() == phase::pending) throw_now(error::already_bound, "connect");
+    if (core_->bind_phase() == phase::none) bind_sync();
+    error_code ec;
+    core_->connect_now(peer, ec);
+    if (ec) fail_at("connect", ec, peer);
+    core_->template post_event<event::connect>();
+    return *this;
+  }
+
+  /// Ends the association with the peer. Thrown: `not_connected`.
+  void disconnect()
+  {
+    error_code ec = net::error::not_connected;
+    if (core_->connect_phase() == phase::done && core_->is_running()) core_->disconnect(ec);
+    if (ec) throw_now(ec, "disconnect");
+  }
+
+  // --- send ---
+
+  /// Sends one datagram: `send(message[, offset, length], port[, address][, callback])`; of a connected socket
+  /// `send(message[, offset, length][, callback])`; of a Unix socket a path stands in place of port and address.
+  ///
+  /// For the message see `payload_view`; it need not outlive the call. Offset and length count bytes. Without an address it
+  /// is this host; a name is looked up, though not again within `socket_options::lookup_lifetime`. An unbound UDP socket is
+  /// bound first. Sends leave in the order of the calls, but those for a name that has to be looked up.
+  ///
+  /// Without a callback it returns whether the queue has room for more; 'drain' says when it has again.
+  ///
+  /// Thrown: `error::bad_port` (missing or 0 too), `error::out_of_range` (offset or length, which the text names),
+  /// `already_connected` (port or address on a connected socket), `error::not_running`. Reported: what send(2) reports,
+  /// `error::ip_blocked`, `no_buffer_space` where the queue is full and drops, what the lookup or the bind reports.
+  template <class... Args>
+    requires(!detail::starts_with<remote_info, Args...>)
+  decltype(auto) send(const payload_view& message, Args&&... args)
+  {
+    return detail::parse_call(
+        detail::call(),
+        [this, &message](const detail::call& call, auto&&... callback) -> decltype(auto) {
+          return this->send_to(message, call, std::forward<decltype(callback)>(callback)...);
+        },
+        std::forward<Args>(args)...);
+  }
+
+  /// Replies to a message.
+  template <class... Callback>
+  decltype(auto) send(const payload_view& message, const remote_info& to, Callback&&... callback)
+  {
+    detail::call call;
+    if constexpr (is_ip) call.add(to.port);
+    call.to = to.address;
+    return send_to(message, call, std::forward<Callback>(callback)...);
+  }
+
+  /// `send` with offset and length spelled out.
+  template <class... Args>
+  decltype(auto) sendto(const payload_view& message, std::int64_t offset, std::int64_t length,
+                        Args&&... args)
+  {
+    return send(message, offset, length, std::forward<Args>(args)...);
+  }
+
+  /// How many bytes, and how many datagrams, wait because the kernel takes no more now.
+  std::size_t get_send_queue_size() const
+  {
+    check_running("get_send_queue_size");
+    return core_->sends().bytes();
+  }
+
+  std::size_t get_send_queue_count() const
+  {
+    check_running("get_send_queue_count");
+    return core_->sends().count();
+  }
+
+  // --- receive ---
+
+  /// Receives again, after `recv_stop`; binds an unbound socket. Thrown: `already_started`.
+  basic_emitter_socket& recv_start()
+  {
+    check_running("recv_start");
+    if (core_->is_receiving()) throw_now(net::error::already_started, "recv_start");
+    core_->start_receiving();
+    return *this;
+  }
+
+  /// Receives no more until `recv_start`: no message is emitted, and the socket does not keep the context running.
+  basic_emitter_socket& recv_stop()
+  {
+    check_running("recv_stop");
+    core_->stop_receiving();
+    return *this;
+  }
+
+  /// 'timeout' is emitted when nothing was sent or received for so long, once until there is activity again; 0 ends that.
+  basic_emitter_socket& set_timeout(std::chrono::milliseconds duration)
+  {
+    check_running("set_timeout");
+    core_->set_timeout(duration);
+    return *this;
+  }
+
+  /// The same, with a listener for the next 'timeout'.
+  template <class Listener>
+    requires detail::is_listener<std::decay_t<Listener>, event::timeout::signature>
+  basic_emitter_socket& set_timeout(std::chrono::milliseconds duration, Listener&& listener)
+  {
+    set_timeout(duration);
+    once<event::timeout>(std::forward<Listener>(listener));
+    return *this;
+  }
+
+  // --- close ---
+
+  /// Closes the socket; `close([callback])`. The event is 'close', the last one. What the kernel takes at once of what is
+  /// queued still goes out; the rest completes with `operation_aborted`. While a bind is on its way and sends wait for it,
+  /// the close waits behind them.
+  ///
+  /// Thrown: `error::not_running`, the second time.
+  template <class... Callback>
+  decltype(auto) close(Callback&&... callback)
+  {
+    if (!core_->is_running() || core_->is_closing()) throw_now(error::not_running, "close");
+    return start<true>(detail::closing<core_type>{}, std::forward<Callback>(callback)...);
+  }
+
+  /// Closes the socket unless that is done already, and completes when 'close' has been emitted. Completion:
+  /// `void(error_code)`, never with an error.
+  ///
+  /// \code
+  /// auto client = dgram::create_socket(io, dgram::udp4);
+  /// co_await client.dispose(asio::use_awaitable);
+  /// \endcode
+  template <class Token = default_token_t<executor_type>>
+  auto dispose(Token&& token = Token())
+  {
+    return detail::initiate_completion<>(
+        core_->get_executor(), std::forward<Token>(token),
+        [core = core_](detail::completion<>* done) { core->close(done); });
+  }
+
+  // --- addresses and state ---
+
+  /// Where the socket is bound. Thrown: `bad_descriptor` where it is not.
+  address_info address() const
+  {
+    check_running("getsockname");
+    error_code ec = net::error::bad_descriptor;
+    endpoint_type local;
+    if (core_->bind_phase() == phase::done) local = core_->local_endpoint(ec);
+    if (ec) throw_now(ec, "getsockname");
+    return address_info(local);
+  }
+
+  /// The peer. Thrown: `not_connected`.
+  address_info remote_address() const
+  {
+    check_running("getpeername");
+    error_code ec = net::error::not_connected;
+    endpoint_type peer;
+    if (core_->connect_phase() == phase::done) peer = core_->remote_endpoint(ec);
+    if (ec) throw_now(ec, "getpeername");
+    return address_info(peer);
+  }
+
+  emitter_state state() const noexcept
+  {
+    return {.bound = core_->bind_phase() == phase::done,
+            .connected = core_->connect_phase() == phase::done,
+            .receiving = core_->is_receiving() && !core_->is_closed(),
+            .paused = core_->is_paused(),
+            .closing = core_->is_closing() && !core_->is_closed(),
+            .closed = core_->is_closed(),
+            .path_errors = core_->path_errors()};
+  }
+
+  /// The descriptor; -1 before it is bound.
+  native_handle_type native_handle() { return core_->socket.native_handle(); }
+
+  /// The socket underneath, for options that have no function here. Its descriptor comes with the bind.
+  Socket& next_layer() noexcept { return core_->socket; }
+
+  /// The socket keeps `io_context::run()` from returning while it receives, which is so from the start.
+  basic_emitter_socket& ref()
+  {
+    core_->ref();
+    return *this;
+  }
+
+  /// The socket does not keep `io_context::run()` from returning any more; what it has to send still does. Thrown:
+  /// `operation_not_supported` where it was not created with an `io_context`.
+  basic_emitter_socket& unref()
+  {
+    if (!core_->can_unref()) throw_now(net::error::operation_not_supported, "unref");
+    core_->unref();
+    return *this;
+  }
+
+  bool has_ref() const noexcept { return core_->has_ref(); }
+
+  // --- options ---
+  //
+  // Thrown by all of them: `bad_descriptor` before the socket is bound, `error::not_running`, and what setsockopt(2)
+  // reports.
+
+  /// Allows sending to broadcast addresses.
+  void set_broadcast(bool on)
+    requires is_ip
+  {
+    set("set_broadcast", option::broadcast(on));
+  }
+
+  /// The hop limit of unicast datagrams. Returns it. Thrown: `invalid_argument` outside 1 to 255.
+  int set_ttl(int hops)
+    requires is_ip
+  {
+    set("set_ttl", option::hop_limit(hops));
+    return hops;
+  }
+
+  /// The hop limit of multicast datagrams. Returns it. Thrown: `invalid_argument` outside 0 to 255.
+  int set_multicast_ttl(int hops)
+    requires is_ip
+  {
+    set("set_multicast_ttl", option::multicast_hop_limit(hops));
+    return hops;
+  }
+
+  /// Whether members on this host get what the socket sends to a group. Returns it.
+  bool set_multicast_loopback(bool on)
+    requires is_ip
+  {
+    set("set_multicast_loopback", option::multicast_loopback(on));
+    return on;
+  }
+
+  /// The interface that multicast datagrams leave by: an address of it, for IPv6 `::%eth0` or `::%2`; 0.0.0.0 and ::
+  /// leave it to the system. Thrown: `invalid_argument` for other text, EADDRNOTAVAIL where no interface has the address.
+  void set_multicast_interface(std::string_view address)
+    requires is_ip
+  {
+    constexpr auto operation = "set_multicast_interface";
+    check_bound(operation);
+    error_code ec;
+    const auto interface = detail::parse_outgoing_interface(address, core_->is_v6(), ec);
+    if (ec) throw_now(ec, operation);
+    set(operation, option::multicast_interface(interface));
+  }
+
+  /// Joins a group; without an interface (an address of it, or its name) the system chooses one. Binds an unbound socket.
+  /// Thrown: `invalid_argument` for a group that is none or missing, or an interface that is none, ENODEV for one that does
+  /// not exist, `address_in_use` for the second time, ENOPROTOOPT for a group of the other family.
+  void add_membership(std::string_view group, std::string_view interface = {})
+    requires is_ip
+  {
+    change_membership("add_membership", true, group, {}, interface);
+  }
+
+  /// Leaves a group; closing does that too.
+  void drop_membership(std::string_view group, std::string_view interface = {})
+    requires is_ip
+  {
+    change_membership("drop_membership", false, group, {}, interface);
+  }
+
+  /// Joins or leaves.
+  void set_membership(std::string_view group, std::string_view interface, membership_operation what)
+    requires is_ip
+  {
+    change_membership("set_membership", what == membership_operation::join, group, {}, interface);
+  }
+
+  void set_membership(std::string_view group, membership_operation what)
+    requires is_ip
+  {
+    set_membership(group, {}, what);
+  }
+
+  /// Joins for what one source sends to the group. Thrown: as above, and `address_not_available` for the second time.
+  void add_source_specific_membership(std::string_view source, std::string_view group,
+                                      std::string_view interface = {})
+    requires is_ip
+  {
+    change_membership("add_source_specific_membership", true, group, source, interface);
+  }
+
+  void drop_source_specific_membership(std::string_view source, std::string_view group,
+                                       std::string_view interface = {})
+    requires is_ip
+  {
+    change_membership("drop_source_specific_membership", false, group, source, interface);
+  }
+
+  /// The kernel's queues, in bytes. It adjusts what it is given in silence: Linux doubles it, within a limit. Thrown:
+  /// `error::out_of_range` for 0 and below, or more than 32 bits hold; `invalid_argument` for more than 31 hold.
+  void set_recv_buffer_size(std::int64_t bytes)
+  {
+    set("set_recv_buffer_size",
+        option::receive_buffer_size(buffer_size("set_recv_buffer_size", bytes)));
+  }
+
+  void set_send_buffer_size(std::int64_t bytes)
+  {
+    set("set_send_buffer_size",
+        option::send_buffer_size(buffer_size("set_send_buffer_size", bytes)));
+  }
+
+  std::size_t get_recv_buffer_size() const
+  {
+    check_bound("get_recv_buffer_size");
+    error_code ec;
+    const std::size_t size = core_->socket.receive_buffer_size(ec);
+    if (ec) throw_now(ec, "get_recv_buffer_size");
+    return size;
+  }
+
+  std::size_t get_send_buffer_size() const
+  {
+    check_bound("get_send_buffer_size");
+    error_code ec;
+    const std::size_t size = core_->socket.send_buffer_size(ec);
+    if (ec) throw_now(ec, "get_send_buffer_size");
+    return size;
+  }
+
+private:
+  // --- checks ---
+
+  static socket_options checked(socket_options options)
+  {
+    const auto type = options.type;
+    if (is_ip && type != dgram::socket_type::udp4 && type != dgram::socket_type::udp6)
+      throw_now(error::bad_type, "create_socket");
+    for (const auto size : {options.recv_buffer_size, options.send_buffer_size})
+      if (size < 0 || size > detail::most_uint32) throw_now(error::out_of_range, "create_socket");
+    return options;
+  }
+
+  [[noreturn]] static void throw_now(const error_code& ec, const char* operation)
+  {
+    detail::throw_failure(detail::failure_of(operation, ec));
+  }
+
+  [[noreturn]] static void fail_at(const char* operation, const error_code& ec,
+                                   const endpoint_type& where)
+  {
+    detail::throw_failure(detail::failure_at(operation, ec, &where));
+  }
+
+  void check_running(const char* operation) const
+  {
+    if (!core_->is_running()) throw_now(error::not_running, operation);
+  }
+
+  void check_bound(const char* operation) const
+  {
+    check_running(operation);
+    if (core_->bind_phase() != phase::done) throw_now(net::error::bad_descriptor, operation);
+  }
+
+  void check_unbound() const
+  {
+    check_running("bind");
+    if (core_->bind_phase() != phase::none) throw_now(error::already_bound, "bind");
+  }
+
+  void check_unconnected() const
+  {
+    check_running("connect");
+    if (core_->connect_phase() != phase::none) throw_now(net::error::already_connected, "connect");
+  }
+
+  static std::uint16_t checked_port(std::int64_t port, std::int64_t least)
+  {
+    if (port < least || port > 65535) {
+      const std::string what = "port " + std::to_string(port);
+      throw system_error(error::bad_port, what);
+    }
+    return static_cast<std::uint16_t>(port);
+  }
+
+  static int buffer_size(const char* operation, std::int64_t bytes)
+  {
+    if (bytes <= 0 || bytes > detail::most_uint32) throw_now(error::out_of_range, operation);
+    if (bytes > detail::max_int) throw_now(net::error::invalid_argument, operation);
+    return static_cast<int>(bytes);
+  }
+
+  static net::ip::address literal(std::string_view text, const char* operation)
+  {
+    error_code ec;
+    const auto address = parse_address(text, ec);
+    if (ec) throw_now(net::error::invalid_argument, operation);
+    return address;
+  }
+
+  // --- targets ---
+
+  /// An address that is spelled out needs no lookup.
+  static target_type target_of(const detail::host& to, std::uint16_t port)
+  {
+    if constexpr (is_ip) {
+      if (to.address) return {endpoint_type(*to.address, port), {}, port};
+      error_code not_an_address;
+      const auto address = parse_address(to.text, not_an_address);
+      if (!not_an_address) return {endpoint_type(address, port), {}, port};
+      return {std::nullopt, std::string(to.text), port};
+    } else {
+      return {parse_unix_endpoint(to.text), {}, 0};
+    }
+  }
+
+  target_type bind_target(const detail::call& call) const
+  {
+    if constexpr (is_ip) {
+      const std::uint16_t port = checked_port(call.numbers[0], 0);
+      if (call.to) return target_of(*call.to, port);
+      auto local = core_->any_address();
+      local.port(port);
+      // A lookup of the user's own may say what "all addresses" is.
+      if (core_->options.lookup) return {std::nullopt, local.address().to_string(), port};
+      return {local, {}, port};
+    } else {
+      return call.to ? target_of(*call.to, 0) : target_type{endpoint_type(), {}, 0};
+    }
+  }
+
+  target_type peer_target(const detail::call& call) const
+  {
+    if constexpr (is_ip) {
+      const std::uint16_t port = checked_port(call.numbers[0], 1);
+      return call.to ? target_of(*call.to, port) : target_type{core_->default_peer(port), {}, port};
+    } else {
+      if (!call.to) throw_now(net::error::invalid_argument, "a Unix socket needs a path");
+      return target_of(*call.to, 0);
+    }
+  }
+
+  target_type send_target(const detail::call& call) const
+  {
+    const bool connected = core_->connect_phase() != phase::none;
+    if (connected && (call.count > 0 || call.to)) throw_now(net::error::already_connected, "send");
+    target_type to = connected ? target_type() : peer_target(call);
+    check_running("send");
+    return to;
+  }
+
+  // --- starting ---
+
+  /// Starts an operation, which has `start(core, completion*)` and `listen(core, callback)`. `ListenFirst`: a callback
+  /// that fits both ways is a listener, as Node has it for bind and close, and not for connect.
+  template <bool ListenFirst, class Operation>
+  basic_emitter_socket& start(Operation operation)
+  {
+    operation.start(*core_, nullptr);
+    return *this;
+  }
+
+  template <bool ListenFirst, class Operation, class Callback>
+  decltype(auto) start(Operation operation, Callback&& callback)
+  {
+    using function = std::decay_t<Callback>;
+    constexpr bool completes = detail::takes_code<function> || detail::is_plain_callback<function>;
+    if constexpr (std::invocable<function&> && (ListenFirst || !completes)) {
+      operation.listen(*core_, std::forward<Callback>(callback));
+      return (*this);
+    } else {
+      const auto initiate = [&]() -> decltype(auto) {
+        return detail::initiate_completion<>(core_->get_executor(),
+                                             std::forward<Callback>(callback),
+                                             [core = core_, operation](detail::completion<>* done) {
+                                               operation.start_later(*core, done);
+                                             });
+      };
+      if constexpr (std::is_void_v<decltype(initiate())>) {
+        initiate();
+        return (*this);
+      } else {
+        return initiate();
+      }
+    }
+  }
+
+  template <class... Callback>
+  decltype(auto) bind_to(const detail::call& call, Callback&&... callback)
+  {
+    target_type to = bind_target(call);
+    check_unbound();
+    return start<true>(detail::binding<core_type>{std::move(to)},
+                       std::forward<Callback>(callback)...);
+  }
+
+  address_info bind_at(const endpoint_type& local)
+  {
+    error_code ec;
+    core_->bind_now(local, ec);
+    if (ec) fail_at("bind", ec, local);
+    core_->template post_event<event::listening>();
+    return address();
+  }
+
+  template <class... Callback>
+  decltype(auto) connect_to(const detail::call& call, Callback&&... callback)
+  {
+    target_type to = peer_target(call);
+    check_unconnected();
+    return start<false>(detail::connecting<core_type>{std::move(to)},
+                        std::forward<Callback>(callback)...);
+  }
+
+  template <class... Callback>
+  decltype(auto) send_to(const payload_view& message, const detail::call& call,
+                         Callback&&... callback)
+  {
+    if (call.count < 2) return send_whole(message, call, std::forward<Callback>(callback)...);
+    detail::call rest;
+    if (call.count == 3) rest.add(call.numbers[2]);
+    rest.to = call.to;
+    const payload_view slice(detail::slice_of(message, call.numbers[0], call.numbers[1]));
+    return send_whole(slice, rest, std::forward<Callback>(callback)...);
+  }
+
+  bool send_whole(const payload_view& message, const detail::call& call)
+  {
+    return core_->send(send_target(call), message, nullptr);
+  }
+
+  template <class Callback>
+  decltype(auto) send_whole(const payload_view& message, const detail::call& call,
+                            Callback&& callback)
+  {
+    using handler = std::decay_t<Callback>;
+    target_type to = send_target(call);
+    if constexpr (detail::takes_code<handler, std::size_t> ||
+                  detail::is_plain_callback<handler, std::size_t>) {
+      core_->send(std::move(to), message,
+                  detail::make_completion<std::size_t>(std::forward<Callback>(callback),
+                                                       core_->get_executor()));
+      return (*this);
+    } else if constexpr (std::invocable<handler&>) {
+      return send_whole(message, call,
+                        [core = core_.get(), callback = std::forward<Callback>(callback)](
+                            const failure& outcome) mutable {
+                          if (outcome)
+                            core->post_error(outcome);
+                          else
+                            callback();
+                        });
+    } else {
+      // When a deferred or awaited send is launched, the message may be gone.
+      return detail::initiate_completion<std::size_t>(
+          core_->get_executor(), std::forward<Callback>(callback),
+          [core = core_, to = std::move(to), bytes = message.copy()](
+              detail::send_completion* done) { core->send_later(to, bytes, done); });
+    }
+  }
+
+  // --- options ---
+
+  template <class Option>
+  void set(const char* operation, const Option& option)
+  {
+    check_bound(operation);
+    error_code ec;
+    core_->set(
+        operation,
+        [option](Socket& socket, error_code& failed) { socket.set_option(option, failed); }, ec);
+    if (ec == error::out_of_range) ec = net::error::invalid_argument;
+    if (ec) throw_now(ec, operation);
+  }
+
+  void change_membership(const char* operation, bool join, std::string_view group,
+                         std::string_view source, std::string_view interface)
+  {
+    check_running(operation);
+    error_code ec;
+    const auto membership = detail::parse_membership(group, source, interface, ec);
+    if (!ec && core_->bind_phase() == phase::none) bind_sync();
+    if (!ec) check_bound(operation);
+    if (!ec) apply_membership(join, membership, ec);
+    if (ec) throw_now(detail::membership_error(ec), operation);
+  }
+
+  void apply_membership(bool join, const detail::membership_text& membership, error_code& ec)
+  {
+    if (join) {
+      core_->set(
+          membership.key,
+          [membership](Socket& socket, error_code& failed) {
+            socket.join(membership.group, membership.interface, failed);
+          },
+          ec);
+    } else {
+      core_->socket.leave(membership.group, membership.interface, ec);
+      if (!ec) core_->unset(membership.key);
+    }
+  }
+
+  std::shared_ptr<core_type> core_;
+};
+
+/// The emitter on UDP, and on Unix datagrams.
+using emitter_socket = basic_emitter_socket<udp::socket>;
+#if DGRAM_HAS_UNIX_DATAGRAMS
+using unix_emitter_socket = basic_emitter_socket<unix_dgram::socket>;
+#endif
+
+namespace detail {
+
+template <class T>
+concept executor_source = std::convertible_to<T&, net::execution_context&> ||
+                          std::convertible_to<T, net::any_io_executor>;
+
+/// The context, where it is an `io_context`, whose work the emitter can take back.
+template <class Source>
+net::io_context* io_context_of(Source& source) noexcept
+{
+  if constexpr (std::convertible_to<Source&, net::io_context&>)
+    return &static_cast<net::io_context&>(source);
+  else
+    return nullptr;
+}
+
+template <class Source>
+net::any_io_executor executor_of(Source& source)
+{
+  if constexpr (std::convertible_to<Source&, net::execution_context&>)
+    return source.get_executor();
+  else
+    return source;
+}
+
+}  // namespace detail
+
+/// Makes a UDP socket that emits events, on an `io_context`, another context or an executor. Nothing is opened before it is
+/// bound. Thrown: `error::bad_type`, `error::out_of_range` (buffer sizes).
+template <detail::executor_source Source>
+emitter_socket create_socket(Source&& source, socket_options options)
+{
+  return {detail::executor_of(source), detail::io_context_of(source), std::move(options)};
+}
+
+/// The same, with a listener for 'message'.
+template <detail::executor_source Source, class Listener>
+  requires detail::is_listener<std::decay_t<Listener>, event::message::of<udp>::signature>
+emitter_socket create_socket(Source&& source, socket_options options, Listener&& on_message)
+{
+  auto made = create_socket(source, std::move(options));
+  made.template on<event::message>(std::forward<Listener>(on_message));
+  return made;
+}
+
+/// The same, with no option but the type.
+template <detail::executor_source Source, class... Listener>
+emitter_socket create_socket(Source&& source, socket_type type, Listener&&... on_message)
+{
+  socket_options options;
+  options.type = type;
+  return create_socket(source, std::move(options), std::forward<Listener>(on_message)...);
+}
+
+#if DGRAM_HAS_UNIX_DATAGRAMS
+/// Makes a Unix datagram socket that emits events. Of the options those for IP mean nothing.
+template <detail::executor_source Source>
+unix_emitter_socket create_unix_socket(Source&& source, socket_options options = {})
+{
+  return {detail::executor_of(source), detail::io_context_of(source), std::move(options)};
+}
+
+/// The same, with a listener for 'message'.
+template <detail::executor_source Source, class Listener>
+  requires detail::is_listener<std::decay_t<Listener>, event::message::of<unix_dgram>::signature>
+unix_emitter_socket create_unix_socket(Source&& source, Listener&& on_message)
+{
+  auto made = create_unix_socket(source);
+  made.template on<event::message>(std::forward<Listener>(on_message));
+  return made;
+}
+#endif
+
+/// Sends one datagram from a socket that is made for it and closes itself. Completion:
+/// `void(error_code, std::size_t)`. Thrown and reported: as for `send`.
+///
+/// \code
+/// std::size_t size = co_await dgram::send_once(io, dgram::udp4, "started", 514, "localhost", asio::use_awaitable);
+/// \endcode
+template <detail::executor_source Source, class Token>
+auto send_once(Source&& source, socket_type type, const payload_view& message, std::int64_t port,
+               std::string_view address, Token&& token)
+{
+  auto socket = std::make_shared<emitter_socket>(create_socket(source, type));
+  const auto executor = socket->get_executor();
+  return detail::initiate_completion<std::size_t>(
+      executor, std::forward<Token>(token),
+      [socket, bytes = message.copy(), port,
+       address = std::string(address)](detail::send_completion* done) {
+        detail::send_completion_ptr held(done);
+        socket->send(
+            bytes, port, address,
+            [socket, held = std::move(held)](const failure& outcome, std::size_t size) mutable {
+              held->outcome = outcome;
+              std::get<0>(held->values) = size;
+              socket->close();
+              held.release()->run();
+            });
+      });
+}
+
+/// Pauses all emitter sockets of a context: their descriptors are closed. `resume_sockets` opens others, bound and
+/// connected as they were, with the same options and in the same groups; meanwhile sends wait, and what others send is
+/// lost. For programs that are put into the background.
+///
+/// Thread safety: nothing else may be done with these sockets meanwhile.
+inline void pause_sockets(net::execution_context& context)
+{
+  detail::for_each_emitter<udp::socket>(context, [](auto& core) { core.pause(); });
+#if DGRAM_HAS_UNIX_DATAGRAMS
+  detail::for_each_emitter<unix_dgram::socket>(context, [](auto& core) { core.pause(); });
+#endif
+}
+
+/// What fails is an 'error' event of that socket, which is unbound then.
+inline void resume_sockets(net::execution_context& context)
+{
+  detail::for_each_emitter<udp::socket>(context, [](auto& core) { core.resume(); });
+#if DGRAM_HAS_UNIX_DATAGRAMS
+  detail::for_each_emitter<unix_dgram::socket>(context, [](auto& core) { core.resume(); });
+#endif
+}
+
+DGRAM_NAMESPACE_END
+
+#endif

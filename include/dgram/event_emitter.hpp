@@ -1,0 +1,331 @@
+// SPDX-License-Identifier: BSL-1.0
+// Events with listeners that are typed at compile time: several for each event, called in order.
+#ifndef DGRAM_EVENT_EMITTER_HPP
+#define DGRAM_EVENT_EMITTER_HPP
+
+#include <dgram/config.hpp>
+
+#include <algorithm>
+#include <concepts>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <tuple>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+DGRAM_NAMESPACE_BEGIN
+
+/// Names a listener, so that it can be removed.
+class listener_id {
+public:
+  constexpr listener_id() noexcept = default;
+  constexpr explicit listener_id(std::uint64_t number) noexcept : number_(number) {}
+
+  /// Whether it names any.
+  constexpr explicit operator bool() const noexcept { return number_ != 0; }
+
+  friend constexpr bool operator==(listener_id, listener_id) noexcept = default;
+
+private:
+  std::uint64_t number_ = 0;
+};
+
+namespace detail {
+
+/// A shared pointer without atomic counts: an emitter belongs to one strand.
+template <class T>
+class local_ptr {
+public:
+  local_ptr() noexcept = default;
+  explicit local_ptr(T* first) noexcept : target_(first) { hold(); }
+  local_ptr(const local_ptr& other) noexcept : target_(other.target_) { hold(); }
+  local_ptr(local_ptr&& other) noexcept : target_(std::exchange(other.target_, nullptr)) {}
+  local_ptr& operator=(local_ptr other) noexcept
+  {
+    std::swap(target_, other.target_);
+    return *this;
+  }
+  ~local_ptr()
+  {
+    if (target_ != nullptr && --target_->holders == 0) delete target_;
+  }
+
+  T* operator->() const noexcept { return target_; }
+  T& operator*() const noexcept { return *target_; }
+  explicit operator bool() const noexcept { return target_ != nullptr; }
+  bool is_shared() const noexcept { return target_->holders > 1; }
+
+private:
+  void hold() noexcept
+  {
+    if (target_ != nullptr) ++target_->holders;
+  }
+
+  T* target_ = nullptr;
+};
+
+template <class Signature>
+struct listener_base;
+
+template <class... Args>
+struct listener_base<void(Args...)> {
+  explicit listener_base(bool only_once) noexcept : once(only_once) {}
+  listener_base(const listener_base&) = delete;
+  listener_base& operator=(const listener_base&) = delete;
+  virtual ~listener_base() = default;
+  virtual void call(Args... args) = 0;
+
+  std::size_t holders = 0;
+  listener_id id;
+  bool once;
+  bool spent = false;  // a listener for once, and it was called
+};
+
+template <class Function, class Arguments, std::size_t... Index>
+constexpr bool takes_leading(std::index_sequence<Index...>)
+{
+  return std::invocable<Function&, std::tuple_element_t<Index, Arguments>...>;
+}
+
+/// How many of the arguments a listener takes: the most that it can be called with, since who has no use for the last ones
+/// need not name them. -1 where it cannot be called at all.
+template <class Function, class Arguments, std::size_t Count = std::tuple_size_v<Arguments>>
+constexpr int leading_arguments()
+{
+  if constexpr (takes_leading<Function, Arguments>(std::make_index_sequence<Count>()))
+    return static_cast<int>(Count);
+  else if constexpr (Count > 0)
+    return leading_arguments<Function, Arguments, Count - 1>();
+  else
+    return -1;
+}
+
+template <class Function, class Signature>
+struct listener_of;
+
+template <class Function, class... Args>
+struct listener_of<Function, void(Args...)> final : listener_base<void(Args...)> {
+  template <class F>
+  listener_of(F&& taken, bool only_once)
+      : listener_base<void(Args...)>(only_once), function(std::forward<F>(taken))
+  {
+  }
+
+  void call(Args... args) override
+  {
+    constexpr auto count =
+        static_cast<std::size_t>(leading_arguments<Function, std::tuple<Args...>>());
+    call_with(std::tuple<Args&&...>(static_cast<Args&&>(args)...),
+              std::make_index_sequence<count>());
+  }
+
+  template <class Arguments, std::size_t... Index>
+  void call_with([[maybe_unused]] Arguments&& args, std::index_sequence<Index...>)
+  {
+    std::invoke(function, std::get<Index>(std::move(args))...);
+  }
+
+  Function function;
+};
+
+template <class Function, class Signature>
+inline constexpr bool is_listener = false;
+
+template <class Function, class... Args>
+inline constexpr bool is_listener<Function, void(Args...)> =
+    leading_arguments<Function, std::tuple<Args...>>() >= 0;
+
+/// The listeners of one event. Who emits holds the list as it was then; a change makes a new one.
+template <class Event>
+class listener_list {
+public:
+  using signature = typename Event::signature;
+  using listener = listener_base<signature>;
+
+  struct entries {
+    std::size_t holders = 0;
+    std::vector<local_ptr<listener>> all;
+  };
+
+  std::size_t size() const noexcept { return current_ ? current_->all.size() : 0; }
+
+  local_ptr<entries> snapshot() const noexcept { return current_; }
+
+  void add(local_ptr<listener> added, bool in_front)
+  {
+    auto& all = writable().all;
+    all.insert(in_front ? all.begin() : all.end(), std::move(added));
+  }
+
+  bool remove(listener_id id)
+  {
+    if (!current_) return false;
+    const auto has_id = [id](const auto& entry) { return entry->id == id; };
+    const auto& all = current_->all;
+    const auto found = std::find_if(all.begin(), all.end(), has_id);
+    if (found == all.end()) return false;
+    const auto index = found - all.begin();
+    auto& rest = writable().all;
+    const auto removed = rest[static_cast<std::size_t>(index)];  // what it captured goes last
+    rest.erase(rest.begin() + index);
+    return true;
+  }
+
+  void clear() noexcept { const auto released = std::exchange(current_, {}); }
+
+private:
+  entries& writable()
+  {
+    if (!current_)
+      current_ = local_ptr<entries>(new entries);
+    else if (current_.is_shared())
+      current_ = local_ptr<entries>(new entries{0, current_->all});
+    return *current_;
+  }
+
+  local_ptr<entries> current_;
+};
+
+}  // namespace detail
+
+/// Emits events. An event is a type that names what its listeners are called with:
+///
+/// \code
+/// struct progress { using signature = void(int percent); };
+/// struct done { using signature = void(); };
+/// dgram::event_emitter<progress, done> events;
+/// auto id = events.on<progress>([](int percent) { fmt::print("{} %\n", percent); });
+/// events.once<done>([] { fmt::print("done\n"); });
+/// events.emit<progress>(50);
+/// events.off(id);
+/// \endcode
+///
+/// Listeners are called in order, inside `emit`. Those are called that were there when the emission began: one that is
+/// added meanwhile has to wait for the next, and one that is removed meanwhile is still called this time. A listener may
+/// add, remove, emit, and destroy the emitter, whose remaining listeners are not called then. What a listener throws
+/// leaves `emit`. A listener may leave the last arguments out, or all of them.
+///
+/// Thread safety: distinct objects are safe; one object is not.
+template <class... Events>
+class event_emitter {
+public:
+  event_emitter() : core_(new core) {}
+  event_emitter(event_emitter&&) noexcept = default;
+  event_emitter& operator=(event_emitter&& other) noexcept
+  {
+    if (this != &other) {
+      if (core_) core_->gone = true;
+      core_ = std::move(other.core_);
+    }
+    return *this;
+  }
+  ~event_emitter()
+  {
+    if (core_) core_->gone = true;
+  }
+
+  /// Adds a listener behind the others.
+  template <class Event, class Listener>
+    requires detail::is_listener<std::decay_t<Listener>, typename Event::signature>
+  listener_id on(Listener&& listener)
+  {
+    return add<Event>(std::forward<Listener>(listener), false, false);
+  }
+
+  /// Adds a listener that is removed before it is called.
+  template <class Event, class Listener>
+    requires detail::is_listener<std::decay_t<Listener>, typename Event::signature>
+  listener_id once(Listener&& listener)
+  {
+    return add<Event>(std::forward<Listener>(listener), true, false);
+  }
+
+  /// Adds a listener in front of the others.
+  template <class Event, class Listener>
+    requires detail::is_listener<std::decay_t<Listener>, typename Event::signature>
+  listener_id prepend(Listener&& listener)
+  {
+    return add<Event>(std::forward<Listener>(listener), false, true);
+  }
+
+  template <class Event, class Listener>
+    requires detail::is_listener<std::decay_t<Listener>, typename Event::signature>
+  listener_id prepend_once(Listener&& listener)
+  {
+    return add<Event>(std::forward<Listener>(listener), true, true);
+  }
+
+  /// Removes a listener; false where it is gone already.
+  bool off(listener_id id) { return (list<Events>().remove(id) || ...); }
+
+  /// Removes the listeners of one event.
+  template <class Event>
+  void remove_all() noexcept
+  {
+    list<Event>().clear();
+  }
+
+  /// Removes the listeners of all events.
+  void remove_all() noexcept { (list<Events>().clear(), ...); }
+
+  template <class Event>
+  std::size_t listener_count() const noexcept
+  {
+    return std::get<detail::listener_list<Event>>(core_->lists).size();
+  }
+
+  /// Calls the listeners of an event; false where there are none.
+  template <class Event, class... Args>
+  bool emit(Args&&... args)
+  {
+    const detail::local_ptr<core> held = core_;
+    auto& listeners = std::get<detail::listener_list<Event>>(held->lists);
+    const auto snapshot = listeners.snapshot();
+    if (!snapshot || snapshot->all.empty()) return false;
+    for (const auto& entry : snapshot->all) {
+      if (entry->once) {
+        if (std::exchange(entry->spent, true)) continue;
+        const auto last_hold = entry;
+        listeners.remove(entry->id);
+      }
+      entry->call(args...);
+      if (held->gone) break;
+    }
+    return true;
+  }
+
+private:
+  struct core {
+    std::size_t holders = 0;
+    std::uint64_t last_number = 0;
+    bool gone = false;
+    std::tuple<detail::listener_list<Events>...> lists;
+  };
+
+  template <class Event>
+  detail::listener_list<Event>& list() noexcept
+  {
+    return std::get<detail::listener_list<Event>>(core_->lists);
+  }
+
+  template <class Event, class Listener>
+  listener_id add(Listener&& listener, bool once, bool in_front)
+  {
+    using function = std::decay_t<Listener>;
+    using signature = typename Event::signature;
+    detail::local_ptr<detail::listener_base<signature>> added(
+        new detail::listener_of<function, signature>(std::forward<Listener>(listener), once));
+    added->id = listener_id(++core_->last_number);
+    const auto id = added->id;
+    list<Event>().add(std::move(added), in_front);
+    return id;
+  }
+
+  detail::local_ptr<core> core_;
+};
+
+DGRAM_NAMESPACE_END
+
+#endif

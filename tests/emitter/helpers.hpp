@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: BSL-1.0
+// Shared by the emitter's tests: sockets that keep a trace of their events, and a context under a watchdog.
+#ifndef DGRAM_TESTS_EMITTER_HELPERS_HPP
+#define DGRAM_TESTS_EMITTER_HELPERS_HPP
+
+#include <dgram/emitter_socket.hpp>
+
+#include <asio/io_context.hpp>
+#include <asio/ip/udp.hpp>
+#include <asio/post.hpp>
+#include <asio/steady_timer.hpp>
+
+#include <catch2/catch_test_macros.hpp>
+
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace test {
+
+namespace event = dgram::event;
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+/// Runs until nothing is left to do, and fails instead of hanging.
+inline void run(asio::io_context& io)
+{
+  io.restart();
+  io.run_for(seconds(10));
+  REQUIRE(io.stopped());
+}
+
+/// Runs until the condition holds, and fails instead of hanging.
+template <class Condition>
+void run_until(asio::io_context& io, Condition condition)
+{
+  const auto deadline = std::chrono::steady_clock::now() + seconds(10);
+  io.restart();
+  while (!condition())
+    if (io.run_one_until(deadline) == 0) FAIL("nothing happened any more, or not in time");
+}
+
+/// Runs what is due now and what comes of it, without waiting for anything.
+inline void run_ready(asio::io_context& io)
+{
+  io.restart();
+  while (io.poll() > 0) {}
+}
+
+using trace = std::vector<std::string>;
+
+/// The error that a call throws; none where it throws nothing.
+template <class Call>
+dgram::error_code thrown(Call call)
+{
+  try {
+    call();
+  } catch (const dgram::system_error& error) {
+    return error.code();
+  }
+  return {};
+}
+
+/// The text of what a call throws.
+template <class Call>
+std::string thrown_text(Call call)
+{
+  try {
+    call();
+  } catch (const std::exception& error) {
+    return error.what();
+  }
+  return {};
+}
+
+/// Notes all events of a socket but messages.
+template <class Socket>
+void record(Socket& socket, trace& into)
+{
+  socket.template on<event::listening>([&] { into.push_back("listening"); });
+  socket.template on<event::connect>([&] { into.push_back("connect"); });
+  socket.template on<event::close>([&] { into.push_back("close"); });
+  socket.template on<event::error>(
+      [&](const dgram::failure& what) { into.push_back("error " + what.text()); });
+}
+
+/// An emitter on loopback, bound at once, which notes what it gets.
+struct listener {
+  explicit listener(asio::io_context& io, dgram::socket_options options = {.type = dgram::udp4})
+      : socket(dgram::create_socket(io, std::move(options)))
+  {
+    socket.on<event::message>([this](dgram::bytes_view message, const dgram::remote_info& from) {
+      messages.emplace_back(message.text());
+      senders.push_back(from);
+    });
+    port = socket.bind_sync(0, socket_address()).port;
+  }
+
+  const char* socket_address() { return "127.0.0.1"; }
+
+  dgram::emitter_socket socket;
+  std::vector<std::string> messages;
+  std::vector<dgram::remote_info> senders;
+  std::uint16_t port = 0;
+};
+
+/// A port on loopback that nobody listens on.
+inline std::uint16_t dead_port()
+{
+  asio::io_context io;
+  return asio::ip::udp::socket(io, {asio::ip::address_v4::loopback(), 0}).local_endpoint().port();
+}
+
+inline bool has_ipv6()
+{
+  asio::io_context io;
+  dgram::error_code ec;
+  asio::ip::udp::socket probe(io);
+  probe.open(asio::ip::udp::v6(), ec);
+  if (!ec) probe.bind({asio::ip::address_v6::loopback(), 0}, ec);
+  return !ec;
+}
+
+}  // namespace test
+
+#define DGRAM_SKIP_WITHOUT_IPV6()                                  \
+  do {                                                             \
+    if (!test::has_ipv6()) SKIP("this host has no IPv6 loopback"); \
+  } while (false)
+
+#endif

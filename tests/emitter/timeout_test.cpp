@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: BSL-1.0
+// The emitter: idle time, full queues, one-shot sends.
+#include "emitter/helpers.hpp"
+
+#include <optional>
+
+using std::chrono::milliseconds;
+using test::thrown;
+using test::trace;
+
+TEST_CASE("S5.5: 'timeout' comes once, and again after activity", "[emitter]")
+{
+  asio::io_context io;
+  test::listener target(io);
+  int timeouts = 0;
+  int once = 0;
+  target.socket.on<test::event::timeout>([&] { ++timeouts; });
+  target.socket.set_timeout(milliseconds(5), [&] { ++once; });
+  test::run_until(io, [&] { return timeouts == 1; });
+  auto sender = dgram::create_socket(io, dgram::udp4);
+  sender.send("x", target.port);
+  test::run_until(io, [&] { return timeouts == 2; });
+  target.socket.send("x", 9);
+  test::run_until(io, [&] { return timeouts == 3; });
+  CHECK(once == 1);
+  CHECK(target.messages.size() == 1);
+
+  target.socket.set_timeout(milliseconds(1));
+  target.socket.set_timeout(milliseconds(0));
+  target.socket.unref();
+  sender.unref();
+  test::run(io);
+  CHECK(timeouts == 3);
+}
+
+TEST_CASE("S5.5: an unreferenced socket's idle time keeps no context running", "[emitter]")
+{
+  asio::io_context io;
+  test::listener target(io);
+  target.socket.unref();
+  target.socket.set_timeout(std::chrono::hours(1));
+  test::run(io);
+  target.socket.ref();
+  target.socket.close();
+  test::run(io);
+}
+
+TEST_CASE("S5.8: close ends the idle time", "[emitter]")
+{
+  asio::io_context io;
+  test::listener target(io);
+  target.socket.set_timeout(std::chrono::hours(1));
+  target.socket.close();
+  test::run(io);
+}
+
+TEST_CASE("S1.58: one send from a socket that closes itself", "[emitter]")
+{
+  asio::io_context io;
+  test::listener target(io);
+  std::optional<std::size_t> size;
+  dgram::send_once(io, dgram::udp4, "log line", target.port, "127.0.0.1",
+                   [&](dgram::error_code ec, std::size_t n) {
+                     CHECK_FALSE(ec);
+                     size = n;
+                   });
+  test::run_until(io, [&] { return size && target.messages.size() == 1; });
+  CHECK(size == 8);
+  dgram::error_code failed;
+  dgram::send_once(io, dgram::udp4, std::string(70000, 'x'), target.port, "127.0.0.1",
+                   [&](dgram::error_code ec, std::size_t) { failed = ec; });
+  target.socket.close();
+  test::run(io);  // ends, so it is closed
+  CHECK(failed == asio::error::message_size);
+}

@@ -1,0 +1,259 @@
+// SPDX-License-Identifier: BSL-1.0
+// The emitter on Unix datagrams, and what it does when the kernel takes no more.
+#include "emitter/helpers.hpp"
+#include "support/temporary_directory.hpp"
+
+#include <optional>
+
+using test::thrown;
+using test::trace;
+
+namespace {
+
+/// A bound Unix socket that does not read, so that its queue fills.
+struct silent_server {
+  silent_server(asio::io_context& io, const std::string& path)
+      : socket(dgram::create_unix_socket(io))
+  {
+    socket.on<test::event::message>(
+        [this](dgram::bytes_view m) { messages.emplace_back(m.text()); });
+    socket.bind_sync(path);
+    socket.recv_stop();
+  }
+
+  dgram::unix_emitter_socket socket;
+  trace messages;
+};
+
+}  // namespace
+
+TEST_CASE("S2.9, S2.10, S2.17, S2.21, S2.22: echo by path", "[emitter][unix]")
+{
+  const test::temporary_directory directory;
+  asio::io_context io;
+  const std::string server_path = directory.path() + "/server";
+  const std::string client_path = directory.path() + "/client";
+  auto server = dgram::create_unix_socket(io);
+  trace events;
+  test::record(server, events);
+  server.on<test::event::message>(
+      [&](dgram::bytes_view message, const dgram::unix_remote_info& from) {
+        CHECK(from.address == client_path);
+        CHECK(from.size == message.size());
+        CHECK(from.family == "unix");
+        server.send(message, 0, message.size(), from.address);
+      });
+  CHECK(&server.bind(server_path, [&] { events.emplace_back("callback"); }) == &server);
+  CHECK(thrown([&] { server.bind(client_path); }) == dgram::error::already_bound);
+  CHECK(events.empty());
+  auto client = dgram::create_unix_socket(io);
+  trace heard;
+  client.on<test::event::message>(
+      [&](dgram::bytes_view message) { heard.emplace_back(message.text()); });
+  client.bind(client_path, [&] {
+    CHECK(client.address().address == client_path);
+    client.send("hello", server_path);
+  });
+  test::run_until(io, [&] { return heard.size() == 1; });
+  CHECK(heard == trace{"hello"});
+  CHECK(events == trace{"listening", "callback"});
+  CHECK(test::exists(server_path));
+  server.close();
+  CHECK_FALSE(test::exists(server_path));  // S2.20
+  client.close();
+  test::run(io);
+}
+
+TEST_CASE("S2.17: the file of a socket that is gone is replaced, others are not", "[emitter][unix]")
+{
+  const test::temporary_directory directory;
+  asio::io_context io;
+  const std::string path = directory.path() + "/server";
+  {
+    asio::local::datagram_protocol::socket stale(io,
+                                                 asio::local::datagram_protocol::endpoint(path));
+  }
+  CHECK(test::exists(path));
+  auto socket = dgram::create_unix_socket(io);
+  trace events;
+  test::record(socket, events);
+  socket.bind(path);
+  test::run_ready(io);
+  CHECK(events == trace{"listening"});
+  auto second = dgram::create_unix_socket(io);
+  test::record(second, events);
+  second.bind(path);
+  test::run_ready(io);
+  CHECK(events.back() == "error bind EADDRINUSE " + path);
+  CHECK(thrown([&] { second.bind(""); }) == dgram::error_code());
+}
+
+TEST_CASE("S2.16: an unbound socket sends, and its datagrams carry no path", "[emitter][unix]")
+{
+  const test::temporary_directory directory;
+  asio::io_context io;
+  const std::string path = directory.path() + "/server";
+  auto server = dgram::create_unix_socket(io);
+  std::string sender;
+  server.on<test::event::message>(
+      [&](dgram::bytes_view, const auto& from) { sender = from.address; });
+  server.bind_sync(path);
+  auto client = dgram::create_unix_socket(io);
+  std::size_t sent = 0;
+  client.send("x", path, [&](dgram::error_code ec, std::size_t n) {
+    CHECK_FALSE(ec);
+    sent = n;
+  });
+  test::run_until(io, [&] { return sent == 1 && !sender.empty(); });
+  CHECK(sender == "(unnamed)");
+  CHECK_FALSE(client.state().bound);
+  CHECK(thrown([&] { client.send("x"); }) == asio::error::invalid_argument);
+  dgram::failure failed;
+  client.send("x", directory.path() + "/nobody",
+              [&](const dgram::failure& what) { failed = what; });
+  test::run_until(io, [&] { return static_cast<bool>(failed); });
+  CHECK(failed.text() == "send ENOENT " + directory.path() + "/nobody");
+}
+
+TEST_CASE("Unix sockets connect, send without a path, and disconnect", "[emitter][unix]")
+{
+  const test::temporary_directory directory;
+  asio::io_context io;
+  const std::string path = directory.path() + "/server";
+  silent_server server(io, path);
+  server.socket.recv_start();
+  auto client = dgram::create_unix_socket(io);
+  trace events;
+  test::record(client, events);
+  client.connect(path);
+  test::run_ready(io);
+  CHECK(events == trace{"connect"});
+  CHECK(client.remote_address().address == path);
+  client.send({"a", "bc"});
+  CHECK(thrown([&] { client.send("x", path); }) == asio::error::already_connected);
+  test::run_until(io, [&] { return server.messages.size() == 1; });
+  CHECK(server.messages == trace{"abc"});
+  client.disconnect();
+  client.close();
+}
+
+TEST_CASE("QUE-01, QUE-04, QUE-08, REF-02: what the kernel holds back waits and is counted",
+          "[emitter][unix]")
+{
+  const test::temporary_directory directory;
+  asio::io_context io;
+  const std::string path = directory.path() + "/server";
+  silent_server server(io, path);
+  for (const bool connected : {false, true}) {
+    server.messages.clear();
+    auto client = dgram::create_unix_socket(io);
+    int sent = 0;
+    const auto count = [&](dgram::error_code ec, std::size_t n) {
+      CHECK_FALSE(ec);
+      CHECK(n == 5);
+      ++sent;
+    };
+    if (connected) {
+      client.connect(path);
+      test::run_ready(io);
+    }
+    for (int i = 0; i < 1000; ++i)
+      connected ? client.send("12345", count) : (client.send("12345", path, count));
+    io.restart();
+    io.poll();
+    const std::size_t held = client.get_send_queue_count();
+    CHECK(held > 0);
+    CHECK(held < 1000);
+    CHECK(client.get_send_queue_size() == 5 * held);
+    server.socket.recv_start();
+    test::run_until(io, [&] { return server.messages.size() == 1000 && sent == 1000; });
+    CHECK(client.get_send_queue_count() == 0);
+    CHECK(client.get_send_queue_size() == 0);
+    server.socket.recv_stop();
+  }
+}
+
+TEST_CASE("A full queue waits or drops, and 'drain' and 'drop' tell", "[emitter][unix]")
+{
+  const test::temporary_directory directory;
+  asio::io_context io;
+  const std::string path = directory.path() + "/server";
+  silent_server server(io, path);
+  for (const auto policy : {dgram::full_policy::wait, dgram::full_policy::drop_newest}) {
+    server.messages.clear();
+    auto client = dgram::create_unix_socket(io, {.queue_datagrams = 10, .when_full = policy});
+    int drained = 0;
+    std::size_t dropped = 0;
+    client.on<test::event::drain>([&] { ++drained; });
+    client.on<test::event::drop>([&](const dgram::drop_info& what) {
+      CHECK(what.reason == dgram::drop_reason::queue_full);
+      dropped += what.count;
+    });
+    client.connect(path);
+    test::run_ready(io);
+    std::size_t refused = 0;
+    std::size_t taken = 0;
+    while (refused < 5) {
+      ++taken;
+      if (!client.send("x")) ++refused;
+      io.restart();
+      io.poll();
+    }
+    std::optional<dgram::error_code> last;
+    ++taken;
+    client.send("last", [&](dgram::error_code ec) { last = ec; });
+    io.restart();
+    io.poll();
+    const bool waits = policy == dgram::full_policy::wait;
+    CHECK(client.get_send_queue_count() == (waits ? 16U : 10U));
+    CHECK(dropped == (waits ? 0U : 5U));
+    CHECK(last.has_value() == !waits);
+    server.socket.recv_start();
+    test::run_until(io, [&] { return drained == 1; });
+    const std::size_t expected = waits ? taken : taken - 6;
+    test::run_until(io, [&] { return server.messages.size() == expected && last.has_value(); });
+    CHECK(*last == (waits ? dgram::error_code() : dgram::error_code(asio::error::no_buffer_space)));
+    CHECK(client.send("y"));
+    test::run_until(io, [&] { return server.messages.size() == expected + 1; });
+    server.socket.recv_stop();
+    client.close();
+  }
+}
+
+TEST_CASE("Closing with a full queue ends what waits in it", "[emitter][unix]")
+{
+  const test::temporary_directory directory;
+  asio::io_context io;
+  const std::string path = directory.path() + "/server";
+  silent_server server(io, path);
+  auto client = dgram::create_unix_socket(io, {.queue_datagrams = 10});
+  client.connect(path);
+  test::run_ready(io);
+  int completed = 0;
+  int aborted = 0;
+  for (int i = 0; i < 2000; ++i)
+    client.send("x", [&](dgram::error_code ec) {
+      ++completed;
+      if (ec == asio::error::operation_aborted) ++aborted;
+    });
+  io.restart();
+  io.poll();
+  client.close();
+  test::run(io);
+  CHECK(completed == 2000);
+  CHECK(aborted > 0);
+}
+
+TEST_CASE("QUE-07: a send from a callback goes behind the others", "[emitter][unix]")
+{
+  const test::temporary_directory directory;
+  asio::io_context io;
+  const std::string path = directory.path() + "/server";
+  silent_server server(io, path);
+  server.socket.recv_start();
+  auto client = dgram::create_unix_socket(io);
+  client.send("1", path, [&] { client.send("3", path); });
+  client.send("2", path);
+  test::run_until(io, [&] { return server.messages.size() == 3; });
+  CHECK(server.messages == trace{"1", "2", "3"});
+}
