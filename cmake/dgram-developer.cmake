@@ -13,6 +13,10 @@ target_compile_definitions(dgram_developer_flags INTERFACE ASIO_NO_DEPRECATED BO
 if(WIN32)
   # Windows 10, with what Asio and dgram want of the system's headers.
   target_compile_definitions(dgram_developer_flags INTERFACE _WIN32_WINNT=0x0A00)
+  if(MINGW)
+    # An object file has 32,767 sections otherwise, and each function of a template takes some.
+    target_compile_options(dgram_developer_flags INTERFACE -Wa,-mbig-obj)
+  endif()
 endif()
 
 if(MSVC)

@@ -693,9 +693,12 @@ private:
       const auto address = parse_address(to.text, not_an_address);
       if (!not_an_address) return {endpoint_type(address, port), {}, port};
       return {std::nullopt, std::string(to.text), port};
-    } else {
+    }
+#if DGRAM_HAS_UNIX_DATAGRAMS
+    else {
       return {parse_unix_endpoint(to.text), {}, 0};
     }
+#endif
   }
 
   target_type bind_target(const detail::call& call) const
