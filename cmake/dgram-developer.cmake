@@ -3,11 +3,21 @@
 
 set(DGRAM_SANITIZE "" CACHE STRING "Sanitizers of dgram's own programs: empty, \"address,undefined\" or \"thread\"")
 set_property(CACHE DGRAM_SANITIZE PROPERTY STRINGS "" "address,undefined" "thread")
+set(DGRAM_FMT_HEADERS "" CACHE PATH "A directory with the headers of fmt, to use those alone; else it is found or fetched")
 option(DGRAM_COVERAGE "Measure the coverage of dgram's own programs" OFF)
 
 add_library(dgram_developer_flags INTERFACE)
 # What Asio has deprecated is gone in a later version: find out here, not at a user's.
 target_compile_definitions(dgram_developer_flags INTERFACE ASIO_NO_DEPRECATED BOOST_ASIO_NO_DEPRECATED)
+
+if(WIN32)
+  # Windows 10, with what Asio and dgram want of the system's headers.
+  target_compile_definitions(dgram_developer_flags INTERFACE _WIN32_WINNT=0x0A00)
+  if(MINGW)
+    # An object file has 32,767 sections otherwise, and each function of a template takes some.
+    target_compile_options(dgram_developer_flags INTERFACE -Wa,-mbig-obj)
+  endif()
+endif()
 
 if(MSVC)
   target_compile_options(dgram_developer_flags INTERFACE /W4 /permissive- /utf-8)
@@ -57,6 +67,14 @@ endfunction()
 # fmt and Catch2 are found, or else fetched at a pinned version. These are macros: what find_package
 # sets (Catch2's module path among it) must reach the caller.
 macro(dgram_need_fmt)
+  if(NOT TARGET fmt::fmt AND DGRAM_FMT_HEADERS)
+    # Linked to, so that nothing else of the directory which they are in is found.
+    file(MAKE_DIRECTORY "${PROJECT_BINARY_DIR}/fmt-headers")
+    file(CREATE_LINK "${DGRAM_FMT_HEADERS}" "${PROJECT_BINARY_DIR}/fmt-headers/fmt" SYMBOLIC)
+    add_library(fmt::fmt INTERFACE IMPORTED GLOBAL)
+    target_compile_definitions(fmt::fmt INTERFACE FMT_HEADER_ONLY=1)
+    target_include_directories(fmt::fmt INTERFACE "${PROJECT_BINARY_DIR}/fmt-headers")
+  endif()
   if(NOT TARGET fmt::fmt)
     find_package(fmt QUIET GLOBAL)
     if(NOT fmt_FOUND)

@@ -9,6 +9,8 @@
 #include <dgram/config.hpp>
 #include <dgram/control_message.hpp>
 #include <dgram/datagram.hpp>
+#include <dgram/diagnostics.hpp>
+#include <dgram/emitter_socket.hpp>
 #include <dgram/endpoint.hpp>
 #include <dgram/error.hpp>
 #include <dgram/event_emitter.hpp>
@@ -28,10 +30,6 @@
 #include <dgram/version.hpp>
 #include <dgram/writer.hpp>
 
-#if DGRAM_HAS_EMITTER
-#include <dgram/diagnostics.hpp>
-#include <dgram/emitter_socket.hpp>
-#endif
 #if DGRAM_HAS_UNIX_DATAGRAMS
 #include <dgram/unix_dgram.hpp>
 #endif

@@ -9,15 +9,18 @@
 #include <dgram/option.hpp>
 #include <dgram/platform/backend.hpp>
 #include <dgram/platform/control.hpp>
-#include <dgram/platform/paths.hpp>
 #include <dgram/platform/probe_socket.hpp>
 #include <dgram/udp.hpp>
-#include <dgram/unix_dgram.hpp>
 
 #include <concepts>
 #include <cstddef>
 #include <string_view>
 #include <utility>
+
+#if DGRAM_HAS_UNIX_DATAGRAMS
+#include <dgram/platform/paths.hpp>
+#include <dgram/unix_dgram.hpp>
+#endif
 
 DGRAM_NAMESPACE_BEGIN
 
@@ -26,7 +29,7 @@ DGRAM_NAMESPACE_BEGIN
 /// It speaks of the system. A path may still refuse what the system has: segmentation where a network interface lacks
 /// it (batches go on without), hardware timestamps where a card takes none.
 struct system_capabilities {
-  /// How datagrams are moved: "linux" (recvmmsg(2), sendmmsg(2)) or "posix" (recvmsg(2), sendmsg(2)).
+  /// How datagrams are moved: "linux" (recvmmsg(2), sendmmsg(2)), "posix" (recvmsg(2), sendmsg(2)) or "windows" (WSARecvMsg, WSASendMsg).
   std::string_view backend = platform::backend::name;
 
   /// How many datagrams one system call takes or gives, each a message of its own; 1: they move one by one.
@@ -61,7 +64,7 @@ namespace detail {
 /// Asks by setting the option to what its default constructor says, which changes nothing that matters for a socket
 /// that is only asked.
 template <class Option, class Protocol>
-error_code ask_by_setting(int descriptor, const Protocol& protocol)
+error_code ask_by_setting(platform::descriptor_type descriptor, const Protocol& protocol)
 {
   const Option option{};
   error_code ec;
@@ -72,7 +75,7 @@ error_code ask_by_setting(int descriptor, const Protocol& protocol)
 
 /// Asks by reading. Some can only be set: an IPv4 socket's multicast_interface, and before Linux 5.13 coalescing.
 template <class Option, class Protocol>
-error_code ask_for_option(int descriptor, const Protocol& protocol)
+error_code ask_for_option(platform::descriptor_type descriptor, const Protocol& protocol)
 {
   Option option{};
   if (std::as_const(option).name(protocol) == platform::names::unsupported)
@@ -133,10 +136,11 @@ system_capabilities find_capabilities(const Protocol& protocol, error_code& ec)
   if (platform::is_missing_family(ec)) ec.clear();
   if (!found.available) return found;
   found.receive_timestamp = !ask_for_option<option::receive_timestamp>(probe, protocol);
-  if constexpr (dual_stack_protocol<Protocol>)
-    find_ip_capabilities(found, probe, protocol);
+  if constexpr (dual_stack_protocol<Protocol>) find_ip_capabilities(found, probe, protocol);
+#if DGRAM_HAS_UNIX_DATAGRAMS
   else
     found.abstract_names = platform::take_abstract_name(probe.descriptor());
+#endif
   return found;
 }
 
@@ -174,11 +178,13 @@ inline const system_capabilities& capabilities(const udp& protocol)
   return detail::known_capabilities<0>(protocol);
 }
 
+#if DGRAM_HAS_UNIX_DATAGRAMS
 /// The same of Unix sockets.
 inline const system_capabilities& capabilities(const unix_dgram& protocol)
 {
   return detail::known_capabilities<0>(protocol);
 }
+#endif
 
 /// The same of UDP over IPv4, or over IPv6 where the system has no IPv4.
 inline const system_capabilities& capabilities()

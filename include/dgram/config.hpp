@@ -96,13 +96,11 @@
 #if defined(_WIN32)
 #define DGRAM_HAS_UNIX_DATAGRAMS 0
 #if defined(interface) || defined(min) || defined(max)
-#error \
-    "define NOMINMAX and WIN32_LEAN_AND_MEAN: the Windows headers make macros of names that dgram has"
+// Headers of COM, which iphlpapi.h brings along, and windows.h itself.
+#error "interface, min or max is a macro: undefine it before this, or define WIN32_LEAN_AND_MEAN and NOMINMAX"
 #endif
-#define DGRAM_HAS_EMITTER 0  // it knows only the errors of POSIX yet
 #else
 #define DGRAM_HAS_UNIX_DATAGRAMS 1
-#define DGRAM_HAS_EMITTER 1
 #if defined(DGRAM_USE_BOOST_ASIO)
 #include <boost/asio/local/datagram_protocol.hpp>
 #else

@@ -16,7 +16,6 @@
 #include <dgram/event_emitter.hpp>
 #include <dgram/failure.hpp>
 #include <dgram/udp.hpp>
-#include <dgram/unix_dgram.hpp>
 
 #include <chrono>
 #include <concepts>
@@ -27,6 +26,10 @@
 #include <string_view>
 #include <type_traits>
 #include <utility>
+
+#if DGRAM_HAS_UNIX_DATAGRAMS
+#include <dgram/unix_dgram.hpp>
+#endif
 
 DGRAM_NAMESPACE_BEGIN
 
@@ -690,9 +693,12 @@ private:
       const auto address = parse_address(to.text, not_an_address);
       if (!not_an_address) return {endpoint_type(address, port), {}, port};
       return {std::nullopt, std::string(to.text), port};
-    } else {
+    }
+#if DGRAM_HAS_UNIX_DATAGRAMS
+    else {
       return {parse_unix_endpoint(to.text), {}, 0};
     }
+#endif
   }
 
   target_type bind_target(const detail::call& call) const
@@ -886,7 +892,9 @@ private:
 
 /// The emitter on UDP, and on Unix datagrams.
 using emitter_socket = basic_emitter_socket<udp::socket>;
+#if DGRAM_HAS_UNIX_DATAGRAMS
 using unix_emitter_socket = basic_emitter_socket<unix_dgram::socket>;
+#endif
 
 namespace detail {
 
@@ -942,6 +950,7 @@ emitter_socket create_socket(Source&& source, socket_type type, Listener&&... on
   return create_socket(source, std::move(options), std::forward<Listener>(on_message)...);
 }
 
+#if DGRAM_HAS_UNIX_DATAGRAMS
 /// Makes a Unix datagram socket that emits events. Of the options those for IP mean nothing.
 template <detail::executor_source Source>
 unix_emitter_socket create_unix_socket(Source&& source, socket_options options = {})
@@ -958,6 +967,7 @@ unix_emitter_socket create_unix_socket(Source&& source, Listener&& on_message)
   made.template on<event::message>(std::forward<Listener>(on_message));
   return made;
 }
+#endif
 
 /// Sends one datagram from a socket that is made for it and closes itself. Completion:
 /// `void(error_code, std::size_t)`. Thrown and reported: as for `send`.
@@ -995,14 +1005,18 @@ auto send_once(Source&& source, socket_type type, const payload_view& message, s
 inline void pause_sockets(net::execution_context& context)
 {
   detail::for_each_emitter<udp::socket>(context, [](auto& core) { core.pause(); });
+#if DGRAM_HAS_UNIX_DATAGRAMS
   detail::for_each_emitter<unix_dgram::socket>(context, [](auto& core) { core.pause(); });
+#endif
 }
 
 /// What fails is an 'error' event of that socket, which is unbound then.
 inline void resume_sockets(net::execution_context& context)
 {
   detail::for_each_emitter<udp::socket>(context, [](auto& core) { core.resume(); });
+#if DGRAM_HAS_UNIX_DATAGRAMS
   detail::for_each_emitter<unix_dgram::socket>(context, [](auto& core) { core.resume(); });
+#endif
 }
 
 DGRAM_NAMESPACE_END

@@ -607,6 +607,56 @@ void looks_names_up()
   CHECK(receive_text(server, sender) == "name");
 }
 
+// --- the emitter, and what is known of the system ---
+
+void emits_events()
+{
+  asio::io_context io;
+  std::string events;
+  auto server = dgram::create_socket(io, dgram::udp4);
+  auto client = dgram::create_socket(io, dgram::udp4);
+  server.on<dgram::event::message>([&](dgram::bytes_view bytes, const dgram::remote_info& from) {
+    events.append("message ").append(bytes.text()).append("|");
+    server.send("back", from.port, "127.0.0.1");
+  });
+  client.on<dgram::event::message>([&](dgram::bytes_view bytes, const dgram::remote_info&) {
+    events.append("reply ").append(bytes.text()).append("|");
+    server.close();
+    client.close();
+  });
+  server.on<dgram::event::listening>(
+      [&] { client.send("there", server.address().port, "127.0.0.1"); });
+  server.bind(0, "127.0.0.1");
+  io.run_for(seconds(10));
+  CHECK(events == "message there|reply back|");
+}
+
+void names_errors()
+{
+  using dgram::platform::error_name;
+  CHECK(error_name(asio::error::address_in_use) == "EADDRINUSE");
+  CHECK(error_name(asio::error::would_block) == "EAGAIN");
+  CHECK(error_name(asio::error::operation_aborted) == "ECANCELED");
+  CHECK(error_name(asio::error::host_not_found) == "ENOTFOUND");
+  CHECK(error_name(dgram::platform::no_such_device()) == "ENODEV");
+}
+
+void knows_its_capabilities()
+{
+  const dgram::system_capabilities& can = dgram::capabilities(dgram::udp::v4());
+  CHECK(can.available);
+#if defined(_WIN32)
+  CHECK(can.backend == "windows");
+  CHECK(can.datagrams_per_call == 1);
+  CHECK(can.max_segments == 1);
+  CHECK(!can.coalescing);
+  CHECK(!can.receive_timestamp);
+  CHECK(!can.receive_error);
+#endif
+  CHECK(can.packet_info);
+  CHECK(dgram::supports<dgram::option::hop_limit>());
+}
+
 struct test {
   const char* name;
   void (*function)();
@@ -645,6 +695,9 @@ constexpr test tests[] = {
     TEST(waits_no_longer_than_asked),
     TEST(ends_pending_operations_when_it_closes),
     TEST(looks_names_up),
+    TEST(emits_events),
+    TEST(names_errors),
+    TEST(knows_its_capabilities),
 };
 
 }  // namespace

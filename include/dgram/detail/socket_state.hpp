@@ -158,14 +158,13 @@ struct socket_state : std::enable_shared_from_this<socket_state<Protocol, Execut
       return;
     }
     const bool has_peer = platform::is_connected(descriptor, ec);
-    if (ec) return;
-    socket.assign(protocol, descriptor, ec);
+    if (!ec) platform::prepare_descriptor(descriptor, ec);
+    if (!ec) socket.assign(protocol, descriptor, ec);
     if (ec) return;
     forget_descriptor();
     flags.family = kind.family;
     flags.connected = has_peer;
-    platform::prepare_descriptor(descriptor, ec);
-    platform::report_refusals(descriptor, has_peer);
+    if (has_peer) platform::report_refusals(descriptor, true);
     flags.coalescing = knows_trains && platform::is_coalescing(descriptor);
     adopt_dual(protocol, ec);
     if (ec) {

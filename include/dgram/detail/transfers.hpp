@@ -206,7 +206,7 @@ bool is_refusal(const State& state, const error_code& ec) noexcept
   return ec != net::error::would_block && ec != net::error::bad_descriptor &&
          ec != net::error::not_socket && ec != net::error::already_connected &&
          ec != platform::destination_required() && ec != net::error::broken_pipe &&
-         !platform::is_congestion(ec);
+         ec != net::error::shut_down && !platform::is_congestion(ec);
 }
 
 /// Sends as much of the batch as the kernel takes; what it does not take stays in the batch.

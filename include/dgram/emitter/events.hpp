@@ -8,7 +8,6 @@
 #include <dgram/endpoint.hpp>
 #include <dgram/failure.hpp>
 #include <dgram/udp.hpp>
-#include <dgram/unix_dgram.hpp>
 
 #include <cstddef>
 #include <cstdint>
@@ -16,6 +15,10 @@
 #include <string>
 #include <string_view>
 #include <vector>
+
+#if DGRAM_HAS_UNIX_DATAGRAMS
+#include <dgram/unix_dgram.hpp>
+#endif
 
 DGRAM_NAMESPACE_BEGIN
 
@@ -52,6 +55,7 @@ struct basic_address_info<udp> {
   }
 };
 
+#if DGRAM_HAS_UNIX_DATAGRAMS
 template <>
 struct basic_address_info<unix_dgram> {
   std::string address;               ///< the path, or `@name`
@@ -69,16 +73,19 @@ struct basic_address_info<unix_dgram> {
     return a.address == b.address;
   }
 };
+#endif
 
 /// `0.0.0.0:41234`, `[::1]:41234`, `/run/server.sock`.
 inline std::string to_string(const basic_address_info<udp>& info)
 {
   return to_string(info.endpoint());
 }
+#if DGRAM_HAS_UNIX_DATAGRAMS
 inline std::string to_string(const basic_address_info<unix_dgram>& info)
 {
   return info.address;
 }
+#endif
 
 /// Who sent a datagram, and how it arrived. It is a value, and may be kept.
 template <class Protocol>
@@ -122,8 +129,10 @@ struct basic_remote_info<udp> : basic_address_info<udp> {
 
 using address_info = basic_address_info<udp>;
 using remote_info = basic_remote_info<udp>;
+#if DGRAM_HAS_UNIX_DATAGRAMS
 using unix_address_info = basic_address_info<unix_dgram>;
 using unix_remote_info = basic_remote_info<unix_dgram>;
+#endif
 
 /// Why datagrams were lost before they became messages, or before they were sent.
 enum class drop_reason {
@@ -151,10 +160,12 @@ inline void name_subject(failure& what, const net::ip::udp::endpoint& endpoint)
   what.address = to_string(endpoint.address());
   what.port = endpoint.port();
 }
+#if DGRAM_HAS_UNIX_DATAGRAMS
 inline void name_subject(failure& what, const unix_dgram::endpoint& endpoint)
 {
   what.address = to_string(endpoint);
 }
+#endif
 
 inline failure failure_of(const char* operation, const error_code& ec)
 {

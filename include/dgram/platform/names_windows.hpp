@@ -26,6 +26,28 @@ DGRAM_NAMESPACE_BEGIN
 
 namespace platform {
 
+// Errors that Asio has no names for.
+inline error_code no_such_device() noexcept
+{
+  return make_system_error(ERROR_DEV_NOT_EXIST);
+}
+inline error_code address_not_available() noexcept
+{
+  return make_system_error(WSAEADDRNOTAVAIL);
+}
+inline error_code protocol_not_supported() noexcept
+{
+  return make_system_error(WSAEPROTONOSUPPORT);
+}
+
+/// Whether a receive that failed so tells of an earlier datagram, for which an ICMP message came back.
+inline bool is_path_error(const error_code& ec) noexcept
+{
+  return ec == net::error::connection_refused || ec == net::error::connection_reset ||
+         ec == net::error::host_unreachable || ec == net::error::network_unreachable ||
+         ec == net::error::network_reset;
+}
+
 inline bool is_connected(::SOCKET socket, error_code& ec) noexcept
 {
   ::sockaddr_storage peer;
@@ -231,6 +253,7 @@ inline constexpr int incoming_cpu = unsupported;
 
 inline constexpr int udp_level = IPPROTO_UDP;
 inline constexpr int coalescing = unsupported;
+inline constexpr int segmentation = unsupported;
 
 inline constexpr int ipv4_level = IPPROTO_IP;
 inline constexpr int ipv4_hop_limit = IP_TTL;

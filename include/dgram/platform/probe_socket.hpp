@@ -6,9 +6,11 @@
 #include <dgram/platform/names.hpp>
 #include <dgram/platform/system.hpp>
 
+#if !defined(_WIN32)
 #include <sys/socket.h>
 
 #include <cerrno>
+#endif
 
 DGRAM_NAMESPACE_BEGIN
 
@@ -18,7 +20,7 @@ class probe_socket {
 public:
   probe_socket(int family, error_code& ec) noexcept : descriptor_(system::socket(family, type, 0))
   {
-    if (descriptor_ < 0)
+    if (descriptor_ == none)
       ec = last_error();
     else
       ec.clear();
@@ -29,10 +31,10 @@ public:
 
   ~probe_socket()
   {
-    if (descriptor_ >= 0) system::close(descriptor_);
+    if (descriptor_ != none) system::close(descriptor_);
   }
 
-  int descriptor() const noexcept { return descriptor_; }
+  descriptor_type descriptor() const noexcept { return descriptor_; }
 
 private:
 #if defined(SOCK_CLOEXEC)
@@ -41,14 +43,25 @@ private:
   static constexpr int type = SOCK_DGRAM;
 #endif
 
-  int descriptor_;
+#if defined(_WIN32)
+  static constexpr descriptor_type none = INVALID_SOCKET;
+#else
+  static constexpr descriptor_type none = -1;
+#endif
+
+  descriptor_type descriptor_;
 };
 
 /// Whether a socket could not be opened since the system has none of its kind, rather than none left.
 inline bool is_missing_family(const error_code& ec) noexcept
 {
-  return ec == net::error::address_family_not_supported ||
-         ec == make_system_error(EPROTONOSUPPORT) || ec == make_system_error(ESOCKTNOSUPPORT);
+#if defined(_WIN32)
+  constexpr int missing_type = WSAESOCKTNOSUPPORT;
+#else
+  constexpr int missing_type = ESOCKTNOSUPPORT;
+#endif
+  return ec == net::error::address_family_not_supported || ec == protocol_not_supported() ||
+         ec == make_system_error(missing_type);
 }
 
 }  // namespace platform

@@ -84,6 +84,13 @@ struct system {
     return ::setsockopt(socket, level, name, static_cast<const char*>(value), size);
   }
 
+  static ::SOCKET socket(int family, int type, int protocol) noexcept
+  {
+    return ::socket(family, type, protocol);
+  }
+
+  static int close(::SOCKET socket) noexcept { return ::closesocket(socket); }
+
   static unsigned if_nametoindex(const char* name) noexcept { return ::if_nametoindex(name); }
 
   static char* if_indextoname(unsigned index, char* name) noexcept
