@@ -29,6 +29,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <list>
 #include <memory>
 #include <optional>
 #include <string>
@@ -517,6 +518,7 @@ private:
     std::uint64_t number;
     std::string name;
     std::vector<operation> waiting;
+    net::executor_work_guard<executor_type> work;  // a lookup of the user's own may be anywhere
   };
 
   struct setting {
@@ -636,7 +638,7 @@ private:
       }
     const std::string name = waiting.to.name;
     const auto number = ++last_lookup_;
-    lookups_.push_back({number, name, {}});
+    lookups_.push_back({number, name, {}, net::executor_work_guard<executor_type>(get_executor())});
     lookups_.back().waiting.push_back(std::move(waiting));
     ask(name, number);
   }
@@ -1354,7 +1356,7 @@ private:
   send_queue<Socket, emitter_core> queue_;
   std::vector<operation> parked_;          // in order, behind the bind
   std::vector<operation> behind_connect_;  // sends to the peer that there will be
-  std::vector<lookup> lookups_;
+  std::list<lookup> lookups_;
   name_table names_;
   std::optional<resolver_type> resolver_;
   std::uint64_t last_lookup_ = 0;
