@@ -5,11 +5,10 @@
 
 #include <dgram/basic_socket.hpp>
 #include <dgram/block_list.hpp>
+#include <dgram/capabilities.hpp>
 #include <dgram/config.hpp>
 #include <dgram/control_message.hpp>
 #include <dgram/datagram.hpp>
-#include <dgram/diagnostics.hpp>
-#include <dgram/emitter_socket.hpp>
 #include <dgram/endpoint.hpp>
 #include <dgram/error.hpp>
 #include <dgram/event_emitter.hpp>
@@ -26,8 +25,15 @@
 #include <dgram/send_options.hpp>
 #include <dgram/socket_statistics.hpp>
 #include <dgram/udp.hpp>
-#include <dgram/unix_dgram.hpp>
 #include <dgram/version.hpp>
 #include <dgram/writer.hpp>
+
+#if DGRAM_HAS_EMITTER
+#include <dgram/diagnostics.hpp>
+#include <dgram/emitter_socket.hpp>
+#endif
+#if DGRAM_HAS_UNIX_DATAGRAMS
+#include <dgram/unix_dgram.hpp>
+#endif
 
 #endif

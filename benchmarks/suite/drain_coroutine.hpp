@@ -17,15 +17,27 @@
 
 namespace bench::drain {
 
+/// A drainer that works in turns on a socket of its own.
 template <class Socket>
-class callback_drainer : public drainer {
+class socket_drainer : public drainer {
 public:
-  callback_drainer() { begin(); }
-
   int descriptor() override { return socket_.native_handle(); }
   void take(std::size_t count) override { turns_.run(count); }
 
+protected:
+  turns turns_;
+  Socket socket_{turns_.context(), asio::ip::udp::v4(), raw::make_socket().release()};
+};
+
+template <class Socket>
+class callback_drainer : public socket_drainer<Socket> {
+public:
+  callback_drainer() { begin(); }
+
 private:
+  using socket_drainer<Socket>::socket_;
+  using socket_drainer<Socket>::turns_;
+
   void begin()
   {
     turns_.next([this] {
@@ -46,22 +58,20 @@ private:
                                });
   }
 
-  turns turns_;
-  Socket socket_{turns_.context(), asio::ip::udp::v4(), raw::make_socket().release()};
   asio::ip::udp::endpoint sender_;
   std::array<char, 2048> buffer_;
   std::size_t left_ = 0;
 };
 
 template <class Socket>
-class coroutine_drainer : public drainer {
+class coroutine_drainer : public socket_drainer<Socket> {
 public:
   coroutine_drainer() { asio::co_spawn(turns_.context(), work(), asio::detached); }
 
-  int descriptor() override { return socket_.native_handle(); }
-  void take(std::size_t count) override { turns_.run(count); }
-
 private:
+  using socket_drainer<Socket>::socket_;
+  using socket_drainer<Socket>::turns_;
+
   asio::awaitable<void> work()
   {
     for (;;) {
@@ -71,8 +81,6 @@ private:
     }
   }
 
-  turns turns_;
-  Socket socket_{turns_.context(), asio::ip::udp::v4(), raw::make_socket().release()};
   asio::ip::udp::endpoint sender_;
   std::array<char, 2048> buffer_;
 };

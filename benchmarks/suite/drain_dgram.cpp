@@ -9,24 +9,51 @@ namespace bench::drain {
 
 namespace {
 
-/// Looks at the payload.
-struct look_at_payload {
-  static void prepare(dgram::udp::socket&) {}
-  static std::size_t look(const dgram::datagram& datagram) { return datagram.payload().size(); }
-};
+using our_drainer = socket_drainer<dgram::udp::socket>;
 
-/// Looks at all that the kernel says.
-struct look_at_all {
-  static void prepare(dgram::udp::socket& socket)
+/// Takes batches, and passes each datagram to `Visit`.
+template <class Visit>
+class batch_drainer : public our_drainer {
+public:
+  explicit batch_drainer(std::size_t slots) : batch_(slots)
   {
-    socket.set_option(dgram::option::packet_info(true));
-    socket.set_option(dgram::option::receive_ecn(true));
-    socket.set_option(dgram::option::receive_hop_limit(true));
-    socket.set_option(dgram::option::receive_timestamp(true));
-    socket.set_option(dgram::option::receive_drop_count(true));
+    asio::co_spawn(turns_.context(), work(), asio::detached);
   }
 
-  static std::size_t look(const dgram::datagram& datagram)
+  template <class Option>
+  void set(const Option& option)
+  {
+    socket_.set_option(option);
+  }
+
+private:
+  asio::awaitable<void> work()
+  {
+    for (;;) {
+      for (std::size_t taken = 0; taken < turns_.wanted();) {
+        co_await socket_.async_receive_batch(batch_, asio::use_awaitable);
+        for (const dgram::datagram& datagram : batch_) {
+          seen_ += Visit()(datagram);
+          ++taken;
+        }
+      }
+      co_await turns_.next();
+    }
+  }
+
+  dgram::receive_batch batch_;
+  std::size_t seen_ = 0;
+};
+
+struct look_at_size {
+  std::size_t operator()(const dgram::datagram& datagram) const noexcept
+  {
+    return datagram.payload().size();
+  }
+};
+
+struct look_at_metadata {
+  std::size_t operator()(const dgram::datagram& datagram) const
   {
     std::size_t seen = datagram.payload().size() + datagram.interface_index();
     if (const auto local = datagram.local_address()) seen += local->to_v4().to_uint();
@@ -38,50 +65,13 @@ struct look_at_all {
   }
 };
 
-template <class Look>
-class batch_drainer : public drainer {
-public:
-  batch_drainer(std::size_t slots, bool coalesced) : batch_(slots)
-  {
-    socket_.set_option(dgram::option::coalescing(coalesced));
-    Look::prepare(socket_);
-    asio::co_spawn(turns_.context(), work(), asio::detached);
-  }
-
-  int descriptor() override { return socket_.native_handle(); }
-  void take(std::size_t count) override { turns_.run(count); }
-
-private:
-  asio::awaitable<void> work()
-  {
-    for (;;) {
-      for (std::size_t taken = 0; taken < turns_.wanted();) {
-        co_await socket_.async_receive_batch(batch_, asio::use_awaitable);
-        for (const dgram::datagram& datagram : batch_) {
-          seen_ += Look::look(datagram);
-          ++taken;
-        }
-      }
-      co_await turns_.next();
-    }
-  }
-
-  turns turns_;
-  dgram::udp::socket socket_{turns_.context(), dgram::udp::v4(), raw::make_socket().release()};
-  dgram::receive_batch batch_;
-  std::size_t seen_ = 0;
-};
-
-class reader_drainer : public drainer {
+class reader_drainer : public our_drainer {
 public:
   reader_drainer(std::size_t slots, bool coalesced)
       : reader_(socket_, {.slots = slots, .coalesce = coalesced})
   {
     asio::co_spawn(turns_.context(), work(), asio::detached);
   }
-
-  int descriptor() override { return socket_.native_handle(); }
-  void take(std::size_t count) override { turns_.run(count); }
 
 private:
   asio::awaitable<void> work()
@@ -93,22 +83,17 @@ private:
     }
   }
 
-  turns turns_;
-  dgram::udp::socket socket_{turns_.context(), dgram::udp::v4(), raw::make_socket().release()};
   dgram::reader<dgram::udp, dgram::udp::socket::executor_type> reader_;
   std::size_t bytes_ = 0;
 };
 
-class echo_drainer : public drainer {
+class echo_drainer : public our_drainer {
 public:
   explicit echo_drainer(const dgram::writer_config& config)
       : reader_(socket_), writer_(reader_, config)
   {
     asio::co_spawn(turns_.context(), work(), asio::detached);
   }
-
-  int descriptor() override { return socket_.native_handle(); }
-  void take(std::size_t count) override { turns_.run(count); }
 
 private:
   asio::awaitable<void> work()
@@ -125,8 +110,6 @@ private:
 
   using executor_type = dgram::udp::socket::executor_type;
 
-  turns turns_;
-  dgram::udp::socket socket_{turns_.context(), dgram::udp::v4(), raw::make_socket().release()};
   dgram::reader<dgram::udp, executor_type> reader_;
   dgram::writer<dgram::udp, executor_type> writer_;
 };
@@ -145,12 +128,20 @@ drainer_ptr dgram_drop_in_coroutine()
 
 drainer_ptr dgram_batch(std::size_t slots, bool coalesced)
 {
-  return std::make_unique<batch_drainer<look_at_payload>>(slots, coalesced);
+  auto result = std::make_unique<batch_drainer<look_at_size>>(slots);
+  result->set(dgram::option::coalescing(coalesced));
+  return result;
 }
 
 drainer_ptr dgram_metadata(std::size_t slots)
 {
-  return std::make_unique<batch_drainer<look_at_all>>(slots, false);
+  auto result = std::make_unique<batch_drainer<look_at_metadata>>(slots);
+  result->set(dgram::option::packet_info(true));
+  result->set(dgram::option::receive_ecn(true));
+  result->set(dgram::option::receive_hop_limit(true));
+  result->set(dgram::option::receive_timestamp(true));
+  result->set(dgram::option::receive_drop_count(true));
+  return result;
 }
 
 drainer_ptr dgram_reader(std::size_t slots, bool coalesced)

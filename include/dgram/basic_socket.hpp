@@ -443,7 +443,7 @@ public:
   /// The bound address; the unspecified one before bind, send or connect gave the socket one.
   endpoint_type local_endpoint(error_code& ec) const
   {
-    const auto native = state().socket.local_endpoint(ec);
+    const auto native = state().local_endpoint(ec);
     return ec ? endpoint_type() : state().from_native(native);
   }
 
@@ -1400,7 +1400,7 @@ private:
 
   bool is_ipv4(error_code& ec) const
   {
-    const auto family = state().socket.local_endpoint(ec).protocol().family();
+    const int family = state().family(ec);
     return !ec && family != platform::names::ipv6_family;
   }
 
@@ -1414,8 +1414,8 @@ private:
     error_code ignored;
     if constexpr (detail::dual_stack_protocol<Protocol>) {
       const auto v4 = Protocol::native_protocol::v4();
-      const auto family = state().socket.local_endpoint(ignored).protocol().family();
-      if (family == platform::names::ipv6_family && !state().flags.dual)
+      const int family = state().family(ignored);
+      if (!ignored && family == platform::names::ipv6_family && !state().flags.dual)
         platform::set_option(native_handle(), option.level(v4), option.name(v4), option.data(v4),
                              option.size(v4), ignored);
     }

@@ -30,7 +30,6 @@
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/address.hpp>
 #include <boost/asio/ip/udp.hpp>
-#include <boost/asio/local/datagram_protocol.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/query.hpp>
 #include <boost/asio/recycling_allocator.hpp>
@@ -69,7 +68,6 @@
 #include <asio/io_context.hpp>
 #include <asio/ip/address.hpp>
 #include <asio/ip/udp.hpp>
-#include <asio/local/datagram_protocol.hpp>
 #include <asio/post.hpp>
 #include <asio/query.hpp>
 #include <asio/recycling_allocator.hpp>
@@ -92,6 +90,24 @@
 #endif
 #else
 #define DGRAM_HAS_IMMEDIATE_EXECUTOR 0
+#endif
+
+// Windows has Unix sockets, but of streams alone.
+#if defined(_WIN32)
+#define DGRAM_HAS_UNIX_DATAGRAMS 0
+#if defined(interface) || defined(min) || defined(max)
+#error \
+    "define NOMINMAX and WIN32_LEAN_AND_MEAN: the Windows headers make macros of names that dgram has"
+#endif
+#define DGRAM_HAS_EMITTER 0  // it knows only the errors of POSIX yet
+#else
+#define DGRAM_HAS_UNIX_DATAGRAMS 1
+#define DGRAM_HAS_EMITTER 1
+#if defined(DGRAM_USE_BOOST_ASIO)
+#include <boost/asio/local/datagram_protocol.hpp>
+#else
+#include <asio/local/datagram_protocol.hpp>
+#endif
 #endif
 
 static_assert(DGRAM_ASIO_VERSION >= 102201,

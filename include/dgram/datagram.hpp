@@ -116,7 +116,10 @@ struct received_slot {
   bool truncated = false;
   bool needs_source = false;  ///< the socket has no address of its own
 
-  std::size_t size() const noexcept { return std::min<std::size_t>(wire_size, buffer.iov_len); }
+  std::size_t size() const noexcept
+  {
+    return std::min<std::size_t>(wire_size, platform::buffer_size(buffer));
+  }
   bool is_train() const noexcept { return segment > 0 && size() > segment; }
 };
 

@@ -6,12 +6,15 @@
 #include <dgram/config.hpp>
 #include <dgram/error.hpp>
 #include <dgram/platform/names.hpp>
-#include <dgram/platform/paths.hpp>
 
 #include <charconv>
 #include <cstdint>
 #include <string>
 #include <string_view>
+
+#if DGRAM_HAS_UNIX_DATAGRAMS
+#include <dgram/platform/paths.hpp>
+#endif
 
 DGRAM_NAMESPACE_BEGIN
 
@@ -159,6 +162,8 @@ inline std::string to_string(const net::ip::udp::endpoint& endpoint)
   return text;
 }
 
+#if DGRAM_HAS_UNIX_DATAGRAMS
+
 /// Whether a Unix endpoint is nothing: the sender of a datagram whose socket was not bound.
 inline bool is_unnamed(const net::local::datagram_protocol::endpoint& endpoint)
 {
@@ -218,6 +223,8 @@ inline std::string to_string(const net::local::datagram_protocol::endpoint& endp
     path.insert(0, "./");
   return path;
 }
+
+#endif
 
 /// An IPv4-mapped IPv6 endpoint (`[::ffff:192.0.2.1]:53`) as the IPv4 endpoint it stands for; any other as it is.
 inline net::ip::udp::endpoint canonical(const net::ip::udp::endpoint& endpoint)

@@ -37,10 +37,12 @@ inline std::string format_text(const net::ip::udp::endpoint& endpoint)
 {
   return to_string(endpoint);
 }
+#if DGRAM_HAS_UNIX_DATAGRAMS
 inline std::string format_text(const net::local::datagram_protocol::endpoint& endpoint)
 {
   return to_string(endpoint);
 }
+#endif
 inline std::string format_text(error value)
 {
   return make_error_code(value).message();
@@ -78,7 +80,9 @@ DGRAM_NAMESPACE_END
 
 DGRAM_FMT_FORMATTER(, dgram::net::ip::address);
 DGRAM_FMT_FORMATTER(, dgram::net::ip::udp::endpoint);
+#if DGRAM_HAS_UNIX_DATAGRAMS
 DGRAM_FMT_FORMATTER(, dgram::net::local::datagram_protocol::endpoint);
+#endif
 DGRAM_FMT_FORMATTER(, dgram::error);
 DGRAM_FMT_FORMATTER(, dgram::failure);
 DGRAM_FMT_FORMATTER(class Protocol, dgram::basic_address_info<Protocol>);
@@ -103,7 +107,9 @@ DGRAM_FMT_FORMATTER(class Protocol, dgram::basic_remote_info<Protocol>);
 
 DGRAM_STD_FORMATTER(, dgram::net::ip::address);
 DGRAM_STD_FORMATTER(, dgram::net::ip::udp::endpoint);
+#if DGRAM_HAS_UNIX_DATAGRAMS
 DGRAM_STD_FORMATTER(, dgram::net::local::datagram_protocol::endpoint);
+#endif
 DGRAM_STD_FORMATTER(, dgram::error);
 DGRAM_STD_FORMATTER(, dgram::failure);
 DGRAM_STD_FORMATTER(class Protocol, dgram::basic_address_info<Protocol>);

@@ -17,6 +17,7 @@ struct send_result;
 struct send_options;
 struct send_timestamp;
 struct socket_statistics;
+struct system_capabilities;
 struct control_message;
 class control_messages;
 class control_writer;

@@ -81,7 +81,7 @@ inline int change_name(membership_change change, bool has_source) noexcept
 
 /// What a change is asked of: a descriptor and the families that its socket serves.
 struct membership_socket {
-  int descriptor;
+  platform::descriptor_type descriptor;
   bool serves_v4;
   bool serves_v6;
 };

@@ -177,7 +177,7 @@ public:
   {
     std::size_t index = 0;
     for (const auto& slot : received.slots()) {
-      const bytes_view payload(slot.buffer.iov_base, slot.size());
+      const bytes_view payload(platform::buffer_data(slot.buffer), slot.size());
       push_segments(payload, slot.is_train() ? slot.segment : 0,
                     received.first_of_slot(index++).reply_path());
     }
@@ -420,8 +420,9 @@ private:
       if (count < datagrams) {
         const std::size_t sent = count * front.segment;
         platform::buffer& rest = buffers_[front.first_buffer];
-        rest = platform::make_buffer(static_cast<const std::byte*>(rest.iov_base) + sent,
-                                     rest.iov_len - sent);
+        rest =
+            platform::make_buffer(static_cast<const std::byte*>(platform::buffer_data(rest)) + sent,
+                                  platform::buffer_size(rest) - sent);
         front.size -= sent;
         at_.waiting_bytes -= sent;
         return;
@@ -465,7 +466,8 @@ private:
       std::size_t total = 0;
       for (std::size_t i = index; i < index + count; ++i)
         total += entries_[i].size;
-      describe_buffer(index, buffers_[head.first_buffer].iov_base, total, count, flags);
+      describe_buffer(index, platform::buffer_data(buffers_[head.first_buffer]), total, count,
+                      flags);
     } else {
       const entry& tail = entries_[index + count - 1];
       describe(index, buffers_.data() + head.first_buffer,
@@ -477,7 +479,8 @@ private:
   void describe_segments(std::size_t index, std::size_t most, const detail::socket_flags& flags)
   {
     const entry& from = entries_[index];
-    const auto* bytes = static_cast<const std::byte*>(buffers_[from.first_buffer].iov_base);
+    const auto* bytes =
+        static_cast<const std::byte*>(platform::buffer_data(buffers_[from.first_buffer]));
     const std::size_t limit = detail::max_payload_size(from.peer) / from.segment;
     const std::size_t step = std::max<std::size_t>(std::min(most, limit), 1) * from.segment;
     std::size_t offset = 0;

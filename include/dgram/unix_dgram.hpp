@@ -8,6 +8,10 @@
 #include <dgram/endpoint.hpp>
 #include <dgram/fwd.hpp>
 
+#if !DGRAM_HAS_UNIX_DATAGRAMS
+#error "this system has no Unix datagrams (see DGRAM_HAS_UNIX_DATAGRAMS)"
+#endif
+
 DGRAM_NAMESPACE_BEGIN
 
 /// Datagrams between processes of one host (unix(7)). Everything that takes an `asio::local::datagram_protocol` takes

@@ -39,11 +39,8 @@ outcome async_send_batch(asio::io_context& io, udp_socket& socket, dgram::send_b
 
 }  // namespace
 
-TEST_CASE("BAT-01: a batch of two arrives as two datagrams", "[batch]")
+TEST_CASE_METHOD(test::udp_pair, "BAT-01: a batch of two arrives as two datagrams", "[batch]")
 {
-  asio::io_context io;
-  udp_socket receiver(io, test::loopback_v4());
-  udp_socket sender(io, dgram::udp::v4());
   dgram::send_batch batch(2);
   batch.push("first", receiver.local_endpoint());
   batch.push("second", receiver.local_endpoint());
@@ -72,11 +69,10 @@ TEST_CASE("BAT-02: an empty batch is sent at once", "[batch]")
   CHECK_FALSE(completed.result.error);
 }
 
-TEST_CASE("BAT-02: one destination on a connected socket keeps the whole batch back", "[batch]")
+TEST_CASE_METHOD(test::udp_pair,
+                 "BAT-02: one destination on a connected socket keeps the whole batch back",
+                 "[batch]")
 {
-  asio::io_context io;
-  udp_socket receiver(io, test::loopback_v4());
-  udp_socket sender(io, dgram::udp::v4());
   sender.connect(receiver.local_endpoint());
   dgram::send_batch batch(3);
   batch.push("1");
@@ -98,11 +94,9 @@ TEST_CASE("BAT-02: one destination on a connected socket keeps the whole batch b
   CHECK(test::receive(io, receiver).text == "3");
 }
 
-TEST_CASE("BAT-02: one missing destination keeps the whole batch back", "[batch]")
+TEST_CASE_METHOD(test::udp_pair, "BAT-02: one missing destination keeps the whole batch back",
+                 "[batch]")
 {
-  asio::io_context io;
-  udp_socket receiver(io, test::loopback_v4());
-  udp_socket sender(io, dgram::udp::v4());
   dgram::send_batch batch(3);
   batch.push("1", receiver.local_endpoint());
   batch.push("2", receiver.local_endpoint());
@@ -221,11 +215,8 @@ TEST_CASE("BAT-07: a slot that is too small cuts its datagram and says so", "[ba
   CHECK(batch[1].wire_size() == 8);
 }
 
-TEST_CASE("BAT-08: one datagram completes one batch receive once", "[batch]")
+TEST_CASE_METHOD(test::udp_pair, "BAT-08: one datagram completes one batch receive once", "[batch]")
 {
-  asio::io_context io;
-  udp_socket receiver(io, test::loopback_v4());
-  udp_socket sender(io, dgram::udp::v4());
   dgram::receive_batch batch(8, 64);
   int completions = 0;
   const auto handler = [&](dgram::error_code ec, std::size_t count) {
@@ -292,11 +283,10 @@ TEST_CASE("BAT-09: a batch to nobody is sent to its end, and each datagram count
   CHECK(sent == count);
 }
 
-TEST_CASE("BAT-10: an empty datagram in a batch is sent and received like any other", "[batch]")
+TEST_CASE_METHOD(test::udp_pair,
+                 "BAT-10: an empty datagram in a batch is sent and received like any other",
+                 "[batch]")
 {
-  asio::io_context io;
-  udp_socket receiver(io, test::loopback_v4());
-  udp_socket sender(io, dgram::udp::v4());
   dgram::send_batch out(2);
   out.push("", receiver.local_endpoint());
   out.push("abc", receiver.local_endpoint());
@@ -310,11 +300,10 @@ TEST_CASE("BAT-10: an empty datagram in a batch is sent and received like any ot
   CHECK(in[1].payload().text() == "abc");
 }
 
-TEST_CASE("QUE-05: a datagram that is refused stops the batch and not the rest of it", "[batch]")
+TEST_CASE_METHOD(test::udp_pair,
+                 "QUE-05: a datagram that is refused stops the batch and not the rest of it",
+                 "[batch]")
 {
-  asio::io_context io;
-  udp_socket receiver(io, test::loopback_v4());
-  udp_socket sender(io, dgram::udp::v4());
   const std::string too_big(65536, 'x');
   dgram::send_batch batch(4);
   batch.push("10", receiver.local_endpoint());

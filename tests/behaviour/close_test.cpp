@@ -37,6 +37,24 @@ void check_closed(const char* what, Function function)
   CHECK(ec == asio::error::bad_descriptor);
 }
 
+/// A closed socket, and what its operations need beside it.
+struct closed_socket {
+  closed_socket()
+  {
+    socket.close();
+    out.push("x", peer);
+  }
+
+  asio::io_context io;
+  udp_socket socket{io, test::loopback_v4()};
+  const test::endpoint peer = socket.local_endpoint();
+  std::array<char, 16> storage{};
+  const asio::mutable_buffer buffer = asio::buffer(storage);
+  test::endpoint sender;
+  dgram::receive_batch in{2, 64};
+  dgram::send_batch out{2};
+};
+
 }  // namespace
 
 TEST_CASE("CLS-01: closing completes what is pending, later and once", "[close]")
@@ -89,18 +107,10 @@ TEST_CASE("CLS-03: closing a closed socket does nothing", "[close]")
   CHECK_NOTHROW(udp_socket(io).close());
 }
 
-TEST_CASE("CLS-04: a closed socket says so to everything but connect, which opens it", "[close]")
+TEST_CASE_METHOD(closed_socket,
+                 "CLS-04: a closed socket says so to everything but connect, which opens it",
+                 "[close]")
 {
-  asio::io_context io;
-  udp_socket socket(io, test::loopback_v4());
-  const auto peer = socket.local_endpoint();
-  socket.close();
-  std::array<char, 16> storage{};
-  const auto buffer = asio::buffer(storage);
-  test::endpoint sender;
-  dgram::receive_batch in(2, 64);
-  dgram::send_batch out(2);
-  out.push("x", peer);
   using ec_type = dgram::error_code;
 
   check_closed("local_endpoint", [&](ec_type& ec) { socket.local_endpoint(ec); });
@@ -150,18 +160,9 @@ TEST_CASE("CLS-04: a closed socket says so to everything but connect, which open
   CHECK_FALSE(socket.is_open());
 }
 
-TEST_CASE("CLS-04: asynchronous operations of a closed socket complete with that", "[close]")
+TEST_CASE_METHOD(closed_socket,
+                 "CLS-04: asynchronous operations of a closed socket complete with that", "[close]")
 {
-  asio::io_context io;
-  udp_socket socket(io, test::loopback_v4());
-  const auto peer = socket.local_endpoint();
-  socket.close();
-  std::array<char, 16> storage{};
-  const auto buffer = asio::buffer(storage);
-  test::endpoint sender;
-  dgram::receive_batch in(2, 64);
-  dgram::send_batch out(2);
-  out.push("x", peer);
   std::string order;
   const auto note = [&](char which) {
     return [&order, which](dgram::error_code ec, auto...) {
@@ -210,11 +211,9 @@ TEST_CASE("CLS-08: closing in the handler of an error keeps a second one away", 
   CHECK(aborted == 1);
 }
 
-TEST_CASE("CLS-09: a socket may be closed in a send's completion", "[close]")
+TEST_CASE_METHOD(test::bound_pair, "CLS-09: a socket may be closed in a send's completion",
+                 "[close]")
 {
-  asio::io_context io;
-  udp_socket receiver(io, test::loopback_v4());
-  udp_socket sender(io, test::loopback_v4());
   std::array<char, 16> storage{};
   const std::string too_big(65536, 'x');
   int completions = 0;
@@ -247,11 +246,10 @@ TEST_CASE("CLS-09: a socket may be closed in a send's completion", "[close]")
   CHECK_FALSE(sender.is_open());
 }
 
-TEST_CASE("CLS-13: a send completes with its result though the socket is closed at once", "[close]")
+TEST_CASE_METHOD(test::bound_pair,
+                 "CLS-13: a send completes with its result though the socket is closed at once",
+                 "[close]")
 {
-  asio::io_context io;
-  udp_socket receiver(io, test::loopback_v4());
-  udp_socket sender(io, test::loopback_v4());
   int completions = 0;
   const auto sent = [&](dgram::error_code ec, std::size_t size) {
     CHECK_FALSE(ec);

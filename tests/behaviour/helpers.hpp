@@ -26,6 +26,20 @@ namespace test {
 
 using udp_socket = dgram::udp::socket;
 
+/// A receiver on loopback, and a sender that is not bound before it sends.
+struct udp_pair {
+  asio::io_context io;
+  udp_socket receiver{io, loopback_v4()};
+  udp_socket sender{io, dgram::udp::v4()};
+};
+
+/// The same with a sender on loopback.
+struct bound_pair {
+  asio::io_context io;
+  udp_socket receiver{io, loopback_v4()};
+  udp_socket sender{io, loopback_v4()};
+};
+
 /// Runs until the condition holds, and fails instead of hanging; other operations may stay pending.
 template <class Condition>
 void run_until(asio::io_context& io, Condition condition)

@@ -78,11 +78,8 @@ TEST_CASE("RCV-01: an IPv6 datagram comes with its sender", "[receive]")
   check_sender(test::loopback_v6());
 }
 
-TEST_CASE("RCV-02: an empty datagram is a datagram", "[receive]")
+TEST_CASE_METHOD(test::bound_pair, "RCV-02: an empty datagram is a datagram", "[receive]")
 {
-  asio::io_context io;
-  udp_socket receiver(io, test::loopback_v4());
-  udp_socket sender(io, test::loopback_v4());
   const std::array<const char*, 4> texts{"before", "", "", "after"};
   const auto send_all = [&] {
     for (const char* text : texts)
@@ -116,11 +113,9 @@ TEST_CASE("RCV-02: an empty datagram is a datagram", "[receive]")
   }
 }
 
-TEST_CASE("RCV-03: a wake-up without a datagram is nobody's business", "[receive]")
+TEST_CASE_METHOD(test::bound_pair, "RCV-03: a wake-up without a datagram is nobody's business",
+                 "[receive]")
 {
-  asio::io_context io;
-  udp_socket receiver(io, test::loopback_v4());
-  udp_socket sender(io, test::loopback_v4());
   dgram::receive_batch first(4, 64);
   dgram::receive_batch second(4, 64);
   int completions = 0;
@@ -143,12 +138,10 @@ TEST_CASE("RCV-03: a wake-up without a datagram is nobody's business", "[receive
   CHECK(completions == 2);
 }
 
-TEST_CASE("RCV-03: a datagram that is gone when the handler looks is nobody's business",
-          "[receive]")
+TEST_CASE_METHOD(test::bound_pair,
+                 "RCV-03: a datagram that is gone when the handler looks is nobody's business",
+                 "[receive]")
 {
-  asio::io_context io;
-  udp_socket receiver(io, test::loopback_v4());
-  udp_socket sender(io, test::loopback_v4());
   std::array<char, 16> storage{};
   sender.send_to(test::text_buffer("one"), receiver.local_endpoint());
   test::wait_readable(io, receiver);
@@ -159,11 +152,8 @@ TEST_CASE("RCV-03: a datagram that is gone when the handler looks is nobody's bu
   CHECK(ec == asio::error::would_block);
 }
 
-TEST_CASE("RCV-04: what is queued comes in one batch", "[receive]")
+TEST_CASE_METHOD(test::bound_pair, "RCV-04: what is queued comes in one batch", "[receive]")
 {
-  asio::io_context io;
-  udp_socket receiver(io, test::loopback_v4());
-  udp_socket sender(io, test::loopback_v4());
   for (const char* text : {"1", "2", "", "3", "4"})
     sender.send_to(test::text_buffer(text), receiver.local_endpoint());
   dgram::receive_batch batch(8, 64);
@@ -220,11 +210,10 @@ TEST_CASE("RCV-05: a batch bounds what one socket takes at a time", "[receive]")
   CHECK(turns[0] != turns[1]);
 }
 
-TEST_CASE("RCV-07: between two receives the socket is silent and keeps what comes", "[receive]")
+TEST_CASE_METHOD(test::bound_pair,
+                 "RCV-07: between two receives the socket is silent and keeps what comes",
+                 "[receive]")
 {
-  asio::io_context io;
-  udp_socket receiver(io, test::loopback_v4());
-  udp_socket sender(io, test::loopback_v4());
   const auto send = [&](const char* text) {
     sender.send_to(test::text_buffer(text), receiver.local_endpoint());
   };
@@ -253,11 +242,10 @@ TEST_CASE("RCV-07: between two receives the socket is silent and keeps what come
   CHECK(test::receive(io, receiver).text == "4");
 }
 
-TEST_CASE("RCV-08: receiving twice at a time is allowed, each gets its own datagram", "[receive]")
+TEST_CASE_METHOD(test::bound_pair,
+                 "RCV-08: receiving twice at a time is allowed, each gets its own datagram",
+                 "[receive]")
 {
-  asio::io_context io;
-  udp_socket receiver(io, test::loopback_v4());
-  udp_socket sender(io, test::loopback_v4());
   std::array<std::array<char, 16>, 2> storage{};
   std::vector<std::string> got;
   for (auto& part : storage)
@@ -385,11 +373,8 @@ TEST_CASE("RCV-16: a descriptor of the other family is refused", "[receive]")
   CHECK_FALSE(socket.is_open());
 }
 
-TEST_CASE("RCV-17: a wait tells of datagrams and takes none", "[receive]")
+TEST_CASE_METHOD(test::bound_pair, "RCV-17: a wait tells of datagrams and takes none", "[receive]")
 {
-  asio::io_context io;
-  udp_socket receiver(io, test::loopback_v4());
-  udp_socket sender(io, test::loopback_v4());
   int notified = 0;
   const auto count = [&](dgram::error_code ec) {
     CHECK_FALSE(ec);
@@ -414,11 +399,9 @@ TEST_CASE("RCV-17: a wait tells of datagrams and takes none", "[receive]")
     CHECK(batch[i].payload().text() == std::to_string(i + 1));
 }
 
-TEST_CASE("RCV-20: a batch holds the largest datagram by default", "[receive]")
+TEST_CASE_METHOD(test::bound_pair, "RCV-20: a batch holds the largest datagram by default",
+                 "[receive]")
 {
-  asio::io_context io;
-  udp_socket receiver(io, test::loopback_v4());
-  udp_socket sender(io, test::loopback_v4());
   std::string payload(65507, 'x');
   payload.back() = 'y';
   REQUIRE(sender.send_to(asio::buffer(payload), receiver.local_endpoint()) == payload.size());
@@ -429,11 +412,9 @@ TEST_CASE("RCV-20: a batch holds the largest datagram by default", "[receive]")
   CHECK(batch[0].payload().text() == payload);
 }
 
-TEST_CASE("RCV-22: what a batch gave stays while later datagrams arrive", "[receive]")
+TEST_CASE_METHOD(test::bound_pair, "RCV-22: what a batch gave stays while later datagrams arrive",
+                 "[receive]")
 {
-  asio::io_context io;
-  udp_socket receiver(io, test::loopback_v4());
-  udp_socket sender(io, test::loopback_v4());
   const auto peer = receiver.local_endpoint();
   dgram::receive_batch first(2, 64);
   dgram::receive_batch second(2, 64);

@@ -69,11 +69,9 @@ std::string counting_bytes(std::size_t size)
 
 }  // namespace
 
-TEST_CASE("SND-01: a send completes later with the size of the payload", "[send]")
+TEST_CASE_METHOD(test::bound_pair, "SND-01: a send completes later with the size of the payload",
+                 "[send]")
 {
-  asio::io_context io;
-  udp_socket receiver(io, test::loopback_v4());
-  udp_socket sender(io, test::loopback_v4());
   const auto result =
       async_send_to(io, sender, test::text_buffer("hello"), receiver.local_endpoint());
   CHECK_FALSE(result.error);
@@ -82,11 +80,8 @@ TEST_CASE("SND-01: a send completes later with the size of the payload", "[send]
   CHECK(test::receive(io, receiver).text == "hello");
 }
 
-TEST_CASE("SND-02: of a larger buffer only the slice is sent", "[send]")
+TEST_CASE_METHOD(test::bound_pair, "SND-02: of a larger buffer only the slice is sent", "[send]")
 {
-  asio::io_context io;
-  udp_socket receiver(io, test::loopback_v4());
-  udp_socket sender(io, test::loopback_v4());
   const std::string storage = counting_bytes(256);
   const asio::const_buffer slice = asio::buffer(asio::buffer(storage) + 20, 236);
   const auto to = async_send_to(io, sender, slice, receiver.local_endpoint());
@@ -102,11 +97,8 @@ TEST_CASE("SND-02: of a larger buffer only the slice is sent", "[send]")
   CHECK(test::receive(io, receiver).text == storage.substr(20, 100));
 }
 
-TEST_CASE("SND-04: the same bytes go out whatever holds them", "[send]")
+TEST_CASE_METHOD(test::bound_pair, "SND-04: the same bytes go out whatever holds them", "[send]")
 {
-  asio::io_context io;
-  udp_socket receiver(io, test::loopback_v4());
-  udp_socket sender(io, test::loopback_v4());
   const auto peer = receiver.local_endpoint();
   const std::string text = "latin1-\u00a9";
   REQUIRE(text.size() == 9);
@@ -147,11 +139,8 @@ TEST_CASE("SND-04: the same bytes go out whatever holds them", "[send]")
     CHECK(test::receive(io, receiver).text.empty());
 }
 
-TEST_CASE("SND-05: several buffers make one datagram", "[send]")
+TEST_CASE_METHOD(test::bound_pair, "SND-05: several buffers make one datagram", "[send]")
 {
-  asio::io_context io;
-  udp_socket receiver(io, test::loopback_v4());
-  udp_socket sender(io, test::loopback_v4());
   const auto peer = receiver.local_endpoint();
   const std::string x(256, 'x');
   const std::string y(256, 'y');
@@ -225,11 +214,9 @@ TEST_CASE("SND-13: a closed socket sends nothing, and each send says so once", "
   CHECK(test::nothing_queued(receiver));
 }
 
-TEST_CASE("SND-14: no send completes inside the call that started it", "[send]")
+TEST_CASE_METHOD(test::bound_pair, "SND-14: no send completes inside the call that started it",
+                 "[send]")
 {
-  asio::io_context io;
-  udp_socket receiver(io, test::loopback_v4());
-  udp_socket sender(io, test::loopback_v4());
   dgram::send_batch batch(1);
   bool posted = false;
   bool inside = false;
@@ -267,11 +254,9 @@ TEST_CASE("SND-14: no send completes inside the call that started it", "[send]")
   CHECK(test::nothing_queued(receiver));
 }
 
-TEST_CASE("SND-15: two sends before the context runs complete in order", "[send]")
+TEST_CASE_METHOD(test::bound_pair, "SND-15: two sends before the context runs complete in order",
+                 "[send]")
 {
-  asio::io_context io;
-  udp_socket receiver(io, test::loopback_v4());
-  udp_socket sender(io, test::loopback_v4());
   std::vector<int> order;
   for (const int number : {1, 2})
     sender.async_send_to(test::text_buffer(number == 1 ? "PING" : "PONG!"),
@@ -288,11 +273,9 @@ TEST_CASE("SND-15: two sends before the context runs complete in order", "[send]
   CHECK(test::receive(io, receiver).text == "PONG!");
 }
 
-TEST_CASE("SND-16: sends of an unbound socket complete in order from one port", "[send]")
+TEST_CASE_METHOD(test::udp_pair,
+                 "SND-16: sends of an unbound socket complete in order from one port", "[send]")
 {
-  asio::io_context io;
-  udp_socket receiver(io, test::loopback_v4());
-  udp_socket sender(io, dgram::udp::v4());
   const std::array<std::string, 4> payloads{"0", "1", "2", "3"};
   std::string order;
   for (const auto& payload : payloads)
@@ -311,11 +294,8 @@ TEST_CASE("SND-16: sends of an unbound socket complete in order from one port", 
   }
 }
 
-TEST_CASE("SND-18: a payload that no datagram holds is refused", "[send]")
+TEST_CASE_METHOD(test::udp_pair, "SND-18: a payload that no datagram holds is refused", "[send]")
 {
-  asio::io_context io;
-  udp_socket receiver(io, test::loopback_v4());
-  udp_socket sender(io, dgram::udp::v4());
   const std::string payload(256 * 1024, 'x');
   const auto result = async_send_to(io, sender, asio::buffer(payload), receiver.local_endpoint());
   CHECK(result.error == asio::error::message_size);
@@ -323,11 +303,9 @@ TEST_CASE("SND-18: a payload that no datagram holds is refused", "[send]")
   CHECK(test::nothing_queued(receiver));
 }
 
-TEST_CASE("SND-19: a connected socket refuses what is too large and goes on", "[send]")
+TEST_CASE_METHOD(test::udp_pair, "SND-19: a connected socket refuses what is too large and goes on",
+                 "[send]")
 {
-  asio::io_context io;
-  udp_socket receiver(io, test::loopback_v4());
-  udp_socket sender(io, dgram::udp::v4());
   sender.connect(receiver.local_endpoint());
   const std::string payload(70000, 'x');
   const auto result = async_send(io, sender, asio::buffer(payload));
@@ -337,11 +315,9 @@ TEST_CASE("SND-19: a connected socket refuses what is too large and goes on", "[
   CHECK(test::receive(io, receiver).text == "fits");
 }
 
-TEST_CASE("SND-20: 65536 bytes are refused by every form, and 65507 are not", "[send]")
+TEST_CASE_METHOD(test::udp_pair, "SND-20: 65536 bytes are refused by every form, and 65507 are not",
+                 "[send]")
 {
-  asio::io_context io;
-  udp_socket receiver(io, test::loopback_v4());
-  udp_socket sender(io, dgram::udp::v4());
   const auto peer = receiver.local_endpoint();
   const std::string payload(65536, 'x');
   outcome result;
@@ -451,11 +427,9 @@ TEST_CASE("SND-28: no buffers at all make an empty datagram", "[send]")
   CHECK(test::nothing_queued(receiver));
 }
 
-TEST_CASE("SND-29: try_send returns the bytes that left, also none", "[send]")
+TEST_CASE_METHOD(test::udp_pair, "SND-29: try_send returns the bytes that left, also none",
+                 "[send]")
 {
-  asio::io_context io;
-  udp_socket receiver(io, test::loopback_v4());
-  udp_socket sender(io, dgram::udp::v4());
   const auto peer = receiver.local_endpoint();
   CHECK(sender.try_send_to(test::text_buffer("a"), peer) == 1);
   CHECK(sender.try_send_to(test::text_buffer(""), peer) == 0);
@@ -551,11 +525,8 @@ TEST_CASE("SND-33: the handlers of an operation run by their executor", "[send]"
   CHECK(on_handler == 2);
 }
 
-TEST_CASE("SND-34: the wildcard as a destination is this host", "[send]")
+TEST_CASE_METHOD(test::udp_pair, "SND-34: the wildcard as a destination is this host", "[send]")
 {
-  asio::io_context io;
-  udp_socket receiver(io, test::loopback_v4());
-  udp_socket sender(io, dgram::udp::v4());
   sender.send_to(test::text_buffer("v4"),
                  {asio::ip::address_v4::any(), receiver.local_endpoint().port()});
   CHECK(test::receive(io, receiver).text == "v4");

@@ -127,6 +127,36 @@ void require_aborted(const outcome& result)
   REQUIRE(result.count == 0);
 }
 
+/// An operation that waits, and whose handler the test runs.
+template <class Operation>
+struct pending {
+  pending()
+  {
+    Operation::start(b, asio::bind_executor(queue.get_executor(), record(result)));
+    io.poll();
+  }
+
+  explicit pending(const ending& how)
+  {
+    Operation::start(b, asio::bind_executor(queue.get_executor(), bound(result, how, s)));
+    io.poll();
+  }
+
+  void finish()
+  {
+    test::run_until(io, queue, [&] { return result.calls > 0; });
+    test::run(io);
+    REQUIRE(queue.empty());
+  }
+
+  asio::io_context io;
+  bench b{io.get_executor(), test::protocol_for<Operation>};
+  int descriptor = b.socket->native_handle();
+  test::manual_queue queue;
+  scene s;
+  outcome result;
+};
+
 }  // namespace
 
 TEMPLATE_TEST_CASE("every ending reaches an operation that waits", "", DGRAM_RECEIVE_OPERATIONS,
@@ -199,13 +229,8 @@ TEMPLATE_TEST_CASE("every ending reaches an operation whose wake-up is queued", 
   for (const ending& how : endings) {
     DYNAMIC_SECTION(how.name)
     {
-      asio::io_context io;
-      bench b(io.get_executor(), test::protocol_for<TestType>);
-      test::manual_queue queue;
-      scene s;
-      outcome result;
-      TestType::start(b, asio::bind_executor(queue.get_executor(), bound(result, how, s)));
-      io.poll();
+      pending<TestType> p(how);
+      auto& [io, b, descriptor, queue, s, result] = p;
       b.deliver();
       test::run_until_queued(io, queue);
       REQUIRE(result.calls == 0);
@@ -301,30 +326,6 @@ const replacement replacements[] = {
      }},
 };
 
-/// An operation that waits, and whose handler the test runs.
-template <class Operation>
-struct pending {
-  pending()
-  {
-    Operation::start(b, asio::bind_executor(queue.get_executor(), record(result)));
-    io.poll();
-  }
-
-  void finish()
-  {
-    test::run_until(io, queue, [&] { return result.calls > 0; });
-    test::run(io);
-    REQUIRE(queue.empty());
-  }
-
-  asio::io_context io;
-  bench b{io.get_executor(), test::protocol_for<Operation>};
-  int descriptor = b.socket->native_handle();
-  test::manual_queue queue;
-  scene s;
-  outcome result;
-};
-
 }  // namespace
 
 TEMPLATE_TEST_CASE("an operation never takes from a descriptor that is another one by now", "",
@@ -385,13 +386,8 @@ TEMPLATE_TEST_CASE("cancel reaches an operation whose datagram another reader to
   for (const ending& how : endings) {
     DYNAMIC_SECTION(how.name)
     {
-      asio::io_context io;
-      bench b(io.get_executor(), test::protocol_for<TestType>);
-      test::manual_queue queue;
-      scene s;
-      outcome result;
-      TestType::start(b, asio::bind_executor(queue.get_executor(), bound(result, how, s)));
-      io.poll();
+      pending<TestType> p(how);
+      auto& [io, b, descriptor, queue, s, result] = p;
       b.deliver("taken");
       test::run_until_queued(io, queue);
       REQUIRE(b.left() == "taken");

@@ -158,7 +158,7 @@ struct system_script {
   call_script recvmsg, sendmsg, recvmmsg, sendmmsg;
   call_script connect, getpeername, getsockopt, setsockopt;
   call_script if_nametoindex, if_indextoname, getifaddrs, freeifaddrs;
-  call_script socket, lstat, unlink, getcwd;
+  call_script socket, bind, lstat, unlink, getcwd;
 
   /// What the kernel thinks of a message that it is asked to send, when it has taken so many before: an errno, or 0. A
   /// call ends in front of a message that is refused, and tells the error where that is its first, as the kernel does.
@@ -227,6 +227,7 @@ public:
     CHECK(script.getifaddrs.left() == 0);
     CHECK(script.freeifaddrs.left() == 0);
     CHECK(script.socket.left() == 0);
+    CHECK(script.bind.left() == 0);
     CHECK(script.lstat.left() == 0);
     CHECK(script.unlink.left() == 0);
     CHECK(script.getcwd.left() == 0);
@@ -459,6 +460,11 @@ struct system {
   {
     return test::script.socket.play(-1, 1,
                                     [&](unsigned) { return ::socket(family, type, protocol); });
+  }
+
+  static int bind(int fd, const ::sockaddr* address, ::socklen_t size) noexcept
+  {
+    return test::script.bind.play(-1, 1, [&](unsigned) { return ::bind(fd, address, size); });
   }
 
   static int close(int fd) noexcept { return ::close(fd); }

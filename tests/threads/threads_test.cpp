@@ -5,6 +5,8 @@
 #include <asio/dispatch.hpp>
 #include <asio/post.hpp>
 
+#include <catch2/generators/catch_generators.hpp>
+
 #include <atomic>
 #include <cstring>
 #include <future>
@@ -159,27 +161,25 @@ exchange start_batches(pair<Executor>& p, int count)
 constexpr int pairs = 8;
 constexpr int round_trips = 100;
 
+template <class Executor>
+std::vector<exchange> start(const std::vector<std::unique_ptr<pair<Executor>>>& all, bool batches)
+{
+  CAPTURE(batches);
+  std::vector<exchange> exchanges;
+  for (const auto& p : all)
+    exchanges.push_back(batches ? start_batches(*p, round_trips) : start_single(*p, round_trips));
+  return exchanges;
+}
+
 }  // namespace
 
 TEST_CASE("many sockets on strands of one context on several threads")
 {
   asio::io_context io(thread_count);
   std::vector<std::unique_ptr<pair<io_strand>>> all;
-  std::vector<exchange> exchanges;
   for (int i = 0; i < pairs; ++i)
     all.push_back(std::make_unique<pair<io_strand>>(asio::make_strand(io), asio::make_strand(io)));
-
-  SECTION("one datagram at a time")
-  {
-    for (auto& p : all)
-      exchanges.push_back(start_single(*p, round_trips));
-  }
-
-  SECTION("in batches")
-  {
-    for (auto& p : all)
-      exchanges.push_back(start_batches(*p, round_trips));
-  }
+  std::vector<exchange> exchanges = start(all, GENERATE(false, true));
 
   run_on_threads(io);
   for (auto& e : exchanges) {
@@ -192,22 +192,10 @@ TEST_CASE("many sockets on strands of a thread pool")
 {
   asio::thread_pool pool(thread_count);
   std::vector<std::unique_ptr<pair<pool_strand>>> all;
-  std::vector<exchange> exchanges;
   for (int i = 0; i < pairs; ++i)
     all.push_back(std::make_unique<pair<pool_strand>>(asio::make_strand(pool.get_executor()),
                                                       asio::make_strand(pool.get_executor())));
-
-  SECTION("one datagram at a time")
-  {
-    for (auto& p : all)
-      exchanges.push_back(start_single(*p, round_trips));
-  }
-
-  SECTION("in batches")
-  {
-    for (auto& p : all)
-      exchanges.push_back(start_batches(*p, round_trips));
-  }
+  std::vector<exchange> exchanges = start(all, GENERATE(false, true));
 
   for (auto& e : exchanges) {
     REQUIRE(wait_for(pool, std::move(e.answered)) == round_trips);

@@ -40,6 +40,10 @@ row describe(dgram::error value)
   case dgram::error::slot_too_small: return {value, std::errc::invalid_argument, "64 KiB"};
   case dgram::error::coalescing: return {value, std::errc::invalid_argument, "batches"};
   case dgram::error::wrong_descriptor: return {value, std::errc::invalid_argument, "socket"};
+  case dgram::error::bad_type: return {value, std::errc::invalid_argument, "type"};
+  case dgram::error::already_bound: return {value, std::errc::invalid_argument, "bound"};
+  case dgram::error::not_running: return {value, std::errc::bad_file_descriptor, "running"};
+  case dgram::error::ip_blocked: return {value, std::errc::permission_denied, "block"};
   case dgram::error::no_multicast: return {value, std::errc::operation_not_supported, "multicast"};
   case dgram::error::bad_source: return {value, std::errc::invalid_argument, "source"};
   case dgram::error::no_packet_info: return {value, std::errc::invalid_argument, "packet_info"};
@@ -54,7 +58,9 @@ std::vector<dgram::error> all_errors()
       dgram::error::bad_endpoint,      dgram::error::bad_address,   dgram::error::bad_port,
       dgram::error::unknown_interface, dgram::error::not_multicast, dgram::error::out_of_range,
       dgram::error::slot_too_small,    dgram::error::coalescing,    dgram::error::wrong_descriptor,
-      dgram::error::no_multicast,      dgram::error::bad_source,    dgram::error::no_packet_info};
+      dgram::error::no_multicast,      dgram::error::bad_source,    dgram::error::no_packet_info,
+      dgram::error::bad_type,          dgram::error::already_bound, dgram::error::not_running,
+      dgram::error::ip_blocked};
 }
 
 }  // namespace

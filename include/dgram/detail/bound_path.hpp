@@ -5,11 +5,14 @@
 
 #include <dgram/config.hpp>
 #include <dgram/endpoint.hpp>
-#include <dgram/platform/paths.hpp>
 
 #include <string>
 #include <type_traits>
 #include <utility>
+
+#if DGRAM_HAS_UNIX_DATAGRAMS
+#include <dgram/platform/paths.hpp>
+#endif
 
 DGRAM_NAMESPACE_BEGIN
 
@@ -18,6 +21,8 @@ namespace detail {
 /// Whether the addresses of a protocol are paths.
 template <class Protocol>
 concept path_protocol = requires(const typename Protocol::endpoint& endpoint) { endpoint.path(); };
+
+#if DGRAM_HAS_UNIX_DATAGRAMS
 
 /// The file's device and number tell it from another one that has taken its place. While the socket is open its file
 /// keeps its number, so it is to be removed before the socket is closed: the same number is the same file then.
@@ -64,6 +69,8 @@ private:
   platform::file_identity file_;
 };
 
+#endif
+
 /// For protocols without paths.
 struct no_path {
   template <class Socket, class Endpoint>
@@ -76,8 +83,13 @@ struct no_path {
   void forget() noexcept {}
 };
 
+#if DGRAM_HAS_UNIX_DATAGRAMS
 template <class Protocol>
 using bound_path_of = std::conditional_t<path_protocol<Protocol>, bound_path, no_path>;
+#else
+template <class Protocol>
+using bound_path_of = no_path;
+#endif
 
 }  // namespace detail
 

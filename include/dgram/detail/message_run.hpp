@@ -30,11 +30,13 @@ inline std::size_t max_payload_size(const net::ip::udp::endpoint& peer) noexcept
   return peer.address().is_v6() ? 65527 : 65507;
 }
 
+#if DGRAM_HAS_UNIX_DATAGRAMS
 /// The kernel's limit for Unix sockets is that of their send buffer, and known to it alone.
 inline std::size_t max_payload_size(const net::local::datagram_protocol::endpoint&) noexcept
 {
   return std::numeric_limits<std::size_t>::max();
 }
+#endif
 
 /// Adds the buffers of one datagram. Throws `std::length_error` where they are more than a datagram may have.
 template <class ConstBuffers>

@@ -26,7 +26,7 @@ void set_both_parts(Socket& socket, const Option& option, error_code& ec)
 {
   const auto v4 = Socket::protocol_type::v4();
   const auto v6 = Socket::protocol_type::v6();
-  const int descriptor = socket.native_handle();
+  const platform::descriptor_type descriptor = socket.native_handle();
   const bool has_two = option.level(v4) != option.level(v6) || option.name(v4) != option.name(v6);
   int before = 0;
   if (has_two) before = platform::get_int_option(descriptor, option.level(v6), option.name(v6), ec);

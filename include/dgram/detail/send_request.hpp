@@ -88,6 +88,9 @@ public:
     if (options_.source && options_.source->is_v4() != v4)
       return net::error::address_family_not_supported;
     if (options_.do_not_fragment && v4) return net::error::operation_not_supported;
+    if constexpr (!platform::takes_header_fields)
+      if (sets_traffic_class() || options_.hop_limit || options_.do_not_fragment)
+        return net::error::operation_not_supported;
     if constexpr (platform::names::transmit_time == platform::names::unsupported)
       if (options_.transmit_time || options_.timestamp) return net::error::operation_not_supported;
     return {};

@@ -32,6 +32,7 @@ namespace detail {
 
 /// What is known of a socket's descriptor, and decides how a batch is prepared for it.
 struct socket_flags {
+  int family = 0;           ///< what the socket was opened with
   bool dual = false;        ///< IPv4 peers go through an IPv6 socket, in their mapped form
   bool connected = false;   ///< the kernel has a peer
   bool coalescing = false;  ///< the kernel may put datagrams together into one (GRO)
@@ -115,7 +116,9 @@ struct socket_state : std::enable_shared_from_this<socket_state<Protocol, Execut
   /// The socket file to be removed.
   [[no_unique_address]] bound_path_of<Protocol> bound;
 
-  int descriptor() { return socket.native_handle(); }
+  platform::descriptor_type descriptor() { return socket.native_handle(); }
+
+  static constexpr bool has_addresses = requires(const endpoint_type& e) { e.address(); };
 
   /// Whether the kernel may put datagrams together, and cut them apart.
   static constexpr bool knows_trains = !path_protocol<Protocol>;
@@ -135,19 +138,18 @@ struct socket_state : std::enable_shared_from_this<socket_state<Protocol, Execut
     socket.open(protocol, ec);
     if (ec) return;
     forget_descriptor();
+    flags.family = protocol.family();
     flags.wildcard = has_addresses;
+    platform::prepare_descriptor(descriptor(), ec);
     if constexpr (dual_stack_protocol<Protocol>) {
-      if (!protocol.is_dual()) return;
-      clear_v6_only(ec);
-      error_code ignored;
-      if (ec)
-        socket.close(ignored);
-      else
-        flags.dual = true;
+      if (!ec && protocol.is_dual()) clear_v6_only(ec);
+      flags.dual = protocol.is_dual();
     }
+    error_code ignored;
+    if (ec) close(ignored);
   }
 
-  void assign(const Protocol& protocol, int descriptor, error_code& ec)
+  void assign(const Protocol& protocol, platform::descriptor_type descriptor, error_code& ec)
   {
     const auto kind = platform::describe(descriptor, ec);
     if (ec) return;
@@ -160,7 +162,10 @@ struct socket_state : std::enable_shared_from_this<socket_state<Protocol, Execut
     socket.assign(protocol, descriptor, ec);
     if (ec) return;
     forget_descriptor();
+    flags.family = kind.family;
     flags.connected = has_peer;
+    platform::prepare_descriptor(descriptor, ec);
+    platform::report_refusals(descriptor, has_peer);
     flags.coalescing = knows_trains && platform::is_coalescing(descriptor);
     adopt_dual(protocol, ec);
     if (ec) {
@@ -173,10 +178,31 @@ struct socket_state : std::enable_shared_from_this<socket_state<Protocol, Execut
     if constexpr (has_addresses) read_metadata(protocol.family());
   }
 
+  /// The family of the addresses that the kernel has for it. Error: `bad_descriptor`.
+  int family(error_code& ec) const
+  {
+    ec.clear();
+    if (!socket.is_open()) ec = net::error::bad_descriptor;
+    return flags.family;
+  }
+
+  /// The address as the kernel has it; the unspecified one where there is none yet.
+  endpoint_type local_endpoint(error_code& ec) const
+  {
+    const endpoint_type local = socket.local_endpoint(ec);
+    if constexpr (has_addresses) {
+      if (!platform::is_unbound(ec)) return local;
+      ec.clear();
+      const bool v6 = flags.family == platform::names::ipv6_family;
+      return {v6 ? Protocol::native_protocol::v6() : Protocol::native_protocol::v4(), 0};
+    }
+    return local;
+  }
+
   /// What the socket was opened with. Error: `bad_descriptor`.
   Protocol protocol(error_code& ec) const
   {
-    const auto local = socket.local_endpoint(ec);
+    const auto local = local_endpoint(ec);
     if constexpr (dual_stack_protocol<Protocol>)
       if (!ec && flags.dual) return Protocol::dual();
     return local.protocol();
@@ -184,6 +210,7 @@ struct socket_state : std::enable_shared_from_this<socket_state<Protocol, Execut
 
   void bind(const endpoint_type& local, error_code& ec)
   {
+    platform::claim_address(descriptor());
     bound.bind(socket, to_native(local), ec);
     if (!ec) note_address();
   }
@@ -209,6 +236,7 @@ struct socket_state : std::enable_shared_from_this<socket_state<Protocol, Execut
     if (ec) return;
     flags.connected = true;
     flags.wildcard = false;
+    platform::report_refusals(descriptor(), true);
     note_peer();
   }
 
@@ -223,6 +251,7 @@ struct socket_state : std::enable_shared_from_this<socket_state<Protocol, Execut
       platform::disconnect(descriptor(), ec);
       if (ec) return;
       flags.connected = false;
+      platform::report_refusals(descriptor(), false);
       if constexpr (requires { before.port(); }) keep_port(before.port(), ec);
       note_address();
     }
@@ -250,9 +279,8 @@ struct socket_state : std::enable_shared_from_this<socket_state<Protocol, Execut
   void change_membership(membership_change change, const multicast_group& group,
                          const network_interface& interface, error_code& ec)
   {
-    const auto local = socket.local_endpoint(ec);
+    const bool is_v6 = family(ec) == platform::names::ipv6_family;
     if (ec) return;
-    const bool is_v6 = local.protocol().family() == platform::names::ipv6_family;
     const membership_socket self{descriptor(), !is_v6 || flags.dual, is_v6};
     detail::change_membership(self, change, group, interface, ec);
   }
@@ -273,7 +301,7 @@ struct socket_state : std::enable_shared_from_this<socket_state<Protocol, Execut
     if (!flags.wildcard || (flags.metadata & platform::metadata::packet_info) != 0) return;
     error_code ec;
     const int on = 1;
-    const int family = socket.local_endpoint(ec).protocol().family();
+    const int family = this->family(ec);
     if (!ec && family == names::ipv6_family)
       platform::set_option(descriptor(), names::ipv6_level, names::ipv6_packet_info, &on, sizeof on,
                            ec);
@@ -435,7 +463,7 @@ struct socket_state : std::enable_shared_from_this<socket_state<Protocol, Execut
     socket.close(ec);
   }
 
-  int release(error_code& ec)
+  platform::descriptor_type release(error_code& ec)
   {
     forget_descriptor();
     return socket.release(ec);
@@ -499,8 +527,6 @@ private:
     end_congestion();
   }
 
-  static constexpr bool has_addresses = requires(const endpoint_type& e) { e.address(); };
-
   void note_address()
   {
     if constexpr (has_addresses) {
@@ -519,7 +545,7 @@ private:
     }
   }
 
-  static std::size_t read_mtu(int descriptor, bool v4, error_code& ec)
+  static std::size_t read_mtu(platform::descriptor_type descriptor, bool v4, error_code& ec)
   {
     namespace names = platform::names;
     const int mtu = platform::get_int_option(descriptor, v4 ? names::ipv4_level : names::ipv6_level,
@@ -571,7 +597,7 @@ private:
       const int value = platform::get_int_option(descriptor(), level, name, failure);
       return static_cast<std::uint8_t>(value);
     };
-    const bool v6 = socket.local_endpoint(ec).protocol().family() == names::ipv6_family;
+    const bool v6 = family(ec) == names::ipv6_family;
     if (ec) return;
     // Not every system lets an IPv6 socket speak of IPv4.
     error_code ipv4;

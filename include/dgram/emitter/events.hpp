@@ -88,11 +88,11 @@ struct basic_remote_info : basic_address_info<Protocol> {
   std::optional<std::size_t> wire_size;  ///< how long it was then, where the system tells
 
   basic_remote_info() noexcept = default;
-  explicit basic_remote_info(const basic_datagram<Protocol>& datagram)
-      : basic_address_info<Protocol>(datagram.sender()),
-        size(datagram.payload().size()),
-        truncated(datagram.truncated()),
-        wire_size(datagram.wire_size())
+  explicit basic_remote_info(const basic_datagram<Protocol>& received)
+      : basic_address_info<Protocol>(received.sender()),
+        size(received.payload().size()),
+        truncated(received.truncated()),
+        wire_size(received.wire_size())
   {
   }
 };
@@ -109,13 +109,13 @@ struct basic_remote_info<udp> : basic_address_info<udp> {
   basic_remote_info() noexcept = default;
 
   /// `bound` is what the socket is bound to, where the datagram itself does not tell.
-  basic_remote_info(const basic_datagram<udp>& datagram, const net::ip::address& bound)
-      : basic_address_info(datagram.sender()),
-        size(datagram.payload().size()),
-        truncated(datagram.truncated()),
-        wire_size(datagram.wire_size()),
-        local_address(datagram.local_address().value_or(bound)),
-        interface_index(datagram.interface_index())
+  basic_remote_info(const basic_datagram<udp>& received, const net::ip::address& bound)
+      : basic_address_info(received.sender()),
+        size(received.payload().size()),
+        truncated(received.truncated()),
+        wire_size(received.wire_size()),
+        local_address(received.local_address().value_or(bound)),
+        interface_index(received.interface_index())
   {
   }
 };

@@ -16,6 +16,9 @@
 //   static constexpr std::size_t max_segments;
 //       How many datagrams one message may hold to be cut apart by the kernel; 1 where it cannot.
 //
+//   static constexpr std::size_t max_messages;
+//       How many messages one system call takes; 1 where it takes them one by one.
+//
 //   static std::size_t receive(handle, message* first, std::size_t count, int flags, error_code& ec);
 //       Takes up to `count` datagrams that are queued, in order, into the prepared messages. A return below
 //       `count` without an error means that the queue was empty afterwards.
@@ -29,6 +32,8 @@
 
 #if defined(DGRAM_FORCE_POSIX_BACKEND)
 #include <dgram/platform/backend_posix.hpp>
+#elif defined(_WIN32)
+#include <dgram/platform/backend_windows.hpp>
 #elif defined(__linux__)
 #include <dgram/platform/backend_linux.hpp>
 #elif defined(__unix__) || defined(__APPLE__)
@@ -43,6 +48,8 @@ namespace platform {
 
 #if defined(DGRAM_FORCE_POSIX_BACKEND)
 using backend = posix_backend;
+#elif defined(_WIN32)
+using backend = windows_backend;
 #elif defined(__linux__)
 using backend = linux_backend;
 #else

@@ -21,6 +21,9 @@ struct linux_backend {
   static constexpr std::size_t max_segments =
       64;  // linux/udp.h, UDP_MAX_SEGMENTS; newer kernels take 128
 
+  // Both calls cap the count at UIO_MAXIOV; saying so keeps "fewer than asked" meaningful.
+  static constexpr std::size_t max_messages = 1024;
+
   static std::size_t receive(int fd, message* first, std::size_t count, int flags,
                              error_code& ec) noexcept
   {
@@ -48,9 +51,6 @@ struct linux_backend {
   }
 
 private:
-  // Both calls cap the count at UIO_MAXIOV; saying so keeps "fewer than asked" meaningful.
-  static constexpr std::size_t max_messages = 1024;
-
   static unsigned limit(std::size_t count) noexcept
   {
     return static_cast<unsigned>(std::min(count, max_messages));

@@ -7,10 +7,13 @@
 #include <dgram/platform/names.hpp>
 #include <dgram/platform/system.hpp>
 
+#if !defined(_WIN32)
 #include <netinet/in.h>
 #include <netinet/udp.h>
 #include <sys/socket.h>
 #include <sys/time.h>
+#endif
+
 #include <time.h>
 
 #if defined(__linux__)
@@ -39,6 +42,8 @@ inline constexpr int ipv4_packet_info = -1;
 #endif
 #if defined(IPV6_RECVPKTINFO)
 inline constexpr int ipv6_packet_info = IPV6_RECVPKTINFO;
+#elif defined(_WIN32)
+inline constexpr int ipv6_packet_info = IPV6_PKTINFO;
 #else
 inline constexpr int ipv6_packet_info = -1;
 #endif
@@ -59,6 +64,8 @@ inline constexpr int ipv4_receive_hop_limit = -1;
 #endif
 #if defined(IPV6_RECVHOPLIMIT)
 inline constexpr int ipv6_receive_hop_limit = IPV6_RECVHOPLIMIT;
+#elif defined(_WIN32)
+inline constexpr int ipv6_receive_hop_limit = IPV6_HOPLIMIT;
 #else
 inline constexpr int ipv6_receive_hop_limit = -1;
 #endif
@@ -79,7 +86,7 @@ inline constexpr int transmit_time = SO_TXTIME;
 inline constexpr int ipv4_mtu = IP_MTU;
 inline constexpr int ipv6_mtu = IPV6_MTU;
 #else
-#if defined(SO_TIMESTAMP)
+#if defined(SO_TIMESTAMP) && !defined(_WIN32)
 inline constexpr int timestamps = SO_TIMESTAMP;
 #else
 inline constexpr int timestamps = -1;
@@ -108,14 +115,37 @@ struct metadata {
   };
 };
 
-/// What a control message begins with, in bytes; its data follow.
-inline constexpr std::size_t control_header_size = CMSG_LEN(0);
+#if defined(_WIN32)
+using control_header = ::WSACMSGHDR;
+
+/// What WSA_CMSG_SPACE and WSA_CMSG_LEN say, which are no constant expressions.
+constexpr std::size_t control_space(std::size_t size) noexcept
+{
+  constexpr std::size_t alignment = alignof(control_header);
+  return sizeof(control_header) + (size + alignment - 1) / alignment * alignment;
+}
+constexpr std::size_t control_length(std::size_t size) noexcept
+{
+  return sizeof(control_header) + size;
+}
+#else
+using control_header = ::cmsghdr;
 
 /// How many bytes a control message with so many bytes of data takes.
 constexpr std::size_t control_space(std::size_t size) noexcept
 {
   return CMSG_SPACE(size);
 }
+
+/// The same without the padding behind it.
+constexpr std::size_t control_length(std::size_t size) noexcept
+{
+  return CMSG_LEN(size);
+}
+#endif
+
+/// What a control message begins with, in bytes; its data follow.
+inline constexpr std::size_t control_header_size = control_length(0);
 
 /// Room for all that the options of the library make the kernel add to one datagram, in whole cache lines.
 inline constexpr std::size_t receive_control_size = 320;
@@ -154,7 +184,7 @@ inline bool next_control(std::span<const std::byte> bytes, std::size_t& offset,
 {
   const std::size_t rest = bytes.size() - offset;
   if (rest < control_header_size) return false;
-  ::cmsghdr header;
+  control_header header;
   std::memcpy(&header, bytes.data() + offset, sizeof header);
   const auto length = static_cast<std::size_t>(header.cmsg_len);
   if (length < control_header_size || length > rest) return false;
@@ -173,8 +203,8 @@ inline bool append_control(std::span<std::byte> room, std::size_t& used, int lev
   if (size > rest || control_space(size) > rest) return false;
   std::byte* const at = room.data() + used;
   std::memset(at, 0, control_space(size));  // the padding too: it goes to the kernel
-  ::cmsghdr header{};
-  header.cmsg_len = static_cast<decltype(header.cmsg_len)>(CMSG_LEN(size));
+  control_header header{};
+  header.cmsg_len = static_cast<decltype(header.cmsg_len)>(control_length(size));
   header.cmsg_level = level;
   header.cmsg_type = type;
   std::memcpy(at, &header, sizeof header);
@@ -246,7 +276,11 @@ inline void read_ipv4_info(const control_item& item, received_control& into) noe
   into.present |= received_control::local | received_control::local_is_v4;
   into.interface_index = static_cast<std::uint32_t>(info.ipi_ifindex);
   std::memcpy(into.address.data(), &info.ipi_addr, sizeof info.ipi_addr);
+#if defined(_WIN32)
+  into.reply_source = {};
+#else
   std::memcpy(into.reply_source.data(), &info.ipi_spec_dst, sizeof info.ipi_spec_dst);
+#endif
 }
 #endif
 
@@ -317,9 +351,10 @@ inline void note_time(std::int64_t time, received_control::field field, std::int
   control.present |= field;
 }
 
-inline void read_socket(const control_item& item, received_control& into) noexcept
+inline void read_socket([[maybe_unused]] const control_item& item,
+                        [[maybe_unused]] received_control& into) noexcept
 {
-  constexpr auto software = received_control::software_time_given;
+  [[maybe_unused]] constexpr auto software = received_control::software_time_given;
   switch (item.type) {
 #if defined(__linux__)
   case SCM_TIMESTAMPING: {
@@ -374,6 +409,14 @@ inline void read_control(std::span<const std::byte> bytes, bool truncated,
   }
 }
 
+/// Whether the system takes hop limit, traffic class and "do not fragment" with a single datagram. WSASendMsg is
+/// documented for none of them.
+#if defined(_WIN32)
+inline constexpr bool takes_header_fields = false;
+#else
+inline constexpr bool takes_header_fields = true;
+#endif
+
 /// The control messages of one datagram that is sent, in room of somebody else's.
 class send_control {
 public:
@@ -402,7 +445,12 @@ public:
 #if defined(IP_PKTINFO)
       ::in_pktinfo info{};
       info.ipi_ifindex = static_cast<decltype(info.ipi_ifindex)>(interface_index);
-      if (source.is_v4()) info.ipi_spec_dst.s_addr = htonl(source.to_v4().to_uint());
+#if defined(_WIN32)
+      auto& from = info.ipi_addr;
+#else
+      auto& from = info.ipi_spec_dst;
+#endif
+      if (source.is_v4()) from.s_addr = htonl(source.to_v4().to_uint());
       return add(IPPROTO_IP, IP_PKTINFO, info);
 #else
       return false;

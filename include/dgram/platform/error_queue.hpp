@@ -8,7 +8,9 @@
 #include <dgram/platform/names.hpp>
 #include <dgram/platform/system.hpp>
 
+#if !defined(_WIN32)
 #include <sys/socket.h>
+#endif
 
 #include <array>
 #include <cerrno>
@@ -136,12 +138,12 @@ inline bool read_drops(int fd, std::uint32_t& drops) noexcept
 
 inline constexpr bool has_error_queue = false;
 
-inline bool next_report(int, queued_report&)
+inline bool next_report(descriptor_type, queued_report&)
 {
   return false;
 }
 
-inline bool read_drops(int, std::uint32_t&) noexcept
+inline bool read_drops(descriptor_type, std::uint32_t&) noexcept
 {
   return false;
 }

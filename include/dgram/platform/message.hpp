@@ -5,6 +5,12 @@
 
 #include <dgram/config.hpp>
 
+#if defined(_WIN32)
+
+#include <dgram/platform/message_windows.hpp>
+
+#else
+
 #include <netinet/in.h>
 #include <sys/socket.h>
 
@@ -38,6 +44,16 @@ struct native_message {
   unsigned msg_len;
 };
 #endif
+
+inline void* buffer_data(const buffer& from) noexcept
+{
+  return from.iov_base;
+}
+
+inline std::size_t buffer_size(const buffer& from) noexcept
+{
+  return from.iov_len;
+}
 
 /// The most buffers that one message may have: UIO_MAXIOV on Linux, IOV_MAX elsewhere, which is no smaller.
 inline constexpr std::size_t max_buffers = 1024;
@@ -142,4 +158,5 @@ static_assert(sizeof(message) == sizeof(native_message));
 
 DGRAM_NAMESPACE_END
 
+#endif
 #endif

@@ -3,14 +3,20 @@
 #ifndef DGRAM_PLATFORM_NAMES_HPP
 #define DGRAM_PLATFORM_NAMES_HPP
 
+#include <dgram/platform/basics.hpp>
 #include <dgram/platform/system.hpp>
 
+#if defined(_WIN32)
+#include <dgram/platform/names_windows.hpp>
+#else
 #include <netinet/in.h>
 #include <netinet/udp.h>
 #include <sys/socket.h>
 
-#include <array>
 #include <cerrno>
+#endif
+
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -21,33 +27,7 @@ DGRAM_NAMESPACE_BEGIN
 
 namespace platform {
 
-/// An errno value in the category of Asio's own errors: standalone Asio has one of its own, and `std::system_category`
-/// would compare equal to none of `asio::error`.
-inline error_code make_system_error(int value) noexcept
-{
-  return {value, net::error::get_system_category()};
-}
-
-/// errno as an error code; EAGAIN and EWOULDBLOCK are the same to callers.
-inline error_code last_error() noexcept
-{
-  const int value = errno;
-  if (value == EAGAIN) return net::error::would_block;
-  return make_system_error(value);
-}
-
-/// A datagram without a peer on a socket that is not connected.
-inline error_code destination_required() noexcept
-{
-  return make_system_error(EDESTADDRREQ);
-}
-
-/// Whether a send that failed so should be tried again on a timer: the device queue or kernel memory is
-/// exhausted while the socket stays writable, so waiting for writability would spin.
-inline bool is_congestion(const error_code& ec) noexcept
-{
-  return ec == net::error::no_buffer_space || ec == net::error::no_memory;
-}
+#if !defined(_WIN32)
 
 // Errors that Asio has no names for.
 inline error_code no_such_device() noexcept
@@ -72,35 +52,6 @@ inline bool is_path_error(const error_code& ec) noexcept
          ec == make_system_error(ENOPROTOOPT) || ec == net::error::access_denied;
 }
 
-inline void set_option(int fd, int level, int name, const void* value, std::size_t size,
-                       error_code& ec) noexcept
-{
-  if (system::setsockopt(fd, level, name, value, static_cast<::socklen_t>(size)) != 0)
-    ec = last_error();
-  else
-    ec.clear();
-}
-
-/// Returns the size that the kernel filled in.
-inline std::size_t get_option(int fd, int level, int name, void* value, std::size_t size,
-                              error_code& ec) noexcept
-{
-  auto filled = static_cast<::socklen_t>(size);
-  if (system::getsockopt(fd, level, name, value, &filled) != 0) {
-    ec = last_error();
-    return 0;
-  }
-  ec.clear();
-  return filled;
-}
-
-inline int get_int_option(int fd, int level, int name, error_code& ec) noexcept
-{
-  int value = 0;
-  get_option(fd, level, name, &value, sizeof value, ec);
-  return value;
-}
-
 inline bool is_connected(int fd, error_code& ec) noexcept
 {
   ::sockaddr_storage peer;
@@ -123,6 +74,21 @@ inline bool is_coalescing(int fd) noexcept
 #endif
 }
 
+// What Windows needs to be told of a socket, and says of one without an address; nothing here.
+inline void prepare_descriptor(int, error_code&) noexcept
+{
+}
+inline void report_refusals(int, bool) noexcept
+{
+}
+inline void claim_address(int) noexcept
+{
+}
+inline bool is_unbound(const error_code&) noexcept
+{
+  return false;
+}
+
 /// Ends the association with the peer. POSIX leaves the way open; AF_UNSPEC is connect(2)'s on Linux. The
 /// BSDs do the same, and report EAFNOSUPPORT when they are done.
 inline void disconnect(int fd, error_code& ec) noexcept
@@ -134,12 +100,6 @@ inline void disconnect(int fd, error_code& ec) noexcept
   else
     ec.clear();
 }
-
-/// What kind of socket a descriptor is.
-struct descriptor_kind {
-  int family = AF_UNSPEC;
-  int type = 0;
-};
 
 inline descriptor_kind describe(int fd, error_code& ec) noexcept
 {
@@ -172,17 +132,6 @@ inline std::string interface_name(unsigned index)
   return system::if_indextoname(index, name.data()) != nullptr ? std::string(name.data())
                                                                : std::string();
 }
-
-/// One entry of the list of interfaces: an interface, or one of its addresses.
-struct interface_entry {
-  std::string name;
-  net::ip::address address;  ///< the unspecified one where the entry has none of IPv4 or IPv6
-  bool has_address = false;
-  bool is_up = false;
-  bool is_loopback = false;
-  bool has_multicast =
-      false;  ///< Linux leaves it unset on its loopback interface, which has it all the same
-};
 
 inline interface_entry make_interface_entry(const ::ifaddrs& from)
 {
@@ -254,8 +203,10 @@ inline constexpr int send_buffer = SO_SNDBUF;
 inline constexpr int udp_level = IPPROTO_UDP;
 #if defined(__linux__) && !defined(DGRAM_FORCE_POSIX_BACKEND)
 inline constexpr int coalescing = UDP_GRO;
+inline constexpr int segmentation = UDP_SEGMENT;
 #else
 inline constexpr int coalescing = unsupported;
+inline constexpr int segmentation = unsupported;
 #endif
 
 inline constexpr int ipv4_level = IPPROTO_IP;
@@ -381,6 +332,8 @@ inline interface_request make_interface_request(unsigned interface_index,
   request.imr_address.s_addr = htonl(static_cast<std::uint32_t>(address.to_uint()));
   return request;
 }
+
+#endif
 
 /// The argument of join_group and leave_group (RFC 3678, section 5.1).
 inline ::group_req make_group_request(unsigned interface_index, const void* address,

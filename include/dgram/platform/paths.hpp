@@ -4,6 +4,7 @@
 #define DGRAM_PLATFORM_PATHS_HPP
 
 #include <dgram/platform/names.hpp>
+#include <dgram/platform/probe_socket.hpp>
 #include <dgram/platform/system.hpp>
 
 #include <sys/socket.h>
@@ -54,18 +55,20 @@ inline file_identity identify(const char* path) noexcept
 /// other answer, also "not permitted", is no proof.
 inline bool is_abandoned(const void* address, std::size_t size) noexcept
 {
-#if defined(SOCK_CLOEXEC)
-  constexpr int type = SOCK_DGRAM | SOCK_CLOEXEC;
-#else
-  constexpr int type = SOCK_DGRAM;
-#endif
-  const int probe = system::socket(AF_UNIX, type, 0);
-  if (probe < 0) return false;
-  const bool refused = system::connect(probe, static_cast<const ::sockaddr*>(address),
-                                       static_cast<::socklen_t>(size)) != 0 &&
-                       errno == ECONNREFUSED;
-  system::close(probe);
-  return refused;
+  error_code ec;
+  const probe_socket probe(AF_UNIX, ec);
+  return !ec &&
+         system::connect(probe.descriptor(), static_cast<const ::sockaddr*>(address),
+                         static_cast<::socklen_t>(size)) != 0 &&
+         errno == ECONNREFUSED;
+}
+
+/// Whether an unbound socket of `AF_UNIX` can have a name without a file: the kernel is to choose one (unix(7), autobind).
+inline bool take_abstract_name(int descriptor) noexcept
+{
+  ::sockaddr nobody{};
+  nobody.sa_family = AF_UNIX;
+  return system::bind(descriptor, &nobody, path_offset) == 0;
 }
 
 inline bool remove_file(const char* path) noexcept

@@ -10,6 +10,10 @@
 // Tests supply `dgram::platform::system` themselves, with scripted results.
 #include DGRAM_SYSTEM_HEADER
 
+#elif defined(_WIN32)
+
+#include <dgram/platform/system_windows.hpp>
+
 #else
 
 #include <ifaddrs.h>
@@ -83,6 +87,11 @@ struct system {
   static int socket(int family, int type, int protocol) noexcept
   {
     return ::socket(family, type, protocol);
+  }
+
+  static int bind(int fd, const ::sockaddr* address, ::socklen_t size) noexcept
+  {
+    return ::bind(fd, address, size);
   }
 
   static int close(int fd) noexcept { return ::close(fd); }

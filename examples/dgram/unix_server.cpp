@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: BSL-1.0
+// A Unix datagram server that echoes back all messages it receives, to the path of their sender.
+//
+//   example_dgram_unix_server [--path PATH]      the default is /tmp/dgram_server_sock
+//
+// Try it with example_dgram_unix_client.
+
+#include "../command_line.hpp"
+
+#include <dgram.hpp>
+#include <dgram/format.hpp>
+
+namespace {
+
+int unix_server(example::command_line& words)
+{
+  std::string server_path = "/tmp/dgram_server_sock";
+  words.option("--path", server_path);
+  words.finish();
+
+  asio::io_context io;
+  auto server = dgram::create_unix_socket(io);
+
+  server.on<dgram::event::message>([&](dgram::bytes_view msg, const auto& rinfo) {
+    fmt::print("got: {} from {}\n", example::printable(msg.text()), rinfo.address);
+    server.send(msg, 0, msg.size(), rinfo.address);
+  });
+
+  server.on<dgram::event::listening>(
+      [&] { fmt::print("server listening {}\n", server.address().address); });
+
+  server.bind(server_path);
+  io.run();
+  return 0;
+}
+
+}  // namespace
+
+int main(int argc, char** argv)
+{
+  return example::run(argc, argv, "example_dgram_unix_server [--path PATH]", unix_server);
+}

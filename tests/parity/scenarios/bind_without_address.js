@@ -1,0 +1,3 @@
+const { close, open } = require('../trace');
+const a = open('a');
+a.bind(() => close(a));

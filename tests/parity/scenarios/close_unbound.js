@@ -1,0 +1,3 @@
+const { done, open } = require('../trace');
+const a = open('a');
+a.close(done(a, 'close'));

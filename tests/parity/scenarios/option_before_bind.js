@@ -1,0 +1,14 @@
+const { attempt, close, open } = require('../trace');
+const a = open('a');
+attempt(a, 'address', () => a.address());
+attempt(a, 'peer', () => a.remoteAddress());
+attempt(a, 'broadcast', () => a.setBroadcast(true));
+attempt(a, 'TTL', () => a.setTTL(3));
+attempt(a, 'multicast TTL', () => a.setMulticastTTL(3));
+attempt(a, 'loopback', () => a.setMulticastLoopback(true));
+attempt(a, 'multicast interface', () => a.setMulticastInterface('127.0.0.1'));
+attempt(a, 'set receive buffer', () => a.setRecvBufferSize(4096));
+attempt(a, 'set send buffer', () => a.setSendBufferSize(4096));
+attempt(a, 'receive buffer', () => a.getRecvBufferSize());
+attempt(a, 'send buffer', () => a.getSendBufferSize());
+close(a);

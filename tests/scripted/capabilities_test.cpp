@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: BSL-1.0
+// What is found out of a kernel that has less than this one, or has no descriptors left.
+#include "support/loopback.hpp"
+#include "support/scripted_system.hpp"
+
+#include <dgram/capabilities.hpp>
+
+#include <catch2/catch_test_macros.hpp>
+#include <catch2/generators/catch_generators.hpp>
+
+#include <cerrno>
+
+namespace {
+
+using dgram::system_capabilities;
+using dgram::udp;
+using dgram::unix_dgram;
+using dgram::detail::find_capabilities;
+using test::fail;
+using test::script;
+
+/// What is found with this script; the caches of `capabilities` are left alone.
+template <class Protocol>
+system_capabilities find(const Protocol& protocol)
+{
+  dgram::error_code ec = asio::error::fault;
+  const int before = test::open_descriptors();
+  const auto found = find_capabilities(protocol, ec);
+  CHECK_FALSE(ec);
+  CHECK(test::open_descriptors() == before);
+  return found;
+}
+
+/// What there is where nothing but sockets is.
+system_capabilities bare()
+{
+  return {.available = true};
+}
+
+}  // namespace
+
+TEST_CASE_METHOD(test::scripted, "a kernel without any of the options has none of what they do")
+{
+  const int error = GENERATE(ENOPROTOOPT, EOPNOTSUPP, EINVAL);
+  script.getsockopt.always(fail(error));
+  script.setsockopt.always(fail(error));
+  CHECK(find(udp::v4()) == bare());
+  CHECK(find(udp::dual()) == bare());
+  script.bind.push(fail(EINVAL));
+  CHECK(find(unix_dgram()) == bare());
+}
+
+TEST_CASE_METHOD(test::scripted, "an option that can be set, and not read, is there")
+{
+  script.getsockopt.always(fail(ENOPROTOOPT));
+  const auto found = find(udp::v4());
+  CHECK(found.packet_info);
+  CHECK(found.coalescing == test::batched_calls);
+  CHECK((found.max_segments > 1) == test::batched_calls);
+}
+
+TEST_CASE_METHOD(test::scripted, "a kernel that forbids an option says so")
+{
+  script.getsockopt.push(fail(ENOPROTOOPT));
+  script.setsockopt.push(fail(EPERM));
+  dgram::error_code ec;
+  CHECK_FALSE(dgram::supports<dgram::option::hop_limit>(udp::v4(), ec));
+  CHECK(ec == asio::error::no_permission);
+}
+
+TEST_CASE_METHOD(test::scripted, "a dual-stack socket has what both families have")
+{
+  if (!test::has_ipv6()) SKIP("no IPv6 here");
+  // The IPv6 part is there, the IPv4 one is not.
+  script.getsockopt.push(test::pass());
+  script.getsockopt.push(fail(ENOPROTOOPT));
+  script.setsockopt.push(fail(ENOPROTOOPT));
+  CHECK_FALSE(dgram::supports<dgram::option::hop_limit>(udp::dual()));
+  CHECK(script.getsockopt.calls() == 2);
+}
+
+TEST_CASE_METHOD(test::scripted, "a family that the system lacks is no error, and has nothing")
+{
+  const int error = GENERATE(EAFNOSUPPORT, EPROTONOSUPPORT, ESOCKTNOSUPPORT);
+  script.socket.push(fail(error), 3);
+  CHECK(find(udp::v6()) == system_capabilities());
+  CHECK_FALSE(dgram::supports<dgram::option::hop_limit>(udp::v6()));
+  dgram::error_code ec;
+  CHECK_FALSE(dgram::supports<dgram::option::hop_limit>(udp::v6(), ec));
+  CHECK(ec == dgram::error_code(error, asio::error::get_system_category()));
+  CHECK(script.getsockopt.calls() == 0);
+}
+
+TEST_CASE_METHOD(test::scripted, "what could not be asked is asked again, what was found is kept")
+{
+  script.socket.push(fail(EMFILE), 2);
+  CHECK_THROWS_AS(dgram::supports<dgram::option::hop_limit>(), dgram::system_error);
+  CHECK_THROWS_AS(dgram::capabilities(), dgram::system_error);
+  CHECK(dgram::capabilities().available);
+  const auto calls = script.socket.calls();
+  script.socket.always(fail(EMFILE));
+  CHECK(dgram::capabilities().available);
+  CHECK(script.socket.calls() == calls);
+}
