@@ -348,6 +348,29 @@ TEST_CASE("a send tells when it left, where it was asked to")
   CHECK(on.socket.try_send_timestamp().value().id == 2);
 }
 
+TEST_CASE("each datagram of a batch tells when it left, also where others are like it")
+{
+  if (!reports_errors) SKIP("this system does not tell when datagrams left");
+  reporting on;
+  const dgram::send_options told{.timestamp = true};
+  dgram::send_batch out(8);
+  for (int i = 0; i < 3; ++i)
+    out.push("same", on.to_socket(), told);
+  dgram::send_options cut = told;
+  cut.segment_size = 2;
+  out.push("same", on.to_socket(), cut);
+  REQUIRE(on.socket.send_batch(out).sent == 5);
+  for (std::uint32_t id = 0; id < 5; ++id)
+    CHECK(on.socket.try_send_timestamp().value().id == id);
+  std::size_t sent = 0;
+  on.socket.async_send_segments(
+      "same", 1, on.to_socket(), told,
+      [&](dgram::error_code, const dgram::send_result& result) { sent = result.sent; });
+  test::run_until(on.io, [&] { return sent == 4; });
+  for (std::uint32_t id = 5; id < 9; ++id)
+    CHECK(on.socket.try_send_timestamp().value().id == id);
+}
+
 TEST_CASE("a datagram may ask to leave later")
 {
   if (!reports_errors) SKIP("this system sends at once");

@@ -141,6 +141,39 @@ TEST_CASE_METHOD(sockets, "what the socket cannot be told or asked keeps the dat
   CHECK(script.setsockopt.calls() == calls);
 }
 
+TEST_CASE_METHOD(sockets, "what the socket cannot be told keeps back no datagram that does not need it")
+{
+  if (!dgram::platform::has_error_queue) SKIP("this system has no such options");
+  batch.on_refused([](dgram::error_code ec, const auto&, std::size_t) {
+    CHECK(ec == asio::error::no_permission);
+  });
+  batch.push("a", peer.endpoint());
+  batch.push("bb", peer.endpoint(), {.transmit_time = std::chrono::steady_clock::now()});
+  batch.push("ccc", peer.endpoint(), {.dscp = 1});
+  script.setsockopt.push(fail(EPERM));
+  const auto result = socket.send_batch(batch);
+  CHECK(result.sent == 2);
+  CHECK(result.refused == 1);
+  CHECK_FALSE(result.error);
+  CHECK(arrived() == 2);
+}
+
+TEST_CASE_METHOD(sockets, "an error of what datagrams ask for is not remembered as one of segmentation")
+{
+  if (dgram::platform::backend::max_segments == 1) SKIP("this backend sends no runs");
+  script.verdict = [](const offered_message& message, std::size_t) {
+    return message.traffic_class >= 0 ? EINVAL : 0;
+  };
+  batch.on_refused([](auto&&...) {});
+  for (int i = 0; i < 3; ++i)
+    batch.push("same", peer.endpoint(), {.ecn = ecn_codepoint::ce, .dscp = 0});
+  socket.send_batch(batch);
+  for (int i = 0; i < 3; ++i)
+    batch.push("same", peer.endpoint());
+  CHECK(socket.send_batch(batch).sent == 3);
+  CHECK(script.offered.back().is_run());
+}
+
 TEST_CASE_METHOD(sockets, "nothing is asked of the kernel for sockets that want nothing")
 {
   dgram::receive_batch in(4);

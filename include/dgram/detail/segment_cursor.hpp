@@ -40,15 +40,16 @@ public:
 
   template <class Predicate>
   std::span<platform::message> prepare(const socket_flags& flags, Predicate may_segment,
-                                       error_code& ec)
+                                       error_code& ec, const unmet_needs& unmet = {})
   {
     ec.clear();
     if (segment_ == 0) ec = net::error::invalid_argument;
     if (flags.connected) ec = net::error::already_connected;
     const bool v4 = is_ipv4(peer_);
-    if (!ec) ec = request_.check(v4);
+    if (!ec) ec = request_.template check<Protocol>(v4);
+    if (!ec && request_.needs().has_any_of(unmet.needs)) ec = unmet.why;
     if (ec || done_) return {};
-    const bool whole = !split_ && may_segment(peer_);
+    const bool whole = !split_ && !request_.leaves_alone() && may_segment(peer_);
     const std::size_t most = whole ? platform::backend::max_segments : 1;
     const std::size_t fit = std::min(most, max_payload_size(peer_) / segment_);
     chunk_ = std::min(std::max<std::size_t>(fit, 1) * segment_, size_);
@@ -82,6 +83,7 @@ public:
   std::size_t bytes() const noexcept { return size_; }
   std::size_t take_segmented() noexcept { return std::exchange(segmented_, 0); }
   socket_needs needs() const noexcept { return request_.needs(); }
+  bool front_is_plain() const noexcept { return request_.is_plain(); }
   bool front_sets_traffic_class() const noexcept { return request_.sets_traffic_class(); }
   bool refuse_front(const error_code&) const noexcept { return false; }
 

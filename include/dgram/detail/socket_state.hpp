@@ -62,6 +62,12 @@ struct socket_needs {
 
   bool any() const noexcept { return traffic_class || transmit_time || timestamps; }
 
+  bool has_any_of(const socket_needs& other) const noexcept
+  {
+    return (traffic_class && other.traffic_class) || (transmit_time && other.transmit_time) ||
+           (timestamps && other.timestamps);
+  }
+
   socket_needs& operator|=(const socket_needs& other) noexcept
   {
     traffic_class |= other.traffic_class;
@@ -69,6 +75,12 @@ struct socket_needs {
     timestamps |= other.timestamps;
     return *this;
   }
+};
+
+/// What a socket cannot be told or asked, and why.
+struct unmet_needs {
+  socket_needs needs;
+  error_code why;
 };
 
 template <class Protocol>
@@ -329,20 +341,32 @@ struct socket_state : std::enable_shared_from_this<socket_state<Protocol, Execut
     }
   }
 
-  /// Sees to what datagrams need that ask for something of their own.
-  void provide(const socket_needs& needs, error_code& ec)
+  /// Sees to what datagrams need that ask for something of their own. Returns what cannot be had.
+  unmet_needs provide(const socket_needs& needs)
   {
-    namespace names = platform::names;
-    ec.clear();
-    if (needs.traffic_class) read_traffic_classes(ec);
-    if (!ec && needs.transmit_time && !flags.transmit_time) {
-      const platform::transmit_time_request request;
-      platform::set_option(descriptor(), names::socket_level, names::transmit_time, &request.value,
-                           sizeof request.value, ec);
-      flags.transmit_time = !ec;
+    unmet_needs unmet;
+    if constexpr (!has_addresses) {
+      if (needs.any()) unmet = {needs, net::error::operation_not_supported};
+    } else {
+      const auto note = [&](bool socket_needs::*need, const error_code& ec) {
+        unmet.needs.*need = bool(ec);
+        if (ec && !unmet.why) unmet.why = ec;
+      };
+      error_code ec;
+      if (needs.traffic_class) {
+        read_traffic_classes(ec);
+        note(&socket_needs::traffic_class, ec);
+      }
+      if (needs.transmit_time && !flags.transmit_time) {
+        set_transmit_time(ec);
+        note(&socket_needs::transmit_time, ec);
+      }
+      if (needs.timestamps && !flags.send_timestamps) {
+        set_timestamps((flags.metadata & platform::metadata::timestamp) != 0, true, ec);
+        note(&socket_needs::timestamps, ec);
+      }
     }
-    if (!ec && needs.timestamps && !flags.send_timestamps)
-      set_timestamps((flags.metadata & platform::metadata::timestamp) != 0, true, ec);
+    return unmet;
   }
 
   socket_statistics statistics()
@@ -382,6 +406,8 @@ struct socket_state : std::enable_shared_from_this<socket_state<Protocol, Execut
   /// call, as its own.
   bool take_reports()
   {
+    // A Unix socket has no such queue, and does not look at MSG_ERRQUEUE: it would give its datagrams instead.
+    if constexpr (!has_addresses) return false;
     bool pending = false;
     bool any = false;
     platform::queued_report report;
@@ -389,11 +415,12 @@ struct socket_state : std::enable_shared_from_this<socket_state<Protocol, Execut
       using kind = platform::queued_report::kind;
       any = true;
       ++reports_taken;
-      if (report.what == kind::time)
+      if (report.what == kind::time) {
         keep(reports().times, to_timestamp(report));
-      else if (report.what != kind::unknown)
+      } else if (report.what != kind::unknown) {
         keep(reports().errors, to_path_error(report));
-      if (report.what != kind::time) ++counts.path_errors;
+        ++counts.path_errors;
+      }
       pending = pending || report.what == kind::icmp || report.what == kind::icmpv6;
     }
     if (any && reports_) reports_->signal.cancel();
@@ -587,6 +614,15 @@ private:
     note_metadata(metadata::timestamp, is_set(names::timestamps));
     note_metadata(metadata::drop_count, is_set(names::drop_count));
     flags.receives_errors = is_set(family, names::ipv4_receive_error, names::ipv6_receive_error);
+  }
+
+  void set_transmit_time(error_code& ec)
+  {
+    namespace names = platform::names;
+    const platform::transmit_time_request request;
+    platform::set_option(descriptor(), names::socket_level, names::transmit_time, &request.value,
+                         sizeof request.value, ec);
+    flags.transmit_time = !ec;
   }
 
   /// Asked each time: options can be set behind our back.
