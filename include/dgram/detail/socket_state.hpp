@@ -20,15 +20,69 @@
 #include <chrono>
 #include <cstdint>
 #include <cstring>
-#include <deque>
 #include <memory>
 #include <optional>
 #include <thread>
 #include <utility>
+#include <vector>
 
 DGRAM_NAMESPACE_BEGIN
 
 namespace detail {
+
+/// A descriptor may stay ready although there is nothing to receive: after `shutdown`, or with an error queue that
+/// nobody reads. After so many wake-ups in vain an operation waits on the timer instead, or it would spin.
+inline constexpr int vain_wake_ups = 3;
+
+class wake_up_counter {
+public:
+  /// Whether an attempt that found nothing was one too many. Reports wake everybody, and none of them in vain.
+  bool is_vain(std::uint64_t reports_taken) noexcept
+  {
+    if (std::exchange(reports_, reports_taken) != reports_taken) count_ = 0;
+    return ++count_ > vain_wake_ups;
+  }
+
+private:
+  std::uint64_t reports_ = 0;
+  int count_ = 0;
+};
+
+/// The reports that are kept for who comes later. Memory is taken with the first one, and once.
+template <class Report>
+class report_ring {
+public:
+  /// Keeps one more; where there were too many the oldest is gone, which is false.
+  bool push(const Report& report)
+  {
+    if (kept_.empty()) kept_.resize(capacity);
+    const bool is_full = size_ == capacity;
+    kept_[(first_ + size_) % capacity] = report;
+    if (is_full)
+      first_ = (first_ + 1) % capacity;
+    else
+      ++size_;
+    return !is_full;
+  }
+
+  bool pop(Report& into)
+  {
+    if (size_ == 0) return false;
+    into = kept_[first_];
+    first_ = (first_ + 1) % capacity;
+    --size_;
+    return true;
+  }
+
+  void clear() noexcept { size_ = 0; }
+
+private:
+  static constexpr std::size_t capacity = 64;
+
+  std::vector<Report> kept_;
+  std::size_t first_ = 0;
+  std::size_t size_ = 0;
+};
 
 /// What is known of a socket's descriptor, and decides how a batch is prepared for it.
 struct socket_flags {
@@ -50,7 +104,7 @@ struct socket_flags {
   /// Whether Asio's own operations do all that single datagrams need.
   bool is_plain() const noexcept
   {
-    return !dual && !coalescing && !receives_errors && metadata == 0;
+    return !dual && !coalescing && !receives_errors && !send_timestamps && metadata == 0;
   }
 };
 
@@ -291,10 +345,22 @@ struct socket_state : std::enable_shared_from_this<socket_state<Protocol, Execut
   void change_membership(membership_change change, const multicast_group& group,
                          const network_interface& interface, error_code& ec)
   {
+    std::vector<unsigned> joined;
+    change_membership(change, group, interface, joined, ec);
+  }
+
+  /// Joining on all interfaces says in `joined` where that was; leaving all leaves those, where there are any.
+  void change_membership(membership_change change, const multicast_group& group,
+                         const network_interface& interface, std::vector<unsigned>& joined,
+                         error_code& ec)
+  {
     const bool is_v6 = family(ec) == platform::names::ipv6_family;
     if (ec) return;
     const membership_socket self{descriptor(), !is_v6 || flags.dual, is_v6};
-    detail::change_membership(self, change, group, interface, ec);
+    if (change == membership_change::leave && !joined.empty())
+      detail::change_on_each(self, change, group, joined, ec);
+    else
+      detail::change_membership(self, change, group, interface, joined, ec);
   }
 
   // --- what is said of each datagram ---
@@ -416,9 +482,9 @@ struct socket_state : std::enable_shared_from_this<socket_state<Protocol, Execut
       any = true;
       ++reports_taken;
       if (report.what == kind::time) {
-        keep(reports().times, to_timestamp(report));
+        counts.lost_reports += reports().times.push(to_timestamp(report)) ? 0 : 1;
       } else if (report.what != kind::unknown) {
-        keep(reports().errors, to_path_error(report));
+        counts.lost_reports += reports().errors.push(to_path_error(report)) ? 0 : 1;
         ++counts.path_errors;
       }
       pending = pending || report.what == kind::icmp || report.what == kind::icmpv6;
@@ -439,10 +505,20 @@ struct socket_state : std::enable_shared_from_this<socket_state<Protocol, Execut
 
   bool next_report(basic_path_error<Protocol>& into)
   {
-    return reports_ && take_front(reports_->errors, into);
+    return reports_ && reports_->errors.pop(into);
   }
 
-  bool next_report(send_timestamp& into) { return reports_ && take_front(reports_->times, into); }
+  bool next_report(send_timestamp& into) { return reports_ && reports_->times.pop(into); }
+
+  /// What was kept goes with the descriptor.
+  template <class Other>
+  void take_over_reports(Other& from)
+  {
+    reports_taken = from.reports_taken;
+    if (!from.reports_) return;
+    reports().errors = std::move(from.reports_->errors);
+    reports().times = std::move(from.reports_->times);
+  }
 
   /// Waits until there are new reports, whoever takes them from the kernel. Ends with `operation_aborted` then.
   template <class Token>
@@ -504,7 +580,16 @@ struct socket_state : std::enable_shared_from_this<socket_state<Protocol, Execut
     return start_backoff().timer.async_wait(std::forward<Token>(token));
   }
 
-  /// The same, blocking.
+  /// Waits, blocking, until another attempt is worth it.
+  void wait(net::socket_base::wait_type what, wake_up_counter& wake_ups, error_code& ec)
+  {
+    if (what == net::socket_base::wait_read && wake_ups.is_vain(reports_taken))
+      wait_congestion();
+    else
+      socket.wait(what, ec);
+  }
+
+  /// As `async_wait_congestion`, blocking.
   void wait_congestion() { std::this_thread::sleep_until(start_backoff().timer.expiry()); }
 
   void end_congestion() noexcept
@@ -528,6 +613,9 @@ struct socket_state : std::enable_shared_from_this<socket_state<Protocol, Execut
   }
 
 private:
+  template <class, class>
+  friend struct socket_state;
+
   /// Linux gives up a port that was not bound by number when the peer goes (net/ipv4/udp.c, __udp_disconnect).
   void keep_port(std::uint16_t port, error_code& ec)
   {
@@ -674,28 +762,6 @@ private:
     return {report.id, point(report.software_time), point(report.hardware_time)};
   }
 
-  // So many reports are kept for who fetches them later; then the oldest gives way.
-  static constexpr std::size_t max_reports = 64;
-
-  template <class Queue, class Report>
-  void keep(Queue& queue, const Report& report)
-  {
-    if (queue.size() == max_reports) {
-      queue.pop_front();
-      ++counts.lost_reports;
-    }
-    queue.push_back(report);
-  }
-
-  template <class Queue, class Report>
-  static bool take_front(Queue& queue, Report& into)
-  {
-    if (queue.empty()) return false;
-    into = queue.front();
-    queue.pop_front();
-    return true;
-  }
-
   /// One wait on the descriptor for all who wait for reports: an operation that receives may take a report from the
   /// kernel before a wait on the descriptor tells of it, and must be able to wake who waits for that.
   void watch()
@@ -768,8 +834,8 @@ private:
       times.clear();
     }
 
-    std::deque<basic_path_error<Protocol>> errors;
-    std::deque<send_timestamp> times;
+    report_ring<basic_path_error<Protocol>> errors;
+    report_ring<send_timestamp> times;
     timer_type signal;  // never runs out: who waits for reports waits for its cancellation
     net::cancellation_signal stop_watch;
     int waiting = 0;

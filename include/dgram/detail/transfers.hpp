@@ -502,10 +502,13 @@ public:
   template <class State>
   progress attempt(State& state)
   {
-    if constexpr (std::is_pointer_v<Source>)
+    if constexpr (std::is_pointer_v<Source>) {
       result_ += send_many(state, *source_);
-    else
+    } else {
+      typename Source::scratch room;
+      source_.use(room);
       result_ += send_many(state, source_);
+    }
     return classify(state, result_.error);
   }
 
