@@ -220,7 +220,8 @@ public:
       ec = net::error::already_connected;
     else if (!flags.connected && at_.addressed < at_.last - at_.first)
       ec = platform::destination_required();
-    const std::size_t last = ec || requests_.empty() ? at_.last : first_unsuitable(flags, unmet, ec);
+    const std::size_t last =
+        ec || requests_.empty() ? at_.last : first_unsuitable(flags, unmet, ec);
     if (ec) return {};
     if constexpr (detail::dual_stack_protocol<Protocol>)
       if (flags.dual) map_peers();
@@ -380,8 +381,8 @@ private:
   }
 
   /// The first entry that asks for what cannot be had, or the end; `ec` where it is the one in front.
-  std::size_t first_unsuitable(const detail::socket_flags& flags,
-                               const detail::unmet_needs& unmet, error_code& ec) const noexcept
+  std::size_t first_unsuitable(const detail::socket_flags& flags, const detail::unmet_needs& unmet,
+                               error_code& ec) const noexcept
   {
     for (std::size_t i = at_.first; i < at_.last; ++i) {
       const auto obstacle = obstacle_to(entries_[i], flags, unmet);

@@ -441,9 +441,8 @@ private:
   /// `to` and `options` are the caller's, which waits.
   template <class Target, class... Options>
   static net::awaitable<void, Executor> send_when_room(std::shared_ptr<state_type> state,
-                                                       bytes_view payload,
-                                                       std::size_t datagrams, const Target* to,
-                                                       const Options*... options)
+                                                       bytes_view payload, std::size_t datagrams,
+                                                       const Target* to, const Options*... options)
   {
     error_code ec;
     state->make_room(payload.size(), datagrams, ec);

@@ -443,8 +443,7 @@ TEST_CASE("a datagram that cannot be sent as it asks costs no other datagram of 
   SECTION("reported")
   {
     std::vector<dgram::error_code> refused;
-    out.on_refused(
-        [&](dgram::error_code ec, const auto&, std::size_t) { refused.push_back(ec); });
+    out.on_refused([&](dgram::error_code ec, const auto&, std::size_t) { refused.push_back(ec); });
     const auto result = over.sender.send_batch(out);
     CHECK(result.sent == 2);
     CHECK(result.refused == 1);
@@ -471,6 +470,18 @@ TEST_CASE("an endpoint may be written in braces where a batch takes it")
   dgram::send_batch out(1);
   out.push("a", {over.to_receiver().address(), over.to_receiver().port()});
   CHECK(over.sender.send_batch(out).sent == 1);
+}
+
+TEST_CASE("a datagram to the connected peer may ask for something without waiting")
+{
+  pair over(links[0]);
+  over.receiver.set_option(option::receive_hop_limit(true));
+  over.sender.connect(over.to_receiver());
+  CHECK(over.sender.try_send(asio::buffer("a", 1), send_options{.hop_limit = 9}) == 1U);
+  CHECK(over.take()[0].hop_limit() == 9);
+  dgram::error_code ec;
+  over.sender.try_send(asio::buffer("a", 1), send_options{.do_not_fragment = true}, ec);
+  CHECK(ec == asio::error::operation_not_supported);
 }
 
 TEST_CASE("control messages of any kind are sent and received")

@@ -312,6 +312,36 @@ TEST_CASE("of reports that nobody fetches the oldest give way, and are counted")
   CHECK(left == 64);
 }
 
+TEST_CASE("reports that were kept go with a socket that moves to another executor type")
+{
+  if (!reports_errors) SKIP("this system has no error queue");
+  asio::io_context io;
+  using other_socket = dgram::udp::socket::rebind_executor<asio::io_context::executor_type>::other;
+  other_socket from(io, test::loopback_v4());
+  from.set_option(option::receive_error(true));
+  const auto dead = test::dead_endpoint();
+  from.send_to(asio::buffer("a", 1), dead);
+  dgram::error_code ec;
+  dgram::receive_batch in(1);
+  from.try_receive_batch(in, ec);  // takes the report
+  REQUIRE(from.statistics().path_errors == 1);
+  test::udp_socket to(std::move(from));
+  CHECK(to.try_receive_error().value().peer == dead);
+  CHECK(to.statistics().lost_reports == 0);
+}
+
+TEST_CASE("reports of a plain IPv6 socket name IPv4 peers in IPv4's own form")
+{
+  if (!reports_errors) SKIP("this system has no error queue");
+  if (!test::has_ipv6()) SKIP("this host has no IPv6 loopback");
+  asio::io_context io;
+  test::udp_socket socket(io, {asio::ip::udp::v6(), 0});
+  socket.set_option(option::receive_error(true));
+  const auto dead = test::dead_endpoint();
+  socket.send_to(asio::buffer("a", 1), dgram::mapped(dead));
+  CHECK(socket.try_receive_error().value().peer == dead);
+}
+
 TEST_CASE("a send tells when it left, where it was asked to")
 {
   if (!reports_errors) SKIP("this system does not tell when datagrams left");

@@ -189,7 +189,8 @@ TEST_CASE("socket_statistics: the kernel's counter is followed across its wrap")
 namespace {
 
 template <class T>
-concept addable = requires(dgram::control_writer& writer, const T& value) { writer.add(1, 2, value); };
+concept addable =
+    requires(dgram::control_writer& writer, const T& value) { writer.add(1, 2, value); };
 
 static_assert(addable<int> && addable<std::array<int, 2>>);
 static_assert(!addable<int*> && !addable<std::string_view> && !addable<std::span<int>>);
@@ -200,7 +201,10 @@ TEST_CASE("a view that is added is its bytes, and not itself")
 {
   std::array<std::byte, 4> value{std::byte{7}};
   dgram::control_writer writer;
-  SECTION("of bytes that may be changed") { REQUIRE(writer.add(1, 2, std::span<std::byte>(value))); }
+  SECTION("of bytes that may be changed")
+  {
+    REQUIRE(writer.add(1, 2, std::span<std::byte>(value)));
+  }
   SECTION("of anything that bytes_view takes")
   {
     REQUIRE(writer.add(1, 2, dgram::bytes_view(value)));

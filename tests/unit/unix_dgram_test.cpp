@@ -11,9 +11,9 @@
 #include <catch2/matchers/catch_matchers.hpp>
 #include <catch2/matchers/catch_matchers_string.hpp>
 
+#include <fcntl.h>
 #include <sys/socket.h>
 #include <sys/un.h>
-#include <fcntl.h>
 #include <unistd.h>
 
 #include <array>
@@ -703,7 +703,8 @@ TEST_CASE_METHOD(unix_test, "UNX-18 a send waits for a full peer and does not sp
   CHECK(drain(server) == 1);
 }
 
-TEST_CASE_METHOD(unix_test, "asking a Unix socket for reports takes none of its datagrams", "[unix]")
+TEST_CASE_METHOD(unix_test, "asking a Unix socket for reports takes none of its datagrams",
+                 "[unix]")
 {
   unix_socket server(io, path);
   auto client = open();

@@ -414,7 +414,7 @@ struct socket_state : std::enable_shared_from_this<socket_state<Protocol, Execut
     if constexpr (!has_addresses) {
       if (needs.any()) unmet = {needs, net::error::operation_not_supported};
     } else {
-      const auto note = [&](bool socket_needs::*need, const error_code& ec) {
+      const auto note = [&](bool socket_needs::* need, const error_code& ec) {
         unmet.needs.*need = bool(ec);
         if (ec && !unmet.why) unmet.why = ec;
       };
@@ -473,24 +473,10 @@ struct socket_state : std::enable_shared_from_this<socket_state<Protocol, Execut
   bool take_reports()
   {
     // A Unix socket has no such queue, and does not look at MSG_ERRQUEUE: it would give its datagrams instead.
-    if constexpr (!has_addresses) return false;
-    bool pending = false;
-    bool any = false;
-    platform::queued_report report;
-    while (platform::next_report(descriptor(), report)) {
-      using kind = platform::queued_report::kind;
-      any = true;
-      ++reports_taken;
-      if (report.what == kind::time) {
-        counts.lost_reports += reports().times.push(to_timestamp(report)) ? 0 : 1;
-      } else if (report.what != kind::unknown) {
-        counts.lost_reports += reports().errors.push(to_path_error(report)) ? 0 : 1;
-        ++counts.path_errors;
-      }
-      pending = pending || report.what == kind::icmp || report.what == kind::icmpv6;
-    }
-    if (any && reports_) reports_->signal.cancel();
-    return pending;
+    if constexpr (has_addresses)
+      return take_queued_reports();
+    else
+      return false;
   }
 
   bool reads_reports() const noexcept { return flags.receives_errors || flags.send_timestamps; }
@@ -616,6 +602,27 @@ private:
   template <class, class>
   friend struct socket_state;
 
+  bool take_queued_reports()
+  {
+    bool pending = false;
+    bool any = false;
+    platform::queued_report report;
+    while (platform::next_report(descriptor(), report)) {
+      using kind = platform::queued_report::kind;
+      any = true;
+      ++reports_taken;
+      if (report.what == kind::time) {
+        counts.lost_reports += reports().times.push(to_timestamp(report)) ? 0 : 1;
+      } else if (report.what != kind::unknown) {
+        counts.lost_reports += reports().errors.push(to_path_error(report)) ? 0 : 1;
+        ++counts.path_errors;
+      }
+      pending = pending || report.what == kind::icmp || report.what == kind::icmpv6;
+    }
+    if (any && reports_) reports_->signal.cancel();
+    return pending;
+  }
+
   /// Linux gives up a port that was not bound by number when the peer goes (net/ipv4/udp.c, __udp_disconnect).
   void keep_port(std::uint16_t port, error_code& ec)
   {
@@ -740,7 +747,7 @@ private:
     if (report.peer_size <= native.capacity()) {
       std::memcpy(native.data(), &report.peer, report.peer_size);
       native.resize(report.peer_size);
-      result.peer = from_native(native);
+      result.peer = canonical(native);
     }
     result.code = platform::make_system_error(report.error);
     result.offender = report.offender;

@@ -256,10 +256,10 @@ send_result send_many(State& state, Batch& batch)
   auto rest = prepare();
   while (!rest.empty() || result.error) {
     const bool reached_kernel = !rest.empty();
-    const std::size_t count = reached_kernel
-                                  ? platform::backend::send(state.descriptor(), rest.data(),
-                                                            rest.size(), 0, result.error)
-                                  : 0;
+    const std::size_t count =
+        reached_kernel
+            ? platform::backend::send(state.descriptor(), rest.data(), rest.size(), 0, result.error)
+            : 0;
     if (count > 0) {
       const std::size_t waiting = batch.bytes();
       const std::size_t datagrams = batch.consume(count);
@@ -275,8 +275,7 @@ send_result send_many(State& state, Batch& batch)
       if (rest.empty()) rest = prepare();
       continue;
     }
-    if (!reached_kernel ||
-        !can_try_otherwise(state, batch, result.error, tries_without_class)) {
+    if (!reached_kernel || !can_try_otherwise(state, batch, result.error, tries_without_class)) {
       if (std::exchange(tries_without_class, false)) state.flags.traffic_class_refused = false;
       if (!is_refusal(state, result.error)) break;
       ++counts.rejected;
@@ -340,8 +339,8 @@ Report next_report(State& state, error_code& ec)
   Report report;
   ec.clear();
   constexpr bool of_time = std::is_same_v<Report, send_timestamp>;
-  const bool expected = State::has_addresses &&
-                        (of_time ? platform::has_error_queue : state.flags.receives_errors);
+  const bool expected =
+      State::has_addresses && (of_time ? platform::has_error_queue : state.flags.receives_errors);
   if (!state.socket.is_open()) {
     ec = net::error::bad_descriptor;
   } else if (!expected) {
