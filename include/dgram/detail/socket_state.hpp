@@ -568,6 +568,7 @@ struct socket_state : std::enable_shared_from_this<socket_state<Protocol, Execut
   /// Waits, blocking, until another attempt is worth it.
   void wait(net::socket_base::wait_type what, wake_up_counter& wake_ups, error_code& ec)
   {
+    ec.clear();
     if (what == net::socket_base::wait_read && wake_ups.is_vain(reports_taken))
       wait_congestion();
     else
