@@ -3,6 +3,7 @@
 #include "behaviour/helpers.hpp"
 #include "support/asio.hpp"
 #include "support/loopback.hpp"
+#include "support/receive_times.hpp"
 
 #include <dgram.hpp>
 
@@ -65,6 +66,7 @@ struct pair {
     receiver.set_option(option::receive_ecn(true));
     receiver.set_option(option::receive_hop_limit(true));
     receiver.set_option(option::receive_timestamp(true));
+    test::await_receive_times();
     dgram::error_code not_here;
     receiver.set_option(option::receive_drop_count(true), not_here);
   }

@@ -3,6 +3,7 @@
 #include "behaviour/helpers.hpp"
 #include "support/asio.hpp"
 #include "support/loopback.hpp"
+#include "support/receive_times.hpp"
 
 #include <dgram.hpp>
 
@@ -372,6 +373,7 @@ TEST_CASE("a send tells when it left, where it was asked to")
   on.socket.receive_batch(in);
   CHECK_FALSE(in[0].receive_time());
   on.socket.set_option(option::receive_timestamp(true));
+  test::await_receive_times();
   on.socket.send_to(asio::buffer("d", 1), peer, dgram::send_options{.timestamp = true});
   on.socket.receive_batch(in);
   CHECK(in[0].receive_time());
