@@ -78,7 +78,7 @@ private:
   {
     for (;;) {
       for (std::size_t left = turns_.wanted(); left > 0; --left)
-        bytes_ += (co_await reader_.next())->payload().size();
+        if (const auto datagram = co_await reader_.next()) bytes_ += datagram->payload().size();
       co_await turns_.next();
     }
   }
@@ -101,6 +101,7 @@ private:
     for (;;) {
       for (std::size_t left = turns_.wanted(); left > 0; --left) {
         const auto datagram = co_await reader_.next();
+        if (!datagram) co_return;
         co_await writer_.send(datagram->payload(), datagram->reply_path());
       }
       co_await writer_.flush();

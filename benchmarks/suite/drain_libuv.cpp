@@ -19,7 +19,7 @@ void check(int result)
 class libuv_drainer : public drainer {
 public:
   /// Batched, libuv cuts the buffer into slots of 64 KiB.
-  explicit libuv_drainer(bool batched) : memory_((batched ? 20 : 1) * 65536)
+  explicit libuv_drainer(bool batched) : memory_(std::size_t{batched ? 20U : 1U} * 65536)
   {
     check(uv_loop_init(&loop_));
     check(uv_udp_init_ex(&loop_, &socket_, AF_UNSPEC | (batched ? UV_UDP_RECVMMSG : 0)));

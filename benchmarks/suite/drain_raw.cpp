@@ -6,10 +6,10 @@
 #include <linux/net_tstamp.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
-#include <time.h>
 
 #include <array>
 #include <cstring>
+#include <ctime>
 #include <stdexcept>
 #include <vector>
 

@@ -36,7 +36,7 @@ void answer(uv_udp_t* socket, ssize_t size, const uv_buf_t* buffer, const sockad
 void serve_libuv(int fd)
 {
   // libuv cuts the buffer into slots of 64 KiB, and takes at most 20.
-  std::vector<char> memory(20 * 65536);
+  std::vector<char> memory(std::size_t{20} * 65536);
   uv_loop_t loop;
   uv_udp_t socket;
   check(uv_loop_init(&loop));

@@ -136,16 +136,20 @@ ping_pong::outcome ping_pong::run(std::chrono::nanoseconds duration)
   std::vector<double> times;
   times.reserve(1 << 16);
   const auto end = clock::now() + duration;
+  std::uint64_t lost = 0;
   for (auto start = clock::now(); start < end;) {
     ::send(socket_.get(), payload_.data(), payload_.size(), 0);
-    if (!wait_for_answer(socket_.get())) return {median(std::move(times)), times.size(), 1};
+    if (!wait_for_answer(socket_.get())) {
+      ++lost;
+      break;
+    }
     ::recv(socket_.get(), payload_.data(), payload_.size(), MSG_DONTWAIT);
     const auto now = clock::now();
     times.push_back(std::chrono::duration<double, std::nano>(now - start).count());
     start = now;
   }
   const std::size_t answered = times.size();
-  return {median(std::move(times)), answered, 0};
+  return {median(std::move(times)), answered, lost};
 }
 
 }  // namespace bench

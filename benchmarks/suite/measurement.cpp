@@ -17,6 +17,7 @@ template <class Projection>
 double median_of(const std::vector<sample>& samples, Projection projection)
 {
   std::vector<double> values;
+  values.reserve(samples.size());
   for (const sample& one : samples)
     values.push_back(projection(one));
   return median(std::move(values));

@@ -60,6 +60,7 @@ sample median_drain(const run_config& how, filler source, const drain::drainer_p
 {
   time_drain(source, *by, how.drains);
   std::vector<double> costs;
+  costs.reserve(static_cast<std::size_t>(how.rounds));
   for (int i = 0; i < how.rounds; ++i)
     costs.push_back(time_drain(source, *by, how.drains).ns);
   return {.ns = median(std::move(costs))};
@@ -72,6 +73,7 @@ sample median_send(const run_config& how, receivers& to, const send::job& work,
   const std::size_t datagrams = std::max<std::size_t>(1024, work.peers.size());
   time_send(*by, to, datagrams, how.drains);
   std::vector<double> costs;
+  costs.reserve(static_cast<std::size_t>(how.rounds));
   for (int i = 0; i < how.rounds; ++i)
     costs.push_back(time_send(*by, to, datagrams, how.drains).ns);
   return {.ns = median(std::move(costs))};

@@ -101,10 +101,17 @@ public:
   /// Another one for each descriptor that the socket has had.
   std::uint64_t descriptor_number() const noexcept { return state_->descriptor_number; }
 
-  /// See `basic_socket::leave`.
-  void leave(const multicast_group& group, const network_interface& interface, error_code& ec)
+  /// See `basic_socket::join` and `leave`; `joined` are the indices of those of all interfaces where it was joined.
+  void join(const multicast_group& group, const network_interface& interface,
+            std::vector<unsigned>& joined, error_code& ec)
   {
-    state_->change_membership(detail::membership_change::leave, group, interface, ec);
+    state_->change_membership(detail::membership_change::join, group, interface, joined, ec);
+  }
+
+  void leave(const multicast_group& group, const network_interface& interface,
+             std::vector<unsigned>& joined, error_code& ec)
+  {
+    state_->change_membership(detail::membership_change::leave, group, interface, joined, ec);
   }
 
   /// Whether the last batch emptied the queue, and no error waits behind it.
@@ -395,15 +402,14 @@ public:
 
   /// Completes pending operations with `operation_aborted`, also those whose wake-up is queued already, unless
   /// they have moved a datagram or, for `async_wait`, found the socket ready. What a writer has queued is lost, and
-  /// counted. Error: `bad_descriptor`.
+  /// counted. Error: `bad_descriptor`; a name that is looked up for a closed socket is given up all the same.
   void cancel(error_code& ec)
   {
-    if (!is_open()) {
+    if (state_) state_->abort_operations();
+    if (is_open())
+      state_->socket.cancel(ec);
+    else
       ec = net::error::bad_descriptor;
-      return;
-    }
-    state_->abort_operations();
-    state_->socket.cancel(ec);
   }
 
   void cancel()
@@ -739,7 +745,7 @@ public:
   std::size_t send(const ConstBuffers& buffers, net::socket_base::message_flags flags,
                    error_code& ec)
   {
-    if (state().flags.receives_errors)
+    if (state().reads_reports())
       return until_done(wait_write, ec, [&](error_code& failure) {
         return detail::send_one(state(), buffers, static_cast<const endpoint_type*>(nullptr), flags,
                                 failure);
@@ -763,7 +769,7 @@ public:
       return 0;
     }
     // Asio's own waits for writability where the descriptor does not block, and that would spin on Unix sockets.
-    if (detail::path_protocol<Protocol> || state().flags.receives_errors)
+    if (detail::path_protocol<Protocol> || state().reads_reports())
       return until_done(wait_write, ec, [&](error_code& failure) {
         return detail::send_one(state(), buffers, &peer, flags, failure);
       });
@@ -834,7 +840,7 @@ public:
   std::size_t receive(const MutableBuffers& buffers, net::socket_base::message_flags flags,
                       error_code& ec)
   {
-    if (state().flags.receives_errors)
+    if (state().reads_reports())
       return until_done(wait_read, ec, [&](error_code& failure) {
         return detail::receive_one(state(), buffers, static_cast<endpoint_type*>(nullptr), flags,
                                    failure);
@@ -855,7 +861,7 @@ public:
   {
     if (refuses_one(ec)) return 0;
     // Asio's own would throw for a sender whose path fills its room.
-    if (detail::path_protocol<Protocol> || state().flags.receives_errors)
+    if (detail::path_protocol<Protocol> || state().reads_reports())
       return until_done(wait_read, ec, [&](error_code& failure) {
         return detail::receive_one(state(), buffers, &sender, flags, failure);
       });
@@ -923,6 +929,20 @@ public:
   std::optional<std::size_t> try_send(const ConstBuffers& buffers)
   {
     return attempt("try_send", [&](error_code& ec) { return try_send(buffers, ec); });
+  }
+
+  template <class ConstBuffers>
+  std::size_t try_send(const ConstBuffers& buffers, const send_options& options, error_code& ec)
+  {
+    const detail::send_request request(options);
+    return detail::send_one(state(), buffers, static_cast<const endpoint_type*>(nullptr), 0, ec,
+                            &request);
+  }
+
+  template <class ConstBuffers>
+  std::optional<std::size_t> try_send(const ConstBuffers& buffers, const send_options& options)
+  {
+    return attempt("try_send", [&](error_code& ec) { return try_send(buffers, options, ec); });
   }
 
   template <class ConstBuffers>
@@ -1093,7 +1113,7 @@ public:
         state(),
         [](state_type& state, auto&& handler, const ConstBuffers& from,
            net::socket_base::message_flags how) {
-          if (state.flags.receives_errors)
+          if (state.reads_reports())
             detail::compose<transfer_signature>(
                 state, detail::send_attempt<ConstBuffers, detail::no_peer>(from, {}, how),
                 std::forward<decltype(handler)>(handler));
@@ -1148,7 +1168,7 @@ public:
                 state, detail::refused_attempt(net::error::already_connected),
                 std::forward<decltype(handler)>(handler));
           // Asio's own waits for writability, and that would spin on Unix sockets.
-          else if (detail::path_protocol<Protocol> || state.flags.receives_errors)
+          else if (detail::path_protocol<Protocol> || state.reads_reports())
             detail::compose<transfer_signature>(
                 state, detail::send_attempt<ConstBuffers, endpoint_type>(from, to, how),
                 std::forward<decltype(handler)>(handler));
@@ -1225,7 +1245,7 @@ public:
           if (state.flags.coalescing)
             detail::compose<transfer_signature>(state, detail::refused_attempt(error::coalescing),
                                                 std::forward<decltype(handler)>(handler));
-          else if (state.flags.receives_errors)
+          else if (state.reads_reports())
             detail::compose<transfer_signature>(
                 state, detail::receive_attempt<MutableBuffers, endpoint_type>(into, nullptr, how),
                 std::forward<decltype(handler)>(handler));
@@ -1338,6 +1358,7 @@ private:
     state_->pending_receive_error = from.pending_receive_error;
     state_->counts = from.counts;
     state_->drops = from.drops;
+    state_->take_over_reports(from);
     other.state_.reset();
   }
 
@@ -1425,13 +1446,14 @@ private:
   template <class Function>
   std::size_t until_done(net::socket_base::wait_type what, error_code& ec, Function function)
   {
+    detail::wake_up_counter wake_ups;
     for (;;) {
       const std::size_t size = function(ec);
       if (ec != net::error::would_block || state().socket.non_blocking()) return size;
       if (what == wait_write && state().is_congested(ec)) {
         state().wait_congestion();
       } else {
-        wait(what, ec);
+        state().wait(what, wake_ups, ec);
         if (ec) return 0;
       }
     }

@@ -7,9 +7,11 @@
 #include <dgram/platform/control.hpp>
 
 #include <array>
+#include <concepts>
 #include <cstddef>
 #include <iterator>
 #include <optional>
+#include <ranges>
 #include <span>
 #include <type_traits>
 
@@ -137,8 +139,11 @@ public:
     return platform::append_control(room_, used_, level, type, data.data(), data.size());
   }
 
+  /// The same with a value. What only refers to bytes is none: of those above the bytes are added, of others it does not
+  /// compile.
   template <class T>
-    requires std::is_trivially_copyable_v<T>
+    requires(std::is_trivially_copyable_v<T> && !std::is_pointer_v<T> && !std::ranges::view<T> &&
+             !std::convertible_to<const T&, std::span<const std::byte>>)
   bool add(int level, int type, const T& value) noexcept
   {
     return platform::append_control(room_, used_, level, type, &value, sizeof value);

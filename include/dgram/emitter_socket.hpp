@@ -10,6 +10,7 @@
 #include <dgram/emitter/core.hpp>
 #include <dgram/emitter/events.hpp>
 #include <dgram/emitter/membership_text.hpp>
+#include <dgram/emitter/operations.hpp>
 #include <dgram/emitter/options.hpp>
 #include <dgram/emitter/payload.hpp>
 #include <dgram/error.hpp>

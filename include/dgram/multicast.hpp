@@ -141,15 +141,15 @@ inline std::vector<unsigned> interfaces_for(membership_change change, bool v4, e
 }
 
 /// Where joining is refused on an interface that is still there, what was joined is left again. An interface that is a
-/// member already is none of ours to leave, and no reason to give the others up.
-inline void join_on_all(const membership_socket& socket, const multicast_group& group,
-                        error_code& ec)
+/// member already is none of ours to leave, and no reason to give the others up. Returns where it was joined.
+inline std::vector<unsigned> join_on_all(const membership_socket& socket,
+                                         const multicast_group& group, error_code& ec)
 {
   const bool v4 = group.address().is_v4();
   std::vector<unsigned> joined;
   error_code already = error::no_multicast;
   const auto indices = interfaces_for(membership_change::join, v4, ec);
-  if (ec) return;
+  if (ec) return joined;
   for (const unsigned index : indices) {
     change_membership(socket, membership_change::join, group, index, ec);
     if (!ec) {
@@ -160,21 +160,22 @@ inline void join_on_all(const membership_socket& socket, const multicast_group& 
       error_code ignored;
       for (const unsigned other : joined)
         change_membership(socket, membership_change::leave, group, other, ignored);
-      return;
+      joined.clear();
+      return joined;
     }
   }
   if (joined.empty())
     ec = already;
   else
     ec.clear();
+  return joined;
 }
 
 /// Succeeds where it does on one interface; otherwise the first error is told.
-inline void change_on_all(const membership_socket& socket, membership_change change,
-                          const multicast_group& group, error_code& ec)
+inline void change_on_each(const membership_socket& socket, membership_change change,
+                           const multicast_group& group, const std::vector<unsigned>& indices,
+                           error_code& ec)
 {
-  const auto indices = interfaces_for(change, group.address().is_v4(), ec);
-  if (ec) return;
   bool changed = false;
   ec = error::no_multicast;
   for (const unsigned index : indices) {
@@ -186,17 +187,20 @@ inline void change_on_all(const membership_socket& socket, membership_change cha
   if (changed) ec.clear();
 }
 
+/// With `membership_change::join` on all interfaces `joined` has where that was; nothing otherwise.
 inline void change_membership(const membership_socket& socket, membership_change change,
                               const multicast_group& group, const network_interface& interface,
-                              error_code& ec)
+                              std::vector<unsigned>& joined, error_code& ec)
 {
   ec = check_group(socket, change, group);
   if (ec) return;
   if (interface.is_all()) {
-    if (change == membership_change::join)
-      join_on_all(socket, group, ec);
-    else
-      change_on_all(socket, change, group, ec);
+    if (change == membership_change::join) {
+      joined = join_on_all(socket, group, ec);
+    } else {
+      const auto indices = interfaces_for(change, group.address().is_v4(), ec);
+      if (!ec) change_on_each(socket, change, group, indices, ec);
+    }
     return;
   }
   unsigned index =
@@ -246,8 +250,9 @@ public:
                       const network_interface& interface = network_interface())
       : group_(group), interface_(interface)
   {
-    socket.join(group, interface);
-    hold(socket);
+    error_code ec;
+    join(socket, ec);
+    if (ec) detail::throw_if(ec, "join", to_string(detail::membership_subject{group_, interface_}));
   }
 
   /// The same; where it is refused, this is no membership.
@@ -255,13 +260,13 @@ public:
              error_code& ec)
       : group_(group), interface_(interface)
   {
-    socket.join(group, interface, ec);
-    if (!ec) hold(socket);
+    join(socket, ec);
   }
 
   membership(membership&& other) noexcept
       : group_(std::move(other.group_)),
         interface_(std::move(other.interface_)),
+        joined_(std::move(other.joined_)),
         socket_(std::exchange(other.socket_, std::nullopt)),
         descriptor_number_(other.descriptor_number_)
   {
@@ -274,6 +279,7 @@ public:
     leave_in_silence();
     group_ = std::move(other.group_);
     interface_ = std::move(other.interface_);
+    joined_ = std::move(other.joined_);
     socket_ = std::exchange(other.socket_, std::nullopt);
     descriptor_number_ = other.descriptor_number_;
     return *this;
@@ -289,11 +295,12 @@ public:
   const multicast_group& group() const noexcept { return group_; }
   const network_interface& interface() const noexcept { return interface_; }
 
-  /// Leaves now; does nothing where there is nothing to leave. Errors: those of `basic_socket::leave`.
+  /// Leaves now; does nothing where there is nothing to leave. Of all interfaces those are left where it was this
+  /// membership that joined. Errors: those of `basic_socket::leave`.
   void leave(error_code& ec)
   {
     ec.clear();
-    if (socket_ && is_same(*socket_)) socket_->leave(group_, interface_, ec);
+    if (socket_ && is_same(*socket_)) socket_->leave(group_, interface_, joined_, ec);
     socket_.reset();
   }
 
@@ -309,10 +316,13 @@ public:
   void release() noexcept { socket_.reset(); }
 
 private:
-  void hold(Socket& socket)
+  void join(Socket& socket, error_code& ec)
   {
-    socket_ = socket.handle();
-    descriptor_number_ = socket_->descriptor_number();
+    handle_type handle = socket.handle();
+    handle.join(group_, interface_, joined_, ec);
+    if (ec) return;
+    descriptor_number_ = handle.descriptor_number();
+    socket_ = std::move(handle);
   }
 
   /// Whether the socket has the descriptor still that has joined.
@@ -333,6 +343,7 @@ private:
 
   multicast_group group_;
   network_interface interface_;
+  std::vector<unsigned> joined_;  // on which of all interfaces
   std::optional<handle_type> socket_;
   std::uint64_t descriptor_number_ = 0;
 };

@@ -22,7 +22,7 @@ enum class path_error_origin : std::uint8_t {
 /// can forge it, so take it for a hint.
 template <class Protocol>
 struct basic_path_error {
-  /// The original destination of the datagram, in IPv4's own form where it went over IPv4.
+  /// The original destination of the datagram, in IPv4's own form where it went over IPv4, whatever the socket.
   typename Protocol::endpoint peer;
 
   /// The error as the kernel names it: `connection_refused`, `host_unreachable`, `network_unreachable`, `message_size`, ...

@@ -64,12 +64,10 @@ struct reader_state : std::enable_shared_from_this<reader_state<Protocol, Execut
       : socket(std::move(handle)),
         batch(config.slots, config.slot_size),
         position(batch.end()),
-        yield_after_(config.yield_after)
+        yield_after_(config.yield_after),
+        coalesce_(config.coalesce && config.slot_size >= batch_type::default_slot_size)
   {
-    socket.provide_reply_source();
-    if (!config.coalesce || config.slot_size < batch_type::default_slot_size) return;
-    error_code not_here;
-    if (!socket.is_coalescing()) socket.set_coalescing(true, not_here);
+    prepare_descriptor();
   }
 
   basic_socket_handle<Protocol, Executor> socket;
@@ -105,6 +103,7 @@ struct reader_state : std::enable_shared_from_this<reader_state<Protocol, Execut
     remaining = 0;
     batch_is_out_ = false;
     if (turn_end) turn_end();
+    if (descriptor_number_ != socket.descriptor_number()) prepare_descriptor();
     adapt();
   }
 
@@ -163,6 +162,16 @@ private:
   // Few slots of coalesced trains stay in the cache; for plain datagrams more slots mean fewer calls.
   static constexpr std::size_t slots_for_trains = 8;
 
+  /// Also of the next descriptor, where the socket is closed and opened again, or opened only after the reader was made.
+  void prepare_descriptor()
+  {
+    descriptor_number_ = socket.descriptor_number();
+    if (!socket.is_open()) return;
+    socket.provide_reply_source();
+    error_code not_here;
+    if (coalesce_ && !socket.is_coalescing()) socket.set_coalescing(true, not_here);
+  }
+
   void adapt() noexcept
   {
     const std::size_t used = batch.used_slots();
@@ -173,6 +182,8 @@ private:
   }
 
   std::size_t yield_after_;
+  bool coalesce_;
+  std::uint64_t descriptor_number_ = 0;
   std::size_t since_suspension_ = 0;
   bool drained_ = false;
   bool stopped_ = false;

@@ -87,6 +87,9 @@ public:
 
   /// Offers room for so many bytes of control messages per datagram, beyond what the options of the library ask for, so
   /// that `basic_datagram::control_messages` has those that were asked for in another way. Takes effect with the next call.
+  ///
+  /// On a Unix socket no control messages are received without this. With it a datagram may bring open descriptors
+  /// (unix(7), `SCM_RIGHTS`): whoever offers the room is to look for them and to close them.
   void reserve_control(std::size_t bytes) noexcept { reserved_control_ = bytes; }
 
   /// Forgets what was received.
@@ -254,7 +257,9 @@ private:
 
   std::size_t control_wanted(const detail::socket_flags& flags) const noexcept
   {
-    const bool all = flags.metadata != 0 || reserved_control_ > 0;
+    // Where there is room a Unix socket puts descriptors there, which the caller of `reserve_control` alone expects.
+    const bool all =
+        (flags.metadata != 0 && !detail::path_protocol<Protocol>) || reserved_control_ > 0;
     if (!all) return flags.coalescing ? train_control_size : 0;
     return (platform::receive_control_size + reserved_control_ + 63) / 64 * 64;
   }

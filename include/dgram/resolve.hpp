@@ -429,8 +429,9 @@ auto async_bind(basic_socket<Protocol, Executor>& socket, std::string_view host,
       socket, host, service, &resolver, detail::bind_by_name(), std::forward<Token>(token));
 }
 
-/// Connects to a peer by name, and opens a closed socket. Where none of the peers can be connected to, nothing has
-/// changed.
+/// Connects to a peer by name, and opens a closed socket. Where none of the peers can be connected to, the socket is as it
+/// was; but a closed one has been open meanwhile, which ends what else was pending on it, such as another lookup, with
+/// `operation_aborted`.
 ///
 /// Completion: `void(error_code)`. Errors: see above; `already_connected`, `error::bad_port` (0), and those of connect(2).
 ///

@@ -120,7 +120,8 @@ public:
     append_request(payload, &peer, detail::send_request(options));
   }
 
-  void push(bytes_view payload, const send_options& options)
+  // A list in braces is an endpoint, as above.
+  void push(bytes_view payload, const std::same_as<send_options> auto& options)
   {
     append_request(payload, nullptr, detail::send_request(options));
   }
@@ -204,11 +205,12 @@ public:
 
   // What a socket needs; users have no call for these.
 
-  /// The datagrams that wait as messages, runs put together where `may_segment(peer)`; or the error that keeps all
-  /// from being sent: an address on a connected socket, or none on another.
+  /// The datagrams that wait as messages, runs put together where `may_segment(peer)`, up to the first one that asks for
+  /// what cannot be had; or the error that keeps all from being sent, an address on a connected socket or none on
+  /// another, or the first datagram.
   template <class Predicate>
   std::span<platform::message> prepare(const detail::socket_flags& flags, Predicate may_segment,
-                                       error_code& ec)
+                                       error_code& ec, const detail::unmet_needs& unmet = {})
   {
     ec.clear();
     run_lengths_.clear();
@@ -218,14 +220,16 @@ public:
       ec = net::error::already_connected;
     else if (!flags.connected && at_.addressed < at_.last - at_.first)
       ec = platform::destination_required();
-    if (!ec && at_.addressed < at_.last - at_.first) ec = check_requests(flags.peer_is_ipv4);
+    const std::size_t last =
+        ec || requests_.empty() ? at_.last : first_unsuitable(flags, unmet, ec);
     if (ec) return {};
     if constexpr (detail::dual_stack_protocol<Protocol>)
       if (flags.dual) map_peers();
-    for (std::size_t i = at_.first; i < at_.last;) {
+    for (std::size_t i = at_.first; i < last;) {
       const bool whole = i >= at_.plain_until && may_segment(entries_[i].peer);
       if (entries_[i].segment > 0) {
-        describe_segments(i, whole ? platform::backend::max_segments : 1, flags);
+        describe_segments(i, whole && !leaves_alone(i) ? platform::backend::max_segments : 1,
+                          flags);
         ++i;
       } else {
         const std::size_t count = whole ? run_length(i) : 1;
@@ -260,6 +264,8 @@ public:
       all |= request.needs();
     return all;
   }
+
+  bool front_is_plain() const noexcept { return entries_[at_.first].request == 0; }
 
   bool front_sets_traffic_class() const noexcept
   {
@@ -357,7 +363,8 @@ private:
                       const detail::send_request& request, std::size_t segment = 0)
   {
     // Without a peer the family is that of the socket's, which is known when it is sent.
-    if (peer != nullptr) detail::throw_if(request.check(detail::is_ipv4(*peer)), "push");
+    if (peer != nullptr)
+      detail::throw_if(request.template check<Protocol>(detail::is_ipv4(*peer)), "push");
     if (request.segment_size() > 0) segment = request.segment_size();
     append(net::const_buffer(payload), peer, segment);
     if (request.is_plain()) return;
@@ -373,13 +380,34 @@ private:
     return static_cast<std::uint32_t>(requests_.size());
   }
 
-  /// Of those without a peer; the others were checked when they were pushed.
-  error_code check_requests(bool v4) const noexcept
+  /// The first entry that asks for what cannot be had, or the end; `ec` where it is the one in front.
+  std::size_t first_unsuitable(const detail::socket_flags& flags, const detail::unmet_needs& unmet,
+                               error_code& ec) const noexcept
   {
-    for (std::size_t i = at_.first; i < at_.last; ++i)
-      if (entries_[i].request > 0)
-        if (const auto ec = requests_[entries_[i].request - 1].check(v4)) return ec;
-    return {};
+    for (std::size_t i = at_.first; i < at_.last; ++i) {
+      const auto obstacle = obstacle_to(entries_[i], flags, unmet);
+      if (!obstacle) continue;
+      if (i == at_.first) ec = obstacle;
+      return i;
+    }
+    return at_.last;
+  }
+
+  error_code obstacle_to(const entry& which, const detail::socket_flags& flags,
+                         const detail::unmet_needs& unmet) const noexcept
+  {
+    if (which.request == 0) return {};
+    const detail::send_request& request = requests_[which.request - 1];
+    if (request.needs().has_any_of(unmet.needs)) return unmet.why;
+    // One with a peer was checked when it was pushed.
+    if (which.addressed) return {};
+    return request.template check<Protocol>(flags.peer_is_ipv4);
+  }
+
+  bool leaves_alone(std::size_t index) const noexcept
+  {
+    const std::uint32_t request = entries_[index].request;
+    return request > 0 && requests_[request - 1].leaves_alone();
   }
 
   template <class ConstBuffers>

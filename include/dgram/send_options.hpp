@@ -21,7 +21,7 @@ DGRAM_NAMESPACE_BEGIN
 /// Errors, at the call and before anything is sent: `error::out_of_range` (a DSCP above 63, a hop limit outside 1..255),
 /// `invalid_argument` (segment size 0), `message_size` (more control messages than there is room for),
 /// `address_family_not_supported` (a source of another family than the peer), `operation_not_supported` (what the
-/// system has no control message for: see docs/metadata.md).
+/// system has no control message for: see docs/metadata.md; on Unix sockets all but `control`, and `segment_size` in batches).
 ///
 /// \code
 /// dgram::send_options urgent{.ecn = dgram::ecn_codepoint::ect_0, .dscp = 46, .hop_limit = 4};
@@ -54,7 +54,7 @@ struct send_options {
   /// Not before this time (`SO_TXTIME`). Kept by the queueing disciplines `fq` and `etf` (tc(8)); others send at once.
   std::optional<std::chrono::steady_clock::time_point> transmit_time{};
 
-  /// Tell when it left: see `async_send_timestamp`.
+  /// Tell when it left: see `async_send_timestamp`. Such a datagram leaves in no message with others.
   bool timestamp = false;
 
   /// Further control messages, as a `control_writer` makes them.

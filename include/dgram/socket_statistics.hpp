@@ -9,7 +9,8 @@
 
 DGRAM_NAMESPACE_BEGIN
 
-/// Counts since the socket was opened; see `basic_socket::statistics`. What Asio's own operations move is not in them.
+/// Counts since the socket was opened; see `basic_socket::statistics`. What Asio's own operations move is not in them:
+/// docs/metadata.md says which those are.
 struct socket_statistics {
   std::uint64_t received = 0;        ///< datagrams
   std::uint64_t received_bytes = 0;  ///< of payload, as far as it fit
@@ -22,10 +23,10 @@ struct socket_statistics {
   std::uint64_t send_calls = 0;   ///< calls that sent at least one datagram
   std::uint64_t segmented = 0;    ///< datagrams that left in one message with others
   std::uint64_t short_sends = 0;  ///< calls of which the kernel took a part
-  std::uint64_t rejected = 0;     ///< datagrams that the kernel refused for their own sake
+  std::uint64_t rejected = 0;     ///< how often a datagram of a batch was refused for its own sake
 
   std::uint64_t would_block = 0;  ///< calls that found nothing to receive, or no room to send
-  std::uint64_t path_errors = 0;  ///< reports of errors that were taken from the error queue
+  std::uint64_t path_errors = 0;  ///< errors of known kinds that were taken from the error queue
   std::uint64_t lost_reports =
       0;  ///< reports, of errors and of times, that nobody fetched before there were too many
 

@@ -11,6 +11,7 @@
 #include <dgram/send_batch.hpp>
 
 #include <chrono>
+#include <concepts>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -33,7 +34,7 @@ struct writer_config {
   full_policy when_full = full_policy::wait;
 };
 
-/// What has become of a writer's datagrams.
+/// What has become of a writer's datagrams. What is sent with a segment size counts as the datagrams that it becomes.
 struct writer_statistics {
   std::uint64_t queued = 0;   ///< accepted
   std::uint64_t sent = 0;     ///< handed to the kernel
@@ -80,26 +81,35 @@ struct writer_state : std::enable_shared_from_this<writer_state<Protocol, Execut
     reader_->turn_owner = this;
   }
 
-  bool can_take(std::size_t size) const noexcept
+  /// How many datagrams the kernel or the batch makes of a payload.
+  static std::size_t count(bytes_view, error_code&) noexcept { return 1; }
+  static std::size_t count(bytes_view payload, error_code& ec, const send_options& options) noexcept
   {
-    return !closed_ && batch.has_room(size) && reader_->socket.is_open();
+    const std::size_t segment = options.segment_size.value_or(payload.size());
+    if (options.segment_size == std::size_t{0}) ec = net::error::invalid_argument;
+    return segment == 0 || payload.empty() ? 1 : (payload.size() - 1) / segment + 1;
+  }
+
+  bool can_take(std::size_t size, std::size_t datagrams) const noexcept
+  {
+    return !closed_ && batch.has_room(size, datagrams) && reader_->socket.is_open();
   }
 
   /// Flushes; `ec` says why waiting for room is of no use.
-  void make_room(std::size_t size, error_code& ec)
+  void make_room(std::size_t size, std::size_t datagrams, error_code& ec)
   {
     flush();
-    if (size > batch.max_bytes())
+    if (size > batch.max_bytes() || datagrams > batch.capacity())
       ec = net::error::message_size;
     else if (!reader_->socket.is_open())
       ec = net::error::bad_descriptor;
   }
 
-  bool must_wait(std::size_t size, error_code& ec) const noexcept
+  bool must_wait(std::size_t size, std::size_t datagrams, error_code& ec) const noexcept
   {
     if (!ec && !reader_->socket.is_open()) ec = net::error::bad_descriptor;
     if (!ec && closed_) ec = net::error::operation_aborted;
-    return !ec && !batch.has_room(size) && when_full_ == full_policy::wait;
+    return !ec && !batch.has_room(size, datagrams) && when_full_ == full_policy::wait;
   }
 
   /// `to` is an endpoint, a reply path, or `no_peer` on a connected socket; `options` come behind it.
@@ -109,11 +119,12 @@ struct writer_state : std::enable_shared_from_this<writer_state<Protocol, Execut
     // What was queued for an earlier descriptor must not go out on this one.
     if (epoch_ != reader_->socket.epoch()) lose(net::error::operation_aborted);
     epoch_ = reader_->socket.epoch();
+    const std::size_t before = batch.size();
     if constexpr (std::is_same_v<Target, no_peer>)
       batch.push(payload, options...);
     else
       batch.push(payload, to, options...);
-    ++statistics.queued;
+    statistics.queued += batch.size() - before;
     if (reader_->is_turn_over())
       flush();
     else if (!flush_posted_)
@@ -121,9 +132,9 @@ struct writer_state : std::enable_shared_from_this<writer_state<Protocol, Execut
   }
 
   template <class Target>
-  void count_dropped(std::size_t size, const Target& to)
+  void count_dropped(std::size_t size, std::size_t datagrams, const Target& to)
   {
-    ++statistics.dropped;
+    statistics.dropped += datagrams;
     report(net::error::no_buffer_space, peer_of(to), size);
   }
 
@@ -303,7 +314,7 @@ public:
   /// comes to `on_error`.
   ///
   /// Throws `system_error`; the datagram is not queued then: `message_size` where the payload is larger than the whole
-  /// queue, `already_connected` where the socket is connected, `bad_descriptor` where it is closed, `operation_aborted`
+  /// queue, or is more datagrams than that holds, `already_connected` where the socket is connected, `bad_descriptor` where it is closed, `operation_aborted`
   /// where the coroutine was cancelled, or the writer closed, while it waited. Cancellation: as the coroutine's filter
   /// lets it pass; only the wait for room can be cancelled.
   net::awaitable<void, Executor> send(bytes_view payload, endpoint_type peer)
@@ -336,6 +347,13 @@ public:
     return send_to(payload, std::move(path), std::move(options));
   }
 
+  /// The same with both, to the peer that the socket is connected to. Whether the options can be had is known when it is
+  /// sent: what cannot is refused then, and reported to `on_error`.
+  net::awaitable<void, Executor> send(bytes_view payload, std::same_as<send_options> auto options)
+  {
+    return send_to(payload, detail::no_peer(), std::move(options));
+  }
+
   /// Queues a datagram if that can be done now, and returns whether it was: false, and nothing counted, where there is no
   /// room after a flush, the socket is closed, or connected to a peer.
   bool try_send(bytes_view payload, const endpoint_type& peer) { return try_push(payload, peer); }
@@ -347,6 +365,23 @@ public:
 
   /// The same, to the peer that the socket is connected to.
   bool try_send(bytes_view payload) { return try_push(payload, detail::no_peer()); }
+
+  /// The same with what the datagram asks for. Throws what `send_options` names.
+  bool try_send(bytes_view payload, const endpoint_type& peer, const send_options& options)
+  {
+    return try_push(payload, peer, options);
+  }
+
+  bool try_send(bytes_view payload, const basic_reply_path<Protocol>& path,
+                const send_options& options)
+  {
+    return try_push(payload, path, options);
+  }
+
+  bool try_send(bytes_view payload, const std::same_as<send_options> auto& options)
+  {
+    return try_push(payload, detail::no_peer(), options);
+  }
 
   /// Returns when everything that was queued has been handed to the kernel or refused. Throws `system_error`: the reason
   /// where some of it was lost meanwhile, and `operation_aborted` where the coroutine was cancelled.
@@ -376,42 +411,48 @@ public:
   std::size_t size() const noexcept { return state_->batch.size(); }
 
 private:
-  template <class Target>
-  bool try_push(bytes_view payload, const Target& to)
+  template <class Target, class... Options>
+  bool try_push(bytes_view payload, const Target& to, const Options&... options)
   {
+    error_code invalid;
+    const std::size_t datagrams = state_type::count(payload, invalid, options...);
+    detail::throw_if(invalid, "try_send");
     error_code ec = state_->check(to);
-    if (!ec && !state_->can_take(payload.size())) state_->make_room(payload.size(), ec);
-    if (ec || !state_->can_take(payload.size())) return false;
-    state_->push(payload, to);
+    if (!ec && !state_->can_take(payload.size(), datagrams))
+      state_->make_room(payload.size(), datagrams, ec);
+    if (ec || !state_->can_take(payload.size(), datagrams)) return false;
+    state_->push(payload, to, options...);
     return true;
   }
 
   template <class Target, class... Options>
   net::awaitable<void, Executor> send_to(bytes_view payload, Target to, Options... options)
   {
-    detail::throw_if(state_->check(to), "send");
-    if (state_->can_take(payload.size())) {
+    error_code ec = state_->check(to);
+    const std::size_t datagrams = state_type::count(payload, ec, options...);
+    detail::throw_if(ec, "send");
+    if (state_->can_take(payload.size(), datagrams)) {
       state_->push(payload, to, options...);
       co_return;
     }
-    co_await send_when_room(state_, payload, &to, &options...);
+    co_await send_when_room(state_, payload, datagrams, &to, &options...);
   }
 
   /// `to` and `options` are the caller's, which waits.
   template <class Target, class... Options>
   static net::awaitable<void, Executor> send_when_room(std::shared_ptr<state_type> state,
-                                                       bytes_view payload, const Target* to,
-                                                       const Options*... options)
+                                                       bytes_view payload, std::size_t datagrams,
+                                                       const Target* to, const Options*... options)
   {
     error_code ec;
-    state->make_room(payload.size(), ec);
-    while (state->must_wait(payload.size(), ec))
+    state->make_room(payload.size(), datagrams, ec);
+    while (state->must_wait(payload.size(), datagrams, ec))
       co_await wait_room(*state);
     detail::throw_if(ec, "send");
-    if (state->can_take(payload.size()))
+    if (state->can_take(payload.size(), datagrams))
       state->push(payload, *to, *options...);
     else
-      state->count_dropped(payload.size(), *to);
+      state->count_dropped(payload.size(), datagrams, *to);
   }
 
   /// Waits for the end of the flush that is on its way.

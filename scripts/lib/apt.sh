@@ -26,8 +26,12 @@ usage_if_asked() { # SCRIPT "$@": with --help prints the comment at the head of 
   esac
 }
 
-step() { # a heading, with the time since the script started
-  printf '\n=== [%2d:%02d] %s\n' $((SECONDS / 60)) $((SECONDS % 60)) "$*"
+# Scripts that this one starts go on counting from here.
+export DGRAM_SCRIPT_START=${DGRAM_SCRIPT_START:-$EPOCHSECONDS}
+
+step() { # a heading, with the time since the first script started
+  local elapsed=$((EPOCHSECONDS - DGRAM_SCRIPT_START))
+  printf '\n=== [%2d:%02d] %s\n' $((elapsed / 60)) $((elapsed % 60)) "$*"
 }
 
 die() {

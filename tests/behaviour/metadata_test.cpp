@@ -423,10 +423,65 @@ TEST_CASE("what cannot be asked for is an error at the call")
   const std::vector<std::byte> too_many(dgram::control_writer::capacity + 1);
   CHECK(refused({.control = too_many}) == asio::error::message_size);
   // Without a peer the family is the socket's.
-  out.push("a", {.do_not_fragment = true});
+  out.push("a", send_options{.do_not_fragment = true});
   socket.connect(peer);
   CHECK(socket.send_batch(out).error == asio::error::operation_not_supported);
   CHECK(out.size() == 1);
+}
+
+TEST_CASE("a datagram that cannot be sent as it asks costs no other datagram of its batch")
+{
+  pair over(links[0]);
+  over.sender.connect(over.to_receiver());
+  dgram::send_batch out(8);
+  const auto push = [&] {
+    out.push("before");
+    out.push("refused", send_options{.do_not_fragment = true});
+    out.push("behind");
+  };
+  push();
+  SECTION("reported")
+  {
+    std::vector<dgram::error_code> refused;
+    out.on_refused([&](dgram::error_code ec, const auto&, std::size_t) { refused.push_back(ec); });
+    const auto result = over.sender.send_batch(out);
+    CHECK(result.sent == 2);
+    CHECK(result.refused == 1);
+    CHECK_FALSE(result.error);
+    REQUIRE(refused.size() == 1);
+    CHECK(refused[0] == asio::error::operation_not_supported);
+  }
+  SECTION("dropped by the caller")
+  {
+    const auto result = over.sender.send_batch(out);
+    CHECK(result.sent == 1);
+    CHECK(result.error == asio::error::operation_not_supported);
+    CHECK(out.size() == 2);
+    out.drop_front();
+    CHECK(over.sender.send_batch(out).sent == 1);
+  }
+  CHECK(out.empty());
+  CHECK(over.take()[0].payload().text() == "before");
+}
+
+TEST_CASE("an endpoint may be written in braces where a batch takes it")
+{
+  pair over(links[0]);
+  dgram::send_batch out(1);
+  out.push("a", {over.to_receiver().address(), over.to_receiver().port()});
+  CHECK(over.sender.send_batch(out).sent == 1);
+}
+
+TEST_CASE("a datagram to the connected peer may ask for something without waiting")
+{
+  pair over(links[0]);
+  over.receiver.set_option(option::receive_hop_limit(true));
+  over.sender.connect(over.to_receiver());
+  CHECK(over.sender.try_send(asio::buffer("a", 1), send_options{.hop_limit = 9}) == 1U);
+  CHECK(over.take()[0].hop_limit() == 9);
+  dgram::error_code ec;
+  over.sender.try_send(asio::buffer("a", 1), send_options{.do_not_fragment = true}, ec);
+  CHECK(ec == asio::error::operation_not_supported);
 }
 
 TEST_CASE("control messages of any kind are sent and received")

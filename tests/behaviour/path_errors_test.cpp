@@ -312,6 +312,36 @@ TEST_CASE("of reports that nobody fetches the oldest give way, and are counted")
   CHECK(left == 64);
 }
 
+TEST_CASE("reports that were kept go with a socket that moves to another executor type")
+{
+  if (!reports_errors) SKIP("this system has no error queue");
+  asio::io_context io;
+  using other_socket = dgram::udp::socket::rebind_executor<asio::io_context::executor_type>::other;
+  other_socket from(io, test::loopback_v4());
+  from.set_option(option::receive_error(true));
+  const auto dead = test::dead_endpoint();
+  from.send_to(asio::buffer("a", 1), dead);
+  dgram::error_code ec;
+  dgram::receive_batch in(1);
+  from.try_receive_batch(in, ec);  // takes the report
+  REQUIRE(from.statistics().path_errors == 1);
+  test::udp_socket to(std::move(from));
+  CHECK(to.try_receive_error().value().peer == dead);
+  CHECK(to.statistics().lost_reports == 0);
+}
+
+TEST_CASE("reports of a plain IPv6 socket name IPv4 peers in IPv4's own form")
+{
+  if (!reports_errors) SKIP("this system has no error queue");
+  if (!test::has_ipv6()) SKIP("this host has no IPv6 loopback");
+  asio::io_context io;
+  test::udp_socket socket(io, {asio::ip::udp::v6(), 0});
+  socket.set_option(option::receive_error(true));
+  const auto dead = test::dead_endpoint();
+  socket.send_to(asio::buffer("a", 1), dgram::mapped(dead));
+  CHECK(socket.try_receive_error().value().peer == dead);
+}
+
 TEST_CASE("a send tells when it left, where it was asked to")
 {
   if (!reports_errors) SKIP("this system does not tell when datagrams left");
@@ -346,6 +376,29 @@ TEST_CASE("a send tells when it left, where it was asked to")
   on.socket.receive_batch(in);
   CHECK(in[0].receive_time());
   CHECK(on.socket.try_send_timestamp().value().id == 2);
+}
+
+TEST_CASE("each datagram of a batch tells when it left, also where others are like it")
+{
+  if (!reports_errors) SKIP("this system does not tell when datagrams left");
+  reporting on;
+  const dgram::send_options told{.timestamp = true};
+  dgram::send_batch out(8);
+  for (int i = 0; i < 3; ++i)
+    out.push("same", on.to_socket(), told);
+  dgram::send_options cut = told;
+  cut.segment_size = 2;
+  out.push("same", on.to_socket(), cut);
+  REQUIRE(on.socket.send_batch(out).sent == 5);
+  for (std::uint32_t id = 0; id < 5; ++id)
+    CHECK(on.socket.try_send_timestamp().value().id == id);
+  std::size_t sent = 0;
+  on.socket.async_send_segments(
+      "same", 1, on.to_socket(), told,
+      [&](dgram::error_code, const dgram::send_result& result) { sent = result.sent; });
+  test::run_until(on.io, [&] { return sent == 4; });
+  for (std::uint32_t id = 5; id < 9; ++id)
+    CHECK(on.socket.try_send_timestamp().value().id == id);
 }
 
 TEST_CASE("a datagram may ask to leave later")

@@ -286,15 +286,45 @@ TEST_CASE("Unix datagrams allocate nothing, with paths too long for a small stri
       co_await client.async_send_to(asio::buffer("single", 6), to, asio::use_awaitable);
       out.push("batch", to);
       co_await client.async_send_batch(out, asio::use_awaitable);
-      for (int i = 0; i < 2; ++i) {
+      co_await client.async_send_segments("segments", 4, to, dgram::send_options{},
+                                          asio::use_awaitable);
+      for (int i = 0; i < 4; ++i) {
         const auto datagram = co_await reader.next();
         if (dgram::is_unnamed(datagram->sender()) || dgram::is_abstract(datagram->sender()))
           co_return;
         co_await writer.send(datagram->payload(), datagram->sender());
       }
       co_await writer.flush();
-      for (int i = 0; i < 2; ++i)
+      for (int i = 0; i < 4; ++i)
         co_await client.async_receive_from(asio::buffer(storage), sender, asio::use_awaitable);
+    }
+    s.finish();
+  };
+  auto done = asio::co_spawn(io, work, asio::use_future);
+  s.run();
+  done.get();
+  measured.verify();
+}
+
+TEST_CASE("reports allocate nothing")
+{
+  DGRAM_SKIP_WITHOUT_ALLOCATION_COUNTS();
+  if (!dgram::platform::has_error_queue) SKIP("this system has no error queue");
+  asio::io_context io;
+  session s(io);
+  meter measured;
+  dgram::udp::socket socket(io, test::loopback_v4());
+  socket.set_option(dgram::option::receive_error(true));
+  const auto dead = test::dead_endpoint();
+  const auto work = [&]() -> asio::awaitable<void> {
+    for (bool more = true; more; more = measured.end()) {
+      measured.begin();
+      // More than a block of memory would hold in most queues.
+      for (int i = 0; i < 8; ++i) {
+        dgram::error_code ec;
+        socket.try_send_to(asio::buffer("lost", 4), dead, ec);
+        co_await socket.async_receive_error(asio::use_awaitable);
+      }
     }
     s.finish();
   };

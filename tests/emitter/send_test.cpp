@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <optional>
 #include <span>
+#include <thread>
 
 using test::thrown;
 using test::trace;
@@ -233,6 +234,26 @@ TEST_CASE("SND-23: a lookup that fails", "[emitter]")
   socket.send("x", 9, "nowhere.test");
   test::run_ready(io);
   CHECK(events.back() == "error getaddrinfo ENOTFOUND nowhere.test");
+}
+
+TEST_CASE("N5: a lookup on another thread keeps the context running", "[emitter]")
+{
+  asio::io_context io;
+  test::listener target(io);
+  target.socket.unref();
+  std::jthread thread;
+  auto socket = dgram::create_socket(
+      io, {.type = dgram::udp4,
+           .lookup = [&](const std::string&, dgram::socket_type, dgram::lookup_result report) {
+             thread = std::jthread(
+                 [report = std::move(report)] { report({}, asio::ip::address_v4::loopback()); });
+           }});
+  socket.bind_sync(0, "127.0.0.1");
+  socket.unref();
+  int sent = 0;
+  socket.send("x", target.port, "peer.test", [&] { ++sent; });
+  test::run(io);
+  CHECK(sent == 1);
 }
 
 TEST_CASE("N5: a repeated name is looked up once within its lifetime", "[emitter]")

@@ -20,7 +20,7 @@ void run_coroutine(asio::io_context& io, Coroutine coroutine)
   std::exception_ptr thrown;
   asio::co_spawn(io, std::move(coroutine), [&](std::exception_ptr what) {
     finished = true;
-    thrown = what;
+    thrown = std::move(what);
   });
   test::run_until(io, [&] { return finished; });
   if (thrown) std::rethrow_exception(thrown);

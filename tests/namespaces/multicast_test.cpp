@@ -255,6 +255,30 @@ TEST_CASE("multicast: on all interfaces but those that are down, or have no mult
   }
 }
 
+TEST_CASE("multicast: a membership on all interfaces leaves those where it has joined",
+          "[namespaces]")
+{
+  test::network net{{0, 1}};
+  asio::io_context io;
+  auto member = listen(io, net, 0, udp::v4());
+  for (const char* own : {"lan0", "lo"}) {
+    CAPTURE(own);
+    net.on(0, [&] {
+      net.host(0).ip("link set lo multicast on\n");
+      member.join(group_v4, network_interface(own));
+      {
+        const dgram::membership all{member, group_v4, network_interface::all()};
+        CHECK(all.is_joined());
+      }
+      // Succeeds where it is still a member.
+      member.leave(group_v4, network_interface(own));
+      dgram::error_code ec;
+      member.leave(group_v4, network_interface("lan1"), ec);
+      CHECK(ec == test::system_error_code(EADDRNOTAVAIL));
+    });
+  }
+}
+
 TEST_CASE("multicast: where one of all interfaces refuses, none is joined", "[namespaces]")
 {
   test::network net{{0, 1, 2}};

@@ -8,12 +8,15 @@
 #include <catch2/catch_test_macros.hpp>
 #include <catch2/generators/catch_generators.hpp>
 
+#include <sys/socket.h>
+
 #include <array>
 #include <cerrno>
 #include <chrono>
 #include <functional>
 #include <optional>
 #include <string>
+#include <thread>
 #include <vector>
 
 namespace {
@@ -141,6 +144,41 @@ TEST_CASE_METHOD(sockets, "what the socket cannot be told or asked keeps the dat
   CHECK(script.setsockopt.calls() == calls);
 }
 
+TEST_CASE_METHOD(sockets,
+                 "what the socket cannot be told keeps back no datagram that does not need it")
+{
+  if (!dgram::platform::has_error_queue) SKIP("this system has no such options");
+  batch.on_refused([](dgram::error_code ec, const auto&, std::size_t) {
+    CHECK(ec == asio::error::no_permission);
+  });
+  batch.push("a", peer.endpoint());
+  batch.push("bb", peer.endpoint(), {.transmit_time = std::chrono::steady_clock::now()});
+  batch.push("ccc", peer.endpoint(), {.dscp = 1});
+  script.setsockopt.push(fail(EPERM));
+  const auto result = socket.send_batch(batch);
+  CHECK(result.sent == 2);
+  CHECK(result.refused == 1);
+  CHECK_FALSE(result.error);
+  CHECK(arrived() == 2);
+}
+
+TEST_CASE_METHOD(sockets,
+                 "an error of what datagrams ask for is not remembered as one of segmentation")
+{
+  if (dgram::platform::backend::max_segments == 1) SKIP("this backend sends no runs");
+  script.verdict = [](const offered_message& message, std::size_t) {
+    return message.traffic_class >= 0 ? EINVAL : 0;
+  };
+  batch.on_refused([](auto&&...) {});
+  for (int i = 0; i < 3; ++i)
+    batch.push("same", peer.endpoint(), {.ecn = ecn_codepoint::ce, .dscp = 0});
+  socket.send_batch(batch);
+  for (int i = 0; i < 3; ++i)
+    batch.push("same", peer.endpoint());
+  CHECK(socket.send_batch(batch).sent == 3);
+  CHECK(script.offered.back().is_run());
+}
+
 TEST_CASE_METHOD(sockets, "nothing is asked of the kernel for sockets that want nothing")
 {
   dgram::receive_batch in(4);
@@ -169,6 +207,65 @@ TEST_CASE_METHOD(sockets, "an error that is none of the queue's is the operation
   script.sendmmsg.push(fail(EHOSTUNREACH));
   batch.push("a", peer.endpoint());
   CHECK(socket.send_batch(batch).error == asio::error::host_unreachable);
+}
+
+TEST_CASE_METHOD(sockets, "errors of the path that go on coming are no error of another datagram")
+{
+  socket.set_option(option::receive_error(true));
+  const auto dead = test::dead_endpoint();
+  int more = 3;
+  script.verdict = [&](const offered_message&, std::size_t) {
+    if (more-- > 0)
+      CHECK(::sendto(socket.native_handle(), "x", 1, MSG_DONTWAIT, dead.data(),
+                     static_cast<::socklen_t>(dead.size())) == 1);
+    return 0;
+  };
+  dgram::error_code ec;
+  CHECK(socket.try_send_to(asio::buffer("a", 1), peer.endpoint(), ec) == 1);
+  CHECK_FALSE(ec);
+  CHECK(socket.statistics().path_errors == 3);
+}
+
+TEST_CASE_METHOD(sockets, "a blocking receive does not spin on times of sends that nobody fetches")
+{
+  dgram::udp::socket other(io, test::loopback_v4());
+  socket.send_to(asio::buffer("a", 1), peer.endpoint(), send_options{.timestamp = true});
+  std::thread sender([&] {
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    other.send_to(asio::buffer("b", 1), socket.local_endpoint());
+  });
+  std::array<char, 8> storage{};
+  test::endpoint from;
+  const auto before = script.receive().calls();
+  CHECK(socket.receive_from(asio::buffer(storage), from) == 1);
+  sender.join();
+  // One that finds nothing, one that was woken for the time, and one that receives.
+  CHECK(script.receive().calls() - before <= 3);
+  CHECK(script.receive().calls() > before);
+  CHECK(socket.try_send_timestamp());
+}
+
+TEST_CASE_METHOD(sockets, "a blocking receive does not spin behind a shutdown")
+{
+  const bool batched = GENERATE(false, true);
+  dgram::udp::socket other(io, test::loopback_v4());
+  socket.connect(other.local_endpoint());
+  const auto to = socket.local_endpoint();
+  socket.shutdown(asio::socket_base::shutdown_receive);
+  std::thread sender([&] {
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    other.send_to(asio::buffer("b", 1), to);
+  });
+  const auto before = script.receive().calls();
+  dgram::error_code ec;
+  std::array<char, 8> storage{};
+  dgram::datagram_info info;
+  dgram::receive_batch in(1);
+  // Linux receives all the same.
+  CHECK((batched ? socket.receive_batch(in, ec)
+                 : socket.receive_from(asio::buffer(storage), info, ec)) == 1);
+  sender.join();
+  CHECK(script.receive().calls() - before < 50);
 }
 
 TEST_CASE_METHOD(sockets, "an error of the path is met with one more try")

@@ -8,6 +8,7 @@
 #include <catch2/generators/catch_generators.hpp>
 
 #include <atomic>
+#include <cstdint>
 #include <cstring>
 #include <future>
 #include <optional>
@@ -123,6 +124,21 @@ asio::awaitable<int, Executor> ask_batches(socket_on<Executor>& socket, test::en
   co_return correct;
 }
 
+/// One at a time by a reader and a writer, which move batches.
+template <class Executor>
+asio::awaitable<int> echo_written(socket_on<Executor>& socket, int count)
+{
+  dgram::reader reader{socket};
+  dgram::writer writer{reader};
+  int answered = 0;
+  for (; answered < count; ++answered) {
+    const auto datagram = co_await reader.next();
+    co_await writer.send(datagram->payload(), datagram->sender());
+  }
+  co_await writer.flush();
+  co_return answered;
+}
+
 /// A server and a client, each on a strand of its own.
 template <class Executor>
 struct pair {
@@ -140,34 +156,43 @@ struct exchange {
   std::future<int> correct;
 };
 
-template <class Executor>
-exchange start_single(pair<Executor>& p, int count)
-{
-  const auto to_server = p.server.local_endpoint();
-  return {
-      asio::co_spawn(p.server.get_executor(), echo(p.server, count), asio::use_future),
-      asio::co_spawn(p.client.get_executor(), ask(p.client, to_server, count), asio::use_future)};
-}
+enum class form : std::uint8_t { single, batches, reader_and_writer };
 
 template <class Executor>
-exchange start_batches(pair<Executor>& p, int count)
+exchange start(pair<Executor>& p, form how, int count)
 {
   const auto to_server = p.server.local_endpoint();
-  return {asio::co_spawn(p.server.get_executor(), echo_batches(p.server, count), asio::use_future),
-          asio::co_spawn(p.client.get_executor(), ask_batches(p.client, to_server, count),
-                         asio::use_future)};
+  const auto begin = [](auto& socket, auto work) {
+    return asio::co_spawn(socket.get_executor(), std::move(work), asio::use_future);
+  };
+  switch (how) {
+  case form::single:
+    return {begin(p.server, echo(p.server, count)),
+            begin(p.client, ask(p.client, to_server, count))};
+  case form::batches:
+    return {begin(p.server, echo_batches(p.server, count)),
+            begin(p.client, ask_batches(p.client, to_server, count))};
+  default:
+    return {begin(p.server, echo_written(p.server, count)),
+            begin(p.client, ask_batches(p.client, to_server, count))};
+  }
+}
+
+form any_form()
+{
+  return GENERATE(form::single, form::batches, form::reader_and_writer);
 }
 
 constexpr int pairs = 8;
 constexpr int round_trips = 100;
 
 template <class Executor>
-std::vector<exchange> start(const std::vector<std::unique_ptr<pair<Executor>>>& all, bool batches)
+std::vector<exchange> start(const std::vector<std::unique_ptr<pair<Executor>>>& all, form how)
 {
-  CAPTURE(batches);
+  CAPTURE(static_cast<int>(how));
   std::vector<exchange> exchanges;
   for (const auto& p : all)
-    exchanges.push_back(batches ? start_batches(*p, round_trips) : start_single(*p, round_trips));
+    exchanges.push_back(start(*p, how, round_trips));
   return exchanges;
 }
 
@@ -179,7 +204,7 @@ TEST_CASE("many sockets on strands of one context on several threads")
   std::vector<std::unique_ptr<pair<io_strand>>> all;
   for (int i = 0; i < pairs; ++i)
     all.push_back(std::make_unique<pair<io_strand>>(asio::make_strand(io), asio::make_strand(io)));
-  std::vector<exchange> exchanges = start(all, GENERATE(false, true));
+  std::vector<exchange> exchanges = start(all, any_form());
 
   run_on_threads(io);
   for (auto& e : exchanges) {
@@ -195,7 +220,7 @@ TEST_CASE("many sockets on strands of a thread pool")
   for (int i = 0; i < pairs; ++i)
     all.push_back(std::make_unique<pair<pool_strand>>(asio::make_strand(pool.get_executor()),
                                                       asio::make_strand(pool.get_executor())));
-  std::vector<exchange> exchanges = start(all, GENERATE(false, true));
+  std::vector<exchange> exchanges = start(all, any_form());
 
   for (auto& e : exchanges) {
     REQUIRE(wait_for(pool, std::move(e.answered)) == round_trips);

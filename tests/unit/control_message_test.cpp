@@ -2,6 +2,7 @@
 #include "support/control_bytes.hpp"
 
 #include <dgram/control_message.hpp>
+#include <dgram/datagram.hpp>
 
 #include <catch2/catch_test_macros.hpp>
 
@@ -14,6 +15,8 @@
 #include <cstring>
 #include <memory>
 #include <random>
+#include <span>
+#include <string_view>
 #include <vector>
 
 namespace {
@@ -181,4 +184,32 @@ TEST_CASE("socket_statistics: the kernel's counter is followed across its wrap")
   CHECK(expected > 0xFFFFFFFFU);
   counter.read(static_cast<std::uint32_t>(expected - 10));
   CHECK(counter.value() == expected);
+}
+
+namespace {
+
+template <class T>
+concept addable =
+    requires(dgram::control_writer& writer, const T& value) { writer.add(1, 2, value); };
+
+static_assert(addable<int> && addable<std::array<int, 2>>);
+static_assert(!addable<int*> && !addable<std::string_view> && !addable<std::span<int>>);
+
+}  // namespace
+
+TEST_CASE("a view that is added is its bytes, and not itself")
+{
+  std::array<std::byte, 4> value{std::byte{7}};
+  dgram::control_writer writer;
+  SECTION("of bytes that may be changed")
+  {
+    REQUIRE(writer.add(1, 2, std::span<std::byte>(value)));
+  }
+  SECTION("of anything that bytes_view takes")
+  {
+    REQUIRE(writer.add(1, 2, dgram::bytes_view(value)));
+  }
+  const auto data = (*dgram::control_messages(writer.bytes()).begin()).data;
+  REQUIRE(data.size() == 4);
+  CHECK(data[0] == std::byte{7});
 }

@@ -494,3 +494,31 @@ TEST_CASE("reader: works on a dual-stack socket and with other executors")
   test::run(io);
   REQUIRE(seen == sender.local_endpoint());
 }
+
+TEST_CASE("reader: a descriptor that comes later is prepared like the first")
+{
+  asio::io_context io;
+  dgram::udp::socket sender{io, test::loopback_v4()};
+  dgram::udp::socket receiver{io};
+  dgram::reader reader{receiver};
+  for (int i = 0; i < 2; ++i) {
+    receiver.close();
+    receiver.open(dgram::udp::v4());
+    receiver.bind({dgram::udp::v4(), 0});
+    const auto port = receiver.local_endpoint().port();
+    test::run(io, [&]() -> asio::awaitable<void> {
+      dgram::error_code ec;
+      static_cast<void>(co_await reader.next_for(0ms));
+      sender.send_to(asio::buffer("a", 1), test::loopback_v4(port));
+      const auto datagram = co_await reader.next();
+      REQUIRE(datagram);
+      CHECK(datagram->reply_path(ec).source == test::loopback_v4().address());
+      CHECK_FALSE(ec);
+    }());
+    io.restart();
+    dgram::error_code not_here;
+    dgram::option::coalescing coalescing;
+    receiver.get_option(coalescing, not_here);
+    if (!not_here) CHECK(coalescing.value());
+  }
+}

@@ -331,6 +331,22 @@ TEST_CASE_METHOD(names, "a lookup that takes long can be ended at once", "[resol
   CHECK_FALSE(heard());
 }
 
+TEST_CASE_METHOD(names, "a cancel of a closed socket ends its lookups", "[resolve]")
+{
+  resolver.when = answer::never;
+  socket->close();
+  dgram::async_connect(*socket, "peer", "1", resolver, note());
+  io.poll();
+  REQUIRE(resolver.is_waiting());
+  dgram::error_code ec;
+  socket->cancel(ec);
+  CHECK(ec == asio::error::bad_descriptor);
+  io.restart();
+  io.poll();
+  CHECK(calls == 1);
+  CHECK(result == asio::error::operation_aborted);
+}
+
 TEST_CASE_METHOD(names, "a cancel reaches a lookup whose end is queued already", "[resolve]")
 {
   resolver.when = answer::later;

@@ -11,15 +11,18 @@
 #include <catch2/matchers/catch_matchers.hpp>
 #include <catch2/matchers/catch_matchers_string.hpp>
 
+#include <fcntl.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
 
 #include <array>
+#include <chrono>
 #include <cstddef>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
+#include <iterator>
 #include <optional>
 #include <string>
 #include <thread>
@@ -82,6 +85,38 @@ std::size_t fill(unix_socket& from, const std::string& path)
   while (from.try_send_to(asio::buffer("full", 4), path))
     ++count;
   return count;
+}
+
+/// Sends a datagram with descriptors, to which nothing but the kernel's own references are left.
+void send_descriptors(const std::string& path)
+{
+  const int from = ::socket(AF_UNIX, SOCK_DGRAM, 0);
+  ::sockaddr_un to{};
+  to.sun_family = AF_UNIX;
+  std::memcpy(to.sun_path, path.data(), path.size());
+  char byte = 'x';
+  ::iovec bytes{&byte, 1};
+  const std::array<int, 4> descriptors{};
+  alignas(::cmsghdr) std::array<std::byte, CMSG_SPACE(sizeof descriptors)> control{};
+  ::msghdr message{};
+  message.msg_name = &to;
+  message.msg_namelen = sizeof to;
+  message.msg_iov = &bytes;
+  message.msg_iovlen = 1;
+  message.msg_control = control.data();
+  message.msg_controllen = control.size();
+  ::cmsghdr* const header = CMSG_FIRSTHDR(&message);
+  header->cmsg_level = SOL_SOCKET;
+  header->cmsg_type = SCM_RIGHTS;
+  header->cmsg_len = CMSG_LEN(sizeof descriptors);
+  std::memcpy(CMSG_DATA(header), descriptors.data(), sizeof descriptors);
+  CHECK(::sendmsg(from, &message, 0) == 1);
+  ::close(from);
+}
+
+std::ptrdiff_t open_descriptors()
+{
+  return std::distance(fs::directory_iterator("/proc/self/fd"), fs::directory_iterator());
 }
 
 std::size_t drain(unix_socket& socket)
@@ -666,4 +701,100 @@ TEST_CASE_METHOD(unix_test, "UNX-18 a send waits for a full peer and does not sp
   REQUIRE(result);
   CHECK_FALSE(*result);
   CHECK(drain(server) == 1);
+}
+
+TEST_CASE_METHOD(unix_test, "asking a Unix socket for reports takes none of its datagrams",
+                 "[unix]")
+{
+  unix_socket server(io, path);
+  auto client = open();
+  for (int i = 0; i < 3; ++i)
+    client.send_to(asio::buffer("kept", 4), path);
+  dgram::error_code ec;
+  server.try_send_timestamp(ec);
+  CHECK(ec == asio::error::operation_not_supported);
+  server.try_receive_error(ec);
+  CHECK(ec == asio::error::operation_not_supported);
+  std::optional<dgram::error_code> result;
+  server.async_send_timestamp(
+      [&](dgram::error_code failure, const dgram::send_timestamp&) { result = failure; });
+  test::run(io);
+  CHECK(result == asio::error::operation_not_supported);
+  // A send that was refused leaves nothing behind that would make a later error look for reports.
+  server.send_to(asio::buffer("x", 1), path, dgram::send_options{.timestamp = true}, ec);
+  CHECK(ec == asio::error::operation_not_supported);
+  server.try_send_to(asio::buffer("x", 1), path + "/nobody", ec);
+  CHECK(ec);
+  CHECK(drain(server) == 3);
+  CHECK(server.statistics().path_errors == 0);
+}
+
+TEST_CASE_METHOD(unix_test, "descriptors that a peer sends are not left open", "[unix]")
+{
+  if (!fs::exists("/proc/self/fd")) SKIP("this system does not list open descriptors");
+  unix_socket server(io, path);
+  server.set_option(dgram::option::receive_timestamp(true));
+  const auto before = open_descriptors();
+  send_descriptors(path);
+  std::array<char, 8> storage{};
+  dgram::basic_datagram_info<unix_dgram> info;
+  CHECK(server.receive_from(asio::buffer(storage), info) == 1);
+  send_descriptors(path);
+  unix_dgram::receive_batch batch(2);
+  CHECK(server.receive_batch(batch) == 1);
+  CHECK(open_descriptors() == before);
+  // Who asks for them gets them, and no child process with them.
+  batch.reserve_control(64);
+  send_descriptors(path);
+  CHECK(server.receive_batch(batch) == 1);
+  const auto given =
+      batch[0].control_messages().find<std::array<int, 4>>(SOL_SOCKET, SCM_RIGHTS).value();
+  for (const int descriptor : given) {
+    CHECK((::fcntl(descriptor, F_GETFD) & FD_CLOEXEC) != 0);
+    ::close(descriptor);
+  }
+  CHECK(open_descriptors() == before);
+}
+
+TEST_CASE_METHOD(unix_test, "a Unix datagram that asks for what only IP has is refused", "[unix]")
+{
+  using dgram::send_options;
+  unix_socket server(io, path);
+  auto client = open();
+  auto connected = open();
+  connected.connect(path);
+  unix_dgram::send_batch batch(8);
+  const std::string payload(30, 'x');
+  const auto now = std::chrono::steady_clock::now();
+  for (const send_options& options :
+       {send_options{.source = asio::ip::make_address("127.0.0.1")},
+        send_options{.interface_index = 1}, send_options{.ecn = dgram::ecn_codepoint::ect_0},
+        send_options{.dscp = std::uint8_t{1}}, send_options{.hop_limit = 4},
+        send_options{.do_not_fragment = true}, send_options{.transmit_time = now},
+        send_options{.timestamp = true}}) {
+    dgram::error_code ec;
+    client.send_to(asio::buffer(payload), path, options, ec);
+    CHECK(ec == asio::error::operation_not_supported);
+    CHECK_THROWS_AS(batch.push(payload, path, options), dgram::system_error);
+    // Without a peer the batch says so when it is sent, of this datagram alone.
+    batch.push("before");
+    batch.push(payload, options);
+    batch.push("behind");
+    const auto result = connected.send_batch(batch);
+    CHECK(result.sent == 1);
+    CHECK(result.error == asio::error::operation_not_supported);
+    batch.drop_front();
+    CHECK(connected.send_batch(batch).sent == 1);
+    CHECK(drain(server) == 2);
+  }
+  CHECK(client.statistics().sent == 0);
+  dgram::error_code ec;
+  client.send_to(asio::buffer(payload), path, send_options{.segment_size = 10}, ec);
+  CHECK(ec == asio::error::operation_not_supported);
+  // A batch needs no kernel for that.
+  batch.push(payload, path, send_options{.segment_size = 10});
+  CHECK(client.send_batch(batch).sent == 3);
+  CHECK(client.statistics().sent == 3);
+  CHECK(client.statistics().segmented == 0);
+  CHECK(drain(server) == 3);
 }

@@ -201,6 +201,51 @@ TEST_CASE("writer: a payload larger than the queue, and a closed socket, are err
   REQUIRE(writer.statistics().queued == 0);
 }
 
+TEST_CASE("writer: a payload that becomes several datagrams takes room for all of them")
+{
+  server s;
+  writer_type writer{*s.reader, {.datagrams = 4}};
+  const dgram::send_options cut{.segment_size = 2};
+  test::run(s.io, [&]() -> asio::awaitable<void> {
+    dgram::error_code ec;
+    try {
+      co_await writer.send("1122334455", s.peer(), cut);
+    } catch (const dgram::system_error& failure) {
+      ec = failure.code();
+    }
+    REQUIRE(ec == asio::error::message_size);
+    REQUIRE(writer.statistics().queued == 0);
+    for (int i = 0; i < 3; ++i)
+      co_await writer.send("11223", s.peer(), cut);
+    REQUIRE(writer.try_send("11223", s.peer(), cut));
+    co_await writer.flush();
+  }());
+  CHECK_FALSE(writer.try_send("1122334455", s.peer(), cut));
+  CHECK(writer.statistics().queued == 12);
+  CHECK(writer.statistics().sent == 12);
+  CHECK(s.arrived().size() == 12);
+}
+
+TEST_CASE("writer: what datagrams on a connected socket ask for is looked at one by one")
+{
+  server s;
+  s.socket.connect(s.peer());
+  writer_type writer{*s.reader};
+  const dgram::send_options possible{.hop_limit = 9};
+  const dgram::send_options impossible{.do_not_fragment = true};
+  std::vector<dgram::error_code> errors;
+  writer.on_error(
+      [&](dgram::error_code ec, const test::endpoint&, std::size_t) { errors.push_back(ec); });
+  test::run(s.io, [&]() -> asio::awaitable<void> {
+    co_await writer.send("one", possible);
+    co_await writer.send("two", impossible);
+    co_await writer.flush();
+  }());
+  CHECK(writer.try_send("three", possible));
+  CHECK(s.arrived() == std::vector<std::string>{"one", "three"});
+  CHECK(errors == std::vector<dgram::error_code>{asio::error::operation_not_supported});
+}
+
 TEST_CASE("writer: a queue that fills up in the middle of a turn is flushed, and nothing is lost")
 {
   server s;

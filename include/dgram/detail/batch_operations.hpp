@@ -49,10 +49,11 @@ public:
   template <class Batch>
   std::size_t receive_batch(Batch& batch, error_code& ec)
   {
+    wake_up_counter wake_ups;
     for (;;) {
       const std::size_t count = try_receive_batch(batch, ec);
       if (ec != net::error::would_block) return count;
-      self().state().socket.wait(net::socket_base::wait_read, ec);
+      self().state().wait(net::socket_base::wait_read, wake_ups, ec);
       if (ec) return 0;
     }
   }

@@ -21,12 +21,20 @@ DGRAM_NAMESPACE_BEGIN
 
 namespace detail {
 
-/// Describes one message at a time, anew at each `prepare`, so it may be moved in between.
+/// Describes one message at a time, anew at each `prepare`, so it may be moved in between. The description lies in a
+/// `scratch` of the attempt's own: an operation that had it would not fit into the memory that Asio keeps for reuse.
 /// `Request` is a `send_request`, or `no_request`, which takes no room.
 template <class Protocol, class Request = no_request>
 class segment_cursor {
 public:
   using endpoint_type = typename Protocol::endpoint;
+
+  struct scratch {
+    endpoint_type native;
+    platform::message message;
+    platform::buffer buffer{};
+    alignas(std::max_align_t) std::array<std::byte, Request::control_size> control;
+  };
 
   segment_cursor(bytes_view payload, std::size_t segment, const endpoint_type& peer,
                  const Request& request = Request())
@@ -38,32 +46,36 @@ public:
   {
   }
 
+  /// Until the end of the attempt.
+  void use(scratch& room) noexcept { room_ = &room; }
+
   template <class Predicate>
   std::span<platform::message> prepare(const socket_flags& flags, Predicate may_segment,
-                                       error_code& ec)
+                                       error_code& ec, const unmet_needs& unmet = {})
   {
     ec.clear();
     if (segment_ == 0) ec = net::error::invalid_argument;
     if (flags.connected) ec = net::error::already_connected;
     const bool v4 = is_ipv4(peer_);
-    if (!ec) ec = request_.check(v4);
+    if (!ec) ec = request_.template check<Protocol>(v4);
+    if (!ec && request_.needs().has_any_of(unmet.needs)) ec = unmet.why;
     if (ec || done_) return {};
-    const bool whole = !split_ && may_segment(peer_);
+    const bool whole = !split_ && !request_.leaves_alone() && may_segment(peer_);
     const std::size_t most = whole ? platform::backend::max_segments : 1;
     const std::size_t fit = std::min(most, max_payload_size(peer_) / segment_);
     chunk_ = std::min(std::max<std::size_t>(fit, 1) * segment_, size_);
-    buffer_ = platform::make_buffer(rest_, chunk_);
-    message_.set_buffers(&buffer_, 1);
-    native_ = peer_;
+    auto& [native, message, buffer, control] = *room_;
+    buffer = platform::make_buffer(rest_, chunk_);
+    message.set_buffers(&buffer, 1);
+    native = peer_;
     if constexpr (dual_stack_protocol<Protocol>)
-      if (flags.dual) native_ = mapped(peer_);
-    message_.set_address(native_.data(), native_.size());
+      if (flags.dual) native = mapped(peer_);
+    message.set_address(native.data(), native.size());
     if (front_is_segmented() || !request_.is_plain())
-      message_.set_control(
-          request_.write(control_, v4, flags, front_is_segmented() ? segment_ : 0));
+      message.set_control(request_.write(control, v4, flags, front_is_segmented() ? segment_ : 0));
     else
-      message_.clear_control();
-    return {&message_, 1};
+      message.clear_control();
+    return {&message, 1};
   }
 
   std::size_t consume(std::size_t) noexcept
@@ -82,6 +94,7 @@ public:
   std::size_t bytes() const noexcept { return size_; }
   std::size_t take_segmented() noexcept { return std::exchange(segmented_, 0); }
   socket_needs needs() const noexcept { return request_.needs(); }
+  bool front_is_plain() const noexcept { return request_.is_plain(); }
   bool front_sets_traffic_class() const noexcept { return request_.sets_traffic_class(); }
   bool refuse_front(const error_code&) const noexcept { return false; }
 
@@ -94,10 +107,7 @@ private:
   bool split_ = false;
   bool done_ = false;
   endpoint_type peer_;
-  endpoint_type native_;
-  platform::message message_;
-  platform::buffer buffer_{};
-  alignas(std::max_align_t) std::array<std::byte, Request::control_size> control_;
+  scratch* room_ = nullptr;
   [[no_unique_address]] Request request_;
 };
 

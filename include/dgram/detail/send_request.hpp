@@ -38,10 +38,16 @@ bool is_ipv4(const Endpoint& peer) noexcept
 struct no_request {
   static constexpr std::size_t control_size = 64;
 
-  static error_code check(bool) noexcept { return {}; }
+  template <class Protocol>
+  static error_code check(bool) noexcept
+  {
+    return {};
+  }
+
   static bool is_plain() noexcept { return true; }
   static socket_needs needs() noexcept { return {}; }
   static bool sets_traffic_class() noexcept { return false; }
+  static bool leaves_alone() noexcept { return false; }
 
   static std::span<const std::byte> write(std::span<std::byte> room, bool, const socket_flags&,
                                           std::size_t segment) noexcept
@@ -81,10 +87,16 @@ public:
   {
   }
 
-  /// Why it cannot be done for a peer of this family; clear where it can.
+  /// Why it cannot be done for a peer of this family; clear where it can. Where there is no IP there are only the
+  /// user's own control messages, and the segment size, which is not for the kernel alone.
+  template <class Protocol>
   error_code check(bool v4) const noexcept
   {
     if (error_) return error_;
+    if constexpr (path_protocol<Protocol>)
+      if (asks_for_source() || sets_traffic_class() || options_.hop_limit ||
+          options_.do_not_fragment || options_.transmit_time || options_.timestamp)
+        return net::error::operation_not_supported;
     if (options_.source && options_.source->is_v4() != v4)
       return net::error::address_family_not_supported;
     if (options_.do_not_fragment && v4) return net::error::operation_not_supported;
@@ -115,6 +127,9 @@ public:
   }
 
   bool sets_traffic_class() const noexcept { return options_.ecn || options_.dscp; }
+
+  /// Of datagrams that the kernel cuts apart only one would be told of.
+  bool leaves_alone() const noexcept { return options_.timestamp; }
 
   /// Writes the control messages for a peer of this family; `segment` 0 for a datagram that is not cut apart.
   std::span<const std::byte> write(std::span<std::byte> room, bool v4, const socket_flags& flags,
@@ -147,7 +162,7 @@ public:
     return x.source == y.source && x.interface_index == y.interface_index && x.ecn == y.ecn &&
            x.dscp == y.dscp && x.hop_limit == y.hop_limit &&
            x.do_not_fragment == y.do_not_fragment && x.transmit_time == y.transmit_time &&
-           x.timestamp == y.timestamp && a.control_size_ == b.control_size_ &&
+           !x.timestamp && !y.timestamp && a.control_size_ == b.control_size_ &&
            std::equal(a.control_.begin(),
                       a.control_.begin() + static_cast<std::ptrdiff_t>(a.control_size_),
                       b.control_.begin());

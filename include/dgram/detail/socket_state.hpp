@@ -20,15 +20,69 @@
 #include <chrono>
 #include <cstdint>
 #include <cstring>
-#include <deque>
 #include <memory>
 #include <optional>
 #include <thread>
 #include <utility>
+#include <vector>
 
 DGRAM_NAMESPACE_BEGIN
 
 namespace detail {
+
+/// A descriptor may stay ready although there is nothing to receive: after `shutdown`, or with an error queue that
+/// nobody reads. After so many wake-ups in vain an operation waits on the timer instead, or it would spin.
+inline constexpr int vain_wake_ups = 3;
+
+class wake_up_counter {
+public:
+  /// Whether an attempt that found nothing was one too many. Reports wake everybody, and none of them in vain.
+  bool is_vain(std::uint64_t reports_taken) noexcept
+  {
+    if (std::exchange(reports_, reports_taken) != reports_taken) count_ = 0;
+    return ++count_ > vain_wake_ups;
+  }
+
+private:
+  std::uint64_t reports_ = 0;
+  int count_ = 0;
+};
+
+/// The reports that are kept for who comes later. Memory is taken with the first one, and once.
+template <class Report>
+class report_ring {
+public:
+  /// Keeps one more; where there were too many the oldest is gone, which is false.
+  bool push(const Report& report)
+  {
+    if (kept_.empty()) kept_.resize(capacity);
+    const bool is_full = size_ == capacity;
+    kept_[(first_ + size_) % capacity] = report;
+    if (is_full)
+      first_ = (first_ + 1) % capacity;
+    else
+      ++size_;
+    return !is_full;
+  }
+
+  bool pop(Report& into)
+  {
+    if (size_ == 0) return false;
+    into = kept_[first_];
+    first_ = (first_ + 1) % capacity;
+    --size_;
+    return true;
+  }
+
+  void clear() noexcept { size_ = 0; }
+
+private:
+  static constexpr std::size_t capacity = 64;
+
+  std::vector<Report> kept_;
+  std::size_t first_ = 0;
+  std::size_t size_ = 0;
+};
 
 /// What is known of a socket's descriptor, and decides how a batch is prepared for it.
 struct socket_flags {
@@ -50,7 +104,7 @@ struct socket_flags {
   /// Whether Asio's own operations do all that single datagrams need.
   bool is_plain() const noexcept
   {
-    return !dual && !coalescing && !receives_errors && metadata == 0;
+    return !dual && !coalescing && !receives_errors && !send_timestamps && metadata == 0;
   }
 };
 
@@ -62,6 +116,12 @@ struct socket_needs {
 
   bool any() const noexcept { return traffic_class || transmit_time || timestamps; }
 
+  bool has_any_of(const socket_needs& other) const noexcept
+  {
+    return (traffic_class && other.traffic_class) || (transmit_time && other.transmit_time) ||
+           (timestamps && other.timestamps);
+  }
+
   socket_needs& operator|=(const socket_needs& other) noexcept
   {
     traffic_class |= other.traffic_class;
@@ -69,6 +129,12 @@ struct socket_needs {
     timestamps |= other.timestamps;
     return *this;
   }
+};
+
+/// What a socket cannot be told or asked, and why.
+struct unmet_needs {
+  socket_needs needs;
+  error_code why;
 };
 
 template <class Protocol>
@@ -278,10 +344,22 @@ struct socket_state : std::enable_shared_from_this<socket_state<Protocol, Execut
   void change_membership(membership_change change, const multicast_group& group,
                          const network_interface& interface, error_code& ec)
   {
+    std::vector<unsigned> joined;
+    change_membership(change, group, interface, joined, ec);
+  }
+
+  /// Joining on all interfaces says in `joined` where that was; leaving all leaves those, where there are any.
+  void change_membership(membership_change change, const multicast_group& group,
+                         const network_interface& interface, std::vector<unsigned>& joined,
+                         error_code& ec)
+  {
     const bool is_v6 = family(ec) == platform::names::ipv6_family;
     if (ec) return;
     const membership_socket self{descriptor(), !is_v6 || flags.dual, is_v6};
-    detail::change_membership(self, change, group, interface, ec);
+    if (change == membership_change::leave && !joined.empty())
+      detail::change_on_each(self, change, group, joined, ec);
+    else
+      detail::change_membership(self, change, group, interface, joined, ec);
   }
 
   // --- what is said of each datagram ---
@@ -328,20 +406,32 @@ struct socket_state : std::enable_shared_from_this<socket_state<Protocol, Execut
     }
   }
 
-  /// Sees to what datagrams need that ask for something of their own.
-  void provide(const socket_needs& needs, error_code& ec)
+  /// Sees to what datagrams need that ask for something of their own. Returns what cannot be had.
+  unmet_needs provide(const socket_needs& needs)
   {
-    namespace names = platform::names;
-    ec.clear();
-    if (needs.traffic_class) read_traffic_classes(ec);
-    if (!ec && needs.transmit_time && !flags.transmit_time) {
-      const platform::transmit_time_request request;
-      platform::set_option(descriptor(), names::socket_level, names::transmit_time, &request.value,
-                           sizeof request.value, ec);
-      flags.transmit_time = !ec;
+    unmet_needs unmet;
+    if constexpr (!has_addresses) {
+      if (needs.any()) unmet = {needs, net::error::operation_not_supported};
+    } else {
+      const auto note = [&](bool socket_needs::* need, const error_code& ec) {
+        unmet.needs.*need = bool(ec);
+        if (ec && !unmet.why) unmet.why = ec;
+      };
+      error_code ec;
+      if (needs.traffic_class) {
+        read_traffic_classes(ec);
+        note(&socket_needs::traffic_class, ec);
+      }
+      if (needs.transmit_time && !flags.transmit_time) {
+        set_transmit_time(ec);
+        note(&socket_needs::transmit_time, ec);
+      }
+      if (needs.timestamps && !flags.send_timestamps) {
+        set_timestamps((flags.metadata & platform::metadata::timestamp) != 0, true, ec);
+        note(&socket_needs::timestamps, ec);
+      }
     }
-    if (!ec && needs.timestamps && !flags.send_timestamps)
-      set_timestamps((flags.metadata & platform::metadata::timestamp) != 0, true, ec);
+    return unmet;
   }
 
   socket_statistics statistics()
@@ -381,22 +471,11 @@ struct socket_state : std::enable_shared_from_this<socket_state<Protocol, Execut
   /// call, as its own.
   bool take_reports()
   {
-    bool pending = false;
-    bool any = false;
-    platform::queued_report report;
-    while (platform::next_report(descriptor(), report)) {
-      using kind = platform::queued_report::kind;
-      any = true;
-      ++reports_taken;
-      if (report.what == kind::time)
-        keep(reports().times, to_timestamp(report));
-      else if (report.what != kind::unknown)
-        keep(reports().errors, to_path_error(report));
-      if (report.what != kind::time) ++counts.path_errors;
-      pending = pending || report.what == kind::icmp || report.what == kind::icmpv6;
-    }
-    if (any && reports_) reports_->signal.cancel();
-    return pending;
+    // A Unix socket has no such queue, and does not look at MSG_ERRQUEUE: it would give its datagrams instead.
+    if constexpr (has_addresses)
+      return take_queued_reports();
+    else
+      return false;
   }
 
   bool reads_reports() const noexcept { return flags.receives_errors || flags.send_timestamps; }
@@ -411,10 +490,20 @@ struct socket_state : std::enable_shared_from_this<socket_state<Protocol, Execut
 
   bool next_report(basic_path_error<Protocol>& into)
   {
-    return reports_ && take_front(reports_->errors, into);
+    return reports_ && reports_->errors.pop(into);
   }
 
-  bool next_report(send_timestamp& into) { return reports_ && take_front(reports_->times, into); }
+  bool next_report(send_timestamp& into) { return reports_ && reports_->times.pop(into); }
+
+  /// What was kept goes with the descriptor.
+  template <class Other>
+  void take_over_reports(Other& from)
+  {
+    reports_taken = from.reports_taken;
+    if (!from.reports_) return;
+    reports().errors = std::move(from.reports_->errors);
+    reports().times = std::move(from.reports_->times);
+  }
 
   /// Waits until there are new reports, whoever takes them from the kernel. Ends with `operation_aborted` then.
   template <class Token>
@@ -476,7 +565,17 @@ struct socket_state : std::enable_shared_from_this<socket_state<Protocol, Execut
     return start_backoff().timer.async_wait(std::forward<Token>(token));
   }
 
-  /// The same, blocking.
+  /// Waits, blocking, until another attempt is worth it.
+  void wait(net::socket_base::wait_type what, wake_up_counter& wake_ups, error_code& ec)
+  {
+    ec.clear();
+    if (what == net::socket_base::wait_read && wake_ups.is_vain(reports_taken))
+      wait_congestion();
+    else
+      socket.wait(what, ec);
+  }
+
+  /// As `async_wait_congestion`, blocking.
   void wait_congestion() { std::this_thread::sleep_until(start_backoff().timer.expiry()); }
 
   void end_congestion() noexcept
@@ -500,6 +599,30 @@ struct socket_state : std::enable_shared_from_this<socket_state<Protocol, Execut
   }
 
 private:
+  template <class, class>
+  friend struct socket_state;
+
+  bool take_queued_reports()
+  {
+    bool pending = false;
+    bool any = false;
+    platform::queued_report report;
+    while (platform::next_report(descriptor(), report)) {
+      using kind = platform::queued_report::kind;
+      any = true;
+      ++reports_taken;
+      if (report.what == kind::time) {
+        counts.lost_reports += reports().times.push(to_timestamp(report)) ? 0 : 1;
+      } else if (report.what != kind::unknown) {
+        counts.lost_reports += reports().errors.push(to_path_error(report)) ? 0 : 1;
+        ++counts.path_errors;
+      }
+      pending = pending || report.what == kind::icmp || report.what == kind::icmpv6;
+    }
+    if (any && reports_) reports_->signal.cancel();
+    return pending;
+  }
+
   /// Linux gives up a port that was not bound by number when the peer goes (net/ipv4/udp.c, __udp_disconnect).
   void keep_port(std::uint16_t port, error_code& ec)
   {
@@ -588,6 +711,15 @@ private:
     flags.receives_errors = is_set(family, names::ipv4_receive_error, names::ipv6_receive_error);
   }
 
+  void set_transmit_time(error_code& ec)
+  {
+    namespace names = platform::names;
+    const platform::transmit_time_request request;
+    platform::set_option(descriptor(), names::socket_level, names::transmit_time, &request.value,
+                         sizeof request.value, ec);
+    flags.transmit_time = !ec;
+  }
+
   /// Asked each time: options can be set behind our back.
   void read_traffic_classes(error_code& ec)
   {
@@ -615,7 +747,7 @@ private:
     if (report.peer_size <= native.capacity()) {
       std::memcpy(native.data(), &report.peer, report.peer_size);
       native.resize(report.peer_size);
-      result.peer = from_native(native);
+      result.peer = canonical(native);
     }
     result.code = platform::make_system_error(report.error);
     result.offender = report.offender;
@@ -635,28 +767,6 @@ private:
       return receive_time_point(std::chrono::nanoseconds(time));
     };
     return {report.id, point(report.software_time), point(report.hardware_time)};
-  }
-
-  // So many reports are kept for who fetches them later; then the oldest gives way.
-  static constexpr std::size_t max_reports = 64;
-
-  template <class Queue, class Report>
-  void keep(Queue& queue, const Report& report)
-  {
-    if (queue.size() == max_reports) {
-      queue.pop_front();
-      ++counts.lost_reports;
-    }
-    queue.push_back(report);
-  }
-
-  template <class Queue, class Report>
-  static bool take_front(Queue& queue, Report& into)
-  {
-    if (queue.empty()) return false;
-    into = queue.front();
-    queue.pop_front();
-    return true;
   }
 
   /// One wait on the descriptor for all who wait for reports: an operation that receives may take a report from the
@@ -731,8 +841,8 @@ private:
       times.clear();
     }
 
-    std::deque<basic_path_error<Protocol>> errors;
-    std::deque<send_timestamp> times;
+    report_ring<basic_path_error<Protocol>> errors;
+    report_ring<send_timestamp> times;
     timer_type signal;  // never runs out: who waits for reports waits for its cancellation
     net::cancellation_signal stop_watch;
     int waiting = 0;

@@ -4,6 +4,7 @@
 #define DGRAM_DETAIL_TRANSFER_OP_HPP
 
 #include <dgram/config.hpp>
+#include <dgram/detail/socket_state.hpp>
 #include <dgram/error.hpp>
 
 #include <cstdint>
@@ -26,10 +27,6 @@ void resume_later(const Executor& executor, Self&& self)
 #endif
 }
 
-/// A descriptor may stay ready although there is nothing to receive: after `shutdown`, or with an error queue that
-/// nobody reads. After so many wake-ups in vain an operation waits on the timer instead, or it would spin.
-inline constexpr int vain_wake_ups = 3;
-
 /// What an attempt tells the operation.
 enum class progress {
   done,       ///< complete with the attempt's results
@@ -38,8 +35,9 @@ enum class progress {
 };
 
 /// Drives an `Attempt`, which is
-///   static constexpr auto wait_for;                  wait_read or wait_write
+///   static constexpr auto wait_for;                  wait_read, wait_write, or wait_error for reports
 ///   progress attempt(State&);                        one try, which never blocks
+///   void finish(State&);                             before the result is handed over, however that came; optional
 ///   void abort(error_code);                          makes this the result, unless something moved already
 ///   template <class Self> void complete(Self&);      hands the results over
 template <class State, class Attempt>
@@ -107,9 +105,7 @@ private:
     if constexpr (Attempt::wait_for == net::socket_base::wait_write) {
       backing_off_ = outcome == progress::congested;
     } else {
-      // Reports wake everybody, and none of them in vain.
-      if (std::exchange(reports_, state.reports_taken) != state.reports_taken) vain_ = 0;
-      backing_off_ = ++vain_ > vain_wake_ups;
+      backing_off_ = wake_ups_.is_vain(state.reports_taken);
     }
     if (backing_off_) {
       state.async_wait_congestion(std::move(self));
@@ -134,9 +130,8 @@ private:
   Attempt attempt_;
   std::uint64_t epoch_ = 0;
   step step_ = step::launch;
-  bool backing_off_ = false;   // the wait is on a timer that others may end
-  int vain_ = 0;               // attempts that found nothing
-  std::uint64_t reports_ = 0;  // how many had been taken from the error queue by the last attempt
+  bool backing_off_ = false;  // the wait is on a timer that others may end
+  wake_up_counter wake_ups_;
 };
 
 /// Asio's own operation with a hold on the block.

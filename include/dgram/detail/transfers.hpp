@@ -48,12 +48,14 @@ private:
   std::size_t total_ = 0;
 };
 
-/// Calls `function(error_code&)`, and once more where the error was an earlier datagram's and is reported as that.
+/// Calls `function(error_code&)`, and again while the error is an earlier datagram's and is reported as that: each round
+/// takes a report that came meanwhile.
 template <class State, class Function>
 std::size_t past_reports(State& state, error_code& ec, Function function)
 {
   std::size_t result = function(ec);
-  if (ec && state.reads_reports() && state.is_reported(ec)) result = function(ec);
+  while (ec && state.reads_reports() && state.is_reported(ec))
+    result = function(ec);
   if (ec == net::error::would_block) ++state.counts.would_block;
   return result;
 }
@@ -94,7 +96,8 @@ std::size_t receive_one(State& state, const Buffers& buffers, Target* target, in
   typename State::endpoint_type native;
   const std::size_t count = past_reports(state, ec, [&](error_code& failure) {
     if (target != nullptr) message.set_address(native.data(), native.capacity());
-    if constexpr (requires { target->control_room(); })
+    // Where there is room a Unix socket puts descriptors there that nobody would close (unix(7), SCM_RIGHTS).
+    if constexpr (State::has_addresses && requires { target->control_room(); })
       if (target != nullptr) message.set_control(target->control_room());
     return platform::backend::receive(state.descriptor(), &message, 1, flags, failure);
   });
@@ -133,10 +136,10 @@ std::size_t send_one(State& state, const Buffers& buffers,
   };
   const bool v4 = peer != nullptr ? is_ipv4(*peer) : state.flags.peer_is_ipv4;
   if (request != nullptr) {
-    ec = request->check(v4);
-    if (!ec) state.provide(request->needs(), ec);
+    ec = request->check<typename State::protocol_type>(v4);
+    if (!ec) ec = state.provide(request->needs()).why;
     if (!ec && list.total() > request->segment_size()) segment = request->segment_size();
-    if (!ec && segment > 0 && platform::backend::max_segments == 1)
+    if (!ec && segment > 0 && (!State::knows_trains || platform::backend::max_segments == 1))
       ec = net::error::operation_not_supported;
     if (ec) return 0;
     write_control(v4);
@@ -150,10 +153,11 @@ std::size_t send_one(State& state, const Buffers& buffers,
     // A kernel that takes no traffic class per datagram takes the datagram without it.
     state.flags.traffic_class_refused = true;
     write_control(v4);
-    sent = send(ec);
+    sent = past_reports(state, ec, send);
     state.flags.traffic_class_refused = sent == 1;
   }
   if (sent == 0) return 0;
+  state.end_congestion();
   const std::size_t datagrams = segment > 0 ? (list.total() - 1) / segment + 1 : 1;
   state.counts.sent += datagrams;
   state.counts.segmented += segment > 0 ? datagrams : 0;
@@ -183,7 +187,10 @@ std::size_t receive_many(State& state, Batch& batch, error_code& ec)
   if (!ec) ec = std::exchange(state.pending_receive_error, error_code());
   if (ec) return 0;
   const std::size_t count = past_reports(state, ec, [&](error_code& failure) {
-    return platform::backend::receive(state.descriptor(), slots.data(), slots.size(), 0, failure);
+    // What a Unix socket gives beside the bytes may be descriptors; see `reserve_control`.
+    constexpr int flags = State::has_addresses ? 0 : platform::descriptors_close_on_exec;
+    return platform::backend::receive(state.descriptor(), slots.data(), slots.size(), flags,
+                                      failure);
   });
   batch.commit(count, state.flags);
   if (count > 0) {
@@ -209,25 +216,50 @@ bool is_refusal(const State& state, const error_code& ec) noexcept
          ec != net::error::shut_down && !platform::is_congestion(ec);
 }
 
+/// Whether a batch is to be tried again after an error: since that was no error of its first datagram, or since it can be
+/// put to the kernel in another way.
+template <class State, class Batch>
+bool can_try_otherwise(State& state, Batch& batch, const error_code& ec, bool& tries_without_class)
+{
+  if (state.reads_reports() && state.is_reported(ec)) return true;
+  if (batch.front_is_segmented() && is_refusal(state, ec)) {
+    // The kernel tells no more: one by one, each datagram goes out or gets an error of its own. Where they ask for
+    // something the error may be of that.
+    if (batch.front_is_plain() && platform::is_segmentation_refused(ec))
+      state.unsegmented.insert(batch.front_peer());
+    batch.split_front();
+    return true;
+  }
+  if (tries_without_class || state.flags.traffic_class_refused ||
+      ec != net::error::invalid_argument || !batch.front_sets_traffic_class())
+    return false;
+  // A kernel that takes no traffic class per datagram takes the datagram without it.
+  tries_without_class = state.flags.traffic_class_refused = true;
+  return true;
+}
+
 /// Sends as much of the batch as the kernel takes; what it does not take stays in the batch.
 template <class State, class Batch>
 send_result send_many(State& state, Batch& batch)
 {
   send_result result;
-  if (const socket_needs needs = batch.needs(); needs.any()) state.provide(needs, result.error);
-  if (result.error) return result;
+  unmet_needs unmet;
+  if (const socket_needs needs = batch.needs(); needs.any()) unmet = state.provide(needs);
   auto& counts = state.counts;
   bool tries_without_class = false;
   const auto prepare = [&] {
     return batch.prepare(
         state.flags,
         [&](const auto& peer) { return State::knows_trains && !state.unsegmented.contains(peer); },
-        result.error);
+        result.error, unmet);
   };
   auto rest = prepare();
-  while (!rest.empty()) {
+  while (!rest.empty() || result.error) {
+    const bool reached_kernel = !rest.empty();
     const std::size_t count =
-        platform::backend::send(state.descriptor(), rest.data(), rest.size(), 0, result.error);
+        reached_kernel
+            ? platform::backend::send(state.descriptor(), rest.data(), rest.size(), 0, result.error)
+            : 0;
     if (count > 0) {
       const std::size_t waiting = batch.bytes();
       const std::size_t datagrams = batch.consume(count);
@@ -243,18 +275,7 @@ send_result send_many(State& state, Batch& batch)
       if (rest.empty()) rest = prepare();
       continue;
     }
-    if (state.reads_reports() && state.is_reported(result.error)) {
-      // It was an earlier datagram's. Each such round takes a report that came meanwhile.
-    } else if (batch.front_is_segmented() && is_refusal(state, result.error)) {
-      // The kernel tells no more: one by one, each datagram goes out or gets an error of its own.
-      if (platform::is_segmentation_refused(result.error))
-        state.unsegmented.insert(batch.front_peer());
-      batch.split_front();
-    } else if (!tries_without_class && !state.flags.traffic_class_refused &&
-               result.error == net::error::invalid_argument && batch.front_sets_traffic_class()) {
-      // A kernel that takes no traffic class per datagram takes the datagram without it.
-      tries_without_class = state.flags.traffic_class_refused = true;
-    } else {
+    if (!reached_kernel || !can_try_otherwise(state, batch, result.error, tries_without_class)) {
       if (std::exchange(tries_without_class, false)) state.flags.traffic_class_refused = false;
       if (!is_refusal(state, result.error)) break;
       ++counts.rejected;
@@ -317,8 +338,9 @@ Report next_report(State& state, error_code& ec)
 {
   Report report;
   ec.clear();
-  const bool expected = std::is_same_v<Report, send_timestamp> ? platform::has_error_queue
-                                                               : state.flags.receives_errors;
+  constexpr bool of_time = std::is_same_v<Report, send_timestamp>;
+  const bool expected =
+      State::has_addresses && (of_time ? platform::has_error_queue : state.flags.receives_errors);
   if (!state.socket.is_open()) {
     ec = net::error::bad_descriptor;
   } else if (!expected) {
@@ -422,7 +444,6 @@ public:
       size_ =
           send_one(state, buffers_, peer<typename State::endpoint_type>(), flags_, error_, request);
     } while (error_ && is_refusal(state, error_) && next_peer());
-    if (!error_) state.end_congestion();
     return classify(state, error_);
   }
 
@@ -480,10 +501,13 @@ public:
   template <class State>
   progress attempt(State& state)
   {
-    if constexpr (std::is_pointer_v<Source>)
+    if constexpr (std::is_pointer_v<Source>) {
       result_ += send_many(state, *source_);
-    else
+    } else {
+      typename Source::scratch room;
+      source_.use(room);
       result_ += send_many(state, source_);
+    }
     return classify(state, result_.error);
   }
 

@@ -29,6 +29,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <list>
 #include <memory>
 #include <optional>
 #include <string>
@@ -517,6 +518,7 @@ private:
     std::uint64_t number;
     std::string name;
     std::vector<operation> waiting;
+    net::executor_work_guard<executor_type> work;  // a lookup of the user's own may be anywhere
   };
 
   struct setting {
@@ -636,7 +638,7 @@ private:
       }
     const std::string name = waiting.to.name;
     const auto number = ++last_lookup_;
-    lookups_.push_back({number, name, {}});
+    lookups_.push_back({number, name, {}, net::executor_work_guard<executor_type>(get_executor())});
     lookups_.back().waiting.push_back(std::move(waiting));
     ask(name, number);
   }
@@ -1354,7 +1356,7 @@ private:
   send_queue<Socket, emitter_core> queue_;
   std::vector<operation> parked_;          // in order, behind the bind
   std::vector<operation> behind_connect_;  // sends to the peer that there will be
-  std::vector<lookup> lookups_;
+  std::list<lookup> lookups_;
   name_table names_;
   std::optional<resolver_type> resolver_;
   std::uint64_t last_lookup_ = 0;
@@ -1406,106 +1408,6 @@ void for_each_emitter(net::execution_context& context, Function function)
   for (const auto& core : net::use_service<service_type>(context).members->all())
     function(*core);
 }
-
-// The operations that have a callback: `start` begins one whose arguments and state were checked, `start_later` one that
-// a completion token launches, `listen` one whose callback is a listener.
-
-template <class Core>
-struct binding {
-  typename Core::target_type to;
-
-  void start(Core& core, completion<>* done) const { core.bind(to, done); }
-
-  template <class Callback>
-  void listen(Core& core, Callback&& callback) const
-  {
-    core.bind_with(to, std::forward<Callback>(callback));
-  }
-
-  void start_later(Core& core, completion<>* done) const
-  {
-    if (!core.is_running())
-      core.fail(done, failure_of("bind", error::not_running));
-    else if (core.bind_phase() != Core::phase::none)
-      core.fail(done, failure_of("bind", error::already_bound));
-    else
-      start(core, done);
-  }
-};
-
-template <class Core>
-struct connecting {
-  typename Core::target_type to;
-
-  void start(Core& core, completion<>* done) const { core.connect(to, done); }
-
-  template <class Callback>
-  void listen(Core& core, Callback&& callback) const
-  {
-    core.connect_with(to, std::forward<Callback>(callback));
-  }
-
-  void start_later(Core& core, completion<>* done) const
-  {
-    if (!core.is_running())
-      core.fail(done, failure_of("connect", error::not_running));
-    else if (core.connect_phase() != Core::phase::none)
-      core.fail(done, failure_of("connect", net::error::already_connected));
-    else
-      start(core, done);
-  }
-};
-
-template <class Core>
-struct adoption {
-  int descriptor;
-
-  void start(Core& core, completion<>*) const
-  {
-    error_code ec;
-    core.adopt(descriptor, ec);
-    throw_failure_if(ec, "open");
-    core.template post_event<event::listening>();
-  }
-
-  template <class Callback>
-  void listen(Core& core, Callback&& callback) const
-  {
-    start(core, nullptr);
-    core.events.template once<event::listening>(std::forward<Callback>(callback));
-  }
-
-  void start_later(Core& core, completion<>* done) const
-  {
-    error_code ec = error::already_bound;
-    if (!core.is_running())
-      ec = error::not_running;
-    else if (core.bind_phase() == Core::phase::none)
-      core.adopt(descriptor, ec);
-    if (!ec) core.template post_event<event::listening>();
-    core.fail(done, failure_of("open", ec));
-  }
-};
-
-template <class Core>
-struct closing {
-  void start(Core& core, completion<>*) const { core.close(); }
-
-  template <class Callback>
-  void listen(Core& core, Callback&& callback) const
-  {
-    core.events.template once<event::close>(std::forward<Callback>(callback));
-    core.close();
-  }
-
-  void start_later(Core& core, completion<>* done) const
-  {
-    if (core.is_running())
-      core.close(done);
-    else
-      core.fail(done, failure_of("close", error::not_running));
-  }
-};
 
 }  // namespace detail
 

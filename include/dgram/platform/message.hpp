@@ -61,6 +61,13 @@ inline constexpr std::size_t max_buffers = 1024;
 /// The most that one datagram may be gathered from; as many as Asio's own operations take.
 inline constexpr std::size_t max_buffers_per_datagram = 64;
 
+/// A flag of receives: descriptors that come with a datagram do not outlive an exec (recvmsg(2)).
+#if defined(MSG_CMSG_CLOEXEC)
+inline constexpr int descriptors_close_on_exec = MSG_CMSG_CLOEXEC;
+#else
+inline constexpr int descriptors_close_on_exec = 0;
+#endif
+
 /// Room for the control data of one message.
 struct control_buffer {
   alignas(::cmsghdr) std::array<std::byte, 64> bytes;

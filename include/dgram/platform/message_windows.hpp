@@ -47,6 +47,9 @@ inline constexpr std::size_t max_buffers = 1024;
 /// The most that one datagram may be gathered from; as many as Asio's own operations take.
 inline constexpr std::size_t max_buffers_per_datagram = 64;
 
+/// A flag of receives, for descriptors that come with a datagram; there are none here.
+inline constexpr int descriptors_close_on_exec = 0;
+
 /// Room for the control data of one message.
 struct control_buffer {
   alignas(::WSACMSGHDR) std::array<std::byte, 64> bytes;
