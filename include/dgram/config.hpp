@@ -97,7 +97,7 @@
 #define DGRAM_HAS_UNIX_DATAGRAMS 0
 #if defined(interface) || defined(min) || defined(max)
 // Headers of COM, which iphlpapi.h brings along, and windows.h itself.
-#error "interface, min or max is a macro: undefine it before this, or define WIN32_LEAN_AND_MEAN and NOMINMAX"
+#error "interface, min or max is a macro: define WIN32_LEAN_AND_MEAN and NOMINMAX, or undefine it"
 #endif
 #else
 #define DGRAM_HAS_UNIX_DATAGRAMS 1
