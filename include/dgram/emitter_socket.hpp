@@ -741,6 +741,7 @@ private:
 
   /// Starts an operation, which has `start(core, completion*)` and `listen(core, callback)`. `ListenFirst`: a callback
   /// that fits both ways is a listener, as Node has it for bind and close, and not for connect.
+  // NOLINTBEGIN(performance-unnecessary-value-param): some change themselves
   template <bool ListenFirst, class Operation>
   basic_emitter_socket& start(Operation operation)
   {
@@ -750,6 +751,7 @@ private:
 
   template <bool ListenFirst, class Operation, class Callback>
   decltype(auto) start(Operation operation, Callback&& callback)
+  // NOLINTEND(performance-unnecessary-value-param)
   {
     using function = std::decay_t<Callback>;
     constexpr bool completes = detail::takes_code<function> || detail::is_plain_callback<function>;

@@ -47,7 +47,9 @@ public:
     case error::out_of_range: return "value out of range";
     case error::slot_too_small:
       return "slots must hold 64 KiB on a socket that coalesces datagrams";
-    case error::coalescing: return "a socket that coalesces datagrams is received from in batches";
+    case error::coalescing:
+      return "a socket that coalesces datagrams is received from in batches, until "
+             "option::coalescing{false} is set";
     case error::wrong_descriptor: return "not a datagram socket of this protocol";
     case error::bad_type: return "bad socket type, valid types are udp4 and udp6";
     case error::already_bound: return "socket is already bound";

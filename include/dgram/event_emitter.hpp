@@ -124,7 +124,8 @@ struct listener_of<Function, void(Args...)> final : listener_base<void(Args...)>
   template <class Arguments, std::size_t... Index>
   void call_with([[maybe_unused]] Arguments&& args, std::index_sequence<Index...>)
   {
-    std::invoke(function, std::get<Index>(std::move(args))...);
+    // NOLINTNEXTLINE(bugprone-use-after-move): each takes another element
+    std::invoke(function, std::get<Index>(std::forward<Arguments>(args))...);
   }
 
   Function function;

@@ -254,7 +254,7 @@ struct socket_state : std::enable_shared_from_this<socket_state<Protocol, Execut
   /// The address as the kernel has it; the unspecified one where there is none yet.
   endpoint_type local_endpoint(error_code& ec) const
   {
-    const endpoint_type local = socket.local_endpoint(ec);
+    endpoint_type local = socket.local_endpoint(ec);
     if constexpr (has_addresses) {
       if (!platform::is_unbound(ec)) return local;
       ec.clear();

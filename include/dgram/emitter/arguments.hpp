@@ -67,6 +67,7 @@ decltype(auto) parse_call(const call& parsed, Run run)
 }
 
 template <class Run, class First, class... Rest>
+// NOLINTNEXTLINE(performance-unnecessary-value-param): most of them add to it
 decltype(auto) parse_call(call parsed, Run run, First&& first, Rest&&... rest)
 {
   if constexpr (call_number<First>) {

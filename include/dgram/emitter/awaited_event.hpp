@@ -47,7 +47,7 @@ inline std::vector<std::byte> keep(bytes_view bytes)
 template <class T>
 const T& keep(const T& value)
 {
-  return value;
+  return value;  // NOLINT(bugprone-return-const-ref-from-parameter): an event's argument outlives the call
 }
 
 /// A listener that completes an operation, and completes it with `operation_aborted` where it is removed uncalled.

@@ -403,6 +403,7 @@ public:
     if (!ec) socket.bind(before->local, ec);
     for (const auto& each : settings_)
       if (!ec) each.apply(socket, ec);
+    // NOLINTNEXTLINE(bugprone-unchecked-optional-access): it is looked at
     if (!ec && before->peer) socket.connect(*before->peer, ec);
     if (ec) {
       discard_descriptor();
@@ -720,7 +721,7 @@ private:
     auto ready = std::exchange(parked_, {});
     for (auto& next : ready) {
       if (closed_)
-        refuse(std::move(next), aborted(next));
+        abandon(std::move(next));
       else
         perform(std::move(next));
     }
@@ -747,12 +748,14 @@ private:
   void perform_at(operation next)
   {
     if (has_ended()) {
-      refuse(std::move(next), aborted(next));
+      abandon(std::move(next));
       return;
     }
     switch (next.kind) {
+    // NOLINTBEGIN(bugprone-unchecked-optional-access): it is known by now
     case action::bind: finish_bind(*next.to.endpoint); return;
     case action::connect: finish_connect(*next.to.endpoint); return;
+    // NOLINTEND(bugprone-unchecked-optional-access)
     default: send_parked(std::move(next)); return;
     }
   }
@@ -764,10 +767,16 @@ private:
     enqueue(peer ? &*peer : nullptr, payload, next.send.done.release());
   }
 
+  void abandon(operation waiting)
+  {
+    failure why = aborted(waiting);
+    refuse(std::move(waiting), std::move(why));
+  }
+
   void refuse(operation waiting, failure why)
   {
     switch (waiting.kind) {
-    case action::bind: fail_bind(std::move(why)); return;
+    case action::bind: fail_bind(why); return;
     case action::connect: fail_connect(std::move(why)); return;
     case action::close: close_now(); return;
     case action::send:
@@ -873,7 +882,7 @@ private:
       return false;
   }
 
-  void fail_bind(failure why)
+  void fail_bind(const failure& why)
   {
     bind_ = phase::none;
     events.off(std::exchange(bind_listener_, {}));
@@ -924,7 +933,7 @@ private:
       post([this] {
         for (auto& next : std::exchange(behind_connect_, {})) {
           if (closed_)
-            refuse(std::move(next), aborted(next));
+            abandon(std::move(next));
           else
             perform(std::move(next));
         }
@@ -1334,7 +1343,7 @@ private:
   void abort_sends(std::vector<operation> waiting)
   {
     for (auto& next : waiting)
-      if (next.kind == action::send) refuse(std::move(next), aborted(next));
+      if (next.kind == action::send) abandon(std::move(next));
   }
 
   void end_operation(completion_ptr<>& done, const char* name)

@@ -195,6 +195,7 @@ private:
     for (std::size_t i = 0; i < count; ++i) {
       send_completion_ptr done = std::move(buffers_->completions[first_++]);
       if (refused != refusals.end() && refused->index == i) {
+        // NOLINTNEXTLINE(bugprone-unchecked-optional-access): it is looked at
         owner_.not_sent(std::move(done), refused->code, refused->peer ? &*refused->peer : nullptr);
         ++refused;
       } else if (done != nullptr) {
