@@ -7,7 +7,7 @@
 
 DGRAM_NAMESPACE_BEGIN
 
-class udp;
+class udp;  // NOLINT(bugprone-forward-declaration-namespace): Asio has one, too
 class unix_dgram;
 class network_interface;
 class multicast_group;
