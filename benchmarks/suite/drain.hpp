@@ -37,6 +37,7 @@ drainer_ptr dgram_drop_in_coroutine();
 drainer_ptr dgram_batch(std::size_t slots, bool coalesced);
 drainer_ptr dgram_metadata(std::size_t slots);
 drainer_ptr dgram_reader(std::size_t slots, bool coalesced);
+drainer_ptr dgram_emitter();
 
 /// These also answer each datagram.
 drainer_ptr raw_echo(std::size_t slots);

@@ -87,6 +87,33 @@ private:
   std::size_t bytes_ = 0;
 };
 
+class emitter_drainer : public drainer {
+public:
+  emitter_drainer()
+  {
+    socket_.on<dgram::event::message>(
+        [this](dgram::bytes_view message, const dgram::remote_info& from) {
+          bytes_ += message.size() + from.port;
+          if (--left_ == 0) turns_.end();
+        });
+    socket_.bind({.fd = raw::make_socket().release()});
+  }
+
+  int descriptor() override { return socket_.native_handle(); }
+
+  void take(std::size_t count) override
+  {
+    left_ = count;
+    turns_.run(count);
+  }
+
+private:
+  turns turns_;
+  dgram::emitter_socket socket_ = dgram::create_socket(turns_.context(), dgram::udp4);
+  std::size_t left_ = 0;
+  std::size_t bytes_ = 0;
+};
+
 class echo_drainer : public our_drainer {
 public:
   explicit echo_drainer(const dgram::writer_config& config)
@@ -148,6 +175,11 @@ drainer_ptr dgram_metadata(std::size_t slots)
 drainer_ptr dgram_reader(std::size_t slots, bool coalesced)
 {
   return std::make_unique<reader_drainer>(slots, coalesced);
+}
+
+drainer_ptr dgram_emitter()
+{
+  return std::make_unique<emitter_drainer>();
 }
 
 drainer_ptr dgram_echo(std::size_t writer_datagrams, std::size_t writer_bytes)

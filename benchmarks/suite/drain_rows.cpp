@@ -22,6 +22,7 @@ constexpr const char* raw_recvmmsg = "raw recvmmsg";
 constexpr const char* raw_coalesced = "raw recvmmsg + GRO";
 constexpr const char* our_batch = "dgram batch";
 constexpr const char* our_reader = "dgram reader";
+constexpr const char* our_emitter = "dgram emitter";
 constexpr std::size_t plain_slots = 64;
 
 /// Adds implementations that drain what one filler queues.
@@ -140,6 +141,17 @@ row measure_r4(const run_config& how)
   return trains.measure();
 }
 
+row measure_r5(const run_config& how)
+{
+  drain_row events("R5", "drain with a 'message' listener", 64, false, how);
+  events.add(raw_recvmmsg, drain::raw_recvmmsg(plain_slots, false));
+  events.add(our_emitter, drain::dgram_emitter(), raw_recvmmsg);
+  events.add_others();
+  (*events).expect({our_emitter, relation::cost_at_most, 1.08, raw_recvmmsg});
+  (*events).expect({our_emitter, relation::speed_at_least, 1.5, names::asio_coroutine});
+  return events.measure();
+}
+
 /// R1 with all that the kernel says of a datagram, in both.
 row measure_r6(const run_config& how)
 {
@@ -163,6 +175,7 @@ void add_drain_rows(std::vector<row_maker>& rows)
                     return measure_coalesced("R3-1200", 1200, 1.15, 7, how);
                   }});
   rows.push_back({"R4", measure_r4});
+  rows.push_back({"R5", measure_r5});
   rows.push_back({"R6", measure_r6});
 }
 

@@ -76,6 +76,7 @@ bool measure_rows(const arguments& given, const bench::run_config& how, bench::r
   bench::add_drain_rows(makers);
   bench::add_send_rows(makers);
   bench::add_echo_rows(makers);
+  bench::add_memory_rows(makers);
   bool all_met = true;
   const auto take = [&](bench::row measured) {
     if (measured.lost() > 0) {

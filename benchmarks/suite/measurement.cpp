@@ -125,14 +125,23 @@ double row::ratio(std::string_view ours, std::string_view theirs) const
   return median(std::move(ratios));
 }
 
+double row::value_of(const target& goal) const
+{
+  switch (goal.is) {
+  case relation::cost_at_most: return ratio(goal.ours, goal.theirs);
+  case relation::speed_at_least: return ratio(goal.theirs, goal.ours);
+  default: return cost(goal.ours);
+  }
+}
+
 std::vector<verdict> row::verdicts() const
 {
   std::vector<verdict> found;
   for (const target& goal : targets_) {
-    if (!has(goal.ours) || !has(goal.theirs)) continue;
-    const bool by_cost = goal.is == relation::cost_at_most;
-    const double value = by_cost ? ratio(goal.ours, goal.theirs) : ratio(goal.theirs, goal.ours);
-    found.push_back({goal, value, by_cost ? value <= goal.limit : value >= goal.limit});
+    if (!has(goal.ours) || !(goal.theirs.empty() || has(goal.theirs))) continue;
+    const double value = value_of(goal);
+    const bool is_limit_of_speed = goal.is == relation::speed_at_least;
+    found.push_back({goal, value, is_limit_of_speed ? value >= goal.limit : value <= goal.limit});
   }
   return found;
 }

@@ -16,7 +16,7 @@ double median(std::vector<double> values);
 
 /// What one turn of an implementation cost, per datagram.
 struct sample {
-  double ns = 0;
+  double ns = 0;      // or what the row's unit says
   double cpu_ns = 0;  // of the server, where there is one
   double allocations = 0;
   std::uint64_t lost = 0;
@@ -32,14 +32,15 @@ struct contender {
   bool informational = false;  // no target speaks of it
 };
 
-enum class relation { cost_at_most, speed_at_least };
+enum class relation { cost_at_most, speed_at_least, figure_at_most };
 
-/// "`ours` costs at most `limit` times what `theirs` costs", or "is at least `limit` times as fast".
+/// "`ours` costs at most `limit` times what `theirs` costs", "is at least `limit` times as fast", or "costs at most
+/// `limit`", without `theirs`.
 struct target {
   std::string ours;
   relation is;
   double limit;
-  std::string theirs;
+  std::string theirs = {};
 };
 
 /// A target and what was measured.
@@ -50,7 +51,7 @@ struct verdict {
 };
 
 /// How a row's figures are shown.
-enum class unit { ns_per_datagram, datagrams_per_second, ns_of_latency, seconds };
+enum class unit { ns_per_datagram, datagrams_per_second, ns_of_latency, seconds, bytes };
 
 class row {
 public:
@@ -101,6 +102,7 @@ public:
 private:
   const std::vector<sample>& samples_of(std::string_view name) const;
   double cost_of(const sample& one) const;
+  double value_of(const target& goal) const;
 
   std::string label_;
   std::string work_;

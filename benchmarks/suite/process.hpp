@@ -38,6 +38,9 @@ private:
   pid_t pid_;
 };
 
+/// What `work` returns in a forked process, which has a heap of its own.
+double in_child(const std::function<double()>& work);
+
 }  // namespace bench
 
 #endif

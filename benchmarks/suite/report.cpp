@@ -19,7 +19,7 @@ constexpr double allocation_tolerance = 1e-4;
 
 bool promises_no_allocations(const row& of)
 {
-  constexpr std::array promised{"R1", "R2", "R3", "R4", "R6", "T1", "T2", "E1", "E2", "E3", "E4"};
+  constexpr std::array promised{"R1", "R2", "R3", "R4", "R5", "R6", "T1", "T2", "T3", "E1", "E2", "E3", "E4"};
   for (const char* const id : promised)
     if (of.id() == id) return true;
   return false;
@@ -70,6 +70,7 @@ std::string describe_measure(const row& of)
     return "processor time of the server per datagram, less is better";
   switch (of.shown_in()) {
   case unit::datagrams_per_second: return "datagrams per second, more is better";
+  case unit::bytes: return "resident memory, less is better";
   case unit::ns_of_latency: return "median latency, less is better";
   case unit::seconds: return "seconds, less is better";
   default: return "time per datagram, less is better";
@@ -83,6 +84,7 @@ std::string format_figure(const row& of, std::string_view implementation)
   switch (of.shown_in()) {
   case unit::datagrams_per_second: return format_value(value) + "/s";
   case unit::seconds: return fmt::format("{:.2f} s", value);
+  case unit::bytes: return fmt::format("{:.0f} B", value);
   case unit::ns_of_latency: return fmt::format("{:.2f} us", value / 1e3);
   default: return fmt::format("{:.{}f} ns", value, value < 100 ? 1 : 0);
   }
@@ -102,6 +104,9 @@ std::optional<double> speedup_over_asio(const row& of, const contender& one)
 
 std::string describe(const verdict& one)
 {
+  if (one.goal.is == relation::figure_at_most)
+    return fmt::format("{}: {:.0f}, target at most {:.0f}", one.goal.ours, one.value,
+                       one.goal.limit);
   const bool by_cost = one.goal.is == relation::cost_at_most;
   return fmt::format("{}: {:.3f} x the {} of {}, target {} {:.2f}", one.goal.ours, one.value,
                      by_cost ? "cost" : "speed", one.goal.theirs, by_cost ? "at most" : "at least",

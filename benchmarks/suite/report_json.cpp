@@ -59,16 +59,18 @@ void add_time(json_object& to, const row& of, const std::string& name)
   case unit::ns_of_latency: to.add("latency_p50_ns", of.ns(name)); break;
   case unit::seconds: to.add("seconds", of.ns(name) / 1e9); break;
   case unit::ns_per_datagram: to.add("ns_per_datagram", of.ns(name)); break;
+  case unit::bytes: to.add("bytes", of.ns(name)); break;
   }
 }
 
 std::string verdict_json(const verdict& one)
 {
-  const bool by_cost = one.goal.is == relation::cost_at_most;
   json_object object;
-  object.add("against", one.goal.theirs);
-  object.add(by_cost ? "cost_ratio" : "speed_ratio", one.value);
-  object.add(by_cost ? "at_most" : "at_least", one.goal.limit);
+  if (!one.goal.theirs.empty()) object.add("against", one.goal.theirs);
+  const bool by_speed = one.goal.is == relation::speed_at_least;
+  const bool is_figure = one.goal.is == relation::figure_at_most;
+  object.add(is_figure ? "figure" : by_speed ? "speed_ratio" : "cost_ratio", one.value);
+  object.add(by_speed ? "at_least" : "at_most", one.goal.limit);
   object.add("result", std::string_view(one.met ? "met" : "missed"));
   return object.text();
 }
@@ -84,7 +86,7 @@ std::string contender_json(const row& of, const contender& one)
   if (of.cpu_ns(one.name) > 0) object.add("cpu_ns_per_datagram", of.cpu_ns(one.name));
   object.add("ratio_to_raw", ratio_to_raw(of, one));
   object.add("speedup_over_asio", speedup_over_asio(of, one));
-  if (of.shown_in() != unit::seconds) {
+  if (of.shown_in() != unit::seconds && of.shown_in() != unit::bytes) {
     object.add("allocations_per_datagram", of.allocations(one.name));
     object.add("lost", of.lost(one.name));
   }

@@ -38,6 +38,7 @@ row read_compile_times(const std::string& file);
 void add_drain_rows(std::vector<row_maker>& rows);
 void add_send_rows(std::vector<row_maker>& rows);
 void add_echo_rows(std::vector<row_maker>& rows);
+void add_memory_rows(std::vector<row_maker>& rows);
 
 }  // namespace bench
 

@@ -66,6 +66,7 @@ sender_ptr asio_coroutine(const job& work);
 
 sender_ptr dgram_batch(const job& work);
 sender_ptr dgram_segments(const job& work);  // one buffer, to one peer
+sender_ptr dgram_emitter(const job& work);   // all in one turn, to one peer
 
 #if DGRAM_BENCHMARKS_HAVE_LIBUV
 sender_ptr libuv(const job& work);

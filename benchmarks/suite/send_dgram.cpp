@@ -7,6 +7,8 @@
 #include <asio/detached.hpp>
 
 #include <algorithm>
+#include <cstdint>
+#include <system_error>
 #include <vector>
 
 namespace bench::send {
@@ -62,6 +64,47 @@ private:
   dgram::send_batch batch_;
 };
 
+class emitter_sender : public sender {
+public:
+  explicit emitter_sender(const job& work)
+      : work_(work),
+        payloads_(work),
+        port_(ntohs(work.peers.front().sin_port)),
+        address_(asio::ip::address_v4(ntohl(work.peers.front().sin_addr.s_addr)))
+  {
+    socket_.bind({.fd = raw::make_socket().release()});
+  }
+
+  void send(std::size_t datagrams) override
+  {
+    asio::post(turns_.context(), [this, datagrams] { send_all(datagrams); });
+    turns_.run(datagrams);
+  }
+
+private:
+  void send_all(std::size_t datagrams)
+  {
+    for (std::size_t i = 0; i + 1 < datagrams; ++i)
+      socket_.send(payload(i), port_, address_);
+    socket_.send(payload(datagrams - 1), port_, address_, [this](const std::error_code& ec) {
+      if (ec) throw std::system_error(ec, "the emitter's last send");
+      turns_.end();
+    });
+  }
+
+  dgram::bytes_view payload(std::size_t index) const
+  {
+    return {payloads_.at(index), work_.payload};
+  }
+
+  turns turns_;
+  dgram::emitter_socket socket_ = dgram::create_socket(turns_.context(), dgram::udp4);
+  job work_;
+  payloads payloads_;
+  std::uint16_t port_;
+  asio::ip::address address_;
+};
+
 }  // namespace
 
 sender_ptr dgram_batch(const job& work)
@@ -72,6 +115,11 @@ sender_ptr dgram_batch(const job& work)
 sender_ptr dgram_segments(const job& work)
 {
   return std::make_unique<segments_sender>(work);
+}
+
+sender_ptr dgram_emitter(const job& work)
+{
+  return std::make_unique<emitter_sender>(work);
 }
 
 }  // namespace bench::send

@@ -22,6 +22,7 @@ constexpr const char* raw_gso = "raw GSO, one buffer";
 constexpr const char* raw_gathered = "raw GSO, gathered";
 constexpr const char* our_batch = "dgram batch";
 constexpr const char* our_segments = "dgram batch, one buffer";
+constexpr const char* our_emitter = "dgram emitter";
 constexpr std::size_t payload = 1200;
 constexpr std::size_t batches_per_turn = 16;
 
@@ -104,6 +105,18 @@ row measure_t2(const run_config& how)
   return many.measure();
 }
 
+row measure_t3(const run_config& how)
+{
+  send_row turn("T3", "send many in one turn to one ordinary peer", 1, false,
+                8 * raw::train_length(payload), how);
+  turn.add(raw_sendmmsg, send::raw_sendmmsg);
+  turn.add(raw_gathered, send::raw_gso_gathered);
+  turn.add(our_emitter, send::dgram_emitter, raw_gathered);
+  turn.add_others();
+  (*turn).expect({our_emitter, relation::speed_at_least, 3, names::asio_coroutine});
+  return turn.measure();
+}
+
 }  // namespace
 
 void add_send_rows(std::vector<row_maker>& rows)
@@ -113,6 +126,7 @@ void add_send_rows(std::vector<row_maker>& rows)
   rows.push_back(
       {"T1-GRO", [](const run_config& how) { return measure_to_one("T1-GRO", true, 20, how); }});
   rows.push_back({"T2", measure_t2});
+  rows.push_back({"T3", measure_t3});
 }
 
 }  // namespace bench

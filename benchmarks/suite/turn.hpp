@@ -27,10 +27,13 @@ public:
   asio::io_context& context() noexcept { return io_; }
   std::size_t wanted() const noexcept { return wanted_; }
 
+  /// Ends the turn, which who is called later than at its start has to do.
+  void end() { io_.stop(); }
+
   /// For a coroutine: ends the turn, and returns in the next one. The first call begins the first turn.
   asio::awaitable<void> next()
   {
-    io_.stop();
+    end();
     return asio::post(io_, asio::use_awaitable);
   }
 
@@ -38,7 +41,7 @@ public:
   template <class Function>
   void next(Function function)
   {
-    io_.stop();
+    end();
     asio::post(io_, function);
   }
 
