@@ -27,7 +27,7 @@ public:
 protected:
   const asio::ip::udp::endpoint& peer(std::size_t index) const
   {
-    return peers_[index % peers_.size()];
+    return peers_.size() == 1 ? peers_.front() : peers_[index % peers_.size()];
   }
 
   asio::const_buffer payload(std::size_t index) const

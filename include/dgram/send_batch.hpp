@@ -20,6 +20,7 @@
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <functional>
 #include <limits>
 #include <memory>
@@ -69,7 +70,7 @@ public:
   /// Throws `std::invalid_argument` where there is no room for one datagram.
   explicit basic_send_batch(const send_batch_config& config)
       : max_bytes_(byte_limit(config)),
-        entries_(checked(config.datagrams)),
+        runs_(checked(config.datagrams)),
         messages_(config.datagrams),
         merged_(config.datagrams),
         controls_(config.datagrams)
@@ -83,15 +84,15 @@ public:
   basic_send_batch& operator=(basic_send_batch&&) noexcept = default;
 
   /// How many datagrams there is room for.
-  std::size_t capacity() const noexcept { return entries_.size(); }
+  std::size_t capacity() const noexcept { return runs_.size(); }
 
   /// How many bytes of payload there is room for.
   std::size_t max_bytes() const noexcept { return max_bytes_; }
 
   /// How many datagrams wait to be sent, and how many bytes of payload they have.
-  std::size_t size() const noexcept { return at_.waiting; }
-  std::size_t bytes() const noexcept { return at_.waiting_bytes; }
-  bool empty() const noexcept { return at_.waiting == 0; }
+  std::size_t size() const noexcept { return at_.pushed - at_.gone; }
+  std::size_t bytes() const noexcept { return at_.pushed_bytes - at_.gone_bytes; }
+  bool empty() const noexcept { return at_.pushed == at_.gone; }
 
   /// Whether there is no room for a further datagram, however small.
   bool full() const noexcept { return !has_room(0); }
@@ -100,18 +101,15 @@ public:
   /// empty.
   bool has_room(std::size_t payload_size, std::size_t datagrams = 1) const noexcept
   {
-    return datagrams <= capacity() - at_.used && payload_size <= max_bytes_ - at_.used_bytes;
+    return datagrams <= capacity() - at_.pushed && payload_size <= max_bytes_ - at_.pushed_bytes;
   }
 
   /// Adds a datagram for `peer`.
   /// Throws `std::length_error` where the batch has no room; nothing is changed then.
-  void push(bytes_view payload, const endpoint_type& peer)
-  {
-    append(net::const_buffer(payload), &peer);
-  }
+  void push(bytes_view payload, const endpoint_type& peer) { append(payload, &peer); }
 
   /// Adds a datagram for the peer that the socket is connected to.
-  void push(bytes_view payload) { append(net::const_buffer(payload), nullptr); }
+  void push(bytes_view payload) { append(payload, nullptr); }
 
   /// Adds a datagram, or with a segment size several, that asks for something of its own. Throws `system_error` for what
   /// cannot be had (see `send_options`), and as `push`; nothing is changed then.
@@ -143,7 +141,7 @@ public:
              !std::convertible_to<const ConstBuffers&, bytes_view>)
   void push(const ConstBuffers& payload, const endpoint_type& peer)
   {
-    append(payload, &peer);
+    append_gathered(payload, &peer);
   }
 
   template <class ConstBuffers>
@@ -151,7 +149,7 @@ public:
              !std::convertible_to<const ConstBuffers&, bytes_view>)
   void push(const ConstBuffers& payload)
   {
-    append(payload, nullptr);
+    append_gathered(payload, nullptr);
   }
 
   /// Adds one buffer as several datagrams of `segment_size` bytes each, the last perhaps shorter.
@@ -159,7 +157,7 @@ public:
   void push_segments(bytes_view payload, std::size_t segment_size, const endpoint_type& peer)
   {
     if (segment_size == 0) throw std::invalid_argument("send_batch: segment size must not be 0");
-    append(net::const_buffer(payload), &peer, segment_size);
+    append_segments(payload, segment_size, &peer);
   }
 
   /// Adds everything that was received, as it is now, to be sent back to where it came from, each by its `reply_path()`,
@@ -225,17 +223,12 @@ public:
     if (ec) return {};
     if constexpr (detail::dual_stack_protocol<Protocol>)
       if (flags.dual) map_peers();
-    for (std::size_t i = at_.first; i < last;) {
-      const bool whole = i >= at_.plain_until && may_segment(entries_[i].peer);
-      if (entries_[i].segment > 0) {
-        describe_segments(i, whole && !leaves_alone(i) ? platform::backend::max_segments : 1,
-                          flags);
-        ++i;
-      } else {
-        const std::size_t count = whole ? run_length(i) : 1;
-        describe_run(i, count, flags);
-        i += count;
-      }
+    for (std::size_t i = at_.first; i < last; ++i) {
+      const run& next = runs_[i];
+      if (next.datagrams == 1)
+        describe(next, &buffers_[next.first_buffer], next.buffers, 1, flags);
+      else
+        describe_run(next, !next.is_split && !leaves_alone(next) && may_segment(next.peer), flags);
     }
     return {messages_.data(), run_lengths_.size()};
   }
@@ -245,9 +238,9 @@ public:
   {
     std::size_t datagrams = 0;
     for (; count > 0; --count) {
-      const std::size_t run = run_lengths_[at_.next_run++];
-      datagrams += run;
-      segmented_ += run > 1 ? run : 0;
+      const std::size_t length = run_lengths_[at_.next_run++];
+      datagrams += length;
+      segmented_ += length > 1 ? length : 0;
     }
     remove_datagrams(datagrams);
     return datagrams;
@@ -265,24 +258,19 @@ public:
     return all;
   }
 
-  bool front_is_plain() const noexcept { return entries_[at_.first].request == 0; }
+  bool front_is_plain() const noexcept { return front().request == 0; }
 
   bool front_sets_traffic_class() const noexcept
   {
-    const entry& front = entries_[at_.first];
-    return front.request > 0 && requests_[front.request - 1].sets_traffic_class();
+    return front().request > 0 && requests_[front().request - 1].sets_traffic_class();
   }
 
   bool front_is_segmented() const noexcept { return run_lengths_[at_.next_run] > 1; }
-  const endpoint_type& front_peer() const noexcept { return entries_[at_.first].peer; }
-  std::size_t front_size() const noexcept { return entries_[at_.first].datagram_size(); }
+  const endpoint_type& front_peer() const noexcept { return front().peer; }
+  std::size_t front_size() const noexcept { return std::min(front().each, front().bytes); }
 
   /// From the next `prepare` on, the datagrams of the first message go one by one.
-  void split_front() noexcept
-  {
-    at_.plain_until =
-        at_.first + (entries_[at_.first].segment > 0 ? 1 : run_lengths_[at_.next_run]);
-  }
+  void split_front() noexcept { runs_[at_.first].is_split = true; }
 
   /// Whether the first datagram's error was dealt with, so that the sending can go on.
   bool refuse_front(const error_code& ec)
@@ -297,21 +285,24 @@ public:
   }
 
 private:
-  /// What one push added.
-  struct entry {
+  /// Datagrams that leave together where the path lets them: neighbours to one peer that ask for the same and are of one
+  /// size, but for the last, which may be shorter. It is found out as they are pushed.
+  struct run {
     std::size_t first_buffer = 0;
-    std::uint32_t buffers = 0;
-    std::uint32_t request = 0;  // what it asks for, counted from 1; 0: nothing
-    std::size_t size = 0;       // bytes, less what was sent of several segments
-    std::size_t segment =
-        0;  // of several datagrams in one buffer each has so many, the last perhaps fewer
+    std::size_t buffers = 0;  // of each datagram; of all together where they are in one piece
+    std::size_t datagrams = 0;
+    std::size_t each = 0;       // bytes
+    std::size_t bytes = 0;      // of all of them
+    std::uint32_t request = 0;  // what they ask for, counted from 1; 0: nothing
+    bool in_one_piece = false;  // pushed as one buffer
+    bool is_complete = false;   // no other datagram can join
+    bool is_split = false;      // they leave one by one, since together they were refused
     bool addressed = false;
     endpoint_type peer;
 
-    std::size_t datagrams() const noexcept { return count_datagrams(size, segment); }
-    std::size_t datagram_size() const noexcept
+    std::size_t first_bytes(std::size_t count) const noexcept
     {
-      return segment > 0 ? std::min(segment, size) : size;
+      return std::min(count * each, bytes);
     }
   };
 
@@ -320,14 +311,13 @@ private:
   };
 
   struct counts {
-    std::size_t first = 0;  // the entries [first, last) wait
+    std::size_t first = 0;  // the runs [first, last) wait
     std::size_t last = 0;
-    std::size_t addressed = 0;    // of them
-    std::size_t plain_until = 0;  // entries before this one are not put together
-    std::size_t waiting = 0;      // datagrams
-    std::size_t waiting_bytes = 0;
-    std::size_t used = 0;  // datagrams, with those that were sent since the batch was last empty
-    std::size_t used_bytes = 0;
+    std::size_t addressed = 0;  // of them
+    std::size_t pushed = 0;     // datagrams, since the batch was last empty
+    std::size_t pushed_bytes = 0;
+    std::size_t gone = 0;  // of them
+    std::size_t gone_bytes = 0;
     std::size_t next_run = 0;  // of those that `prepare` has described
   };
 
@@ -353,10 +343,12 @@ private:
   void push_segments(bytes_view payload, std::size_t segment_size,
                      const basic_reply_path<Protocol>& path)
   {
-    if (path.is_plain())
-      append(net::const_buffer(payload), &path.peer, segment_size);
-    else
+    if (!path.is_plain())
       append_request(payload, &path.peer, detail::send_request(path), segment_size);
+    else if (segment_size > 0)
+      append_segments(payload, segment_size, &path.peer);
+    else
+      append(payload, &path.peer);
   }
 
   void append_request(bytes_view payload, const endpoint_type* peer,
@@ -366,9 +358,12 @@ private:
     if (peer != nullptr)
       detail::throw_if(request.template check<Protocol>(detail::is_ipv4(*peer)), "push");
     if (request.segment_size() > 0) segment = request.segment_size();
-    append(net::const_buffer(payload), peer, segment);
-    if (request.is_plain()) return;
-    entries_[at_.last - 1].request = add_request(request);
+    check_room(payload.size(), count_datagrams(payload.size(), segment));
+    const std::uint32_t number = request.is_plain() ? 0 : add_request(request);
+    if (segment > 0)
+      append_segments(payload, segment, peer, number);
+    else
+      append(payload, peer, number);
   }
 
   /// Neighbours that ask for the same share it, which is also what lets them leave as one message.
@@ -385,7 +380,7 @@ private:
                                error_code& ec) const noexcept
   {
     for (std::size_t i = at_.first; i < at_.last; ++i) {
-      const auto obstacle = obstacle_to(entries_[i], flags, unmet);
+      const auto obstacle = obstacle_to(runs_[i], flags, unmet);
       if (!obstacle) continue;
       if (i == at_.first) ec = obstacle;
       return i;
@@ -393,7 +388,7 @@ private:
     return at_.last;
   }
 
-  error_code obstacle_to(const entry& which, const detail::socket_flags& flags,
+  error_code obstacle_to(const run& which, const detail::socket_flags& flags,
                          const detail::unmet_needs& unmet) const noexcept
   {
     if (which.request == 0) return {};
@@ -404,152 +399,213 @@ private:
     return request.template check<Protocol>(flags.peer_is_ipv4);
   }
 
-  bool leaves_alone(std::size_t index) const noexcept
+  bool leaves_alone(const run& which) const noexcept
   {
-    const std::uint32_t request = entries_[index].request;
-    return request > 0 && requests_[request - 1].leaves_alone();
+    return which.request > 0 && requests_[which.request - 1].leaves_alone();
+  }
+
+  const run& front() const noexcept { return runs_[at_.first]; }
+
+  void check_room(std::size_t size, std::size_t datagrams) const
+  {
+    if (!has_room(size, datagrams)) throw std::length_error("send_batch: no room");
+  }
+
+  /// One datagram in one buffer.
+  void append(bytes_view payload, const endpoint_type* peer, std::uint32_t request = 0)
+  {
+    check_room(payload.size(), 1);
+    buffers_.push_back(kept(payload));
+    add_datagram(payload.size(), 1, peer, request);
   }
 
   template <class ConstBuffers>
-  void append(const ConstBuffers& payload, const endpoint_type* peer, std::size_t segment = 0)
+  void append_gathered(const ConstBuffers& payload, const endpoint_type* peer)
   {
     const std::size_t size = net::buffer_size(payload);
-    const std::size_t datagrams = count_datagrams(size, segment);
-    if (!has_room(size, datagrams)) throw std::length_error("send_batch: no room");
-    entry& added = entries_[at_.last];
-    added.first_buffer = buffers_.size();
+    check_room(size, 1);
+    const std::size_t before = buffers_.size();
     if (arena_) {
-      std::byte* const copy = arena_.get() + at_.used_bytes;
+      std::byte* const copy = arena_.get() + at_.pushed_bytes;
       net::buffer_copy(net::buffer(copy, size), payload);
       buffers_.push_back(platform::make_buffer(copy, size));
     } else {
       detail::append_buffers(payload, buffers_);
     }
-    added.buffers = static_cast<std::uint32_t>(buffers_.size() - added.first_buffer);
-    added.size = size;
-    added.segment = segment;
-    added.addressed = peer != nullptr;
-    added.request = 0;
-    added.peer = peer != nullptr ? *peer : endpoint_type();
-    ++at_.last;
-    at_.used += datagrams;
-    at_.waiting += datagrams;
-    at_.addressed += added.addressed ? 1 : 0;
-    at_.waiting_bytes += size;
-    at_.used_bytes += size;
+    add_datagram(size, buffers_.size() - before, peer, 0);
+  }
+
+  /// Several datagrams in one buffer.
+  void append_segments(bytes_view payload, std::size_t segment, const endpoint_type* peer,
+                       std::uint32_t request = 0)
+  {
+    const std::size_t datagrams = count_datagrams(payload.size(), segment);
+    check_room(payload.size(), datagrams);
+    buffers_.push_back(kept(payload));
+    run& added = begin_run(payload.size(), 1, peer, request);
+    added.datagrams = datagrams;
+    added.each = segment;
+    added.in_one_piece = added.is_complete = true;
+    count_pushed(datagrams, payload.size());
+  }
+
+  platform::buffer kept(bytes_view payload) noexcept
+  {
+    if (!arena_) return platform::make_buffer(payload.data(), payload.size());
+    std::byte* const copy = arena_.get() + at_.pushed_bytes;
+    if (!payload.empty()) std::memcpy(copy, payload.data(), payload.size());
+    return platform::make_buffer(copy, payload.size());
+  }
+
+  void count_pushed(std::size_t datagrams, std::size_t bytes) noexcept
+  {
+    at_.pushed += datagrams;
+    at_.pushed_bytes += bytes;
+  }
+
+  /// The last `buffers` buffers are a datagram of `size` bytes.
+  void add_datagram(std::size_t size, std::size_t buffers, const endpoint_type* peer,
+                    std::uint32_t request)
+  {
+    if (at_.last > at_.first && joins(runs_[at_.last - 1], size, buffers, peer, request)) {
+      run& last = runs_[at_.last - 1];
+      last.bytes += size;
+      last.is_complete = ++last.datagrams == platform::backend::max_segments || size < last.each;
+    } else {
+      begin_run(size, buffers, peer, request);
+    }
+    count_pushed(1, size);
+  }
+
+  bool joins(const run& last, std::size_t size, std::size_t buffers, const endpoint_type* peer,
+             std::uint32_t request) const noexcept
+  {
+    return !last.is_complete && !last.is_split && size > 0 && size <= last.each &&
+           buffers == last.buffers && request == last.request &&
+           last.addressed == (peer != nullptr) &&
+           (peer == nullptr || detail::same_bytes(*peer, last.peer)) &&
+           last.bytes + size <= detail::max_payload_size(last.peer) &&
+           (arena_ || (last.datagrams + 1) * last.buffers <= platform::max_buffers);
+  }
+
+  run& begin_run(std::size_t size, std::size_t buffers, const endpoint_type* peer,
+                 std::uint32_t request)
+  {
+    run& next = runs_[at_.last++];
+    next.first_buffer = buffers_.size() - buffers;
+    next.buffers = buffers;
+    next.datagrams = 1;
+    next.each = next.bytes = size;
+    next.request = request;
+    next.in_one_piece = next.is_split = false;
+    next.is_complete = size == 0;
+    next.addressed = peer != nullptr;
+    if (peer != nullptr) {
+      next.peer = *peer;
+      ++at_.addressed;
+    } else {
+      next.peer = endpoint_type();
+    }
+    return next;
   }
 
   void remove_datagrams(std::size_t count) noexcept
   {
-    at_.waiting -= count;
+    at_.gone += count;
     while (count > 0) {
-      entry& front = entries_[at_.first];
-      const std::size_t datagrams = front.datagrams();
-      if (count < datagrams) {
-        const std::size_t sent = count * front.segment;
-        platform::buffer& rest = buffers_[front.first_buffer];
-        rest =
-            platform::make_buffer(static_cast<const std::byte*>(platform::buffer_data(rest)) + sent,
-                                  platform::buffer_size(rest) - sent);
-        front.size -= sent;
-        at_.waiting_bytes -= sent;
+      run& first = runs_[at_.first];
+      if (count < first.datagrams) {
+        shorten(first, count);
         return;
       }
-      count -= datagrams;
-      at_.addressed -= front.addressed ? 1 : 0;
-      at_.waiting_bytes -= front.size;
+      count -= first.datagrams;
+      at_.addressed -= first.addressed ? 1 : 0;
+      at_.gone_bytes += first.bytes;
       ++at_.first;
     }
     if (empty()) clear();
   }
 
-  /// How many datagrams from `index` on can leave as one message.
-  std::size_t run_length(std::size_t index) const noexcept
+  void shorten(run& which, std::size_t count) noexcept
   {
-    const entry& head = entries_[index];
-    std::size_t count = 1;
-    std::size_t total = head.size;
-    if (head.size == 0) return count;
-    const std::size_t limit = detail::max_payload_size(head.peer);
-    std::size_t buffers = head.buffers;
-    for (std::size_t i = index + 1; i < at_.last && count < platform::backend::max_segments; ++i) {
-      const entry& next = entries_[i];
-      total += next.size;
-      buffers += next.buffers;
-      if (next.size == 0 || next.size > head.size || total > limit || next.segment > 0 ||
-          (!arena_ && buffers > platform::max_buffers) || next.addressed != head.addressed ||
-          next.request != head.request || !detail::same_bytes(next.peer, head.peer))
-        break;
-      ++count;
-      if (next.size < head.size) break;  // only the last may be shorter
-    }
-    return count;
-  }
-
-  void describe_run(std::size_t index, std::size_t count, const detail::socket_flags& flags)
-  {
-    const entry& head = entries_[index];
-    if (arena_) {
-      // Copied payloads lie side by side: one buffer is cheaper for the kernel than many.
-      std::size_t total = 0;
-      for (std::size_t i = index; i < index + count; ++i)
-        total += entries_[i].size;
-      describe_buffer(index, platform::buffer_data(buffers_[head.first_buffer]), total, count,
-                      flags);
+    const std::size_t bytes = which.first_bytes(count);
+    if (which.in_one_piece) {
+      platform::buffer& rest = buffers_[which.first_buffer];
+      rest =
+          platform::make_buffer(static_cast<const std::byte*>(platform::buffer_data(rest)) + bytes,
+                                platform::buffer_size(rest) - bytes);
     } else {
-      const entry& tail = entries_[index + count - 1];
-      describe(index, buffers_.data() + head.first_buffer,
-               tail.first_buffer + tail.buffers - head.first_buffer, count, flags);
+      which.first_buffer += count * which.buffers;
     }
+    which.datagrams -= count;
+    which.bytes -= bytes;
+    at_.gone_bytes += bytes;
   }
 
-  /// One buffer of several datagrams, as messages of at most `most` datagrams each.
-  void describe_segments(std::size_t index, std::size_t most, const detail::socket_flags& flags)
+  /// Several datagrams, as few messages as may be.
+  void describe_run(const run& which, bool together, const detail::socket_flags& flags)
   {
-    const entry& from = entries_[index];
+    // Copied payloads lie side by side: one buffer is cheaper for the kernel than many.
+    if (which.in_one_piece || (arena_ && together))
+      describe_pieces(which, together ? platform::backend::max_segments : 1, flags);
+    else if (together)
+      describe(which, &buffers_[which.first_buffer], which.datagrams * which.buffers,
+               which.datagrams, flags);
+    else
+      for (std::size_t i = 0; i < which.datagrams; ++i)
+        describe(which, &buffers_[which.first_buffer + i * which.buffers], which.buffers, 1, flags);
+  }
+
+  /// Datagrams that lie side by side, as messages of at most `most` of them each.
+  void describe_pieces(const run& which, std::size_t most, const detail::socket_flags& flags)
+  {
     const auto* bytes =
-        static_cast<const std::byte*>(platform::buffer_data(buffers_[from.first_buffer]));
-    const std::size_t limit = detail::max_payload_size(from.peer) / from.segment;
-    const std::size_t step = std::max<std::size_t>(std::min(most, limit), 1) * from.segment;
+        static_cast<const std::byte*>(platform::buffer_data(buffers_[which.first_buffer]));
+    const std::size_t limit = detail::max_payload_size(which.peer) / which.each;
+    const std::size_t step = std::max<std::size_t>(std::min(most, limit), 1) * which.each;
     std::size_t offset = 0;
     do {
-      const std::size_t size = std::min(step, from.size - offset);
-      describe_buffer(index, bytes + offset, size, count_datagrams(size, from.segment), flags);
+      const std::size_t size = std::min(step, which.bytes - offset);
+      platform::buffer& piece = merged_[run_lengths_.size()];
+      piece = platform::make_buffer(bytes + offset, size);
+      describe(which, &piece, 1, count_datagrams(size, which.each), flags);
       offset += size;
-    } while (offset < from.size);
+    } while (offset < which.bytes);
   }
 
-  void describe_buffer(std::size_t index, const void* data, std::size_t size, std::size_t count,
-                       const detail::socket_flags& flags)
-  {
-    platform::buffer& whole = merged_[run_lengths_.size()];
-    whole = platform::make_buffer(data, size);
-    describe(index, &whole, 1, count, flags);
-  }
-
-  /// The next message: `count` datagrams of the size and for the peer of the entry at `index`.
-  void describe(std::size_t index, platform::buffer* buffers, std::size_t buffer_count,
+  /// The next message: `count` datagrams of a run.
+  void describe(const run& of, platform::buffer* buffers, std::size_t buffer_count,
                 std::size_t count, const detail::socket_flags& flags)
   {
     const std::size_t at = run_lengths_.size();
     run_lengths_.push_back(count);
     platform::message& message = messages_[at];
-    const entry& head = entries_[index];
     message.set_buffers(buffers, buffer_count);
-    if (head.addressed) {
-      const endpoint_type& address = flags.dual ? native_[index] : head.peer;
+    if (of.addressed) {
+      const endpoint_type& address = flags.dual ? native_[index_of(of)] : of.peer;
       message.set_address(address.data(), address.size());
     } else {
       message.set_address(nullptr, 0);
     }
-    if (head.request > 0) [[unlikely]] {
-      const bool v4 = head.addressed ? detail::is_ipv4(head.peer) : flags.peer_is_ipv4;
-      message.set_control(requests_[head.request - 1].write(option_controls_[at].bytes, v4, flags,
-                                                            count > 1 ? head.datagram_size() : 0));
-    } else if (count > 1)
-      message.set_segment_size(controls_[at], head.datagram_size());
+    if (of.request > 0) [[unlikely]]
+      describe_request(of, at, count, flags);
+    else if (count > 1)
+      message.set_segment_size(controls_[at], of.each);
     else
       message.clear_control();
+  }
+
+  void describe_request(const run& of, std::size_t at, std::size_t count,
+                        const detail::socket_flags& flags)
+  {
+    const bool v4 = of.addressed ? detail::is_ipv4(of.peer) : flags.peer_is_ipv4;
+    messages_[at].set_control(requests_[of.request - 1].write(option_controls_[at].bytes, v4, flags,
+                                                              count > 1 ? of.each : 0));
+  }
+
+  std::size_t index_of(const run& which) const noexcept
+  {
+    return static_cast<std::size_t>(&which - runs_.data());
   }
 
   /// A dual-stack socket takes IPv4 peers in their mapped form; kept apart, so that the batch can be sent on
@@ -558,12 +614,12 @@ private:
   {
     if (native_.empty()) native_.resize(capacity());
     for (std::size_t i = at_.first; i < at_.last; ++i)
-      native_[i] = mapped(entries_[i].peer);
+      native_[i] = mapped(runs_[i].peer);
   }
 
   std::size_t max_bytes_;
   detail::reset_on_move<counts> at_;
-  std::vector<entry> entries_;
+  std::vector<run> runs_;
   std::vector<platform::message> messages_;
   std::vector<platform::buffer> buffers_;
   std::vector<platform::buffer> merged_;

@@ -7,6 +7,7 @@
 #include <dgram/platform/message.hpp>
 
 #include <cstddef>
+#include <cstdint>
 #include <cstring>
 #include <limits>
 #include <stdexcept>
@@ -23,11 +24,27 @@ bool same_bytes(const Endpoint& a, const Endpoint& b) noexcept
   return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size()) == 0;
 }
 
+/// The same without a call, since it is asked for each datagram that is pushed.
+inline bool same_bytes(const net::ip::udp::endpoint& a, const net::ip::udp::endpoint& b) noexcept
+{
+  if (a.size() != b.size()) return false;
+  const auto is_same_at = [&](std::size_t offset) {
+    std::uint64_t left = 0;
+    std::uint64_t right = 0;
+    std::memcpy(&left, reinterpret_cast<const std::byte*>(a.data()) + offset, sizeof left);
+    std::memcpy(&right, reinterpret_cast<const std::byte*>(b.data()) + offset, sizeof right);
+    return left == right;
+  };
+  static_assert(sizeof(::sockaddr_in) == 16 && sizeof(::sockaddr_in6) == 28);
+  if (!is_same_at(0) || !is_same_at(8)) return false;
+  return a.size() == sizeof(::sockaddr_in) || (is_same_at(16) && is_same_at(20));
+}
+
 /// The most payload that one message to this peer may have: 65,535 bytes less the headers (RFC 768, RFC 791), and
 /// on IPv6 less those of UDP alone (RFC 8200).
 inline std::size_t max_payload_size(const net::ip::udp::endpoint& peer) noexcept
 {
-  return peer.address().is_v6() ? 65527 : 65507;
+  return peer.size() == sizeof(::sockaddr_in6) ? 65527 : 65507;
 }
 
 #if DGRAM_HAS_UNIX_DATAGRAMS
