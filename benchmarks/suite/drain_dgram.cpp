@@ -32,13 +32,18 @@ private:
     for (;;) {
       for (std::size_t taken = 0; taken < turns_.wanted();) {
         co_await socket_.async_receive_batch(batch_, asio::use_awaitable);
-        for (const dgram::datagram& datagram : batch_) {
-          seen_ += Visit()(datagram);
-          ++taken;
-        }
+        taken += batch_.size();
+        visit_all();
       }
       co_await turns_.next();
     }
+  }
+
+  // Outside of the coroutine, whose variables GCC keeps in memory.
+  void visit_all()
+  {
+    for (const dgram::datagram& datagram : batch_)
+      seen_ += Visit()(datagram);
   }
 
   dgram::receive_batch batch_;

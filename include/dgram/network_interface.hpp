@@ -10,8 +10,6 @@
 
 #include <string>
 #include <string_view>
-#include <utility>
-#include <variant>
 
 DGRAM_NAMESPACE_BEGIN
 
@@ -29,19 +27,20 @@ public:
   /// Whatever the operating system chooses.
   network_interface() noexcept = default;
 
-  explicit network_interface(unsigned index) noexcept : which_(index) {}
+  explicit network_interface(unsigned index) noexcept : named_by_(kind::index), index_(index) {}
 
-  explicit network_interface(const net::ip::address& address) noexcept : which_(address) {}
+  explicit network_interface(const net::ip::address& address) noexcept
+      : named_by_(kind::address), address_(address)
+  {
+  }
 
   /// An interface's name, or one of its addresses as text.
   explicit network_interface(std::string_view text)
   {
     error_code not_an_address;
-    const auto address = parse_address(text, not_an_address);
-    if (not_an_address)
-      which_ = std::string(text);
-    else
-      which_ = address;
+    address_ = parse_address(text, not_an_address);
+    named_by_ = not_an_address ? kind::name : kind::address;
+    if (not_an_address) name_ = text;
   }
 
   explicit network_interface(const char* text) : network_interface(std::string_view(text)) {}
@@ -50,12 +49,12 @@ public:
   static network_interface all() noexcept
   {
     network_interface every;
-    every.which_ = all_of_them();
+    every.named_by_ = kind::all;
     return every;
   }
 
-  bool is_any() const noexcept { return std::holds_alternative<std::monostate>(which_); }
-  bool is_all() const noexcept { return std::holds_alternative<all_of_them>(which_); }
+  bool is_any() const noexcept { return named_by_ == kind::any; }
+  bool is_all() const noexcept { return named_by_ == kind::all; }
 
   /// The interface's index; 0 for "any". Errors: `error::unknown_interface`, `invalid_argument` for "all".
   unsigned index(error_code& ec) const
@@ -66,7 +65,7 @@ public:
       ec = net::error::invalid_argument;
       return 0;
     }
-    const unsigned found = std::visit([](const auto& which) { return find(which); }, which_);
+    const unsigned found = find();
     if (found == 0) ec = error::unknown_interface;
     return found;
   }
@@ -74,28 +73,32 @@ public:
   /// The IPv4 address that it was named by; the unspecified one where it was named otherwise.
   net::ip::address_v4 named_address_v4() const noexcept
   {
-    const auto* address = std::get_if<net::ip::address>(&which_);
-    return address != nullptr && address->is_v4() ? address->to_v4() : net::ip::address_v4();
+    return named_by_ == kind::address && address_.is_v4() ? address_.to_v4()
+                                                          : net::ip::address_v4();
   }
 
   /// As it was named: `eth0`, `2`, `192.0.2.7`, `any` or `all`.
   friend std::string to_string(const network_interface& interface)
   {
-    return std::visit([](const auto& which) { return text(which); }, interface.which_);
+    switch (interface.named_by_) {
+    case kind::any: return "any";
+    case kind::all: return "all";
+    case kind::index: return std::to_string(interface.index_);
+    case kind::address: return dgram::to_string(interface.address_);
+    default: return interface.name_;
+    }
   }
 
 private:
-  struct all_of_them {};
+  enum class kind : unsigned char { any, all, index, address, name };
 
-  static unsigned find(std::monostate) noexcept { return 0; }
-  static unsigned find(all_of_them) noexcept { return 0; }
-  static unsigned find(unsigned index)
+  unsigned find() const
   {
-    return platform::interface_name(index).empty() ? 0 : index;
-  }
-  static unsigned find(const std::string& name)
-  {
-    return name.find('\0') == std::string::npos ? platform::interface_index(name) : 0;
+    switch (named_by_) {
+    case kind::index: return platform::interface_name(index_).empty() ? 0 : index_;
+    case kind::address: return find(address_);
+    default: return name_.find('\0') == std::string::npos ? platform::interface_index(name_) : 0;
+    }
   }
 
   /// Several interfaces may have one link-local address, which its scope tells apart.
@@ -116,13 +119,10 @@ private:
     return 0;
   }
 
-  static std::string text(std::monostate) { return "any"; }
-  static std::string text(all_of_them) { return "all"; }
-  static std::string text(unsigned index) { return std::to_string(index); }
-  static std::string text(const net::ip::address& address) { return dgram::to_string(address); }
-  static std::string text(const std::string& name) { return name; }
-
-  std::variant<std::monostate, all_of_them, unsigned, net::ip::address, std::string> which_;
+  kind named_by_ = kind::any;
+  unsigned index_ = 0;
+  net::ip::address address_;
+  std::string name_;
 };
 
 namespace detail {

@@ -93,14 +93,7 @@ public:
   void reserve_control(std::size_t bytes) noexcept { reserved_control_ = bytes; }
 
   /// Forgets what was received.
-  void clear() noexcept
-  {
-    for (std::size_t i = 0; i < at_.used; ++i) {
-      messages_[i].set_address(slots_[i].sender.data(), slots_[i].sender.capacity());
-      if (control_) messages_[i].set_control(control_room(i));
-    }
-    at_.used = at_.datagrams = 0;
-  }
+  void clear() noexcept { at_.used = at_.datagrams = 0; }
 
   /// How many datagrams the last call took.
   std::size_t size() const noexcept { return at_.datagrams; }
@@ -121,11 +114,14 @@ public:
 
     const_iterator() noexcept = default;
 
-    value_type operator*() const noexcept { return batch_->view(slot_, offset_); }
+    value_type operator*() const noexcept { return view(*slot_, offset_); }
     const_iterator& operator++() noexcept
     {
-      offset_ = batch_->next_offset(slot_, offset_);
-      if (offset_ == 0) ++slot_;
+      offset_ += slot_->segment;
+      if (slot_->segment == 0 || offset_ >= slot_->size()) {
+        ++slot_;
+        offset_ = 0;
+      }
       return *this;
     }
     const_iterator operator++(int) noexcept
@@ -138,32 +134,28 @@ public:
 
   private:
     friend basic_receive_batch;
-    const_iterator(const basic_receive_batch& batch, std::size_t slot) noexcept
-        : batch_(&batch), slot_(slot)
-    {
-    }
+    explicit const_iterator(const detail::received_slot<Protocol>* slot) noexcept : slot_(slot) {}
 
-    const basic_receive_batch* batch_ = nullptr;
-    std::size_t slot_ = 0;
+    const detail::received_slot<Protocol>* slot_ = nullptr;
     std::size_t offset_ = 0;
   };
 
   /// The datagram at `index`. Where the kernel has put some together this counts its way there: rather iterate.
   value_type operator[](std::size_t index) const noexcept
   {
-    if (at_.used == at_.datagrams) return view(index, 0);
+    if (at_.used == at_.datagrams) return view(slots_[index], 0);
     auto at = begin();
     while (index-- > 0)
       ++at;
     return *at;
   }
 
-  const_iterator begin() const noexcept { return {*this, 0}; }
-  const_iterator end() const noexcept { return {*this, at_.used}; }
+  const_iterator begin() const noexcept { return const_iterator(slots_.data()); }
+  const_iterator end() const noexcept { return const_iterator(slots_.data() + at_.used); }
 
   // What a socket needs; users have no call for these.
 
-  /// The slots, ready to be filled: only those that the last call used are made so again.
+  /// The slots, ready to be filled.
   std::span<platform::message> prepare(const detail::socket_flags& flags, error_code& ec)
   {
     ec.clear();
@@ -178,7 +170,7 @@ public:
     return {messages_.data(), at_.offered};
   }
 
-  /// The first `count` slots have been filled.
+  /// The first `count` slots have been filled. Their messages are made ready for the next call, while they are in the cache.
   void commit(std::size_t count, const detail::socket_flags& flags)
   {
     at_.used = at_.datagrams = count;
@@ -191,6 +183,7 @@ public:
       // A Unix path may fill its room, and the kernel counts a terminating zero even then (unix(7)).
       filled.sender.resize(
           std::min<std::size_t>(messages_[i].address_size(), filled.sender.capacity()));
+      messages_[i].set_address(filled.sender.data(), filled.sender.capacity());
       bytes += filled.size();
       truncated += filled.truncated ? 1 : 0;
       if constexpr (detail::dual_stack_protocol<Protocol>)
@@ -228,7 +221,7 @@ public:
   std::span<const slot> slots() const noexcept { return {slots_.data(), at_.used}; }
 
   /// What is said of a slot's first datagram is said of all of them.
-  value_type first_of_slot(std::size_t index) const noexcept { return view(index, 0); }
+  value_type first_of_slot(std::size_t index) const noexcept { return view(slots_[index], 0); }
 
 private:
   struct counts {
@@ -307,25 +300,17 @@ private:
       } else {
         filled.segment = static_cast<std::uint32_t>(message.segment_size());
       }
+      messages_[i].set_control(control_room(i));
       if (filled.is_train()) at_.datagrams += (filled.size() - 1) / filled.segment;
     }
   }
 
-  /// Where the slot's next datagram starts; 0 where the slot has no more.
-  std::size_t next_offset(std::size_t index, std::size_t offset) const noexcept
+  static value_type view(const slot& of, std::size_t offset) noexcept
   {
-    const slot& at = slots_[index];
-    if (at.segment == 0) return 0;
-    offset += at.segment;
-    return offset < at.size() ? offset : 0;
-  }
-
-  value_type view(std::size_t index, std::size_t offset) const noexcept
-  {
-    const slot& at = slots_[index];
-    const std::size_t rest = at.size() - offset;
-    const bool is_last = at.segment == 0 || rest <= at.segment;
-    return {{storage_.get() + index * stride_ + offset, is_last ? rest : at.segment}, at, is_last};
+    const std::size_t rest = of.size() - offset;
+    const bool is_last = of.segment == 0 || rest <= of.segment;
+    auto* const bytes = static_cast<std::byte*>(platform::buffer_data(of.buffer));
+    return {{bytes + offset, is_last ? rest : of.segment}, of, is_last};
   }
 
   std::size_t slot_size_;
