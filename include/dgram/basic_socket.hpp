@@ -830,12 +830,14 @@ public:
   std::size_t send_to(const ConstBuffers& buffers, const basic_reply_path<Protocol>& path,
                       const send_options& options = send_options())
   {
-    return call("send_to", path.peer,
-                [&](error_code& ec) { return send_to(buffers, path, options, ec); });
+    const detail::send_request request(path, options);
+    return call_request("send_to", &path.peer, request, [&](error_code& ec) {
+      return send_request(buffers, &path.peer, request, ec);
+    });
   }
 
-  /// Receives one datagram; blocks until there is one. Returns the bytes received, 0 for an empty datagram; what
-  /// does not fit is cut off. Errors: those of recv(2); `connection_refused` on a connected socket.
+  /// Receives one datagram; blocks until there is one. Returns the bytes received, 0 for an empty datagram, and 0 at once
+  /// where receiving was shut down and nothing is queued (Linux); what does not fit is cut off. Errors: those of recv(2); `connection_refused` on a connected socket.
   template <class MutableBuffers>
   std::size_t receive(const MutableBuffers& buffers, net::socket_base::message_flags flags,
                       error_code& ec)
@@ -1454,7 +1456,11 @@ private:
         state().wait_congestion();
       } else {
         state().wait(what, wake_ups, ec);
-        if (ec) return 0;
+        if (ec == net::error::eof)
+          ec.clear();  // as recv(2) says it: no bytes, and no error
+        else if (!ec)
+          continue;
+        return 0;
       }
     }
   }
