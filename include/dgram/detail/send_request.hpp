@@ -135,6 +135,9 @@ public:
       if (const member asked = first_of_ip(); asked != member::none) return unsupported(asked);
     if (options_.source && options_.source->is_v4() != v4)
       return {net::error::address_family_not_supported, member::source, *this};
+    if constexpr (platform::names::ipv4_packet_info == platform::names::unsupported)
+      if (v4 && asks_for_source())
+        return unsupported(options_.source ? member::source : member::interface_index);
     if (options_.do_not_fragment && v4) return unsupported(member::do_not_fragment);
     if constexpr (!platform::takes_header_fields)
       if (const member asked = first_of_header(); asked != member::none) return unsupported(asked);
