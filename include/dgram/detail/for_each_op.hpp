@@ -128,6 +128,7 @@ private:
       const auto datagram = state_->take();
       if (!datagram) return true;
       try {
+        // NOLINTNEXTLINE(bugprone-unchecked-optional-access): it is there until the operation completes
         std::invoke(*function_, *datagram);
       } catch (...) {
         post(self);  // the rest has its turn when the context is run again

@@ -260,12 +260,14 @@ private:
     return options;
   }
 
+  // NOLINTBEGIN(bugprone-unchecked-optional-access): called only where it is asked for
   std::int64_t transmit_nanoseconds() const noexcept
   {
     return std::chrono::duration_cast<std::chrono::nanoseconds>(
                options_.transmit_time->time_since_epoch())
         .count();
   }
+  // NOLINTEND(bugprone-unchecked-optional-access)
 
   bool asks_for_source() const noexcept
   {
@@ -288,6 +290,7 @@ private:
   member bad_value_ = member::none;
 };
 
+// NOLINTBEGIN(bugprone-unchecked-optional-access): what is refused is there
 inline std::string send_request::describe(member what) const
 {
   const auto named = [](const char* name, const std::string& value) {
@@ -310,6 +313,7 @@ inline std::string send_request::describe(member what) const
   }
   return {};
 }
+// NOLINTEND(bugprone-unchecked-optional-access)
 
 inline std::string refusal::subject() const
 {
