@@ -5,7 +5,7 @@
 //
 // It prints "listening on ADDRESS:PORT" and serves until SIGINT or SIGTERM. Try it with
 //   example_client ADDRESS:PORT hello
-// echo_coroutine.cpp does the same in batches, which is faster under load.
+// echo_coroutine.cpp does the same with a coroutine.
 
 #include "command_line.hpp"
 
@@ -14,7 +14,6 @@
 #include <dgram.hpp>
 #include <dgram/format.hpp>
 
-#include <array>
 #include <csignal>
 
 namespace {
@@ -23,43 +22,31 @@ class echo_server {
 public:
   echo_server(asio::io_context& io, const asio::ip::udp::endpoint& local) : socket_(io, local)
   {
-    // On a wildcard address the answers are to come from the address that was asked.
-    if (local.address().is_unspecified()) socket_.set_option(dgram::option::packet_info(true));
     fmt::print("listening on {}\n", socket_.local_endpoint());
-    receive();
+    // One client that cannot be reached is no reason to stop serving the others.
+    writer_.on_error([](dgram::error_code ec, const asio::ip::udp::endpoint& peer, std::size_t) {
+      fmt::print(stderr, "cannot reply to {}: {}\n", peer, ec.message());
+    });
+    reader_.async_for_each([this](const dgram::datagram& request) { answer(request); },
+                           [](dgram::error_code ec) {
+                             if (ec) throw dgram::system_error(ec, "receive");
+                           });
   }
 
-  /// The pending operation completes with operation_aborted, and no other one follows it.
+  /// Reading ends, and without an error.
   void stop() { socket_.close(); }
 
 private:
-  void receive()
+  /// The answers to what was received together leave together.
+  void answer(const dgram::datagram& request)
   {
-    socket_.async_receive_from(
-        asio::buffer(data_), request_,
-        [this](dgram::error_code ec, std::size_t size) { on_received(ec, size); });
-  }
-
-  void on_received(dgram::error_code ec, std::size_t size)
-  {
-    if (ec == asio::error::operation_aborted || !socket_.is_open()) return;
-    if (ec) throw dgram::system_error(ec, "receive");
-    // The buffer serves for the answer too: nothing is received until it has left.
-    socket_.async_send_to(asio::buffer(data_, size), request_.reply_path(),
-                          [this](dgram::error_code failure, std::size_t) { on_sent(failure); });
-  }
-
-  void on_sent(dgram::error_code ec)
-  {
-    if (ec == asio::error::operation_aborted || !socket_.is_open()) return;
-    // One client that cannot be reached is no reason to stop serving the others.
-    if (ec) fmt::print(stderr, "cannot reply to {}: {}\n", request_.sender(), ec.message());
-    receive();
+    if (!writer_.try_send(request.payload(), request.reply_path()))
+      fmt::print(stderr, "no room for the answer to {}\n", request.sender());
   }
 
   dgram::udp::socket socket_;
-  dgram::datagram_info request_;
-  std::array<char, 65536> data_{};  // no datagram is larger
+  dgram::reader<dgram::udp, asio::any_io_executor> reader_{socket_};
+  dgram::writer<dgram::udp, asio::any_io_executor> writer_{reader_};
 };
 
 }  // namespace

@@ -27,6 +27,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <type_traits>
 #include <utility>
 #include <vector>
@@ -251,6 +252,22 @@ public:
     requires std::convertible_to<Context&, net::execution_context&>
   basic_socket(Context& context, const endpoint_type& local, const socket_config& config = {})
       : basic_socket(executor_type(context.get_executor()), local, config)
+  {
+  }
+
+  /// The same for a path as text; what is thrown names it, also where it is too long to be an address.
+  template <std::convertible_to<std::string_view> Path>
+    requires detail::path_protocol<Protocol>
+  basic_socket(const executor_type& executor, const Path& path, const socket_config& config = {})
+      : basic_socket(executor, path_endpoint(path), config)
+  {
+  }
+
+  template <class Context, std::convertible_to<std::string_view> Path>
+    requires(std::convertible_to<Context&, net::execution_context&> &&
+             detail::path_protocol<Protocol>)
+  basic_socket(Context& context, const Path& path, const socket_config& config = {})
+      : basic_socket(executor_type(context.get_executor()), path_endpoint(path), config)
   {
   }
 
@@ -793,7 +810,10 @@ public:
   template <class ConstBuffers>
   std::size_t send(const ConstBuffers& buffers, const send_options& options)
   {
-    return call("send", [&](error_code& ec) { return send(buffers, options, ec); });
+    const detail::send_request request(options);
+    return call_request("send", nullptr, request, [&](error_code& ec) {
+      return send_request(buffers, nullptr, request, ec);
+    });
   }
 
   template <class ConstBuffers>
@@ -807,8 +827,9 @@ public:
   std::size_t send_to(const ConstBuffers& buffers, const endpoint_type& peer,
                       const send_options& options)
   {
-    return call("send_to", peer,
-                [&](error_code& ec) { return send_to(buffers, peer, options, ec); });
+    const detail::send_request request(options);
+    return call_request("send_to", &peer, request,
+                        [&](error_code& ec) { return send_request(buffers, &peer, request, ec); });
   }
 
   /// Answers: the datagram leaves from the address that was asked; see `basic_datagram::reply_path`.
@@ -830,12 +851,14 @@ public:
   std::size_t send_to(const ConstBuffers& buffers, const basic_reply_path<Protocol>& path,
                       const send_options& options = send_options())
   {
-    return call("send_to", path.peer,
-                [&](error_code& ec) { return send_to(buffers, path, options, ec); });
+    const detail::send_request request(path, options);
+    return call_request("send_to", &path.peer, request, [&](error_code& ec) {
+      return send_request(buffers, &path.peer, request, ec);
+    });
   }
 
-  /// Receives one datagram; blocks until there is one. Returns the bytes received, 0 for an empty datagram; what
-  /// does not fit is cut off. Errors: those of recv(2); `connection_refused` on a connected socket.
+  /// Receives one datagram; blocks until there is one. Returns the bytes received, 0 for an empty datagram, and 0 at once
+  /// where receiving was shut down and nothing is queued (Linux); what does not fit is cut off. Errors: those of recv(2); `connection_refused` on a connected socket.
   template <class MutableBuffers>
   std::size_t receive(const MutableBuffers& buffers, net::socket_base::message_flags flags,
                       error_code& ec)
@@ -942,7 +965,7 @@ public:
   template <class ConstBuffers>
   std::optional<std::size_t> try_send(const ConstBuffers& buffers, const send_options& options)
   {
-    return attempt("try_send", [&](error_code& ec) { return try_send(buffers, options, ec); });
+    return attempt_request("try_send", buffers, nullptr, detail::send_request(options));
   }
 
   template <class ConstBuffers>
@@ -971,10 +994,7 @@ public:
   std::optional<std::size_t> try_send_to(const ConstBuffers& buffers, const endpoint_type& peer,
                                          const send_options& options)
   {
-    return detail::naming("try_send_to", peer, [&] {
-      return attempt("try_send_to",
-                     [&](error_code& ec) { return try_send_to(buffers, peer, options, ec); });
-    });
+    return attempt_request("try_send_to", buffers, &peer, detail::send_request(options));
   }
 
   template <class ConstBuffers>
@@ -989,9 +1009,7 @@ public:
   std::optional<std::size_t> try_send_to(const ConstBuffers& buffers,
                                          const basic_reply_path<Protocol>& path)
   {
-    return detail::naming("try_send_to", path.peer, [&] {
-      return attempt("try_send_to", [&](error_code& ec) { return try_send_to(buffers, path, ec); });
-    });
+    return attempt_request("try_send_to", buffers, &path.peer, detail::send_request(path));
   }
 
   template <class MutableBuffers>
@@ -1442,6 +1460,17 @@ private:
     }
   }
 
+  static endpoint_type path_endpoint(std::string_view path)
+    requires detail::path_protocol<Protocol>
+  {
+    try {
+      return endpoint_type(std::string(path));
+    } catch (const system_error& failure) {
+      detail::throw_if(failure.code(), "bind", path);
+      throw;
+    }
+  }
+
   /// Repeats a non-blocking call until it has done something.
   template <class Function>
   std::size_t until_done(net::socket_base::wait_type what, error_code& ec, Function function)
@@ -1454,7 +1483,11 @@ private:
         state().wait_congestion();
       } else {
         state().wait(what, wake_ups, ec);
-        if (ec) return 0;
+        if (ec == net::error::eof)
+          ec.clear();  // as recv(2) says it: no bytes, and no error
+        else if (!ec)
+          continue;
+        return 0;
       }
     }
   }
@@ -1466,6 +1499,41 @@ private:
     return until_done(wait_write, ec, [&](error_code& failure) {
       return detail::send_one(state(), buffers, peer, 0, failure, &request);
     });
+  }
+
+  /// As `call`; the text names the peer, and what the datagram asks for in vain.
+  template <class Function>
+  auto call_request(const char* what, const endpoint_type* peer,
+                    const detail::send_request& request, Function function)
+  {
+    error_code ec;
+    const auto result = function(ec);
+    if (ec) throw_request(what, peer, request, ec);
+    return result;
+  }
+
+  template <class ConstBuffers>
+  std::optional<std::size_t> attempt_request(const char* what, const ConstBuffers& buffers,
+                                             const endpoint_type* peer,
+                                             const detail::send_request& request)
+  {
+    return call_request(what, peer, request, [&](error_code& ec) -> std::optional<std::size_t> {
+      const std::size_t size = detail::send_one(state(), buffers, peer, 0, ec, &request);
+      if (ec != net::error::would_block) return size;
+      ec.clear();
+      return std::nullopt;
+    });
+  }
+
+  DGRAM_COLD void throw_request(const char* what, const endpoint_type* peer,
+                                const detail::send_request& request, const error_code& ec)
+  {
+    std::string call(what);
+    if (peer != nullptr) call.append(" \"").append(to_string(*peer)).append("\"");
+    const bool v4 = peer != nullptr ? detail::is_ipv4(*peer) : state().flags.peer_is_ipv4;
+    const auto refused = request.check<Protocol>(v4);
+    if (ec == error_code(refused)) detail::throw_if(refused, call.c_str());
+    detail::throw_if(ec, call.c_str());
   }
 
   template <class ConstBuffers, class Peer, class Token>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// Formatting of addresses, endpoints and errors with fmt, and with std::format where the library has it.
+// Formatting of addresses, endpoints, errors, counts and results with fmt, and with std::format where the library has it.
 #ifndef DGRAM_FORMAT_HPP
 #define DGRAM_FORMAT_HPP
 
@@ -17,8 +17,12 @@
 #include <dgram/failure.hpp>
 #include <dgram/fwd.hpp>
 
+#include <concepts>
+#include <cstddef>
+#include <iterator>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <version>
 
 #if defined(__cpp_lib_format)
@@ -57,6 +61,127 @@ std::string format_text(const basic_address_info<Protocol>& info)
   return to_string(info);
 }
 
+inline std::string format_text(ecn_codepoint value)
+{
+  // In the order of the values, which are the two bits of the header.
+  constexpr std::string_view names[] = {"not_ect", "ect_1", "ect_0", "ce"};
+  return std::string(names[static_cast<unsigned>(value) & 3U]);
+}
+inline std::string format_text(path_error_origin value)
+{
+  constexpr std::string_view names[] = {"host", "icmp", "icmpv6"};
+  const auto index = static_cast<std::size_t>(value);
+  return std::string(index < std::size(names) ? names[index] : "unknown");
+}
+
+/// `name=value` one behind the other; what has blanks is quoted.
+class field_text {
+public:
+  field_text& add(std::string_view name, std::string_view value)
+  {
+    if (!text_.empty()) text_ += ' ';
+    text_.append(name).append("=").append(value);
+    return *this;
+  }
+  field_text& add(std::string_view name, bool value) { return add(name, word(value)); }
+  field_text& add(std::string_view name, std::unsigned_integral auto value)
+  {
+    return add(name, std::string_view(std::to_string(value)));
+  }
+  field_text& add(std::string_view name, const error_code& value)
+  {
+    return add(name, std::string_view('"' + value.message() + '"'));
+  }
+
+  std::string take() { return std::move(text_); }
+
+private:
+  static std::string_view word(bool value) noexcept { return value ? "true" : "false"; }
+
+  std::string text_;
+};
+
+// Templates, so that the headers of these types need not be here: who formats one has them.
+
+template <std::same_as<socket_statistics> Counts>
+std::string format_text(const Counts& counts)
+{
+  return field_text()
+      .add("received", counts.received)
+      .add("received_bytes", counts.received_bytes)
+      .add("receive_calls", counts.receive_calls)
+      .add("coalesced", counts.coalesced)
+      .add("truncated", counts.truncated)
+      .add("sent", counts.sent)
+      .add("sent_bytes", counts.sent_bytes)
+      .add("send_calls", counts.send_calls)
+      .add("segmented", counts.segmented)
+      .add("short_sends", counts.short_sends)
+      .add("rejected", counts.rejected)
+      .add("would_block", counts.would_block)
+      .add("path_errors", counts.path_errors)
+      .add("lost_reports", counts.lost_reports)
+      .add("dropped", counts.dropped)
+      .take();
+}
+
+template <std::same_as<writer_statistics> Counts>
+std::string format_text(const Counts& counts)
+{
+  return field_text()
+      .add("queued", counts.queued)
+      .add("sent", counts.sent)
+      .add("refused", counts.refused)
+      .add("dropped", counts.dropped)
+      .add("lost", counts.lost)
+      .take();
+}
+
+template <std::same_as<send_result> Result>
+std::string format_text(const Result& result)
+{
+  field_text text;
+  text.add("sent", result.sent).add("refused", result.refused);
+  if (result.error) text.add("error", result.error);
+  return text.take();
+}
+
+template <class Protocol>
+std::string format_text(const basic_path_error<Protocol>& error)
+{
+  field_text text;
+  text.add("peer", to_string(error.peer)).add("error", error.code);
+  text.add("origin", format_text(error.origin));
+  if (error.offender) text.add("offender", to_string(*error.offender));
+  if (error.origin != decltype(error.origin)::host)
+    text.add("type", error.icmp_type).add("code", error.icmp_code);
+  if (error.mtu) text.add("mtu", *error.mtu);
+  return text.take();
+}
+
+template <std::same_as<system_capabilities> Capabilities>
+std::string format_text(const Capabilities& can)
+{
+  return field_text()
+      .add("backend", can.backend)
+      .add("datagrams_per_call", can.datagrams_per_call)
+      .add("wire_size", can.wire_size)
+      .add("available", can.available)
+      .add("max_segments", can.max_segments)
+      .add("coalescing", can.coalescing)
+      .add("packet_info", can.packet_info)
+      .add("receive_ecn", can.receive_ecn)
+      .add("receive_hop_limit", can.receive_hop_limit)
+      .add("receive_timestamp", can.receive_timestamp)
+      .add("send_timestamp", can.send_timestamp)
+      .add("hardware_timestamps", can.hardware_timestamps)
+      .add("receive_drop_count", can.receive_drop_count)
+      .add("receive_error", can.receive_error)
+      .add("transmit_time", can.transmit_time)
+      .add("abstract_names", can.abstract_names)
+      .take();
+}
+
 }  // namespace detail
 
 DGRAM_NAMESPACE_END
@@ -64,6 +189,7 @@ DGRAM_NAMESPACE_END
 // They take the format specifications of strings: width, fill, alignment.
 //
 //   fmt::print("{:>24} {}\n", datagram.sender(), datagram.payload().text());
+//   fmt::print("{}\n", writer.statistics());  // queued=3 sent=2 refused=0 dropped=0 lost=1
 
 #if DGRAM_HAS_FMT
 
@@ -87,6 +213,13 @@ DGRAM_FMT_FORMATTER(, dgram::error);
 DGRAM_FMT_FORMATTER(, dgram::failure);
 DGRAM_FMT_FORMATTER(class Protocol, dgram::basic_address_info<Protocol>);
 DGRAM_FMT_FORMATTER(class Protocol, dgram::basic_remote_info<Protocol>);
+DGRAM_FMT_FORMATTER(, dgram::ecn_codepoint);
+DGRAM_FMT_FORMATTER(, dgram::path_error_origin);
+DGRAM_FMT_FORMATTER(, dgram::socket_statistics);
+DGRAM_FMT_FORMATTER(, dgram::writer_statistics);
+DGRAM_FMT_FORMATTER(, dgram::send_result);
+DGRAM_FMT_FORMATTER(class Protocol, dgram::basic_path_error<Protocol>);
+DGRAM_FMT_FORMATTER(, dgram::system_capabilities);
 
 #undef DGRAM_FMT_FORMATTER
 
@@ -114,6 +247,13 @@ DGRAM_STD_FORMATTER(, dgram::error);
 DGRAM_STD_FORMATTER(, dgram::failure);
 DGRAM_STD_FORMATTER(class Protocol, dgram::basic_address_info<Protocol>);
 DGRAM_STD_FORMATTER(class Protocol, dgram::basic_remote_info<Protocol>);
+DGRAM_STD_FORMATTER(, dgram::ecn_codepoint);
+DGRAM_STD_FORMATTER(, dgram::path_error_origin);
+DGRAM_STD_FORMATTER(, dgram::socket_statistics);
+DGRAM_STD_FORMATTER(, dgram::writer_statistics);
+DGRAM_STD_FORMATTER(, dgram::send_result);
+DGRAM_STD_FORMATTER(class Protocol, dgram::basic_path_error<Protocol>);
+DGRAM_STD_FORMATTER(, dgram::system_capabilities);
 
 #undef DGRAM_STD_FORMATTER
 

@@ -5,6 +5,8 @@
 
 #include <dgram/config.hpp>
 
+#include <cstdint>
+
 DGRAM_NAMESPACE_BEGIN
 
 class udp;  // NOLINT(bugprone-forward-declaration-namespace): Asio has one, too
@@ -18,6 +20,9 @@ struct send_options;
 struct send_timestamp;
 struct socket_statistics;
 struct system_capabilities;
+struct writer_statistics;
+enum class ecn_codepoint : std::uint8_t;
+enum class path_error_origin : std::uint8_t;
 struct control_message;
 class control_messages;
 class control_writer;

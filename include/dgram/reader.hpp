@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: BSL-1.0
-// Reads one datagram at a time from a coroutine, and receives them in batches underneath.
+// Reads one datagram at a time, from a coroutine or by a function, and receives them in batches underneath.
 #ifndef DGRAM_READER_HPP
 #define DGRAM_READER_HPP
 
 #include <dgram/basic_socket.hpp>
 #include <dgram/config.hpp>
 #include <dgram/datagram.hpp>
+#include <dgram/detail/for_each_op.hpp>
+#include <dgram/detail/initiation.hpp>
 #include <dgram/error.hpp>
 #include <dgram/receive_batch.hpp>
 
@@ -56,6 +58,7 @@ namespace detail {
 
 template <class Protocol, class Executor>
 struct reader_state : std::enable_shared_from_this<reader_state<Protocol, Executor>> {
+  using executor_type = Executor;
   using batch_type = basic_receive_batch<Protocol>;
   using clock = std::chrono::steady_clock;
   using timer_type = net::basic_waitable_timer<clock, net::wait_traits<clock>, Executor>;
@@ -105,6 +108,12 @@ struct reader_state : std::enable_shared_from_this<reader_state<Protocol, Execut
     if (turn_end) turn_end();
     if (descriptor_number_ != socket.descriptor_number()) prepare_descriptor();
     adapt();
+  }
+
+  /// What a descriptor needs that came after the reader; begins another epoch where coalescing begins.
+  void follow_descriptor()
+  {
+    if (descriptor_number_ != socket.descriptor_number()) prepare_descriptor();
   }
 
   void try_receive(error_code& ec)
@@ -210,11 +219,13 @@ private:
 /// datagrams starves nobody: after `reader_config::yield_after` of them without suspension the coroutine lets others go
 /// first.
 ///
+/// `async_for_each` is the form for callbacks, and an operation like those of a socket.
+///
 /// `next`, `next_for`, `next_until` and `next_batch` are awaitables of the reader's executor type, which is that of the
 /// awaiting coroutine; the socket's may be another. They report an error by throwing `system_error`, or in an
 /// `error_code&`: those of `receive`, and `operation_aborted` where the coroutine or the socket's operations were
 /// cancelled, or the socket was closed and opened again. After `stop` or a close there is no error, but nothing any more.
-/// One of them at a time.
+/// One of them at a time, `async_for_each` included.
 ///
 /// Lifetimes: the socket may be moved, closed or destroyed while the reader is used. The reader may be moved or destroyed
 /// while one of its awaitables waits, not before that is awaited: a pending one then completes as after `stop`. What it
@@ -322,6 +333,44 @@ public:
   net::awaitable<basic_datagrams<Protocol>, Executor> next_batch()
   {
     return advance(state_.get(), nullptr, [](state_type& state) { return state.take_all(); });
+  }
+
+  /// Calls `function(datagram)` with each datagram, in order, until reading ends: the reader's form for those who use
+  /// callbacks. The function takes a `datagram_type`, which is valid during the call, and returns nothing. Between two
+  /// datagrams of a batch there is no trip through the scheduler, and nothing is allocated for any of them; it waits only
+  /// where nothing is queued, and before it receives more it lets others go first where `yield_after` datagrams have come
+  /// without a wait. What a `writer` of this reader is given during the calls of one batch leaves as one batch.
+  ///
+  /// Completion: `void(error_code)`. No error after `stop`, also from inside the function, after a close of the socket,
+  /// and after the reader's destruction; else those of `receive`, and `operation_aborted` where the operation or those of the
+  /// socket were cancelled, or the socket was closed and opened again. The function is not called any more then: what
+  /// is in memory is had by the next call on the reader, after `stop` by `next` and `next_batch` alone.
+  ///
+  /// Executor: both the function and the handler are called by the handler's associated executor (default: the socket's), never
+  /// inside the call that started this, and never at the same time. Where several threads run the context it has to
+  /// be the strand that the socket was constructed with.
+  ///
+  /// Exceptions: what the function throws leaves `run()` of the context. That datagram counts as handed over; the operation
+  /// goes on with the next one when the context is run again, unless it is stopped before.
+  ///
+  /// Cancellation: terminal, partial and total, and no datagram is lost. The function may stop, move or destroy the reader, and
+  /// close, cancel or destroy the socket. It is destroyed before the handler is called.
+  ///
+  /// \code
+  /// dgram::reader reader{socket};
+  /// dgram::writer writer{reader};
+  /// reader.async_for_each(
+  ///     [&](const dgram::datagram& datagram) { writer.try_send(datagram.payload(), datagram.reply_path()); },
+  ///     [](dgram::error_code ec) { if (ec) fmt::print("reading ended: {}\n", ec.message()); });
+  /// io.run();
+  /// \endcode
+  template <class Function,
+            net::completion_token_for<void(error_code)> Token = default_token_t<SocketExecutor>>
+    requires std::is_void_v<std::invoke_result_t<std::decay_t<Function>&, const datagram_type&>>
+  auto async_for_each(Function&& function, Token&& token = default_token_t<SocketExecutor>())
+  {
+    return net::async_initiate<Token, void(error_code)>(
+        detail::for_each_initiation<state_type>(state_), token, std::forward<Function>(function));
   }
 
   /// What was received last, whole; for `send_batch::push_replies`.

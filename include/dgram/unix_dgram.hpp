@@ -19,7 +19,7 @@ DGRAM_NAMESPACE_BEGIN
 ///
 /// An address is a path, at most 107 bytes long, a Linux abstract name (after a leading NUL), or nothing: see
 /// `parse_unix_endpoint`, `is_unnamed` and `is_abstract`. Asio's endpoint throws `name_too_long` where it is made of a
-/// longer one.
+/// longer one; a socket that is made of one names it.
 ///
 /// **Binding** makes a socket file. Where there is one already that nobody listens on, it is replaced; one that
 /// somebody listens on, a file of another kind and a link are `address_in_use`. Binding to an empty endpoint makes Linux

@@ -125,7 +125,7 @@ show_syslog
 show_multicast
 step "3 of 3: echo under load"
 show_load echo_coroutine "coroutine, in batches"
-show_load echo_callback "callbacks, one by one"
+show_load echo_callback "callbacks, in batches"
 
 step "summary"
 printf '%s\n' "${summary[@]}"

@@ -7,6 +7,7 @@
 #include <asio/buffer.hpp>
 
 #include <catch2/catch_test_macros.hpp>
+#include <catch2/generators/catch_generators.hpp>
 #include <catch2/matchers/catch_matchers_string.hpp>
 
 #include <array>
@@ -32,14 +33,23 @@ void check_thrown(const dgram::error_code& code, const std::string& text, Functi
   }
 }
 
+/// Loopback of either family.
+test::endpoint any_loopback()
+{
+  const bool six = GENERATE(false, true);
+  if (six && !test::has_ipv6()) SKIP("this host has no IPv6 loopback");
+  return six ? test::loopback_v6() : test::loopback_v4();
+}
+
 }  // namespace
 
 TEST_CASE("ERR-01: an unconnected socket never hears of unreachable peers", "[errors]")
 {
+  const auto here = any_loopback();
   asio::io_context io;
-  udp_socket socket(io, test::loopback_v4());
-  udp_socket peer(io, test::loopback_v4());
-  const auto nobody = test::dead_endpoint();
+  udp_socket socket(io, here);
+  udp_socket peer(io, here);
+  const auto nobody = udp_socket(io, here).local_endpoint();
   std::string storage(16, '\0');
   std::optional<dgram::error_code> received;
   socket.async_receive(asio::buffer(storage), [&](dgram::error_code ec, std::size_t size) {
@@ -66,12 +76,13 @@ TEST_CASE("ERR-01: an unconnected socket never hears of unreachable peers", "[er
 
 TEST_CASE("ERR-02: a server survives clients that are gone when it answers", "[errors]")
 {
+  const auto here = any_loopback();
   asio::io_context io;
-  udp_socket server(io, test::loopback_v4());
+  udp_socket server(io, here);
   dgram::receive_batch batch(4, 64);
   int handled = 0;
   for (int i = 0; i < 5; ++i) {
-    udp_socket client(io, test::loopback_v4());
+    udp_socket client(io, here);
     client.send_to(test::text_buffer("ask"), server.local_endpoint());
     client.close();
     server.async_receive_batch(batch, [&](dgram::error_code ec, std::size_t count) {
@@ -92,10 +103,11 @@ TEST_CASE("ERR-02: a server survives clients that are gone when it answers", "[e
 
 TEST_CASE("ERR-05: a refusal is a result, and the connected socket goes on", "[errors]")
 {
+  const auto here = any_loopback();
   asio::io_context io;
-  udp_socket peer(io, test::loopback_v4());
+  udp_socket peer(io, here);
   const auto address = peer.local_endpoint();
-  udp_socket socket(io, test::loopback_v4());
+  udp_socket socket(io, here);
   socket.connect(address);
   peer.close();
   socket.send(test::text_buffer("into the void"));
@@ -214,9 +226,10 @@ TEST_CASE("ERR-16: what fails at the call is reported there and nowhere else", "
 TEST_CASE("ERR-17: datagrams behind a refusal arrive, whoever takes the refusal", "[errors]")
 {
   constexpr std::size_t backlog = 20;
+  const auto here = any_loopback();
   asio::io_context io;
-  udp_socket socket(io, test::loopback_v4());
-  udp_socket peer(io, test::loopback_v4());
+  udp_socket socket(io, here);
+  udp_socket peer(io, here);
   socket.connect(peer.local_endpoint());
   for (std::size_t i = 0; i < backlog; ++i)
     peer.send_to(test::text_buffer("x"), socket.local_endpoint());

@@ -81,6 +81,28 @@ dgram::send_result send_segments(asio::io_context& io, dgram::udp::socket& from,
   return result;
 }
 
+/// Where the receiver is, and whether the sender is a dual-stack socket.
+struct path {
+  bool six;
+  bool dual;
+
+  test::endpoint here() const { return six ? test::loopback_v6() : test::loopback_v4(); }
+
+  dgram::udp::socket sender(asio::io_context& io) const
+  {
+    if (dual) return dgram::udp::socket{io, dgram::udp::dual()};
+    return dgram::udp::socket{io, here()};
+  }
+};
+
+path any_path()
+{
+  const path over{GENERATE(false, true), GENERATE(false, true)};
+  if ((over.six || over.dual) && !test::has_ipv6()) SKIP("this host has no IPv6 loopback");
+  UNSCOPED_INFO("IPv" << (over.six ? 6 : 4) << (over.dual ? ", dual stack" : ""));
+  return over;
+}
+
 std::string join(const std::vector<std::string>& texts)
 {
   return std::accumulate(texts.begin(), texts.end(), std::string());
@@ -91,9 +113,10 @@ std::string join(const std::vector<std::string>& texts)
 TEST_CASE("GSO-01: a train of as many segments as the kernel takes arrives as that many datagrams")
 {
   const bool coalesce = GENERATE(false, true);
+  const path over = any_path();
   asio::io_context io;
-  sink receiver(io, coalesce);
-  dgram::udp::socket sender{io, test::loopback_v4()};
+  sink receiver(io, coalesce, over.here());
+  auto sender = over.sender(io);
   const std::string payload = pattern(128 * 64);
   REQUIRE(send_segments(io, sender, payload, 128, receiver.socket.local_endpoint()).sent == 64);
   const auto texts = receiver.take();
@@ -104,9 +127,10 @@ TEST_CASE("GSO-01: a train of as many segments as the kernel takes arrives as th
 TEST_CASE("GSO-03: several trains, each with a segment size of its own, keep their cuts")
 {
   const bool coalesce = GENERATE(false, true);
+  const path over = any_path();
   asio::io_context io;
-  sink receiver(io, coalesce);
-  dgram::udp::socket sender{io, test::loopback_v4()};
+  sink receiver(io, coalesce, over.here());
+  auto sender = over.sender(io);
   const auto target = receiver.socket.local_endpoint();
   dgram::send_batch batch{256};
   std::vector<std::string> payloads;
@@ -130,12 +154,23 @@ TEST_CASE("GSO-03: several trains, each with a segment size of its own, keep the
 
 TEST_CASE("GSO-04: the last segment may be shorter, and a payload may be gathered")
 {
+  const path over = any_path();
   asio::io_context io;
-  sink receiver(io, true);
-  dgram::udp::socket sender{io, test::loopback_v4()};
+  sink receiver(io, true, over.here());
+  auto sender = over.sender(io);
   const auto target = receiver.socket.local_endpoint();
   REQUIRE(send_segments(io, sender, pattern(301), 300, target).sent == 2);
   REQUIRE(sizes(receiver.take()) == std::vector<std::size_t>{300, 1});
+  if (dgram::platform::backend::max_segments > 1) {
+    const dgram::send_options by_300{.segment_size = 300};
+    REQUIRE(sender.send_to(asio::buffer(pattern(301)), target, by_300) == 301);
+    REQUIRE(sizes(receiver.take()) == std::vector<std::size_t>{300, 1});
+    const std::string one = pattern(101);
+    const std::string other = pattern(201);
+    const std::array<asio::const_buffer, 2> both{asio::buffer(one), asio::buffer(other)};
+    REQUIRE(sender.send_to(both, target, by_300) == 302);
+    REQUIRE(sizes(receiver.take()) == std::vector<std::size_t>{300, 2});
+  }
   const std::string first = pattern(101);
   const std::string second = pattern(201);
   const std::array<asio::const_buffer, 2> gathered{asio::buffer(first), asio::buffer(second)};
@@ -149,14 +184,20 @@ TEST_CASE("GSO-04: the last segment may be shorter, and a payload may be gathere
 
 TEST_CASE("GSO-05: segments that are not smaller than the payload, and empty payloads")
 {
+  const path over = any_path();
   asio::io_context io;
-  sink receiver(io, true);
-  dgram::udp::socket sender{io, test::loopback_v4()};
+  sink receiver(io, true, over.here());
+  auto sender = over.sender(io);
   const auto target = receiver.socket.local_endpoint();
   REQUIRE(send_segments(io, sender, pattern(100), 100, target).sent == 1);
   REQUIRE(send_segments(io, sender, pattern(100), 5000, target).sent == 1);
   REQUIRE(send_segments(io, sender, "", 100, target).sent == 1);
   REQUIRE(sizes(receiver.take()) == std::vector<std::size_t>{100, 100, 0});
+  REQUIRE(sender.send_to(asio::buffer("", 0), target, {.segment_size = 10}) == 0);
+  REQUIRE(sender.send_to(asio::buffer(pattern(10)), target, {.segment_size = 10}) == 10);
+  REQUIRE(sender.send_to(asio::buffer(pattern(10)), target, {.segment_size = 11}) == 10);
+  REQUIRE(sizes(receiver.take()) == std::vector<std::size_t>{0, 10, 10});
+  REQUIRE(sender.statistics().segmented == 0);
   const auto refused = send_segments(io, sender, pattern(100), 0, target);
   REQUIRE(refused.error == asio::error::invalid_argument);
   dgram::send_batch batch{4};
@@ -169,9 +210,10 @@ TEST_CASE("GSO-05: segments that are not smaller than the payload, and empty pay
 
 TEST_CASE("GSO-06: more segments than one message may have leave as several messages")
 {
+  const path over = any_path();
   asio::io_context io;
-  sink receiver(io, true);
-  dgram::udp::socket sender{io, test::loopback_v4()};
+  sink receiver(io, true, over.here());
+  auto sender = over.sender(io);
   const std::string payload = pattern(100 * 200 + 1);
   REQUIRE(send_segments(io, sender, payload, 100, receiver.socket.local_endpoint()).sent == 201);
   const auto texts = receiver.take();
@@ -187,14 +229,34 @@ TEST_CASE("GSO-06: more segments than one message may have leave as several mess
 
 TEST_CASE("GSO-07: a train is cut where the bytes of one message end")
 {
+  const path over = any_path();
   asio::io_context io;
-  sink receiver(io, true);
-  dgram::udp::socket sender{io, test::loopback_v4()};
+  sink receiver(io, true, over.here());
+  auto sender = over.sender(io);
   const std::string payload = pattern(1400 * 48);  // 67,200 bytes
   REQUIRE(send_segments(io, sender, payload, 1400, receiver.socket.local_endpoint()).sent == 48);
   const auto texts = receiver.take();
   REQUIRE(sizes(texts) == std::vector<std::size_t>(48, 1400));
   REQUIRE(join(texts) == payload);
+}
+
+TEST_CASE("GSO-07: a single send takes as many bytes as one message holds, and no more")
+{
+  if (dgram::platform::backend::max_segments == 1) SKIP("nothing cuts datagrams apart here");
+  const path over = any_path();
+  asio::io_context io;
+  sink receiver(io, true, over.here());
+  auto sender = over.sender(io);
+  const auto target = receiver.socket.local_endpoint();
+  // An IPv6 header is not part of the length that limits it.
+  const std::size_t most = over.six ? 65527 : 65507;
+  dgram::error_code ec;
+  REQUIRE(sender.send_to(asio::buffer(pattern(most)), target, {.segment_size = 1400}, ec) == most);
+  const auto texts = receiver.take();
+  REQUIRE(texts.size() == 47);
+  REQUIRE(join(texts) == pattern(most));
+  REQUIRE(sender.send_to(asio::buffer(pattern(most + 1)), target, {.segment_size = 1400}, ec) == 0);
+  REQUIRE(ec == asio::error::message_size);
 }
 
 TEST_CASE("GSO-11: plain datagrams stay plain on a socket that coalesces")

@@ -141,6 +141,30 @@ TEST_CASE("ECN-01 a codepoint that was asked for arrives, and none where none wa
   CHECK(info.dscp() == 0);
 }
 
+TEST_CASE("ECN-01 a dual-stack socket uses the family of the peer")
+{
+  DGRAM_SKIP_WITHOUT_IPV6();
+  asio::io_context io;
+  const bool v4 = GENERATE(true, false);
+  const bool connected = GENERATE(false, true);
+  test::udp_socket sender(io, dgram::udp::dual());
+  test::udp_socket receiver(io, v4 ? test::loopback_v4() : test::loopback_v6());
+  receiver.set_option(option::receive_ecn(true));
+  if (connected) sender.connect(receiver.local_endpoint());
+  std::array<char, 4> storage;
+  for (const auto codepoint : {ecn_codepoint::ect_0, ecn_codepoint::ect_1, ecn_codepoint::ce}) {
+    const send_options options{.ecn = codepoint, .dscp = 10};
+    if (connected)
+      sender.send(asio::buffer("a", 1), options);
+    else
+      sender.send_to(asio::buffer("a", 1), receiver.local_endpoint(), options);
+    dgram::datagram_info info;
+    receiver.receive_from(asio::buffer(storage), info);
+    CHECK(info.ecn() == codepoint);
+    CHECK(info.dscp() == 10);
+  }
+}
+
 TEST_CASE("ECN-04 ECN and DSCP share a byte and do not disturb one another")
 {
   pair over(any_link());
@@ -204,6 +228,35 @@ TEST_CASE("ECN-06 what one datagram asks for is not what the next one gets")
                    {"one", 1}, {"two", 0}, {"three", 3}, {"33333", 3}, {"44444", 4}});
 }
 
+TEST_CASE("ECN-06 single sends, segments and writers give their requests to their datagrams alone")
+{
+  pair over(any_link());
+  over.receiver.set_option(option::receive_ecn(true));
+  const auto dscp = [&] { return static_cast<int>(over.take_one().dscp().value_or(99)); };
+  over.sender.send_to(asio::buffer("a", 1), over.to_receiver(), send_options{.dscp = 1});
+  over.sender.send_to(asio::buffer("a", 1), over.to_receiver());
+  CHECK(dscp() == 1);
+  CHECK(dscp() == 0);
+
+  const std::string payload(250, 'x');
+  std::optional<dgram::send_result> result;
+  over.sender.async_send_segments(payload, 100, over.to_receiver(), send_options{.dscp = 2},
+                                  [&](dgram::error_code, dgram::send_result r) { result = r; });
+  test::run_until(over.io, [&] { return result.has_value(); });
+  REQUIRE(result->sent == 3);
+  over.sender.send_to(asio::buffer("a", 1), over.to_receiver());
+  for (const int expected : {2, 2, 2, 0})
+    CHECK(dscp() == expected);
+
+  dgram::reader reader{over.sender};
+  dgram::writer writer{reader};
+  REQUIRE(writer.try_send("a", over.to_receiver(), send_options{.dscp = 3}));
+  REQUIRE(writer.try_send("b", over.to_receiver()));
+  REQUIRE(writer.size() == 0);
+  CHECK(dscp() == 3);
+  CHECK(dscp() == 0);
+}
+
 TEST_CASE("PKI-01 a datagram leaves from the address that it asks for")
 {
   pair over(any_link());
@@ -217,6 +270,70 @@ TEST_CASE("PKI-01 a datagram leaves from the address that it asks for")
   anywhere.send_to(asio::buffer("a", 1), over.to_receiver(), send_options{.source = other});
   CHECK(dgram::canonical(over.take_one().sender()) ==
         test::endpoint(other, anywhere.local_endpoint().port()));
+}
+
+TEST_CASE("PKI-01 the source of an IPv4 datagram of a dual-stack socket, in either form")
+{
+  DGRAM_SKIP_WITHOUT_IPV6();
+  asio::io_context io;
+  test::udp_socket receiver(io, test::loopback_v4());
+  test::udp_socket sender(io, {dgram::udp::v6(), 0}, {.dual_stack = true});
+  const auto source = dgram::parse_address("127.0.0.5");
+  dgram::send_batch out(2);
+  dgram::receive_batch in(2);
+  for (const char* form : {"127.0.0.5", "::ffff:127.0.0.5"}) {
+    const send_options options{.source = dgram::parse_address(form)};
+    sender.send_to(asio::buffer("a", 1), receiver.local_endpoint(), options);
+    out.push("b", receiver.local_endpoint(), options);
+    REQUIRE(sender.send_batch(out).sent == 1);
+    for (int i = 0; i < 2; ++i) {
+      dgram::datagram_info info;
+      std::array<char, 4> storage;
+      receiver.receive_from(asio::buffer(storage), info);
+      CHECK(info.sender() == test::endpoint(source, sender.local_endpoint().port()));
+    }
+  }
+}
+
+TEST_CASE("PKI-03 an IPv6 address that is not one of this host's is no source")
+{
+  DGRAM_SKIP_WITHOUT_IPV6();
+  asio::io_context io;
+  const bool dual = GENERATE(false, true);
+  test::udp_socket socket(io, {dgram::udp::v6(), 0}, {.dual_stack = dual});
+  dgram::error_code ec;
+  socket.send_to(asio::buffer("a", 1), test::loopback_v6(9),
+                 {.source = dgram::parse_address("2001:db8::9")}, ec);
+  CHECK(ec);
+  socket.send_to(asio::buffer("a", 1), test::loopback_v6(9),
+                 {.source = dgram::parse_address("127.0.0.1")}, ec);
+  CHECK(ec == asio::error::address_family_not_supported);
+  if (!dual) return;
+  socket.send_to(asio::buffer("a", 1), test::loopback_v4(9),
+                 {.source = dgram::parse_address("9.9.9.9")}, ec);
+  CHECK(ec);
+  socket.send_to(asio::buffer("a", 1), test::loopback_v4(9),
+                 {.source = dgram::parse_address("::1")}, ec);
+  CHECK(ec == asio::error::address_family_not_supported);
+}
+
+TEST_CASE("PKI-04 what the kernel was not told to say is absent")
+{
+  pair over(any_link());
+  over.sender.send_to(asio::buffer("a", 1), over.to_receiver(), everything);
+  const auto check_absent = [](const auto& datagram) {
+    CHECK_FALSE(datagram.local_address());
+    CHECK(datagram.interface_index() == 0);
+    CHECK_FALSE(datagram.ecn());
+    CHECK_FALSE(datagram.dscp());
+    CHECK_FALSE(datagram.hop_limit());
+    CHECK_FALSE(datagram.receive_time());
+    CHECK_FALSE(datagram.hardware_receive_time());
+    CHECK_FALSE(datagram.dropped());
+  };
+  check_absent(over.take_one());
+  over.sender.send_to(asio::buffer("a", 1), over.to_receiver(), everything);
+  check_absent(over.take()[0]);
 }
 
 TEST_CASE("PKI-03 an address that is not one of this host's is no source")

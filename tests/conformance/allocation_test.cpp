@@ -6,6 +6,7 @@
 #include "support/temporary_directory.hpp"
 
 #include <catch2/catch_template_test_macros.hpp>
+#include <catch2/generators/catch_generators.hpp>
 
 #include <asio/post.hpp>
 #include <asio/steady_timer.hpp>
@@ -303,6 +304,49 @@ TEST_CASE("Unix datagrams allocate nothing, with paths too long for a small stri
   auto done = asio::co_spawn(io, work, asio::use_future);
   s.run();
   done.get();
+  measured.verify();
+}
+
+TEMPLATE_TEST_CASE("a reader's for_each allocates nothing, with a writer inside it", "",
+                   asio::io_context::executor_type, asio::any_io_executor)
+{
+  DGRAM_SKIP_WITHOUT_ALLOCATION_COUNTS();
+  const bool with_slot = GENERATE(false, true);
+  constexpr int requests = 5;
+  asio::io_context io;
+  session s(io);
+  meter measured;
+  dgram::basic_socket<dgram::udp, TestType> server(io.get_executor(), test::loopback_v4());
+  dgram::udp::socket client(io, test::loopback_v4());
+  const auto to = server.local_endpoint();
+  dgram::reader reader{server};
+  dgram::writer writer{reader};
+  dgram::receive_batch answers(8);
+  asio::cancellation_signal signal;
+  int received = 0;
+  const auto begin_round = [&] {
+    for (int i = 0; i < requests; ++i)
+      client.send_to(asio::buffer("request", 7), to);
+    measured.begin();
+  };
+  const auto answer = [&](const dgram::datagram& datagram) {
+    writer.try_send(datagram.payload(), datagram.sender());
+    if (++received % requests != 0) return;
+    const bool more = measured.end();
+    dgram::error_code ec;
+    client.try_receive_batch(answers, ec);
+    if (more)
+      begin_round();
+    else
+      reader.stop();
+  };
+  asio::post(io, [&] {
+    begin_round();
+    reader.async_for_each(
+        answer, asio::bind_cancellation_slot(with_slot ? signal.slot() : asio::cancellation_slot(),
+                                             [&](const dgram::error_code&) { s.finish(); }));
+  });
+  s.run();
   measured.verify();
 }
 

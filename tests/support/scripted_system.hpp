@@ -469,6 +469,11 @@ struct system {
 
   static int close(int fd) noexcept { return ::close(fd); }
 
+  static int poll(::pollfd* which, ::nfds_t count, int milliseconds) noexcept
+  {
+    return ::poll(which, count, milliseconds);
+  }
+
   static int lstat(const char* path, struct ::stat* status) noexcept
   {
     return test::script.lstat.play(-1, 1, [&](unsigned) { return ::lstat(path, status); });

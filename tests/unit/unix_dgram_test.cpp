@@ -366,6 +366,25 @@ TEST_CASE_METHOD(unix_test, "UNX-06 a path that cannot be bound to is named in t
                     Catch::Matchers::ContainsSubstring(longest + "x"));
 }
 
+TEST_CASE_METHOD(unix_test, "UNX-06 a socket that cannot be made for a path names it", "[unix]")
+{
+  const std::string longest = folder / std::string(107 - folder.path().size() - 1, 'x');
+  const std::string too_long = longest + "x";
+  const std::string text =
+      "bind \"" + too_long + "\": " + dgram::error_code(asio::error::name_too_long).message();
+  CHECK_THROWS_WITH(unix_socket(io, too_long), Catch::Matchers::Equals(text));
+  CHECK_THROWS_WITH(unix_socket(io, too_long.c_str()), Catch::Matchers::Equals(text));
+  CHECK_THROWS_WITH(unix_socket(io.get_executor(), std::string_view(too_long)),
+                    Catch::Matchers::Equals(text));
+  // A path that is not too long makes the same socket as the endpoint does, with a configuration too.
+  const unix_socket by_path(io, longest, {.receive_buffer_size = 4096});
+  CHECK(by_path.local_endpoint().path() == longest);
+  const std::string missing = folder / "no/server";
+  const dgram::error_code no_entry(ENOENT, asio::error::get_system_category());
+  CHECK_THROWS_WITH(unix_socket(io, missing),
+                    Catch::Matchers::Equals("bind \"" + missing + "\": " + no_entry.message()));
+}
+
 TEST_CASE_METHOD(unix_test, "UNX-06 a folder without permission is named in the error", "[unix]")
 {
   if (::geteuid() == 0) {

@@ -45,7 +45,8 @@ public:
                                    [&](error_code& ec) { return try_receive_batch(batch, ec); });
   }
 
-  /// The same, blocking until there is at least one datagram.
+  /// The same, blocking until there is at least one datagram; `eof` where receiving was shut down and nothing is queued
+  /// (Linux).
   template <class Batch>
   std::size_t receive_batch(Batch& batch, error_code& ec)
   {

@@ -565,14 +565,16 @@ struct socket_state : std::enable_shared_from_this<socket_state<Protocol, Execut
     return start_backoff().timer.async_wait(std::forward<Token>(token));
   }
 
-  /// Waits, blocking, until another attempt is worth it.
+  /// Waits, blocking, until another attempt is worth it; `eof` where receiving was shut down, since none will be.
   void wait(net::socket_base::wait_type what, wake_up_counter& wake_ups, error_code& ec)
   {
     ec.clear();
-    if (what == net::socket_base::wait_read && wake_ups.is_vain(reports_taken))
-      wait_congestion();
-    else
+    if (what != net::socket_base::wait_read || !wake_ups.is_vain(reports_taken))
       socket.wait(what, ec);
+    else if (platform::is_receiving_shut_down(descriptor()))
+      ec = net::error::eof;
+    else
+      wait_congestion();
   }
 
   /// As `async_wait_congestion`, blocking.

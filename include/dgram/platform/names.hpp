@@ -52,6 +52,18 @@ inline bool is_path_error(const error_code& ec) noexcept
          ec == make_system_error(ENOPROTOOPT) || ec == net::error::access_denied;
 }
 
+/// Whether nothing will come any more (shutdown(2)). A receive that does not block only says that it would (Linux); where
+/// poll(2) does not tell, this is false.
+inline bool is_receiving_shut_down([[maybe_unused]] int fd) noexcept
+{
+#if defined(POLLRDHUP)
+  ::pollfd asked{fd, POLLRDHUP, 0};
+  return system::poll(&asked, 1, 0) == 1 && (asked.revents & POLLRDHUP) != 0;
+#else
+  return false;
+#endif
+}
+
 inline bool is_connected(int fd, error_code& ec) noexcept
 {
   ::sockaddr_storage peer;

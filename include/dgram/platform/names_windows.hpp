@@ -48,6 +48,12 @@ inline bool is_path_error(const error_code& ec) noexcept
          ec == net::error::network_reset;
 }
 
+/// A receive says so itself here.
+inline bool is_receiving_shut_down(::SOCKET) noexcept
+{
+  return false;
+}
+
 inline bool is_connected(::SOCKET socket, error_code& ec) noexcept
 {
   ::sockaddr_storage peer;

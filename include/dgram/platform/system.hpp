@@ -18,6 +18,7 @@
 
 #include <ifaddrs.h>
 #include <net/if.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -95,6 +96,11 @@ struct system {
   }
 
   static int close(int fd) noexcept { return ::close(fd); }
+
+  static int poll(::pollfd* which, ::nfds_t count, int milliseconds) noexcept
+  {
+    return ::poll(which, count, milliseconds);
+  }
 
   static int lstat(const char* path, struct ::stat* status) noexcept
   {
