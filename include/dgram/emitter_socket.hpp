@@ -915,6 +915,10 @@ net::io_context* io_context_of(Source& source) noexcept
     return nullptr;
 }
 
+/// `Made`, named in a way that lets a program which makes none do without its instantiation.
+template <class Source, class Made>
+using made_on = std::conditional_t<executor_source<Source>, Made, void>;
+
 template <class Source>
 net::any_io_executor executor_of(Source& source)
 {
@@ -929,7 +933,7 @@ net::any_io_executor executor_of(Source& source)
 /// Makes a UDP socket that emits events, on an `io_context`, another context or an executor. Nothing is opened before it is
 /// bound. Thrown: `error::bad_type`, `error::out_of_range` (buffer sizes).
 template <detail::executor_source Source>
-emitter_socket create_socket(Source&& source, socket_options options)
+detail::made_on<Source, emitter_socket> create_socket(Source&& source, socket_options options)
 {
   return {detail::executor_of(source), detail::io_context_of(source), std::move(options)};
 }
@@ -937,7 +941,8 @@ emitter_socket create_socket(Source&& source, socket_options options)
 /// The same, with a listener for 'message'.
 template <detail::executor_source Source, class Listener>
   requires detail::is_listener<std::decay_t<Listener>, event::message::of<udp>::signature>
-emitter_socket create_socket(Source&& source, socket_options options, Listener&& on_message)
+detail::made_on<Source, emitter_socket> create_socket(Source&& source, socket_options options,
+                                                      Listener&& on_message)
 {
   auto made = create_socket(source, std::move(options));
   made.template on<event::message>(std::forward<Listener>(on_message));
@@ -946,7 +951,8 @@ emitter_socket create_socket(Source&& source, socket_options options, Listener&&
 
 /// The same, with no option but the type.
 template <detail::executor_source Source, class... Listener>
-emitter_socket create_socket(Source&& source, socket_type type, Listener&&... on_message)
+detail::made_on<Source, emitter_socket> create_socket(Source&& source, socket_type type,
+                                                      Listener&&... on_message)
 {
   socket_options options;
   options.type = type;
@@ -956,7 +962,8 @@ emitter_socket create_socket(Source&& source, socket_type type, Listener&&... on
 #if DGRAM_HAS_UNIX_DATAGRAMS
 /// Makes a Unix datagram socket that emits events. Of the options those for IP mean nothing.
 template <detail::executor_source Source>
-unix_emitter_socket create_unix_socket(Source&& source, socket_options options = {})
+detail::made_on<Source, unix_emitter_socket> create_unix_socket(Source&& source,
+                                                                socket_options options = {})
 {
   return {detail::executor_of(source), detail::io_context_of(source), std::move(options)};
 }
@@ -964,7 +971,8 @@ unix_emitter_socket create_unix_socket(Source&& source, socket_options options =
 /// The same, with a listener for 'message'.
 template <detail::executor_source Source, class Listener>
   requires detail::is_listener<std::decay_t<Listener>, event::message::of<unix_dgram>::signature>
-unix_emitter_socket create_unix_socket(Source&& source, Listener&& on_message)
+detail::made_on<Source, unix_emitter_socket> create_unix_socket(Source&& source,
+                                                                Listener&& on_message)
 {
   auto made = create_unix_socket(source);
   made.template on<event::message>(std::forward<Listener>(on_message));
@@ -982,7 +990,8 @@ template <detail::executor_source Source, class Token>
 auto send_once(Source&& source, socket_type type, const payload_view& message, std::int64_t port,
                std::string_view address, Token&& token)
 {
-  auto socket = std::make_shared<emitter_socket>(create_socket(source, type));
+  auto socket =
+      std::make_shared<detail::made_on<Source, emitter_socket>>(create_socket(source, type));
   const auto executor = socket->get_executor();
   return detail::initiate_completion<std::size_t>(
       executor, std::forward<Token>(token),
@@ -1005,7 +1014,8 @@ auto send_once(Source&& source, socket_type type, const payload_view& message, s
 /// lost. For programs that are put into the background.
 ///
 /// Thread safety: nothing else may be done with these sockets meanwhile.
-inline void pause_sockets(net::execution_context& context)
+template <std::derived_from<net::execution_context> Context>
+void pause_sockets(Context& context)
 {
   detail::for_each_emitter<udp::socket>(context, [](auto& core) { core.pause(); });
 #if DGRAM_HAS_UNIX_DATAGRAMS
@@ -1014,7 +1024,8 @@ inline void pause_sockets(net::execution_context& context)
 }
 
 /// What fails is an 'error' event of that socket, which is unbound then.
-inline void resume_sockets(net::execution_context& context)
+template <std::derived_from<net::execution_context> Context>
+void resume_sockets(Context& context)
 {
   detail::for_each_emitter<udp::socket>(context, [](auto& core) { core.resume(); });
 #if DGRAM_HAS_UNIX_DATAGRAMS
