@@ -245,7 +245,7 @@ public:
   {
     const std::uint16_t number = checked_port(port, 0);
     check_unbound();
-    auto local = core_->any_address();
+    auto local = core_->family.any_address();
     if (!address.empty()) local.address(literal(address, "bind"));
     local.port(number);
     return bind_at(local);
@@ -285,9 +285,9 @@ public:
   {
     const std::uint16_t number = checked_port(port, 1);
     check_unconnected();
-    auto peer = core_->default_peer(number);
+    auto peer = core_->family.loopback(number);
     if (!address.empty()) peer.address(literal(address, "connect"));
-    if (const auto ec = core_->check_peer(peer)) fail_at("connect", ec, peer);
+    if (const auto ec = core_->family.check_peer(peer)) fail_at("connect", ec, peer);
     if (core_->bind_phase() == phase::pending) throw_now(error::already_bound, "connect");
     if (core_->bind_phase() == phase::none) bind_sync();
     error_code ec;
@@ -531,7 +531,7 @@ public:
     constexpr auto operation = "set_multicast_interface";
     check_bound(operation);
     error_code ec;
-    const auto interface = detail::parse_outgoing_interface(address, core_->is_v6(), ec);
+    const auto interface = detail::parse_outgoing_interface(address, core_->family.is_v6(), ec);
     if (ec) throw_now(ec, operation);
     set(operation, option::multicast_interface(interface));
   }
@@ -707,7 +707,7 @@ private:
     if constexpr (is_ip) {
       const std::uint16_t port = checked_port(call.numbers[0], 0);
       if (call.to) return target_of(*call.to, port);
-      auto local = core_->any_address();
+      auto local = core_->family.any_address();
       local.port(port);
       // A lookup of the user's own may say what "all addresses" is.
       if (core_->options.lookup) return {std::nullopt, local.address().to_string(), port};
@@ -721,7 +721,8 @@ private:
   {
     if constexpr (is_ip) {
       const std::uint16_t port = checked_port(call.numbers[0], 1);
-      return call.to ? target_of(*call.to, port) : target_type{core_->default_peer(port), {}, port};
+      return call.to ? target_of(*call.to, port)
+                     : target_type{core_->family.loopback(port), {}, port};
     } else {
       if (!call.to) throw_now(net::error::invalid_argument, "a Unix socket needs a path");
       return target_of(*call.to, 0);

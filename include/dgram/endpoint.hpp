@@ -49,6 +49,10 @@ inline std::uint32_t parse_scope(std::string_view text, error_code& ec)
   return index;
 }
 
+/// One whose endpoints have an IP address.
+template <class Protocol>
+concept ip_protocol = requires(const typename Protocol::endpoint& endpoint) { endpoint.address(); };
+
 }  // namespace detail
 
 /// Parses an IPv4 or IPv6 address: `192.0.2.1`, `2001:db8::1`, `fe80::1%eth0`, `fe80::1%2`.

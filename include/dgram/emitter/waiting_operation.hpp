@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: BSL-1.0
+// Operations that wait for a bind, a connect or a name.
+#ifndef DGRAM_EMITTER_WAITING_OPERATION_HPP
+#define DGRAM_EMITTER_WAITING_OPERATION_HPP
+
+#include <dgram/config.hpp>
+#include <dgram/emitter/completion.hpp>
+#include <dgram/emitter/events.hpp>
+#include <dgram/emitter/send_queue.hpp>
+#include <dgram/failure.hpp>
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+DGRAM_NAMESPACE_BEGIN
+
+namespace detail {
+
+/// Where something is to go: to an endpoint, or to the address that a name stands for, or to the connected peer.
+template <class Endpoint>
+struct target {
+  std::optional<Endpoint> endpoint;
+  std::string name;
+  std::uint16_t port = 0;
+
+  bool is_peer() const noexcept { return !endpoint && name.empty(); }
+};
+
+enum class action : unsigned char { bind, connect, send, close };
+
+template <class Endpoint>
+struct waiting_operation {
+  action kind;
+  target<Endpoint> to;
+  waiting_send<Endpoint> send;
+
+  const char* name() const noexcept
+  {
+    switch (kind) {
+    case action::bind: return "bind";
+    case action::connect: return "connect";
+    default: return "send";
+    }
+  }
+};
+
+/// First in, first out.
+template <class Operation>
+class operation_queue {
+public:
+  void push(Operation added) { all_.push_back(std::move(added)); }
+
+  Operation pop()
+  {
+    Operation first = std::move(all_[first_++]);
+    if (first_ == all_.size()) {
+      all_.clear();
+      first_ = 0;
+    }
+    return first;
+  }
+
+private:
+  std::vector<Operation> all_;
+  std::size_t first_ = 0;
+};
+
+/// A bind or a connect: how far it is, and who is told of its end.
+struct milestone {
+  enum class phase : unsigned char { none, pending, done };
+
+  phase at = phase::none;
+  completion_ptr<> done;
+  listener_id listener;  // a callback; it is forgotten where what it listens for is not to be
+
+  void begin(completion<>* with)
+  {
+    at = phase::pending;
+    done.reset(with);
+  }
+};
+
+}  // namespace detail
+
+DGRAM_NAMESPACE_END
+
+#endif
