@@ -93,6 +93,7 @@ class basic_emitter_socket {
   using core_type = detail::emitter_core<Socket>;
   using phase = typename core_type::phase;
   using target_type = typename core_type::target_type;
+  using destination_type = typename core_type::destination_type;
 
   static constexpr bool is_ip = detail::ip_protocol<typename Socket::protocol_type>;
 
@@ -217,9 +218,10 @@ public:
     requires(!detail::starts_with<bind_options, Args...>)
   decltype(auto) bind(Args&&... args)
   {
+    detail::call parsed;
     return detail::parse_call(
-        detail::call(),
-        [this](const detail::call& call, auto&&... callback) -> decltype(auto) {
+        parsed,
+        [this](detail::call& call, auto&&... callback) -> decltype(auto) {
           return this->bind_to(call, std::forward<decltype(callback)>(callback)...);
         },
         std::forward<Args>(args)...);
@@ -232,7 +234,7 @@ public:
   {
     detail::call call;
     call.add(where.port);
-    if (!where.address.empty()) call.to = where.address;
+    call.add(where.address);
     if (where.fd <= 0) return bind_to(call, std::forward<Callback>(callback)...);
     check_unbound();
     return start<true>(detail::adoption<core_type>{where.fd}, std::forward<Callback>(callback)...);
@@ -255,7 +257,7 @@ public:
     requires(!is_ip)
   {
     check_unbound();
-    return bind_at(*target_of(path, 0).endpoint);
+    return bind_at(destination_of(path, 0).endpoint());
   }
 
   // --- connect ---
@@ -270,9 +272,10 @@ public:
   template <class... Args>
   decltype(auto) connect(Args&&... args)
   {
+    detail::call parsed;
     return detail::parse_call(
-        detail::call(),
-        [this](const detail::call& call, auto&&... callback) -> decltype(auto) {
+        parsed,
+        [this](detail::call& call, auto&&... callback) -> decltype(auto) {
           return this->connect_to(call, std::forward<decltype(callback)>(callback)...);
         },
         std::forward<Args>(args)...);
@@ -323,9 +326,10 @@ public:
     requires(!detail::starts_with<remote_info, Args...>)
   decltype(auto) send(const payload_view& message, Args&&... args)
   {
+    detail::call parsed;
     return detail::parse_call(
-        detail::call(),
-        [this, &message](const detail::call& call, auto&&... callback) -> decltype(auto) {
+        parsed,
+        [this, &message](detail::call& call, auto&&... callback) -> decltype(auto) {
           return this->send_to(message, call, std::forward<decltype(callback)>(callback)...);
         },
         std::forward<Args>(args)...);
@@ -337,7 +341,7 @@ public:
   {
     detail::call call;
     if constexpr (is_ip) call.add(to.port);
-    call.to = to.address;
+    call.add(to.address);
     return send_to(message, call, std::forward<Callback>(callback)...);
   }
 
@@ -625,7 +629,7 @@ private:
     return options;
   }
 
-  [[noreturn]] static void throw_now(const error_code& ec, const char* operation)
+  [[noreturn]] DGRAM_COLD static void throw_now(const error_code& ec, const char* operation)
   {
     detail::throw_failure(detail::failure_of(operation, ec));
   }
@@ -661,11 +665,14 @@ private:
 
   static std::uint16_t checked_port(std::int64_t port, std::int64_t least)
   {
-    if (port < least || port > 65535) {
-      const std::string what = "port " + std::to_string(port);
-      throw system_error(error::bad_port, what);
-    }
+    if (port < least || port > 65535) refuse_port(port);
     return static_cast<std::uint16_t>(port);
+  }
+
+  [[noreturn]] DGRAM_COLD static void refuse_port(std::int64_t port)
+  {
+    const std::string what = "port " + std::to_string(port);
+    throw system_error(error::bad_port, what);
   }
 
   static int buffer_size(const char* operation, std::int64_t bytes)
@@ -686,18 +693,18 @@ private:
   // --- targets ---
 
   /// An address that is spelled out needs no lookup.
-  static target_type target_of(const detail::host& to, std::uint16_t port)
+  static destination_type destination_of(const detail::host& to, std::uint16_t port)
   {
     if constexpr (is_ip) {
-      if (to.address) return {endpoint_type(*to.address, port), {}, port};
+      if (to.address != nullptr) return {*to.address, port};
       error_code not_an_address;
       const auto address = parse_address(to.text, not_an_address);
-      if (!not_an_address) return {endpoint_type(address, port), {}, port};
-      return {std::nullopt, std::string(to.text), port};
+      if (!not_an_address) return {address, port};
+      return {to.text, port};
     }
 #if DGRAM_HAS_UNIX_DATAGRAMS
     else {
-      return {parse_unix_endpoint(to.text), {}, 0};
+      return {parse_unix_endpoint(to.text)};
     }
 #endif
   }
@@ -706,36 +713,40 @@ private:
   {
     if constexpr (is_ip) {
       const std::uint16_t port = checked_port(call.numbers[0], 0);
-      if (call.to) return target_of(*call.to, port);
+      if (call.to) return destination_of(*call.to, port).keep();
       auto local = core_->family.any_address();
       local.port(port);
       // A lookup of the user's own may say what "all addresses" is.
       if (core_->options.lookup) return {std::nullopt, local.address().to_string(), port};
       return {local, {}, port};
     } else {
-      return call.to ? target_of(*call.to, 0) : target_type{endpoint_type(), {}, 0};
+      return call.to ? destination_of(*call.to, 0).keep() : target_type{endpoint_type(), {}, 0};
     }
   }
 
-  target_type peer_target(const detail::call& call) const
+  destination_type peer_of(const detail::call& call) const
   {
     if constexpr (is_ip) {
       const std::uint16_t port = checked_port(call.numbers[0], 1);
-      return call.to ? target_of(*call.to, port)
-                     : target_type{core_->family.loopback(port), {}, port};
+      if (call.to) return destination_of(*call.to, port);
+      return {core_->family.loopback(port)};
     } else {
       if (!call.to) throw_now(net::error::invalid_argument, "a Unix socket needs a path");
-      return target_of(*call.to, 0);
+      return destination_of(*call.to, 0);
     }
   }
 
-  target_type send_target(const detail::call& call) const
+  /// Arguments are looked at before the state.
+  destination_type send_destination(const detail::call& call) const
   {
-    const bool connected = core_->connect_phase() != phase::none;
-    if (connected && (call.count > 0 || call.to)) throw_now(net::error::already_connected, "send");
-    target_type to = connected ? target_type() : peer_target(call);
+    if (core_->connect_phase() == phase::none) {
+      destination_type to = peer_of(call);
+      check_running("send");
+      return to;
+    }
+    if (call.count > 0 || call.to) throw_now(net::error::already_connected, "send");
     check_running("send");
-    return to;
+    return {};
   }
 
   // --- starting ---
@@ -797,27 +808,24 @@ private:
   template <class... Callback>
   decltype(auto) connect_to(const detail::call& call, Callback&&... callback)
   {
-    target_type to = peer_target(call);
+    target_type to = peer_of(call).keep();
     check_unconnected();
     return start<false>(detail::connecting<core_type>{std::move(to)},
                         std::forward<Callback>(callback)...);
   }
 
   template <class... Callback>
-  decltype(auto) send_to(const payload_view& message, const detail::call& call,
-                         Callback&&... callback)
+  decltype(auto) send_to(const payload_view& message, detail::call& call, Callback&&... callback)
   {
     if (call.count < 2) return send_whole(message, call, std::forward<Callback>(callback)...);
-    detail::call rest;
-    if (call.count == 3) rest.add(call.numbers[2]);
-    rest.to = call.to;
     const payload_view slice(detail::slice_of(message, call.numbers[0], call.numbers[1]));
-    return send_whole(slice, rest, std::forward<Callback>(callback)...);
+    call.drop_slice();
+    return send_whole(slice, call, std::forward<Callback>(callback)...);
   }
 
   bool send_whole(const payload_view& message, const detail::call& call)
   {
-    return core_->send(send_target(call), message, nullptr);
+    return core_->send(send_destination(call), message, nullptr);
   }
 
   template <class Callback>
@@ -825,10 +833,10 @@ private:
                             Callback&& callback)
   {
     using handler = std::decay_t<Callback>;
-    target_type to = send_target(call);
     if constexpr (detail::takes_code<handler, std::size_t> ||
                   detail::is_plain_callback<handler, std::size_t>) {
-      core_->send(std::move(to), message,
+      const destination_type to = send_destination(call);
+      core_->send(to, message,
                   detail::make_completion<std::size_t>(std::forward<Callback>(callback),
                                                        core_->get_executor()));
       return (*this);
@@ -845,7 +853,7 @@ private:
       // When a deferred or awaited send is launched, the message may be gone.
       return detail::initiate_completion<std::size_t>(
           core_->get_executor(), std::forward<Callback>(callback),
-          [core = core_, to = std::move(to), bytes = message.copy()](
+          [core = core_, to = send_destination(call).keep(), bytes = message.copy()](
               detail::send_completion* done) { core->send_later(to, bytes, done); });
     }
   }

@@ -55,6 +55,7 @@ public:
       event_emitter<event::listening, message_event, event::connect, event::close, event::error,
                     event::error_monitor, event::timeout, event::drain, event::drop>;
   using target_type = target<endpoint_type>;
+  using destination_type = destination<endpoint_type>;
   using phase = milestone::phase;
   using service_type = context_service<incoming_buffers<protocol_type>,
                                        outgoing_buffers<protocol_type>, emitter_core>;
@@ -198,20 +199,20 @@ public:
       ec = net::error::already_connected;
     if (ec)
       fail(done, failure_of("send", ec));
+    else if (to.name.empty())
+      send(to.endpoint ? destination_type(*to.endpoint) : destination_type(), payload, done);
     else
-      send(to, payload, done);
+      send(destination_type(to.name, to.port), payload, done);
   }
 
   /// False where the queue is full. The bytes are copied unless the kernel takes them at once.
-  bool send(target_type to, const payload_view& payload, send_completion* done)
+  bool send(const destination_type& to, const payload_view& payload, send_completion* done)
   {
     note_activity();
     diagnose(diagnostic_channel::send, this, payload.size());
-    const endpoint_type* const peer = to.endpoint ? &*to.endpoint : nullptr;
-    if (to.name.empty() && establishing_.can_send(peer)) return sending_.send(peer, payload, done);
-    establishing_.send({.kind = action::send,
-                        .to = std::move(to),
-                        .send = {payload.copy(), std::nullopt, send_completion_ptr(done)}});
+    if (!to.is_name() && establishing_.can_send(to.peer())) [[likely]]
+      return sending_.send(to.peer(), payload, done);
+    wait_and_send(to, payload, done);
     return true;
   }
 
@@ -447,6 +448,14 @@ private:
         receiving_(*this, turns_, work_, drops_, service.incoming),
         establishing_(*this)
   {
+  }
+
+  DGRAM_COLD void wait_and_send(const destination_type& to, const payload_view& payload,
+                                send_completion* done)
+  {
+    establishing_.send({.kind = action::send,
+                        .to = to.keep(),
+                        .send = {payload.copy(), std::nullopt, send_completion_ptr(done)}});
   }
 
   void emit_error(const failure& what)

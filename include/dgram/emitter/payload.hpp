@@ -70,6 +70,13 @@ public:
   std::size_t pieces() const noexcept { return count_; }
   std::size_t size() const noexcept { return size_; }
 
+  /// The first piece; no bytes where there is none.
+  bytes_view front() const noexcept
+  {
+    if (count_ == 0) return {};
+    return {static_cast<const std::byte*>(begin()->data()), begin()->size()};
+  }
+
   std::vector<std::byte> copy() const
   {
     std::vector<std::byte> bytes(size_);

@@ -6,6 +6,7 @@
 #include <dgram/config.hpp>
 #include <dgram/datagram.hpp>
 #include <dgram/diagnostics.hpp>
+#include <dgram/emitter/arrival.hpp>
 #include <dgram/emitter/context_service.hpp>
 #include <dgram/emitter/drop_counts.hpp>
 #include <dgram/emitter/events.hpp>
@@ -174,25 +175,19 @@ private:
 
   void hand_over()
   {
+    typename Owner::emitter_type::template emission<message_event> emit(owner_.events);
+    arrival<protocol_type> info(bound_address_);
     for (std::size_t budget = messages_per_turn; budget > 0 && rest_ > 0; --budget) {
       const auto datagram = *at_++;
       --rest_;
-      if (owner_.family.is_blocked(datagram.sender())) {
+      if (owner_.family.is_blocked(datagram.sender())) [[unlikely]] {
         drops_.add(drop_reason::blocked);
         continue;
       }
       diagnose(diagnostic_channel::message, &owner_, datagram.payload().size());
-      owner_.events.template emit<message_event>(datagram.payload(), info_of(datagram));
+      emit(datagram.payload(), info.of(datagram));
       if (!may_receive()) return;
     }
-  }
-
-  basic_remote_info<protocol_type> info_of(const basic_datagram<protocol_type>& datagram) const
-  {
-    if constexpr (is_ip)
-      return {datagram, bound_address_};
-    else
-      return basic_remote_info<protocol_type>(datagram);
   }
 
   Owner& owner_;

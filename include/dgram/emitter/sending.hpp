@@ -44,30 +44,16 @@ public:
   /// Sends to the peer, null for the connected one. False where the queue is full.
   bool send(const endpoint_type* peer, const payload_view& payload, send_completion* done)
   {
-    send_completion_ptr completion(done);
     if (done != nullptr) std::get<0>(done->values) = payload.size();
     if (const auto ec = owner_.ready_to_send(peer)) [[unlikely]] {
-      owner_.not_sent(std::move(completion), ec, peer);
+      owner_.not_sent(send_completion_ptr(done), ec, peer);
       return true;
     }
-    const bool copies = payload.pieces() <= 1 && payload.size() <= queue_type::most_bytes;
-    if (!copies && send_directly(peer, payload, completion)) return true;
-    if (!queue_.has_room(payload.size())) flush();
-    if (queue_.is_held_back() && is_full(payload.size())) {
-      full_ = true;
-      if (owner_.options.when_full == full_policy::drop_newest) {
-        drop(std::move(completion));
-        return false;
-      }
-    }
-    if (queue_.has_room(payload.size())) [[likely]]
-      queue_.push(payload, peer, std::move(completion));
-    else
-      queue_.push_overflow({payload.copy(), peer != nullptr ? std::optional(*peer) : std::nullopt,
-                            std::move(completion)});
-    if (queue_.is_urgent()) flush();
-    if (!queue_.is_held_back()) turns_.schedule();
-    return !full_;
+    if (!queue_.takes_at_once(payload)) [[unlikely]]
+      return send_otherwise(peer, payload, send_completion_ptr(done));
+    queue_.push(payload, peer, done);
+    turns_.schedule();
+    return true;
   }
 
   /// Hands over what was sent, as far as the kernel takes it.
@@ -80,6 +66,30 @@ public:
   void end() { queue_.fail(net::error::operation_aborted); }
 
 private:
+  /// What is large, or in several pieces, or finds the queue full or in need of a flush.
+  DGRAM_COLD bool send_otherwise(const endpoint_type* peer, const payload_view& payload,
+                                 send_completion_ptr done)
+  {
+    const bool copies = payload.pieces() <= 1 && payload.size() <= queue_type::most_bytes;
+    if (!copies && send_directly(peer, payload, done)) return true;
+    if (!queue_.has_room(payload.size())) flush();
+    if (queue_.is_held_back() && is_full(payload.size())) {
+      full_ = true;
+      if (owner_.options.when_full == full_policy::drop_newest) {
+        drop(std::move(done));
+        return false;
+      }
+    }
+    if (queue_.has_room(payload.size()))
+      queue_.push(payload, peer, done.release());
+    else
+      queue_.push_overflow(
+          {payload.copy(), peer != nullptr ? std::optional(*peer) : std::nullopt, std::move(done)});
+    if (queue_.is_urgent()) flush();
+    if (!queue_.is_held_back()) turns_.schedule();
+    return !full_;
+  }
+
   void hand_over()
   {
     flushing_ = true;

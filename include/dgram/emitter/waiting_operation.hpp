@@ -13,6 +13,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -28,6 +29,38 @@ struct target {
   std::uint16_t port = 0;
 
   bool is_peer() const noexcept { return !endpoint && name.empty(); }
+};
+
+/// The same for the length of a call, at little cost where the endpoint is known: it refers to the name.
+template <class Endpoint>
+class destination {
+public:
+  /// The connected peer.
+  destination() noexcept = default;
+  destination(const Endpoint& endpoint) noexcept : endpoint_(endpoint), known_(true) {}
+  destination(const net::ip::address& address, std::uint16_t port)
+      : endpoint_(address, port), known_(true)
+  {
+  }
+  destination(std::string_view name, std::uint16_t port) noexcept : name_(name), port_(port) {}
+
+  bool is_name() const noexcept { return !name_.empty(); }
+  const Endpoint& endpoint() const noexcept { return endpoint_; }
+
+  /// Null for the connected peer, and for a name.
+  const Endpoint* peer() const noexcept { return known_ ? &endpoint_ : nullptr; }
+
+  target<Endpoint> keep() const
+  {
+    if (known_) return {endpoint_, {}, 0};
+    return {std::nullopt, std::string(name_), port_};
+  }
+
+private:
+  Endpoint endpoint_;
+  bool known_ = false;
+  std::string_view name_;
+  std::uint16_t port_ = 0;
 };
 
 enum class action : unsigned char { bind, connect, send, close };
