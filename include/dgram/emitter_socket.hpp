@@ -245,7 +245,7 @@ public:
   address_info bind_sync(std::int64_t port = 0, std::string_view address = {})
     requires is_ip
   {
-    const std::uint16_t number = checked_port(port, 0);
+    const std::uint16_t number = checked_port("bind", port, 0);
     check_unbound();
     auto local = core_->family.any_address();
     if (!address.empty()) local.address(literal(address, "bind"));
@@ -257,7 +257,7 @@ public:
     requires(!is_ip)
   {
     check_unbound();
-    return bind_at(destination_of(path, 0).endpoint());
+    return bind_at(destination_of("bind", path, 0).endpoint());
   }
 
   // --- connect ---
@@ -286,7 +286,7 @@ public:
   basic_emitter_socket& connect_sync(std::int64_t port, std::string_view address = {})
     requires is_ip
   {
-    const std::uint16_t number = checked_port(port, 1);
+    const std::uint16_t number = checked_port("connect", port, 1);
     check_unconnected();
     auto peer = core_->family.loopback(number);
     if (!address.empty()) peer.address(literal(address, "connect"));
@@ -507,7 +507,7 @@ public:
   int set_ttl(int hops)
     requires is_ip
   {
-    set("set_ttl", option::hop_limit(hops));
+    set("set_ttl", option::hop_limit(hops), detail::beyond(hops, 1, 255));
     return hops;
   }
 
@@ -515,7 +515,7 @@ public:
   int set_multicast_ttl(int hops)
     requires is_ip
   {
-    set("set_multicast_ttl", option::multicast_hop_limit(hops));
+    set("set_multicast_ttl", option::multicast_hop_limit(hops), detail::beyond(hops, 0, 255));
     return hops;
   }
 
@@ -534,10 +534,9 @@ public:
   {
     constexpr auto operation = "set_multicast_interface";
     check_bound(operation);
-    error_code ec;
-    const auto interface = detail::parse_outgoing_interface(address, core_->family.is_v6(), ec);
-    if (ec) throw_now(ec, operation);
-    set(operation, option::multicast_interface(interface));
+    const auto interface =
+        detail::parse_outgoing_interface(operation, address, core_->family.is_v6());
+    set(operation, option::multicast_interface(interface), detail::quoted(address));
   }
 
   /// Joins a group; without an interface (an address of it, or its name) the system chooses one. Binds an unbound socket.
@@ -589,13 +588,15 @@ public:
   void set_recv_buffer_size(std::int64_t bytes)
   {
     set("set_recv_buffer_size",
-        option::receive_buffer_size(buffer_size("set_recv_buffer_size", bytes)));
+        option::receive_buffer_size(buffer_size("set_recv_buffer_size", bytes)),
+        std::to_string(bytes) + " bytes");
   }
 
   void set_send_buffer_size(std::int64_t bytes)
   {
     set("set_send_buffer_size",
-        option::send_buffer_size(buffer_size("set_send_buffer_size", bytes)));
+        option::send_buffer_size(buffer_size("set_send_buffer_size", bytes)),
+        std::to_string(bytes) + " bytes");
   }
 
   std::size_t get_recv_buffer_size() const
@@ -623,10 +624,18 @@ private:
   {
     const auto type = options.type;
     if (is_ip && type != dgram::socket_type::udp4 && type != dgram::socket_type::udp6)
-      throw_now(error::bad_type, "create_socket");
-    for (const auto size : {options.recv_buffer_size, options.send_buffer_size})
-      if (size < 0 || size > detail::most_uint32) throw_now(error::out_of_range, "create_socket");
+      detail::refuse("create_socket", error::bad_type,
+                     "type " + std::to_string(static_cast<int>(type)));
+    check_initial_size("recv_buffer_size ", options.recv_buffer_size);
+    check_initial_size("send_buffer_size ", options.send_buffer_size);
     return options;
+  }
+
+  static void check_initial_size(const char* which, std::int64_t bytes)
+  {
+    if (bytes < 0 || bytes > detail::most_uint32)
+      detail::refuse("create_socket", error::out_of_range,
+                     which + detail::beyond(bytes, 0, detail::most_uint32) + " bytes");
   }
 
   [[noreturn]] DGRAM_COLD static void throw_now(const error_code& ec, const char* operation)
@@ -663,37 +672,42 @@ private:
     if (core_->connect_phase() != phase::none) throw_now(net::error::already_connected, "connect");
   }
 
-  static std::uint16_t checked_port(std::int64_t port, std::int64_t least)
+  static std::uint16_t checked_port(const char* operation, std::int64_t port, std::int64_t least)
   {
-    if (port < least || port > 65535) refuse_port(port);
+    if (port < least || port > 65535)
+      detail::refuse(operation, error::bad_port, "port " + detail::beyond(port, least, 65535));
     return static_cast<std::uint16_t>(port);
   }
 
-  [[noreturn]] DGRAM_COLD static void refuse_port(std::int64_t port)
+  static std::uint16_t checked_peer_port(const char* operation, const detail::call& call)
   {
-    const std::string what = "port " + std::to_string(port);
-    throw system_error(error::bad_port, what);
+    if (call.count == 0) detail::refuse(operation, error::bad_port, "no port");
+    return checked_port(operation, call.numbers[0], 1);
   }
 
   static int buffer_size(const char* operation, std::int64_t bytes)
   {
-    if (bytes <= 0 || bytes > detail::most_uint32) throw_now(error::out_of_range, operation);
-    if (bytes > detail::max_int) throw_now(net::error::invalid_argument, operation);
-    return static_cast<int>(bytes);
+    if (bytes > 0 && bytes <= detail::max_int) return static_cast<int>(bytes);
+    const bool fits = bytes > 0 && bytes <= detail::most_uint32;
+    detail::refuse(operation, fits ? error_code(net::error::invalid_argument) : error::out_of_range,
+                   detail::beyond(bytes, 1, detail::max_int) + " bytes");
   }
 
   static net::ip::address literal(std::string_view text, const char* operation)
   {
     error_code ec;
     const auto address = parse_address(text, ec);
-    if (ec) throw_now(net::error::invalid_argument, operation);
+    if (ec)
+      detail::refuse(operation, net::error::invalid_argument,
+                     detail::quoted(text) + " is not an address");
     return address;
   }
 
   // --- targets ---
 
   /// An address that is spelled out needs no lookup.
-  static destination_type destination_of(const detail::host& to, std::uint16_t port)
+  static destination_type destination_of([[maybe_unused]] const char* operation,
+                                         const detail::host& to, std::uint16_t port)
   {
     if constexpr (is_ip) {
       if (to.address != nullptr) return {*to.address, port};
@@ -704,7 +718,10 @@ private:
     }
 #if DGRAM_HAS_UNIX_DATAGRAMS
     else {
-      return {parse_unix_endpoint(to.text)};
+      error_code ec;
+      const auto endpoint = parse_unix_endpoint(to.text, ec);
+      if (ec) detail::refuse(operation, ec, detail::quoted(to.text));
+      return {endpoint};
     }
 #endif
   }
@@ -712,27 +729,28 @@ private:
   target_type bind_target(const detail::call& call) const
   {
     if constexpr (is_ip) {
-      const std::uint16_t port = checked_port(call.numbers[0], 0);
-      if (call.to) return destination_of(*call.to, port).keep();
+      const std::uint16_t port = checked_port("bind", call.numbers[0], 0);
+      if (call.to) return destination_of("bind", *call.to, port).keep();
       auto local = core_->family.any_address();
       local.port(port);
       // A lookup of the user's own may say what "all addresses" is.
       if (core_->options.lookup) return {std::nullopt, local.address().to_string(), port};
       return {local, {}, port};
     } else {
-      return call.to ? destination_of(*call.to, 0).keep() : target_type{endpoint_type(), {}, 0};
+      return call.to ? destination_of("bind", *call.to, 0).keep()
+                     : target_type{endpoint_type(), {}, 0};
     }
   }
 
-  destination_type peer_of(const detail::call& call) const
+  destination_type peer_of(const char* operation, const detail::call& call) const
   {
     if constexpr (is_ip) {
-      const std::uint16_t port = checked_port(call.numbers[0], 1);
-      if (call.to) return destination_of(*call.to, port);
+      const std::uint16_t port = checked_peer_port(operation, call);
+      if (call.to) return destination_of(operation, *call.to, port);
       return {core_->family.loopback(port)};
     } else {
-      if (!call.to) throw_now(net::error::invalid_argument, "a Unix socket needs a path");
-      return destination_of(*call.to, 0);
+      if (!call.to) detail::refuse(operation, net::error::invalid_argument, "no path");
+      return destination_of(operation, *call.to, 0);
     }
   }
 
@@ -740,7 +758,7 @@ private:
   destination_type send_destination(const detail::call& call) const
   {
     if (core_->connect_phase() == phase::none) {
-      destination_type to = peer_of(call);
+      destination_type to = peer_of("send", call);
       check_running("send");
       return to;
     }
@@ -808,7 +826,7 @@ private:
   template <class... Callback>
   decltype(auto) connect_to(const detail::call& call, Callback&&... callback)
   {
-    target_type to = peer_of(call).keep();
+    target_type to = peer_of("connect", call).keep();
     check_unconnected();
     return start<false>(detail::connecting<core_type>{std::move(to)},
                         std::forward<Callback>(callback)...);
@@ -860,8 +878,9 @@ private:
 
   // --- options ---
 
+  /// `what` is to say what was to be set, where that is refused.
   template <class Option>
-  void set(const char* operation, const Option& option)
+  void set(const char* operation, const Option& option, std::string what = {})
   {
     check_bound(operation);
     error_code ec;
@@ -869,19 +888,19 @@ private:
         operation,
         [option](Socket& socket, error_code& failed) { socket.set_option(option, failed); }, ec);
     if (ec == error::out_of_range) ec = net::error::invalid_argument;
-    if (ec) throw_now(ec, operation);
+    if (ec) detail::refuse(operation, ec, std::move(what));
   }
 
   void change_membership(const char* operation, bool join, std::string_view group,
                          std::string_view source, std::string_view interface)
   {
     check_running(operation);
+    const auto membership = detail::parse_membership(operation, group, source, interface);
+    if (core_->bind_phase() == phase::none) bind_sync();
+    check_bound(operation);
     error_code ec;
-    const auto membership = detail::parse_membership(group, source, interface, ec);
-    if (!ec && core_->bind_phase() == phase::none) bind_sync();
-    if (!ec) check_bound(operation);
-    if (!ec) apply_membership(join, membership, ec);
-    if (ec) throw_now(detail::membership_error(ec), operation);
+    apply_membership(join, membership, ec);
+    if (ec) detail::refuse_membership(operation, ec, group, source, interface);
   }
 
   void apply_membership(bool join, const detail::membership_text& membership, error_code& ec)

@@ -41,7 +41,7 @@ public:
     switch (static_cast<error>(value)) {
     case error::bad_endpoint: return "not an endpoint of the form address:port or [address]:port";
     case error::bad_address: return "not an IPv4 or IPv6 address";
-    case error::bad_port: return "not a port number from 0 to 65535";
+    case error::bad_port: return "not a usable port number";
     case error::unknown_interface: return "no such network interface";
     case error::not_multicast: return "not a multicast address";
     case error::out_of_range: return "value out of range";

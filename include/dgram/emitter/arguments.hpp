@@ -7,6 +7,7 @@
 #include <dgram/datagram.hpp>
 #include <dgram/emitter/payload.hpp>
 #include <dgram/error.hpp>
+#include <dgram/failure.hpp>
 
 #include <array>
 #include <concepts>
@@ -107,12 +108,16 @@ decltype(auto) parse_call(call& parsed, Run&& run, First&& first, Rest&&... rest
 inline bytes_view slice_of(const payload_view& message, std::int64_t offset, std::int64_t length)
 {
   const auto size = static_cast<std::int64_t>(message.size());
-  if (message.pieces() > 1) throw_if(error::out_of_range, "send: offset and length of a list");
-  if (offset < 0 || offset > size) throw_if(error::out_of_range, "send: offset");
-  if (length < 0 || length > size - offset) throw_if(error::out_of_range, "send: length");
-  if (message.pieces() == 0) return {};
-  return {static_cast<const std::byte*>(message.begin()->data()) + offset,
-          static_cast<std::size_t>(length)};
+  const auto refuse_slice = [size](const std::string& what) {
+    refuse("send", error::out_of_range,
+           what + "; the message has " + std::to_string(size) + " bytes");
+  };
+  if (message.pieces() > 1)
+    refuse("send", error::out_of_range, "offset and length of a list of pieces");
+  if (offset < 0 || offset > size) refuse_slice("offset " + std::to_string(offset));
+  if (length < 0 || length > size - offset)
+    refuse_slice("length " + std::to_string(length) + " from offset " + std::to_string(offset));
+  return {message.front().data() + offset, static_cast<std::size_t>(length)};
 }
 
 }  // namespace detail

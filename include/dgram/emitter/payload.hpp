@@ -6,6 +6,7 @@
 #include <dgram/config.hpp>
 #include <dgram/datagram.hpp>
 #include <dgram/error.hpp>
+#include <dgram/failure.hpp>
 #include <dgram/platform/message.hpp>
 
 #include <concepts>
@@ -96,7 +97,7 @@ private:
   void add_checked(bytes_view piece)
   {
     if (count_ == platform::max_buffers_per_datagram)
-      detail::throw_if(error::out_of_range, "send: a datagram of more than 64 pieces");
+      detail::refuse("send", error::out_of_range, "more than 64 pieces");
     add(piece);
   }
 
