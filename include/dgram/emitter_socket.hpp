@@ -61,7 +61,14 @@ enum class membership_operation { leave, join };
 ///    there is no 'error' event;
 ///  - any other completion token (`use_awaitable`, `use_future`, ...) is as for Asio's operations, with the signature
 ///    `void(error_code)`, of `send` `void(error_code, std::size_t)`. What is pending when the socket is closed completes
-///    with `operation_aborted`. The operations cannot be cancelled one by one, but for `once`: close the socket.
+///    with `operation_aborted`.
+///
+/// **Cancellation**: a slot of the handler is honoured, for terminal, partial and total alike, as long as an operation
+/// waits: for a name, behind a bind or a connect, or behind so many datagrams that the kernel has not been offered it. It
+/// completes with `operation_aborted` then, and has done nothing. A bind that is cancelled takes along what waits for it,
+/// and so does a connect. A close that waits behind sends is taken back, unless others wait for it too. What the socket
+/// has done already completes with its result; so does a send that the kernel was offered, of which those of one turn
+/// are offered together, up to 256.
 ///
 /// **Errors**: what is wrong with the arguments or the state is thrown at the call, as a `system_error` whose text says
 /// which call it was, and nothing is changed; what the system or a lookup reports comes to the callback, or else as an
@@ -207,7 +214,8 @@ public:
 
   // --- bind ---
 
-  /// Binds, and starts to receive. `bind([port][, address][, callback])`; of a Unix socket `bind(path[, callback])`.
+  /// Binds, and starts to receive. `bind([port][, address][, callback])`; of a Unix socket `bind(path[, callback])`,
+  /// where `@name` is an abstract name, as everywhere that it takes a path.
   ///
   /// Without a port the system chooses one, without an address it is all of them; a name is looked up. The event is
   /// 'listening'. Without a callback it returns the socket, with one of a completion token what that gives.
@@ -429,7 +437,10 @@ public:
   {
     return detail::initiate_completion<>(
         core_->get_executor(), std::forward<Token>(token),
-        [core = core_](detail::completion<>* done) { core->close(done); });
+        [core = core_](detail::completion<>* done, const net::cancellation_slot& slot) {
+          core->let_cancel(done, slot);
+          core->close(done);
+        });
   }
 
   // --- addresses and state ---
@@ -790,11 +801,13 @@ private:
       return (*this);
     } else {
       const auto initiate = [&]() -> decltype(auto) {
-        return detail::initiate_completion<>(core_->get_executor(),
-                                             std::forward<Callback>(callback),
-                                             [core = core_, operation](detail::completion<>* done) {
-                                               operation.start_later(*core, done);
-                                             });
+        return detail::initiate_completion<>(
+            core_->get_executor(), std::forward<Callback>(callback),
+            [core = core_, operation](detail::completion<>* done,
+                                      const net::cancellation_slot& slot) {
+              core->let_cancel(done, slot);
+              operation.start_later(*core, done);
+            });
       };
       if constexpr (std::is_void_v<decltype(initiate())>) {
         initiate();
@@ -854,9 +867,11 @@ private:
     if constexpr (detail::takes_code<handler, std::size_t> ||
                   detail::is_plain_callback<handler, std::size_t>) {
       const destination_type to = send_destination(call);
-      core_->send(to, message,
-                  detail::make_completion<std::size_t>(std::forward<Callback>(callback),
-                                                       core_->get_executor()));
+      const net::cancellation_slot slot = net::get_associated_cancellation_slot(callback);
+      auto* const done = detail::make_completion<std::size_t>(std::forward<Callback>(callback),
+                                                              core_->get_executor());
+      core_->let_cancel(done, slot);
+      core_->send(to, message, done);
       return (*this);
     } else if constexpr (std::invocable<handler&>) {
       return send_whole(message, call,
@@ -872,7 +887,10 @@ private:
       return detail::initiate_completion<std::size_t>(
           core_->get_executor(), std::forward<Callback>(callback),
           [core = core_, to = send_destination(call).keep(), bytes = message.copy()](
-              detail::send_completion* done) { core->send_later(to, bytes, done); });
+              detail::send_completion* done, const net::cancellation_slot& slot) {
+            core->let_cancel(done, slot);
+            core->send_later(to, bytes, done);
+          });
     }
   }
 
@@ -1009,7 +1027,7 @@ detail::made_on<Source, unix_emitter_socket> create_unix_socket(Source&& source,
 #endif
 
 /// Sends one datagram from a socket that is made for it and closes itself. Completion:
-/// `void(error_code, std::size_t)`. Thrown and reported: as for `send`.
+/// `void(error_code, std::size_t)`. Thrown and reported: as for `send`. Cancellation ends the lookup.
 ///
 /// \code
 /// std::size_t size = co_await dgram::send_once(io, dgram::udp4, "started", 514, "localhost", asio::use_awaitable);
@@ -1023,15 +1041,22 @@ auto send_once(Source&& source, socket_type type, const payload_view& message, s
   const auto executor = socket->get_executor();
   return detail::initiate_completion<std::size_t>(
       executor, std::forward<Token>(token),
-      [socket, bytes = message.copy(), port,
-       address = std::string(address)](detail::send_completion* done) {
+      [socket, bytes = message.copy(), port, address = std::string(address)](
+          detail::send_completion* done, net::cancellation_slot slot) {
         detail::send_completion_ptr held(done);
+        if (slot.is_connected()) {
+          done->has_slot = true;
+          slot.assign([weak = std::weak_ptr(socket)](net::cancellation_type) {
+            const auto alive = weak.lock();
+            if (alive && !alive->state().closed) alive->close();
+          });
+        }
         socket->send(
             bytes, port, address,
             [socket, held = std::move(held)](const failure& outcome, std::size_t size) mutable {
               held->outcome = outcome;
               std::get<0>(held->values) = size;
-              socket->close();
+              if (!socket->state().closed) socket->close();
               held.release()->run();
             });
       });

@@ -29,6 +29,7 @@
 #include <dgram/option.hpp>
 #include <dgram/udp.hpp>
 
+#include <algorithm>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -149,6 +150,17 @@ public:
       done->outcome = std::move(what);
       deliver(done);
     }
+  }
+
+  /// Lets a slot cancel an operation as long as it waits.
+  template <class... Values>
+  void let_cancel(completion<Values...>* done, net::cancellation_slot slot)
+  {
+    if (!slot.is_connected()) return;
+    done->has_slot = true;
+    slot.assign([weak = this->weak_from_this(), done](net::cancellation_type) {
+      if (const auto core = weak.lock()) core->cancel(done);
+    });
   }
 
   // --- bind and connect ---
@@ -299,7 +311,9 @@ public:
       deliver(held.release());
     else
       close_done_.push_back(std::move(held));
-    close_if_running();
+    if (closed_ || closing_) return;
+    close();
+    if (closing_) closer_ = done;
   }
 
   void close_if_running()
@@ -476,6 +490,30 @@ private:
     }
   }
 
+  void cancel(const task* done)
+  {
+    if (establishing_.cancel(done)) return;
+    if (auto send = sending_.withdraw(done))
+      not_sent(std::move(send), failure_of("send", net::error::operation_aborted));
+    else if (!closed_)
+      cancel_close(done);
+  }
+
+  /// Takes the close back where only this one has asked for it, and else ends the wait for it.
+  void cancel_close(const task* done)
+  {
+    const auto found = std::find_if(close_done_.begin(), close_done_.end(),
+                                    [done](const auto& each) { return each.get() == done; });
+    if (found == close_done_.end()) return;
+    if (closer_ == done && close_done_.size() == 1) {
+      closing_ = false;
+      establishing_.withdraw_close();
+    }
+    completion<>* const ended = found->release();
+    close_done_.erase(found);
+    fail(ended, failure_of("close", net::error::operation_aborted));
+  }
+
   void emit_close()
   {
     close_emitted_ = true;
@@ -498,6 +536,7 @@ private:
   pausing<Socket> pausing_;
 
   std::vector<completion_ptr<>> close_done_;
+  const task* closer_ = nullptr;  // of those, the one whose close waits
   std::uint64_t path_errors_ = 0;
   bool closing_ = false;
   bool closed_ = false;

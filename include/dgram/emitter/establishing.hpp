@@ -51,7 +51,7 @@ public:
   void bind(target_type to, completion<>* done)
   {
     bind_.begin(done);
-    find_endpoint({.kind = action::bind, .to = std::move(to), .send = {}});
+    find_endpoint({.kind = action::bind, .to = std::move(to), .number = bind_.number});
   }
 
   /// The callback is a listener for 'listening', and is forgotten where that is not to be.
@@ -92,7 +92,7 @@ public:
 
   void fail_bind(const failure& why)
   {
-    bind_.at = phase::none;
+    bind_.give_up();
     owner_.events.off(std::exchange(bind_.listener, {}));
     auto waiting = std::exchange(parked_, {});
     const bool was_implicit = std::exchange(implicit_, false);
@@ -118,7 +118,7 @@ public:
   void connect(target_type to, completion<>* done)
   {
     connect_.begin(done);
-    operation next{.kind = action::connect, .to = std::move(to), .send = {}};
+    operation next{.kind = action::connect, .to = std::move(to), .number = connect_.number};
     if (must_park())
       park(std::move(next));
     else
@@ -170,7 +170,29 @@ public:
   bool close_behind()
   {
     if (bind_.at != phase::pending || parked_.empty()) return false;
-    parked_.push_back({.kind = action::close, .to = {}, .send = {}});
+    parked_.push_back({.kind = action::close});
+    return true;
+  }
+
+  /// Takes it back.
+  void withdraw_close()
+  {
+    for (auto& each : parked_)
+      if (each.kind == action::close) each = {};
+  }
+
+  /// Ends an operation that waits, as if it had not been begun. False where it does not wait here.
+  bool cancel(const task* done)
+  {
+    if (bind_.done.get() == done) {
+      fail_bind(failure_of("bind", net::error::operation_aborted));
+    } else if (connect_.done.get() == done) {
+      fail_connect(failure_of("connect", net::error::operation_aborted));
+    } else {
+      send_completion_ptr found = withdraw(done);
+      if (found == nullptr) return false;
+      owner_.not_sent(std::move(found), failure_of("send", net::error::operation_aborted));
+    }
     return true;
   }
 
@@ -206,6 +228,30 @@ public:
 private:
   static constexpr bool is_ip = ip_protocol<protocol_type>;
 
+  send_completion_ptr withdraw(const task* done)
+  {
+    send_completion_ptr found = withdraw_send(parked_, done);
+    if (found == nullptr) found = withdraw_send(behind_connect_, done);
+    if (found == nullptr) found = withdraw_send(ready_, done);
+    if (found == nullptr)
+      lookups_.find_among_waiting([&](auto& waiting) {
+        found = withdraw_send(waiting, done);
+        return found != nullptr;
+      });
+    return found;
+  }
+
+  /// Whether an operation was cancelled, or came to nothing, while it waited.
+  bool is_over(const operation& which) const noexcept
+  {
+    switch (which.kind) {
+    case action::nothing: return true;
+    case action::bind: return which.number != bind_.number;
+    case action::connect: return which.number != connect_.number;
+    default: return false;
+    }
+  }
+
   /// Goes on with the endpoint on a later turn.
   void find_endpoint(operation waiting)
   {
@@ -233,6 +279,7 @@ private:
   /// The endpoint is known.
   void perform_at(operation next)
   {
+    if (is_over(next)) return;
     if (owner_.has_ended()) {
       abandon(std::move(next));
       return;
@@ -271,6 +318,7 @@ private:
   /// Nothing is in front of it any more.
   void perform(operation next)
   {
+    if (is_over(next)) return;
     if (next.kind == action::close)
       owner_.close_now();
     else if (next.kind != action::send)
@@ -297,17 +345,18 @@ private:
 
   void refuse(operation waiting, failure why)
   {
+    if (is_over(waiting)) return;
     switch (waiting.kind) {
     case action::bind: fail_bind(why); return;
     case action::connect: fail_connect(std::move(why)); return;
     case action::close: owner_.close_now(); return;
-    case action::send: owner_.not_sent(std::move(waiting.send.done), std::move(why)); return;
+    default: owner_.not_sent(std::move(waiting.send.done), std::move(why)); return;
     }
   }
 
   bool is_told(const operation& which) const noexcept
   {
-    if (which.kind == action::close) return true;
+    if (which.kind == action::close || is_over(which)) return true;
     return which.kind == action::connect ? connect_.done != nullptr : which.send.done != nullptr;
   }
 
@@ -361,7 +410,7 @@ private:
   /// Back to before the connect; gives the sends that waited for it.
   std::vector<operation> drop_connect()
   {
-    connect_.at = phase::none;
+    connect_.give_up();
     owner_.events.off(std::exchange(connect_.listener, {}));
     return std::exchange(behind_connect_, {});
   }

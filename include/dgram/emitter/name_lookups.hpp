@@ -47,6 +47,14 @@ public:
     ask(name, number);
   }
 
+  /// Calls a function with the list of those that wait for each name, until it returns true.
+  template <class Function>
+  void find_among_waiting(Function function)
+  {
+    for (auto& each : pending_)
+      if (function(each->waiting)) return;
+  }
+
   /// Gives up; what is reported now finds nobody.
   std::vector<Waiting> end()
   {

@@ -119,6 +119,19 @@ public:
     overflow_.push_back(std::move(send));
   }
 
+  /// Takes back a datagram that found no room in the batch; null where it is none of those.
+  send_completion_ptr withdraw(const task* done)
+  {
+    for (auto send = overflow_.begin(); send != overflow_.end(); ++send) {
+      if (send->done.get() != done) continue;
+      send_completion_ptr found = std::move(send->done);
+      overflow_bytes_ -= send->payload.size();
+      overflow_.erase(send);
+      return found;
+    }
+    return nullptr;
+  }
+
   /// Offers everything to the kernel. The error says why some is left, `would_block` or a want of buffer space, which
   /// `held_back` then is.
   error_code flush(Socket& socket)

@@ -62,6 +62,9 @@ public:
     if (!queue_.empty() && !waiting_writable_ && !flushing_ && !owner_.is_paused()) hand_over();
   }
 
+  /// Takes back a datagram that was not offered to the kernel; null where it is none of those.
+  send_completion_ptr withdraw(const task* done) { return queue_.withdraw(done); }
+
   /// Ends everything that is left.
   void end() { queue_.fail(net::error::operation_aborted); }
 

@@ -63,13 +63,15 @@ private:
   std::uint16_t port_ = 0;
 };
 
-enum class action : unsigned char { bind, connect, send, close };
+/// Nothing is what a cancelled operation is to do.
+enum class action : unsigned char { nothing, bind, connect, send, close };
 
 template <class Endpoint>
 struct waiting_operation {
-  action kind;
-  target<Endpoint> to;
-  waiting_send<Endpoint> send;
+  action kind = action::nothing;
+  target<Endpoint> to = {};
+  waiting_send<Endpoint> send = {};
+  std::uint32_t number = 0;  // of the bind or the connect
 
   const char* name() const noexcept
   {
@@ -97,10 +99,26 @@ public:
     return first;
   }
 
+  auto begin() noexcept { return all_.begin() + static_cast<std::ptrdiff_t>(first_); }
+  auto end() noexcept { return all_.end(); }
+
 private:
   std::vector<Operation> all_;
   std::size_t first_ = 0;
 };
+
+/// Takes a send out of a range of operations; null where it is none of them.
+template <class Operations>
+send_completion_ptr withdraw_send(Operations& waiting, const task* done)
+{
+  for (auto& each : waiting) {
+    if (each.send.done.get() != done) continue;
+    send_completion_ptr found = std::move(each.send.done);
+    each = {};
+    return found;
+  }
+  return nullptr;
+}
 
 /// A bind or a connect: how far it is, and who is told of its end.
 struct milestone {
@@ -108,12 +126,20 @@ struct milestone {
 
   phase at = phase::none;
   completion_ptr<> done;
-  listener_id listener;  // a callback; it is forgotten where what it listens for is not to be
+  listener_id listener;      // a callback; it is forgotten where what it listens for is not to be
+  std::uint32_t number = 0;  // counts those that were begun and those that came to nothing
 
   void begin(completion<>* with)
   {
     at = phase::pending;
     done.reset(with);
+    ++number;
+  }
+
+  void give_up()
+  {
+    at = phase::none;
+    ++number;
   }
 };
 
