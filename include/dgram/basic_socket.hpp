@@ -254,6 +254,21 @@ public:
   {
   }
 
+  /// The same for the text of a Unix endpoint: a path, or `@name` for an abstract name; see `parse_unix_endpoint`, whose
+  /// error it throws too.
+  template <detail::endpoint_text<Protocol> Text>
+  basic_socket(const executor_type& executor, const Text& local, const socket_config& config = {})
+      : basic_socket(executor, endpoint_of(local), config)
+  {
+  }
+
+  template <class Context, detail::endpoint_text<Protocol> Text>
+    requires std::convertible_to<Context&, net::execution_context&>
+  basic_socket(Context& context, const Text& local, const socket_config& config = {})
+      : basic_socket(executor_type(context.get_executor()), endpoint_of(local), config)
+  {
+  }
+
   /// Takes over an open descriptor, as `assign` does.
   template <std::same_as<native_handle_type> Descriptor>
   basic_socket(const executor_type& executor, const protocol_type& protocol,
@@ -428,6 +443,20 @@ public:
     call("bind", local, [&](error_code& ec) { bind(local, ec); });
   }
 
+  /// The same for the text of a Unix endpoint.
+  template <detail::endpoint_text<Protocol> Text>
+  void bind(const Text& local, error_code& ec)
+  {
+    const auto endpoint = detail::unix_endpoint_of(local, ec);
+    if (!ec) bind(endpoint, ec);
+  }
+
+  template <detail::endpoint_text<Protocol> Text>
+  void bind(const Text& local)
+  {
+    bind(endpoint_of(local));
+  }
+
   /// Fixes the peer: sends go to it, and only its datagrams are received. Opens a closed socket, with the peer's
   /// protocol. Errors: `error::bad_port` (0), `already_connected`, and those of connect(2).
   void connect(const endpoint_type& peer, error_code& ec) { state().connect(peer, ec); }
@@ -435,6 +464,20 @@ public:
   void connect(const endpoint_type& peer)
   {
     call("connect", peer, [&](error_code& ec) { connect(peer, ec); });
+  }
+
+  /// The same for the text of a Unix endpoint.
+  template <detail::endpoint_text<Protocol> Text>
+  void connect(const Text& peer, error_code& ec)
+  {
+    const auto endpoint = detail::unix_endpoint_of(peer, ec);
+    if (!ec) connect(endpoint, ec);
+  }
+
+  template <detail::endpoint_text<Protocol> Text>
+  void connect(const Text& peer)
+  {
+    connect(endpoint_of(peer));
   }
 
   /// Ends the association with the peer; the local port stays. Errors: `not_connected`, `bad_descriptor`, and
@@ -1367,6 +1410,16 @@ private:
   {
     if (state().flags.coalescing) ec = error::coalescing;
     return state().flags.coalescing;
+  }
+
+  /// Throws `system_error`, whose text names the input.
+  template <class Text>
+  static endpoint_type endpoint_of(const Text& text)
+  {
+    error_code ec;
+    const auto endpoint = detail::unix_endpoint_of(text, ec);
+    detail::throw_if(ec, "endpoint", text);
+    return endpoint;
   }
 
   static protocol_type default_protocol()

@@ -261,6 +261,16 @@ public:
     return bind_at(local);
   }
 
+  /// The same; or it takes over a descriptor.
+  address_info bind_sync(const bind_options& where)
+    requires is_ip
+  {
+    if (where.fd <= 0) return bind_sync(where.port, where.address);
+    bind(where);
+    return address();
+  }
+
+  /// To a path, or to an abstract name, `@name`; a file of that name is `./@name`.
   address_info bind_sync(std::string_view path)
     requires(!is_ip)
   {

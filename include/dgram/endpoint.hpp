@@ -215,6 +215,21 @@ inline net::local::datagram_protocol::endpoint parse_unix_endpoint(std::string_v
   return result;
 }
 
+namespace detail {
+
+/// What a socket is to be bound or connected to: as above, or what Asio's endpoint takes besides, which is no text and an
+/// abstract name after a NUL.
+inline net::local::datagram_protocol::endpoint unix_endpoint_of(std::string_view text,
+                                                                error_code& ec)
+{
+  const bool is_asios = text.empty() || text.front() == '\0';
+  if (!is_asios || text.size() > platform::max_path_size) return parse_unix_endpoint(text, ec);
+  ec.clear();
+  return {std::string(text)};
+}
+
+}  // namespace detail
+
 /// The path; an abstract name as `@name`; `(unnamed)` for the sender of an unbound socket. But for that the text is
 /// one that `parse_unix_endpoint` reads back: a path that begins with `@` or `(` gets a `./` in front.
 inline std::string to_string(const net::local::datagram_protocol::endpoint& endpoint)
