@@ -13,6 +13,7 @@
 #include <dgram/emitter/operations.hpp>
 #include <dgram/emitter/options.hpp>
 #include <dgram/emitter/payload.hpp>
+#include <dgram/emitter/transport.hpp>
 #include <dgram/error.hpp>
 #include <dgram/event_emitter.hpp>
 #include <dgram/failure.hpp>
@@ -95,8 +96,12 @@ enum class membership_operation { leave, join };
 /// server.bind(41234, [&] { fmt::print("server listening {}\n", server.address()); });
 /// io.run();
 /// \endcode
+///
+/// `Socket` is an `emitter_transport`.
 template <class Socket>
 class basic_emitter_socket {
+  static_assert(emitter_transport<Socket>);
+
   using core_type = detail::emitter_core<Socket>;
   using phase = typename core_type::phase;
   using target_type = typename core_type::target_type;
