@@ -8,6 +8,7 @@
 #include <dgram/emitter/arguments.hpp>
 #include <dgram/emitter/awaited_event.hpp>
 #include <dgram/emitter/core.hpp>
+#include <dgram/emitter/event_stream.hpp>
 #include <dgram/emitter/events.hpp>
 #include <dgram/emitter/membership_text.hpp>
 #include <dgram/emitter/operations.hpp>
@@ -48,6 +49,19 @@ struct emitter_state {
 
 /// Whether `set_membership` joins or leaves.
 enum class membership_operation { leave, join };
+
+namespace detail {
+
+/// For what is built on an emitter socket beside it.
+struct core_access {
+  template <class Socket>
+  static const auto& of(const Socket& socket) noexcept
+  {
+    return socket.core_;
+  }
+};
+
+}  // namespace detail
 
 /// A datagram socket that emits events, made by `create_socket` or `create_unix_socket`.
 ///
@@ -184,6 +198,13 @@ public:
   auto once(Token&& token = Token())
   {
     return detail::await_event<event_type<Event>>(core_, std::forward<Token>(token));
+  }
+
+  /// The events of one kind from now on, one after the other; at most `most` wait to be asked for. See `event_stream`.
+  template <class Event>
+  auto stream(std::size_t most = 1024)
+  {
+    return event_stream<event_type<Event>, core_type>(core_, most);
   }
 
   /// Adds a listener in front of the others.
@@ -644,6 +665,8 @@ public:
   }
 
 private:
+  friend detail::core_access;
+
   // --- checks ---
 
   static socket_options checked(socket_options options)

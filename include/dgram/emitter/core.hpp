@@ -88,6 +88,7 @@ public:
   bool is_receiving() const noexcept { return receiving_.is_wanted() && is_bound(); }
   bool is_paused() const noexcept { return pausing_.is_paused(); }
   bool is_bound() const noexcept { return bind_phase() == phase::done; }
+  bool has_emitted_close() const noexcept { return close_emitted_; }
   bool is_closing() const noexcept { return closing_; }
   std::uint64_t path_errors() const noexcept { return path_errors_; }
   const send_queue<Socket, emitter_core>& sends() const noexcept { return sending_.queue(); }

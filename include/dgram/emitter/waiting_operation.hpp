@@ -87,6 +87,8 @@ struct waiting_operation {
 template <class Operation>
 class operation_queue {
 public:
+  std::size_t size() const noexcept { return all_.size() - first_; }
+
   void push(Operation added) { all_.push_back(std::move(added)); }
 
   Operation pop()
