@@ -254,6 +254,7 @@ public:
   {
   }
 
+#if DGRAM_HAS_UNIX_DATAGRAMS
   /// The same for the text of a Unix endpoint: a path, or `@name` for an abstract name; see `parse_unix_endpoint`, whose
   /// error it throws too.
   template <detail::endpoint_text<Protocol> Text>
@@ -268,6 +269,7 @@ public:
       : basic_socket(executor_type(context.get_executor()), endpoint_of(local), config)
   {
   }
+#endif
 
   /// Takes over an open descriptor, as `assign` does.
   template <std::same_as<native_handle_type> Descriptor>
@@ -443,6 +445,7 @@ public:
     call("bind", local, [&](error_code& ec) { bind(local, ec); });
   }
 
+#if DGRAM_HAS_UNIX_DATAGRAMS
   /// The same for the text of a Unix endpoint.
   template <detail::endpoint_text<Protocol> Text>
   void bind(const Text& local, error_code& ec)
@@ -456,6 +459,7 @@ public:
   {
     bind(endpoint_of(local));
   }
+#endif
 
   /// Fixes the peer: sends go to it, and only its datagrams are received. Opens a closed socket, with the peer's
   /// protocol. Errors: `error::bad_port` (0), `already_connected`, and those of connect(2).
@@ -466,6 +470,7 @@ public:
     call("connect", peer, [&](error_code& ec) { connect(peer, ec); });
   }
 
+#if DGRAM_HAS_UNIX_DATAGRAMS
   /// The same for the text of a Unix endpoint.
   template <detail::endpoint_text<Protocol> Text>
   void connect(const Text& peer, error_code& ec)
@@ -479,6 +484,7 @@ public:
   {
     connect(endpoint_of(peer));
   }
+#endif
 
   /// Ends the association with the peer; the local port stays. Errors: `not_connected`, `bad_descriptor`, and
   /// `address_in_use` where Linux had given the port up and another socket was faster.
@@ -1412,6 +1418,7 @@ private:
     return state().flags.coalescing;
   }
 
+#if DGRAM_HAS_UNIX_DATAGRAMS
   /// Throws `system_error`, whose text names the input.
   template <class Text>
   static endpoint_type endpoint_of(const Text& text)
@@ -1421,6 +1428,7 @@ private:
     detail::throw_if(ec, "endpoint", text);
     return endpoint;
   }
+#endif
 
   static protocol_type default_protocol()
   {

@@ -1086,7 +1086,7 @@ auto send_once(Source&& source, socket_type type, const payload_view& message, s
           done->has_slot = true;
           slot.assign([weak = std::weak_ptr(socket)](net::cancellation_type) {
             const auto alive = weak.lock();
-            if (alive && !alive->state().closed) alive->close();
+            if (alive && !alive->state().closed && !alive->state().closing) alive->close();
           });
         }
         socket->send(

@@ -508,6 +508,7 @@ private:
     if (found == close_done_.end()) return;
     if (closer_ == done && close_done_.size() == 1) {
       closing_ = false;
+      closer_ = nullptr;
       establishing_.withdraw_close();
     }
     completion<>* const ended = found->release();

@@ -7,6 +7,7 @@
 #include <dgram/emitter/completion.hpp>
 #include <dgram/emitter/events.hpp>
 #include <dgram/emitter/send_queue.hpp>
+#include <dgram/event_emitter.hpp>
 #include <dgram/failure.hpp>
 
 #include <cstddef>
