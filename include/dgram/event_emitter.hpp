@@ -290,15 +290,8 @@ public:
     return emission<Event>(*this)(std::forward<Args>(args)...);
   }
 
-  /// Emits one event several times, each time as `emit` does, for who has many to emit. It may outlive the emitter, and
-  /// emits nothing then.
-  ///
-  /// \code
-  /// struct line { using signature = void(std::string_view text); };
-  /// dgram::event_emitter<line> lines;
-  /// dgram::event_emitter<line>::emission<line> emit{lines};
-  /// for (std::string_view text : {"one", "two"}) emit(text);
-  /// \endcode
+  /// Emits one event several times, each time as `emit` does, for who has many to emit: `emission<Event> emit(emitter);` and
+  /// then `emit(values...)`. It may outlive the emitter, and emits nothing then.
   template <class Event>
   class emission {
     using list_type = detail::listener_list<Event>;
