@@ -8,6 +8,7 @@
 #include <dgram/capabilities.hpp>
 #include <dgram/config.hpp>
 #include <dgram/control_message.hpp>
+#include <dgram/coroutine_listener.hpp>
 #include <dgram/datagram.hpp>
 #include <dgram/diagnostics.hpp>
 #include <dgram/emitter_socket.hpp>

@@ -255,21 +255,22 @@ public:
   {
   }
 
-  /// The same for a path as text; what is thrown names it, also where it is too long to be an address.
-  template <std::convertible_to<std::string_view> Path>
-    requires detail::path_protocol<Protocol>
-  basic_socket(const executor_type& executor, const Path& path, const socket_config& config = {})
-      : basic_socket(executor, path_endpoint(path), config)
+#if DGRAM_HAS_UNIX_DATAGRAMS
+  /// The same for the text of a Unix endpoint: a path, or `@name` for an abstract name; see `parse_unix_endpoint`, whose
+  /// error it throws too.
+  template <detail::endpoint_text<Protocol> Text>
+  basic_socket(const executor_type& executor, const Text& local, const socket_config& config = {})
+      : basic_socket(executor, endpoint_of(local), config)
   {
   }
 
-  template <class Context, std::convertible_to<std::string_view> Path>
-    requires(std::convertible_to<Context&, net::execution_context&> &&
-             detail::path_protocol<Protocol>)
-  basic_socket(Context& context, const Path& path, const socket_config& config = {})
-      : basic_socket(executor_type(context.get_executor()), path_endpoint(path), config)
+  template <class Context, detail::endpoint_text<Protocol> Text>
+    requires std::convertible_to<Context&, net::execution_context&>
+  basic_socket(Context& context, const Text& local, const socket_config& config = {})
+      : basic_socket(executor_type(context.get_executor()), endpoint_of(local), config)
   {
   }
+#endif
 
   /// Takes over an open descriptor, as `assign` does.
   template <std::same_as<native_handle_type> Descriptor>
@@ -445,6 +446,22 @@ public:
     call("bind", local, [&](error_code& ec) { bind(local, ec); });
   }
 
+#if DGRAM_HAS_UNIX_DATAGRAMS
+  /// The same for the text of a Unix endpoint.
+  template <detail::endpoint_text<Protocol> Text>
+  void bind(const Text& local, error_code& ec)
+  {
+    const auto endpoint = detail::unix_endpoint_of(local, ec);
+    if (!ec) bind(endpoint, ec);
+  }
+
+  template <detail::endpoint_text<Protocol> Text>
+  void bind(const Text& local)
+  {
+    bind(endpoint_of(local));
+  }
+#endif
+
   /// Fixes the peer: sends go to it, and only its datagrams are received. Opens a closed socket, with the peer's
   /// protocol. Errors: `error::bad_port` (0), `already_connected`, and those of connect(2).
   void connect(const endpoint_type& peer, error_code& ec) { state().connect(peer, ec); }
@@ -453,6 +470,22 @@ public:
   {
     call("connect", peer, [&](error_code& ec) { connect(peer, ec); });
   }
+
+#if DGRAM_HAS_UNIX_DATAGRAMS
+  /// The same for the text of a Unix endpoint.
+  template <detail::endpoint_text<Protocol> Text>
+  void connect(const Text& peer, error_code& ec)
+  {
+    const auto endpoint = detail::unix_endpoint_of(peer, ec);
+    if (!ec) connect(endpoint, ec);
+  }
+
+  template <detail::endpoint_text<Protocol> Text>
+  void connect(const Text& peer)
+  {
+    connect(endpoint_of(peer));
+  }
+#endif
 
   /// Ends the association with the peer; the local port stays. Errors: `not_connected`, `bad_descriptor`, and
   /// `address_in_use` where Linux had given the port up and another socket was faster.
@@ -1387,6 +1420,18 @@ private:
     return state().flags.coalescing;
   }
 
+#if DGRAM_HAS_UNIX_DATAGRAMS
+  /// Throws `system_error`, whose text names the input.
+  template <class Text>
+  static endpoint_type endpoint_of(const Text& text)
+  {
+    error_code ec;
+    const auto endpoint = detail::unix_endpoint_of(text, ec);
+    detail::throw_if(ec, "endpoint", text);
+    return endpoint;
+  }
+#endif
+
   static protocol_type default_protocol()
   {
     if constexpr (requires { protocol_type::v4(); })
@@ -1457,17 +1502,6 @@ private:
       if (!ignored && family == platform::names::ipv6_family && !state().flags.dual)
         platform::set_option(native_handle(), option.level(v4), option.name(v4), option.data(v4),
                              option.size(v4), ignored);
-    }
-  }
-
-  static endpoint_type path_endpoint(std::string_view path)
-    requires detail::path_protocol<Protocol>
-  {
-    try {
-      return endpoint_type(std::string(path));
-    } catch (const system_error& failure) {
-      detail::throw_if(failure.code(), "bind", path);
-      throw;
     }
   }
 

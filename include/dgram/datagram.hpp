@@ -15,6 +15,7 @@
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <optional>
 #include <ranges>
 #include <span>
@@ -225,6 +226,19 @@ public:
     auto path = reply_path(ec);
     throw_if(ec, "reply_path");
     return path;
+  }
+
+  /// Whether another one was sent to the same address and came in by the same interface.
+  bool arrived_like(const Derived& other) const noexcept
+  {
+    const field* const mine = control();
+    const field* const others = other.control();
+    if (mine == others) return true;
+    if (mine == nullptr || others == nullptr) return false;
+    constexpr auto where = field::local | field::local_is_v4;
+    return ((mine->present ^ others->present) & where) == 0 &&
+           mine->interface_index == others->interface_index &&
+           std::memcmp(mine->address.data(), others->address.data(), mine->address.size()) == 0;
   }
 
 private:

@@ -8,11 +8,13 @@
 #include <dgram/emitter/arguments.hpp>
 #include <dgram/emitter/awaited_event.hpp>
 #include <dgram/emitter/core.hpp>
+#include <dgram/emitter/event_stream.hpp>
 #include <dgram/emitter/events.hpp>
 #include <dgram/emitter/membership_text.hpp>
 #include <dgram/emitter/operations.hpp>
 #include <dgram/emitter/options.hpp>
 #include <dgram/emitter/payload.hpp>
+#include <dgram/emitter/transport.hpp>
 #include <dgram/error.hpp>
 #include <dgram/event_emitter.hpp>
 #include <dgram/failure.hpp>
@@ -48,6 +50,19 @@ struct emitter_state {
 /// Whether `set_membership` joins or leaves.
 enum class membership_operation { leave, join };
 
+namespace detail {
+
+/// For what is built on an emitter socket beside it.
+struct core_access {
+  template <class Socket>
+  static const auto& of(const Socket& socket) noexcept
+  {
+    return socket.core_;
+  }
+};
+
+}  // namespace detail
+
 /// A datagram socket that emits events, made by `create_socket` or `create_unix_socket`.
 ///
 /// **Events** are the types in `dgram::event`: message, listening, connect, close, error, timeout, drain, drop. None is
@@ -61,7 +76,14 @@ enum class membership_operation { leave, join };
 ///    there is no 'error' event;
 ///  - any other completion token (`use_awaitable`, `use_future`, ...) is as for Asio's operations, with the signature
 ///    `void(error_code)`, of `send` `void(error_code, std::size_t)`. What is pending when the socket is closed completes
-///    with `operation_aborted`. The operations cannot be cancelled one by one, but for `once`: close the socket.
+///    with `operation_aborted`.
+///
+/// **Cancellation**: a slot of the handler is honoured, for terminal, partial and total alike, as long as an operation
+/// waits: for a name, behind a bind or a connect, or behind so many datagrams that the kernel has not been offered it. It
+/// completes with `operation_aborted` then, and has done nothing. A bind that is cancelled takes along what waits for it,
+/// and so does a connect. A close that waits behind sends is taken back, unless others wait for it too. What the socket
+/// has done already completes with its result; so does a send that the kernel was offered, of which those of one turn
+/// are offered together, up to 256.
 ///
 /// **Errors**: what is wrong with the arguments or the state is thrown at the call, as a `system_error` whose text says
 /// which call it was, and nothing is changed; what the system or a lookup reports comes to the callback, or else as an
@@ -88,11 +110,16 @@ enum class membership_operation { leave, join };
 /// server.bind(41234, [&] { fmt::print("server listening {}\n", server.address()); });
 /// io.run();
 /// \endcode
+///
+/// `Socket` is an `emitter_transport`.
 template <class Socket>
 class basic_emitter_socket {
+  static_assert(emitter_transport<Socket>);
+
   using core_type = detail::emitter_core<Socket>;
   using phase = typename core_type::phase;
   using target_type = typename core_type::target_type;
+  using destination_type = typename core_type::destination_type;
 
   static constexpr bool is_ip = detail::ip_protocol<typename Socket::protocol_type>;
 
@@ -173,6 +200,13 @@ public:
     return detail::await_event<event_type<Event>>(core_, std::forward<Token>(token));
   }
 
+  /// The events of one kind from now on, one after the other; at most `most` wait to be asked for. See `event_stream`.
+  template <class Event>
+  auto stream(std::size_t most = 1024)
+  {
+    return event_stream<event_type<Event>, core_type>(core_, most);
+  }
+
   /// Adds a listener in front of the others.
   template <class Event, class Listener>
     requires detail::is_listener<std::decay_t<Listener>, signature_of<Event>>
@@ -206,7 +240,8 @@ public:
 
   // --- bind ---
 
-  /// Binds, and starts to receive. `bind([port][, address][, callback])`; of a Unix socket `bind(path[, callback])`.
+  /// Binds, and starts to receive. `bind([port][, address][, callback])`; of a Unix socket `bind(path[, callback])`,
+  /// where `@name` is an abstract name, as everywhere that it takes a path.
   ///
   /// Without a port the system chooses one, without an address it is all of them; a name is looked up. The event is
   /// 'listening'. Without a callback it returns the socket, with one of a completion token what that gives.
@@ -217,9 +252,10 @@ public:
     requires(!detail::starts_with<bind_options, Args...>)
   decltype(auto) bind(Args&&... args)
   {
+    detail::call parsed;
     return detail::parse_call(
-        detail::call(),
-        [this](const detail::call& call, auto&&... callback) -> decltype(auto) {
+        parsed,
+        [this](detail::call& call, auto&&... callback) -> decltype(auto) {
           return this->bind_to(call, std::forward<decltype(callback)>(callback)...);
         },
         std::forward<Args>(args)...);
@@ -232,7 +268,7 @@ public:
   {
     detail::call call;
     call.add(where.port);
-    if (!where.address.empty()) call.to = where.address;
+    call.add(where.address);
     if (where.fd <= 0) return bind_to(call, std::forward<Callback>(callback)...);
     check_unbound();
     return start<true>(detail::adoption<core_type>{where.fd}, std::forward<Callback>(callback)...);
@@ -243,19 +279,29 @@ public:
   address_info bind_sync(std::int64_t port = 0, std::string_view address = {})
     requires is_ip
   {
-    const std::uint16_t number = checked_port(port, 0);
+    const std::uint16_t number = checked_port("bind", port, 0);
     check_unbound();
-    auto local = core_->any_address();
+    auto local = core_->family.any_address();
     if (!address.empty()) local.address(literal(address, "bind"));
     local.port(number);
     return bind_at(local);
   }
 
+  /// The same; or it takes over a descriptor.
+  address_info bind_sync(const bind_options& where)
+    requires is_ip
+  {
+    if (where.fd <= 0) return bind_sync(where.port, where.address);
+    bind(where);
+    return address();
+  }
+
+  /// To a path, or to an abstract name, `@name`; a file of that name is `./@name`.
   address_info bind_sync(std::string_view path)
     requires(!is_ip)
   {
     check_unbound();
-    return bind_at(*target_of(path, 0).endpoint);
+    return bind_at(destination_of("bind", path, 0).endpoint());
   }
 
   // --- connect ---
@@ -270,9 +316,10 @@ public:
   template <class... Args>
   decltype(auto) connect(Args&&... args)
   {
+    detail::call parsed;
     return detail::parse_call(
-        detail::call(),
-        [this](const detail::call& call, auto&&... callback) -> decltype(auto) {
+        parsed,
+        [this](detail::call& call, auto&&... callback) -> decltype(auto) {
           return this->connect_to(call, std::forward<decltype(callback)>(callback)...);
         },
         std::forward<Args>(args)...);
@@ -283,11 +330,11 @@ public:
   basic_emitter_socket& connect_sync(std::int64_t port, std::string_view address = {})
     requires is_ip
   {
-    const std::uint16_t number = checked_port(port, 1);
+    const std::uint16_t number = checked_port("connect", port, 1);
     check_unconnected();
-    auto peer = core_->default_peer(number);
+    auto peer = core_->family.loopback(number);
     if (!address.empty()) peer.address(literal(address, "connect"));
-    if (const auto ec = core_->check_peer(peer)) fail_at("connect", ec, peer);
+    if (const auto ec = core_->family.check_peer(peer)) fail_at("connect", ec, peer);
     if (core_->bind_phase() == phase::pending) throw_now(error::already_bound, "connect");
     if (core_->bind_phase() == phase::none) bind_sync();
     error_code ec;
@@ -323,9 +370,10 @@ public:
     requires(!detail::starts_with<remote_info, Args...>)
   decltype(auto) send(const payload_view& message, Args&&... args)
   {
+    detail::call parsed;
     return detail::parse_call(
-        detail::call(),
-        [this, &message](const detail::call& call, auto&&... callback) -> decltype(auto) {
+        parsed,
+        [this, &message](detail::call& call, auto&&... callback) -> decltype(auto) {
           return this->send_to(message, call, std::forward<decltype(callback)>(callback)...);
         },
         std::forward<Args>(args)...);
@@ -337,7 +385,7 @@ public:
   {
     detail::call call;
     if constexpr (is_ip) call.add(to.port);
-    call.to = to.address;
+    call.add(to.address);
     return send_to(message, call, std::forward<Callback>(callback)...);
   }
 
@@ -425,7 +473,10 @@ public:
   {
     return detail::initiate_completion<>(
         core_->get_executor(), std::forward<Token>(token),
-        [core = core_](detail::completion<>* done) { core->close(done); });
+        [core = core_](detail::completion<>* done, const net::cancellation_slot& slot) {
+          core->let_cancel(done, slot);
+          core->close(done);
+        });
   }
 
   // --- addresses and state ---
@@ -503,7 +554,7 @@ public:
   int set_ttl(int hops)
     requires is_ip
   {
-    set("set_ttl", option::hop_limit(hops));
+    set("set_ttl", option::hop_limit(hops), detail::beyond(hops, 1, 255));
     return hops;
   }
 
@@ -511,7 +562,7 @@ public:
   int set_multicast_ttl(int hops)
     requires is_ip
   {
-    set("set_multicast_ttl", option::multicast_hop_limit(hops));
+    set("set_multicast_ttl", option::multicast_hop_limit(hops), detail::beyond(hops, 0, 255));
     return hops;
   }
 
@@ -530,10 +581,9 @@ public:
   {
     constexpr auto operation = "set_multicast_interface";
     check_bound(operation);
-    error_code ec;
-    const auto interface = detail::parse_outgoing_interface(address, core_->is_v6(), ec);
-    if (ec) throw_now(ec, operation);
-    set(operation, option::multicast_interface(interface));
+    const auto interface =
+        detail::parse_outgoing_interface(operation, address, core_->family.is_v6());
+    set(operation, option::multicast_interface(interface), detail::quoted(address));
   }
 
   /// Joins a group; without an interface (an address of it, or its name) the system chooses one. Binds an unbound socket.
@@ -585,13 +635,15 @@ public:
   void set_recv_buffer_size(std::int64_t bytes)
   {
     set("set_recv_buffer_size",
-        option::receive_buffer_size(buffer_size("set_recv_buffer_size", bytes)));
+        option::receive_buffer_size(buffer_size("set_recv_buffer_size", bytes)),
+        std::to_string(bytes) + " bytes");
   }
 
   void set_send_buffer_size(std::int64_t bytes)
   {
     set("set_send_buffer_size",
-        option::send_buffer_size(buffer_size("set_send_buffer_size", bytes)));
+        option::send_buffer_size(buffer_size("set_send_buffer_size", bytes)),
+        std::to_string(bytes) + " bytes");
   }
 
   std::size_t get_recv_buffer_size() const
@@ -613,19 +665,29 @@ public:
   }
 
 private:
+  friend detail::core_access;
+
   // --- checks ---
 
   static socket_options checked(socket_options options)
   {
     const auto type = options.type;
     if (is_ip && type != dgram::socket_type::udp4 && type != dgram::socket_type::udp6)
-      throw_now(error::bad_type, "create_socket");
-    for (const auto size : {options.recv_buffer_size, options.send_buffer_size})
-      if (size < 0 || size > detail::most_uint32) throw_now(error::out_of_range, "create_socket");
+      detail::refuse("create_socket", error::bad_type,
+                     "type " + std::to_string(static_cast<int>(type)));
+    check_initial_size("recv_buffer_size ", options.recv_buffer_size);
+    check_initial_size("send_buffer_size ", options.send_buffer_size);
     return options;
   }
 
-  [[noreturn]] static void throw_now(const error_code& ec, const char* operation)
+  static void check_initial_size(const char* which, std::int64_t bytes)
+  {
+    if (bytes < 0 || bytes > detail::most_uint32)
+      detail::refuse("create_socket", error::out_of_range,
+                     which + detail::beyond(bytes, 0, detail::most_uint32) + " bytes");
+  }
+
+  [[noreturn]] DGRAM_COLD static void throw_now(const error_code& ec, const char* operation)
   {
     detail::throw_failure(detail::failure_of(operation, ec));
   }
@@ -659,45 +721,56 @@ private:
     if (core_->connect_phase() != phase::none) throw_now(net::error::already_connected, "connect");
   }
 
-  static std::uint16_t checked_port(std::int64_t port, std::int64_t least)
+  static std::uint16_t checked_port(const char* operation, std::int64_t port, std::int64_t least)
   {
-    if (port < least || port > 65535) {
-      const std::string what = "port " + std::to_string(port);
-      throw system_error(error::bad_port, what);
-    }
+    if (port < least || port > 65535)
+      detail::refuse(operation, error::bad_port, "port " + detail::beyond(port, least, 65535));
     return static_cast<std::uint16_t>(port);
+  }
+
+  static std::uint16_t checked_peer_port(const char* operation, const detail::call& call)
+  {
+    if (call.count == 0) detail::refuse(operation, error::bad_port, "no port");
+    return checked_port(operation, call.numbers[0], 1);
   }
 
   static int buffer_size(const char* operation, std::int64_t bytes)
   {
-    if (bytes <= 0 || bytes > detail::most_uint32) throw_now(error::out_of_range, operation);
-    if (bytes > detail::max_int) throw_now(net::error::invalid_argument, operation);
-    return static_cast<int>(bytes);
+    if (bytes > 0 && bytes <= detail::max_int) return static_cast<int>(bytes);
+    const bool fits = bytes > 0 && bytes <= detail::most_uint32;
+    detail::refuse(operation, fits ? error_code(net::error::invalid_argument) : error::out_of_range,
+                   detail::beyond(bytes, 1, detail::max_int) + " bytes");
   }
 
   static net::ip::address literal(std::string_view text, const char* operation)
   {
     error_code ec;
     const auto address = parse_address(text, ec);
-    if (ec) throw_now(net::error::invalid_argument, operation);
+    if (ec)
+      detail::refuse(operation, net::error::invalid_argument,
+                     detail::quoted(text) + " is not an address");
     return address;
   }
 
   // --- targets ---
 
   /// An address that is spelled out needs no lookup.
-  static target_type target_of(const detail::host& to, std::uint16_t port)
+  static destination_type destination_of([[maybe_unused]] const char* operation,
+                                         const detail::host& to, std::uint16_t port)
   {
     if constexpr (is_ip) {
-      if (to.address) return {endpoint_type(*to.address, port), {}, port};
+      if (to.address != nullptr) return {*to.address, port};
       error_code not_an_address;
       const auto address = parse_address(to.text, not_an_address);
-      if (!not_an_address) return {endpoint_type(address, port), {}, port};
-      return {std::nullopt, std::string(to.text), port};
+      if (!not_an_address) return {address, port};
+      return {to.text, port};
     }
 #if DGRAM_HAS_UNIX_DATAGRAMS
     else {
-      return {parse_unix_endpoint(to.text), {}, 0};
+      error_code ec;
+      const auto endpoint = parse_unix_endpoint(to.text, ec);
+      if (ec) detail::refuse(operation, ec, detail::quoted(to.text));
+      return {endpoint};
     }
 #endif
   }
@@ -705,36 +778,42 @@ private:
   target_type bind_target(const detail::call& call) const
   {
     if constexpr (is_ip) {
-      const std::uint16_t port = checked_port(call.numbers[0], 0);
-      if (call.to) return target_of(*call.to, port);
-      auto local = core_->any_address();
+      const std::uint16_t port = checked_port("bind", call.numbers[0], 0);
+      if (call.to) return destination_of("bind", *call.to, port).keep();
+      auto local = core_->family.any_address();
       local.port(port);
       // A lookup of the user's own may say what "all addresses" is.
       if (core_->options.lookup) return {std::nullopt, local.address().to_string(), port};
       return {local, {}, port};
     } else {
-      return call.to ? target_of(*call.to, 0) : target_type{endpoint_type(), {}, 0};
+      return call.to ? destination_of("bind", *call.to, 0).keep()
+                     : target_type{endpoint_type(), {}, 0};
     }
   }
 
-  target_type peer_target(const detail::call& call) const
+  destination_type peer_of(const char* operation, const detail::call& call) const
   {
     if constexpr (is_ip) {
-      const std::uint16_t port = checked_port(call.numbers[0], 1);
-      return call.to ? target_of(*call.to, port) : target_type{core_->default_peer(port), {}, port};
+      const std::uint16_t port = checked_peer_port(operation, call);
+      if (call.to) return destination_of(operation, *call.to, port);
+      return {core_->family.loopback(port)};
     } else {
-      if (!call.to) throw_now(net::error::invalid_argument, "a Unix socket needs a path");
-      return target_of(*call.to, 0);
+      if (!call.to) detail::refuse(operation, net::error::invalid_argument, "no path");
+      return destination_of(operation, *call.to, 0);
     }
   }
 
-  target_type send_target(const detail::call& call) const
+  /// Arguments are looked at before the state.
+  destination_type send_destination(const detail::call& call) const
   {
-    const bool connected = core_->connect_phase() != phase::none;
-    if (connected && (call.count > 0 || call.to)) throw_now(net::error::already_connected, "send");
-    target_type to = connected ? target_type() : peer_target(call);
+    if (core_->connect_phase() == phase::none) {
+      destination_type to = peer_of("send", call);
+      check_running("send");
+      return to;
+    }
+    if (call.count > 0 || call.to) throw_now(net::error::already_connected, "send");
     check_running("send");
-    return to;
+    return {};
   }
 
   // --- starting ---
@@ -760,11 +839,13 @@ private:
       return (*this);
     } else {
       const auto initiate = [&]() -> decltype(auto) {
-        return detail::initiate_completion<>(core_->get_executor(),
-                                             std::forward<Callback>(callback),
-                                             [core = core_, operation](detail::completion<>* done) {
-                                               operation.start_later(*core, done);
-                                             });
+        return detail::initiate_completion<>(
+            core_->get_executor(), std::forward<Callback>(callback),
+            [core = core_, operation](detail::completion<>* done,
+                                      const net::cancellation_slot& slot) {
+              core->let_cancel(done, slot);
+              operation.start_later(*core, done);
+            });
       };
       if constexpr (std::is_void_v<decltype(initiate())>) {
         initiate();
@@ -796,27 +877,24 @@ private:
   template <class... Callback>
   decltype(auto) connect_to(const detail::call& call, Callback&&... callback)
   {
-    target_type to = peer_target(call);
+    target_type to = peer_of("connect", call).keep();
     check_unconnected();
     return start<false>(detail::connecting<core_type>{std::move(to)},
                         std::forward<Callback>(callback)...);
   }
 
   template <class... Callback>
-  decltype(auto) send_to(const payload_view& message, const detail::call& call,
-                         Callback&&... callback)
+  decltype(auto) send_to(const payload_view& message, detail::call& call, Callback&&... callback)
   {
     if (call.count < 2) return send_whole(message, call, std::forward<Callback>(callback)...);
-    detail::call rest;
-    if (call.count == 3) rest.add(call.numbers[2]);
-    rest.to = call.to;
     const payload_view slice(detail::slice_of(message, call.numbers[0], call.numbers[1]));
-    return send_whole(slice, rest, std::forward<Callback>(callback)...);
+    call.drop_slice();
+    return send_whole(slice, call, std::forward<Callback>(callback)...);
   }
 
   bool send_whole(const payload_view& message, const detail::call& call)
   {
-    return core_->send(send_target(call), message, nullptr);
+    return core_->send(send_destination(call), message, nullptr);
   }
 
   template <class Callback>
@@ -824,12 +902,14 @@ private:
                             Callback&& callback)
   {
     using handler = std::decay_t<Callback>;
-    target_type to = send_target(call);
     if constexpr (detail::takes_code<handler, std::size_t> ||
                   detail::is_plain_callback<handler, std::size_t>) {
-      core_->send(std::move(to), message,
-                  detail::make_completion<std::size_t>(std::forward<Callback>(callback),
-                                                       core_->get_executor()));
+      const destination_type to = send_destination(call);
+      const net::cancellation_slot slot = net::get_associated_cancellation_slot(callback);
+      auto* const done = detail::make_completion<std::size_t>(std::forward<Callback>(callback),
+                                                              core_->get_executor());
+      core_->let_cancel(done, slot);
+      core_->send(to, message, done);
       return (*this);
     } else if constexpr (std::invocable<handler&>) {
       return send_whole(message, call,
@@ -844,15 +924,19 @@ private:
       // When a deferred or awaited send is launched, the message may be gone.
       return detail::initiate_completion<std::size_t>(
           core_->get_executor(), std::forward<Callback>(callback),
-          [core = core_, to = std::move(to), bytes = message.copy()](
-              detail::send_completion* done) { core->send_later(to, bytes, done); });
+          [core = core_, to = send_destination(call).keep(), bytes = message.copy()](
+              detail::send_completion* done, const net::cancellation_slot& slot) {
+            core->let_cancel(done, slot);
+            core->send_later(to, bytes, done);
+          });
     }
   }
 
   // --- options ---
 
+  /// `what` is to say what was to be set, where that is refused.
   template <class Option>
-  void set(const char* operation, const Option& option)
+  void set(const char* operation, const Option& option, std::string what = {})
   {
     check_bound(operation);
     error_code ec;
@@ -860,19 +944,19 @@ private:
         operation,
         [option](Socket& socket, error_code& failed) { socket.set_option(option, failed); }, ec);
     if (ec == error::out_of_range) ec = net::error::invalid_argument;
-    if (ec) throw_now(ec, operation);
+    if (ec) detail::refuse(operation, ec, std::move(what));
   }
 
   void change_membership(const char* operation, bool join, std::string_view group,
                          std::string_view source, std::string_view interface)
   {
     check_running(operation);
+    const auto membership = detail::parse_membership(operation, group, source, interface);
+    if (core_->bind_phase() == phase::none) bind_sync();
+    check_bound(operation);
     error_code ec;
-    const auto membership = detail::parse_membership(group, source, interface, ec);
-    if (!ec && core_->bind_phase() == phase::none) bind_sync();
-    if (!ec) check_bound(operation);
-    if (!ec) apply_membership(join, membership, ec);
-    if (ec) throw_now(detail::membership_error(ec), operation);
+    apply_membership(join, membership, ec);
+    if (ec) detail::refuse_membership(operation, ec, group, source, interface);
   }
 
   void apply_membership(bool join, const detail::membership_text& membership, error_code& ec)
@@ -915,6 +999,10 @@ net::io_context* io_context_of(Source& source) noexcept
     return nullptr;
 }
 
+/// `Made`, named in a way that lets a program which makes none do without its instantiation.
+template <class Source, class Made>
+using made_on = std::conditional_t<executor_source<Source>, Made, void>;
+
 template <class Source>
 net::any_io_executor executor_of(Source& source)
 {
@@ -929,7 +1017,7 @@ net::any_io_executor executor_of(Source& source)
 /// Makes a UDP socket that emits events, on an `io_context`, another context or an executor. Nothing is opened before it is
 /// bound. Thrown: `error::bad_type`, `error::out_of_range` (buffer sizes).
 template <detail::executor_source Source>
-emitter_socket create_socket(Source&& source, socket_options options)
+detail::made_on<Source, emitter_socket> create_socket(Source&& source, socket_options options)
 {
   return {detail::executor_of(source), detail::io_context_of(source), std::move(options)};
 }
@@ -937,7 +1025,8 @@ emitter_socket create_socket(Source&& source, socket_options options)
 /// The same, with a listener for 'message'.
 template <detail::executor_source Source, class Listener>
   requires detail::is_listener<std::decay_t<Listener>, event::message::of<udp>::signature>
-emitter_socket create_socket(Source&& source, socket_options options, Listener&& on_message)
+detail::made_on<Source, emitter_socket> create_socket(Source&& source, socket_options options,
+                                                      Listener&& on_message)
 {
   auto made = create_socket(source, std::move(options));
   made.template on<event::message>(std::forward<Listener>(on_message));
@@ -946,7 +1035,8 @@ emitter_socket create_socket(Source&& source, socket_options options, Listener&&
 
 /// The same, with no option but the type.
 template <detail::executor_source Source, class... Listener>
-emitter_socket create_socket(Source&& source, socket_type type, Listener&&... on_message)
+detail::made_on<Source, emitter_socket> create_socket(Source&& source, socket_type type,
+                                                      Listener&&... on_message)
 {
   socket_options options;
   options.type = type;
@@ -956,7 +1046,8 @@ emitter_socket create_socket(Source&& source, socket_type type, Listener&&... on
 #if DGRAM_HAS_UNIX_DATAGRAMS
 /// Makes a Unix datagram socket that emits events. Of the options those for IP mean nothing.
 template <detail::executor_source Source>
-unix_emitter_socket create_unix_socket(Source&& source, socket_options options = {})
+detail::made_on<Source, unix_emitter_socket> create_unix_socket(Source&& source,
+                                                                socket_options options = {})
 {
   return {detail::executor_of(source), detail::io_context_of(source), std::move(options)};
 }
@@ -964,7 +1055,8 @@ unix_emitter_socket create_unix_socket(Source&& source, socket_options options =
 /// The same, with a listener for 'message'.
 template <detail::executor_source Source, class Listener>
   requires detail::is_listener<std::decay_t<Listener>, event::message::of<unix_dgram>::signature>
-unix_emitter_socket create_unix_socket(Source&& source, Listener&& on_message)
+detail::made_on<Source, unix_emitter_socket> create_unix_socket(Source&& source,
+                                                                Listener&& on_message)
 {
   auto made = create_unix_socket(source);
   made.template on<event::message>(std::forward<Listener>(on_message));
@@ -973,7 +1065,7 @@ unix_emitter_socket create_unix_socket(Source&& source, Listener&& on_message)
 #endif
 
 /// Sends one datagram from a socket that is made for it and closes itself. Completion:
-/// `void(error_code, std::size_t)`. Thrown and reported: as for `send`.
+/// `void(error_code, std::size_t)`. Thrown and reported: as for `send`. Cancellation ends the lookup.
 ///
 /// \code
 /// std::size_t size = co_await dgram::send_once(io, dgram::udp4, "started", 514, "localhost", asio::use_awaitable);
@@ -982,19 +1074,27 @@ template <detail::executor_source Source, class Token>
 auto send_once(Source&& source, socket_type type, const payload_view& message, std::int64_t port,
                std::string_view address, Token&& token)
 {
-  auto socket = std::make_shared<emitter_socket>(create_socket(source, type));
+  auto socket =
+      std::make_shared<detail::made_on<Source, emitter_socket>>(create_socket(source, type));
   const auto executor = socket->get_executor();
   return detail::initiate_completion<std::size_t>(
       executor, std::forward<Token>(token),
-      [socket, bytes = message.copy(), port,
-       address = std::string(address)](detail::send_completion* done) {
+      [socket, bytes = message.copy(), port, address = std::string(address)](
+          detail::send_completion* done, net::cancellation_slot slot) {
         detail::send_completion_ptr held(done);
+        if (slot.is_connected()) {
+          done->has_slot = true;
+          slot.assign([weak = std::weak_ptr(socket)](net::cancellation_type) {
+            const auto alive = weak.lock();
+            if (alive && !alive->state().closed && !alive->state().closing) alive->close();
+          });
+        }
         socket->send(
             bytes, port, address,
             [socket, held = std::move(held)](const failure& outcome, std::size_t size) mutable {
               held->outcome = outcome;
               std::get<0>(held->values) = size;
-              socket->close();
+              if (!socket->state().closed) socket->close();
               held.release()->run();
             });
       });
@@ -1005,7 +1105,8 @@ auto send_once(Source&& source, socket_type type, const payload_view& message, s
 /// lost. For programs that are put into the background.
 ///
 /// Thread safety: nothing else may be done with these sockets meanwhile.
-inline void pause_sockets(net::execution_context& context)
+template <std::derived_from<net::execution_context> Context>
+void pause_sockets(Context& context)
 {
   detail::for_each_emitter<udp::socket>(context, [](auto& core) { core.pause(); });
 #if DGRAM_HAS_UNIX_DATAGRAMS
@@ -1014,7 +1115,8 @@ inline void pause_sockets(net::execution_context& context)
 }
 
 /// What fails is an 'error' event of that socket, which is unbound then.
-inline void resume_sockets(net::execution_context& context)
+template <std::derived_from<net::execution_context> Context>
+void resume_sockets(Context& context)
 {
   detail::for_each_emitter<udp::socket>(context, [](auto& core) { core.resume(); });
 #if DGRAM_HAS_UNIX_DATAGRAMS

@@ -49,6 +49,10 @@ inline std::uint32_t parse_scope(std::string_view text, error_code& ec)
   return index;
 }
 
+/// One whose endpoints have an IP address.
+template <class Protocol>
+concept ip_protocol = requires(const typename Protocol::endpoint& endpoint) { endpoint.address(); };
+
 }  // namespace detail
 
 /// Parses an IPv4 or IPv6 address: `192.0.2.1`, `2001:db8::1`, `fe80::1%eth0`, `fe80::1%2`.
@@ -210,6 +214,21 @@ inline net::local::datagram_protocol::endpoint parse_unix_endpoint(std::string_v
   detail::throw_if(ec, "parse_unix_endpoint", text);
   return result;
 }
+
+namespace detail {
+
+/// What a socket is to be bound or connected to: as above, or what Asio's endpoint takes besides, which is no text and an
+/// abstract name after a NUL.
+inline net::local::datagram_protocol::endpoint unix_endpoint_of(std::string_view text,
+                                                                error_code& ec)
+{
+  const bool is_asios = text.empty() || text.front() == '\0';
+  if (!is_asios || text.size() > platform::max_path_size) return parse_unix_endpoint(text, ec);
+  ec.clear();
+  return {std::string(text)};
+}
+
+}  // namespace detail
 
 /// The path; an abstract name as `@name`; `(unnamed)` for the sender of an unbound socket. But for that the text is
 /// one that `parse_unix_endpoint` reads back: a path that begins with `@` or `(` gets a `./` in front.

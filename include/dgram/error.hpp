@@ -28,6 +28,7 @@ enum class error {
   no_multicast,  ///< the network interface cannot do multicast, or none can (operation_not_supported)
   bad_source,    ///< a multicast source that is not the address of one host (invalid_argument)
   no_packet_info,  ///< a reply path on a wildcard socket that does not know what was asked (invalid_argument)
+  listener_failed,  ///< a coroutine that listens to an emitter has thrown (invalid_argument)
 };
 
 namespace detail {
@@ -41,7 +42,7 @@ public:
     switch (static_cast<error>(value)) {
     case error::bad_endpoint: return "not an endpoint of the form address:port or [address]:port";
     case error::bad_address: return "not an IPv4 or IPv6 address";
-    case error::bad_port: return "not a port number from 0 to 65535";
+    case error::bad_port: return "not a usable port number";
     case error::unknown_interface: return "no such network interface";
     case error::not_multicast: return "not a multicast address";
     case error::out_of_range: return "value out of range";
@@ -59,6 +60,7 @@ public:
     case error::bad_source: return "a multicast source is the address of one host";
     case error::no_packet_info:
       return "the address that was asked is unknown: set option::packet_info on a wildcard socket";
+    case error::listener_failed: return "a listener has thrown";
     }
     return "unknown dgram error";
   }

@@ -55,6 +55,7 @@ public:
   T* operator->() const noexcept { return target_; }
   T& operator*() const noexcept { return *target_; }
   explicit operator bool() const noexcept { return target_ != nullptr; }
+  bool operator==(const local_ptr& other) const noexcept { return target_ == other.target_; }
   bool is_shared() const noexcept { return target_->holders > 1; }
 
 private:
@@ -154,6 +155,9 @@ public:
 
   local_ptr<entries> snapshot() const noexcept { return current_; }
 
+  /// Whether nothing has changed since this snapshot.
+  bool is(const local_ptr<entries>& snapshot) const noexcept { return current_ == snapshot; }
+
   void add(local_ptr<listener> added, bool in_front)
   {
     auto& all = writable().all;
@@ -211,6 +215,8 @@ private:
 /// Thread safety: distinct objects are safe; one object is not.
 template <class... Events>
 class event_emitter {
+  struct core;
+
 public:
   event_emitter() : core_(new core) {}
   event_emitter(event_emitter&&) noexcept = default;
@@ -281,21 +287,61 @@ public:
   template <class Event, class... Args>
   bool emit(Args&&... args)
   {
-    const detail::local_ptr<core> held = core_;
-    auto& listeners = std::get<detail::listener_list<Event>>(held->lists);
-    const auto snapshot = listeners.snapshot();
-    if (!snapshot || snapshot->all.empty()) return false;
-    for (const auto& entry : snapshot->all) {
-      if (entry->once) {
-        if (std::exchange(entry->spent, true)) continue;
-        const auto last_hold = entry;
-        listeners.remove(entry->id);
-      }
-      entry->call(args...);
-      if (held->gone) break;
-    }
-    return true;
+    return emission<Event>(*this)(std::forward<Args>(args)...);
   }
+
+  /// Emits one event several times, each time as `emit` does, for who has many to emit: `emission<Event> emit(emitter);` and
+  /// then `emit(values...)`. It may outlive the emitter, and emits nothing then.
+  template <class Event>
+  class emission {
+    using list_type = detail::listener_list<Event>;
+    using entry_type = detail::local_ptr<typename list_type::listener>;
+
+  public:
+    explicit emission(const event_emitter& emitter)
+        : held_(emitter.core_), listeners_(&std::get<list_type>(held_->lists))
+    {
+      look_again();
+    }
+
+    template <class... Args>
+    bool operator()(Args&&... args)
+    {
+      if (!listeners_->is(current_)) look_again();
+      if (held_->gone || first_ == last_) return false;
+      for (const entry_type* entry = first_; entry != last_ && !held_->gone; ++entry) {
+        auto& listener = **entry;
+        if (!listener.once)
+          listener.call(args...);
+        else if (!std::exchange(listener.spent, true))
+          call_last(*entry, args...);
+      }
+      return true;
+    }
+
+  private:
+    void look_again()
+    {
+      current_ = listeners_->snapshot();
+      first_ = current_ ? current_->all.data() : nullptr;
+      last_ = current_ ? first_ + current_->all.size() : nullptr;
+    }
+
+    template <class... Args>
+    void call_last(const entry_type& entry, Args&... args)
+    {
+      const auto last_hold = entry;
+      listeners_->remove(entry->id);
+      last_hold->call(args...);
+    }
+
+    // A listener may destroy the emitter, and change the list.
+    detail::local_ptr<core> held_;
+    list_type* listeners_;
+    detail::local_ptr<typename list_type::entries> current_;
+    const entry_type* first_;
+    const entry_type* last_;
+  };
 
 private:
   struct core {

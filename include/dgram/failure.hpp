@@ -8,6 +8,7 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <utility>
 
 DGRAM_NAMESPACE_BEGIN
@@ -28,17 +29,30 @@ struct failure {
   std::string
       address;  ///< the address, host name or path that it was tried with; empty where there is none
   std::uint16_t port = 0;  ///< 0 where there is none
+  std::string detail =
+      {};  ///< what was wrong, in words, where the code does not tell: a value and what is allowed
 
   operator const error_code&() const noexcept { return code; }  // NOLINT(*-explicit-*)
   explicit operator bool() const noexcept { return static_cast<bool>(code); }
 
-  /// `operation CODE address:port`, without what is absent.
+  /// `operation CODE address:port (detail)`, without what is absent. An error that the system's manuals have no name for is
+  /// spelled out at the end instead.
   std::string text() const
   {
+    std::string result = subject();
+    if (platform::error_name(code).empty()) result.append(": ").append(code.message());
+    return result;
+  }
+
+  /// The text without what the code means.
+  std::string subject() const
+  {
     std::string result(operation);
-    result.append(" ").append(platform::error_name(code));
+    const std::string name = platform::error_name(code);
+    if (!name.empty()) result.append(" ").append(name);
     if (!address.empty()) result.append(" ").append(address);
     if (!address.empty() && port != 0) result.append(":").append(std::to_string(port));
+    if (!detail.empty()) result.append(" (").append(detail).append(")");
     return result;
   }
 };
@@ -50,15 +64,30 @@ inline std::string to_string(const failure& failure)
 
 namespace detail {
 
-/// Throws a failure as a `system_error` with its text.
+/// Throws a failure as a `system_error`, whose text ends with what the code means.
 [[noreturn]] inline void throw_failure(const failure& failure)
 {
-  throw system_error(failure.code, failure.text());
+  throw system_error(failure.code, failure.subject());
 }
 
-inline void throw_failure_if(const error_code& ec, const char* operation)
+/// Refuses an argument; `what` names it and says what is allowed.
+[[noreturn]] DGRAM_COLD inline void refuse(const char* operation, const error_code& ec,
+                                           std::string what)
 {
-  if (ec) throw_failure({.code = ec, .operation = operation, .address = {}, .port = 0});
+  throw_failure(
+      {.code = ec, .operation = operation, .address = {}, .port = 0, .detail = std::move(what)});
+}
+
+inline std::string quoted(std::string_view text)
+{
+  return std::string("\"").append(text).append("\"");
+}
+
+/// A number, and the range that it is to be in.
+inline std::string beyond(std::int64_t value, std::int64_t least, std::int64_t most)
+{
+  return std::to_string(value) + "; allowed are " + std::to_string(least) + " to " +
+         std::to_string(most);
 }
 
 }  // namespace detail

@@ -33,9 +33,6 @@ struct any_results_handler {
   }
 };
 
-template <class Protocol>
-concept ip_protocol = requires(const typename Protocol::endpoint& endpoint) { endpoint.address(); };
-
 }  // namespace detail
 
 /// What looks names up: `resolver.async_resolve(host, service, handler)` starts a lookup, and calls the handler later and

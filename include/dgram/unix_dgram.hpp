@@ -21,6 +21,10 @@ DGRAM_NAMESPACE_BEGIN
 /// `parse_unix_endpoint`, `is_unnamed` and `is_abstract`. Asio's endpoint throws `name_too_long` where it is made of a
 /// longer one; a socket that is made of one names it.
 ///
+/// **Text** that a socket is made of, bound to or connected to is read by `parse_unix_endpoint`, as by the emitter: `@name`
+/// is an abstract name, and `./@name` a file of that name. Where an operation takes nothing but an endpoint (`send_to`), text
+/// becomes one of Asio's making, which is always a path.
+///
 /// **Binding** makes a socket file. Where there is one already that nobody listens on, it is replaced; one that
 /// somebody listens on, a file of another kind and a link are `address_in_use`. Binding to an empty endpoint makes Linux
 /// choose an abstract name. `close`, the destructor and another socket moved over this one remove the file, unless

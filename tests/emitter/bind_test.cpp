@@ -422,3 +422,19 @@ TEST_CASE("TMO-04: 'listening' needs no waiting", "[emitter]")
   test::run_ready(io);
   CHECK(events == trace{"listening"});
 }
+
+TEST_CASE("BND-14: bind_sync with its arguments by name", "[emitter]")
+{
+  asio::io_context io;
+  auto socket = dgram::create_socket(io, dgram::udp4);
+  const auto bound = socket.bind_sync({.port = 0, .address = "127.0.0.1"});
+  CHECK(bound.address.to_string() == "127.0.0.1");
+  CHECK(bound.port > 0);
+  CHECK(bound == socket.address());
+  auto second = dgram::create_socket(io, dgram::udp4);
+  CHECK(thrown([&] { second.bind_sync({.port = bound.port, .address = "127.0.0.1"}); }) ==
+        asio::error::address_in_use);
+  asio::ip::udp::socket plain(io, {asio::ip::address_v4::loopback(), 0});
+  const auto port = plain.local_endpoint().port();
+  CHECK(second.bind_sync({.fd = plain.release()}).port == port);
+}

@@ -3,6 +3,8 @@
 #include "emitter/helpers.hpp"
 #include "support/temporary_directory.hpp"
 
+#include <unistd.h>
+
 #include <optional>
 
 using test::thrown;
@@ -256,4 +258,37 @@ TEST_CASE("QUE-07: a send from a callback goes behind the others", "[emitter][un
   client.send("2", path);
   test::run_until(io, [&] { return server.messages.size() == 3; });
   CHECK(server.messages == trace{"1", "2", "3"});
+}
+
+TEST_CASE("An abstract name is written as for the plain socket, and so is a file of that name",
+          "[emitter][unix]")
+{
+  const test::temporary_directory directory;
+  asio::io_context io;
+  const std::string name = "@dgram-test-" + std::to_string(::getpid());
+  dgram::unix_dgram::socket plain(io, name);
+  CHECK(dgram::is_abstract(plain.local_endpoint()));
+  auto emitter = dgram::create_unix_socket(io);
+  CHECK(thrown([&] { emitter.bind_sync(name); }) == asio::error::address_in_use);
+  emitter.connect(name);
+  emitter.send("to the name");
+  test::run_ready(io);
+  char text[16];
+  CHECK(plain.receive(asio::buffer(text)) == 11);
+  plain.close();
+  auto server = dgram::create_unix_socket(io);
+  CHECK(server.bind_sync(name).address == name);
+  dgram::unix_dgram::socket client(io, dgram::unix_dgram{});
+  client.connect(name);
+  CHECK(dgram::to_string(client.remote_endpoint()) == name);
+
+  dgram::error_code ec;
+  dgram::unix_dgram::socket bound(io, dgram::unix_dgram{});
+  bound.bind(name, ec);
+  CHECK(ec == asio::error::address_in_use);
+  const std::string file = directory.path() + "/@name";
+  bound.bind(file);
+  CHECK(test::exists(file));
+  CHECK(thrown([&] { dgram::unix_dgram::socket(io, std::string(200, 'x')); }) ==
+        asio::error::name_too_long);
 }

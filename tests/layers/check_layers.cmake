@@ -17,7 +17,7 @@ set(layer_2 endpoint network_interface datagram control_message path_error send_
             basic_socket udp unix_dgram failure format detail/.*)
 set(layer_3 receive_batch send_batch reader writer)
 set(layer_4 resolve block_list)
-set(layer_5 diagnostics event_emitter emitter_socket emitter/.*)
+set(layer_5 diagnostics event_emitter emitter_socket coroutine_listener emitter/.*)
 set(top_layer 5)
 
 set(os_macros "_WIN32|_WIN64|__linux__|__linux|__APPLE__|__FreeBSD__|__NetBSD__|__OpenBSD__|__unix__|__unix")

@@ -47,6 +47,7 @@ row describe(dgram::error value)
   case dgram::error::no_multicast: return {value, std::errc::operation_not_supported, "multicast"};
   case dgram::error::bad_source: return {value, std::errc::invalid_argument, "source"};
   case dgram::error::no_packet_info: return {value, std::errc::invalid_argument, "packet_info"};
+  case dgram::error::listener_failed: return {value, std::errc::invalid_argument, "listener"};
   }
   FAIL("an error that is no enumerator");
   return {};
@@ -59,8 +60,8 @@ std::vector<dgram::error> all_errors()
       dgram::error::unknown_interface, dgram::error::not_multicast, dgram::error::out_of_range,
       dgram::error::slot_too_small,    dgram::error::coalescing,    dgram::error::wrong_descriptor,
       dgram::error::no_multicast,      dgram::error::bad_source,    dgram::error::no_packet_info,
-      dgram::error::bad_type,          dgram::error::already_bound, dgram::error::not_running,
-      dgram::error::ip_blocked};
+      dgram::error::listener_failed,   dgram::error::bad_type,      dgram::error::already_bound,
+      dgram::error::not_running,       dgram::error::ip_blocked};
 }
 
 }  // namespace

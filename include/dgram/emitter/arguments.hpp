@@ -7,6 +7,7 @@
 #include <dgram/datagram.hpp>
 #include <dgram/emitter/payload.hpp>
 #include <dgram/error.hpp>
+#include <dgram/failure.hpp>
 
 #include <array>
 #include <concepts>
@@ -22,17 +23,18 @@ DGRAM_NAMESPACE_BEGIN
 
 namespace detail {
 
-/// An address, or a name that stands for one. It refers to the text.
+/// An address, or a name that stands for one. It refers to what it is made of.
 struct host {
   std::string_view text;
-  std::optional<net::ip::address> address;
+  const net::ip::address* address = nullptr;
 
-  host(const char* name) noexcept : text(name) {}                      // NOLINT(*-explicit-*)
-  host(const std::string& name) noexcept : text(name) {}               // NOLINT(*-explicit-*)
-  host(std::string_view name) noexcept : text(name) {}                 // NOLINT(*-explicit-*)
-  host(const net::ip::address& known) noexcept : address(known) {}     // NOLINT(*-explicit-*)
-  host(const net::ip::address_v4& known) noexcept : address(known) {}  // NOLINT(*-explicit-*)
-  host(const net::ip::address_v6& known) noexcept : address(known) {}  // NOLINT(*-explicit-*)
+  host(const char* name) noexcept : text(name) {}                    // NOLINT(*-explicit-*)
+  host(const std::string& name) noexcept : text(name) {}             // NOLINT(*-explicit-*)
+  host(std::string_view name) noexcept : text(name) {}               // NOLINT(*-explicit-*)
+  host(const net::ip::address& known) noexcept : address(&known) {}  // NOLINT(*-explicit-*)
+
+  /// As good as none: the default is meant.
+  bool is_empty() const noexcept { return address == nullptr && text.empty(); }
 };
 
 /// The arguments of one call, apart from its callback.
@@ -47,6 +49,18 @@ struct call {
     // A number too large for the type is too large for a port, and so is what stands for it here.
     numbers[count++] = std::in_range<std::int64_t>(number) ? static_cast<std::int64_t>(number) : -1;
   }
+
+  void add(const host& where) noexcept
+  {
+    if (!where.is_empty()) to = where;
+  }
+
+  /// Takes offset and length from in front of the others.
+  void drop_slice() noexcept
+  {
+    numbers[0] = numbers[2];
+    count -= 2;
+  }
 };
 
 template <class T>
@@ -59,25 +73,31 @@ template <class First, class Second, class... Args>
 inline constexpr bool starts_with<First, Second, Args...> =
     std::same_as<First, std::remove_cvref_t<Second>>;
 
+/// Addresses of one family are none that could be referred to as any address.
+template <class T>
+concept family_address = std::same_as<std::remove_cvref_t<T>, net::ip::address_v4> ||
+                         std::same_as<std::remove_cvref_t<T>, net::ip::address_v6>;
+
 /// Calls `run(call, callback)`, or `run(call)` where there is no callback.
 template <class Run>
-decltype(auto) parse_call(const call& parsed, Run run)
+decltype(auto) parse_call(call& parsed, Run&& run)
 {
   return run(parsed);
 }
 
 template <class Run, class First, class... Rest>
-// NOLINTNEXTLINE(performance-unnecessary-value-param): most of them add to it
-decltype(auto) parse_call(call parsed, Run run, First&& first, Rest&&... rest)
+decltype(auto) parse_call(call& parsed, Run&& run, First&& first, Rest&&... rest)
 {
   if constexpr (call_number<First>) {
     parsed.add(first);
-    return parse_call(std::move(parsed), std::move(run), std::forward<Rest>(rest)...);
+    return parse_call(parsed, run, std::forward<Rest>(rest)...);
+  } else if constexpr (family_address<First>) {
+    const net::ip::address any_family(first);
+    parsed.add(host(any_family));
+    return parse_call(parsed, run, std::forward<Rest>(rest)...);
   } else if constexpr (std::convertible_to<First, host>) {
-    const host to = first;
-    // As good as none: the default is meant.
-    if (to.address || !to.text.empty()) parsed.to = to;
-    return parse_call(std::move(parsed), std::move(run), std::forward<Rest>(rest)...);
+    parsed.add(host(first));
+    return parse_call(parsed, run, std::forward<Rest>(rest)...);
   } else {
     static_assert(sizeof...(Rest) == 0, "the callback or completion token is the last argument");
     return run(parsed, std::forward<First>(first));
@@ -88,12 +108,16 @@ decltype(auto) parse_call(call parsed, Run run, First&& first, Rest&&... rest)
 inline bytes_view slice_of(const payload_view& message, std::int64_t offset, std::int64_t length)
 {
   const auto size = static_cast<std::int64_t>(message.size());
-  if (message.pieces() > 1) throw_if(error::out_of_range, "send: offset and length of a list");
-  if (offset < 0 || offset > size) throw_if(error::out_of_range, "send: offset");
-  if (length < 0 || length > size - offset) throw_if(error::out_of_range, "send: length");
-  if (message.pieces() == 0) return {};
-  return {static_cast<const std::byte*>(message.begin()->data()) + offset,
-          static_cast<std::size_t>(length)};
+  const auto refuse_slice = [size](const std::string& what) {
+    refuse("send", error::out_of_range,
+           what + "; the message has " + std::to_string(size) + " bytes");
+  };
+  if (message.pieces() > 1)
+    refuse("send", error::out_of_range, "offset and length of a list of pieces");
+  if (offset < 0 || offset > size) refuse_slice("offset " + std::to_string(offset));
+  if (length < 0 || length > size - offset)
+    refuse_slice("length " + std::to_string(length) + " from offset " + std::to_string(offset));
+  return {message.front().data() + offset, static_cast<std::size_t>(length)};
 }
 
 }  // namespace detail

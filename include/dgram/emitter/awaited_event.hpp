@@ -94,7 +94,7 @@ struct event_awaiter<Event, void(Args...)> {
   template <class Core, class Token>
   static auto start(const std::shared_ptr<Core>& core, Token&& token)
   {
-    return initiate_cancellable<typename kept_argument<Args>::type...>(
+    return initiate_completion<typename kept_argument<Args>::type...>(
         core->get_executor(), std::forward<Token>(token),
         [core](completion<typename kept_argument<Args>::type...>* done,
                net::cancellation_slot slot) {

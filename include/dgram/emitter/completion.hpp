@@ -129,6 +129,7 @@ class completion : public task {
 public:
   failure outcome;
   std::tuple<Values...> values;
+  bool has_slot = false;  // a cancellation slot refers to it, until it runs
 
 protected:
   ~completion() = default;
@@ -181,6 +182,7 @@ public:
   void run() override
   {
     const allocator memory = net::get_associated_allocator(handler_, recycling());
+    if (this->has_slot) net::get_associated_cancellation_slot(handler_).clear();
     auto call = [handler = std::move(handler_), outcome = std::move(this->outcome),
                  values = std::move(this->values)]() mutable {
       std::apply(
@@ -254,26 +256,14 @@ private:
 
 /// Starts an operation: `launch(completion<Values...>*, slot)` takes the completion over, now or when the token says so.
 template <class... Values, class Executor, class Token, class Launch>
-auto initiate_cancellable(const Executor& executor, Token&& token, Launch launch)
-{
-  using handler = std::decay_t<Token>;
-  if constexpr (is_plain_callback<handler, Values...>)
-    launch(make_completion<Values...>(std::forward<Token>(token), executor),
-           net::cancellation_slot());
-  else
-    return net::async_initiate<Token, void(error_code, Values...)>(
-        emitter_initiation<Executor, Launch, Values...>(executor, std::move(launch)), token);
-}
-
-/// The same for one that cannot be cancelled: `launch(completion<Values...>*)`.
-template <class... Values, class Executor, class Token, class Launch>
 auto initiate_completion(const Executor& executor, Token&& token, Launch launch)
 {
-  auto start = [launch = std::move(launch)](completion<Values...>* done,
-                                            const net::cancellation_slot&) mutable {
-    launch(done);
-  };
-  return initiate_cancellable<Values...>(executor, std::forward<Token>(token), std::move(start));
+  using handler = std::decay_t<Token>;
+  emitter_initiation<Executor, Launch, Values...> initiation(executor, std::move(launch));
+  if constexpr (is_plain_callback<handler, Values...>)
+    initiation(std::forward<Token>(token));
+  else
+    return net::async_initiate<Token, void(error_code, Values...)>(std::move(initiation), token);
 }
 
 }  // namespace detail

@@ -6,12 +6,14 @@
 #include <dgram/config.hpp>
 #include <dgram/endpoint.hpp>
 #include <dgram/error.hpp>
+#include <dgram/failure.hpp>
 #include <dgram/multicast.hpp>
 #include <dgram/network_interface.hpp>
 #include <dgram/platform/names.hpp>
 
 #include <string>
 #include <string_view>
+#include <utility>
 
 DGRAM_NAMESPACE_BEGIN
 
@@ -42,18 +44,31 @@ inline network_interface parse_interface(std::string_view text, error_code& ec)
   return named;
 }
 
-inline membership_text parse_membership(std::string_view group, std::string_view source,
-                                        std::string_view interface, error_code& ec)
+/// Throws for text that is no address.
+inline net::ip::address parse_or_refuse(const char* operation, const char* what,
+                                        std::string_view text)
 {
+  error_code ec;
+  const auto address = parse_address(text, ec);
+  if (ec)
+    refuse(operation, net::error::invalid_argument, what + quoted(text) + " is not an address");
+  return address;
+}
+
+inline membership_text parse_membership(const char* operation, std::string_view group,
+                                        std::string_view source, std::string_view interface)
+{
+  if (group.empty()) refuse(operation, net::error::invalid_argument, "no group");
+  const auto address = parse_or_refuse(operation, "group ", group);
   membership_text result;
-  const auto address = parse_address(group, ec);
-  const auto from = ec || source.empty() ? net::ip::address() : parse_address(source, ec);
-  if (ec) {
-    ec = net::error::invalid_argument;
-    return result;
-  }
-  result.group = source.empty() ? multicast_group(address) : multicast_group(address, from);
+  result.group = source.empty()
+                     ? multicast_group(address)
+                     : multicast_group(address, parse_or_refuse(operation, "source ", source));
+  error_code ec;
   result.interface = parse_interface(interface, ec);
+  if (ec == net::error::invalid_argument)
+    refuse(operation, ec, "interface " + quoted(interface) + " is neither an address nor a name");
+  if (ec) refuse(operation, platform::no_such_device(), "interface " + quoted(interface));
   result.key.append(group).append(" ").append(source).append(" ").append(interface);
   return result;
 }
@@ -68,20 +83,33 @@ inline error_code membership_error(const error_code& ec)
   return ec;
 }
 
+[[noreturn]] inline void refuse_membership(const char* operation, const error_code& ec,
+                                           std::string_view group, std::string_view source,
+                                           std::string_view interface)
+{
+  std::string what = "group " + quoted(group);
+  if (ec == error::not_multicast)
+    what += " is not a multicast address";
+  else if (ec == error::bad_source)
+    what = "source " + quoted(source) + " is not the address of one host";
+  else if (!interface.empty())
+    what += ", interface " + quoted(interface);
+  refuse(operation, membership_error(ec), std::move(what));
+}
+
 /// The interface that multicast datagrams are to leave by; see `set_multicast_interface`.
-inline network_interface parse_outgoing_interface(std::string_view text, bool is_v6, error_code& ec)
+inline network_interface parse_outgoing_interface(const char* operation, std::string_view text,
+                                                  bool is_v6)
 {
   const auto percent = text.find('%');
+  error_code ec;
   const auto address = parse_address(text.substr(0, percent), ec);
-  if (ec) {
-    ec = net::error::invalid_argument;
-    return {};
-  }
+  if (ec) refuse(operation, net::error::invalid_argument, quoted(text) + " is not an address");
   if (address.is_v6() != is_v6) {
     // No address at all is none of either family, and what the kernel says of such an option.
     ec = address.is_unspecified() ? error_code(net::error::no_protocol_option)
                                   : platform::protocol_not_supported();
-    return {};
+    refuse(operation, ec, quoted(text) + (is_v6 ? " on a udp6 socket" : " on a udp4 socket"));
   }
   if (is_v6) {
     // A scope that does not exist leaves it to the system, as Node does.
@@ -93,7 +121,8 @@ inline network_interface parse_outgoing_interface(std::string_view text, bool is
   if (address.is_unspecified()) return {};
   network_interface interface(address);
   interface.index(ec);
-  if (ec) ec = platform::address_not_available();
+  if (ec)
+    refuse(operation, platform::address_not_available(), quoted(text) + " is of no interface here");
   return interface;
 }
 

@@ -9,6 +9,7 @@
 #include <dgram/error.hpp>
 #include <dgram/failure.hpp>
 
+#include <string>
 #include <utility>
 
 DGRAM_NAMESPACE_BEGIN
@@ -72,7 +73,7 @@ struct adoption {
   {
     error_code ec;
     core.adopt(descriptor, ec);
-    throw_failure_if(ec, "open");
+    if (ec) refuse("open", ec, "descriptor " + std::to_string(descriptor));
     core.template post_event<event::listening>();
   }
 

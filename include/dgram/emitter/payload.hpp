@@ -6,6 +6,7 @@
 #include <dgram/config.hpp>
 #include <dgram/datagram.hpp>
 #include <dgram/error.hpp>
+#include <dgram/failure.hpp>
 #include <dgram/platform/message.hpp>
 
 #include <concepts>
@@ -70,6 +71,13 @@ public:
   std::size_t pieces() const noexcept { return count_; }
   std::size_t size() const noexcept { return size_; }
 
+  /// The first piece; no bytes where there is none.
+  bytes_view front() const noexcept
+  {
+    if (count_ == 0) return {};
+    return {static_cast<const std::byte*>(begin()->data()), begin()->size()};
+  }
+
   std::vector<std::byte> copy() const
   {
     std::vector<std::byte> bytes(size_);
@@ -89,7 +97,7 @@ private:
   void add_checked(bytes_view piece)
   {
     if (count_ == platform::max_buffers_per_datagram)
-      detail::throw_if(error::out_of_range, "send: a datagram of more than 64 pieces");
+      detail::refuse("send", error::out_of_range, "more than 64 pieces");
     add(piece);
   }
 

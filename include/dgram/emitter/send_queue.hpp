@@ -7,6 +7,7 @@
 #include <dgram/datagram.hpp>
 #include <dgram/emitter/completion.hpp>
 #include <dgram/emitter/context_service.hpp>
+#include <dgram/emitter/payload.hpp>
 #include <dgram/error.hpp>
 #include <dgram/send_batch.hpp>
 
@@ -35,8 +36,12 @@ struct waiting_send {
 /// The buffers of a send queue: leased, since most sockets have nothing to send most of the time.
 template <class Protocol>
 struct outgoing_buffers {
+  static constexpr std::size_t datagrams = 256;
+
+  outgoing_buffers() { completions.reserve(datagrams); }
+
   basic_send_batch<Protocol> batch{
-      send_batch_config{.datagrams = 256, .bytes = 262144, .copy = true}};
+      send_batch_config{.datagrams = datagrams, .bytes = 262144, .copy = true}};
   std::vector<send_completion_ptr> completions;  // of each datagram in the batch; null for none
 };
 
@@ -88,19 +93,23 @@ public:
   /// The largest payload that is ever copied into the queue's memory.
   static constexpr std::size_t most_bytes = 65536;
 
-  /// Queues a copy. There must be room.
-  template <class Buffers>
-  void push(const Buffers& payload, const endpoint_type* peer, send_completion_ptr done)
+  /// Whether a datagram is as most are: in one piece, with room in a queue that only waits for the end of the turn.
+  bool takes_at_once(const payload_view& payload) const noexcept
   {
-    if (!buffers_) {
-      buffers_ = lease<buffers_type>(source_);
-      is_urgent_ = source_->are_scarce();
-    }
-    if (peer != nullptr)
-      buffers_->batch.push(payload, *peer);
+    return buffers_ && !held_back_ && !is_urgent_ && overflow_.empty() && payload.pieces() <= 1 &&
+           payload.size() <= most_bytes && buffers_->batch.has_room(payload.size());
+  }
+
+  /// Queues a copy. There must be room.
+  void push(const payload_view& payload, const endpoint_type* peer, send_completion* done)
+  {
+    if (!buffers_) acquire();
+    buffers_->completions.emplace_back(done);
+    // One piece needs no gathering.
+    if (payload.pieces() > 1)
+      push_to_batch(payload, peer);
     else
-      buffers_->batch.push(payload);
-    buffers_->completions.push_back(std::move(done));
+      push_to_batch(payload.front(), peer);
   }
 
   /// Keeps what found no room, in order.
@@ -108,6 +117,19 @@ public:
   {
     overflow_bytes_ += send.payload.size();
     overflow_.push_back(std::move(send));
+  }
+
+  /// Takes back a datagram that found no room in the batch; null where it is none of those.
+  send_completion_ptr withdraw(const task* done)
+  {
+    for (auto send = overflow_.begin(); send != overflow_.end(); ++send) {
+      if (send->done.get() != done) continue;
+      send_completion_ptr found = std::move(send->done);
+      overflow_bytes_ -= send->payload.size();
+      overflow_.erase(send);
+      return found;
+    }
+    return nullptr;
   }
 
   /// Offers everything to the kernel. The error says why some is left, `would_block` or a want of buffer space, which
@@ -138,6 +160,12 @@ public:
   }
 
 private:
+  DGRAM_COLD void acquire()
+  {
+    buffers_ = lease<buffers_type>(source_);
+    is_urgent_ = source_->are_scarce();
+  }
+
   struct refusal {
     std::size_t index;
     error_code code;
@@ -211,10 +239,19 @@ private:
     while (moved < overflow_.size() && buffers_room(overflow_[moved].payload.size())) {
       auto& send = overflow_[moved++];
       overflow_bytes_ -= send.payload.size();
-      push(bytes_view(send.payload), send.peer ? &*send.peer : nullptr, std::move(send.done));
+      push(send.payload, send.peer ? &*send.peer : nullptr, send.done.release());
     }
     overflow_.erase(overflow_.begin(), overflow_.begin() + static_cast<std::ptrdiff_t>(moved));
     return moved > 0;
+  }
+
+  template <class Payload>
+  void push_to_batch(const Payload& payload, const endpoint_type* peer)
+  {
+    if (peer != nullptr)
+      buffers_->batch.push(payload, *peer);
+    else
+      buffers_->batch.push(payload);
   }
 
   bool buffers_room(std::size_t size) const noexcept

@@ -40,6 +40,7 @@ inline const char* system_error_name(int value) noexcept
     DGRAM_NAME_ERROR(EISCONN);
     DGRAM_NAME_ERROR(EMFILE);
     DGRAM_NAME_ERROR(EMSGSIZE);
+    DGRAM_NAME_ERROR(ENAMETOOLONG);
     DGRAM_NAME_ERROR(ENETDOWN);
     DGRAM_NAME_ERROR(ENETUNREACH);
     DGRAM_NAME_ERROR(ENOBUFS);
@@ -76,14 +77,14 @@ inline const char* system_error_name(int value) noexcept
 
 #undef DGRAM_NAME_ERROR
 
-/// The name of an error of the system or of a name lookup, or else its message.
+/// The name of an error of the system or of a name lookup; empty for others.
 inline std::string error_name(const error_code& ec)
 {
   if (ec == net::error::host_not_found || ec == net::error::no_data) return "ENOTFOUND";
   if (ec == net::error::host_not_found_try_again) return "EAI_AGAIN";
   const char* const name =
       ec.category() == net::error::get_system_category() ? system_error_name(ec.value()) : nullptr;
-  return name != nullptr ? std::string(name) : ec.message();
+  return name != nullptr ? name : "";
 }
 
 }  // namespace platform

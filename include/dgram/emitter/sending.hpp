@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: BSL-1.0
+// Sends to known endpoints: what the kernel takes, when, and what becomes of the rest.
+#ifndef DGRAM_EMITTER_SENDING_HPP
+#define DGRAM_EMITTER_SENDING_HPP
+
+#include <dgram/config.hpp>
+#include <dgram/emitter/drop_counts.hpp>
+#include <dgram/emitter/events.hpp>
+#include <dgram/emitter/payload.hpp>
+#include <dgram/emitter/send_queue.hpp>
+#include <dgram/emitter/turns.hpp>
+#include <dgram/writer.hpp>
+
+#include <cstddef>
+#include <memory>
+#include <optional>
+#include <tuple>
+#include <utility>
+
+DGRAM_NAMESPACE_BEGIN
+
+namespace detail {
+
+/// `Owner` has the socket, its options and its turns, and says
+///   error_code ready_to_send(const endpoint_type*);          why there is no sending to this peer
+///   bool is_paused();
+/// and is told what `send_queue` tells.
+template <class Socket, class Owner>
+class sending {
+public:
+  using endpoint_type = typename Socket::protocol_type::endpoint;
+  using queue_type = send_queue<Socket, Owner>;
+
+  sending(Owner& owner, turns<Owner>& later, drop_counts<Owner>& drops,
+          std::shared_ptr<spares<typename queue_type::buffers_type>> buffers)
+      : owner_(owner), turns_(later), drops_(drops), queue_(owner, std::move(buffers))
+  {
+  }
+  sending(const sending&) = delete;
+  sending& operator=(const sending&) = delete;
+
+  const queue_type& queue() const noexcept { return queue_; }
+
+  /// Sends to the peer, null for the connected one. False where the queue is full.
+  bool send(const endpoint_type* peer, const payload_view& payload, send_completion* done)
+  {
+    if (done != nullptr) std::get<0>(done->values) = payload.size();
+    if (const auto ec = owner_.ready_to_send(peer)) [[unlikely]] {
+      owner_.not_sent(send_completion_ptr(done), ec, peer);
+      return true;
+    }
+    if (!queue_.takes_at_once(payload)) [[unlikely]]
+      return send_otherwise(peer, payload, send_completion_ptr(done));
+    queue_.push(payload, peer, done);
+    turns_.schedule();
+    return true;
+  }
+
+  /// Hands over what was sent, as far as the kernel takes it.
+  void flush()
+  {
+    if (!queue_.empty() && !waiting_writable_ && !flushing_ && !owner_.is_paused()) hand_over();
+  }
+
+  /// Takes back a datagram that was not offered to the kernel; null where it is none of those.
+  send_completion_ptr withdraw(const task* done) { return queue_.withdraw(done); }
+
+  /// Ends everything that is left.
+  void end() { queue_.fail(net::error::operation_aborted); }
+
+private:
+  /// What is large, or in several pieces, or finds the queue full or in need of a flush.
+  DGRAM_COLD bool send_otherwise(const endpoint_type* peer, const payload_view& payload,
+                                 send_completion_ptr done)
+  {
+    const bool copies = payload.pieces() <= 1 && payload.size() <= queue_type::most_bytes;
+    if (!copies && send_directly(peer, payload, done)) return true;
+    if (!queue_.has_room(payload.size())) flush();
+    if (queue_.is_held_back() && is_full(payload.size())) {
+      full_ = true;
+      if (owner_.options.when_full == full_policy::drop_newest) {
+        drop(std::move(done));
+        return false;
+      }
+    }
+    if (queue_.has_room(payload.size()))
+      queue_.push(payload, peer, done.release());
+    else
+      queue_.push_overflow(
+          {payload.copy(), peer != nullptr ? std::optional(*peer) : std::nullopt, std::move(done)});
+    if (queue_.is_urgent()) flush();
+    if (!queue_.is_held_back()) turns_.schedule();
+    return !full_;
+  }
+
+  void hand_over()
+  {
+    flushing_ = true;
+    const auto ec = queue_.flush(owner_.socket);
+    flushing_ = false;
+    if (queue_.is_held_back())
+      wait_writable(owner_.handle.is_congested(ec));
+    else if (std::exchange(full_, false))
+      owner_.template post_event<event::drain>();
+  }
+
+  void wait_writable(bool congested)
+  {
+    waiting_writable_ = true;
+    auto retry = [this, owner = owner_.shared_from_this()](error_code) {
+      // Cancelled or not: what is queued and has not been lost by a close can be tried again.
+      waiting_writable_ = false;
+      flush();
+    };
+    if (congested)
+      owner_.handle.async_wait_congestion(std::move(retry));
+    else
+      owner_.handle.async_wait(net::socket_base::wait_write, std::move(retry));
+  }
+
+  /// From where the bytes are, if nothing is queued in front; false where the kernel cannot take it now.
+  bool send_directly(const endpoint_type* peer, const payload_view& payload,
+                     send_completion_ptr& done)
+  {
+    flush();
+    if (!queue_.empty()) return false;
+    error_code ec;
+    const auto attempt = [&] {
+      if (peer != nullptr)
+        owner_.socket.try_send_to(payload, *peer, ec);
+      else
+        owner_.socket.try_send(payload, ec);
+    };
+    attempt();
+    if (ec == net::error::connection_refused) {
+      owner_.path_error(ec);
+      attempt();
+    }
+    if (ec == net::error::would_block || owner_.handle.is_congested(ec)) {
+      if (payload.size() <= queue_type::most_bytes) return false;
+      ec = net::error::no_buffer_space;  // larger than any datagram that the queue copies
+    }
+    if (ec)
+      owner_.not_sent(std::move(done), ec, peer);
+    else if (done != nullptr)
+      owner_.sent(done.release());
+    return true;
+  }
+
+  bool is_full(std::size_t size) const noexcept
+  {
+    return queue_.count() >= owner_.options.queue_datagrams ||
+           queue_.bytes() + size > owner_.options.queue_bytes;
+  }
+
+  void drop(send_completion_ptr done)
+  {
+    if (done != nullptr)
+      owner_.not_sent(std::move(done), net::error::no_buffer_space, nullptr);
+    else
+      drops_.add(drop_reason::queue_full);
+  }
+
+  Owner& owner_;
+  turns<Owner>& turns_;
+  drop_counts<Owner>& drops_;
+  queue_type queue_;
+  bool flushing_ = false;
+  bool waiting_writable_ = false;
+  bool full_ = false;
+};
+
+}  // namespace detail
+
+DGRAM_NAMESPACE_END
+
+#endif

@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: BSL-1.0
+// Closes an emitter when the stop token or the cancellation slot of its options says so.
+#ifndef DGRAM_EMITTER_STOP_SIGNAL_HPP
+#define DGRAM_EMITTER_STOP_SIGNAL_HPP
+
+#include <dgram/config.hpp>
+#include <dgram/emitter/options.hpp>
+
+#include <memory>
+#include <optional>
+#include <stop_token>
+
+DGRAM_NAMESPACE_BEGIN
+
+namespace detail {
+
+/// `close_if_running` is called on the owner, on the executor.
+template <class Owner, class Executor>
+class stop_signal {
+public:
+  explicit stop_signal(socket_options& options) noexcept : options_(options) {}
+  stop_signal(const stop_signal&) = delete;
+  stop_signal& operator=(const stop_signal&) = delete;
+
+  void watch(const std::weak_ptr<Owner>& owner, const Executor& executor)
+  {
+    if (options_.signal.stop_possible())
+      on_stop_.emplace(options_.signal, request{owner, executor});
+    if (options_.slot.is_connected())
+      options_.slot.assign([owner](net::cancellation_type) {
+        if (const auto alive = owner.lock()) alive->close_if_running();
+      });
+  }
+
+  void end()
+  {
+    on_stop_.reset();
+    if (options_.slot.is_connected()) options_.slot.clear();
+  }
+
+private:
+  /// Runs on whatever thread requests the stop.
+  struct request {
+    std::weak_ptr<Owner> owner;
+    Executor executor;
+
+    void operator()() const
+    {
+      net::post(executor, [owner = owner] {
+        if (const auto alive = owner.lock()) alive->close_if_running();
+      });
+    }
+  };
+
+  socket_options& options_;
+  std::optional<std::stop_callback<request>> on_stop_;
+};
+
+}  // namespace detail
+
+DGRAM_NAMESPACE_END
+
+#endif

@@ -1,0 +1,418 @@
+// SPDX-License-Identifier: BSL-1.0
+// Operations of the emitter that are cancelled one by one, in each phase of theirs.
+#include "emitter/helpers.hpp"
+#include "support/asio.hpp"
+#include "support/temporary_directory.hpp"
+
+#include <asio/experimental/awaitable_operators.hpp>
+#if __has_include(<asio/cancel_after.hpp>)
+#include <asio/cancel_after.hpp>
+#endif
+
+#include <catch2/generators/catch_generators.hpp>
+
+#include <exception>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+using test::trace;
+
+namespace {
+
+const dgram::error_code aborted = asio::error::operation_aborted;
+
+/// One operation with a slot of its own.
+struct pending {
+  asio::cancellation_signal signal;
+  std::optional<dgram::error_code> ec;  // empty until completion
+  std::size_t size = 0;
+  int completions = 0;
+
+  auto token()
+  {
+    return asio::bind_cancellation_slot(signal.slot(), [this](dgram::error_code result) {
+      ec = result;
+      ++completions;
+    });
+  }
+
+  auto send_token()
+  {
+    return asio::bind_cancellation_slot(signal.slot(),
+                                        [this](dgram::error_code result, std::size_t sent) {
+                                          ec = result;
+                                          size = sent;
+                                          ++completions;
+                                        });
+  }
+};
+
+/// Answers when it is told to.
+struct slow_lookup {
+  std::vector<dgram::lookup_result> asked;
+
+  dgram::socket_options options()
+  {
+    return {.type = dgram::udp4,
+            .lookup = [this](const std::string&, dgram::socket_type, dgram::lookup_result done) {
+              asked.push_back(std::move(done));
+            }};
+  }
+
+  void answer()
+  {
+    for (auto& each : asked)
+      each({}, asio::ip::address_v4::loopback());
+  }
+};
+
+auto any_type()
+{
+  return GENERATE(asio::cancellation_type::terminal, asio::cancellation_type::partial,
+                  asio::cancellation_type::total);
+}
+
+/// Cancels, and expects that nothing is called inside of that, and then that it was once.
+void cancel(asio::io_context& io, pending& which, asio::cancellation_type type)
+{
+  which.signal.emit(type);
+  CHECK_FALSE(which.ec);
+  test::run_ready(io);
+  CHECK(which.ec == aborted);
+  CHECK(which.completions == 1);
+  which.signal.emit(type);  // too late
+}
+
+}  // namespace
+
+TEST_CASE("Cancelled: a bind that waits for a name", "[emitter]")
+{
+  const auto type = any_type();
+  asio::io_context io;
+  slow_lookup lookup;
+  auto socket = dgram::create_socket(io, lookup.options());
+  trace events;
+  test::record(socket, events);
+  pending bind;
+  socket.bind(0, "somewhere", bind.token());
+  test::run_ready(io);
+  cancel(io, bind, type);
+  CHECK_FALSE(socket.state().bound);
+  lookup.answer();  // finds nobody
+  test::run_ready(io);
+  CHECK_FALSE(socket.state().bound);
+  CHECK(socket.bind_sync(0, "127.0.0.1").port > 0);
+  test::run_ready(io);
+  CHECK(events == trace{"listening"});
+}
+
+TEST_CASE("Cancelled: a bind that was just begun, and another one begun since", "[emitter]")
+{
+  asio::io_context io;
+  auto socket = dgram::create_socket(io, dgram::udp4);
+  pending first;
+  pending second;
+  socket.bind(0, "127.0.0.1", first.token());
+  first.signal.emit(asio::cancellation_type::total);
+  socket.bind(0, "127.0.0.2", second.token());
+  test::run_ready(io);
+  CHECK(first.ec == aborted);
+  CHECK(second.ec == dgram::error_code());
+  CHECK(socket.address().address.to_string() == "127.0.0.2");
+}
+
+TEST_CASE("Cancelled: a bind takes along what waits for it", "[emitter]")
+{
+  asio::io_context io;
+  slow_lookup lookup;
+  auto socket = dgram::create_socket(io, lookup.options());
+  pending bind;
+  pending send;
+  pending connect;
+  socket.bind(0, "somewhere", bind.token());
+  socket.send("x", 9, "127.0.0.1", send.send_token());
+  socket.connect(9, "127.0.0.1", connect.token());
+  test::run_ready(io);
+  cancel(io, bind, asio::cancellation_type::terminal);
+  CHECK(send.ec == aborted);
+  CHECK(connect.ec == aborted);
+}
+
+TEST_CASE("Cancelled: a connect, with what waits for it", "[emitter]")
+{
+  const auto type = any_type();
+  asio::io_context io;
+  slow_lookup lookup;
+  auto socket = dgram::create_socket(io, lookup.options());
+  trace events;
+  test::record(socket, events);
+  pending connect;
+  pending send;
+  SECTION("for a name")
+  {
+    socket.bind_sync(0, "127.0.0.1");
+    socket.connect(9, "somewhere", connect.token());
+    test::run_ready(io);
+  }
+  SECTION("behind a bind")
+  {
+    socket.bind(0, "somewhere");
+    socket.connect(9, "127.0.0.1", connect.token());
+  }
+  socket.send("x", send.send_token());
+  cancel(io, connect, type);
+  CHECK_FALSE(socket.state().connected);
+  lookup.answer();
+  test::run_ready(io);
+  CHECK(socket.state().bound);
+  CHECK_FALSE(socket.state().connected);
+  CHECK(events == trace{"listening"});
+  socket.connect_sync(9, "127.0.0.1");
+  CHECK(socket.state().connected);
+}
+
+TEST_CASE("Cancelled: a send that waits, and no other", "[emitter]")
+{
+  const auto type = any_type();
+  asio::io_context io;
+  test::listener target(io);
+  slow_lookup lookup;
+  auto socket = dgram::create_socket(io, lookup.options());
+  pending other;
+  pending send;
+  SECTION("for a name")
+  {
+    socket.bind_sync(0, "127.0.0.1");
+    socket.send("other", target.port, "somewhere", other.send_token());
+    socket.send("cancelled", target.port, "somewhere", send.send_token());
+  }
+  SECTION("behind a bind")
+  {
+    socket.bind(0, "somewhere");
+    socket.send("other", target.port, "127.0.0.1", other.send_token());
+    socket.send("cancelled", target.port, "127.0.0.1", send.send_token());
+  }
+  SECTION("behind a connect")
+  {
+    socket.bind_sync(0, "127.0.0.1");
+    socket.connect(target.port, "somewhere");
+    socket.send("other", other.send_token());
+    socket.send("cancelled", send.send_token());
+  }
+  test::run_ready(io);
+  cancel(io, send, type);
+  CHECK(send.size == 0);
+  lookup.answer();
+  test::run_until(io, [&] { return target.messages.size() == 1 && other.completions == 1; });
+  test::run_ready(io);
+  CHECK(target.messages == trace{"other"});
+  CHECK(other.ec == dgram::error_code());
+  CHECK(other.size == 5);
+}
+
+TEST_CASE("Cancelled: a send whose name was looked up, before its turn", "[emitter]")
+{
+  asio::io_context io;
+  test::listener target(io);
+  slow_lookup lookup;
+  auto socket = dgram::create_socket(io, lookup.options());
+  socket.bind_sync(0, "127.0.0.1");
+  socket.send("known now", target.port, "somewhere");
+  test::run_ready(io);
+  lookup.answer();
+  test::run_until(io, [&] { return target.messages.size() == 1; });
+  pending send;
+  socket.send("cancelled", target.port, "somewhere", send.send_token());
+  socket.send("other", target.port, "somewhere");
+  cancel(io, send, asio::cancellation_type::total);
+  test::run_until(io, [&] { return target.messages.size() == 2; });
+  CHECK(target.messages == trace{"known now", "other"});
+}
+
+#if DGRAM_HAS_UNIX_DATAGRAMS
+TEST_CASE("Cancelled: a send behind more than the kernel was offered", "[emitter][unix]")
+{
+  const auto type = any_type();
+  const test::temporary_directory directory;
+  asio::io_context io;
+  const std::string path = directory.path() + "/server";
+  auto server = dgram::create_unix_socket(io);
+  trace heard;
+  server.on<test::event::message>([&](dgram::bytes_view m) { heard.emplace_back(m.text()); });
+  server.bind_sync(path);
+  server.recv_stop();
+  auto client = dgram::create_unix_socket(io);
+  int sent = 0;
+  const auto fill = [&](int count) {
+    for (int i = 0; i < count; ++i)
+      client.send("x", path, [&](dgram::error_code) { ++sent; });
+    test::run_ready(io);
+  };
+  fill(200);
+  REQUIRE(client.get_send_queue_count() > 0);
+  pending offered;
+  client.send("offered", path, offered.send_token());
+  fill(300);
+  const std::size_t count = client.get_send_queue_count();
+  const std::size_t size = client.get_send_queue_size();
+  pending send;
+  client.send("cancelled", path, send.send_token());
+  CHECK(client.get_send_queue_count() == count + 1);
+  offered.signal.emit(type);  // too late
+  cancel(io, send, type);
+  CHECK(client.get_send_queue_count() == count);
+  CHECK(client.get_send_queue_size() == size);
+  server.recv_start();
+  test::run_until(io, [&] { return heard.size() == 501 && sent == 500; });
+  CHECK(std::count(heard.begin(), heard.end(), "cancelled") == 0);
+  CHECK(std::count(heard.begin(), heard.end(), "offered") == 1);
+  CHECK(offered.ec == dgram::error_code());
+  CHECK(offered.size == 7);
+}
+#endif
+
+TEST_CASE("Cancelled: a close that waits behind sends", "[emitter]")
+{
+  const auto type = any_type();
+  asio::io_context io;
+  test::listener target(io);
+  slow_lookup lookup;
+  auto socket = dgram::create_socket(io, lookup.options());
+  trace events;
+  test::record(socket, events);
+  socket.bind(0, "somewhere");
+  socket.send("x", target.port, "127.0.0.1");
+  test::run_ready(io);
+  pending close;
+  SECTION("close")
+  {
+    socket.close(close.token());
+  }
+  SECTION("dispose")
+  {
+    socket.dispose(close.token());
+  }
+  CHECK(socket.state().closing);
+  cancel(io, close, type);
+  CHECK_FALSE(socket.state().closing);
+  lookup.answer();
+  test::run_until(io, [&] { return target.messages.size() == 1; });
+  CHECK_FALSE(socket.state().closed);
+  CHECK(events == trace{"listening"});
+}
+
+TEST_CASE("Cancelled: one of several that wait for the same close", "[emitter]")
+{
+  asio::io_context io;
+  slow_lookup lookup;
+  auto socket = dgram::create_socket(io, lookup.options());
+  socket.bind(0, "somewhere");
+  socket.send("x", 9, "127.0.0.1");
+  test::run_ready(io);
+  pending close;
+  pending dispose;
+  socket.close(close.token());
+  socket.dispose(dispose.token());
+  cancel(io, close, asio::cancellation_type::total);
+  CHECK(socket.state().closing);
+  lookup.answer();
+  test::run_ready(io);
+  CHECK(socket.state().closed);
+  CHECK(dispose.ec == dgram::error_code());
+}
+
+TEST_CASE("Cancelled too late: what is done completes with its result", "[emitter]")
+{
+  const auto type = any_type();
+  asio::io_context io;
+  test::listener target(io);
+  auto socket = dgram::create_socket(io, dgram::udp4);
+  pending operation;
+  SECTION("send")
+  {
+    socket.bind_sync(0, "127.0.0.1");
+    socket.send("x", target.port, operation.send_token());
+    operation.signal.emit(type);
+    test::run_ready(io);
+    CHECK(operation.size == 1);
+  }
+  SECTION("close")
+  {
+    socket.close(operation.token());
+    operation.signal.emit(type);
+    test::run_ready(io);
+    CHECK(socket.state().closed);
+  }
+  SECTION("bind")
+  {
+    socket.on<test::event::listening>([&] { operation.signal.emit(type); });
+    socket.bind(0, operation.token());
+    test::run_ready(io);
+    CHECK(socket.state().bound);
+  }
+  CHECK(operation.ec == dgram::error_code());
+  CHECK(operation.completions == 1);
+  operation.signal.emit(type);  // the slot was cleared
+  test::run_ready(io);
+  CHECK(operation.completions == 1);
+}
+
+TEST_CASE("Cancelled: a slot outlives its socket", "[emitter]")
+{
+  asio::io_context io;
+  slow_lookup lookup;
+  pending bind;
+  {
+    auto socket = dgram::create_socket(io, lookup.options());
+    socket.bind(0, "somewhere", bind.token());
+  }
+  bind.signal.emit(asio::cancellation_type::terminal);
+  lookup.asked.clear();
+  test::run_ready(io);
+  CHECK(bind.ec == aborted);
+  CHECK(bind.completions == 1);
+}
+
+TEST_CASE("Cancelled: with the operators of awaitables", "[emitter]")
+{
+  using namespace asio::experimental::awaitable_operators;
+  asio::io_context io;
+  slow_lookup lookup;
+  auto socket = dgram::create_socket(io, lookup.options());
+  socket.bind_sync(0, "127.0.0.1");
+  bool finished = false;
+  asio::co_spawn(
+      io,
+      [&]() -> asio::awaitable<void> {
+        asio::steady_timer timer(io, std::chrono::milliseconds(5));
+        const auto first = co_await (socket.send("x", 9, "somewhere", asio::use_awaitable) ||
+                                     timer.async_wait(asio::use_awaitable));
+        CHECK(first.index() == 1);
+        finished = true;
+      },
+      asio::detached);
+  test::run_until(io, [&] { return finished; });
+  lookup.asked.clear();
+}
+
+#if __has_include(<asio/cancel_after.hpp>)
+TEST_CASE("Cancelled: by cancel_after", "[emitter]")
+{
+  asio::io_context io;
+  slow_lookup lookup;
+  auto socket = dgram::create_socket(io, lookup.options());
+  std::vector<dgram::error_code> codes;
+  const auto after = std::chrono::milliseconds(5);
+  socket.bind(0, "somewhere",
+              asio::cancel_after(after, [&](dgram::error_code ec) { codes.push_back(ec); }));
+  test::run_until(io, [&] { return codes.size() == 1; });
+  socket.send(
+      "x", 9, "elsewhere",
+      asio::cancel_after(after, [&](dgram::error_code ec, std::size_t) { codes.push_back(ec); }));
+  test::run_until(io, [&] { return codes.size() == 2; });
+  CHECK(codes == std::vector<dgram::error_code>{aborted, aborted});
+  lookup.asked.clear();
+}
+#endif
