@@ -118,6 +118,12 @@ public:
   /// Whether the last batch emptied the queue, and no error waits behind it.
   bool is_drained() const noexcept { return state_->drained; }
 
+  /// Whether the last call has left an error that the next receive reports, without a look at the descriptor.
+  bool has_pending_error() const noexcept
+  {
+    return static_cast<bool>(state_->pending_receive_error);
+  }
+
   /// What the socket was opened with. Error: `bad_descriptor`.
   protocol_type protocol(error_code& ec) const { return state_->protocol(ec); }
 
@@ -260,14 +266,14 @@ public:
   /// error it throws too.
   template <detail::endpoint_text<Protocol> Text>
   basic_socket(const executor_type& executor, const Text& local, const socket_config& config = {})
-      : basic_socket(executor, endpoint_of(local), config)
+      : basic_socket(executor, endpoint_of("bind", local), config)
   {
   }
 
   template <class Context, detail::endpoint_text<Protocol> Text>
     requires std::convertible_to<Context&, net::execution_context&>
   basic_socket(Context& context, const Text& local, const socket_config& config = {})
-      : basic_socket(executor_type(context.get_executor()), endpoint_of(local), config)
+      : basic_socket(executor_type(context.get_executor()), endpoint_of("bind", local), config)
   {
   }
 #endif
@@ -458,7 +464,7 @@ public:
   template <detail::endpoint_text<Protocol> Text>
   void bind(const Text& local)
   {
-    bind(endpoint_of(local));
+    bind(endpoint_of("bind", local));
   }
 #endif
 
@@ -483,7 +489,7 @@ public:
   template <detail::endpoint_text<Protocol> Text>
   void connect(const Text& peer)
   {
-    connect(endpoint_of(peer));
+    connect(endpoint_of("connect", peer));
   }
 #endif
 
@@ -1423,11 +1429,11 @@ private:
 #if DGRAM_HAS_UNIX_DATAGRAMS
   /// Throws `system_error`, whose text names the input.
   template <class Text>
-  static endpoint_type endpoint_of(const Text& text)
+  static endpoint_type endpoint_of(const char* operation, const Text& text)
   {
     error_code ec;
     const auto endpoint = detail::unix_endpoint_of(text, ec);
-    detail::throw_if(ec, "endpoint", text);
+    detail::throw_if(ec, operation, text);
     return endpoint;
   }
 #endif

@@ -425,7 +425,9 @@ private:
     const std::shared_ptr<state_type> state = reader->shared_from_this();
     error_code ec;
     state->begin_receive();
-    const bool asks_first = !state->is_drained() && !state->is_yield_due();
+    // An error behind the last batch does not make the descriptor ready, so a wait would not see it.
+    const bool asks_first =
+        !state->is_drained() && (!state->is_yield_due() || state->socket.has_pending_error());
     if (asks_first && !state->is_stopped()) state->try_receive(ec);
     if (!state->is_stopped() && (!asks_first || ec == net::error::would_block)) {
       net::cancellation_state cancellation = co_await net::this_coro::cancellation_state;

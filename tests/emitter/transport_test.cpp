@@ -35,6 +35,7 @@ struct fake_handle {
   bool is_open() const { return shared->open; }
   bool is_connected() const { return shared->connected; }
   bool is_drained() const { return true; }
+  bool has_pending_error() const { return false; }
   bool is_coalescing() const { return false; }
   bool is_congested(const dgram::error_code&) const { return false; }
   std::uint64_t epoch() const { return shared->epoch; }

@@ -21,7 +21,8 @@ DGRAM_NAMESPACE_BEGIN
 /// A copyable reference to a socket that stays valid when the socket is moved or destroyed, and then finds it closed:
 ///  - `try_receive_batch` and `try_send_batch` never block: `would_block` is the error where nothing can be done, and
 ///    `is_congested` says of a send's error that it is worth another try after `async_wait_congestion`;
-///  - `is_drained` says that the last batch emptied the queue, so that a wait is worth more than a try;
+///  - `is_drained` says that the last batch emptied the queue, so that a wait is worth more than a try, and
+///    `has_pending_error` that it has left an error which the next one reports;
 ///  - `epoch` changes when the socket is closed, opened or cancelled: what was started before is to end then;
 ///  - `descriptor_number` is another for each descriptor, and `reports_taken` counts what came from the error queue: with
 ///    these a reader knows why it was woken; `provide_reply_source` is what a writer of replies needs of it;
@@ -39,6 +40,7 @@ concept transport_handle = std::copy_constructible<Handle> &&
                              { looked_at.is_open() } -> std::same_as<bool>;
                              { looked_at.is_connected() } -> std::same_as<bool>;
                              { looked_at.is_drained() } -> std::same_as<bool>;
+                             { looked_at.has_pending_error() } -> std::same_as<bool>;
                              { looked_at.is_congested(ec) } -> std::same_as<bool>;
                              { looked_at.epoch() } -> std::convertible_to<std::uint64_t>;
                              {
