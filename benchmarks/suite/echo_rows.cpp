@@ -212,6 +212,16 @@ row measure_loaded(row measured, const load_config& config, const std::vector<ca
   return measured;
 }
 
+/// A note that says how far the control itself is from what a target names: no server that does its work is better.
+void note_control(row& of, const std::string& control, relation is, const std::string& theirs)
+{
+  if (!of.has(control) || !of.has(theirs)) return;
+  const bool by_cost = is == relation::cost_at_most;
+  of.note(fmt::format("{} itself: {:.3f} x the {} of {}", control,
+                      by_cost ? of.ratio(control, theirs) : of.ratio(theirs, control),
+                      by_cost ? "cost" : "speed", theirs));
+}
+
 /// The sliding window is for comparison: the targets speak of whole windows.
 row measure_e1(bool sliding, const run_config& how)
 {
@@ -228,7 +238,10 @@ row measure_e1(bool sliding, const run_config& how)
     measured.expect({ours, relation::speed_at_least, 1.55, names::libuv});
     measured.expect({ours, relation::speed_at_least, 3.3, names::node});
   }
-  return measure_loaded(std::move(measured), config, all, how);
+  row done = measure_loaded(std::move(measured), config, all, how);
+  note_control(done, raw_coalesce, relation::speed_at_least, names::libuv);
+  note_control(done, raw_coalesce, relation::speed_at_least, names::node);
+  return done;
 }
 
 row measure_e2(const run_config& how)
@@ -277,7 +290,9 @@ row measure_e4(bool sliding, const run_config& how)
     measured.expect({ours, relation::cost_at_most, 0.76, raw_mmsg});
     measured.expect({ours, relation::speed_at_least, 1.8, names::asio_coroutine});
   }
-  return measure_loaded(std::move(measured), config, all, how);
+  row done = measure_loaded(std::move(measured), config, all, how);
+  note_control(done, raw_coalesce, relation::cost_at_most, raw_mmsg);
+  return done;
 }
 
 }  // namespace

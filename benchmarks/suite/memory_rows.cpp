@@ -5,13 +5,11 @@
 
 #include <dgram.hpp>
 
+#include <fmt/format.h>
+#include <unistd.h>
 #include <asio/io_context.hpp>
 #include <asio/ip/udp.hpp>
-#include <fmt/format.h>
-#include <sys/resource.h>
-#include <unistd.h>
 
-#include <algorithm>
 #include <array>
 #include <cstdio>
 #include <memory>
@@ -24,14 +22,6 @@ namespace {
 
 constexpr std::size_t sockets = 10000;
 constexpr const char* ours = "dgram emitter";
-
-void raise_descriptor_limit()
-{
-  rlimit limit{};
-  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
-  limit.rlim_cur = std::max<rlim_t>(limit.rlim_cur, std::min<rlim_t>(limit.rlim_max, 65536));
-  ::setrlimit(RLIMIT_NOFILE, &limit);
-}
 
 double resident_bytes()
 {
@@ -118,9 +108,8 @@ row measure_m2(const run_config& how)
   raise_descriptor_limit();
   row memory("M2", fmt::format("memory of each of {} idle sockets that were used once", sockets),
              unit::bytes);
-  memory.add({"asio callback, buffers of 2 KiB", [] {
-                return sample{.ns = in_child(bytes_each<asio_user>)};
-              }});
+  memory.add({"asio callback, buffers of 2 KiB",
+              [] { return sample{.ns = in_child(bytes_each<asio_user>)}; }});
   memory.add({ours, [] { return sample{.ns = in_child(bytes_each<emitter_user>)}; }});
   memory.expect({ours, relation::figure_at_most, 4096});
   memory.run(how.rounds);

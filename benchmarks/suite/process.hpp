@@ -18,6 +18,9 @@ inline constexpr int load_cpu = 1;
 
 void pin_to_cpu(int cpu);
 
+/// As far as it may be, for tens of thousands of sockets.
+void raise_descriptor_limit();
+
 /// A forked process that does one thing until it is destroyed.
 class child_process {
 public:

@@ -19,7 +19,8 @@ constexpr double allocation_tolerance = 1e-4;
 
 bool promises_no_allocations(const row& of)
 {
-  constexpr std::array promised{"R1", "R2", "R3", "R4", "R5", "R6", "T1", "T2", "T3", "E1", "E2", "E3", "E4"};
+  constexpr std::array promised{"R1", "R2", "R3", "R4", "R5", "R6", "T1",
+                                "T2", "T3", "E1", "E2", "E3", "E4"};
   for (const char* const id : promised)
     if (of.id() == id) return true;
   return false;

@@ -3,12 +3,12 @@
 
 #include "batch_work.hpp"
 #include "drain.hpp"
+#include "process.hpp"
 #include "progress.hpp"
 #include "raw.hpp"
 #include "send.hpp"
 
 #include <fmt/format.h>
-#include <sys/resource.h>
 
 #include <algorithm>
 #include <initializer_list>
@@ -168,15 +168,6 @@ sweep send_by_payload(const run_config& how)
   add("raw GSO", send::raw_gso_gathered);
   add("dgram batch", send::dgram_batch);
   return built.take();
-}
-
-/// Each peer is a socket.
-void raise_descriptor_limit()
-{
-  rlimit limit{};
-  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
-  limit.rlim_cur = std::max<rlim_t>(limit.rlim_cur, std::min<rlim_t>(limit.rlim_max, 65536));
-  ::setrlimit(RLIMIT_NOFILE, &limit);
 }
 
 std::vector<std::size_t> peer_counts()
