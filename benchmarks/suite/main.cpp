@@ -17,7 +17,7 @@ namespace {
 
 constexpr std::string_view usage =
     "usage: bench_suite [--quick] [--sweep] [--compile-times FILE] [--json FILE]\n"
-    "                   [--document FILE] [--pictures DIRECTORY] [NAME...]\n"
+    "                   [--document FILE] [--summary FILE] [--pictures DIRECTORY] [NAME...]\n"
     "Names are those of rows (R1, R3, R3-64, ...), or with --sweep those of sweeps.\n";
 
 struct arguments {
@@ -27,6 +27,7 @@ struct arguments {
   std::string compile_times;
   std::string json;
   std::string document;
+  std::string summary;
   std::string pictures;
   std::vector<std::string> names;
 };
@@ -51,6 +52,8 @@ arguments parse(const std::vector<std::string>& words)
       parsed.json = value();
     else if (words[i] == "--document")
       parsed.document = value();
+    else if (words[i] == "--summary")
+      parsed.summary = value();
     else if (words[i] == "--pictures")
       parsed.pictures = value();
     else if (words[i].starts_with("-"))
@@ -107,6 +110,7 @@ void write_results(const arguments& given, const bench::report& all)
 {
   if (!given.json.empty()) bench::update_json(given.json, all);
   if (!given.document.empty()) bench::update_document(given.document, all);
+  if (!given.summary.empty() && !all.rows.empty()) bench::update_summary(given.summary, all);
   if (given.pictures.empty()) return;
   for (const bench::row& one : all.rows)
     bench::write_file(fmt::format("{}/{}.svg", given.pictures, one.label()), bench::draw(one));

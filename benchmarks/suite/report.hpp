@@ -53,6 +53,9 @@ std::string draw(const sweep& measured);
 /// Replaces what stands between the marker comments for rows, or those for sweeps.
 void update_document(const std::string& file, const report& all);
 
+/// Replaces what stands between the marker comments for figures with a short table.
+void update_summary(const std::string& file, const report& all);
+
 void write_file(const std::string& file, std::string_view content);
 
 }  // namespace bench

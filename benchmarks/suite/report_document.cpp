@@ -2,10 +2,14 @@
 // The tables of the documentation, with what they were measured on.
 #include "report.hpp"
 
+#include "rows.hpp"
+
 #include <fmt/format.h>
 #include <sys/utsname.h>
 #include <asio/version.hpp>
 
+#include <algorithm>
+#include <array>
 #include <fstream>
 #include <iterator>
 #include <sstream>
@@ -99,6 +103,41 @@ std::string sweep_text(const sweep& measured)
   return text;
 }
 
+bool is_in_summary(const row& one)
+{
+  constexpr std::array shown{"R1", "R2", "R4", "R5", "T1", "T1-GRO", "T3", "E1", "E2", "E3", "E4"};
+  return std::find(shown.begin(), shown.end(), one.label()) != shown.end();
+}
+
+std::string figure_cell(const row& of, const std::string& implementation)
+{
+  return of.has(implementation) ? format_figure(of, implementation) : std::string();
+}
+
+/// The implementation that the row's first target speaks of, beside its control and the others.
+std::string summary_line(const row& of)
+{
+  const std::string ours = of.verdicts().front().goal.ours;
+  const auto& all = of.contenders();
+  const auto found =
+      std::find_if(all.begin(), all.end(), [&](const contender& one) { return one.name == ours; });
+  const std::string control = found->control;
+  return fmt::format("| [{}](docs/benchmarks.md): {} | {} ({}) | **{}** | {} | {} | {} |\n",
+                     of.label(), of.work(), figure_cell(of, control), control,
+                     figure_cell(of, ours), figure_cell(of, names::asio_coroutine),
+                     figure_cell(of, names::libuv), figure_cell(of, names::node));
+}
+
+std::string summary_text(const report& all)
+{
+  std::string text = machine_text();
+  text += "\n| work | bare system calls | dgram | Asio coroutine | libuv | Node |\n";
+  text += "|---|---:|---:|---:|---:|---:|\n";
+  for (const row& one : all.rows)
+    if (is_in_summary(one) && !one.verdicts().empty()) text += summary_line(one);
+  return text;
+}
+
 std::string read_file(const std::string& file)
 {
   std::ifstream in(file);
@@ -132,6 +171,13 @@ void update_document(const std::string& file, const report& all)
     sweeps += sweep_text(one);
   if (!all.rows.empty()) replace_section(document, "rows", rows);
   if (!all.sweeps.empty()) replace_section(document, "sweeps", sweeps);
+  write_file(file, document);
+}
+
+void update_summary(const std::string& file, const report& all)
+{
+  std::string document = read_file(file);
+  replace_section(document, "figures", summary_text(all));
   write_file(file, document);
 }
 

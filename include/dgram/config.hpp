@@ -8,6 +8,10 @@
 //   DGRAM_FORCE_POSIX_BACKEND  take the portable backend where a faster one exists
 //   DGRAM_SYSTEM_HEADER        a header that replaces platform/system.hpp (tests inject faults with it)
 
+#if __cplusplus < 202002L && !(defined(_MSVC_LANG) && _MSVC_LANG >= 202002L)
+#error "dgram needs C++20: compile with -std=c++20 (or /std:c++20 and /Zc:__cplusplus)"
+#endif
+
 #if defined(DGRAM_USE_BOOST_ASIO)
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/associated_allocator.hpp>

@@ -755,14 +755,19 @@ private:
   // --- targets ---
 
   /// An address that is spelled out needs no lookup.
-  static destination_type destination_of([[maybe_unused]] const char* operation,
-                                         const detail::host& to, std::uint16_t port)
+  static destination_type destination_of(const char* operation, const detail::host& to,
+                                         std::uint16_t port)
   {
     if constexpr (is_ip) {
       if (to.address != nullptr) return {*to.address, port};
       error_code not_an_address;
       const auto address = parse_address(to.text, not_an_address);
       if (!not_an_address) return {address, port};
+      // A lookup would take it for the number of an IPv4 address (inet_aton(3)).
+      if (to.text.find_first_not_of("0123456789") == std::string_view::npos)
+        detail::refuse(
+            operation, net::error::invalid_argument,
+            detail::quoted(to.text) + " is neither an address nor a name; a port is a number");
       return {to.text, port};
     }
 #if DGRAM_HAS_UNIX_DATAGRAMS
@@ -806,7 +811,7 @@ private:
   /// Arguments are looked at before the state.
   destination_type send_destination(const detail::call& call) const
   {
-    if (core_->connect_phase() == phase::none) {
+    if (core_->connect_phase() == phase::none || !core_->is_running()) {
       destination_type to = peer_of("send", call);
       check_running("send");
       return to;

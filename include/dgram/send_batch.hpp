@@ -24,8 +24,11 @@
 #include <functional>
 #include <limits>
 #include <memory>
+#include <ranges>
 #include <span>
 #include <stdexcept>
+#include <string>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -39,6 +42,18 @@ struct send_batch_config {
   bool copy =
       false;  ///< copy the payloads into memory of the batch's own, instead of referring to them
 };
+
+namespace detail {
+
+/// A string, vector or array of bytes or numbers that ends with the expression it stands in.
+template <class T>
+concept temporary_owner =
+    !std::is_reference_v<T> && std::ranges::range<T> && !std::ranges::view<T> &&
+    !std::ranges::borrowed_range<T> && !std::derived_from<T, bytes_view> &&
+    std::is_arithmetic_v<std::conditional_t<std::is_enum_v<std::ranges::range_value_t<T>>, int,
+                                            std::ranges::range_value_t<T>>>;
+
+}  // namespace detail
 
 /// A batch of datagrams to send, sent by `send_batch`, `try_send_batch` and `async_send_batch` of a socket. It
 /// refers to the payloads, which must stay until they are sent or cleared, unless it was made to copy them; it copies
@@ -107,6 +122,10 @@ public:
   /// Adds a datagram for `peer`.
   /// Throws `std::length_error` where the batch has no room; nothing is changed then.
   void push(bytes_view payload, const endpoint_type& peer) { append(payload, &peer); }
+
+  /// The batch refers to the bytes, and those of a temporary are gone before they are sent.
+  template <detail::temporary_owner Bytes, class... Rest>
+  void push(Bytes&& payload, const Rest&... rest) = delete;
 
   /// Adds a datagram for the peer that the socket is connected to.
   void push(bytes_view payload) { append(payload, nullptr); }
@@ -408,7 +427,18 @@ private:
 
   void check_room(std::size_t size, std::size_t datagrams) const
   {
-    if (!has_room(size, datagrams)) throw std::length_error("send_batch: no room");
+    if (!has_room(size, datagrams)) [[unlikely]]
+      refuse_room(size, datagrams);
+  }
+
+  [[noreturn]] DGRAM_COLD void refuse_room(std::size_t size, std::size_t datagrams) const
+  {
+    std::string text = "send_batch: no room for " + std::to_string(datagrams) + " more of " +
+                       std::to_string(capacity()) + " datagrams";
+    if (datagrams <= capacity() - at_.pushed)
+      text = "send_batch: no room for " + std::to_string(size) + " more of " +
+             std::to_string(max_bytes_) + " bytes";
+    throw std::length_error(text);
   }
 
   /// One datagram in one buffer.
