@@ -811,13 +811,13 @@ private:
   /// Arguments are looked at before the state.
   destination_type send_destination(const detail::call& call) const
   {
-    if (core_->connect_phase() == phase::none || !core_->is_running()) {
+    if (core_->connect_phase() == phase::none) {
       destination_type to = peer_of("send", call);
       check_running("send");
       return to;
     }
-    if (call.count > 0 || call.to) throw_now(net::error::already_connected, "send");
     check_running("send");
+    if (call.count > 0 || call.to) throw_now(net::error::already_connected, "send");
     return {};
   }
 

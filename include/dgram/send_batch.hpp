@@ -245,7 +245,7 @@ public:
     for (std::size_t i = at_.first; i < last; ++i) {
       const run& next = runs_[i];
       if (next.datagrams == 1)
-        describe(next, &buffers_[next.first_buffer], next.buffers, 1, flags);
+        describe(next, buffers_.data() + next.first_buffer, next.buffers, 1, flags);
       else
         describe_run(next, !next.is_split && !leaves_alone(next) && may_segment(next.peer), flags);
     }
@@ -579,11 +579,12 @@ private:
     if (which.in_one_piece || (arena_ && together))
       describe_pieces(which, together ? platform::backend::max_segments : 1, flags);
     else if (together)
-      describe(which, &buffers_[which.first_buffer], which.datagrams * which.buffers,
+      describe(which, buffers_.data() + which.first_buffer, which.datagrams * which.buffers,
                which.datagrams, flags);
     else
       for (std::size_t i = 0; i < which.datagrams; ++i)
-        describe(which, &buffers_[which.first_buffer + i * which.buffers], which.buffers, 1, flags);
+        describe(which, buffers_.data() + which.first_buffer + i * which.buffers, which.buffers, 1,
+                 flags);
   }
 
   /// Datagrams that lie side by side, as messages of at most `most` of them each.

@@ -335,3 +335,23 @@ TEST_CASE("unref needs an io_context", "[emitter]")
   auto socket = dgram::create_socket(io.get_executor(), dgram::udp4);
   CHECK(thrown([&] { socket.unref(); }) == asio::error::operation_not_supported);
 }
+
+TEST_CASE("a 'close' listener that throws ends the waits for other events all the same",
+          "[emitter]")
+{
+  asio::io_context io;
+  auto socket = dgram::create_socket(io, dgram::udp4);
+  socket.bind_sync(0, "127.0.0.1");
+  dgram::error_code awaited;
+  socket.once<test::event::message>(
+      [&](dgram::error_code ec, std::vector<std::byte>, dgram::remote_info) { awaited = ec; });
+  auto held = std::make_shared<int>();
+  const std::weak_ptr<int> listener = held;
+  socket.on<test::event::timeout>([held = std::move(held)] {});
+  socket.on<test::event::close>([] { throw 1; });
+  socket.close();
+  CHECK_THROWS_AS(test::run(io), int);
+  test::run(io);
+  CHECK(awaited == asio::error::operation_aborted);
+  CHECK(listener.expired());
+}

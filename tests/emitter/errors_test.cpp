@@ -98,6 +98,7 @@ TEST_CASE("Texts: state", "[emitter]")
   socket.close();
   CHECK(thrown_text([&] { socket.close(); }) == "close: socket is not running");
   CHECK(thrown_text([&] { socket.send("x"); }) == "send: socket is not running");
+  CHECK(thrown_text([&] { socket.send("x", 9, "127.0.0.1"); }) == "send: socket is not running");
   CHECK(thrown_text([&] { socket.set_ttl(3); }) == "set_ttl: socket is not running");
 }
 

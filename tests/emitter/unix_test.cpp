@@ -292,3 +292,33 @@ TEST_CASE("An abstract name is written as for the plain socket, and so is a file
   CHECK(thrown([&] { dgram::unix_dgram::socket(io, std::string(200, 'x')); }) ==
         asio::error::name_too_long);
 }
+
+TEST_CASE("what is too large to be copied does not wait, and holds nothing up", "[emitter][unix]")
+{
+  const test::temporary_directory directory;
+  asio::io_context io;
+  const std::string path = directory.path() + "/server";
+  silent_server server(io, path);
+  auto client = dgram::create_unix_socket(io, {.send_buffer_size = 1 << 20});
+  std::size_t done = 0;
+  constexpr std::size_t small = 200;
+  for (std::size_t i = 0; i < small; ++i)
+    client.send(std::to_string(i), path, [&](const dgram::failure& outcome) {
+      CHECK(!outcome);
+      ++done;
+    });
+  test::run_ready(io);
+  REQUIRE(client.get_send_queue_count() > 0);
+  dgram::error_code refused;
+  client.send(std::string(300000, 'x'), path, [&](dgram::error_code ec, std::size_t size) {
+    refused = ec;
+    CHECK(size == 0);
+  });
+  client.send("behind", path);
+  test::run_ready(io);
+  CHECK(refused == asio::error::no_buffer_space);
+  server.socket.recv_start();
+  test::run_until(io, [&] { return server.messages.size() == small + 1; });
+  CHECK(done == small);
+  CHECK(server.messages.back() == "behind");
+}

@@ -446,3 +446,23 @@ TEST_CASE("reader for_each: works for Unix datagrams")
   REQUIRE(result.calls == 1);
   REQUIRE_FALSE(result.ec);
 }
+
+TEST_CASE("a signal that outlives the context keeps nothing of the reader", "[reader]")
+{
+  asio::cancellation_signal signal;
+  std::weak_ptr<int> held;
+  {
+    asio::io_context io;
+    dgram::udp::socket socket(asio::make_strand(io), test::loopback_v4());
+    dgram::reader reader{socket};
+    auto token = std::make_shared<int>();
+    held = token;
+    reader.async_for_each([token](const dgram::datagram&) {},
+                          asio::bind_cancellation_slot(signal.slot(), [](dgram::error_code) {}));
+    token.reset();
+    io.poll();
+    CHECK_FALSE(held.expired());
+  }
+  CHECK(held.expired());
+  signal.emit(asio::cancellation_type::total);
+}

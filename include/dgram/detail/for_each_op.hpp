@@ -149,17 +149,20 @@ private:
   void wait(Self& self)
   {
     step_ = step::wait;
-    State& state = *state_;
-    state.start_wait();
+    State& waiting = *state_;
+    waiting.start_wait();
     // The reader's own slot lets `stop` end the wait; what the operation is told passes through it.
+    // It may outlive the context, and must not keep the block for so long: the wait does.
     if (auto outer = self.get_cancellation_state().slot(); outer.is_connected())
-      outer.assign([kept = state_](net::cancellation_type type) { kept->signal.emit(type); });
-    backing_off_ = wake_ups_.is_vain(state.socket.reports_taken());
-    auto resumed = net::bind_cancellation_slot(state.signal.slot(), std::move(self));
+      outer.assign([state = std::weak_ptr<State>(state_)](net::cancellation_type type) {
+        if (const auto kept = state.lock()) kept->signal.emit(type);
+      });
+    backing_off_ = wake_ups_.is_vain(waiting.socket.reports_taken());
+    auto resumed = net::bind_cancellation_slot(waiting.signal.slot(), std::move(self));
     if (backing_off_)
-      state.socket.async_wait_congestion(std::move(resumed));
+      waiting.socket.async_wait_congestion(std::move(resumed));
     else
-      state.socket.async_wait(net::socket_base::wait_read, std::move(resumed));
+      waiting.socket.async_wait(net::socket_base::wait_read, std::move(resumed));
   }
 
   template <class Self>

@@ -48,13 +48,13 @@ private:
   std::size_t total_ = 0;
 };
 
-/// Calls `function(error_code&)`, and again while the error is an earlier datagram's and is reported as that: each round
-/// takes a report that came meanwhile.
+/// Calls `function(error_code&)`, and again while nothing was moved and the error is an earlier datagram's and is reported
+/// as that: each round takes a report that came meanwhile.
 template <class State, class Function>
 std::size_t past_reports(State& state, error_code& ec, Function function)
 {
   std::size_t result = function(ec);
-  while (ec && state.reads_reports() && state.is_reported(ec))
+  while (result == 0 && ec && state.reads_reports() && state.is_reported(ec))
     result = function(ec);
   if (ec == net::error::would_block) ++state.counts.would_block;
   return result;

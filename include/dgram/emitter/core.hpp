@@ -521,9 +521,12 @@ private:
     close_emitted_ = true;
     for (auto& done : std::exchange(close_done_, {}))
       deliver(done.release());
-    // No event comes after this, so what the listeners hold on to is let go.
+    // No event comes after this, so what the listeners hold on to is let go, also where one of them throws.
+    struct last_event {
+      emitter_type& events;
+      ~last_event() { events.remove_all(); }
+    } const end{events};
     events.template emit<event::close>();
-    events.remove_all();
   }
 
   std::shared_ptr<roster<emitter_core>> members_;

@@ -103,13 +103,14 @@ public:
   /// Queues a copy. There must be room.
   void push(const payload_view& payload, const endpoint_type* peer, send_completion* done)
   {
+    send_completion_ptr held(done);
     if (!buffers_) acquire();
-    buffers_->completions.emplace_back(done);
     // One piece needs no gathering.
     if (payload.pieces() > 1)
       push_to_batch(payload, peer);
     else
       push_to_batch(payload.front(), peer);
+    buffers_->completions.push_back(std::move(held));
   }
 
   /// Keeps what found no room, in order.

@@ -95,14 +95,24 @@ private:
 
   void hand_over()
   {
-    flushing_ = true;
-    const auto ec = queue_.flush(owner_.socket);
-    flushing_ = false;
+    error_code ec;
+    {
+      const flush_scope scope(flushing_);
+      ec = queue_.flush(owner_.socket);
+    }
     if (queue_.is_held_back())
       wait_writable(owner_.handle.is_congested(ec));
     else if (std::exchange(full_, false))
       owner_.template post_event<event::drain>();
   }
+
+  struct flush_scope {
+    bool& flushing;
+    explicit flush_scope(bool& of) noexcept : flushing(of) { flushing = true; }
+    flush_scope(const flush_scope&) = delete;
+    flush_scope& operator=(const flush_scope&) = delete;
+    ~flush_scope() { flushing = false; }
+  };
 
   void wait_writable(bool congested)
   {
@@ -118,12 +128,17 @@ private:
       owner_.handle.async_wait(net::socket_base::wait_write, std::move(retry));
   }
 
-  /// From where the bytes are, if nothing is queued in front; false where the kernel cannot take it now.
+  /// From where the bytes are, if nothing is queued in front; false where it is to be queued. What is larger than the queue
+  /// copies cannot wait: it leaves now, or not at all.
   bool send_directly(const endpoint_type* peer, const payload_view& payload,
                      send_completion_ptr& done)
   {
+    const bool can_wait = payload.size() <= queue_type::most_bytes;
     flush();
-    if (!queue_.empty()) return false;
+    if (!queue_.empty()) {
+      if (!can_wait) owner_.not_sent(std::move(done), net::error::no_buffer_space, peer);
+      return !can_wait;
+    }
     error_code ec;
     const auto attempt = [&] {
       if (peer != nullptr)
@@ -137,8 +152,8 @@ private:
       attempt();
     }
     if (ec == net::error::would_block || owner_.handle.is_congested(ec)) {
-      if (payload.size() <= queue_type::most_bytes) return false;
-      ec = net::error::no_buffer_space;  // larger than any datagram that the queue copies
+      if (can_wait) return false;
+      ec = net::error::no_buffer_space;
     }
     if (ec)
       owner_.not_sent(std::move(done), ec, peer);

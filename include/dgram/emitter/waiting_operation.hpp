@@ -90,13 +90,17 @@ class operation_queue {
 public:
   std::size_t size() const noexcept { return all_.size() - first_; }
 
+  /// How many it has room for, with those whose place is not used again yet.
+  std::size_t places() const noexcept { return all_.capacity(); }
+
   void push(Operation added) { all_.push_back(std::move(added)); }
 
   Operation pop()
   {
     Operation first = std::move(all_[first_++]);
-    if (first_ == all_.size()) {
-      all_.clear();
+    // A queue that is never quite empty must not keep what has left it.
+    if (first_ == all_.size() || first_ >= most_gone) {
+      all_.erase(all_.begin(), begin());
       first_ = 0;
     }
     return first;
@@ -106,6 +110,8 @@ public:
   auto end() noexcept { return all_.end(); }
 
 private:
+  static constexpr std::size_t most_gone = 64;
+
   std::vector<Operation> all_;
   std::size_t first_ = 0;
 };
