@@ -357,6 +357,26 @@ public:
     if (!closed_) close_now();
   }
 
+  // --- the end of the context ---
+
+  /// Starts nothing any more.
+  void silence() noexcept
+  {
+    closed_ = true;
+    turns_.end();
+    stop_.end();
+  }
+
+  /// Lets go what waits, which may own the socket, and calls nothing.
+  void discard() noexcept
+  {
+    turns_.discard();
+    establishing_.discard();
+    sending_.discard();
+    const auto close_done = std::exchange(close_done_, {});
+    const auto released = std::exchange(events, emitter_type());
+  }
+
   // --- ref and unref ---
 
   bool can_unref() const noexcept { return work_.can_unref(); }

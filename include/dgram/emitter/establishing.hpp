@@ -212,6 +212,18 @@ public:
     end_operation(connect_.done, "connect");
   }
 
+  /// Lets go everything that was started, and tells nobody.
+  void discard() noexcept
+  {
+    lookups_.discard();
+    // Out of the members before it is destroyed, since what it owns may come back here.
+    const auto parked = std::exchange(parked_, {});
+    const auto behind_connect = std::exchange(behind_connect_, {});
+    const auto ready = std::exchange(ready_, {});
+    const auto bind = std::exchange(bind_.done, nullptr);
+    const auto connect = std::exchange(connect_.done, nullptr);
+  }
+
   /// A lookup has come to its end.
   void looked_up(std::vector<operation> waiting, const error_code& ec, const std::string& name,
                  const net::ip::address& address)
