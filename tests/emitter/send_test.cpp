@@ -2,10 +2,13 @@
 // The emitter: sending.
 #include "emitter/helpers.hpp"
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <optional>
 #include <span>
+#include <stdexcept>
+#include <string>
 #include <thread>
 
 using test::thrown;
@@ -234,6 +237,43 @@ TEST_CASE("SND-23: a lookup that fails", "[emitter]")
   socket.send("x", 9, "nowhere.test");
   test::run_ready(io);
   CHECK(events.back() == "error getaddrinfo ENOTFOUND nowhere.test");
+}
+
+TEST_CASE("SND-23: a lookup that throws fails its own sends, and no others", "[emitter]")
+{
+  asio::io_context io;
+  test::listener target(io);
+  auto socket = dgram::create_socket(
+      io,
+      {.type = dgram::udp4, .lookup = [](const std::string& name, dgram::socket_type, const auto&) {
+         if (name == "code.test") throw dgram::system_error(asio::error::host_not_found);
+         throw std::runtime_error("no " + name);
+       }});
+  trace told;
+  const auto note = [&](const char* which) {
+    return [&told, which](const dgram::failure& what) {
+      told.push_back(which + std::string(" ") + what.text());
+    };
+  };
+  // All of them wait for the bind, and go on together.
+  socket.send("1", 9, "peer.test", note("1"));
+  socket.send("2", target.port, "127.0.0.1", note("2"));
+  socket.send("3", 9, "peer.test", note("3"));
+  socket.send("4", 9, "code.test", [&](const dgram::failure& what) {
+    told.push_back(what.code == asio::error::host_not_found ? "4" : what.text());
+  });
+  socket.send("5", target.port, "127.0.0.1", note("5"));
+  test::run_until(io, [&] { return target.messages.size() == 2 && told.size() == 5; });
+  test::run_ready(io);
+  std::sort(told.begin(), told.end());
+  REQUIRE(told.size() == 5);
+  CHECK(told[0].starts_with("1 getaddrinfo"));
+  CHECK(told[0].find("peer.test (no peer.test)") != std::string::npos);
+  CHECK(told[2].find("peer.test (no peer.test)") != std::string::npos);
+  CHECK(told[3] == "4");
+  // The name can be asked for again, and nobody is left waiting for it.
+  socket.send("6", 9, "peer.test", note("6"));
+  test::run_until(io, [&] { return told.size() == 6; });
 }
 
 TEST_CASE("N5: a lookup on another thread keeps the context running", "[emitter]")

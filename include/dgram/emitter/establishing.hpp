@@ -225,16 +225,16 @@ public:
   }
 
   /// A lookup has come to its end.
-  void looked_up(std::vector<operation> waiting, const error_code& ec, const std::string& name,
-                 const net::ip::address& address)
+  void looked_up(std::vector<operation> waiting, const net::ip::address& address)
   {
-    for (auto& next : waiting) {
-      if (ec)
-        refuse(std::move(next),
-               {.code = ec, .operation = "getaddrinfo", .address = name, .port = 0});
-      else
-        perform_later(std::move(next), address);
-    }
+    for (auto& next : waiting)
+      perform_later(std::move(next), address);
+  }
+
+  void not_looked_up(std::vector<operation> waiting, const failure& why)
+  {
+    for (auto& next : waiting)
+      refuse(std::move(next), why);
   }
 
 private:
