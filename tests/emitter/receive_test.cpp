@@ -345,6 +345,26 @@ TEST_CASE("A listener that runs the context gets the rest, and its own message s
   CHECK(target.messages == trace{"outer", "2", "3", "from inside"});
 }
 
+TEST_CASE("A listener that runs the context hears what comes after the last message", "[emitter]")
+{
+  asio::io_context io;
+  test::listener target(io);
+  auto sender = dgram::create_socket(io, dgram::udp4);
+  int depth = 0;
+  target.socket.on<test::event::message>([&] {
+    // Each is alone in the socket: the next is sent when nothing else is left of the one before.
+    const std::size_t had = target.messages.size();
+    if (++depth > 3) return;
+    sender.send("next", target.port);
+    test::run_until(io, [&] { return target.messages.size() > had; });
+  });
+  sender.send("first", target.port);
+  test::run_until(io, [&] { return depth == 4; });
+  CHECK(target.messages == trace{"first", "next", "next", "next"});
+  sender.send("last", target.port);
+  test::run_until(io, [&] { return target.messages.size() == 5; });
+}
+
 TEST_CASE("A callback that throws: the others come on the next turn", "[emitter]")
 {
   asio::io_context io;

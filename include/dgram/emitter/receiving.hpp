@@ -145,8 +145,11 @@ private:
     if (!may_receive()) return;
     const scope guard(*this);
     if (rest_ == 0 && !receive()) return;
-    // A listener may throw, or run the context by itself: the rest is to be had then.
-    if (rest_ > 1 || !owner_.handle.is_drained()) post_turn();
+    // A listener may throw, or run the context by itself: the rest is to be had then, and what comes meanwhile.
+    if (rest_ > 1 || !owner_.handle.is_drained())
+      post_turn();
+    else
+      arm();
     owner_.note_activity();
     hand_over();
   }
