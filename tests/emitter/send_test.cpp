@@ -326,6 +326,29 @@ TEST_CASE("N5: a repeated name is looked up once within its lifetime", "[emitter
   CHECK(asked == 3);
 }
 
+TEST_CASE("N5: a send to a name that is known leaves in order with those to its address",
+          "[emitter]")
+{
+  asio::io_context io;
+  test::listener target(io);
+  const auto lookup = [](const std::string&, dgram::socket_type, const auto& report) {
+    report({}, asio::ip::address_v4::loopback());
+  };
+  auto socket = dgram::create_socket(
+      io, {.type = dgram::udp4, .lookup = lookup, .lookup_lifetime = std::chrono::hours(1)});
+  socket.bind_sync();
+  socket.send("0", target.port, "peer.test");
+  test::run_until(io, [&] { return target.messages.size() == 1; });
+  trace called;
+  socket.send("1", target.port, "peer.test", [&] { called.emplace_back("1"); });
+  socket.send("2", target.port, "127.0.0.1", [&] { called.emplace_back("2"); });
+  socket.send("3", target.port, "peer.test", [&] { called.emplace_back("3"); });
+  CHECK(called.empty());
+  test::run_until(io, [&] { return target.messages.size() == 4 && called.size() == 3; });
+  CHECK(target.messages == trace{"0", "1", "2", "3"});
+  CHECK(called == trace{"1", "2", "3"});
+}
+
 TEST_CASE("SND-25: broadcasts have to be allowed", "[emitter]")
 {
   asio::io_context io;

@@ -284,8 +284,13 @@ private:
 
   void perform_later(operation next, const net::ip::address& address)
   {
-    if constexpr (is_ip) next.to.endpoint = endpoint_type(address, next.to.port);
+    set_endpoint(next, address);
     perform_later(std::move(next));
+  }
+
+  void set_endpoint(operation& next, const net::ip::address& address)
+  {
+    if constexpr (is_ip) next.to.endpoint = endpoint_type(address, next.to.port);
   }
 
   /// The endpoint is known.
@@ -337,10 +342,20 @@ private:
       find_endpoint(std::move(next));
     else if (next.to.is_peer() && connect_.at == phase::pending)
       behind_connect_.push_back(std::move(next));
-    else if (next.to.name.empty())
+    else if (next.to.name.empty() || know_endpoint(next))
       send_now(std::move(next));
     else
       find_endpoint(std::move(next));
+  }
+
+  /// Gives a send whose name is known its endpoint, so that none to the same address overtakes it. Not behind others that
+  /// have theirs since a moment ago, which it would overtake.
+  bool know_endpoint(operation& next)
+  {
+    if (ready_.size() > 0) return false;
+    const auto known = lookups_.find(next.to.name);
+    if (known) set_endpoint(next, *known);
+    return known.has_value();
   }
 
   void send_now(operation next)
