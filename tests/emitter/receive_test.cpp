@@ -291,6 +291,29 @@ TEST_CASE("ERR-05, CLS-08: a refusal by the peer's host", "[emitter]")
   CHECK(events.back() == "close");
 }
 
+TEST_CASE("A descriptor that is closed below the socket is one error, and ends receiving",
+          "[emitter]")
+{
+  asio::io_context io;
+  test::listener target(io);
+  int errors = 0;
+  target.socket.on<test::event::error>([&](const dgram::failure& what) {
+    ++errors;
+    CHECK(what.code == asio::error::bad_descriptor);
+  });
+  test::run_ready(io);
+  dgram::error_code ignored;
+  target.socket.next_layer().next_layer().close(ignored);
+  for (int round = 0; round < 50; ++round) {
+    io.restart();
+    io.poll();
+  }
+  CHECK(errors == 1);
+  CHECK_FALSE(target.socket.state().receiving);
+  target.socket.close();
+  test::run(io);
+}
+
 TEST_CASE("ERR-12: queued sends to a dead port all complete", "[emitter]")
 {
   asio::io_context io;
