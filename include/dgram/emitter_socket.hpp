@@ -14,6 +14,7 @@
 #include <dgram/emitter/operations.hpp>
 #include <dgram/emitter/options.hpp>
 #include <dgram/emitter/payload.hpp>
+#include <dgram/emitter/plain_callback.hpp>
 #include <dgram/emitter/transport.hpp>
 #include <dgram/error.hpp>
 #include <dgram/event_emitter.hpp>
@@ -71,7 +72,9 @@ struct core_access {
 /// be delivered then is delivered on the next turn.
 ///
 /// **Callbacks** are the last argument of `bind`, `connect`, `send` and `close`, and may be left out:
-///  - a function without arguments is called when it is done. Where it fails, an 'error' event tells;
+///  - a function without arguments is called when it is done. Where it fails, an 'error' event tells. It runs on its
+///    associated executor, where it has one; a cancellation slot is honoured for `send` alone, since the others are
+///    listeners;
 ///  - a function of an `error_code` or a `const failure&` (and of the size, of `send`) is called in any case, once, and
 ///    there is no 'error' event;
 ///  - any other completion token (`use_awaitable`, `use_future`, ...) is as for Asio's operations, with the signature
@@ -840,7 +843,8 @@ private:
     using function = std::decay_t<Callback>;
     constexpr bool completes = detail::takes_code<function> || detail::is_plain_callback<function>;
     if constexpr (std::invocable<function&> && (ListenFirst || !completes)) {
-      operation.listen(*core_, std::forward<Callback>(callback));
+      operation.listen(
+          *core_, detail::run_by_emitter(std::forward<Callback>(callback), core_->get_executor()));
       return (*this);
     } else {
       const auto initiate = [&]() -> decltype(auto) {
@@ -917,14 +921,9 @@ private:
       core_->send(to, message, done);
       return (*this);
     } else if constexpr (std::invocable<handler&>) {
-      return send_whole(message, call,
-                        [core = core_.get(), callback = std::forward<Callback>(callback)](
-                            const failure& outcome) mutable {
-                          if (outcome)
-                            core->post_error(outcome);
-                          else
-                            callback();
-                        });
+      return send_whole(
+          message, call,
+          detail::sent_callback<core_type, handler>(*core_, std::forward<Callback>(callback)));
     } else {
       // When a deferred or awaited send is launched, the message may be gone.
       return detail::initiate_completion<std::size_t>(

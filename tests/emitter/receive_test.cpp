@@ -291,6 +291,29 @@ TEST_CASE("ERR-05, CLS-08: a refusal by the peer's host", "[emitter]")
   CHECK(events.back() == "close");
 }
 
+TEST_CASE("A descriptor that is closed below the socket is one error, and ends receiving",
+          "[emitter]")
+{
+  asio::io_context io;
+  test::listener target(io);
+  int errors = 0;
+  target.socket.on<test::event::error>([&](const dgram::failure& what) {
+    ++errors;
+    CHECK(what.code == asio::error::bad_descriptor);
+  });
+  test::run_ready(io);
+  dgram::error_code ignored;
+  target.socket.next_layer().next_layer().close(ignored);
+  for (int round = 0; round < 50; ++round) {
+    io.restart();
+    io.poll();
+  }
+  CHECK(errors == 1);
+  CHECK_FALSE(target.socket.state().receiving);
+  target.socket.close();
+  test::run(io);
+}
+
 TEST_CASE("ERR-12: queued sends to a dead port all complete", "[emitter]")
 {
   asio::io_context io;
@@ -343,6 +366,26 @@ TEST_CASE("A listener that runs the context gets the rest, and its own message s
   test::run_until(io, [&] { return !outer.empty(); });
   CHECK(outer == "outer");
   CHECK(target.messages == trace{"outer", "2", "3", "from inside"});
+}
+
+TEST_CASE("A listener that runs the context hears what comes after the last message", "[emitter]")
+{
+  asio::io_context io;
+  test::listener target(io);
+  auto sender = dgram::create_socket(io, dgram::udp4);
+  int depth = 0;
+  target.socket.on<test::event::message>([&] {
+    // Each is alone in the socket: the next is sent when nothing else is left of the one before.
+    const std::size_t had = target.messages.size();
+    if (++depth > 3) return;
+    sender.send("next", target.port);
+    test::run_until(io, [&] { return target.messages.size() > had; });
+  });
+  sender.send("first", target.port);
+  test::run_until(io, [&] { return depth == 4; });
+  CHECK(target.messages == trace{"first", "next", "next", "next"});
+  sender.send("last", target.port);
+  test::run_until(io, [&] { return target.messages.size() == 5; });
 }
 
 TEST_CASE("A callback that throws: the others come on the next turn", "[emitter]")

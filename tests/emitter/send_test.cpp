@@ -2,10 +2,13 @@
 // The emitter: sending.
 #include "emitter/helpers.hpp"
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <optional>
 #include <span>
+#include <stdexcept>
+#include <string>
 #include <thread>
 
 using test::thrown;
@@ -236,6 +239,43 @@ TEST_CASE("SND-23: a lookup that fails", "[emitter]")
   CHECK(events.back() == "error getaddrinfo ENOTFOUND nowhere.test");
 }
 
+TEST_CASE("SND-23: a lookup that throws fails its own sends, and no others", "[emitter]")
+{
+  asio::io_context io;
+  test::listener target(io);
+  auto socket = dgram::create_socket(
+      io,
+      {.type = dgram::udp4, .lookup = [](const std::string& name, dgram::socket_type, const auto&) {
+         if (name == "code.test") throw dgram::system_error(asio::error::host_not_found);
+         throw std::runtime_error("no " + name);
+       }});
+  trace told;
+  const auto note = [&](const char* which) {
+    return [&told, which](const dgram::failure& what) {
+      told.push_back(which + std::string(" ") + what.text());
+    };
+  };
+  // All of them wait for the bind, and go on together.
+  socket.send("1", 9, "peer.test", note("1"));
+  socket.send("2", target.port, "127.0.0.1", note("2"));
+  socket.send("3", 9, "peer.test", note("3"));
+  socket.send("4", 9, "code.test", [&](const dgram::failure& what) {
+    told.push_back(what.code == asio::error::host_not_found ? "4" : what.text());
+  });
+  socket.send("5", target.port, "127.0.0.1", note("5"));
+  test::run_until(io, [&] { return target.messages.size() == 2 && told.size() == 5; });
+  test::run_ready(io);
+  std::sort(told.begin(), told.end());
+  REQUIRE(told.size() == 5);
+  CHECK(told[0].starts_with("1 getaddrinfo"));
+  CHECK(told[0].find("peer.test (no peer.test)") != std::string::npos);
+  CHECK(told[2].find("peer.test (no peer.test)") != std::string::npos);
+  CHECK(told[3] == "4");
+  // The name can be asked for again, and nobody is left waiting for it.
+  socket.send("6", 9, "peer.test", note("6"));
+  test::run_until(io, [&] { return told.size() == 6; });
+}
+
 TEST_CASE("N5: a lookup on another thread keeps the context running", "[emitter]")
 {
   asio::io_context io;
@@ -284,6 +324,29 @@ TEST_CASE("N5: a repeated name is looked up once within its lifetime", "[emitter
     test::run_until(io, [&] { return target.messages.size() == count; });
   }
   CHECK(asked == 3);
+}
+
+TEST_CASE("N5: a send to a name that is known leaves in order with those to its address",
+          "[emitter]")
+{
+  asio::io_context io;
+  test::listener target(io);
+  const auto lookup = [](const std::string&, dgram::socket_type, const auto& report) {
+    report({}, asio::ip::address_v4::loopback());
+  };
+  auto socket = dgram::create_socket(
+      io, {.type = dgram::udp4, .lookup = lookup, .lookup_lifetime = std::chrono::hours(1)});
+  socket.bind_sync();
+  socket.send("0", target.port, "peer.test");
+  test::run_until(io, [&] { return target.messages.size() == 1; });
+  trace called;
+  socket.send("1", target.port, "peer.test", [&] { called.emplace_back("1"); });
+  socket.send("2", target.port, "127.0.0.1", [&] { called.emplace_back("2"); });
+  socket.send("3", target.port, "peer.test", [&] { called.emplace_back("3"); });
+  CHECK(called.empty());
+  test::run_until(io, [&] { return target.messages.size() == 4 && called.size() == 3; });
+  CHECK(target.messages == trace{"0", "1", "2", "3"});
+  CHECK(called == trace{"1", "2", "3"});
 }
 
 TEST_CASE("SND-25: broadcasts have to be allowed", "[emitter]")

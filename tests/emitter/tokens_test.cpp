@@ -5,8 +5,10 @@
 
 #include <asio/use_future.hpp>
 
+#include <algorithm>
 #include <exception>
 #include <optional>
+#include <string>
 
 using test::trace;
 
@@ -128,6 +130,70 @@ TEST_CASE("SND-33: a handler runs on its own executor", "[emitter]")
   CHECK_FALSE(called);
   test::run(other);
   CHECK(called);
+}
+
+TEST_CASE("SND-33: a callback without arguments runs on its own executor", "[emitter]")
+{
+  asio::io_context io;
+  asio::io_context other;
+  std::string called;
+  // An executor of the socket's own type, and one of another.
+  const asio::any_io_executor erased = other.get_executor();
+  const auto strand = asio::make_strand(other);
+  auto socket = dgram::create_socket(io, dgram::udp4);
+  socket.bind(0, asio::bind_executor(strand, [&] { called += 'b'; }));
+  socket.send("x", 9, asio::bind_executor(erased, [&] { called += 's'; }));
+  socket.send("y", 9, asio::bind_executor(strand, [&] {
+                CHECK(strand.running_in_this_thread());
+                called += 't';
+              }));
+  test::run_ready(io);
+  CHECK(called.empty());
+  test::run_ready(other);
+  CHECK(called == "bst");
+  socket.connect(9, asio::bind_executor(strand, [&] { called += 'c'; }));
+  test::run_ready(io);
+  socket.close(asio::bind_executor(erased, [&] { called += 'e'; }));
+  test::run(io);
+  CHECK(called == "bst");
+  test::run(other);
+  CHECK(called == "bstce");
+}
+
+TEST_CASE(
+    "SND-33: a callback without arguments that is bound to the socket's executor is called there",
+    "[emitter]")
+{
+  asio::io_context io;
+  auto socket = dgram::create_socket(io, dgram::udp4);
+  int called = 0;
+  socket.bind(0, asio::bind_executor(socket.get_executor(), [&] { ++called; }));
+  socket.send("x", 9, asio::bind_executor(io, [&] { ++called; }));
+  socket.unref();
+  test::run(io);
+  CHECK(called == 2);
+}
+
+TEST_CASE("A send's callback without arguments is not called where its slot cancels the send",
+          "[emitter]")
+{
+  asio::io_context io;
+  asio::io_context other;
+  auto socket = dgram::create_socket(io, dgram::udp4);
+  test::trace events;
+  test::record(socket, events);
+  asio::cancellation_signal signal;
+  bool called = false;
+  socket.send("x", 9, asio::bind_cancellation_slot(signal.slot(), asio::bind_executor(other, [&] {
+                                                     called = true;
+                                                   })));
+  signal.emit(asio::cancellation_type::terminal);
+  socket.unref();
+  test::run(io);
+  CHECK(events.size() == 2);
+  CHECK(std::count(events.begin(), events.end(), "listening") == 1);
+  test::run(other);  // which nothing keeps running
+  CHECK_FALSE(called);
 }
 
 TEST_CASE("once: closing, removal and cancellation end the wait", "[emitter]")

@@ -126,7 +126,9 @@ private:
   std::vector<entry> members_;
 };
 
-/// Sockets may be destroyed by handlers that die with the context, so what they share outlives this.
+/// Sockets may be destroyed by handlers that die with the context, so what they share outlives this. When the context ends,
+/// `silence` is called on every member, which is to start nothing from then on, and then `discard`, which is to let go
+/// what waits in it.
 template <class Incoming, class Outgoing, class Member>
 class context_service : public net::execution_context::service {
 public:
@@ -142,7 +144,16 @@ public:
   std::shared_ptr<roster<Member>> members = std::make_shared<roster<Member>>();
 
 private:
-  void shutdown() noexcept override {}
+  /// What waits in a member may own that member's socket: nothing else would ever end that circle.
+  void shutdown() noexcept override
+  {
+    const auto held = members->all();
+    // All of them first, since what one lets go may destroy the socket of another.
+    for (const auto& member : held)
+      member->silence();
+    for (const auto& member : held)
+      member->discard();
+  }
 };
 
 }  // namespace detail

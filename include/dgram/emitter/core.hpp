@@ -357,6 +357,26 @@ public:
     if (!closed_) close_now();
   }
 
+  // --- the end of the context ---
+
+  /// Starts nothing any more.
+  void silence() noexcept
+  {
+    closed_ = true;
+    turns_.end();
+    stop_.end();
+  }
+
+  /// Lets go what waits, which may own the socket, and calls nothing.
+  void discard() noexcept
+  {
+    turns_.discard();
+    establishing_.discard();
+    sending_.discard();
+    const auto close_done = std::exchange(close_done_, {});
+    const auto released = std::exchange(events, emitter_type());
+  }
+
   // --- ref and unref ---
 
   bool can_unref() const noexcept { return work_.can_unref(); }
@@ -384,11 +404,16 @@ public:
     receiving_.arm_if_wanted();
   }
 
-  void looked_up(std::vector<waiting_operation<endpoint_type>> waiting, const error_code& ec,
-                 const std::string& name, const net::ip::address& address)
+  void looked_up(std::vector<waiting_operation<endpoint_type>> waiting,
+                 const net::ip::address& address)
   {
     const flush_at_end<emitter_core> guard{*this};
-    establishing_.looked_up(std::move(waiting), ec, name, address);
+    establishing_.looked_up(std::move(waiting), address);
+  }
+
+  void not_looked_up(std::vector<waiting_operation<endpoint_type>> waiting, const failure& why)
+  {
+    establishing_.not_looked_up(std::move(waiting), why);
   }
 
   void send_now(const endpoint_type* peer, const std::vector<std::byte>& payload,

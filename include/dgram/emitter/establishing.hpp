@@ -212,17 +212,29 @@ public:
     end_operation(connect_.done, "connect");
   }
 
-  /// A lookup has come to its end.
-  void looked_up(std::vector<operation> waiting, const error_code& ec, const std::string& name,
-                 const net::ip::address& address)
+  /// Lets go everything that was started, and tells nobody.
+  void discard() noexcept
   {
-    for (auto& next : waiting) {
-      if (ec)
-        refuse(std::move(next),
-               {.code = ec, .operation = "getaddrinfo", .address = name, .port = 0});
-      else
-        perform_later(std::move(next), address);
-    }
+    lookups_.discard();
+    // Out of the members before it is destroyed, since what it owns may come back here.
+    const auto parked = std::exchange(parked_, {});
+    const auto behind_connect = std::exchange(behind_connect_, {});
+    const auto ready = std::exchange(ready_, {});
+    const auto bind = std::exchange(bind_.done, nullptr);
+    const auto connect = std::exchange(connect_.done, nullptr);
+  }
+
+  /// A lookup has come to its end.
+  void looked_up(std::vector<operation> waiting, const net::ip::address& address)
+  {
+    for (auto& next : waiting)
+      perform_later(std::move(next), address);
+  }
+
+  void not_looked_up(std::vector<operation> waiting, const failure& why)
+  {
+    for (auto& next : waiting)
+      refuse(std::move(next), why);
   }
 
 private:
@@ -272,8 +284,13 @@ private:
 
   void perform_later(operation next, const net::ip::address& address)
   {
-    if constexpr (is_ip) next.to.endpoint = endpoint_type(address, next.to.port);
+    set_endpoint(next, address);
     perform_later(std::move(next));
+  }
+
+  void set_endpoint(operation& next, const net::ip::address& address)
+  {
+    if constexpr (is_ip) next.to.endpoint = endpoint_type(address, next.to.port);
   }
 
   /// The endpoint is known.
@@ -325,10 +342,20 @@ private:
       find_endpoint(std::move(next));
     else if (next.to.is_peer() && connect_.at == phase::pending)
       behind_connect_.push_back(std::move(next));
-    else if (next.to.name.empty())
+    else if (next.to.name.empty() || know_endpoint(next))
       send_now(std::move(next));
     else
       find_endpoint(std::move(next));
+  }
+
+  /// Gives a send whose name is known its endpoint, so that none to the same address overtakes it. Not behind others that
+  /// have theirs since a moment ago, which it would overtake.
+  bool know_endpoint(operation& next)
+  {
+    if (ready_.size() > 0) return false;
+    const auto known = lookups_.find(next.to.name);
+    if (known) set_endpoint(next, *known);
+    return known.has_value();
   }
 
   void send_now(operation next)

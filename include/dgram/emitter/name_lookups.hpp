@@ -6,9 +6,11 @@
 #include <dgram/config.hpp>
 #include <dgram/emitter/name_table.hpp>
 #include <dgram/emitter/options.hpp>
+#include <dgram/failure.hpp>
 
 #include <algorithm>
 #include <cstdint>
+#include <exception>
 #include <iterator>
 #include <memory>
 #include <optional>
@@ -21,8 +23,9 @@ DGRAM_NAMESPACE_BEGIN
 
 namespace detail {
 
-/// `Owner` is held by `shared_from_this`, has `get_executor` and `options`, and is told:
-///   void looked_up(std::vector<Waiting>, error_code, std::string name, net::ip::address);
+/// `Owner` is held by `shared_from_this`, has `get_executor`, `post` and `options`, and is told:
+///   void looked_up(std::vector<Waiting>, net::ip::address);
+///   void not_looked_up(std::vector<Waiting>, failure);
 template <class Owner, class Waiting, class Executor>
 class name_lookups {
 public:
@@ -65,6 +68,9 @@ public:
     return all;
   }
 
+  /// The same, and tells nobody.
+  void discard() noexcept { const auto released = std::exchange(pending_, {}); }
+
 private:
   using resolver_type = net::ip::basic_resolver<net::ip::udp, Executor>;
 
@@ -88,16 +94,31 @@ private:
       ask_system(name, number);
   }
 
-  /// It may report on any thread, at once, or twice.
+  /// It may report on any thread, at once, or twice. What it throws is its failure: other operations than those that ask
+  /// for the name are under way here, and are not to suffer.
   void ask_user(const std::string& name, std::uint64_t number)
   {
-    owner_.options.lookup(name, owner_.options.type,
-                          [this, weak = owner_.weak_from_this(), executor = owner_.get_executor(),
-                           number](error_code ec, const net::ip::address& address) {
-                            net::post(executor, [this, weak, number, ec, address] {
-                              if (const auto owner = weak.lock()) finish(number, ec, address);
+    try {
+      owner_.options.lookup(name, owner_.options.type,
+                            [this, weak = owner_.weak_from_this(), executor = owner_.get_executor(),
+                             number](error_code ec, const net::ip::address& address) {
+                              net::post(executor, [this, weak, number, ec, address] {
+                                if (const auto owner = weak.lock()) finish(number, ec, address);
+                              });
                             });
-                          });
+    } catch (const system_error& error) {
+      const error_code none = net::error::no_recovery;
+      fail_later(number, error.code() ? error.code() : none, error.what());
+    } catch (const std::exception& error) {
+      fail_later(number, net::error::no_recovery, error.what());
+    } catch (...) {
+      fail_later(number, net::error::no_recovery, {});
+    }
+  }
+
+  void fail_later(std::uint64_t number, const error_code& ec, std::string detail)
+  {
+    owner_.post([this, number, ec, detail = std::move(detail)] { finish(number, ec, {}, detail); });
   }
 
   /// Asio's resolver has a thread of its own.
@@ -114,7 +135,8 @@ private:
         });
   }
 
-  void finish(std::uint64_t number, const error_code& ec, const net::ip::address& address)
+  void finish(std::uint64_t number, const error_code& ec, const net::ip::address& address,
+              const std::string& detail = {})
   {
     const auto found = std::find_if(pending_.begin(), pending_.end(),
                                     [number](const auto& each) { return each->number == number; });
@@ -122,7 +144,14 @@ private:
     const auto done = std::move(*found);
     pending_.erase(found);
     if (!ec) known_.remember(done->name, address, owner_.options.lookup_lifetime);
-    owner_.looked_up(std::move(done->waiting), ec, done->name, address);
+    if (ec)
+      owner_.not_looked_up(std::move(done->waiting), {.code = ec,
+                                                      .operation = "getaddrinfo",
+                                                      .address = done->name,
+                                                      .port = 0,
+                                                      .detail = detail});
+    else
+      owner_.looked_up(std::move(done->waiting), address);
   }
 
   Owner& owner_;

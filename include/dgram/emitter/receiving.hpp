@@ -145,13 +145,16 @@ private:
     if (!may_receive()) return;
     const scope guard(*this);
     if (rest_ == 0 && !receive()) return;
-    // A listener may throw, or run the context by itself: the rest is to be had then.
-    if (rest_ > 1 || !owner_.handle.is_drained()) post_turn();
+    // A listener may throw, or run the context by itself: the rest is to be had then, and what comes meanwhile.
+    if (rest_ > 1 || !owner_.handle.is_drained())
+      post_turn();
+    else
+      arm();
     owner_.note_activity();
     hand_over();
   }
 
-  /// False where nothing is queued.
+  /// False where there is nothing to hand over.
   bool receive()
   {
     if (depth_ > 1) in_use_.push_back(std::move(incoming_));
@@ -169,8 +172,19 @@ private:
       arm();
       return false;
     }
-    if (ec) owner_.receive_failed(ec);
-    return true;
+    if (ec) give_up(ec);
+    return rest_ > 0 || !ec;
+  }
+
+  /// An error may be there to stay. To wait costs less than to try again at once, and without a descriptor there is nothing
+  /// to wait for.
+  void give_up(const error_code& ec)
+  {
+    owner_.receive_failed(ec);
+    if (ec == net::error::bad_descriptor)
+      wanted_ = false;
+    else if (rest_ == 0)
+      arm();
   }
 
   void hand_over()

@@ -160,6 +160,15 @@ public:
       owner_.not_sent(std::move(send.done), ec, send.peer ? &*send.peer : nullptr);
   }
 
+  /// Lets go everything that is left, and tells nobody.
+  void discard() noexcept
+  {
+    held_back_ = false;
+    overflow_bytes_ = 0;
+    const auto released = std::exchange(overflow_, {});
+    if (buffers_) recycle();
+  }
+
 private:
   DGRAM_COLD void acquire()
   {

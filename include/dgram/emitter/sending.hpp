@@ -68,6 +68,9 @@ public:
   /// Ends everything that is left.
   void end() { queue_.fail(net::error::operation_aborted); }
 
+  /// Lets go everything that is left, and tells nobody.
+  void discard() noexcept { queue_.discard(); }
+
 private:
   /// What is large, or in several pieces, or finds the queue full or in need of a flush.
   DGRAM_COLD bool send_otherwise(const endpoint_type* peer, const payload_view& payload,

@@ -43,6 +43,10 @@ public:
 
   void deliver(task* which)
   {
+    if (ended_) {
+      which->discard();
+      return;
+    }
     tasks_.push(which);
     schedule();
   }
@@ -50,8 +54,18 @@ public:
   /// Sees to it that there is a next turn.
   void schedule()
   {
-    if (std::exchange(scheduled_, true)) return;
+    if (ended_ || std::exchange(scheduled_, true)) return;
     post_stored(memory_, [this](Owner&) { run(); });
+  }
+
+  /// There is no later turn: what is delivered is discarded.
+  void end() noexcept { ended_ = true; }
+
+  /// Discards what waits for its turn.
+  void discard() noexcept
+  {
+    while (!tasks_.empty())
+      tasks_.pop()->discard();
   }
 
   /// A handler in that memory, which is called with the owner and keeps it.
@@ -92,6 +106,7 @@ private:
   handler_memory memory_;
   task_queue tasks_;
   bool scheduled_ = false;
+  bool ended_ = false;
 };
 
 }  // namespace detail
