@@ -96,7 +96,8 @@ struct core_access {
 /// **Sends** of one turn leave together, equal-sized ones to one peer as one message that the kernel cuts apart. The bytes
 /// need not outlive the call. Where the kernel takes no more they wait, within the limits of `socket_options`.
 ///
-/// **Lifetime**: destroying the socket closes it, and then no event is emitted any more.
+/// **Lifetime**: destroying the socket closes it, and then no event is emitted any more. What is pending when the context is
+/// destroyed is destroyed with it, uncalled, also where it owns the socket.
 ///
 /// Thread safety: distinct sockets are safe. One socket is not: its calls belong where its events are emitted, or on a
 /// strand given to `create_socket`.
