@@ -39,7 +39,8 @@ public:
 
   const basic_remote_info<udp>& of(const basic_datagram<udp>& received)
   {
-    if (!previous_ || !same_sender(received) || !received.arrived_like(*previous_)) [[unlikely]]
+    if (!previous_ || !same_sender(received, *previous_) || !received.arrived_like(*previous_))
+        [[unlikely]]
       info_ = basic_remote_info<udp>(received, bound_);
     previous_.emplace(received);
     info_.size = received.payload().size();
@@ -49,10 +50,11 @@ public:
   }
 
 private:
-  bool same_sender(const basic_datagram<udp>& received) const noexcept
+  static bool same_sender(const basic_datagram<udp>& received,
+                          const basic_datagram<udp>& previous) noexcept
   {
     const auto& a = received.sender();
-    const auto& b = previous_->sender();
+    const auto& b = previous.sender();
     if (&a == &b) return true;  // of the same train
     // A size that the compiler knows: then the comparison is a few instructions.
     constexpr std::size_t v4_size = 16;  // of a sockaddr_in, everywhere

@@ -336,13 +336,12 @@ private:
   void perform(operation next)
   {
     if (is_over(next)) return;
+    const bool is_send = next.kind == action::send;
     if (next.kind == action::close)
       owner_.close_now();
-    else if (next.kind != action::send)
-      find_endpoint(std::move(next));
-    else if (next.to.is_peer() && connect_.at == phase::pending)
+    else if (is_send && next.to.is_peer() && connect_.at == phase::pending)
       behind_connect_.push_back(std::move(next));
-    else if (next.to.name.empty() || know_endpoint(next))
+    else if (is_send && (next.to.name.empty() || know_endpoint(next)))
       send_now(std::move(next));
     else
       find_endpoint(std::move(next));
