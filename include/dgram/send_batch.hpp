@@ -123,9 +123,16 @@ public:
   /// Throws `std::length_error` where the batch has no room; nothing is changed then.
   void push(bytes_view payload, const endpoint_type& peer) { append(payload, &peer); }
 
-  /// The batch refers to the bytes, and those of a temporary are gone before they are sent.
+  /// The same for bytes of a temporary, in a batch that copies: throws `std::invalid_argument` in another, where they would
+  /// be gone before they are sent.
   template <detail::temporary_owner Bytes, class... Rest>
-  void push(Bytes&& payload, const Rest&... rest) = delete;
+  void push(Bytes&& payload, const Rest&... rest)
+  {
+    if (!arena_)
+      throw std::invalid_argument(
+          "send_batch: refers to its payloads, and this one is a temporary");
+    push(bytes_view(payload), rest...);
+  }
 
   /// Adds a datagram for the peer that the socket is connected to.
   void push(bytes_view payload) { append(payload, nullptr); }

@@ -53,6 +53,22 @@ void take_single(dgram::send_batch& batch, std::size_t count)
 
 }  // namespace
 
+TEST_CASE("a batch that refers to its payloads takes none that is about to end", "[send_batch]")
+{
+  const asio::ip::udp::endpoint peer(asio::ip::address_v4::loopback(), 9);
+  dgram::send_batch refers(2);
+  CHECK_THROWS_AS(refers.push(std::string("gone"), peer), std::invalid_argument);
+  CHECK(refers.empty());
+  const std::string named = "stays";
+  refers.push(named, peer);
+  refers.push(std::string_view(named), peer);
+  CHECK(refers.size() == 2);
+  dgram::send_batch copies({.datagrams = 2, .copy = true});
+  copies.push(std::string("kept"), peer);
+  copies.push(std::vector<std::uint16_t>{1, 2});
+  CHECK(copies.bytes() == 8);
+}
+
 TEST_CASE("send_batch: a fresh one is empty, and one without room is refused")
 {
   const dgram::send_batch batch(3);
