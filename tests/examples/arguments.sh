@@ -54,7 +54,7 @@ refused '--priority "mail.loud"' syslog_sender --priority mail.loud hello
 refused 'NAME is missing' dns_lookup 127.0.0.1
 refused '"a..b"' dns_lookup 127.0.0.1 a..b
 refused '--type "MX"' dns_lookup 127.0.0.1 a.test --type MX
-refused 'not a port number' dns_lookup 127.0.0.1 a.test --port 65536
+refused 'not a usable port number' dns_lookup 127.0.0.1 a.test --port 65536
 refused 'not an IPv4 or IPv6 address' dns_lookup 256.0.0.1 a.test
 
 refused '"127.0.0.1 on lo": not a multicast address' multicast_chat --group 127.0.0.1:7077
