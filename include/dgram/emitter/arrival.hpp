@@ -5,11 +5,10 @@
 
 #include <dgram/config.hpp>
 #include <dgram/datagram.hpp>
+#include <dgram/detail/message_run.hpp>
 #include <dgram/emitter/events.hpp>
 #include <dgram/udp.hpp>
 
-#include <cstddef>
-#include <cstring>
 #include <optional>
 
 DGRAM_NAMESPACE_BEGIN
@@ -39,8 +38,8 @@ public:
 
   const basic_remote_info<udp>& of(const basic_datagram<udp>& received)
   {
-    if (!previous_ || !same_sender(received, *previous_) || !received.arrived_like(*previous_))
-        [[unlikely]]
+    if (!previous_ || !same_bytes(received.sender(), previous_->sender()) ||
+        !received.arrived_like(*previous_)) [[unlikely]]
       info_ = basic_remote_info<udp>(received, bound_);
     previous_.emplace(received);
     info_.size = received.payload().size();
@@ -50,19 +49,6 @@ public:
   }
 
 private:
-  static bool same_sender(const basic_datagram<udp>& received,
-                          const basic_datagram<udp>& previous) noexcept
-  {
-    const auto& a = received.sender();
-    const auto& b = previous.sender();
-    if (&a == &b) return true;  // of the same train
-    // A size that the compiler knows: then the comparison is a few instructions.
-    constexpr std::size_t v4_size = 16;  // of a sockaddr_in, everywhere
-    if (a.size() != b.size()) return false;
-    return a.size() == v4_size ? std::memcmp(a.data(), b.data(), v4_size) == 0
-                               : std::memcmp(a.data(), b.data(), a.size()) == 0;
-  }
-
   const net::ip::address& bound_;
   std::optional<basic_datagram<udp>> previous_;
   basic_remote_info<udp> info_;
