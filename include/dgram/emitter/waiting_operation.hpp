@@ -90,9 +90,6 @@ class operation_queue {
 public:
   std::size_t size() const noexcept { return all_.size() - first_; }
 
-  /// How many it has room for, with those whose place is not used again yet.
-  std::size_t places() const noexcept { return all_.capacity(); }
-
   void push(Operation added) { all_.push_back(std::move(added)); }
 
   Operation pop()
