@@ -17,14 +17,13 @@ namespace detail {
 
 /// Resumes `self` later: on its immediate executor where Asio knows such a thing, else through the scheduler.
 template <class Executor, class Self>
-void resume_later(const Executor& executor, Self&& self)
+void resume_later([[maybe_unused]] const Executor& executor, Self&& self)
 {
 #if DGRAM_HAS_IMMEDIATE_EXECUTOR
   auto immediate = net::get_associated_immediate_executor(self, executor);
   net::dispatch(immediate, std::forward<Self>(self));
 #else
   // To the handler's own executor at once: by way of the socket's it would take two trips.
-  static_cast<void>(executor);
   net::post(std::forward<Self>(self));
 #endif
 }
