@@ -535,7 +535,7 @@ private:
     next.each = next.bytes = size;
     next.request = request;
     next.in_one_piece = next.is_split = false;
-    next.is_complete = size == 0;
+    next.is_complete = size == 0 || platform::backend::max_segments == 1;
     next.addressed = peer != nullptr;
     if (peer != nullptr) {
       next.peer = *peer;
