@@ -173,7 +173,6 @@ public:
 
   /// Adds a listener behind the others.
   template <class Event, class Listener>
-    requires detail::is_listener<std::decay_t<Listener>, signature_of<Event>>
   listener_id on(Listener&& listener)
   {
     return core_->events.template on<event_type<Event>>(std::forward<Listener>(listener));
@@ -213,14 +212,12 @@ public:
 
   /// Adds a listener in front of the others.
   template <class Event, class Listener>
-    requires detail::is_listener<std::decay_t<Listener>, signature_of<Event>>
   listener_id prepend(Listener&& listener)
   {
     return core_->events.template prepend<event_type<Event>>(std::forward<Listener>(listener));
   }
 
   template <class Event, class Listener>
-    requires detail::is_listener<std::decay_t<Listener>, signature_of<Event>>
   listener_id prepend_once(Listener&& listener)
   {
     return core_->events.template prepend_once<event_type<Event>>(std::forward<Listener>(listener));
@@ -443,7 +440,6 @@ public:
 
   /// The same, with a listener for the next 'timeout'.
   template <class Listener>
-    requires detail::is_listener<std::decay_t<Listener>, event::timeout::signature>
   basic_emitter_socket& set_timeout(std::chrono::milliseconds duration, Listener&& listener)
   {
     set_timeout(duration);
@@ -1029,7 +1025,6 @@ detail::made_on<Source, emitter_socket> create_socket(Source&& source, socket_op
 
 /// The same, with a listener for 'message'.
 template <detail::executor_source Source, class Listener>
-  requires detail::is_listener<std::decay_t<Listener>, event::message::of<udp>::signature>
 detail::made_on<Source, emitter_socket> create_socket(Source&& source, socket_options options,
                                                       Listener&& on_message)
 {

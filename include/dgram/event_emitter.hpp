@@ -139,6 +139,28 @@ template <class Function, class... Args>
 inline constexpr bool is_listener<Function, void(Args...)> =
     leading_arguments<Function, std::tuple<Args...>>() >= 0;
 
+template <class Result>
+inline constexpr bool is_awaitable = false;
+
+template <class T, class Executor>
+inline constexpr bool is_awaitable<net::awaitable<T, Executor>> = true;
+
+template <class Function, class Arguments, std::size_t... Index>
+constexpr bool is_coroutine(std::index_sequence<Index...>)
+{
+  return is_awaitable<std::invoke_result_t<Function&, std::tuple_element_t<Index, Arguments>...>>;
+}
+
+/// What it returns would be thrown away, and so the coroutine never run.
+template <class Function, class Signature>
+inline constexpr bool is_coroutine_listener = false;
+
+template <class Function, class... Args>
+  requires is_listener<Function, void(Args...)>
+inline constexpr bool is_coroutine_listener<Function, void(Args...)> =
+    is_coroutine<Function, std::tuple<Args...>>(std::make_index_sequence<static_cast<std::size_t>(
+        leading_arguments<Function, std::tuple<Args...>>())>());
+
 /// The listeners of one event. Who emits holds the list as it was then; a change makes a new one.
 template <class Event>
 class listener_list {
@@ -235,7 +257,6 @@ public:
 
   /// Adds a listener behind the others.
   template <class Event, class Listener>
-    requires detail::is_listener<std::decay_t<Listener>, typename Event::signature>
   listener_id on(Listener&& listener)
   {
     return add<Event>(std::forward<Listener>(listener), false, false);
@@ -243,7 +264,6 @@ public:
 
   /// Adds a listener that is removed before it is called.
   template <class Event, class Listener>
-    requires detail::is_listener<std::decay_t<Listener>, typename Event::signature>
   listener_id once(Listener&& listener)
   {
     return add<Event>(std::forward<Listener>(listener), true, false);
@@ -251,14 +271,12 @@ public:
 
   /// Adds a listener in front of the others.
   template <class Event, class Listener>
-    requires detail::is_listener<std::decay_t<Listener>, typename Event::signature>
   listener_id prepend(Listener&& listener)
   {
     return add<Event>(std::forward<Listener>(listener), false, true);
   }
 
   template <class Event, class Listener>
-    requires detail::is_listener<std::decay_t<Listener>, typename Event::signature>
   listener_id prepend_once(Listener&& listener)
   {
     return add<Event>(std::forward<Listener>(listener), true, true);
@@ -363,11 +381,20 @@ private:
   {
     using function = std::decay_t<Listener>;
     using signature = typename Event::signature;
-    detail::local_ptr<detail::listener_base<signature>> added(
-        new detail::listener_of<function, signature>(std::forward<Listener>(listener), once));
-    added->id = listener_id(++core_->last_number);
-    const auto id = added->id;
-    list<Event>().add(std::move(added), in_front);
+    constexpr bool fits = detail::is_listener<function, signature>;
+    static_assert(fits,
+                  "This listener cannot be called with what the event gives, see the event's "
+                  "`signature`. It may leave out the last arguments, and take no others.");
+    static_assert(!detail::is_coroutine_listener<function, signature>,
+                  "A coroutine does not run as a listener. Give it to `as_coroutine(socket, "
+                  "function)`, or spawn it in the listener.");
+    listener_id id;
+    if constexpr (fits) {
+      detail::local_ptr<detail::listener_base<signature>> added(
+          new detail::listener_of<function, signature>(std::forward<Listener>(listener), once));
+      id = added->id = listener_id(++core_->last_number);
+      list<Event>().add(std::move(added), in_front);
+    }
     return id;
   }
 
