@@ -539,6 +539,9 @@ public:
     if constexpr (std::same_as<Option, option::v6_only>)
       if (option && state().flags.dual) ec = net::error::invalid_argument;
     if (ec) return;
+    // Times of sends are in the same queue, which the kernel empties when it is told to report no more errors.
+    if constexpr (std::same_as<Option, option::receive_error>)
+      if (state().reads_reports()) state().take_reports();
     if constexpr (std::same_as<Option, option::coalescing>)
       state().set_coalescing(option.value(), ec);
     else if constexpr (std::same_as<Option, option::receive_timestamp>)
@@ -1499,7 +1502,8 @@ private:
   {
     state().note_metadata(Option::metadata, option.value());
     if constexpr (std::same_as<Option, option::receive_error>)
-      state().flags.receives_errors = option.value();
+      state().set_receives_errors(option.value());
+    if constexpr (std::same_as<Option, option::receive_drop_count>) state().note_drops();
     // An IPv6 socket may take IPv4 datagrams, in the mapped form.
     error_code ignored;
     if constexpr (detail::dual_stack_protocol<Protocol>) {

@@ -624,7 +624,8 @@ using receive_drop_count =
 
 /// Keeps errors of the path in a queue of their own (IP_RECVERR, IPV6_RECVERR; ip(7), Linux), from which
 /// `async_receive_error` takes them. They are reported there and nowhere else: no receive, and no later send, fails for
-/// them, connected or not. Set it before operations are started. Elsewhere `operation_not_supported`.
+/// them, connected or not. Set it before operations are started; clearing it forgets what was kept, and who waits for reports
+/// completes with `operation_not_supported`. Elsewhere `operation_not_supported`.
 using receive_error = detail::metadata_option<
     detail::ip_names<platform::names::ipv4_receive_error, platform::names::ipv6_receive_error>,
     "receive_error", platform::metadata::nothing>;

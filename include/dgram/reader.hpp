@@ -118,6 +118,8 @@ struct reader_state : std::enable_shared_from_this<reader_state<Protocol, Execut
 
   void try_receive(error_code& ec)
   {
+    socket
+        .provide_reply_source();  // a disconnected socket may be bound to a wildcard address again
     socket.try_receive_batch(batch, ec);
     drained_ = socket.is_drained();
     position = batch.begin();

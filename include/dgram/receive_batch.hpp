@@ -288,14 +288,13 @@ private:
 
   void read_control(const detail::socket_flags& flags)
   {
-    const bool counts_drops = (flags.metadata & platform::metadata::drop_count) != 0;
     for (std::size_t i = 0; i < at_.used; ++i) {
       const platform::message& message = messages_[i];
       slot& filled = slots_[i];
       if (metadata_) {
         platform::received_control& said = metadata_[i];
         platform::read_control(message.control(), message.control_truncated(), said);
-        said.assume_no_drops(counts_drops);
+        said.assume_no_drops(flags.silence_is_no_drop);
         filled.segment = said.segment;
       } else {
         filled.segment = static_cast<std::uint32_t>(message.segment_size());

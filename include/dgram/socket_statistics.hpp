@@ -26,9 +26,13 @@ struct socket_statistics {
   std::uint64_t rejected = 0;     ///< how often a datagram of a batch was refused for its own sake
 
   std::uint64_t would_block = 0;  ///< calls that found nothing to receive, or no room to send
-  std::uint64_t path_errors = 0;  ///< errors of known kinds that were taken from the error queue
-  std::uint64_t lost_reports =
-      0;  ///< reports, of errors and of times, that nobody fetched before there were too many
+  /// Errors of known kinds that were taken from the error queue. Without `option::receive_error` those that a batch of a
+  /// connected socket met on behalf of an earlier datagram.
+  std::uint64_t path_errors = 0;
+
+  /// Reports, of errors and of times, that nobody fetched before there were too many, and errors for whose report the kernel
+  /// had no room: the queue's is that of the receive buffer. A time that finds no room is not known of.
+  std::uint64_t lost_reports = 0;
 
   /// Datagrams that came and found the receive queue full, or were broken (Linux: SO_RXQ_OVFL; elsewhere 0).
   std::uint64_t dropped = 0;

@@ -261,13 +261,32 @@ TEST_CASE("GSO-07: a single send takes as many bytes as one message holds, and n
 
 TEST_CASE("GSO-11: plain datagrams stay plain on a socket that coalesces")
 {
+  const bool v6 = GENERATE(false, true);
+  if (v6) DGRAM_SKIP_WITHOUT_IPV6();
+  const auto here = v6 ? test::loopback_v6() : test::loopback_v4();
   asio::io_context io;
-  sink receiver(io, true);
-  dgram::udp::socket sender{io, test::loopback_v4()};
+  sink receiver(io, true, here);
+  dgram::udp::socket sender{io, here};
   sender.send_to(asio::buffer(pattern(33)), receiver.socket.local_endpoint());
   sender.send_to(asio::buffer(pattern(33)), receiver.socket.local_endpoint());
   REQUIRE(sizes(receiver.take()) == std::vector<std::size_t>{33, 33});
   REQUIRE(receiver.slots == 2);
+}
+
+TEST_CASE("GSO-07: a train for a mapped address is cut where one message over IPv4 ends")
+{
+  DGRAM_SKIP_WITHOUT_IPV6();
+  asio::io_context io;
+  sink receiver(io, true);
+  dgram::udp::socket sender{io, dgram::udp::v6()};
+  dgram::send_batch out(64);
+  constexpr std::size_t datagrams = 60;  // 65,520 bytes: one message over IPv6, and not over IPv4
+  const std::string payload = pattern(datagrams * 1092);
+  out.push_segments(payload, 1092, dgram::mapped(receiver.socket.local_endpoint()));
+  REQUIRE(sender.send_batch(out).sent == datagrams);
+  CHECK(sizes(receiver.take()) == std::vector<std::size_t>(datagrams, 1092));
+  const auto statistics = sender.statistics();
+  if (dgram::platform::backend::max_segments > 1) CHECK(statistics.segmented >= datagrams - 1);
 }
 
 TEST_CASE("GSO-13: every datagram of a train has the size and the sender it was sent with")
@@ -282,6 +301,9 @@ TEST_CASE("GSO-13: every datagram of a train has the size and the sender it was 
           4);
   REQUIRE(sizes(receiver.take()) == std::vector<std::size_t>{300, 300, 300, 100});
   REQUIRE(receiver.senders == std::vector<test::endpoint>(4, sender.local_endpoint()));
+  const auto statistics = receiver.socket.statistics();
+  CHECK(statistics.coalesced == (dgram::capabilities().coalescing ? 4 : 0));
+  CHECK(statistics.received == 4);
 }
 
 TEST_CASE("GSO: a received batch is sent back as it is, trains whole")

@@ -12,6 +12,7 @@
 #include <catch2/generators/catch_generators_range.hpp>
 
 #include <net/if.h>
+#include <netinet/ip.h>
 
 #include <array>
 #include <chrono>
@@ -334,6 +335,98 @@ TEST_CASE("PKI-04 what the kernel was not told to say is absent")
   check_absent(over.take_one());
   over.sender.send_to(asio::buffer("a", 1), over.to_receiver(), everything);
   check_absent(over.take()[0]);
+}
+
+TEST_CASE("PKI-04 a datagram that the kernel counted no drops for says nothing of them")
+{
+  pair over(any_link());
+  dgram::error_code not_here;
+  over.receiver.set_option(option::receive_drop_count(true), not_here);
+  if (not_here) SKIP("this system counts no drops");
+  over.sender.send_to(asio::buffer("a", 1), over.to_receiver());
+  CHECK(over.take_one().dropped() == 0);
+  over.receiver.set_option(option::receive_drop_count(false));
+  over.receiver.set_option(option::receive_buffer_size(4096));
+  const std::string large(500, 'x');
+  for (int i = 0; i < 50; ++i)
+    over.sender.send_to(asio::buffer(large), over.to_receiver());
+  // Queued before the option, and behind drops: how many is not known.
+  over.receiver.set_option(option::receive_drop_count(true));
+  const auto single = over.take_one();
+  CHECK_FALSE(single.dropped());
+  CHECK_FALSE(over.take()[0].dropped());
+  while (over.receiver.try_receive_batch(over.batch, not_here) > 0) {}
+  over.sender.send_to(asio::buffer("b", 1), over.to_receiver());
+  const auto dropped = over.take_one().dropped();
+  REQUIRE(dropped);
+  CHECK(*dropped > 0);
+  CHECK(*dropped == over.receiver.statistics().dropped);
+}
+
+#if defined(__linux__)
+
+TEST_CASE("PKI-04 control messages that find no room are told of, and cost no field that had some")
+{
+  pair over(links[0]);
+  over.ask_for_all();
+  // More than the library asks for, and than it has room for: the options of the IP header, twice, and more.
+  const int on = 1;
+  const auto ask = [&](int level, int name) {
+    REQUIRE(::setsockopt(over.receiver.native_handle(), level, name, &on, sizeof on) == 0);
+  };
+  for (const int name : {IP_RECVOPTS, IP_RETOPTS, IP_RECVORIGDSTADDR})
+    ask(IPPROTO_IP, name);
+  for (const int name : {SO_TIMESTAMP, SO_RCVMARK})
+    ask(SOL_SOCKET, name);
+  std::array<unsigned char, 40> route{IPOPT_RR, 39, 4};
+  REQUIRE(::setsockopt(over.sender.native_handle(), IPPROTO_IP, IP_OPTIONS, route.data(),
+                       route.size()) == 0);
+  for (int i = 0; i < 3; ++i)
+    over.sender.send_to(asio::buffer("a", 1), over.to_receiver(), everything);
+  const auto single = over.take_one();
+  CHECK(single.control_truncated());
+  CHECK(single.local_address() == test::loopback_v4().address());
+  CHECK_FALSE(single.dropped());
+  CHECK(over.take().size() == 2);
+  for (const auto& datagram : over.batch) {
+    CHECK(datagram.control_truncated());
+    CHECK(datagram.local_address() == test::loopback_v4().address());
+    CHECK_FALSE(datagram.dropped());
+  }
+  over.batch.reserve_control(256);
+  over.sender.send_to(asio::buffer("a", 1), over.to_receiver(), everything);
+  CHECK_FALSE(over.take()[0].control_truncated());
+}
+
+#endif
+
+TEST_CASE("what a datagram asks for of fragments and interfaces is what it gets")
+{
+  const bool v6 = GENERATE(false, true);
+  if (v6) DGRAM_SKIP_WITHOUT_IPV6();
+  pair over(links[v6 ? 1 : 0]);
+  over.receiver.set_option(option::packet_info(true));
+  const bool in_batch = GENERATE(false, true);
+  const auto send = [&](const std::string& payload, const send_options& options) {
+    dgram::error_code ec;
+    if (!in_batch) {
+      over.sender.send_to(asio::buffer(payload), over.to_receiver(), options, ec);
+      return ec;
+    }
+    dgram::send_batch out(1);
+    out.push(payload, over.to_receiver(), options);
+    return over.sender.send_batch(out).error;
+  };
+  CHECK_FALSE(send("a", {.interface_index = ::if_nametoindex("lo")}));
+  CHECK(over.take()[0].interface_index() == ::if_nametoindex("lo"));
+  CHECK(send("a", {.interface_index = 0x7fffffff}));
+  if (!v6 || !dgram::platform::has_error_queue) return;
+  // Larger than the loopback interface takes at once.
+  over.receiver.set_option(option::receive_buffer_size(1 << 18));
+  over.sender.set_option(option::send_buffer_size(1 << 18));
+  const std::string large(65527 - 8, 'x');
+  CHECK_FALSE(send(large, {}));
+  CHECK(send(large, {.do_not_fragment = true}) == asio::error::message_size);
 }
 
 TEST_CASE("PKI-03 an address that is not one of this host's is no source")

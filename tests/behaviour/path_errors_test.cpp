@@ -131,6 +131,88 @@ TEST_CASE("ERR-07 sends behind an error leave all the same, on sockets that are 
   CHECK(test::nothing_queued(on.socket));
 }
 
+TEST_CASE(
+    "ERR-06 errors end nothing either where the full receive queue leaves their reports no room")
+{
+  SKIP_WITHOUT_ERROR_QUEUE();
+  reporting on;
+  on.socket.set_option(option::receive_buffer_size(4096));
+  test::udp_socket peer(on.io,
+                        on.dead.address().is_v4() ? test::loopback_v4() : test::loopback_v6());
+  const std::string large(500, 'x');
+  const auto fill_and_miss = [&] {
+    for (int i = 0; i < 50; ++i)
+      peer.send_to(asio::buffer(large), on.to_socket());
+    on.socket.send_to(asio::buffer("a", 1), on.dead);
+  };
+  dgram::error_code ec;
+  std::array<char, 8> storage;
+  dgram::datagram_info info;
+  dgram::receive_batch in(1);
+
+  fill_and_miss();
+  CHECK(on.socket.try_receive_from(asio::buffer(storage), info, ec) == storage.size());
+  CHECK_FALSE(ec);
+  fill_and_miss();
+  CHECK(on.socket.try_receive_batch(in, ec) == 1);
+  CHECK_FALSE(ec);
+  fill_and_miss();
+  on.socket.send_to(asio::buffer("b", 1), peer.local_endpoint());
+  fill_and_miss();
+  dgram::send_batch out(2);
+  out.push("c", peer.local_endpoint());
+  out.push("dd", peer.local_endpoint());
+  CHECK(on.socket.send_batch(out).sent == 2);
+  fill_and_miss();
+  test::run(on.io, [&]() -> asio::awaitable<void> {
+    dgram::reader reader{on.socket};
+    CHECK(co_await reader.next());
+  }());
+  const auto statistics = on.socket.statistics();
+  CHECK(statistics.lost_reports + statistics.path_errors > 0);
+  CHECK(statistics.lost_reports > 0);
+}
+
+TEST_CASE("ERR-09 clearing the option forgets what was reported, and ends the waits for more")
+{
+  SKIP_WITHOUT_ERROR_QUEUE();
+  reporting on;
+  std::optional<dgram::error_code> waited;
+  on.socket.async_receive_error(
+      [&](dgram::error_code ec, const dgram::path_error&) { waited = ec; });
+  test::run_ready(on.io);
+  on.socket.send_to(asio::buffer("a", 1), on.dead);
+  on.socket.set_option(option::receive_error(false));
+  dgram::receive_batch in(1);
+  dgram::error_code ec;
+  on.socket.try_receive_batch(in, ec);
+  CHECK(ec == asio::error::would_block);
+  test::run_until(on.io, [&] { return waited.has_value(); });
+  CHECK(waited == asio::error::operation_not_supported);
+  // What was kept before does not come back with the option.
+  on.socket.set_option(option::receive_error(true));
+  CHECK_FALSE(on.socket.try_receive_error());
+  on.socket.send_to(asio::buffer("a", 1), on.dead);
+  on.check(on.socket.try_receive_error().value());
+}
+
+TEST_CASE("ERR-16 a datagram that is too large is reported once, whatever error is pending")
+{
+  SKIP_WITHOUT_ERROR_QUEUE();
+  reporting on;
+  if (on.dead.address().is_v4()) SKIP("over IPv4 the loopback interface takes all that UDP does");
+  on.socket.set_option(option::do_not_fragment(true));
+  on.socket.send_to(asio::buffer("a", 1), on.dead);
+  const std::string large(65500, 'x');
+  dgram::error_code ec;
+  on.socket.try_send_to(asio::buffer(large), on.dead, ec);
+  CHECK(ec == asio::error::message_size);
+  std::size_t too_large = 0;
+  while (const auto error = on.socket.try_receive_error())
+    too_large += error->code == asio::error::message_size ? 1 : 0;
+  CHECK(too_large == 1);
+}
+
 TEST_CASE("ERR-08 the queue is asked without waiting, and may be empty")
 {
   SKIP_WITHOUT_ERROR_QUEUE();
@@ -145,8 +227,10 @@ TEST_CASE("ERR-08 the queue is asked without waiting, and may be empty")
 
 TEST_CASE("ERR-09 without the option there are no reports")
 {
+  const bool v6 = GENERATE(false, true);
+  if (v6 && !test::has_ipv6()) SKIP("this host has no IPv6 loopback");
   asio::io_context io;
-  test::udp_socket socket(io, test::loopback_v4());
+  test::udp_socket socket(io, v6 ? test::loopback_v6() : test::loopback_v4());
   dgram::error_code ec;
   socket.try_receive_error(ec);
   CHECK(ec == asio::error::operation_not_supported);

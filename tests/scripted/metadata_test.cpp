@@ -179,6 +179,21 @@ TEST_CASE_METHOD(sockets,
   CHECK(script.offered.back().is_run());
 }
 
+TEST_CASE_METHOD(
+    sockets, "sends of which the kernel takes a part are counted, and so is how many leave at once")
+{
+  if (!test::batched_calls) SKIP("this backend sends one at a time");
+  for (const char* text : {"a", "bb", "ccc", "dddd"})
+    batch.push(text, peer.endpoint());
+  script.sendmmsg.push(test::take(1));
+  CHECK(socket.send_batch(batch).sent == 4);
+  const auto statistics = socket.statistics();
+  CHECK(statistics.short_sends == 1);
+  CHECK(statistics.send_calls == 2);
+  CHECK(statistics.mean_sent() == 2.0);
+  CHECK(arrived() == 4);
+}
+
 TEST_CASE_METHOD(sockets, "nothing is asked of the kernel for sockets that want nothing")
 {
   dgram::receive_batch in(4);
@@ -204,9 +219,81 @@ TEST_CASE_METHOD(sockets, "an error that is none of the queue's is the operation
   script.recvmmsg.push(fail(ENOMEM));
   socket.try_receive_batch(in, ec);
   CHECK(ec == asio::error::no_memory);
-  script.sendmmsg.push(fail(EHOSTUNREACH));
+  // The kernel tells an earlier datagram's error once. This one comes again.
+  script.sendmmsg.push(fail(EHOSTUNREACH), 2);
   batch.push("a", peer.endpoint());
   CHECK(socket.send_batch(batch).error == asio::error::host_unreachable);
+  dgram::error_code of_single;
+  script.sendmmsg.push(fail(EHOSTUNREACH), 2);
+  socket.try_send_to(asio::buffer("a", 1), peer.endpoint(), of_single);
+  CHECK(of_single == asio::error::host_unreachable);
+  CHECK(socket.statistics().lost_reports == 0);
+}
+
+TEST_CASE_METHOD(sockets, "an error without a report is an earlier datagram's, and counted as lost")
+{
+  const int of_path = GENERATE(ECONNREFUSED, EHOSTUNREACH, EMSGSIZE, EPROTO);
+  socket.set_option(option::receive_error(true));
+  dgram::error_code ec;
+  script.sendmmsg.push(fail(of_path));
+  CHECK(socket.try_send_to(asio::buffer("a", 1), peer.endpoint(), ec) == 1);
+  script.sendmmsg.push(fail(of_path));
+  batch.push("b", peer.endpoint());
+  batch.push("cc", peer.endpoint());
+  batch.push("d", peer.endpoint());
+  CHECK(socket.send_batch(batch).sent == 3);
+  CHECK(arrived() == 4);
+  dgram::receive_batch in(4);
+  script.recvmmsg.push(fail(of_path));
+  socket.try_receive_batch(in, ec);
+  CHECK(ec == asio::error::would_block);
+  CHECK(socket.statistics().lost_reports == 3);
+}
+
+TEST_CASE_METHOD(sockets, "an error behind the first datagrams of a large batch ends no receive")
+{
+  socket.set_option(option::receive_error(true));
+  socket.receive_buffer_size(4 << 20);
+  // The kernel takes at most 1,024 messages at once, so that there is a second call.
+  dgram::receive_batch in(1030, 64);
+  for (int i = 0; i < 1030; ++i)
+    peer.send("a", socket.local_endpoint());
+  script.recvmmsg.push(test::pass());
+  script.recvmmsg.push(fail(ECONNREFUSED));
+  dgram::error_code ec;
+  std::size_t count = socket.try_receive_batch(in, ec);
+  CHECK_FALSE(ec);
+  CHECK(count >= 1024);
+  while (count < 1030) {
+    count += socket.try_receive_batch(in, ec);
+    REQUIRE_FALSE(ec);
+  }
+  CHECK(socket.statistics().lost_reports == 1);
+}
+
+TEST_CASE_METHOD(sockets,
+                 "an earlier datagram's error costs a batch of a connected socket none of its own")
+{
+  const int of_path = GENERATE(EHOSTUNREACH, EMSGSIZE, EACCES);
+  const bool equal = GENERATE(false, true);
+  socket.connect(peer.endpoint());
+  std::size_t refused = 0;
+  batch.on_refused([&](auto&&...) { ++refused; });
+  for (const char* text : {"aa", equal ? "bb" : "b", "cc"})
+    batch.push(text);
+  script.sendmmsg.push(fail(of_path));
+  const auto result = socket.send_batch(batch);
+  CHECK(result.sent == 3);
+  CHECK(refused == 0);
+  CHECK(arrived() == 3);
+  // Nobody asked for reports, so the next receive is told, once.
+  CHECK(socket.statistics().path_errors == 1);
+  dgram::receive_batch in(4);
+  dgram::error_code ec;
+  socket.try_receive_batch(in, ec);
+  CHECK(ec == dgram::error_code(of_path, asio::error::get_system_category()));
+  socket.try_receive_batch(in, ec);
+  CHECK(ec == asio::error::would_block);
 }
 
 TEST_CASE_METHOD(sockets, "errors of the path that go on coming are no error of another datagram")

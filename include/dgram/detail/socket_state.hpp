@@ -84,6 +84,9 @@ private:
   std::size_t size_ = 0;
 };
 
+/// Whose an error is that a call failed with, as far as the queue of reports tells.
+enum class blame : std::uint8_t { unknown, own, earlier };
+
 /// What is known of a socket's descriptor, and decides how a batch is prepared for it.
 struct socket_flags {
   int family = 0;           ///< what the socket was opened with
@@ -92,12 +95,14 @@ struct socket_flags {
   bool coalescing = false;  ///< the kernel may put datagrams together into one (GRO)
   bool wildcard =
       false;  ///< bound to no address of its own, or not bound: an answer needs a source
-  bool receives_errors = false;         ///< errors of the path come through the error queue
-  bool peer_is_ipv4 = false;            ///< of a connected socket
-  bool transmit_time = false;           ///< SO_TXTIME is set
-  bool send_timestamps = false;         ///< SO_TIMESTAMPING tells of sends
-  bool traffic_class_refused = false;   ///< the kernel takes none per datagram
-  std::uint8_t metadata = 0;            ///< `platform::metadata`
+  bool receives_errors = false;        ///< errors of the path come through the error queue
+  bool peer_is_ipv4 = false;           ///< of a connected socket
+  bool transmit_time = false;          ///< SO_TXTIME is set
+  bool send_timestamps = false;        ///< SO_TIMESTAMPING tells of sends
+  bool traffic_class_refused = false;  ///< the kernel takes none per datagram
+  bool silence_is_no_drop =
+      false;                  ///< a datagram that nothing is said of came before the first drop
+  std::uint8_t metadata = 0;  ///< `platform::metadata`
   std::uint8_t ipv4_traffic_class = 0;  ///< what the socket has set, when it was last asked
   std::uint8_t ipv6_traffic_class = 0;
 
@@ -371,6 +376,15 @@ struct socket_state : std::enable_shared_from_this<socket_state<Protocol, Execut
     flags.metadata = static_cast<std::uint8_t>(bits);
   }
 
+  /// A datagram of which nothing is said came before the first drop only where none had been counted when the kernel began
+  /// to say it: one that was queued before that has nothing either.
+  void note_drops()
+  {
+    std::uint32_t now = 0;
+    const bool counts_drops = (flags.metadata & platform::metadata::drop_count) != 0;
+    flags.silence_is_no_drop = counts_drops && platform::read_drops(descriptor(), now) && now == 0;
+  }
+
   /// Answers of a wildcard socket are to leave from the address that was asked.
   void provide_reply_source()
   {
@@ -467,25 +481,41 @@ struct socket_state : std::enable_shared_from_this<socket_state<Protocol, Execut
 
   // --- the error queue ---
 
-  /// Takes what the kernel has queued. Returns whether any of it was an error that the kernel also tells the next
-  /// call, as its own.
-  bool take_reports()
+  /// Takes what the kernel has queued. Returns whose the error is that a call failed with.
+  blame take_reports(const error_code& failure = error_code())
   {
     // A Unix socket has no such queue, and does not look at MSG_ERRQUEUE: it would give its datagrams instead.
     if constexpr (has_addresses)
-      return take_queued_reports();
+      return take_queued_reports(failure);
     else
-      return false;
+      return blame::unknown;
   }
 
   bool reads_reports() const noexcept { return flags.receives_errors || flags.send_timestamps; }
 
-  /// Whether a call that failed so is worth another try: the error was an earlier datagram's, and is reported now.
-  bool is_reported(const error_code& ec)
+  /// The error of an earlier datagram was told to a call, and is in no queue.
+  void note_unreported(const error_code& ec) noexcept
   {
-    if (!reads_reports() || !ec) return false;
-    const bool pending = take_reports();
-    return pending && ec != net::error::would_block;
+    if (flags.receives_errors) {
+      ++counts.lost_reports;
+    } else {
+      ++counts.path_errors;
+      pending_receive_error = ec;
+    }
+  }
+
+  /// Without the option nothing is kept for who asks, and those who wait are told so.
+  void set_receives_errors(bool on)
+  {
+    flags.receives_errors = on;
+    if (on) return;
+    // The kernel would tell the next call, whatever that is; asking takes the error away.
+    error_code ignored;
+    platform::get_int_option(descriptor(), platform::names::socket_level,
+                             platform::names::pending_error, ignored);
+    if (!reports_) return;
+    reports_->errors.clear();
+    reports_->signal.cancel();
   }
 
   bool next_report(basic_path_error<Protocol>& into)
@@ -604,9 +634,10 @@ private:
   template <class, class>
   friend struct socket_state;
 
-  bool take_queued_reports()
+  blame take_queued_reports(const error_code& failure)
   {
-    bool pending = false;
+    bool is_earlier = false;
+    bool is_own = false;
     bool any = false;
     platform::queued_report report;
     while (platform::next_report(descriptor(), report)) {
@@ -619,10 +650,12 @@ private:
         counts.lost_reports += reports().errors.push(to_path_error(report)) ? 0 : 1;
         ++counts.path_errors;
       }
-      pending = pending || report.what == kind::icmp || report.what == kind::icmpv6;
+      is_earlier = is_earlier || report.what == kind::icmp || report.what == kind::icmpv6;
+      is_own = is_own || (report.what == kind::host && report.error == failure.value());
     }
     if (any && reports_) reports_->signal.cancel();
-    return pending;
+    if (is_own) return blame::own;
+    return is_earlier ? blame::earlier : blame::unknown;
   }
 
   /// Linux gives up a port that was not bound by number when the peer goes (net/ipv4/udp.c, __udp_disconnect).
@@ -710,6 +743,7 @@ private:
                   is_set(family, names::ipv4_receive_hop_limit, names::ipv6_receive_hop_limit));
     note_metadata(metadata::timestamp, is_set(names::timestamps));
     note_metadata(metadata::drop_count, is_set(names::drop_count));
+    note_drops();
     flags.receives_errors = is_set(family, names::ipv4_receive_error, names::ipv6_receive_error);
   }
 

@@ -48,14 +48,49 @@ private:
   std::size_t total_ = 0;
 };
 
-/// Calls `function(error_code&)`, and again while nothing was moved and the error is an earlier datagram's and is reported
-/// as that: each round takes a report that came meanwhile.
+/// Tells the errors of earlier datagrams from those of the call that fails with them. Most are in the queue of reports. That
+/// has the room of the receive queue, though, and where there is none the kernel tells the next call alone
+/// (net/core/skbuff.c, sock_queue_err_skb; net/ipv4/udp.c, __udp4_lib_err). It does so once, so that an error which comes
+/// again is the call's own.
+class path_error_filter {
+public:
+  /// Whether to try again.
+  template <class State>
+  bool passes(State& state, const error_code& ec, bool suspects)
+  {
+    const blame of = state.reads_reports() ? state.take_reports(ec) : blame::unknown;
+    if (ec == net::error::would_block || of == blame::own) return false;
+    if (of == blame::earlier) return true;
+    if (!suspects || ec == suspect_ || !platform::may_be_of_the_path(ec)) return false;
+    suspect_ = ec;
+    return true;
+  }
+
+  /// The call has come to this in the end.
+  template <class State>
+  void settle(State& state, const error_code& ec)
+  {
+    if (!suspect_) return;
+    if (ec != suspect_) state.note_unreported(suspect_);
+    suspect_.clear();
+  }
+
+private:
+  error_code suspect_;
+};
+
+/// Calls `function(error_code&)`, and again while nothing was moved and the error is an earlier datagram's: each round takes
+/// the reports that came meanwhile.
 template <class State, class Function>
 std::size_t past_reports(State& state, error_code& ec, Function function)
 {
   std::size_t result = function(ec);
-  while (result == 0 && ec && state.reads_reports() && state.is_reported(ec))
-    result = function(ec);
+  if (result == 0 && ec && state.reads_reports()) {
+    path_error_filter filter;
+    while (result == 0 && ec && filter.passes(state, ec, state.flags.receives_errors))
+      result = function(ec);
+    filter.settle(state, ec);
+  }
   if (ec == net::error::would_block) ++state.counts.would_block;
   return result;
 }
@@ -72,7 +107,7 @@ void describe_received(Target* target, State& state, const platform::message& me
   } else {
     platform::received_control said;
     platform::read_control(message.control(), message.control_truncated(), said);
-    said.assume_no_drops((state.flags.metadata & platform::metadata::drop_count) != 0);
+    said.assume_no_drops(state.flags.silence_is_no_drop);
     if (said.has(platform::received_control::drops_given)) state.drops.read(said.drops);
     std::optional<std::size_t> wire_size = message.size();
     if (message.truncated() && !platform::backend::reports_wire_size) wire_size.reset();
@@ -196,6 +231,12 @@ std::size_t receive_many(State& state, Batch& batch, error_code& ec)
   if (count > 0) {
     state.end_congestion();
     state.drained = count < slots.size() && !ec;
+    // An error behind the first datagrams is told to the next receive, if it is one that receives are told.
+    if (ec && state.reads_reports()) {
+      path_error_filter filter;
+      if (filter.passes(state, ec, state.flags.receives_errors)) ec.clear();
+      filter.settle(state, ec);
+    }
     state.pending_receive_error = std::exchange(ec, error_code());
     count_received(state, batch);
   }
@@ -219,9 +260,13 @@ bool is_refusal(const State& state, const error_code& ec) noexcept
 /// Whether a batch is to be tried again after an error: since that was no error of its first datagram, or since it can be
 /// put to the kernel in another way.
 template <class State, class Batch>
-bool can_try_otherwise(State& state, Batch& batch, const error_code& ec, bool& tries_without_class)
+bool can_try_otherwise(State& state, Batch& batch, const error_code& ec, path_error_filter& filter,
+                       bool& tries_without_class)
 {
-  if (state.reads_reports() && state.is_reported(ec)) return true;
+  // To a connected socket an earlier datagram's error may come where nobody asked for reports.
+  const bool suspects =
+      state.flags.receives_errors || (state.flags.connected && is_refusal(state, ec));
+  if (filter.passes(state, ec, suspects)) return true;
   if (batch.front_is_segmented() && is_refusal(state, ec)) {
     // The kernel tells no more: one by one, each datagram goes out or gets an error of its own. Where they ask for
     // something the error may be of that.
@@ -246,6 +291,7 @@ send_result send_many(State& state, Batch& batch)
   unmet_needs unmet;
   if (const socket_needs needs = batch.needs(); needs.any()) unmet = state.provide(needs);
   auto& counts = state.counts;
+  path_error_filter filter;
   bool tries_without_class = false;
   const auto prepare = [&] {
     return batch.prepare(
@@ -269,13 +315,16 @@ send_result send_many(State& state, Batch& batch)
       counts.sent_bytes += waiting - batch.bytes();
       counts.short_sends += count < rest.size() ? 1 : 0;
       rest = rest.subspan(count);
+      filter.settle(state, error_code());
       tries_without_class = false;
     }
     if (!result.error) {
       if (rest.empty()) rest = prepare();
       continue;
     }
-    if (!reached_kernel || !can_try_otherwise(state, batch, result.error, tries_without_class)) {
+    if (!reached_kernel ||
+        !can_try_otherwise(state, batch, result.error, filter, tries_without_class)) {
+      filter.settle(state, result.error);
       if (std::exchange(tries_without_class, false)) state.flags.traffic_class_refused = false;
       if (!is_refusal(state, result.error)) break;
       ++counts.rejected;

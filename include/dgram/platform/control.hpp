@@ -228,9 +228,9 @@ struct received_control {
   bool has(field what) const noexcept { return (present & what) != 0; }
 
   /// The kernel says nothing of drops until there are some (net/core/sock.c, sock_recv_drops).
-  void assume_no_drops(bool counted) noexcept
+  void assume_no_drops(bool assumable) noexcept
   {
-    if (counted && !truncated) present |= drops_given;
+    if (assumable && !truncated) present |= drops_given;
   }
 
   std::uint8_t present = 0;

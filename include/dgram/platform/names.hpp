@@ -206,6 +206,7 @@ inline constexpr int ipv6_family = AF_INET6;
 inline constexpr int unsupported = -1;
 
 inline constexpr int socket_level = SOL_SOCKET;
+inline constexpr int pending_error = SO_ERROR;
 inline constexpr int broadcast = SO_BROADCAST;
 inline constexpr int reuse_address = SO_REUSEADDR;
 inline constexpr int reuse_port = SO_REUSEPORT;
