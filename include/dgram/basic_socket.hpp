@@ -165,6 +165,18 @@ private:
 
   state_type& state() const noexcept { return *state_; }
 
+  /// What an operation is launched on keeps the block, since a handle need not stay.
+  class launch_target {
+  public:
+    explicit launch_target(std::shared_ptr<state_type> state) noexcept : state_(std::move(state)) {}
+    state_type& state() const noexcept { return *state_; }
+
+  private:
+    std::shared_ptr<state_type> state_;
+  };
+
+  launch_target target() const noexcept { return launch_target(state_); }
+
   std::shared_ptr<state_type> state_;
 };
 
@@ -1118,7 +1130,7 @@ public:
   auto async_wait(net::socket_base::wait_type what, Token&& token = default_token())
   {
     return detail::initiate<void(error_code)>(
-        state(),
+        target(),
         [](state_type& state, auto&& handler, net::socket_base::wait_type wait_for) {
           detail::pass_on<void(error_code)>(state, std::forward<decltype(handler)>(handler),
                                             [wait_for](state_type& on, auto&& inner) {
@@ -1140,7 +1152,7 @@ public:
   auto async_connect(const endpoint_type& peer, Token&& token = default_token())
   {
     return detail::initiate<void(error_code)>(
-        state(),
+        target(),
         [](state_type& state, auto&& handler, const endpoint_type& to) {
           detail::compose<void(error_code)>(state, detail::connect_attempt<endpoint_type>(to),
                                             std::forward<decltype(handler)>(handler));
@@ -1170,7 +1182,7 @@ public:
                   Token&& token = default_token())
   {
     return detail::initiate<transfer_signature>(
-        state(),
+        target(),
         [](state_type& state, auto&& handler, const ConstBuffers& from,
            net::socket_base::message_flags how) {
           if (state.reads_reports())
@@ -1220,7 +1232,7 @@ public:
                      net::socket_base::message_flags flags, Token&& token = default_token())
   {
     return detail::initiate<transfer_signature>(
-        state(),
+        target(),
         [](state_type& state, auto&& handler, const ConstBuffers& from, const endpoint_type& to,
            net::socket_base::message_flags how) {
           if (state.flags.connected)
@@ -1299,7 +1311,7 @@ public:
                      Token&& token = default_token())
   {
     return detail::initiate<transfer_signature>(
-        state(),
+        target(),
         [](state_type& state, auto&& handler, const MutableBuffers& into,
            net::socket_base::message_flags how) {
           if (state.flags.coalescing)
@@ -1339,7 +1351,7 @@ public:
                           net::socket_base::message_flags flags, Token&& token = default_token())
   {
     return detail::initiate<transfer_signature>(
-        state(),
+        target(),
         [](state_type& state, auto&& handler, const MutableBuffers& into, endpoint_type* from,
            net::socket_base::message_flags how) {
           // Asio's own operation is the cheapest way to one datagram, but knows no mapped senders, and would throw for
@@ -1373,7 +1385,7 @@ public:
   {
     using info_type = basic_datagram_info<Protocol>;
     return detail::initiate<transfer_signature>(
-        state(),
+        target(),
         [](state_type& state, auto&& handler, const MutableBuffers& into, info_type* about) {
           detail::compose<transfer_signature>(
               state, detail::receive_attempt<MutableBuffers, info_type>(into, about, 0),
@@ -1388,6 +1400,19 @@ private:
   friend detail::batch_operations<basic_socket, Protocol, Executor>;
 
   using transfer_signature = void(error_code, std::size_t);
+
+  /// Finds the block when an operation is launched, which may be long after it was made (`deferred`): it is the socket's as
+  /// that is then, as with Asio's own sockets.
+  class launch_target {
+  public:
+    explicit launch_target(const basic_socket& socket) noexcept : socket_(&socket) {}
+    state_type& state() const { return socket_->state(); }
+
+  private:
+    const basic_socket* socket_;
+  };
+
+  launch_target target() const noexcept { return launch_target(*this); }
 
   /// A moved-from socket has no block until it is used again.
   state_type& state() const
@@ -1586,7 +1611,7 @@ private:
   {
     using attempt_type = detail::send_attempt<ConstBuffers, Peer, detail::send_request>;
     return detail::initiate<transfer_signature>(
-        state(),
+        target(),
         [](state_type& state, auto&& handler, const ConstBuffers& from, const Peer& to,
            const detail::send_request& what) {
           detail::compose<transfer_signature>(state, attempt_type(from, to, 0, what),

@@ -259,3 +259,25 @@ TEMPLATE_TEST_CASE("an error is thrown, or put where the token says", "", test::
     REQUIRE(ec == expected);
   }
 }
+
+TEST_CASE("an operation that is launched later is launched on the socket that is there then")
+{
+  asio::io_context io;
+  dgram::udp::socket socket(io, test::loopback_v4());
+  std::array<char, 4> storage;
+  dgram::receive_batch batch(1);
+  auto single = socket.async_receive(asio::buffer(storage), test::deferred);
+  auto batched = socket.async_receive_batch(batch, test::deferred);
+  socket = dgram::udp::socket(io, test::loopback_v4());
+  const auto here = socket.local_endpoint();
+  for (int i = 0; i < 2; ++i)
+    socket.send_to(asio::buffer("a", 1), here);
+  outcome of_single;
+  std::move(single)(record(of_single));
+  test::run(io);
+  CHECK(of_single.count == 1);
+  outcome of_batch;
+  std::move(batched)(record(of_batch));
+  test::run(io);
+  CHECK(of_batch.count == 1);
+}

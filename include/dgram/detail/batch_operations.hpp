@@ -21,7 +21,7 @@ DGRAM_NAMESPACE_BEGIN
 
 namespace detail {
 
-/// `Derived` has a `state()`.
+/// `Derived` has a `state()`, and a `target()` that operations are launched on.
 template <class Derived, class Protocol, class Executor>
 class batch_operations {
   using state_type = socket_state<Protocol, Executor>;
@@ -112,7 +112,7 @@ public:
   auto async_receive_batch(Batch& batch, Token&& token = default_token())
   {
     return initiate<void(error_code, std::size_t)>(
-        self().state(),
+        self().target(),
         [](state_type& state, auto&& handler, Batch* into) {
           compose<void(error_code, std::size_t)>(state, receive_batch_attempt<Batch>(*into),
                                                  std::forward<decltype(handler)>(handler));
@@ -144,7 +144,7 @@ public:
   auto async_send_batch(Batch& batch, Token&& token = default_token())
   {
     return initiate<void(error_code, send_result)>(
-        self().state(),
+        self().target(),
         [](state_type& state, auto&& handler, Batch* from) {
           compose<void(error_code, send_result)>(state, send_batch_attempt<Batch*>(from),
                                                  std::forward<decltype(handler)>(handler));
@@ -264,7 +264,7 @@ private:
   auto start_segments(const Cursor& cursor, Token&& token)
   {
     return initiate<void(error_code, send_result)>(
-        self().state(),
+        self().target(),
         [](state_type& state, auto&& handler, const Cursor& from) {
           compose<void(error_code, send_result)>(state, send_batch_attempt<Cursor>(from),
                                                  std::forward<decltype(handler)>(handler));
@@ -276,7 +276,7 @@ private:
   auto start_report(Token&& token)
   {
     return initiate<void(error_code, Report)>(
-        self().state(),
+        self().target(),
         [](state_type& state, auto&& handler) {
           compose<void(error_code, Report)>(state, report_attempt<Report>(),
                                             std::forward<decltype(handler)>(handler));

@@ -34,32 +34,34 @@ using default_token_t = typename detail::default_token<Executor>::type;
 namespace detail {
 
 /// What Asio calls with the handler when the operation is launched: at once, or when the deferred operation or the
-/// awaitable is.
-template <class State, class Launch>
+/// awaitable is. `Target` finds the block then.
+template <class Target, class Launch>
 class initiation {
+  using state_type = std::remove_reference_t<decltype(std::declval<const Target&>().state())>;
+
 public:
-  using executor_type = typename State::executor_type;
+  using executor_type = typename state_type::executor_type;
 
-  initiation(State& state, Launch launch) : state_(&state), launch_(launch) {}
+  initiation(Target target, Launch launch) : target_(std::move(target)), launch_(launch) {}
 
-  executor_type get_executor() const noexcept { return state_->socket.get_executor(); }
+  executor_type get_executor() const noexcept { return target_.state().socket.get_executor(); }
 
   template <class Handler, class... Args>
   void operator()(Handler&& handler, Args&&... args) const
   {
-    launch_(*state_, std::forward<Handler>(handler), std::forward<Args>(args)...);
+    launch_(target_.state(), std::forward<Handler>(handler), std::forward<Args>(args)...);
   }
 
 private:
-  State* state_;
+  Target target_;
   Launch launch_;
 };
 
-template <class Signature, class State, class Launch, class Token, class... Args>
-auto initiate(State& state, Launch launch, Token&& token, Args&&... args)
+template <class Signature, class Target, class Launch, class Token, class... Args>
+auto initiate(Target target, Launch launch, Token&& token, Args&&... args)
 {
-  return net::async_initiate<Token, Signature>(initiation<State, Launch>(state, launch), token,
-                                               std::forward<Args>(args)...);
+  return net::async_initiate<Token, Signature>(
+      initiation<Target, Launch>(std::move(target), launch), token, std::forward<Args>(args)...);
 }
 
 template <class Signature, class State, class Attempt, class Handler>
