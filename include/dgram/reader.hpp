@@ -13,6 +13,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <concepts>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -368,9 +369,13 @@ public:
   /// \endcode
   template <class Function,
             net::completion_token_for<void(error_code)> Token = default_token_t<SocketExecutor>>
-    requires std::is_void_v<std::invoke_result_t<std::decay_t<Function>&, const datagram_type&>>
+    requires std::invocable<std::decay_t<Function>&, const datagram_type&>
   auto async_for_each(Function&& function, Token&& token = default_token_t<SocketExecutor>())
   {
+    static_assert(
+        std::is_void_v<std::invoke_result_t<std::decay_t<Function>&, const datagram_type&>>,
+        "The function of async_for_each returns nothing: a result would be thrown away, and a "
+        "coroutine never run.");
     return net::async_initiate<Token, void(error_code)>(
         detail::for_each_initiation<state_type>(state_), token, std::forward<Function>(function));
   }

@@ -295,6 +295,10 @@ public:
     state_->attach();
   }
 
+  /// A writer sends what belongs to its reader's turns: `dgram::writer writer{reader}`. For a socket alone there are
+  /// `send_batch` and single sends.
+  explicit writer(basic_socket<Protocol, SocketExecutor>&, const writer_config& = {}) = delete;
+
   writer(writer&&) noexcept = default;
 
   writer& operator=(writer&& other) noexcept
