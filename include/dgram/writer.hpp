@@ -82,12 +82,13 @@ struct writer_state : std::enable_shared_from_this<writer_state<Protocol, Execut
   }
 
   /// How many datagrams the kernel or the batch makes of a payload.
-  static std::size_t count(bytes_view, error_code&) noexcept { return 1; }
-  static std::size_t count(bytes_view payload, error_code& ec, const send_options& options) noexcept
+  static std::size_t count(bytes_view) noexcept { return 1; }
+  static std::size_t count(bytes_view payload, const send_options& options)
   {
     const std::size_t segment = options.segment_size.value_or(payload.size());
-    if (options.segment_size == std::size_t{0}) ec = net::error::invalid_argument;
-    return segment == 0 || payload.empty() ? 1 : (payload.size() - 1) / segment + 1;
+    if (options.segment_size == std::size_t{0})
+      detail::throw_if(net::error::invalid_argument, "send with", "segment_size{0}");
+    return payload.empty() ? 1 : (payload.size() - 1) / segment + 1;
   }
 
   bool can_take(std::size_t size, std::size_t datagrams) const noexcept
@@ -418,9 +419,7 @@ private:
   template <class Target, class... Options>
   bool try_push(bytes_view payload, const Target& to, const Options&... options)
   {
-    error_code invalid;
-    const std::size_t datagrams = state_type::count(payload, invalid, options...);
-    detail::throw_if(invalid, "try_send");
+    const std::size_t datagrams = state_type::count(payload, options...);
     error_code ec = state_->check(to);
     if (!ec && !state_->can_take(payload.size(), datagrams))
       state_->make_room(payload.size(), datagrams, ec);
@@ -432,9 +431,8 @@ private:
   template <class Target, class... Options>
   net::awaitable<void, Executor> send_to(bytes_view payload, Target to, Options... options)
   {
-    error_code ec = state_->check(to);
-    const std::size_t datagrams = state_type::count(payload, ec, options...);
-    detail::throw_if(ec, "send");
+    const std::size_t datagrams = state_type::count(payload, options...);
+    detail::throw_if(state_->check(to), "send");
     if (state_->can_take(payload.size(), datagrams)) {
       state_->push(payload, to, options...);
       co_return;

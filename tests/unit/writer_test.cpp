@@ -221,6 +221,13 @@ TEST_CASE("writer: a payload that becomes several datagrams takes room for all o
     co_await writer.flush();
   }());
   CHECK_FALSE(writer.try_send("1122334455", s.peer(), cut));
+  std::string refusal;
+  try {
+    writer.try_send("11223", s.peer(), {.segment_size = 0});
+  } catch (const dgram::system_error& failure) {
+    refusal = failure.what();
+  }
+  CHECK(refusal == "send with \"segment_size{0}\": Invalid argument");
   CHECK(writer.statistics().queued == 12);
   CHECK(writer.statistics().sent == 12);
   CHECK(s.arrived().size() == 12);
