@@ -253,6 +253,7 @@ public:
     requires(!detail::starts_with<bind_options, Args...>)
   decltype(auto) bind(Args&&... args)
   {
+    detail::check_endpoint_call<is_ip, Args...>();
     detail::call parsed;
     return detail::parse_call(
         parsed,
@@ -317,6 +318,7 @@ public:
   template <class... Args>
   decltype(auto) connect(Args&&... args)
   {
+    detail::check_endpoint_call<is_ip, Args...>();
     detail::call parsed;
     return detail::parse_call(
         parsed,
@@ -371,6 +373,7 @@ public:
     requires(!detail::starts_with<remote_info, Args...>)
   decltype(auto) send(const payload_view& message, Args&&... args)
   {
+    detail::check_send_call<is_ip, Args...>();
     detail::call parsed;
     return detail::parse_call(
         parsed,
