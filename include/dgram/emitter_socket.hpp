@@ -60,6 +60,16 @@ struct core_access {
   {
     return socket.core_;
   }
+
+  /// Where a datagram for this port and address is to go. Thrown: as for `send`.
+  template <class Socket>
+  static auto destination(const Socket& socket, std::int64_t port, std::string_view address)
+  {
+    call parsed;
+    parsed.add(port);
+    parsed.add(host(address));
+    return socket.peer_of("send", parsed).keep();
+  }
 };
 
 }  // namespace detail
@@ -1068,7 +1078,7 @@ detail::made_on<Source, unix_emitter_socket> create_unix_socket(Source&& source,
 #endif
 
 /// Sends one datagram from a socket that is made for it and closes itself. Completion:
-/// `void(error_code, std::size_t)`. Thrown and reported: as for `send`. Cancellation ends the lookup.
+/// `void(error_code, std::size_t)`. Thrown, at the call, and reported: as for `send`. Cancellation ends the lookup.
 ///
 /// \code
 /// std::size_t size = co_await dgram::send_once(io, dgram::udp4, "started", 514, "localhost", asio::use_awaitable);
@@ -1080,10 +1090,12 @@ auto send_once(Source&& source, socket_type type, const payload_view& message, s
   auto socket =
       std::make_shared<detail::made_on<Source, emitter_socket>>(create_socket(source, type));
   const auto executor = socket->get_executor();
+  // What is wrong with the arguments is thrown here: nobody catches what a launch throws.
   return detail::initiate_completion<std::size_t>(
       executor, std::forward<Token>(token),
-      [socket, bytes = message.copy(), port, address = std::string(address)](
-          detail::send_completion* done, net::cancellation_slot slot) {
+      [socket, executor, bytes = message.copy(),
+       to = detail::core_access::destination(*socket, port, address)](detail::send_completion* done,
+                                                                      net::cancellation_slot slot) {
         detail::send_completion_ptr held(done);
         if (slot.is_connected()) {
           done->has_slot = true;
@@ -1092,14 +1104,15 @@ auto send_once(Source&& source, socket_type type, const payload_view& message, s
             if (alive && !alive->state().closed && !alive->state().closing) alive->close();
           });
         }
-        socket->send(
-            bytes, port, address,
-            [socket, held = std::move(held)](const failure& outcome, std::size_t size) mutable {
-              held->outcome = outcome;
-              std::get<0>(held->values) = size;
-              if (!socket->state().closed) socket->close();
-              held.release()->run();
-            });
+        auto sent = [socket, held = std::move(held)](const failure& outcome,
+                                                     std::size_t size) mutable {
+          held->outcome = outcome;
+          std::get<0>(held->values) = size;
+          if (!socket->state().closed) socket->close();
+          held.release()->run();
+        };
+        detail::core_access::of(*socket)->send_later(
+            to, bytes, detail::make_completion<std::size_t>(std::move(sent), executor));
       });
 }
 
