@@ -195,7 +195,9 @@ public:
   {
     flush();
     socket.disconnect(ec);
-    if (!ec) establishing_.disconnected();
+    if (ec) return;
+    sending_.fail(net::error::not_connected);
+    establishing_.disconnected(failure_of("send", net::error::not_connected));
   }
 
   // --- send ---
@@ -284,8 +286,9 @@ public:
     if (!ec && before.peer) socket.connect(*before.peer, ec);
     if (ec) {
       discard_descriptor();
-      establishing_.disconnected();
-      establishing_.fail_bind(failure_at("bind", ec, &before.local));
+      const failure why = failure_at("bind", ec, &before.local);
+      establishing_.fail_bind(why);
+      establishing_.disconnected(why);
       return;
     }
     watch_arrivals();

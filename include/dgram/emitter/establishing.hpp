@@ -146,8 +146,15 @@ public:
     diagnose(diagnostic_channel::connect, &owner_);
   }
 
-  /// The peer is no longer fixed.
-  void disconnected() noexcept { connect_.at = phase::none; }
+  /// The peer is no longer fixed, and what waits to be sent to it is not to reach the next one.
+  void disconnected(const failure& why)
+  {
+    connect_.at = phase::none;
+    for (auto& next : std::exchange(behind_connect_, {}))
+      refuse(std::move(next), why);
+    for (auto& each : parked_)
+      if (each.kind == action::send && each.to.is_peer()) refuse(std::exchange(each, {}), why);
+  }
 
   // --- what waits ---
 

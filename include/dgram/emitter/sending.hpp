@@ -65,6 +65,13 @@ public:
   /// Takes back a datagram that was not offered to the kernel; null where it is none of those.
   send_completion_ptr withdraw(const task* done) { return queue_.withdraw(done); }
 
+  /// Ends everything that is left, with this error.
+  void fail(const error_code& ec)
+  {
+    queue_.fail(ec);
+    if (std::exchange(full_, false)) owner_.template post_event<event::drain>();
+  }
+
   /// Ends everything that is left.
   void end() { queue_.fail(net::error::operation_aborted); }
 
