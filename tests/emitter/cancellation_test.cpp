@@ -325,6 +325,64 @@ TEST_CASE("Cancelled: one of several that wait for the same close", "[emitter]")
   CHECK(dispose.ec == dgram::error_code());
 }
 
+TEST_CASE("Cancelled: all of several that wait for the same close", "[emitter]")
+{
+  asio::io_context io;
+  slow_lookup lookup;
+  auto socket = dgram::create_socket(io, lookup.options());
+  socket.bind(0, "somewhere");
+  socket.send("x", 9, "127.0.0.1");
+  test::run_ready(io);
+  pending close;
+  pending dispose;
+  socket.close(close.token());
+  socket.dispose(dispose.token());
+  cancel(io, close, asio::cancellation_type::total);
+  cancel(io, dispose, asio::cancellation_type::total);
+  CHECK_FALSE(socket.state().closing);
+  lookup.answer();
+  test::run_ready(io);
+  CHECK_FALSE(socket.state().closed);
+}
+
+TEST_CASE("Cancelled: a wait for a close that others want without waiting for it", "[emitter]")
+{
+  asio::io_context io;
+  slow_lookup lookup;
+  auto socket = dgram::create_socket(io, lookup.options());
+  socket.bind(0, "somewhere");
+  socket.send("x", 9, "127.0.0.1");
+  test::run_ready(io);
+  pending dispose;
+  socket.close();
+  socket.dispose(dispose.token());
+  cancel(io, dispose, asio::cancellation_type::total);
+  CHECK(socket.state().closing);
+  lookup.answer();
+  test::run_ready(io);
+  CHECK(socket.state().closed);
+}
+
+TEST_CASE("Cancelled: a close, in the turn in which the bind that it waits for fails", "[emitter]")
+{
+  asio::io_context io;
+  const test::listener taken(io);
+  auto socket = dgram::create_socket(io, dgram::udp4);
+  int errors = 0;
+  pending close;
+  // The monitor hears of the bind's failure before the close has its turn.
+  socket.on<test::event::error_monitor>([&] { close.signal.emit(asio::cancellation_type::total); });
+  socket.on<test::event::error>([&] { ++errors; });
+  socket.bind(taken.port, "127.0.0.1");
+  socket.send("x", 9);
+  socket.close(close.token());
+  test::run_ready(io);
+  CHECK(errors == 1);
+  CHECK(close.ec == aborted);
+  CHECK_FALSE(socket.state().closed);
+  socket.bind_sync();
+}
+
 TEST_CASE("Cancelled too late: what is done completes with its result", "[emitter]")
 {
   const auto type = any_type();

@@ -299,12 +299,11 @@ public:
 
   // --- close ---
 
+  /// Nothing takes it back.
   void close()
   {
-    if (establishing_.close_behind())
-      closing_ = true;
-    else
-      close_now();
+    close_is_final_ = true;
+    begin_close();
   }
 
   /// Completes when 'close' has been emitted.
@@ -315,14 +314,18 @@ public:
       deliver(held.release());
     else
       close_done_.push_back(std::move(held));
-    if (closed_ || closing_) return;
-    close();
-    if (closing_) closer_ = done;
+    begin_close();
   }
 
   void close_if_running()
   {
-    if (!closed_ && !closing_) close();
+    if (!closed_) close();
+  }
+
+  /// The turn of a close that waited has come, unless it was taken back.
+  void close_if_closing()
+  {
+    if (closing_) close_now();
   }
 
   /// Closed; or about to be, by a stop that was requested, and then at once.
@@ -519,6 +522,13 @@ private:
     }
   }
 
+  void begin_close()
+  {
+    if (closed_ || closing_) return;
+    closing_ = establishing_.close_behind();
+    if (!closing_) close_now();
+  }
+
   void cancel(const task* done)
   {
     if (establishing_.cancel(done)) return;
@@ -528,19 +538,18 @@ private:
       cancel_close(done);
   }
 
-  /// Takes the close back where only this one has asked for it, and else ends the wait for it.
+  /// Ends the wait for the close, and takes it back with the last of those who asked for it.
   void cancel_close(const task* done)
   {
     const auto found = std::find_if(close_done_.begin(), close_done_.end(),
                                     [done](const auto& each) { return each.get() == done; });
     if (found == close_done_.end()) return;
-    if (closer_ == done && close_done_.size() == 1) {
-      closing_ = false;
-      closer_ = nullptr;
-      establishing_.withdraw_close();
-    }
     completion<>* const ended = found->release();
     close_done_.erase(found);
+    if (close_done_.empty() && !close_is_final_) {
+      closing_ = false;
+      establishing_.withdraw_close();
+    }
     fail(ended, failure_of("close", net::error::operation_aborted));
   }
 
@@ -569,9 +578,9 @@ private:
   pausing<Socket> pausing_;
 
   std::vector<completion_ptr<>> close_done_;
-  const task* closer_ = nullptr;  // of those, the one whose close waits
   std::uint64_t path_errors_ = 0;
   bool closing_ = false;
+  bool close_is_final_ = false;  // asked for by who does not wait for it
   bool closed_ = false;
   bool close_emitted_ = false;
 };

@@ -28,6 +28,7 @@ namespace detail {
 ///   void send_now(endpoint_type*, payload_view, send_completion*);
 ///   void not_sent(send_completion_ptr, failure);
 ///   void close_now();
+///   void close_if_closing();
 template <class Socket, class Owner>
 class establishing {
 public:
@@ -105,7 +106,7 @@ public:
       owner_.post_error(why);
     for (auto& next : waiting) {
       if (next.kind == action::close)
-        owner_.post([this] { owner_.close_now(); });
+        owner_.post([this] { owner_.close_if_closing(); });
       else if (is_told(next))
         refuse(std::move(next), why);
       else if (next.kind == action::connect)
