@@ -521,7 +521,7 @@ public:
     return {.bound = core_->bind_phase() == phase::done,
             .connected = core_->connect_phase() == phase::done,
             .receiving = core_->is_receiving() && !core_->is_closed(),
-            .paused = core_->is_paused(),
+            .paused = core_->is_paused() || core_->is_pause_due(),
             .closing = core_->is_closing() && !core_->is_closed(),
             .closed = core_->is_closed(),
             .path_errors = core_->path_errors()};

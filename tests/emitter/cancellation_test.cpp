@@ -17,6 +17,7 @@
 #include <string>
 #include <vector>
 
+using test::slow_lookup;
 using test::trace;
 
 namespace {
@@ -46,25 +47,6 @@ struct pending {
                                           size = sent;
                                           ++completions;
                                         });
-  }
-};
-
-/// Answers when it is told to.
-struct slow_lookup {
-  std::vector<dgram::lookup_result> asked;
-
-  dgram::socket_options options()
-  {
-    return {.type = dgram::udp4,
-            .lookup = [this](const std::string&, dgram::socket_type, dgram::lookup_result done) {
-              asked.push_back(std::move(done));
-            }};
-  }
-
-  void answer()
-  {
-    for (auto& each : asked)
-      each({}, asio::ip::address_v4::loopback());
   }
 };
 

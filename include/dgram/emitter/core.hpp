@@ -87,6 +87,7 @@ public:
   phase connect_phase() const noexcept { return establishing_.connect_phase(); }
   bool is_receiving() const noexcept { return receiving_.is_wanted() && is_bound(); }
   bool is_paused() const noexcept { return pausing_.is_paused(); }
+  bool is_pause_due() const noexcept { return pause_is_due_; }
   bool is_bound() const noexcept { return bind_phase() == phase::done; }
   bool has_emitted_close() const noexcept { return close_emitted_; }
   bool is_closing() const noexcept { return closing_; }
@@ -194,7 +195,11 @@ public:
   void disconnect(error_code& ec)
   {
     flush();
-    socket.disconnect(ec);
+    ec.clear();
+    if (is_paused())
+      pausing_.keep_peer(std::nullopt);
+    else
+      socket.disconnect(ec);
     if (ec) return;
     sending_.fail(net::error::not_connected);
     establishing_.disconnected(failure_of("send", net::error::not_connected));
@@ -265,10 +270,12 @@ public:
 
   // --- pause and resume ---
 
-  /// Gives the descriptor up, and keeps what is needed to get another like it.
+  /// Gives the descriptor up, and keeps what is needed to get another like it; after the bind, where that is on its way.
   void pause()
   {
-    if (closed_ || !is_bound() || is_paused()) return;
+    if (closed_ || is_paused()) return;
+    pause_is_due_ = bind_phase() == phase::pending;
+    if (!is_bound()) return;
     flush();
     pausing_.pause(socket, connect_phase() == phase::done);
     receiving_.disarm();
@@ -288,11 +295,20 @@ public:
       discard_descriptor();
       const failure why = failure_at("bind", ec, &before.local);
       establishing_.fail_bind(why);
-      establishing_.disconnected(why);
+      if (connect_phase() == phase::done) establishing_.disconnected(why);
       return;
     }
+  void pause_if_due()
+  {
+    if (pause_is_due_) pause();
+  }
+
+  /// The peer that there will be when it resumes.
+  void keep_peer(const endpoint_type& peer) { pausing_.keep_peer(peer); }
+
     watch_arrivals();
     flush();
+    pause_is_due_ = false;
     receiving_.go_on();
     establishing_.unpark_later();
   }
@@ -302,6 +318,7 @@ public:
   /// Nothing takes it back.
   void close()
   {
+      sending_.fail(ec);
     close_is_final_ = true;
     begin_close();
   }
@@ -598,4 +615,5 @@ void for_each_emitter(net::execution_context& context, Function function)
 
 DGRAM_NAMESPACE_END
 
+  bool pause_is_due_ = false;  // when the bind is done
 #endif

@@ -40,6 +40,9 @@ public:
     if (connected) ends_->peer = socket.remote_endpoint(ignored);
   }
 
+  /// Changes the peer that there will be.
+  void keep_peer(const std::optional<endpoint_type>& peer) { ends_->peer = peer; }
+
   ends resume() { return std::move(*std::exchange(ends_, nullptr)); }
 
   /// Sets something that a pause is to outlast; `key` names what it replaces.
