@@ -662,19 +662,15 @@ public:
   std::size_t get_recv_buffer_size() const
   {
     check_bound("get_recv_buffer_size");
-    error_code ec;
-    const std::size_t size = core_->socket.receive_buffer_size(ec);
-    if (ec) throw_now(ec, "get_recv_buffer_size");
-    return size;
+    return ask("get_recv_buffer_size",
+               [](Socket& socket, error_code& ec) { return socket.receive_buffer_size(ec); });
   }
 
   std::size_t get_send_buffer_size() const
   {
     check_bound("get_send_buffer_size");
-    error_code ec;
-    const std::size_t size = core_->socket.send_buffer_size(ec);
-    if (ec) throw_now(ec, "get_send_buffer_size");
-    return size;
+    return ask("get_send_buffer_size",
+               [](Socket& socket, error_code& ec) { return socket.send_buffer_size(ec); });
   }
 
 private:
@@ -961,6 +957,20 @@ private:
     if (ec) detail::refuse(operation, ec, std::move(what));
   }
 
+  template <class Query>
+  std::size_t ask(const char* operation, Query query) const
+  {
+    std::size_t answer = 0;
+    error_code ec;
+    core_->with_socket(
+        [&](Socket& socket, error_code& failed) {
+          answer = static_cast<std::size_t>(query(socket, failed));
+        },
+        ec);
+    if (ec) throw_now(ec, operation);
+    return answer;
+  }
+
   void change_membership(const char* operation, bool join, std::string_view group,
                          std::string_view source, std::string_view interface)
   {
@@ -983,7 +993,11 @@ private:
           },
           ec);
     } else {
-      core_->socket.leave(membership.group, membership.interface, ec);
+      core_->with_socket(
+          [&](Socket& socket, error_code& failed) {
+            socket.leave(membership.group, membership.interface, failed);
+          },
+          ec);
       if (!ec) core_->unset(membership.key);
     }
   }
@@ -1116,9 +1130,14 @@ auto send_once(Source&& source, socket_type type, const payload_view& message, s
       });
 }
 
-/// Pauses all emitter sockets of a context: their descriptors are closed. `resume_sockets` opens others, bound and
-/// connected as they were, with the same options and in the same groups; meanwhile sends wait, and what others send is
-/// lost. For programs that are put into the background.
+/// Pauses all emitter sockets of a context that are bound, or about to be and then after it: their descriptors are closed.
+/// `resume_sockets` opens others, bound and connected as they were, with the same options and in the same groups; meanwhile
+/// what others send is lost. For programs that are put into the background.
+///
+/// What is started meanwhile: sends and connects wait until the sockets resume, within the limits of `socket_options` and as
+/// for a bind; closing ends them. `connect_sync` and `disconnect` change the peer that there will be. Options and groups are
+/// tried at once on a descriptor made for that, which is where their errors come from, and hold from the resumption on.
+/// `native_handle` is -1.
 ///
 /// Thread safety: nothing else may be done with these sockets meanwhile.
 template <std::derived_from<net::execution_context> Context>

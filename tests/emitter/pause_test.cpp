@@ -203,3 +203,36 @@ TEST_CASE("S1.59: a socket that cannot resume tells all that waits for it", "[em
   CHECK(connected.is({}));
   CHECK(behind.is({}));
 }
+
+TEST_CASE("S1.59: options and groups are checked during the pause, and hold after it", "[emitter]")
+{
+  asio::io_context io;
+  auto socket = dgram::create_socket(io, dgram::udp4);
+  trace events;
+  test::record(socket, events);
+  socket.bind_sync();
+  socket.set_recv_buffer_size(5000);
+  socket.add_membership("239.255.77.5", here);
+  dgram::pause_sockets(io);
+  CHECK(thrown([&] { socket.set_ttl(999); }) == asio::error::invalid_argument);
+  CHECK(thrown([&] { socket.add_membership("1.2.3.4"); }) == asio::error::invalid_argument);
+  CHECK(thrown([&] { socket.add_membership("239.255.77.5", here); }) ==
+        asio::error::address_in_use);
+  CHECK(thrown([&] { socket.drop_membership("239.255.77.6", here); }));
+  CHECK(socket.get_recv_buffer_size() == 10000);
+  CHECK(socket.get_send_buffer_size() > 0);
+  socket.set_ttl(7);
+  socket.drop_membership("239.255.77.5", here);
+  socket.add_membership("239.255.77.6", here);
+
+  dgram::resume_sockets(io);
+  test::run_ready(io);
+  CHECK(events == trace{"listening"});
+  asio::ip::unicast::hops hops;
+  socket.next_layer().get_option(hops);
+  CHECK(hops.value() == 7);
+  CHECK(socket.get_recv_buffer_size() == 10000);
+  socket.add_membership("239.255.77.5", here);
+  CHECK(thrown([&] { socket.add_membership("239.255.77.6", here); }) ==
+        asio::error::address_in_use);
+}

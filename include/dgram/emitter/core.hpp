@@ -257,11 +257,27 @@ public:
 
   // --- options ---
 
+  /// Does something with the socket; where it is paused, with one that is made like it for that alone.
+  template <class Function>
+  void with_socket(const Function& function, error_code& ec)
+  {
+    ec.clear();
+    if (!is_paused()) {
+      function(socket, ec);
+      return;
+    }
+    Socket substitute(get_executor());
+    detail::family<Socket>(substitute, options).open(ec);
+    pausing_.set_again(substitute, ec);
+    if (!ec) function(substitute, ec);
+  }
+
   /// Sets something that a pause is to outlast; `key` names what it replaces.
   template <class Apply>
   void set(std::string key, Apply apply, error_code& ec)
   {
-    pausing_.set(socket, std::move(key), std::move(apply), ec);
+    with_socket(apply, ec);
+    if (!ec) pausing_.keep(std::move(key), std::move(apply));
   }
 
   void unset(const std::string& key) { pausing_.unset(key); }
@@ -282,8 +298,17 @@ public:
     discard_descriptor();
   }
 
+  void pause_if_due()
+  {
+    if (pause_is_due_) pause();
+  }
+
+  /// The peer that there will be when it resumes.
+  void keep_peer(const endpoint_type& peer) { pausing_.keep_peer(peer); }
+
   void resume()
   {
+    pause_is_due_ = false;
     if (closed_ || !is_paused()) return;
     const auto before = pausing_.resume();
     error_code ec;
@@ -293,22 +318,14 @@ public:
     if (!ec && before.peer) socket.connect(*before.peer, ec);
     if (ec) {
       discard_descriptor();
+      sending_.fail(ec);
       const failure why = failure_at("bind", ec, &before.local);
       establishing_.fail_bind(why);
       if (connect_phase() == phase::done) establishing_.disconnected(why);
       return;
     }
-  void pause_if_due()
-  {
-    if (pause_is_due_) pause();
-  }
-
-  /// The peer that there will be when it resumes.
-  void keep_peer(const endpoint_type& peer) { pausing_.keep_peer(peer); }
-
     watch_arrivals();
     flush();
-    pause_is_due_ = false;
     receiving_.go_on();
     establishing_.unpark_later();
   }
@@ -318,7 +335,6 @@ public:
   /// Nothing takes it back.
   void close()
   {
-      sending_.fail(ec);
     close_is_final_ = true;
     begin_close();
   }
@@ -599,6 +615,7 @@ private:
   bool closing_ = false;
   bool close_is_final_ = false;  // asked for by who does not wait for it
   bool closed_ = false;
+  bool pause_is_due_ = false;  // when the bind is done
   bool close_emitted_ = false;
 };
 
@@ -615,5 +632,4 @@ void for_each_emitter(net::execution_context& context, Function function)
 
 DGRAM_NAMESPACE_END
 
-  bool pause_is_due_ = false;  // when the bind is done
 #endif

@@ -45,13 +45,10 @@ public:
 
   ends resume() { return std::move(*std::exchange(ends_, nullptr)); }
 
-  /// Sets something that a pause is to outlast; `key` names what it replaces.
+  /// Keeps a setting, which a pause is to outlast; `key` names what it replaces.
   template <class Apply>
-  void set(Socket& socket, std::string key, Apply apply, error_code& ec)
+  void keep(std::string key, Apply apply)
   {
-    ec.clear();
-    if (!is_paused()) apply(socket, ec);
-    if (ec) return;
     unset(key);
     settings_.push_back({std::move(key), std::move(apply)});
   }
