@@ -374,7 +374,8 @@ public:
   /// is this host; a name is looked up, though not again within `socket_options::lookup_lifetime`. An unbound UDP socket is
   /// bound first. Sends leave in the order of the calls, but those for a name that has to be looked up.
   ///
-  /// Without a callback it returns whether the queue has room for more; 'drain' says when it has again.
+  /// Without a callback it returns whether the queue has room for more; 'drain' says when it is empty. What is sent where it
+  /// has none is queued all the same, unless `socket_options::when_full` says that it is dropped.
   ///
   /// Thrown: `error::bad_port` (missing or 0 too), `error::out_of_range` (offset or length, which the text names),
   /// `already_connected` (port or address on a connected socket), `error::not_running`. Reported: what send(2) reports,
@@ -411,7 +412,8 @@ public:
     return send(message, offset, length, std::forward<Args>(args)...);
   }
 
-  /// How many bytes, and how many datagrams, wait because the kernel takes no more now.
+  /// How many bytes, and how many datagrams, wait because the kernel takes no more now. What waits for something else, a
+  /// bind or a name, is not in these numbers, though it counts towards the limits of `socket_options`.
   std::size_t get_send_queue_size() const
   {
     check_running("get_send_queue_size");

@@ -6,6 +6,7 @@
 #include <dgram/basic_socket.hpp>
 #include <dgram/config.hpp>
 #include <dgram/diagnostics.hpp>
+#include <dgram/emitter/backlog.hpp>
 #include <dgram/emitter/completion.hpp>
 #include <dgram/emitter/context_service.hpp>
 #include <dgram/emitter/drop_counts.hpp>
@@ -232,8 +233,7 @@ public:
     diagnose(diagnostic_channel::send, this, payload.size());
     if (!to.is_name() && establishing_.can_send(to.peer())) [[likely]]
       return sending_.send(to.peer(), payload, done);
-    wait_and_send(to, payload, done);
-    return true;
+    return wait_and_send(to, payload, done);
   }
 
   void flush() { sending_.flush(); }
@@ -458,7 +458,7 @@ public:
   void send_now(const endpoint_type* peer, const std::vector<std::byte>& payload,
                 send_completion* done)
   {
-    sending_.send(peer, payload, done);
+    sending_.send(peer, payload, done, true);
   }
 
   error_code ready_to_send(const endpoint_type* peer)
@@ -523,18 +523,25 @@ private:
         work_(turns_),
         idle_(*this, work_),
         drops_(*this),
-        sending_(*this, turns_, drops_, service.outgoing),
+        sending_(*this, turns_, drops_, backlog_, service.outgoing),
         receiving_(*this, turns_, work_, drops_, service.incoming),
         establishing_(*this)
   {
   }
 
-  DGRAM_COLD void wait_and_send(const destination_type& to, const payload_view& payload,
+  DGRAM_COLD bool wait_and_send(const destination_type& to, const payload_view& payload,
                                 send_completion* done)
   {
+    send_completion_ptr held(done);
+    if (!sending_.admit(payload.size())) {
+      sending_.drop(std::move(held));
+      return false;
+    }
     establishing_.send({.kind = action::send,
                         .to = to.keep(),
-                        .send = {payload.copy(), std::nullopt, send_completion_ptr(done)}});
+                        .send = {payload.copy(), std::nullopt, std::move(held)},
+                        .place = backlog_place(backlog_, payload.size())});
+    return !sending_.is_full();
   }
 
   void emit_error(const failure& what)
@@ -605,6 +612,7 @@ private:
   work_account<emitter_core> work_;
   idle_timer<emitter_core, executor_type> idle_;
   drop_counts<emitter_core> drops_;
+  backlog backlog_;  // in front of those who count in it
   sending<Socket, emitter_core> sending_;
   receiving<Socket, emitter_core> receiving_;
   establishing<Socket, emitter_core> establishing_;

@@ -4,6 +4,7 @@
 #define DGRAM_EMITTER_WAITING_OPERATION_HPP
 
 #include <dgram/config.hpp>
+#include <dgram/emitter/backlog.hpp>
 #include <dgram/emitter/completion.hpp>
 #include <dgram/emitter/events.hpp>
 #include <dgram/emitter/send_queue.hpp>
@@ -73,6 +74,7 @@ struct waiting_operation {
   target<Endpoint> to = {};
   waiting_send<Endpoint> send = {};
   std::uint32_t number = 0;  // of the bind or the connect
+  backlog_place place = {};  // of the send
 
   const char* name() const noexcept
   {
