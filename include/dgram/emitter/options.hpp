@@ -46,9 +46,10 @@ struct socket_options {
   std::int64_t send_buffer_size = 0;  ///< bytes; 0: the system's default
   lookup_function lookup = {};        ///< in place of the system's resolver
   std::chrono::milliseconds lookup_lifetime{
-      1000};                         ///< how long a looked up name is not asked for again
-  std::stop_token signal = {};       ///< closes the socket when stop is requested
-  net::cancellation_slot slot = {};  ///< closes the socket when it is signalled
+      1000};                    ///< how long a looked up name is not asked for again
+  std::stop_token signal = {};  ///< closes the socket when stop is requested
+  /// Closes the socket when it is signalled. A slot holds one socket, the last that it was given to.
+  net::cancellation_slot slot = {};
   std::shared_ptr<const block_list> receive_block_list = {};  ///< senders that are not heard
   std::shared_ptr<const block_list> send_block_list = {};     ///< peers that are not sent to
   bool packet_info =
