@@ -7,6 +7,7 @@
 #include <dgram/emitter/backlog.hpp>
 #include <dgram/emitter/completion.hpp>
 #include <dgram/emitter/events.hpp>
+#include <dgram/emitter/operation_queue.hpp>
 #include <dgram/emitter/send_queue.hpp>
 #include <dgram/event_emitter.hpp>
 #include <dgram/failure.hpp>
@@ -84,35 +85,6 @@ struct waiting_operation {
     default: return "send";
     }
   }
-};
-
-/// First in, first out.
-template <class Operation>
-class operation_queue {
-public:
-  std::size_t size() const noexcept { return all_.size() - first_; }
-
-  void push(Operation added) { all_.push_back(std::move(added)); }
-
-  Operation pop()
-  {
-    Operation first = std::move(all_[first_++]);
-    // A queue that is never quite empty must not keep what has left it.
-    if (first_ == all_.size() || first_ >= most_gone) {
-      all_.erase(all_.begin(), begin());
-      first_ = 0;
-    }
-    return first;
-  }
-
-  auto begin() noexcept { return all_.begin() + static_cast<std::ptrdiff_t>(first_); }
-  auto end() noexcept { return all_.end(); }
-
-private:
-  static constexpr std::size_t most_gone = 64;
-
-  std::vector<Operation> all_;
-  std::size_t first_ = 0;
 };
 
 /// Takes a send out of a range of operations; null where it is none of them.
