@@ -94,7 +94,7 @@ struct core_access {
 /// **Cancellation**: a slot of the handler is honoured, for terminal, partial and total alike, as long as an operation
 /// waits: for a name, behind a bind or a connect, or behind so many datagrams that the kernel has not been offered it. It
 /// completes with `operation_aborted` then, and has done nothing. A bind that is cancelled takes along what waits for it,
-/// and so does a connect. A close that waits behind sends is taken back, unless others wait for it too. What the socket
+/// and so does a connect. A close that waits behind sends is taken back, unless others want it too. What the socket
 /// has done already completes with its result; so does a send that the kernel was offered, of which those of one turn
 /// are offered together, up to 256.
 ///
@@ -274,7 +274,7 @@ public:
   }
 
   /// The same; or it takes over a descriptor, which is bound or not, connected or not, and the socket will close.
-  /// Thrown then: `error::wrong_descriptor`, `bad_descriptor`, and EEXIST for one that the context has already.
+  /// Thrown then: `error::wrong_descriptor` (for what is no socket, too), `bad_descriptor`, and EEXIST for one that the context has already.
   template <class... Callback>
   decltype(auto) bind(const bind_options& where, Callback&&... callback)
   {
@@ -357,7 +357,7 @@ public:
     return *this;
   }
 
-  /// Ends the association with the peer. Thrown: `not_connected`.
+  /// Ends the association with the peer. What waits to be sent to it completes with `not_connected`. Thrown: `not_connected`.
   void disconnect()
   {
     error_code ec = net::error::not_connected;

@@ -442,6 +442,22 @@ TEST_CASE("BND-14: bind_sync with its arguments by name", "[emitter]")
   CHECK(second.bind_sync({.fd = plain.release()}).port == port);
 }
 
+TEST_CASE("CRE-10: no stop token, no slot and no block lists are as good as none given",
+          "[emitter]")
+{
+  asio::io_context io;
+  test::listener target(io, {.type = dgram::udp4,
+                             .signal = std::stop_token(),
+                             .slot = asio::cancellation_slot(),
+                             .receive_block_list = nullptr,
+                             .send_block_list = nullptr});
+  target.socket.send("x", target.port);
+  test::run_until(io, [&] { return target.messages.size() == 1; });
+  target.socket.close();
+  test::run(io);
+  CHECK(target.socket.state().closed);
+}
+
 TEST_CASE("BND-31, CRE-01: a descriptor that is no socket", "[emitter]")
 {
   asio::io_context io;

@@ -29,7 +29,7 @@ struct silent_server {
 
 }  // namespace
 
-TEST_CASE("S2.9, S2.10, S2.17, S2.21, S2.22: echo by path", "[emitter][unix]")
+TEST_CASE("S2.9, S2.10, S2.17, S2.20, S2.21, S2.22: echo by path", "[emitter][unix]")
 {
   const test::temporary_directory directory;
   asio::io_context io;
@@ -61,7 +61,7 @@ TEST_CASE("S2.9, S2.10, S2.17, S2.21, S2.22: echo by path", "[emitter][unix]")
   CHECK(events == trace{"listening", "callback"});
   CHECK(test::exists(server_path));
   server.close();
-  CHECK_FALSE(test::exists(server_path));  // S2.20
+  CHECK_FALSE(test::exists(server_path));
   client.close();
   test::run(io);
 }
