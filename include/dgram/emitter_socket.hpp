@@ -274,7 +274,8 @@ public:
   }
 
   /// The same; or it takes over a descriptor, which is bound or not, connected or not, and the socket will close.
-  /// Thrown then: `error::wrong_descriptor` (for what is no socket, too), `bad_descriptor`, and EEXIST for one that the context has already.
+  /// Thrown then: `error::wrong_descriptor` (for what is no socket, too), `bad_descriptor`, and EEXIST for one that the
+  /// context has already.
   template <class... Callback>
   decltype(auto) bind(const bind_options& where, Callback&&... callback)
   {
@@ -357,7 +358,8 @@ public:
     return *this;
   }
 
-  /// Ends the association with the peer. What waits to be sent to it completes with `not_connected`. Thrown: `not_connected`.
+  /// Ends the association with the peer. What waits to be sent to it completes with `not_connected`. Thrown:
+  /// `not_connected`.
   void disconnect()
   {
     error_code ec = net::error::not_connected;
