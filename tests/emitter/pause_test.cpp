@@ -2,9 +2,10 @@
 // The emitter: sockets that are paused and resume, with what was under way and what is started meanwhile.
 #include "emitter/helpers.hpp"
 #include "support/asio.hpp"
-#include "support/temporary_directory.hpp"
 
 #include <asio/ip/unicast.hpp>
+
+#include <catch2/generators/catch_generators.hpp>
 
 #include <optional>
 #include <string>
