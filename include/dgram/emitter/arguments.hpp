@@ -87,6 +87,13 @@ struct call_shape {
   std::size_t addresses = 0;
   bool is_ordered = true;
 
+  constexpr void count(bool is_number, bool is_address) noexcept
+  {
+    if (is_number && addresses > 0) is_ordered = false;
+    if (is_number) ++numbers;
+    if (is_address) ++addresses;
+  }
+
   /// Bind and connect: the port, which a Unix socket has not.
   constexpr bool is_endpoint(bool has_port) const noexcept
   {
@@ -104,12 +111,7 @@ template <class... Args>
 consteval call_shape shape_of()
 {
   call_shape shape;
-  const auto count = [&shape](bool is_number, bool is_address) {
-    if (is_number && shape.addresses > 0) shape.is_ordered = false;
-    if (is_number) ++shape.numbers;
-    if (is_address) ++shape.addresses;
-  };
-  (count(call_number<Args>, call_address<Args>), ...);
+  (shape.count(call_number<Args>, call_address<Args>), ...);
   return shape;
 }
 
