@@ -60,6 +60,16 @@ struct core_access {
   {
     return socket.core_;
   }
+
+  /// Where a datagram for this port and address is to go. Thrown: as for `send`.
+  template <class Socket>
+  static auto destination(const Socket& socket, std::int64_t port, std::string_view address)
+  {
+    call parsed;
+    parsed.add(port);
+    parsed.add(host(address));
+    return socket.peer_of("send", parsed).keep();
+  }
 };
 
 }  // namespace detail
@@ -84,7 +94,7 @@ struct core_access {
 /// **Cancellation**: a slot of the handler is honoured, for terminal, partial and total alike, as long as an operation
 /// waits: for a name, behind a bind or a connect, or behind so many datagrams that the kernel has not been offered it. It
 /// completes with `operation_aborted` then, and has done nothing. A bind that is cancelled takes along what waits for it,
-/// and so does a connect. A close that waits behind sends is taken back, unless others wait for it too. What the socket
+/// and so does a connect. A close that waits behind sends is taken back, unless others want it too. What the socket
 /// has done already completes with its result; so does a send that the kernel was offered, of which those of one turn
 /// are offered together, up to 256.
 ///
@@ -253,6 +263,7 @@ public:
     requires(!detail::starts_with<bind_options, Args...>)
   decltype(auto) bind(Args&&... args)
   {
+    detail::check_endpoint_call<is_ip, Args...>();
     detail::call parsed;
     return detail::parse_call(
         parsed,
@@ -263,7 +274,8 @@ public:
   }
 
   /// The same; or it takes over a descriptor, which is bound or not, connected or not, and the socket will close.
-  /// Thrown then: `error::wrong_descriptor`, `bad_descriptor`, and EEXIST for one that the context has already.
+  /// Thrown then: `error::wrong_descriptor` (for what is no socket, too), `bad_descriptor`, and EEXIST for one that the
+  /// context has already.
   template <class... Callback>
   decltype(auto) bind(const bind_options& where, Callback&&... callback)
   {
@@ -317,6 +329,7 @@ public:
   template <class... Args>
   decltype(auto) connect(Args&&... args)
   {
+    detail::check_endpoint_call<is_ip, Args...>();
     detail::call parsed;
     return detail::parse_call(
         parsed,
@@ -345,7 +358,8 @@ public:
     return *this;
   }
 
-  /// Ends the association with the peer. Thrown: `not_connected`.
+  /// Ends the association with the peer. What waits to be sent to it completes with `not_connected`. Thrown:
+  /// `not_connected`.
   void disconnect()
   {
     error_code ec = net::error::not_connected;
@@ -362,7 +376,8 @@ public:
   /// is this host; a name is looked up, though not again within `socket_options::lookup_lifetime`. An unbound UDP socket is
   /// bound first. Sends leave in the order of the calls, but those for a name that has to be looked up.
   ///
-  /// Without a callback it returns whether the queue has room for more; 'drain' says when it has again.
+  /// Without a callback it returns whether the queue has room for more; 'drain' says when it is empty. What is sent where it
+  /// has none is queued all the same, unless `socket_options::when_full` says that it is dropped.
   ///
   /// Thrown: `error::bad_port` (missing or 0 too), `error::out_of_range` (offset or length, which the text names),
   /// `already_connected` (port or address on a connected socket), `error::not_running`. Reported: what send(2) reports,
@@ -371,6 +386,7 @@ public:
     requires(!detail::starts_with<remote_info, Args...>)
   decltype(auto) send(const payload_view& message, Args&&... args)
   {
+    detail::check_send_call<is_ip, Args...>();
     detail::call parsed;
     return detail::parse_call(
         parsed,
@@ -398,7 +414,8 @@ public:
     return send(message, offset, length, std::forward<Args>(args)...);
   }
 
-  /// How many bytes, and how many datagrams, wait because the kernel takes no more now.
+  /// How many bytes, and how many datagrams, wait because the kernel takes no more now. What waits for something else, a
+  /// bind or a name, is not in these numbers, though it counts towards the limits of `socket_options`.
   std::size_t get_send_queue_size() const
   {
     check_running("get_send_queue_size");
@@ -508,7 +525,7 @@ public:
     return {.bound = core_->bind_phase() == phase::done,
             .connected = core_->connect_phase() == phase::done,
             .receiving = core_->is_receiving() && !core_->is_closed(),
-            .paused = core_->is_paused(),
+            .paused = core_->is_paused() || core_->is_pause_due(),
             .closing = core_->is_closing() && !core_->is_closed(),
             .closed = core_->is_closed(),
             .path_errors = core_->path_errors()};
@@ -649,19 +666,15 @@ public:
   std::size_t get_recv_buffer_size() const
   {
     check_bound("get_recv_buffer_size");
-    error_code ec;
-    const std::size_t size = core_->socket.receive_buffer_size(ec);
-    if (ec) throw_now(ec, "get_recv_buffer_size");
-    return size;
+    return ask("get_recv_buffer_size",
+               [](Socket& socket, error_code& ec) { return socket.receive_buffer_size(ec); });
   }
 
   std::size_t get_send_buffer_size() const
   {
     check_bound("get_send_buffer_size");
-    error_code ec;
-    const std::size_t size = core_->socket.send_buffer_size(ec);
-    if (ec) throw_now(ec, "get_send_buffer_size");
-    return size;
+    return ask("get_send_buffer_size",
+               [](Socket& socket, error_code& ec) { return socket.send_buffer_size(ec); });
   }
 
 private:
@@ -948,6 +961,20 @@ private:
     if (ec) detail::refuse(operation, ec, std::move(what));
   }
 
+  template <class Query>
+  std::size_t ask(const char* operation, Query query) const
+  {
+    std::size_t answer = 0;
+    error_code ec;
+    core_->with_socket(
+        [&](Socket& socket, error_code& failed) {
+          answer = static_cast<std::size_t>(query(socket, failed));
+        },
+        ec);
+    if (ec) throw_now(ec, operation);
+    return answer;
+  }
+
   void change_membership(const char* operation, bool join, std::string_view group,
                          std::string_view source, std::string_view interface)
   {
@@ -970,7 +997,11 @@ private:
           },
           ec);
     } else {
-      core_->socket.leave(membership.group, membership.interface, ec);
+      core_->with_socket(
+          [&](Socket& socket, error_code& failed) {
+            socket.leave(membership.group, membership.interface, failed);
+          },
+          ec);
       if (!ec) core_->unset(membership.key);
     }
   }
@@ -1065,7 +1096,7 @@ detail::made_on<Source, unix_emitter_socket> create_unix_socket(Source&& source,
 #endif
 
 /// Sends one datagram from a socket that is made for it and closes itself. Completion:
-/// `void(error_code, std::size_t)`. Thrown and reported: as for `send`. Cancellation ends the lookup.
+/// `void(error_code, std::size_t)`. Thrown, at the call, and reported: as for `send`. Cancellation ends the lookup.
 ///
 /// \code
 /// std::size_t size = co_await dgram::send_once(io, dgram::udp4, "started", 514, "localhost", asio::use_awaitable);
@@ -1077,10 +1108,12 @@ auto send_once(Source&& source, socket_type type, const payload_view& message, s
   auto socket =
       std::make_shared<detail::made_on<Source, emitter_socket>>(create_socket(source, type));
   const auto executor = socket->get_executor();
+  // What is wrong with the arguments is thrown here: nobody catches what a launch throws.
   return detail::initiate_completion<std::size_t>(
       executor, std::forward<Token>(token),
-      [socket, bytes = message.copy(), port, address = std::string(address)](
-          detail::send_completion* done, net::cancellation_slot slot) {
+      [socket, executor, bytes = message.copy(),
+       to = detail::core_access::destination(*socket, port, address)](detail::send_completion* done,
+                                                                      net::cancellation_slot slot) {
         detail::send_completion_ptr held(done);
         if (slot.is_connected()) {
           done->has_slot = true;
@@ -1089,20 +1122,26 @@ auto send_once(Source&& source, socket_type type, const payload_view& message, s
             if (alive && !alive->state().closed && !alive->state().closing) alive->close();
           });
         }
-        socket->send(
-            bytes, port, address,
-            [socket, held = std::move(held)](const failure& outcome, std::size_t size) mutable {
-              held->outcome = outcome;
-              std::get<0>(held->values) = size;
-              if (!socket->state().closed) socket->close();
-              held.release()->run();
-            });
+        auto sent = [socket, held = std::move(held)](const failure& outcome,
+                                                     std::size_t size) mutable {
+          held->outcome = outcome;
+          std::get<0>(held->values) = size;
+          if (!socket->state().closed) socket->close();
+          held.release()->run();
+        };
+        detail::core_access::of(*socket)->send_later(
+            to, bytes, detail::make_completion<std::size_t>(std::move(sent), executor));
       });
 }
 
-/// Pauses all emitter sockets of a context: their descriptors are closed. `resume_sockets` opens others, bound and
-/// connected as they were, with the same options and in the same groups; meanwhile sends wait, and what others send is
-/// lost. For programs that are put into the background.
+/// Pauses all emitter sockets of a context that are bound, or about to be and then after it: their descriptors are closed.
+/// `resume_sockets` opens others, bound and connected as they were, with the same options and in the same groups; meanwhile
+/// what others send is lost. For programs that are put into the background.
+///
+/// What is started meanwhile: sends and connects wait until the sockets resume, within the limits of `socket_options` and as
+/// for a bind; closing ends them. `connect_sync` and `disconnect` change the peer that there will be. Options and groups are
+/// tried at once on a descriptor made for that, which is where their errors come from, and hold from the resumption on.
+/// `native_handle` is -1.
 ///
 /// Thread safety: nothing else may be done with these sockets meanwhile.
 template <std::derived_from<net::execution_context> Context>

@@ -2,10 +2,13 @@
 // The emitter: creating and binding.
 #include "emitter/helpers.hpp"
 
+#include <asio/cancellation_signal.hpp>
+
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include <stdexcept>
+#include <stop_token>
 
 using test::thrown;
 using test::trace;
@@ -437,4 +440,34 @@ TEST_CASE("BND-14: bind_sync with its arguments by name", "[emitter]")
   asio::ip::udp::socket plain(io, {asio::ip::address_v4::loopback(), 0});
   const auto port = plain.local_endpoint().port();
   CHECK(second.bind_sync({.fd = plain.release()}).port == port);
+}
+
+TEST_CASE("CRE-10: no stop token, no slot and no block lists are as good as none given",
+          "[emitter]")
+{
+  asio::io_context io;
+  test::listener target(io, {.type = dgram::udp4,
+                             .signal = std::stop_token(),
+                             .slot = asio::cancellation_slot(),
+                             .receive_block_list = nullptr,
+                             .send_block_list = nullptr});
+  target.socket.send("x", target.port);
+  test::run_until(io, [&] { return target.messages.size() == 1; });
+  target.socket.close();
+  test::run(io);
+  CHECK(target.socket.state().closed);
+}
+
+TEST_CASE("BND-31, CRE-01: a descriptor that is no socket", "[emitter]")
+{
+  asio::io_context io;
+  int ends[2];
+  REQUIRE(::pipe(ends) == 0);
+  auto socket = dgram::create_socket(io, dgram::udp4);
+  CHECK(thrown([&] { socket.bind({.fd = ends[0]}); }) == dgram::error::wrong_descriptor);
+  auto by_path = dgram::create_unix_socket(io);
+  CHECK(thrown([&] { by_path.bind({.fd = ends[0]}); }) == dgram::error::wrong_descriptor);
+  CHECK(::close(ends[0]) == 0);  // still the caller's
+  CHECK(::close(ends[1]) == 0);
+  socket.bind_sync();
 }

@@ -17,6 +17,7 @@
 #include <string>
 #include <vector>
 
+using test::slow_lookup;
 using test::trace;
 
 namespace {
@@ -46,25 +47,6 @@ struct pending {
                                           size = sent;
                                           ++completions;
                                         });
-  }
-};
-
-/// Answers when it is told to.
-struct slow_lookup {
-  std::vector<dgram::lookup_result> asked;
-
-  dgram::socket_options options()
-  {
-    return {.type = dgram::udp4,
-            .lookup = [this](const std::string&, dgram::socket_type, dgram::lookup_result done) {
-              asked.push_back(std::move(done));
-            }};
-  }
-
-  void answer()
-  {
-    for (auto& each : asked)
-      each({}, asio::ip::address_v4::loopback());
   }
 };
 
@@ -323,6 +305,64 @@ TEST_CASE("Cancelled: one of several that wait for the same close", "[emitter]")
   test::run_ready(io);
   CHECK(socket.state().closed);
   CHECK(dispose.ec == dgram::error_code());
+}
+
+TEST_CASE("Cancelled: all of several that wait for the same close", "[emitter]")
+{
+  asio::io_context io;
+  slow_lookup lookup;
+  auto socket = dgram::create_socket(io, lookup.options());
+  socket.bind(0, "somewhere");
+  socket.send("x", 9, "127.0.0.1");
+  test::run_ready(io);
+  pending close;
+  pending dispose;
+  socket.close(close.token());
+  socket.dispose(dispose.token());
+  cancel(io, close, asio::cancellation_type::total);
+  cancel(io, dispose, asio::cancellation_type::total);
+  CHECK_FALSE(socket.state().closing);
+  lookup.answer();
+  test::run_ready(io);
+  CHECK_FALSE(socket.state().closed);
+}
+
+TEST_CASE("Cancelled: a wait for a close that others want without waiting for it", "[emitter]")
+{
+  asio::io_context io;
+  slow_lookup lookup;
+  auto socket = dgram::create_socket(io, lookup.options());
+  socket.bind(0, "somewhere");
+  socket.send("x", 9, "127.0.0.1");
+  test::run_ready(io);
+  pending dispose;
+  socket.close();
+  socket.dispose(dispose.token());
+  cancel(io, dispose, asio::cancellation_type::total);
+  CHECK(socket.state().closing);
+  lookup.answer();
+  test::run_ready(io);
+  CHECK(socket.state().closed);
+}
+
+TEST_CASE("Cancelled: a close, in the turn in which the bind that it waits for fails", "[emitter]")
+{
+  asio::io_context io;
+  const test::listener taken(io);
+  auto socket = dgram::create_socket(io, dgram::udp4);
+  int errors = 0;
+  pending close;
+  // The monitor hears of the bind's failure before the close has its turn.
+  socket.on<test::event::error_monitor>([&] { close.signal.emit(asio::cancellation_type::total); });
+  socket.on<test::event::error>([&] { ++errors; });
+  socket.bind(taken.port, "127.0.0.1");
+  socket.send("x", 9);
+  socket.close(close.token());
+  test::run_ready(io);
+  CHECK(errors == 1);
+  CHECK(close.ec == aborted);
+  CHECK_FALSE(socket.state().closed);
+  socket.bind_sync();
 }
 
 TEST_CASE("Cancelled too late: what is done completes with its result", "[emitter]")

@@ -355,3 +355,22 @@ TEST_CASE("a 'close' listener that throws ends the waits for other events all th
   CHECK(awaited == asio::error::operation_aborted);
   CHECK(listener.expired());
 }
+
+TEST_CASE("CLS-15: a slot is the last socket's that it was given to, and may go before it",
+          "[emitter]")
+{
+  asio::io_context io;
+  std::optional<asio::cancellation_signal> signal(std::in_place);
+  auto first = dgram::create_socket(io, {.type = dgram::udp4, .slot = signal->slot()});
+  auto second = dgram::create_socket(io, {.type = dgram::udp4, .slot = signal->slot()});
+  first.bind_sync();
+  second.bind_sync();
+  first.close();
+  signal->emit(asio::cancellation_type::terminal);
+  CHECK(second.state().closed);
+  auto third = dgram::create_socket(io, {.type = dgram::udp4, .slot = signal->slot()});
+  signal.reset();
+  third.close();
+  test::run(io);
+  CHECK(third.state().closed);
+}

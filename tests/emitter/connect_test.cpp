@@ -245,3 +245,21 @@ TEST_CASE("S1.39: sends without a port wait for a connect on its way", "[emitter
   test::run_until(io, [&] { return failed.size() == 2; });
   CHECK(failed == trace{"callback connect EINVAL ::1:9", "callback connect EINVAL ::1:9"});
 }
+
+TEST_CASE("CON-25: what waits for a connect does not go to the next peer", "[emitter]")
+{
+  asio::io_context io;
+  test::listener first(io);
+  test::listener second(io);
+  auto client = dgram::create_socket(io, dgram::udp4);
+  std::optional<dgram::error_code> lost;
+  client.once<test::event::connect>([&] {
+    client.disconnect();
+    client.connect(second.port, "127.0.0.1", [&] { client.send("for the second"); });
+  });
+  client.connect(first.port, "127.0.0.1");
+  client.send("for the first", [&](dgram::error_code ec) { lost = ec; });
+  test::run_until(io, [&] { return !second.messages.empty(); });
+  CHECK(second.messages == trace{"for the second"});
+  CHECK(lost == dgram::error_code(asio::error::not_connected));
+}

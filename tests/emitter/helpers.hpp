@@ -108,6 +108,25 @@ struct listener {
   std::uint16_t port = 0;
 };
 
+/// A lookup that answers when it is told to.
+struct slow_lookup {
+  std::vector<dgram::lookup_result> asked;
+
+  dgram::socket_options options()
+  {
+    return {.type = dgram::udp4,
+            .lookup = [this](const std::string&, dgram::socket_type, dgram::lookup_result done) {
+              asked.push_back(std::move(done));
+            }};
+  }
+
+  void answer()
+  {
+    for (auto& each : asked)
+      each({}, asio::ip::address_v4::loopback());
+  }
+};
+
 /// A port on loopback that nobody listens on.
 inline std::uint16_t dead_port()
 {

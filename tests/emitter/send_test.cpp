@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 // The emitter: sending.
 #include "emitter/helpers.hpp"
+#include "support/asio.hpp"
 
 #include <algorithm>
 #include <array>
@@ -480,4 +481,99 @@ TEST_CASE("C21, SND-27: udp6 sends from all addresses, of both families", "[emit
   socket.send("x", 9, "127.0.0.1", refused.callback());
   test::run_until(io, [&] { return refused.calls == 1; });
   CHECK(refused.what.text() == "send EINVAL 127.0.0.1:9");
+}
+
+TEST_CASE(
+    "QUE-02: what waits for something else than the kernel is bounded, and not in the numbers",
+    "[emitter]")
+{
+  enum class reason { bind, connect, name, pause };
+  for (const reason why : {reason::bind, reason::connect, reason::name, reason::pause}) {
+    asio::io_context io;
+    test::listener target(io);
+    test::slow_lookup lookup;
+    auto options = lookup.options();
+    options.queue_datagrams = 10;
+    options.when_full = dgram::full_policy::drop_newest;
+    auto socket = dgram::create_socket(io, options);
+    int drained = 0;
+    std::size_t dropped = 0;
+    socket.on<test::event::drain>([&] { ++drained; });
+    socket.on<test::event::drop>([&](const dgram::drop_info& what) {
+      CHECK(what.reason == dgram::drop_reason::queue_full);
+      dropped += what.count;
+    });
+    if (why == reason::bind)
+      socket.bind(0, "somewhere");
+    else
+      socket.bind_sync();
+    if (why == reason::connect) socket.connect(target.port, "somewhere");
+    if (why == reason::pause) dgram::pause_sockets(io);
+    const auto send = [&] {
+      if (why == reason::connect) return socket.send("x");
+      return socket.send("x", target.port, why == reason::name ? "somewhere" : "127.0.0.1");
+    };
+    for (int i = 0; i < 10; ++i)
+      CHECK(send());
+    for (int i = 0; i < 5; ++i)
+      CHECK_FALSE(send());
+    CHECK(socket.get_send_queue_count() == 0);
+    CHECK(socket.get_send_queue_size() == 0);
+    test::run_ready(io);
+    CHECK(dropped == 5);
+    CHECK(drained == 0);
+    lookup.answer();
+    if (why == reason::pause) dgram::resume_sockets(io);
+    test::run_until(io, [&] { return target.messages.size() == 10 && drained == 1; });
+    CHECK(send());
+    test::run_until(io, [&] { return target.messages.size() == 11; });
+  }
+}
+
+TEST_CASE("QUE-02: a queue that waits takes what is beyond its bounds, and says so", "[emitter]")
+{
+  asio::io_context io;
+  test::listener target(io);
+  test::slow_lookup lookup;
+  auto options = lookup.options();
+  options.queue_bytes = 10;
+  auto socket = dgram::create_socket(io, options);
+  int drained = 0;
+  int failed = 0;
+  socket.on<test::event::drain>([&] { ++drained; });
+  socket.on<test::event::error>([&] { ++failed; });
+  socket.bind_sync();
+  CHECK(socket.send("more than ten bytes", target.port, "somewhere"));  // as there is room for one
+  CHECK_FALSE(socket.send("x", target.port, "somewhere"));
+  lookup.answer();
+  test::run_until(io, [&] { return target.messages.size() == 2 && drained == 1; });
+  CHECK(socket.send("12345", 9, "elsewhere"));
+  CHECK(socket.send("12345", 9, "elsewhere"));
+  CHECK_FALSE(socket.send("x", 9, "nowhere"));
+  lookup.asked.at(1)(asio::error::host_not_found, {});
+  lookup.asked.at(2)(asio::error::host_not_found, {});
+  test::run_until(io, [&] { return drained == 2; });
+  CHECK(failed == 3);
+}
+
+TEST_CASE("QUE-02: a callback is told that what waits is too much", "[emitter]")
+{
+  asio::io_context io;
+  test::slow_lookup lookup;
+  auto options = lookup.options();
+  options.queue_datagrams = 1;
+  options.when_full = dgram::full_policy::drop_newest;
+  auto socket = dgram::create_socket(io, options);
+  outcome first;
+  outcome second;
+  asio::cancellation_signal signal;
+  socket.send("x", 9, "somewhere", asio::bind_cancellation_slot(signal.slot(), first.callback()));
+  socket.send("x", 9, "somewhere", second.callback());
+  test::run_ready(io);
+  CHECK(first.calls == 0);
+  CHECK(second.what.code == asio::error::no_buffer_space);
+  signal.emit(asio::cancellation_type::total);
+  test::run_ready(io);
+  CHECK(first.what.code == asio::error::operation_aborted);
+  CHECK(socket.send("x", 9, "somewhere"));  // in the place of the first
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 // The emitter: idle time, full queues, one-shot sends.
 #include "emitter/helpers.hpp"
+#include "support/asio.hpp"
 
 #include <optional>
 
@@ -72,4 +73,28 @@ TEST_CASE("S1.58: one send from a socket that closes itself", "[emitter]")
   target.socket.close();
   test::run(io);  // ends, so it is closed
   CHECK(failed == asio::error::message_size);
+}
+
+TEST_CASE("S1.58: what is wrong with the arguments of a single send is thrown at the call",
+          "[emitter]")
+{
+  asio::io_context io;
+  const auto unused = [](dgram::error_code, std::size_t) { FAIL("called"); };
+  CHECK(test::thrown([&] { dgram::send_once(io, dgram::udp4, "x", 0, "", unused); }) ==
+        dgram::error::bad_port);
+  CHECK(test::thrown([&] { dgram::send_once(io, dgram::udp4, "x", 9, "127", asio::use_future); }) ==
+        asio::error::invalid_argument);
+  dgram::error_code caught;
+  asio::co_spawn(
+      io,
+      [&]() -> asio::awaitable<void> {
+        try {
+          co_await dgram::send_once(io, dgram::udp4, "x", 70000, "", asio::use_awaitable);
+        } catch (const dgram::system_error& error) {
+          caught = error.code();
+        }
+      },
+      asio::detached);
+  test::run(io);
+  CHECK(caught == dgram::error::bad_port);
 }

@@ -231,3 +231,34 @@ TEST_CASE("once: closing, removal and cancellation end the wait", "[emitter]")
   CHECK(std::count(codes.begin() + 2, codes.end(), aborted) == 3);
   CHECK(std::count(codes.begin() + 2, codes.end(), dgram::error_code()) == 1);
 }
+
+TEST_CASE("CLS-19: an awaited close ends after 'close', and so does a wait begun after the call",
+          "[emitter]")
+{
+  enum class way { close, dispose, once };
+  for (const way how : {way::close, way::dispose, way::once}) {
+    asio::io_context io;
+    auto socket = dgram::create_socket(io, dgram::udp4);
+    trace events;
+    socket.bind_sync();
+    socket.on<test::event::close>([&] { events.push_back("close"); });
+    run_coroutine(io, [&]() -> asio::awaitable<void> {
+      if (how == way::close) {
+        co_await socket.close(asio::use_awaitable);
+      } else if (how == way::dispose) {
+        co_await socket.dispose(asio::use_awaitable);
+      } else {
+        socket.close();
+        co_await socket.once<test::event::close>(asio::use_awaitable);
+      }
+      events.push_back("awaited");
+      co_await socket.dispose(asio::use_awaitable);  // again, which is no error
+    });
+    CHECK(events == trace{"close", "awaited"});
+    CHECK(test::thrown([&] { socket.address(); }) == dgram::error::not_running);
+    std::optional<dgram::error_code> late;
+    socket.once<test::event::close>([&](dgram::error_code ec) { late = ec; });
+    test::run(io);
+    CHECK(late == dgram::error_code(asio::error::operation_aborted));
+  }
+}

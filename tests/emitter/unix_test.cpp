@@ -29,7 +29,7 @@ struct silent_server {
 
 }  // namespace
 
-TEST_CASE("S2.9, S2.10, S2.17, S2.21, S2.22: echo by path", "[emitter][unix]")
+TEST_CASE("S2.9, S2.10, S2.17, S2.20, S2.21, S2.22: echo by path", "[emitter][unix]")
 {
   const test::temporary_directory directory;
   asio::io_context io;
@@ -61,7 +61,7 @@ TEST_CASE("S2.9, S2.10, S2.17, S2.21, S2.22: echo by path", "[emitter][unix]")
   CHECK(events == trace{"listening", "callback"});
   CHECK(test::exists(server_path));
   server.close();
-  CHECK_FALSE(test::exists(server_path));  // S2.20
+  CHECK_FALSE(test::exists(server_path));
   client.close();
   test::run(io);
 }
@@ -321,4 +321,36 @@ TEST_CASE("what is too large to be copied does not wait, and holds nothing up", 
   test::run_until(io, [&] { return server.messages.size() == small + 1; });
   CHECK(done == small);
   CHECK(server.messages.back() == "behind");
+}
+
+TEST_CASE("CON-25: what is held back for one peer does not go to the next one", "[emitter][unix]")
+{
+  const test::temporary_directory directory;
+  asio::io_context io;
+  silent_server first(io, directory.path() + "/first");
+  silent_server second(io, directory.path() + "/second");
+  auto client = dgram::create_unix_socket(io, {.queue_datagrams = 10});
+  client.connect(directory.path() + "/first");
+  test::run_ready(io);
+  int drained = 0;
+  int lost = 0;
+  client.on<test::event::drain>([&] { ++drained; });
+  for (int i = 0; i < 600; ++i)
+    client.send("for the first", [&](dgram::error_code ec) {
+      if (ec == asio::error::not_connected) ++lost;
+    });
+  test::run_ready(io);
+  const auto held = static_cast<int>(client.get_send_queue_count());
+  CHECK(held > 0);
+  CHECK_FALSE(client.send("one too many"));
+  client.once<test::event::error>(
+      [](const dgram::failure& what) { CHECK(what.code == asio::error::not_connected); });
+  client.disconnect();
+  CHECK(client.get_send_queue_count() == 0);
+  client.connect(directory.path() + "/second", [&] { client.send("for the second"); });
+  second.socket.recv_start();
+  test::run_until(io, [&] { return !second.messages.empty(); });
+  CHECK(second.messages == trace{"for the second"});
+  CHECK(lost == held);
+  CHECK(drained == 1);
 }

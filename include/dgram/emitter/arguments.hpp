@@ -78,6 +78,68 @@ template <class T>
 concept family_address = std::same_as<std::remove_cvref_t<T>, net::ip::address_v4> ||
                          std::same_as<std::remove_cvref_t<T>, net::ip::address_v6>;
 
+template <class T>
+concept call_address = family_address<T> || std::convertible_to<T, host>;
+
+/// How many arguments of each kind a call has, and whether they are in order.
+struct call_shape {
+  std::size_t numbers = 0;
+  std::size_t addresses = 0;
+  bool is_ordered = true;
+
+  constexpr void count(bool is_number, bool is_address) noexcept
+  {
+    if (is_number && addresses > 0) is_ordered = false;
+    if (is_number) ++numbers;
+    if (is_address) ++addresses;
+  }
+
+  /// Bind and connect: the port, which a Unix socket has not.
+  constexpr bool is_endpoint(bool has_port) const noexcept
+  {
+    return numbers == 0 || (has_port && numbers == 1);
+  }
+
+  /// Send: the port, behind offset and length.
+  constexpr bool is_datagram(bool has_port) const noexcept
+  {
+    return has_port ? numbers <= 3 : numbers == 0 || numbers == 2;
+  }
+};
+
+template <class... Args>
+consteval call_shape shape_of()
+{
+  call_shape shape;
+  (shape.count(call_number<Args>, call_address<Args>), ...);
+  return shape;
+}
+
+/// Says what is wrong with the arguments where a call that has them is compiled.
+template <class... Args>
+constexpr void check_place()
+{
+  static_assert(shape_of<Args...>().addresses <= 1, "there is one address, or one path, at most");
+  static_assert(shape_of<Args...>().is_ordered, "numbers come first, and then the address");
+}
+
+template <bool HasPort, class... Args>
+constexpr void check_endpoint_call()
+{
+  check_place<Args...>();
+  static_assert(shape_of<Args...>().is_endpoint(HasPort),
+                "the only number is the port, and a Unix socket has none");
+}
+
+template <bool HasPort, class... Args>
+constexpr void check_send_call()
+{
+  check_place<Args...>();
+  static_assert(
+      shape_of<Args...>().is_datagram(HasPort),
+      "the numbers are offset and length, or the port, or all three; a Unix socket has no port");
+}
+
 /// Calls `run(call, callback)`, or `run(call)` where there is no callback.
 template <class Run>
 decltype(auto) parse_call(call& parsed, Run&& run)

@@ -99,7 +99,8 @@ struct event_awaiter<Event, void(Args...)> {
         [core](completion<typename kept_argument<Args>::type...>* done,
                net::cancellation_slot slot) {
           awaiting_listener<Core, typename kept_argument<Args>::type...> listener(core, done, slot);
-          if (core->is_closed()) return;
+          // A closed socket still emits 'close', and with that lets its listeners go.
+          if (core->has_emitted_close()) return;
           const auto id = core->events.template once<Event>(std::move(listener));
           if (slot.is_connected())
             slot.assign([weak = std::weak_ptr<Core>(core), id](net::cancellation_type) {

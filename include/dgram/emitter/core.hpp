@@ -6,6 +6,7 @@
 #include <dgram/basic_socket.hpp>
 #include <dgram/config.hpp>
 #include <dgram/diagnostics.hpp>
+#include <dgram/emitter/backlog.hpp>
 #include <dgram/emitter/completion.hpp>
 #include <dgram/emitter/context_service.hpp>
 #include <dgram/emitter/drop_counts.hpp>
@@ -87,6 +88,7 @@ public:
   phase connect_phase() const noexcept { return establishing_.connect_phase(); }
   bool is_receiving() const noexcept { return receiving_.is_wanted() && is_bound(); }
   bool is_paused() const noexcept { return pausing_.is_paused(); }
+  bool is_pause_due() const noexcept { return pause_is_due_; }
   bool is_bound() const noexcept { return bind_phase() == phase::done; }
   bool has_emitted_close() const noexcept { return close_emitted_; }
   bool is_closing() const noexcept { return closing_; }
@@ -194,8 +196,14 @@ public:
   void disconnect(error_code& ec)
   {
     flush();
-    socket.disconnect(ec);
-    if (!ec) establishing_.disconnected();
+    ec.clear();
+    if (is_paused())
+      pausing_.keep_peer(std::nullopt);
+    else
+      socket.disconnect(ec);
+    if (ec) return;
+    sending_.fail(net::error::not_connected);
+    establishing_.disconnected(failure_of("send", net::error::not_connected));
   }
 
   // --- send ---
@@ -225,8 +233,7 @@ public:
     diagnose(diagnostic_channel::send, this, payload.size());
     if (!to.is_name() && establishing_.can_send(to.peer())) [[likely]]
       return sending_.send(to.peer(), payload, done);
-    wait_and_send(to, payload, done);
-    return true;
+    return wait_and_send(to, payload, done);
   }
 
   void flush() { sending_.flush(); }
@@ -250,11 +257,27 @@ public:
 
   // --- options ---
 
+  /// Does something with the socket; where it is paused, with one that is made like it for that alone.
+  template <class Function>
+  void with_socket(const Function& function, error_code& ec)
+  {
+    ec.clear();
+    if (!is_paused()) {
+      function(socket, ec);
+      return;
+    }
+    Socket substitute(get_executor());
+    detail::family<Socket>(substitute, options).open(ec);
+    pausing_.set_again(substitute, ec);
+    if (!ec) function(substitute, ec);
+  }
+
   /// Sets something that a pause is to outlast; `key` names what it replaces.
   template <class Apply>
   void set(std::string key, Apply apply, error_code& ec)
   {
-    pausing_.set(socket, std::move(key), std::move(apply), ec);
+    with_socket(apply, ec);
+    if (!ec) pausing_.keep(std::move(key), std::move(apply));
   }
 
   void unset(const std::string& key) { pausing_.unset(key); }
@@ -263,18 +286,29 @@ public:
 
   // --- pause and resume ---
 
-  /// Gives the descriptor up, and keeps what is needed to get another like it.
+  /// Gives the descriptor up, and keeps what is needed to get another like it; after the bind, where that is on its way.
   void pause()
   {
-    if (closed_ || !is_bound() || is_paused()) return;
+    if (closed_ || is_paused()) return;
+    pause_is_due_ = bind_phase() == phase::pending;
+    if (!is_bound()) return;
     flush();
     pausing_.pause(socket, connect_phase() == phase::done);
     receiving_.disarm();
     discard_descriptor();
   }
 
+  void pause_if_due()
+  {
+    if (pause_is_due_) pause();
+  }
+
+  /// The peer that there will be when it resumes.
+  void keep_peer(const endpoint_type& peer) { pausing_.keep_peer(peer); }
+
   void resume()
   {
+    pause_is_due_ = false;
     if (closed_ || !is_paused()) return;
     const auto before = pausing_.resume();
     error_code ec;
@@ -284,8 +318,10 @@ public:
     if (!ec && before.peer) socket.connect(*before.peer, ec);
     if (ec) {
       discard_descriptor();
-      establishing_.disconnected();
-      establishing_.fail_bind(failure_at("bind", ec, &before.local));
+      sending_.fail(ec);
+      const failure why = failure_at("bind", ec, &before.local);
+      establishing_.fail_bind(why);
+      if (connect_phase() == phase::done) establishing_.disconnected(why);
       return;
     }
     watch_arrivals();
@@ -296,12 +332,11 @@ public:
 
   // --- close ---
 
+  /// Nothing takes it back.
   void close()
   {
-    if (establishing_.close_behind())
-      closing_ = true;
-    else
-      close_now();
+    close_is_final_ = true;
+    begin_close();
   }
 
   /// Completes when 'close' has been emitted.
@@ -312,14 +347,18 @@ public:
       deliver(held.release());
     else
       close_done_.push_back(std::move(held));
-    if (closed_ || closing_) return;
-    close();
-    if (closing_) closer_ = done;
+    begin_close();
   }
 
   void close_if_running()
   {
-    if (!closed_ && !closing_) close();
+    if (!closed_) close();
+  }
+
+  /// The turn of a close that waited has come, unless it was taken back.
+  void close_if_closing()
+  {
+    if (closing_) close_now();
   }
 
   /// Closed; or about to be, by a stop that was requested, and then at once.
@@ -419,7 +458,7 @@ public:
   void send_now(const endpoint_type* peer, const std::vector<std::byte>& payload,
                 send_completion* done)
   {
-    sending_.send(peer, payload, done);
+    sending_.send(peer, payload, done, true);
   }
 
   error_code ready_to_send(const endpoint_type* peer)
@@ -484,18 +523,25 @@ private:
         work_(turns_),
         idle_(*this, work_),
         drops_(*this),
-        sending_(*this, turns_, drops_, service.outgoing),
+        sending_(*this, turns_, drops_, backlog_, service.outgoing),
         receiving_(*this, turns_, work_, drops_, service.incoming),
         establishing_(*this)
   {
   }
 
-  DGRAM_COLD void wait_and_send(const destination_type& to, const payload_view& payload,
+  DGRAM_COLD bool wait_and_send(const destination_type& to, const payload_view& payload,
                                 send_completion* done)
   {
+    send_completion_ptr held(done);
+    if (!sending_.admit(payload.size())) {
+      sending_.drop(std::move(held));
+      return false;
+    }
     establishing_.send({.kind = action::send,
                         .to = to.keep(),
-                        .send = {payload.copy(), std::nullopt, send_completion_ptr(done)}});
+                        .send = {payload.copy(), std::nullopt, std::move(held)},
+                        .place = backlog_place(backlog_, payload.size())});
+    return !sending_.is_full();
   }
 
   void emit_error(const failure& what)
@@ -516,6 +562,13 @@ private:
     }
   }
 
+  void begin_close()
+  {
+    if (closed_ || closing_) return;
+    closing_ = establishing_.close_behind();
+    if (!closing_) close_now();
+  }
+
   void cancel(const task* done)
   {
     if (establishing_.cancel(done)) return;
@@ -525,19 +578,18 @@ private:
       cancel_close(done);
   }
 
-  /// Takes the close back where only this one has asked for it, and else ends the wait for it.
+  /// Ends the wait for the close, and takes it back with the last of those who asked for it.
   void cancel_close(const task* done)
   {
     const auto found = std::find_if(close_done_.begin(), close_done_.end(),
                                     [done](const auto& each) { return each.get() == done; });
     if (found == close_done_.end()) return;
-    if (closer_ == done && close_done_.size() == 1) {
-      closing_ = false;
-      closer_ = nullptr;
-      establishing_.withdraw_close();
-    }
     completion<>* const ended = found->release();
     close_done_.erase(found);
+    if (close_done_.empty() && !close_is_final_) {
+      closing_ = false;
+      establishing_.withdraw_close();
+    }
     fail(ended, failure_of("close", net::error::operation_aborted));
   }
 
@@ -560,16 +612,18 @@ private:
   work_account<emitter_core> work_;
   idle_timer<emitter_core, executor_type> idle_;
   drop_counts<emitter_core> drops_;
+  backlog backlog_;  // in front of those who count in it
   sending<Socket, emitter_core> sending_;
   receiving<Socket, emitter_core> receiving_;
   establishing<Socket, emitter_core> establishing_;
   pausing<Socket> pausing_;
 
   std::vector<completion_ptr<>> close_done_;
-  const task* closer_ = nullptr;  // of those, the one whose close waits
   std::uint64_t path_errors_ = 0;
   bool closing_ = false;
+  bool close_is_final_ = false;  // asked for by who does not wait for it
   bool closed_ = false;
+  bool pause_is_due_ = false;  // when the bind is done
   bool close_emitted_ = false;
 };
 

@@ -28,6 +28,8 @@ namespace detail {
 ///   void send_now(endpoint_type*, payload_view, send_completion*);
 ///   void not_sent(send_completion_ptr, failure);
 ///   void close_now();
+///   void close_if_closing();
+///   bool is_paused(); void pause_if_due();                   and then `unpark_later` when it resumes
 template <class Socket, class Owner>
 class establishing {
 public:
@@ -105,11 +107,11 @@ public:
       owner_.post_error(why);
     for (auto& next : waiting) {
       if (next.kind == action::close)
-        owner_.post([this] { owner_.close_now(); });
+        owner_.post([this] { owner_.close_if_closing(); });
       else if (is_told(next))
         refuse(std::move(next), why);
       else if (next.kind == action::connect)
-        drop_connect();
+        refuse_told(drop_connect(), why);
     }
   }
 
@@ -137,17 +139,25 @@ public:
   void connect_now(const endpoint_type& peer, error_code& ec)
   {
     ec = owner_.family.check_peer(peer);
-    if (!ec && !owner_.socket.is_open()) owner_.family.open(ec);
     if (ec) return;
-    owner_.flush();
-    owner_.socket.connect(peer, ec);
+    if (owner_.is_paused())
+      owner_.keep_peer(peer);
+    else
+      connect_descriptor(peer, ec);
     if (ec) return;
     connect_.at = phase::done;
     diagnose(diagnostic_channel::connect, &owner_);
   }
 
-  /// The peer is no longer fixed.
-  void disconnected() noexcept { connect_.at = phase::none; }
+  /// The peer is no longer fixed, and what waits to be sent to it is not to reach the next one.
+  void disconnected(const failure& why)
+  {
+    connect_.at = phase::none;
+    for (auto& next : std::exchange(behind_connect_, {}))
+      refuse(std::move(next), why);
+    for (auto& each : parked_)
+      if (each.kind == action::send && each.to.is_peer()) refuse(std::exchange(each, {}), why);
+  }
 
   // --- what waits ---
 
@@ -196,10 +206,10 @@ public:
     return true;
   }
 
-  /// The bind is done; on the next turn the listeners for it have been called.
+  /// The bind or the connect is done; on the next turn the listeners for it have been called.
   void unpark_later()
   {
-    if (!parked_.empty()) owner_.post([this] { perform_all(std::exchange(parked_, {})); });
+    if (has_parked()) owner_.post([this] { unpark(); });
   }
 
   /// Everything that was started ends.
@@ -290,7 +300,7 @@ private:
 
   void set_endpoint(operation& next, const net::ip::address& address)
   {
-    if constexpr (is_ip) next.to.endpoint = endpoint_type(address, next.to.port);
+    if constexpr (is_ip) next.to = {endpoint_type(address, next.to.port), {}, 0};
   }
 
   /// The endpoint is known.
@@ -299,6 +309,10 @@ private:
     if (is_over(next)) return;
     if (owner_.has_ended()) {
       abandon(std::move(next));
+      return;
+    }
+    if (next.kind != action::bind && lacks_descriptor()) {
+      park(std::move(next));
       return;
     }
     switch (next.kind) {
@@ -312,14 +326,33 @@ private:
 
   bool must_park() const noexcept
   {
-    return bind_.at == phase::pending || (is_ip && bind_.at == phase::none) || !parked_.empty() ||
-           owner_.is_paused();
+    return bind_.at == phase::pending || has_parked() || lacks_descriptor();
+  }
+
+  /// Whether there is something in front of what is started now.
+  bool has_parked() const noexcept
+  {
+    return !parked_.empty() || (connect_.at == phase::done && !behind_connect_.empty());
+  }
+
+  /// It is paused, or not bound, or not any more.
+  bool lacks_descriptor() const noexcept
+  {
+    return owner_.is_paused() || (is_ip && bind_.at != phase::done);
   }
 
   void park(operation waiting)
   {
     parked_.push_back(std::move(waiting));
-    bind_implicitly();
+    if constexpr (is_ip) bind_implicitly();
+  }
+
+  /// Where it is paused that waits until it resumes.
+  void unpark()
+  {
+    if (owner_.is_paused()) return;
+    if (connect_.at == phase::done) perform_all(std::exchange(behind_connect_, {}));
+    if (bind_.at != phase::pending) perform_all(std::exchange(parked_, {}));
   }
 
   void perform_all(std::vector<operation> waiting)
@@ -380,6 +413,13 @@ private:
     }
   }
 
+  /// For those who hear of it in no other way.
+  void refuse_told(std::vector<operation> waiting, const failure& why)
+  {
+    for (auto& next : waiting)
+      if (is_told(next)) refuse(std::move(next), why);
+  }
+
   bool is_told(const operation& which) const noexcept
   {
     if (which.kind == action::close || is_over(which)) return true;
@@ -392,6 +432,7 @@ private:
     implicit_ = false;
     owner_.bound();
     unpark_later();
+    owner_.pause_if_due();
   }
 
   void finish_bind(const endpoint_type& local)
@@ -409,6 +450,14 @@ private:
     owner_.events.template emit<event::listening>();
   }
 
+  void connect_descriptor(const endpoint_type& peer, error_code& ec)
+  {
+    if (!owner_.socket.is_open()) owner_.family.open(ec);
+    if (ec) return;
+    owner_.flush();
+    owner_.socket.connect(peer, ec);
+  }
+
   void finish_connect(const endpoint_type& peer)
   {
     error_code ec;
@@ -417,8 +466,7 @@ private:
       fail_connect(failure_at("connect", ec, &peer));
       return;
     }
-    if (!behind_connect_.empty())
-      owner_.post([this] { perform_all(std::exchange(behind_connect_, {})); });
+    unpark_later();
     if (connect_.done) owner_.deliver(connect_.done.release());
     owner_.events.template emit<event::connect>();
   }

@@ -87,6 +87,8 @@ public:
   void adopt(int descriptor, error_code& ec)
   {
     assign(descriptor, ec);
+    // What is no socket at all is of another kind, too.
+    if (ec == net::error::not_socket) ec = error::wrong_descriptor;
     if (ec) return;
     error_code ignored;
     if constexpr (is_ip) socket_.set_option(option::reuse_address(true), ignored);

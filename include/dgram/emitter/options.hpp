@@ -46,16 +46,20 @@ struct socket_options {
   std::int64_t send_buffer_size = 0;  ///< bytes; 0: the system's default
   lookup_function lookup = {};        ///< in place of the system's resolver
   std::chrono::milliseconds lookup_lifetime{
-      1000};                         ///< how long a looked up name is not asked for again
-  std::stop_token signal = {};       ///< closes the socket when stop is requested
-  net::cancellation_slot slot = {};  ///< closes the socket when it is signalled
+      1000};                    ///< how long a looked up name is not asked for again
+  std::stop_token signal = {};  ///< closes the socket when stop is requested
+  /// Closes the socket when it is signalled. A slot holds one socket, the last that it was given to.
+  net::cancellation_slot slot = {};
   std::shared_ptr<const block_list> receive_block_list = {};  ///< senders that are not heard
   std::shared_ptr<const block_list> send_block_list = {};     ///< peers that are not sent to
   bool packet_info =
       false;  ///< tell interface and local address also on sockets bound to one address
-  std::size_t queue_datagrams = 1024;         ///< so many may wait for the kernel to take them
-  std::size_t queue_bytes = 262144;           ///< and so many bytes of payload
-  full_policy when_full = full_policy::wait;  ///< what becomes of a datagram beyond that
+  /// So many may wait to be sent: for the kernel to take them, and for a bind, a connect, a name or the end of a pause.
+  std::size_t queue_datagrams = 1024;
+  std::size_t queue_bytes = 262144;  ///< and so many bytes of payload
+  /// What becomes of a datagram beyond that. To wait is advice, as with Node's streams: `send` returns false and queues the
+  /// datagram all the same, so who goes on sending goes on filling memory. To drop is a limit that holds.
+  full_policy when_full = full_policy::wait;
 };
 
 /// What `bind` may be given instead of port and address.

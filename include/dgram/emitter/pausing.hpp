@@ -40,15 +40,15 @@ public:
     if (connected) ends_->peer = socket.remote_endpoint(ignored);
   }
 
+  /// Changes the peer that there will be.
+  void keep_peer(const std::optional<endpoint_type>& peer) { ends_->peer = peer; }
+
   ends resume() { return std::move(*std::exchange(ends_, nullptr)); }
 
-  /// Sets something that a pause is to outlast; `key` names what it replaces.
+  /// Keeps a setting, which a pause is to outlast; `key` names what it replaces.
   template <class Apply>
-  void set(Socket& socket, std::string key, Apply apply, error_code& ec)
+  void keep(std::string key, Apply apply)
   {
-    ec.clear();
-    if (!is_paused()) apply(socket, ec);
-    if (ec) return;
     unset(key);
     settings_.push_back({std::move(key), std::move(apply)});
   }

@@ -7,6 +7,7 @@
 #include <dgram/datagram.hpp>
 #include <dgram/emitter/completion.hpp>
 #include <dgram/emitter/context_service.hpp>
+#include <dgram/emitter/operation_queue.hpp>
 #include <dgram/emitter/payload.hpp>
 #include <dgram/error.hpp>
 #include <dgram/send_batch.hpp>
@@ -117,7 +118,7 @@ public:
   void push_overflow(waiting_send<endpoint_type> send)
   {
     overflow_bytes_ += send.payload.size();
-    overflow_.push_back(std::move(send));
+    overflow_.push(std::move(send));
   }
 
   /// Takes back a datagram that found no room in the batch; null where it is none of those.
@@ -245,14 +246,14 @@ private:
   /// Moves what had to wait into the batch; whether there is something to offer again.
   bool refill()
   {
-    std::size_t moved = 0;
-    while (moved < overflow_.size() && buffers_room(overflow_[moved].payload.size())) {
-      auto& send = overflow_[moved++];
+    bool any = false;
+    while (!overflow_.empty() && buffers_room(overflow_.front().payload.size())) {
+      auto send = overflow_.pop();
       overflow_bytes_ -= send.payload.size();
       push(send.payload, send.peer ? &*send.peer : nullptr, send.done.release());
+      any = true;
     }
-    overflow_.erase(overflow_.begin(), overflow_.begin() + static_cast<std::ptrdiff_t>(moved));
-    return moved > 0;
+    return any;
   }
 
   template <class Payload>
@@ -284,7 +285,7 @@ private:
   std::size_t first_ = 0;  // of the completions, that of the first datagram that waits
   bool held_back_ = false;
   bool is_urgent_ = false;
-  std::vector<waiting_send<endpoint_type>> overflow_;
+  operation_queue<waiting_send<endpoint_type>> overflow_;
   std::size_t overflow_bytes_ = 0;
 };
 

@@ -4,6 +4,7 @@
 #define DGRAM_EMITTER_SENDING_HPP
 
 #include <dgram/config.hpp>
+#include <dgram/emitter/backlog.hpp>
 #include <dgram/emitter/drop_counts.hpp>
 #include <dgram/emitter/events.hpp>
 #include <dgram/emitter/payload.hpp>
@@ -31,9 +32,13 @@ public:
   using endpoint_type = typename Socket::protocol_type::endpoint;
   using queue_type = send_queue<Socket, Owner>;
 
-  sending(Owner& owner, turns<Owner>& later, drop_counts<Owner>& drops,
+  sending(Owner& owner, turns<Owner>& later, drop_counts<Owner>& drops, const backlog& waiting,
           std::shared_ptr<spares<typename queue_type::buffers_type>> buffers)
-      : owner_(owner), turns_(later), drops_(drops), queue_(owner, std::move(buffers))
+      : owner_(owner),
+        turns_(later),
+        drops_(drops),
+        backlog_(waiting),
+        queue_(owner, std::move(buffers))
   {
   }
   sending(const sending&) = delete;
@@ -41,8 +46,28 @@ public:
 
   const queue_type& queue() const noexcept { return queue_; }
 
+  /// Whether the queue was found full, and has not been empty since.
+  bool is_full() const noexcept { return full_; }
+
+  /// Whether one more is to be let in, which is asked once for each; false where the queue is full and drops.
+  bool admit(std::size_t size)
+  {
+    if (has_room(size)) return true;
+    full_ = true;
+    return owner_.options.when_full != full_policy::drop_newest;
+  }
+
+  void drop(send_completion_ptr done)
+  {
+    if (done != nullptr)
+      owner_.not_sent(std::move(done), net::error::no_buffer_space, nullptr);
+    else
+      drops_.add(drop_reason::queue_full);
+  }
+
   /// Sends to the peer, null for the connected one. False where the queue is full.
-  bool send(const endpoint_type* peer, const payload_view& payload, send_completion* done)
+  bool send(const endpoint_type* peer, const payload_view& payload, send_completion* done,
+            bool admitted = false)
   {
     if (done != nullptr) std::get<0>(done->values) = payload.size();
     if (const auto ec = owner_.ready_to_send(peer)) [[unlikely]] {
@@ -50,7 +75,7 @@ public:
       return true;
     }
     if (!queue_.takes_at_once(payload)) [[unlikely]]
-      return send_otherwise(peer, payload, send_completion_ptr(done));
+      return send_otherwise(peer, payload, send_completion_ptr(done), admitted);
     queue_.push(payload, peer, done);
     turns_.schedule();
     return true;
@@ -60,10 +85,19 @@ public:
   void flush()
   {
     if (!queue_.empty() && !waiting_writable_ && !flushing_ && !owner_.is_paused()) hand_over();
+    if (full_) [[unlikely]]
+      tell_if_drained();
   }
 
   /// Takes back a datagram that was not offered to the kernel; null where it is none of those.
   send_completion_ptr withdraw(const task* done) { return queue_.withdraw(done); }
+
+  /// Ends everything that is left, with this error.
+  void fail(const error_code& ec)
+  {
+    queue_.fail(ec);
+    tell_if_drained();
+  }
 
   /// Ends everything that is left.
   void end() { queue_.fail(net::error::operation_aborted); }
@@ -74,17 +108,14 @@ public:
 private:
   /// What is large, or in several pieces, or finds the queue full or in need of a flush.
   DGRAM_COLD bool send_otherwise(const endpoint_type* peer, const payload_view& payload,
-                                 send_completion_ptr done)
+                                 send_completion_ptr done, bool admitted)
   {
     const bool copies = payload.pieces() <= 1 && payload.size() <= queue_type::most_bytes;
     if (!copies && send_directly(peer, payload, done)) return true;
     if (!queue_.has_room(payload.size())) flush();
-    if (queue_.is_held_back() && is_full(payload.size())) {
-      full_ = true;
-      if (owner_.options.when_full == full_policy::drop_newest) {
-        drop(std::move(done));
-        return false;
-      }
+    if (!admitted && queue_.is_held_back() && !admit(payload.size())) {
+      drop(std::move(done));
+      return false;
     }
     if (queue_.has_room(payload.size()))
       queue_.push(payload, peer, done.release());
@@ -103,9 +134,12 @@ private:
       const flush_scope scope(flushing_);
       ec = queue_.flush(owner_.socket);
     }
-    if (queue_.is_held_back())
-      wait_writable(owner_.handle.is_congested(ec));
-    else if (std::exchange(full_, false))
+    if (queue_.is_held_back()) wait_writable(owner_.handle.is_congested(ec));
+  }
+
+  void tell_if_drained()
+  {
+    if (queue_.empty() && backlog_.count == 0 && std::exchange(full_, false))
       owner_.template post_event<event::drain>();
   }
 
@@ -165,23 +199,19 @@ private:
     return true;
   }
 
-  bool is_full(std::size_t size) const noexcept
+  /// There is always room for one.
+  bool has_room(std::size_t size) const noexcept
   {
-    return queue_.count() >= owner_.options.queue_datagrams ||
-           queue_.bytes() + size > owner_.options.queue_bytes;
-  }
-
-  void drop(send_completion_ptr done)
-  {
-    if (done != nullptr)
-      owner_.not_sent(std::move(done), net::error::no_buffer_space, nullptr);
-    else
-      drops_.add(drop_reason::queue_full);
+    const std::size_t count = queue_.count() + backlog_.count;
+    const std::size_t bytes = queue_.bytes() + backlog_.bytes;
+    return count == 0 ||
+           (count < owner_.options.queue_datagrams && bytes + size <= owner_.options.queue_bytes);
   }
 
   Owner& owner_;
   turns<Owner>& turns_;
   drop_counts<Owner>& drops_;
+  const backlog& backlog_;
   queue_type queue_;
   bool flushing_ = false;
   bool waiting_writable_ = false;

@@ -26,19 +26,25 @@ public:
   {
     if (options_.signal.stop_possible())
       on_stop_.emplace(options_.signal, request{owner, executor});
-    if (options_.slot.is_connected())
-      options_.slot.assign([owner](net::cancellation_type) {
-        if (const auto alive = owner.lock()) alive->close_if_running();
-      });
+    if (options_.slot.is_connected()) watch_slot(owner);
   }
 
   void end()
   {
     on_stop_.reset();
-    if (options_.slot.is_connected()) options_.slot.clear();
+    if (!in_slot_.expired()) options_.slot.clear();
   }
 
 private:
+  void watch_slot(const std::weak_ptr<Owner>& owner)
+  {
+    const auto mark = std::make_shared<char>();
+    in_slot_ = mark;
+    options_.slot.assign([owner, mark](net::cancellation_type) {
+      if (const auto alive = owner.lock()) alive->close_if_running();
+    });
+  }
+
   /// Runs on whatever thread requests the stop.
   struct request {
     std::weak_ptr<Owner> owner;
@@ -53,6 +59,7 @@ private:
   };
 
   socket_options& options_;
+  std::weak_ptr<char> in_slot_;  // until the slot is given to another, or its signal is gone
   std::optional<std::stop_callback<request>> on_stop_;
 };
 

@@ -4,8 +4,10 @@
 #define DGRAM_EMITTER_WAITING_OPERATION_HPP
 
 #include <dgram/config.hpp>
+#include <dgram/emitter/backlog.hpp>
 #include <dgram/emitter/completion.hpp>
 #include <dgram/emitter/events.hpp>
+#include <dgram/emitter/operation_queue.hpp>
 #include <dgram/emitter/send_queue.hpp>
 #include <dgram/event_emitter.hpp>
 #include <dgram/failure.hpp>
@@ -73,6 +75,7 @@ struct waiting_operation {
   target<Endpoint> to = {};
   waiting_send<Endpoint> send = {};
   std::uint32_t number = 0;  // of the bind or the connect
+  backlog_place place = {};  // of the send
 
   const char* name() const noexcept
   {
@@ -82,35 +85,6 @@ struct waiting_operation {
     default: return "send";
     }
   }
-};
-
-/// First in, first out.
-template <class Operation>
-class operation_queue {
-public:
-  std::size_t size() const noexcept { return all_.size() - first_; }
-
-  void push(Operation added) { all_.push_back(std::move(added)); }
-
-  Operation pop()
-  {
-    Operation first = std::move(all_[first_++]);
-    // A queue that is never quite empty must not keep what has left it.
-    if (first_ == all_.size() || first_ >= most_gone) {
-      all_.erase(all_.begin(), begin());
-      first_ = 0;
-    }
-    return first;
-  }
-
-  auto begin() noexcept { return all_.begin() + static_cast<std::ptrdiff_t>(first_); }
-  auto end() noexcept { return all_.end(); }
-
-private:
-  static constexpr std::size_t most_gone = 64;
-
-  std::vector<Operation> all_;
-  std::size_t first_ = 0;
 };
 
 /// Takes a send out of a range of operations; null where it is none of them.
