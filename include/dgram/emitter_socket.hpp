@@ -105,7 +105,7 @@ struct core_access {
 /// \code
 /// auto server = dgram::create_socket(io, {.type = dgram::udp4, .reuse_addr = true});
 /// server.on<dgram::event::message>([&](dgram::bytes_view msg, const dgram::remote_info& rinfo) {
-///   server.send(msg, rinfo.port, rinfo.address);
+///   server.send(msg, rinfo);
 /// });
 /// server.on<dgram::event::error>([&](const dgram::failure& failure) {
 ///   fmt::print("{}\n", failure);
@@ -380,14 +380,12 @@ public:
         std::forward<Args>(args)...);
   }
 
-  /// Replies to a message.
+  /// Replies to a message. What its sender chose is never thrown: `error::bad_port` for one that sent from port 0, and
+  /// `invalid_argument` for a Unix socket without a name, are reported.
   template <class... Callback>
   decltype(auto) send(const payload_view& message, const remote_info& to, Callback&&... callback)
   {
-    detail::call call;
-    if constexpr (is_ip) call.add(to.port);
-    call.add(to.address);
-    return send_to(message, call, std::forward<Callback>(callback)...);
+    return send_whole(message, reply_destination(to), std::forward<Callback>(callback)...);
   }
 
   /// `send` with offset and length spelled out.
@@ -821,6 +819,13 @@ private:
     return {};
   }
 
+  destination_type reply_destination(const remote_info& to) const
+  {
+    check_running("send");
+    if (core_->connect_phase() != phase::none) throw_now(net::error::already_connected, "send");
+    return {to.endpoint()};
+  }
+
   // --- starting ---
 
   /// Starts an operation, which has `start(core, completion*)` and `listen(core, callback)`. `ListenFirst`: a callback
@@ -892,25 +897,25 @@ private:
   template <class... Callback>
   decltype(auto) send_to(const payload_view& message, detail::call& call, Callback&&... callback)
   {
-    if (call.count < 2) return send_whole(message, call, std::forward<Callback>(callback)...);
+    if (call.count < 2)
+      return send_whole(message, send_destination(call), std::forward<Callback>(callback)...);
     const payload_view slice(detail::slice_of(message, call.numbers[0], call.numbers[1]));
     call.drop_slice();
-    return send_whole(slice, call, std::forward<Callback>(callback)...);
+    return send_whole(slice, send_destination(call), std::forward<Callback>(callback)...);
   }
 
-  bool send_whole(const payload_view& message, const detail::call& call)
+  bool send_whole(const payload_view& message, const destination_type& to)
   {
-    return core_->send(send_destination(call), message, nullptr);
+    return core_->send(to, message, nullptr);
   }
 
   template <class Callback>
-  decltype(auto) send_whole(const payload_view& message, const detail::call& call,
+  decltype(auto) send_whole(const payload_view& message, const destination_type& to,
                             Callback&& callback)
   {
     using handler = std::decay_t<Callback>;
     if constexpr (detail::takes_code<handler, std::size_t> ||
                   detail::is_plain_callback<handler, std::size_t>) {
-      const destination_type to = send_destination(call);
       const net::cancellation_slot slot = net::get_associated_cancellation_slot(callback);
       auto* const done = detail::make_completion<std::size_t>(std::forward<Callback>(callback),
                                                               core_->get_executor());
@@ -919,13 +924,13 @@ private:
       return (*this);
     } else if constexpr (std::invocable<handler&>) {
       return send_whole(
-          message, call,
+          message, to,
           detail::sent_callback<core_type, handler>(*core_, std::forward<Callback>(callback)));
     } else {
       // When a deferred or awaited send is launched, the message may be gone.
       return detail::initiate_completion<std::size_t>(
           core_->get_executor(), std::forward<Callback>(callback),
-          [core = core_, to = send_destination(call).keep(), bytes = message.copy()](
+          [core = core_, to = to.keep(), bytes = message.copy()](
               detail::send_completion* done, const net::cancellation_slot& slot) {
             core->let_cancel(done, slot);
             core->send_later(to, bytes, done);
