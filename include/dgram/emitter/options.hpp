@@ -47,7 +47,7 @@ struct socket_options {
   lookup_function lookup = {};        ///< in place of the system's resolver
   std::chrono::milliseconds lookup_lifetime{
       1000};                         ///< how long a looked up name is not asked for again
-  std::stop_token signal = {};       ///< closes the socket when stop is requested
+  std::stop_token signal = {};       ///< closes the socket when stop is requested, on any thread
   net::cancellation_slot slot = {};  ///< closes the socket when it is signalled
   std::shared_ptr<const block_list> receive_block_list = {};  ///< senders that are not heard
   std::shared_ptr<const block_list> send_block_list = {};     ///< peers that are not sent to
