@@ -8,6 +8,7 @@
 #include <dgram/emitter/arguments.hpp>
 #include <dgram/emitter/awaited_event.hpp>
 #include <dgram/emitter/core.hpp>
+#include <dgram/emitter/core_pointer.hpp>
 #include <dgram/emitter/event_stream.hpp>
 #include <dgram/emitter/events.hpp>
 #include <dgram/emitter/membership_text.hpp>
@@ -56,9 +57,9 @@ namespace detail {
 /// For what is built on an emitter socket beside it.
 struct core_access {
   template <class Socket>
-  static const auto& of(const Socket& socket) noexcept
+  static const auto& of(const Socket& socket)
   {
-    return socket.core_;
+    return socket.core_.shared();
   }
 };
 
@@ -97,7 +98,8 @@ struct core_access {
 /// need not outlive the call. Where the kernel takes no more they wait, within the limits of `socket_options`.
 ///
 /// **Lifetime**: destroying the socket closes it, and then no event is emitted any more. What is pending when the context is
-/// destroyed is destroyed with it, uncalled, also where it owns the socket.
+/// destroyed is destroyed with it, uncalled, also where it owns the socket. A socket that was moved from is closed to
+/// `state()`, and may be destroyed or assigned to; everything else throws `error::not_running`.
 ///
 /// Thread safety: distinct sockets are safe. One socket is not: its calls belong where its events are emitted, or on a
 /// strand given to `create_socket`.
@@ -200,14 +202,14 @@ public:
     requires(!detail::is_listener<std::decay_t<Token>, signature_of<Event>>)
   auto once(Token&& token = Token())
   {
-    return detail::await_event<event_type<Event>>(core_, std::forward<Token>(token));
+    return detail::await_event<event_type<Event>>(core_.shared(), std::forward<Token>(token));
   }
 
   /// The events of one kind from now on, one after the other; at most `most` wait to be asked for. See `event_stream`.
   template <class Event>
   auto stream(std::size_t most = 1024)
   {
-    return event_stream<event_type<Event>, core_type>(core_, most);
+    return event_stream<event_type<Event>, core_type>(core_.shared(), most);
   }
 
   /// Adds a listener in front of the others.
@@ -471,7 +473,7 @@ public:
   {
     return detail::initiate_completion<>(
         core_->get_executor(), std::forward<Token>(token),
-        [core = core_](detail::completion<>* done, const net::cancellation_slot& slot) {
+        [core = core_.shared()](detail::completion<>* done, const net::cancellation_slot& slot) {
           core->let_cancel(done, slot);
           core->close(done);
         });
@@ -503,6 +505,7 @@ public:
 
   emitter_state state() const noexcept
   {
+    if (!core_) return {.closed = true};
     return {.bound = core_->bind_phase() == phase::done,
             .connected = core_->connect_phase() == phase::done,
             .receiving = core_->is_receiving() && !core_->is_closed(),
@@ -516,7 +519,7 @@ public:
   native_handle_type native_handle() { return core_->socket.native_handle(); }
 
   /// The socket underneath, for options that have no function here. Its descriptor comes with the bind.
-  Socket& next_layer() noexcept { return core_->socket; }
+  Socket& next_layer() { return core_->socket; }
 
   /// The socket keeps `io_context::run()` from returning while it receives, which is so from the start.
   basic_emitter_socket& ref()
@@ -534,7 +537,7 @@ public:
     return *this;
   }
 
-  bool has_ref() const noexcept { return core_->has_ref(); }
+  bool has_ref() const noexcept { return core_ && core_->has_ref(); }
 
   // --- options ---
   //
@@ -852,8 +855,8 @@ private:
       const auto initiate = [&]() -> decltype(auto) {
         return detail::initiate_completion<>(
             core_->get_executor(), std::forward<Callback>(callback),
-            [core = core_, operation](detail::completion<>* done,
-                                      const net::cancellation_slot& slot) {
+            [core = core_.shared(), operation](detail::completion<>* done,
+                                               const net::cancellation_slot& slot) {
               core->let_cancel(done, slot);
               operation.start_later(*core, done);
             });
@@ -930,7 +933,7 @@ private:
       // When a deferred or awaited send is launched, the message may be gone.
       return detail::initiate_completion<std::size_t>(
           core_->get_executor(), std::forward<Callback>(callback),
-          [core = core_, to = to.keep(), bytes = message.copy()](
+          [core = core_.shared(), to = to.keep(), bytes = message.copy()](
               detail::send_completion* done, const net::cancellation_slot& slot) {
             core->let_cancel(done, slot);
             core->send_later(to, bytes, done);
@@ -980,7 +983,7 @@ private:
     }
   }
 
-  std::shared_ptr<core_type> core_;
+  detail::core_pointer<core_type> core_;
 };
 
 /// The emitter on UDP, and on Unix datagrams.
