@@ -34,6 +34,9 @@ using lookup_result = std::function<void(error_code, const net::ip::address&)>;
 
 /// Looks up a host name in the family of the socket, `socket_type::udp4` or `udp6`, and reports once, at once or later. What it throws is
 /// reported too: the code of a `system_error`, of anything else `no_recovery`, with the text as the failure's detail.
+///
+/// It may report on any thread, and also when the socket and its context have gone, but not while the context is being
+/// destroyed on another thread.
 using lookup_function = std::function<void(const std::string& host, socket_type, lookup_result)>;
 
 /// The options of `create_socket`; all but the type may be left out.
