@@ -83,11 +83,10 @@ struct core_access {
 ///    with `operation_aborted`.
 ///
 /// **Cancellation**: a slot of the handler is honoured, for terminal, partial and total alike, as long as an operation
-/// waits: for a name, behind a bind or a connect, or behind so many datagrams that the kernel has not been offered it. It
+/// waits: for a name, behind a bind or a connect, or, a send, for the end of the turn and for the kernel to take it. It
 /// completes with `operation_aborted` then, and has done nothing. A bind that is cancelled takes along what waits for it,
 /// and so does a connect. A close that waits behind sends is taken back, unless others wait for it too. What the socket
-/// has done already completes with its result; so does a send that the kernel was offered, of which those of one turn
-/// are offered together, up to 256.
+/// has done already completes with its result.
 ///
 /// **Errors**: what is wrong with the arguments or the state is thrown at the call, as a `system_error` whose text says
 /// which call it was, and nothing is changed; what the system or a lookup reports comes to the callback, or else as an
