@@ -61,7 +61,8 @@ struct socket_options {
   full_policy when_full = full_policy::wait;  ///< what becomes of a datagram beyond that
 };
 
-/// What `bind` may be given instead of port and address.
+/// What `bind` may be given instead of port and address. With GCC 12 give it a name before it goes into a `co_await`
+/// expression: a list in braces there may compile and overwrite memory, which is an error of that compiler.
 struct bind_options {
   std::int64_t port = 0;
   std::string address = {};
