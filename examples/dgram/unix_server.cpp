@@ -22,14 +22,18 @@ int unix_server(example::command_line& words)
   auto server = dgram::create_unix_socket(io);
 
   server.on<dgram::event::message>([&](dgram::bytes_view msg, const auto& rinfo) {
-    fmt::print("got: {} from {}\n", example::printable(msg.text()), rinfo.address);
-    server.send(msg, 0, msg.size(), rinfo.address);
+    fmt::print("got: {} from {}\n", example::printable(msg.text()), rinfo);
+    if (!rinfo.address.empty()) server.send(msg, rinfo);  // else the sender has no path
   });
+
+  // A client that is gone is none of the server's errors.
+  server.on<dgram::event::error>(
+      [&](const dgram::failure& failure) { fmt::print(stderr, "{}\n", failure); });
 
   server.on<dgram::event::listening>(
       [&] { fmt::print("server listening {}\n", server.address().address); });
 
-  server.bind(server_path);
+  server.bind_sync(server_path);
   io.run();
   return 0;
 }

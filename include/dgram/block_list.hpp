@@ -6,11 +6,13 @@
 #include <dgram/config.hpp>
 #include <dgram/endpoint.hpp>
 #include <dgram/error.hpp>
+#include <dgram/failure.hpp>
 
 #include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -45,8 +47,8 @@ public:
     const auto from = plain(first);
     const auto to = plain(last);
     const bounds added{bounds_of(from).first, bounds_of(to).last};
-    if (from.is_v4() != to.is_v4() || added.last < added.first)
-      detail::throw_if(error::out_of_range, "add_range");
+    if (from.is_v4() != to.is_v4()) refuse_range(first, last, "they are of two families");
+    if (added.last < added.first) refuse_range(first, last, "the first is behind the last");
     insert(from.is_v4(), added);
   }
 
@@ -56,7 +58,9 @@ public:
   void add_subnet(const net::ip::address& network, int prefix)
   {
     const int bits = network.is_v4() ? 32 : 128;
-    if (prefix < 0 || prefix > bits) detail::throw_if(error::out_of_range, "add_subnet");
+    if (prefix < 0 || prefix > bits)
+      detail::refuse("add_subnet", error::out_of_range,
+                     "prefix " + detail::beyond(prefix, 0, bits));
     add(network, bounds_of(network), 128 - bits + prefix);
   }
 
@@ -83,6 +87,13 @@ private:
     address_bytes first;
     address_bytes last;
   };
+
+  [[noreturn]] static void refuse_range(const net::ip::address& first, const net::ip::address& last,
+                                        const char* why)
+  {
+    detail::refuse("add_range", error::out_of_range,
+                   to_string(first) + " to " + to_string(last) + "; " + why);
+  }
 
   static net::ip::address parse(std::string_view text) { return parse_address(text); }
 

@@ -8,6 +8,7 @@
 #include <dgram/emitter/arguments.hpp>
 #include <dgram/emitter/awaited_event.hpp>
 #include <dgram/emitter/core.hpp>
+#include <dgram/emitter/core_pointer.hpp>
 #include <dgram/emitter/event_stream.hpp>
 #include <dgram/emitter/events.hpp>
 #include <dgram/emitter/membership_text.hpp>
@@ -56,9 +57,9 @@ namespace detail {
 /// For what is built on an emitter socket beside it.
 struct core_access {
   template <class Socket>
-  static const auto& of(const Socket& socket) noexcept
+  static const auto& of(const Socket& socket)
   {
-    return socket.core_;
+    return socket.core_.shared();
   }
 
   /// Where a datagram for this port and address is to go. Thrown: as for `send`.
@@ -92,11 +93,10 @@ struct core_access {
 ///    with `operation_aborted`.
 ///
 /// **Cancellation**: a slot of the handler is honoured, for terminal, partial and total alike, as long as an operation
-/// waits: for a name, behind a bind or a connect, or behind so many datagrams that the kernel has not been offered it. It
+/// waits: for a name, behind a bind or a connect, or, a send, for the end of the turn and for the kernel to take it. It
 /// completes with `operation_aborted` then, and has done nothing. A bind that is cancelled takes along what waits for it,
 /// and so does a connect. A close that waits behind sends is taken back, unless others want it too. What the socket
-/// has done already completes with its result; so does a send that the kernel was offered, of which those of one turn
-/// are offered together, up to 256.
+/// has done already completes with its result.
 ///
 /// **Errors**: what is wrong with the arguments or the state is thrown at the call, as a `system_error` whose text says
 /// which call it was, and nothing is changed; what the system or a lookup reports comes to the callback, or else as an
@@ -107,7 +107,8 @@ struct core_access {
 /// need not outlive the call. Where the kernel takes no more they wait, within the limits of `socket_options`.
 ///
 /// **Lifetime**: destroying the socket closes it, and then no event is emitted any more. What is pending when the context is
-/// destroyed is destroyed with it, uncalled, also where it owns the socket.
+/// destroyed is destroyed with it, uncalled, also where it owns the socket. A socket that was moved from is closed to
+/// `state()`, and may be destroyed or assigned to; everything else throws `error::not_running`.
 ///
 /// Thread safety: distinct sockets are safe. One socket is not: its calls belong where its events are emitted, or on a
 /// strand given to `create_socket`.
@@ -115,7 +116,7 @@ struct core_access {
 /// \code
 /// auto server = dgram::create_socket(io, {.type = dgram::udp4, .reuse_addr = true});
 /// server.on<dgram::event::message>([&](dgram::bytes_view msg, const dgram::remote_info& rinfo) {
-///   server.send(msg, rinfo.port, rinfo.address);
+///   server.send(msg, rinfo);
 /// });
 /// server.on<dgram::event::error>([&](const dgram::failure& failure) {
 ///   fmt::print("{}\n", failure);
@@ -210,14 +211,14 @@ public:
     requires(!detail::is_listener<std::decay_t<Token>, signature_of<Event>>)
   auto once(Token&& token = Token())
   {
-    return detail::await_event<event_type<Event>>(core_, std::forward<Token>(token));
+    return detail::await_event<event_type<Event>>(core_.shared(), std::forward<Token>(token));
   }
 
   /// The events of one kind from now on, one after the other; at most `most` wait to be asked for. See `event_stream`.
   template <class Event>
   auto stream(std::size_t most = 1024)
   {
-    return event_stream<event_type<Event>, core_type>(core_, most);
+    return event_stream<event_type<Event>, core_type>(core_.shared(), most);
   }
 
   /// Adds a listener in front of the others.
@@ -396,14 +397,12 @@ public:
         std::forward<Args>(args)...);
   }
 
-  /// Replies to a message.
+  /// Replies to a message. What its sender chose is never thrown: `error::bad_port` for one that sent from port 0, and
+  /// `invalid_argument` for a Unix socket without a name, are reported.
   template <class... Callback>
   decltype(auto) send(const payload_view& message, const remote_info& to, Callback&&... callback)
   {
-    detail::call call;
-    if constexpr (is_ip) call.add(to.port);
-    call.add(to.address);
-    return send_to(message, call, std::forward<Callback>(callback)...);
+    return send_whole(message, reply_destination(to), std::forward<Callback>(callback)...);
   }
 
   /// `send` with offset and length spelled out.
@@ -490,7 +489,7 @@ public:
   {
     return detail::initiate_completion<>(
         core_->get_executor(), std::forward<Token>(token),
-        [core = core_](detail::completion<>* done, const net::cancellation_slot& slot) {
+        [core = core_.shared()](detail::completion<>* done, const net::cancellation_slot& slot) {
           core->let_cancel(done, slot);
           core->close(done);
         });
@@ -522,6 +521,7 @@ public:
 
   emitter_state state() const noexcept
   {
+    if (!core_) return {.closed = true};
     return {.bound = core_->bind_phase() == phase::done,
             .connected = core_->connect_phase() == phase::done,
             .receiving = core_->is_receiving() && !core_->is_closed(),
@@ -535,7 +535,7 @@ public:
   native_handle_type native_handle() { return core_->socket.native_handle(); }
 
   /// The socket underneath, for options that have no function here. Its descriptor comes with the bind.
-  Socket& next_layer() noexcept { return core_->socket; }
+  Socket& next_layer() { return core_->socket; }
 
   /// The socket keeps `io_context::run()` from returning while it receives, which is so from the start.
   basic_emitter_socket& ref()
@@ -553,7 +553,7 @@ public:
     return *this;
   }
 
-  bool has_ref() const noexcept { return core_->has_ref(); }
+  bool has_ref() const noexcept { return core_ && core_->has_ref(); }
 
   // --- options ---
   //
@@ -834,6 +834,13 @@ private:
     return {};
   }
 
+  destination_type reply_destination(const remote_info& to) const
+  {
+    check_running("send");
+    if (core_->connect_phase() != phase::none) throw_now(net::error::already_connected, "send");
+    return {to.endpoint()};
+  }
+
   // --- starting ---
 
   /// Starts an operation, which has `start(core, completion*)` and `listen(core, callback)`. `ListenFirst`: a callback
@@ -860,8 +867,8 @@ private:
       const auto initiate = [&]() -> decltype(auto) {
         return detail::initiate_completion<>(
             core_->get_executor(), std::forward<Callback>(callback),
-            [core = core_, operation](detail::completion<>* done,
-                                      const net::cancellation_slot& slot) {
+            [core = core_.shared(), operation](detail::completion<>* done,
+                                               const net::cancellation_slot& slot) {
               core->let_cancel(done, slot);
               operation.start_later(*core, done);
             });
@@ -905,25 +912,25 @@ private:
   template <class... Callback>
   decltype(auto) send_to(const payload_view& message, detail::call& call, Callback&&... callback)
   {
-    if (call.count < 2) return send_whole(message, call, std::forward<Callback>(callback)...);
+    if (call.count < 2)
+      return send_whole(message, send_destination(call), std::forward<Callback>(callback)...);
     const payload_view slice(detail::slice_of(message, call.numbers[0], call.numbers[1]));
     call.drop_slice();
-    return send_whole(slice, call, std::forward<Callback>(callback)...);
+    return send_whole(slice, send_destination(call), std::forward<Callback>(callback)...);
   }
 
-  bool send_whole(const payload_view& message, const detail::call& call)
+  bool send_whole(const payload_view& message, const destination_type& to)
   {
-    return core_->send(send_destination(call), message, nullptr);
+    return core_->send(to, message, nullptr);
   }
 
   template <class Callback>
-  decltype(auto) send_whole(const payload_view& message, const detail::call& call,
+  decltype(auto) send_whole(const payload_view& message, const destination_type& to,
                             Callback&& callback)
   {
     using handler = std::decay_t<Callback>;
     if constexpr (detail::takes_code<handler, std::size_t> ||
                   detail::is_plain_callback<handler, std::size_t>) {
-      const destination_type to = send_destination(call);
       const net::cancellation_slot slot = net::get_associated_cancellation_slot(callback);
       auto* const done = detail::make_completion<std::size_t>(std::forward<Callback>(callback),
                                                               core_->get_executor());
@@ -932,13 +939,13 @@ private:
       return (*this);
     } else if constexpr (std::invocable<handler&>) {
       return send_whole(
-          message, call,
+          message, to,
           detail::sent_callback<core_type, handler>(*core_, std::forward<Callback>(callback)));
     } else {
       // When a deferred or awaited send is launched, the message may be gone.
       return detail::initiate_completion<std::size_t>(
           core_->get_executor(), std::forward<Callback>(callback),
-          [core = core_, to = send_destination(call).keep(), bytes = message.copy()](
+          [core = core_.shared(), to = to.keep(), bytes = message.copy()](
               detail::send_completion* done, const net::cancellation_slot& slot) {
             core->let_cancel(done, slot);
             core->send_later(to, bytes, done);
@@ -1006,7 +1013,7 @@ private:
     }
   }
 
-  std::shared_ptr<core_type> core_;
+  detail::core_pointer<core_type> core_;
 };
 
 /// The emitter on UDP, and on Unix datagrams.

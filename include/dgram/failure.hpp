@@ -36,9 +36,10 @@ struct failure {
   explicit operator bool() const noexcept { return static_cast<bool>(code); }
 
   /// `operation CODE address:port (detail)`, without what is absent. An error that the system's manuals have no name for is
-  /// spelled out at the end instead.
+  /// spelled out at the end instead. Where nothing failed it is `success`.
   std::string text() const
   {
+    if (!code) return "success";
     std::string result = subject();
     if (platform::error_name(code).empty()) result.append(": ").append(code.message());
     return result;

@@ -298,6 +298,21 @@ public:
   /// From the next `prepare` on, the datagrams of the first message go one by one.
   void split_front() noexcept { runs_[at_.first].is_split = true; }
 
+  /// Calls a function with payload and peer, null where it has none, of each datagram that waits in a batch that copies, and
+  /// that was pushed without segments.
+  template <class Function>
+  void for_each_copied(Function function) const
+  {
+    for (std::size_t i = at_.first; i < at_.last; ++i) {
+      const run& each = runs_[i];
+      for (std::size_t j = 0; j < each.datagrams; ++j) {
+        const platform::buffer& copy = buffers_[each.first_buffer + j];
+        function(bytes_view(platform::buffer_data(copy), platform::buffer_size(copy)),
+                 each.addressed ? &each.peer : nullptr);
+      }
+    }
+  }
+
   /// Whether the first datagram's error was dealt with, so that the sending can go on.
   bool refuse_front(const error_code& ec)
   {

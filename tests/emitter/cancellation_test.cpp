@@ -11,6 +11,8 @@
 
 #include <catch2/generators/catch_generators.hpp>
 
+#include <algorithm>
+#include <cstddef>
 #include <exception>
 #include <memory>
 #include <optional>
@@ -216,7 +218,7 @@ TEST_CASE("Cancelled: a send whose name was looked up, before its turn", "[emitt
 }
 
 #if DGRAM_HAS_UNIX_DATAGRAMS
-TEST_CASE("Cancelled: a send behind more than the kernel was offered", "[emitter][unix]")
+TEST_CASE("Cancelled: sends that the kernel holds back", "[emitter][unix]")
 {
   const auto type = any_type();
   const test::temporary_directory directory;
@@ -244,18 +246,86 @@ TEST_CASE("Cancelled: a send behind more than the kernel was offered", "[emitter
   pending send;
   client.send("cancelled", path, send.send_token());
   CHECK(client.get_send_queue_count() == count + 1);
-  offered.signal.emit(type);  // too late
   cancel(io, send, type);
   CHECK(client.get_send_queue_count() == count);
   CHECK(client.get_send_queue_size() == size);
+  cancel(io, offered, type);
+  CHECK(client.get_send_queue_count() == count - 1);
+  CHECK(client.get_send_queue_size() == size - 7);
+  client.send("last", path);
   server.recv_start();
   test::run_until(io, [&] { return heard.size() == 501 && sent == 500; });
-  CHECK(std::count(heard.begin(), heard.end(), "cancelled") == 0);
-  CHECK(std::count(heard.begin(), heard.end(), "offered") == 1);
-  CHECK(offered.ec == dgram::error_code());
-  CHECK(offered.size == 7);
+  CHECK(std::count(heard.begin(), heard.end(), "x") == 500);
+  CHECK(heard.back() == "last");
+}
+
+TEST_CASE("Cancelled: the one send that the kernel holds back", "[emitter][unix]")
+{
+  using namespace asio::experimental::awaitable_operators;
+  const test::temporary_directory directory;
+  asio::io_context io;
+  const std::string path = directory.path() + "/server";
+  auto server = dgram::create_unix_socket(io);
+  trace heard;
+  server.on<test::event::message>([&](dgram::bytes_view m) { heard.emplace_back(m.text()); });
+  server.bind_sync(path);
+  server.recv_stop();
+  auto client = dgram::create_unix_socket(io);
+  std::size_t sent = 0;
+  while (client.get_send_queue_count() == 0) {
+    client.send("x", path);
+    ++sent;
+    test::run_ready(io);
+  }
+  --sent;
+  bool finished = false;
+  asio::co_spawn(
+      io,
+      [&]() -> asio::awaitable<void> {
+        asio::steady_timer timer(io, std::chrono::milliseconds(5));
+        const auto first = co_await (client.send("late", path, asio::use_awaitable) ||
+                                     timer.async_wait(asio::use_awaitable));
+        CHECK(first.index() == 1);
+        finished = true;
+      },
+      asio::detached);
+  test::run_until(io, [&] { return finished; });
+  CHECK(client.get_send_queue_count() == 1);
+
+  auto other = dgram::create_unix_socket(io);
+  pending only;
+  other.send("only", path, only.send_token());
+  test::run_ready(io);
+  CHECK(other.get_send_queue_count() == 1);
+  cancel(io, only, asio::cancellation_type::total);
+  CHECK(other.get_send_queue_count() == 0);
+  other.send("next", path);
+
+  server.recv_start();
+  test::run_until(io, [&] { return heard.size() == sent + 2; });
+  CHECK(std::count(heard.begin(), heard.end(), "x") == static_cast<std::ptrdiff_t>(sent) + 1);
+  CHECK(std::count(heard.begin(), heard.end(), "next") == 1);
 }
 #endif
+
+TEST_CASE("Cancelled: a send of this turn, and no other", "[emitter]")
+{
+  const auto type = any_type();
+  asio::io_context io;
+  test::listener target(io);
+  auto socket = dgram::create_socket(io, dgram::udp4);
+  socket.bind_sync(0, "127.0.0.1");
+  pending second;
+  socket.send("1", target.port);
+  socket.send("2", target.port, second.send_token());
+  socket.send("three", target.port);
+  socket.send("", target.port);
+  cancel(io, second, type);
+  CHECK(second.size == 0);
+  socket.send("5", target.port);
+  test::run_until(io, [&] { return target.messages.size() == 4; });
+  CHECK(target.messages == trace{"1", "three", "", "5"});
+}
 
 TEST_CASE("Cancelled: a close that waits behind sends", "[emitter]")
 {
@@ -376,8 +446,8 @@ TEST_CASE("Cancelled too late: what is done completes with its result", "[emitte
   {
     socket.bind_sync(0, "127.0.0.1");
     socket.send("x", target.port, operation.send_token());
-    operation.signal.emit(type);
     test::run_ready(io);
+    operation.signal.emit(type);
     CHECK(operation.size == 1);
   }
   SECTION("close")

@@ -6,6 +6,7 @@
 
 #include <optional>
 #include <stop_token>
+#include <thread>
 
 using test::thrown;
 using test::trace;
@@ -147,14 +148,17 @@ TEST_CASE("CLS-15, CLS-16, CLS-17: a stop token closes", "[emitter]")
   auto socket = dgram::create_socket(io, {.type = dgram::udp4, .signal = source.get_token()});
   test::record(socket, events);
   socket.bind_sync();
-  source.request_stop();
-  CHECK(thrown([&] { socket.close(); }) == dgram::error::not_running);
+  asio::post(io, [&] {
+    source.request_stop();
+    CHECK(thrown([&] { socket.close(); }) == dgram::error::not_running);
+  });
   test::run(io);
-  CHECK(events == trace{"close"});
+  CHECK(events == trace{"listening", "close"});
 
   events.clear();
   auto late = dgram::create_socket(io, {.type = dgram::udp4, .signal = source.get_token()});
   test::record(late, events);
+  CHECK(thrown([&] { late.bind(); }) == dgram::error::not_running);
   test::run(io);
   CHECK(events == trace{"close"});
 
@@ -164,6 +168,29 @@ TEST_CASE("CLS-15, CLS-16, CLS-17: a stop token closes", "[emitter]")
   test::run(io);
   unused.request_stop();
   test::run(io);
+}
+
+TEST_CASE(
+    "CLS-15: a stop that another thread requests does not end the calls of a running listener",
+    "[emitter]")
+{
+  asio::io_context io;
+  std::stop_source source;
+  test::listener target(io);
+  trace events;
+  auto socket = dgram::create_socket(io, {.type = dgram::udp4, .signal = source.get_token()});
+  test::record(socket, events);
+  socket.on<test::event::listening>([&] {
+    std::thread([&] { source.request_stop(); }).join();
+    CHECK_FALSE(socket.state().closed);
+    CHECK(socket.address().port > 0);
+    socket.send("bye", target.port);
+  });
+  socket.bind(0, "127.0.0.1");
+  test::run_until(io, [&] { return target.messages.size() == 1; });
+  test::run_until(io, [&] { return events.size() == 2; });
+  CHECK(events == trace{"listening", "close"});
+  CHECK(socket.state().closed);
 }
 
 TEST_CASE("CLS-15: a cancellation slot closes", "[emitter]")

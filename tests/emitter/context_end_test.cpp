@@ -167,3 +167,18 @@ TEST_CASE("A stop that is requested after the end of the context finds nobody", 
   }));
   source.request_stop();  // posts nothing to what is gone
 }
+
+TEST_CASE("A lookup that reports after the end of the context finds nobody", "[emitter]")
+{
+  dgram::lookup_result report;
+  CHECK(is_let_go([&](asio::io_context& io, std::shared_ptr<int> kept) {
+    dgram::socket_options options{.type = dgram::udp4};
+    options.lookup = [&](const std::string&, dgram::socket_type, dgram::lookup_result result) {
+      report = std::move(result);
+    };
+    auto socket = shared_socket(io, std::move(options));
+    socket->send("never", 9, "name", [socket, kept](dgram::error_code) {});
+  }));
+  REQUIRE(report);
+  report({}, asio::ip::address_v4::loopback());
+}

@@ -195,6 +195,18 @@ TEST_CASE("Texts: errors of the library's own, as an event and thrown", "[emitte
         "connect 127.0.0.9:9: address is on a block list");
 }
 
+TEST_CASE("Texts: no error", "[emitter]")
+{
+  CHECK(dgram::failure().text() == "success");
+  asio::io_context io;
+  test::listener target(io);
+  auto socket = dgram::create_socket(io, dgram::udp4);
+  std::string text;
+  socket.send("x", target.port, [&](const dgram::failure& what) { text = what.text(); });
+  test::run_until(io, [&] { return !text.empty(); });
+  CHECK(text == "success");
+}
+
 #if DGRAM_HAS_UNIX_DATAGRAMS
 TEST_CASE("Texts: paths", "[emitter]")
 {

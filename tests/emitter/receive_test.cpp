@@ -399,3 +399,24 @@ TEST_CASE("A callback that throws: the others come on the next turn", "[emitter]
   CHECK(test::thrown_text([&] { test::run(io); }) == "first");
   test::run_until(io, [&] { return events.size() == 1 && target.messages.size() == 2; });
 }
+
+TEST_CASE("A descriptor that stays readable does not keep the context busy", "[emitter]")
+{
+  asio::io_context io;
+  auto socket = dgram::create_socket(io, dgram::udp4);
+  socket.connect_sync(test::dead_port(), "127.0.0.1");
+  test::run_ready(io);
+  dgram::error_code ec;
+  socket.next_layer().shutdown(asio::socket_base::shutdown_receive, ec);
+  REQUIRE_FALSE(ec);
+  const auto end = std::chrono::steady_clock::now() + test::milliseconds(200);
+  std::size_t handlers = 0;
+  io.restart();
+  while (io.run_one_until(end) > 0)
+    ++handlers;
+  CHECK(handlers > 4);
+  CHECK(handlers < 400);
+  socket.close();
+  test::run(io);
+  CHECK(socket.state().closed);
+}

@@ -96,7 +96,7 @@ TEST_CASE("S2.16: an unbound socket sends, and its datagrams carry no path", "[e
   asio::io_context io;
   const std::string path = directory.path() + "/server";
   auto server = dgram::create_unix_socket(io);
-  std::string sender;
+  std::string sender = "nobody yet";
   server.on<test::event::message>(
       [&](dgram::bytes_view, const auto& from) { sender = from.address; });
   server.bind_sync(path);
@@ -106,8 +106,8 @@ TEST_CASE("S2.16: an unbound socket sends, and its datagrams carry no path", "[e
     CHECK_FALSE(ec);
     sent = n;
   });
-  test::run_until(io, [&] { return sent == 1 && !sender.empty(); });
-  CHECK(sender == "(unnamed)");
+  test::run_until(io, [&] { return sent == 1 && sender != "nobody yet"; });
+  CHECK(sender.empty());
   CHECK_FALSE(client.state().bound);
   CHECK(thrown([&] { client.send("x"); }) == asio::error::invalid_argument);
   dgram::failure failed;
@@ -115,6 +115,31 @@ TEST_CASE("S2.16: an unbound socket sends, and its datagrams carry no path", "[e
               [&](const dgram::failure& what) { failed = what; });
   test::run_until(io, [&] { return static_cast<bool>(failed); });
   CHECK(failed.text() == "send ENOENT " + directory.path() + "/nobody");
+}
+
+TEST_CASE("A reply to a Unix socket without a name fails, and is sent nowhere", "[emitter][unix]")
+{
+  const test::temporary_directory directory;
+  asio::io_context io;
+  const std::string path = directory.path() + "/server";
+  auto server = dgram::create_unix_socket(io);
+  trace events;
+  test::record(server, events);
+  std::vector<std::string> results;
+  server.on<test::event::message>([&](dgram::bytes_view message,
+                                      const dgram::unix_remote_info& from) {
+    CHECK(from.address.empty());
+    CHECK(dgram::to_string(from) == "(unnamed)");
+    CHECK(server.send(message, from));
+    server.send(message, from, [&](const dgram::failure& what) { results.push_back(what.text()); });
+  });
+  server.bind_sync(path);
+  auto client = dgram::create_unix_socket(io);
+  client.send("x", path);
+  test::run_until(io, [&] { return events.size() == 2 && results.size() == 1; });
+  CHECK(events == trace{"listening", "error send EINVAL (unnamed)"});
+  CHECK(results == std::vector<std::string>{"send EINVAL (unnamed)"});
+  CHECK_FALSE(test::exists("(unnamed)"));
 }
 
 TEST_CASE("Unix sockets connect, send without a path, and disconnect", "[emitter][unix]")

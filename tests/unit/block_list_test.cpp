@@ -4,6 +4,8 @@
 
 #include <catch2/catch_test_macros.hpp>
 
+#include <string>
+
 TEST_CASE("OPT-10: single addresses, IPv4, IPv6 and mapped", "[block_list]")
 {
   dgram::block_list list;
@@ -82,4 +84,26 @@ TEST_CASE("OPT-13: what is wrong is refused, and the list stays as it was", "[bl
   CHECK_THROWS_AS(list.add_address("not an address"), dgram::system_error);
   CHECK_THROWS_AS(list.check("1.1.1"), dgram::system_error);
   CHECK(list.empty());
+}
+
+TEST_CASE("OPT-13: what is refused is named", "[block_list]")
+{
+  dgram::block_list list;
+  const auto text = [](auto call) -> std::string {
+    try {
+      call();
+    } catch (const dgram::system_error& error) {
+      CHECK(error.code() == dgram::error::out_of_range);
+      return error.what();
+    }
+    return {};
+  };
+  CHECK(text([&] { list.add_subnet("10.0.0.0", 33); }) ==
+        "add_subnet (prefix 33; allowed are 0 to 32): value out of range");
+  CHECK(text([&] { list.add_subnet("::", -1); }) ==
+        "add_subnet (prefix -1; allowed are 0 to 128): value out of range");
+  CHECK(text([&] { list.add_range("10.0.0.9", "10.0.0.1"); }) ==
+        "add_range (10.0.0.9 to 10.0.0.1; the first is behind the last): value out of range");
+  CHECK(text([&] { list.add_range("10.0.0.1", "::1"); }) ==
+        "add_range (10.0.0.1 to ::1; they are of two families): value out of range");
 }

@@ -166,6 +166,72 @@ void call_back(Handler&& handler, const failure& outcome, Values&&... values)
     std::invoke(std::forward<Handler>(handler), outcome);
 }
 
+/// A handler and what it is called with.
+template <class Handler, class... Values>
+class upcall {
+public:
+  using allocator_type = net::associated_allocator_t<Handler, recycling>;
+
+  upcall(Handler&& handler, failure&& outcome, std::tuple<Values...>&& values)
+      : handler_(std::move(handler)), outcome_(std::move(outcome)), values_(std::move(values))
+  {
+  }
+
+  allocator_type get_allocator() const noexcept
+  {
+    return net::get_associated_allocator(handler_, recycling());
+  }
+
+  void operator()()
+  {
+    std::apply(
+        [this](auto&&... each) {
+          call_back(std::move(handler_), outcome_, std::forward<decltype(each)>(each)...);
+        },
+        std::move(values_));
+  }
+
+private:
+  Handler handler_;
+  failure outcome_;
+  std::tuple<Values...> values_;
+};
+
+/// A function on its way to another executor, whose context it keeps running until it is called.
+template <class Function, class Executor>
+class dispatched {
+public:
+  using allocator_type = net::associated_allocator_t<Function, recycling>;
+
+  dispatched(Function&& function, net::executor_work_guard<Executor>&& work)
+      : function_(std::move(function)), work_(std::move(work))
+  {
+  }
+
+  allocator_type get_allocator() const noexcept
+  {
+    return net::get_associated_allocator(function_, recycling());
+  }
+
+  void operator()()
+  {
+    work_.reset();
+    std::move(function_)();
+  }
+
+private:
+  Function function_;
+  net::executor_work_guard<Executor> work_;
+};
+
+template <class Function, class Executor>
+void dispatch_to(net::executor_work_guard<Executor>&& work, Function&& function)
+{
+  const Executor executor = work.get_executor();
+  net::dispatch(executor,
+                dispatched<Function, Executor>(std::forward<Function>(function), std::move(work)));
+}
+
 template <class Handler, class Executor, class... Values>
 class completion_of final : public completion<Values...> {
   using associated = net::associated_executor_t<Handler, Executor>;
@@ -183,19 +249,13 @@ public:
   {
     const allocator memory = net::get_associated_allocator(handler_, recycling());
     if (this->has_slot) net::get_associated_cancellation_slot(handler_).clear();
-    auto call = [handler = std::move(handler_), outcome = std::move(this->outcome),
-                 values = std::move(this->values)]() mutable {
-      std::apply(
-          [&](auto&&... each) {
-            call_back(std::move(handler), outcome, std::forward<decltype(each)>(each)...);
-          },
-          std::move(values));
-    };
-    const auto work = std::move(work_);
+    upcall<Handler, Values...> call(std::move(handler_), std::move(this->outcome),
+                                    std::move(this->values));
+    auto work = std::move(work_);
     release_task(this, memory);
     // The emitter's turns run on its own executor, so there a call is what a dispatch would be.
     if (work)
-      net::dispatch(work->get_executor(), std::move(call));
+      dispatch_to(std::move(*work), std::move(call));
     else
       call();
   }

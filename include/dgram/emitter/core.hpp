@@ -83,7 +83,8 @@ public:
   executor_type get_executor() { return socket.get_executor(); }
 
   bool is_closed() const noexcept { return closed_; }
-  bool is_running() const noexcept { return !closed_ && !options.signal.stop_requested(); }
+  /// A stop that was requested, on whatever thread, counts once it has closed the socket.
+  bool is_running() const noexcept { return !closed_; }
   phase bind_phase() const noexcept { return establishing_.bind_phase(); }
   phase connect_phase() const noexcept { return establishing_.connect_phase(); }
   bool is_receiving() const noexcept { return receiving_.is_wanted() && is_bound(); }

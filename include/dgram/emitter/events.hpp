@@ -58,15 +58,19 @@ struct basic_address_info<udp> {
 #if DGRAM_HAS_UNIX_DATAGRAMS
 template <>
 struct basic_address_info<unix_dgram> {
-  std::string address;               ///< the path, or `@name`
+  std::string address;               ///< the path, or `@name`; empty where a socket has none
   std::string_view family = "unix";  ///< always that
 
   basic_address_info() noexcept = default;
-  explicit basic_address_info(const unix_dgram::endpoint& endpoint) : address(to_string(endpoint))
+  explicit basic_address_info(const unix_dgram::endpoint& endpoint)
   {
+    if (!is_unnamed(endpoint)) address = to_string(endpoint);
   }
 
-  unix_dgram::endpoint endpoint() const { return parse_unix_endpoint(address); }
+  unix_dgram::endpoint endpoint() const
+  {
+    return address.empty() ? unix_dgram::endpoint() : parse_unix_endpoint(address);
+  }
 
   friend bool operator==(const basic_address_info& a, const basic_address_info& b)
   {
@@ -75,7 +79,7 @@ struct basic_address_info<unix_dgram> {
 };
 #endif
 
-/// `0.0.0.0:41234`, `[::1]:41234`, `/run/server.sock`.
+/// `0.0.0.0:41234`, `[::1]:41234`, `/run/server.sock`, `(unnamed)`.
 inline std::string to_string(const basic_address_info<udp>& info)
 {
   return to_string(info.endpoint());
@@ -83,7 +87,7 @@ inline std::string to_string(const basic_address_info<udp>& info)
 #if DGRAM_HAS_UNIX_DATAGRAMS
 inline std::string to_string(const basic_address_info<unix_dgram>& info)
 {
-  return info.address;
+  return info.address.empty() ? "(unnamed)" : info.address;
 }
 #endif
 

@@ -45,7 +45,7 @@ public:
   {
     if (is_listed(options_.send_block_list.get(), peer)) return error::ip_blocked;
     if (is_foreign(peer)) return net::error::invalid_argument;
-    return {};
+    return check_name(peer);
   }
 
   /// Whether a sender is not to be heard.
@@ -96,6 +96,17 @@ public:
   }
 
 private:
+  /// A sender may have a port, or a name, that nothing can be sent to.
+  static error_code check_name(const endpoint_type& peer)
+  {
+    if constexpr (is_ip) {
+      if (peer.port() == 0) return error::bad_port;
+    } else {
+      if (is_unnamed(peer)) return net::error::invalid_argument;
+    }
+    return {};
+  }
+
   static bool is_listed(const block_list* list, const endpoint_type& who)
   {
     if constexpr (is_ip)

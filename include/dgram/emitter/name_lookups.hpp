@@ -102,6 +102,8 @@ private:
       owner_.options.lookup(name, owner_.options.type,
                             [this, weak = owner_.weak_from_this(), executor = owner_.get_executor(),
                              number](error_code ec, const net::ip::address& address) {
+                              // The context may have gone with the socket.
+                              if (weak.expired()) return;
                               net::post(executor, [this, weak, number, ec, address] {
                                 if (const auto owner = weak.lock()) finish(number, ec, address);
                               });

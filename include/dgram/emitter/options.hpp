@@ -34,6 +34,9 @@ using lookup_result = std::function<void(error_code, const net::ip::address&)>;
 
 /// Looks up a host name in the family of the socket, `socket_type::udp4` or `udp6`, and reports once, at once or later. What it throws is
 /// reported too: the code of a `system_error`, of anything else `no_recovery`, with the text as the failure's detail.
+///
+/// It may report on any thread, and also when the socket and its context have gone, but not while the context is being
+/// destroyed on another thread.
 using lookup_function = std::function<void(const std::string& host, socket_type, lookup_result)>;
 
 /// The options of `create_socket`; all but the type may be left out.
@@ -47,7 +50,7 @@ struct socket_options {
   lookup_function lookup = {};        ///< in place of the system's resolver
   std::chrono::milliseconds lookup_lifetime{
       1000};                    ///< how long a looked up name is not asked for again
-  std::stop_token signal = {};  ///< closes the socket when stop is requested
+  std::stop_token signal = {};  ///< closes the socket when stop is requested, on any thread
   /// Closes the socket when it is signalled. A slot holds one socket, the last that it was given to.
   net::cancellation_slot slot = {};
   std::shared_ptr<const block_list> receive_block_list = {};  ///< senders that are not heard
@@ -62,7 +65,8 @@ struct socket_options {
   full_policy when_full = full_policy::wait;
 };
 
-/// What `bind` may be given instead of port and address.
+/// What `bind` may be given instead of port and address. With GCC 12 give it a name before it goes into a `co_await`
+/// expression: a list in braces there may compile and overwrite memory, which is an error of that compiler.
 struct bind_options {
   std::int64_t port = 0;
   std::string address = {};

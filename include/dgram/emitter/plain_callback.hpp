@@ -35,7 +35,7 @@ public:
   {
   }
 
-  void operator()() { net::dispatch(work_.get_executor(), std::move(callback_)); }
+  void operator()() { dispatch_to(std::move(work_), std::move(callback_)); }
 
 private:
   Callback callback_;

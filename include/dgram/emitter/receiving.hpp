@@ -5,6 +5,7 @@
 
 #include <dgram/config.hpp>
 #include <dgram/datagram.hpp>
+#include <dgram/detail/socket_state.hpp>
 #include <dgram/diagnostics.hpp>
 #include <dgram/emitter/arrival.hpp>
 #include <dgram/emitter/context_service.hpp>
@@ -109,14 +110,22 @@ private:
     });
   }
 
-  void arm()
+  void arm() { arm(false); }
+
+  /// A socket that stays readable is asked again on a timer.
+  void arm_in_vain() { arm(wake_ups_.is_vain(owner_.handle.reports_taken())); }
+
+  void arm(bool on_timer)
   {
     armed_ = true;
-    owner_.handle.async_wait(net::socket_base::wait_read,
-                             turns_.stored(wait_memory_, [this, number = ++last_wait_](Owner&) {
-                               // Another number: the wait was given up, and its work restored, already.
-                               if (number == last_wait_ && disarm()) take_turn();
-                             }));
+    auto resumed = turns_.stored(wait_memory_, [this, number = ++last_wait_](Owner&) {
+      // Another number: the wait was given up, and its work restored, already.
+      if (number == last_wait_ && disarm()) take_turn();
+    });
+    if (on_timer)
+      owner_.handle.async_wait_congestion(std::move(resumed));
+    else
+      owner_.handle.async_wait(net::socket_base::wait_read, std::move(resumed));
     work_.begin_wait();
   }
 
@@ -167,9 +176,12 @@ private:
     if constexpr (is_ip) drops_.report(owner_.socket);
     at_ = batch.begin();
     rest_ = batch.size();
-    if (rest_ > 0) trains_ = rest_ > batch.used_slots();
+    if (rest_ > 0) {
+      trains_ = rest_ > batch.used_slots();
+      wake_ups_ = {};
+    }
     if (ec == net::error::would_block) {
-      arm();
+      arm_in_vain();
       return false;
     }
     if (ec) give_up(ec);
@@ -223,6 +235,7 @@ private:
   bool armed_ = false;
   bool posted_ = false;
   bool trains_ = false;
+  wake_up_counter wake_ups_;
 };
 
 }  // namespace detail

@@ -12,7 +12,9 @@
 #include <dgram/error.hpp>
 #include <dgram/send_batch.hpp>
 
+#include <algorithm>
 #include <cstddef>
+#include <iterator>
 #include <memory>
 #include <optional>
 #include <tuple>
@@ -76,11 +78,11 @@ public:
   /// What the kernel has held back; what it was not offered yet does not count.
   std::size_t count() const noexcept
   {
-    return held_back_ ? buffers_->batch.size() + overflow_.size() : 0;
+    return held_back_ ? overflow_.size() + (buffers_ ? buffers_->batch.size() : 0) : 0;
   }
   std::size_t bytes() const noexcept
   {
-    return held_back_ ? buffers_->batch.bytes() + overflow_bytes_ : 0;
+    return held_back_ ? overflow_bytes_ + (buffers_ ? buffers_->batch.bytes() : 0) : 0;
   }
 
   bool has_room(std::size_t size) const noexcept
@@ -121,9 +123,10 @@ public:
     overflow_.push(std::move(send));
   }
 
-  /// Takes back a datagram that found no room in the batch; null where it is none of those.
+  /// Takes back a datagram that the kernel has not taken; null where it is none of those.
   send_completion_ptr withdraw(const task* done)
   {
+    if (is_in_batch(done)) empty_batch();
     for (auto send = overflow_.begin(); send != overflow_.end(); ++send) {
       if (send->done.get() != done) continue;
       send_completion_ptr found = std::move(send->done);
@@ -175,6 +178,32 @@ private:
   {
     buffers_ = lease<buffers_type>(source_);
     is_urgent_ = source_->are_scarce();
+  }
+
+  bool is_in_batch(const task* done) const noexcept
+  {
+    if (!buffers_) return false;
+    const auto& all = buffers_->completions;
+    return std::any_of(all.begin() + static_cast<std::ptrdiff_t>(first_), all.end(),
+                       [done](const auto& each) { return each.get() == done; });
+  }
+
+  /// A batch gives nothing back from its midst, so what waits in it goes in front of what found no room.
+  void empty_batch()
+  {
+    std::vector<waiting_send<endpoint_type>> all;
+    all.reserve(buffers_->batch.size() + overflow_.size());
+    buffers_->batch.for_each_copied([&all](bytes_view payload, const endpoint_type* peer) {
+      all.push_back({{payload.begin(), payload.end()},
+                     peer != nullptr ? std::optional(*peer) : std::nullopt,
+                     nullptr});
+    });
+    for (auto& each : all)
+      each.done = std::move(buffers_->completions[first_++]);
+    std::move(overflow_.begin(), overflow_.end(), std::back_inserter(all));
+    overflow_ = std::move(all);
+    overflow_bytes_ += buffers_->batch.bytes();
+    recycle();
   }
 
   struct refusal {

@@ -84,13 +84,18 @@ public:
   /// Hands over what was sent, as far as the kernel takes it.
   void flush()
   {
-    if (!queue_.empty() && !waiting_writable_ && !flushing_ && !owner_.is_paused()) hand_over();
+    // What was held back may have been taken back.
+    const bool is_due = !queue_.empty() || queue_.is_held_back();
+    if (is_due && !waiting_writable_ && !flushing_ && !owner_.is_paused()) hand_over();
     if (full_) [[unlikely]]
       tell_if_drained();
   }
 
-  /// Takes back a datagram that was not offered to the kernel; null where it is none of those.
-  send_completion_ptr withdraw(const task* done) { return queue_.withdraw(done); }
+  /// Takes back a datagram that the kernel has not taken; null where it is none of those.
+  send_completion_ptr withdraw(const task* done)
+  {
+    return flushing_ ? nullptr : queue_.withdraw(done);
+  }
 
   /// Ends everything that is left, with this error.
   void fail(const error_code& ec)

@@ -24,6 +24,10 @@ public:
 
   void watch(const std::weak_ptr<Owner>& owner, const Executor& executor)
   {
+    if (options_.signal.stop_requested()) {
+      request::close(owner);
+      return;
+    }
     if (options_.signal.stop_possible())
       on_stop_.emplace(options_.signal, request{owner, executor});
     if (options_.slot.is_connected()) watch_slot(owner);
@@ -45,16 +49,20 @@ private:
     });
   }
 
-  /// Runs on whatever thread requests the stop.
+  /// Runs on whatever thread requests the stop, and closes at once where that is one that the socket's listeners run on.
   struct request {
     std::weak_ptr<Owner> owner;
     Executor executor;
 
+    static void close(const std::weak_ptr<Owner>& owner)
+    {
+      if (const auto alive = owner.lock()) alive->close_if_running();
+    }
+
     void operator()() const
     {
-      net::post(executor, [owner = owner] {
-        if (const auto alive = owner.lock()) alive->close_if_running();
-      });
+      const Executor kept = executor;  // the close destroys this
+      net::dispatch(kept, [owner = owner] { close(owner); });
     }
   };
 

@@ -43,6 +43,7 @@ concept transport_handle = std::copy_constructible<Handle> &&
                              { looked_at.has_pending_error() } -> std::same_as<bool>;
                              { looked_at.is_congested(ec) } -> std::same_as<bool>;
                              { looked_at.epoch() } -> std::convertible_to<std::uint64_t>;
+                             { looked_at.reports_taken() } -> std::convertible_to<std::uint64_t>;
                              {
                                handle.try_receive_batch(incoming, ec)
                              } -> std::convertible_to<std::size_t>;
