@@ -191,16 +191,14 @@ private:
   /// A batch gives nothing back from its midst, so what waits in it goes in front of what found no room.
   void empty_batch()
   {
-    std::vector<waiting_send<endpoint_type>> all;
-    all.reserve(buffers_->batch.size() + overflow_.size());
-    buffers_->batch.for_each_copied([&all](bytes_view payload, const endpoint_type* peer) {
-      all.push_back({{payload.begin(), payload.end()},
-                     peer != nullptr ? std::optional(*peer) : std::nullopt,
-                     nullptr});
+    operation_queue<waiting_send<endpoint_type>> all;
+    buffers_->batch.for_each_copied([&](bytes_view payload, const endpoint_type* peer) {
+      all.push({{payload.begin(), payload.end()},
+                peer != nullptr ? std::optional(*peer) : std::nullopt,
+                std::move(buffers_->completions[first_++])});
     });
-    for (auto& each : all)
-      each.done = std::move(buffers_->completions[first_++]);
-    std::move(overflow_.begin(), overflow_.end(), std::back_inserter(all));
+    while (!overflow_.empty())
+      all.push(overflow_.pop());
     overflow_ = std::move(all);
     overflow_bytes_ += buffers_->batch.bytes();
     recycle();
