@@ -107,8 +107,8 @@ struct core_access {
 /// need not outlive the call. Where the kernel takes no more they wait, within the limits of `socket_options`.
 ///
 /// **Lifetime**: destroying the socket closes it, and then no event is emitted any more. What is pending when the context is
-/// destroyed is destroyed with it, uncalled, also where it owns the socket. A socket that was moved from is closed to
-/// `state()`, and may be destroyed or assigned to; everything else throws `error::not_running`.
+/// destroyed is destroyed with it, uncalled, also where it owns the socket. A socket that was moved from may be destroyed
+/// or assigned to; to `state()` it is closed, it has no `id()`, and its other calls throw `error::not_running`.
 ///
 /// Thread safety: distinct sockets are safe. One socket is not: its calls belong where its events are emitted, or on a
 /// strand given to `create_socket`.

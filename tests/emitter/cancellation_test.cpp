@@ -306,6 +306,37 @@ TEST_CASE("Cancelled: the one send that the kernel holds back", "[emitter][unix]
   CHECK(std::count(heard.begin(), heard.end(), "x") == static_cast<std::ptrdiff_t>(sent) + 1);
   CHECK(std::count(heard.begin(), heard.end(), "next") == 1);
 }
+
+TEST_CASE("Cancelled: all that a full queue has, and 'drain' comes", "[emitter][unix]")
+{
+  const test::temporary_directory directory;
+  asio::io_context io;
+  const std::string path = directory.path() + "/server";
+  auto server = dgram::create_unix_socket(io);
+  server.bind_sync(path);
+  server.recv_stop();
+  auto filler = dgram::create_unix_socket(io);
+  while (filler.get_send_queue_count() == 0) {
+    filler.send("x", path);
+    test::run_ready(io);
+  }
+  filler.close();
+  dgram::socket_options options;
+  options.queue_datagrams = 1;
+  auto client = dgram::create_unix_socket(io, options);
+  int drained = 0;
+  client.on<test::event::drain>([&] { ++drained; });
+  pending first;
+  pending second;
+  client.send("1", path, first.send_token());
+  test::run_ready(io);
+  client.send("2", path, second.send_token());
+  REQUIRE(client.get_send_queue_count() == 2);
+  cancel(io, first, asio::cancellation_type::total);
+  cancel(io, second, asio::cancellation_type::total);
+  CHECK(client.get_send_queue_count() == 0);
+  test::run_until(io, [&] { return drained == 1; });
+}
 #endif
 
 TEST_CASE("Cancelled: a send of this turn, and no other", "[emitter]")
