@@ -1103,7 +1103,8 @@ detail::made_on<Source, unix_emitter_socket> create_unix_socket(Source&& source,
 #endif
 
 /// Sends one datagram from a socket that is made for it and closes itself. Completion:
-/// `void(error_code, std::size_t)`. Thrown, at the call, and reported: as for `send`. Cancellation ends the lookup.
+/// `void(error_code, std::size_t)`. Thrown, at the call, and reported: as for `send`. Cancellation: as for `send`, with
+/// the bind as one of the things that it waits for.
 ///
 /// \code
 /// std::size_t size = co_await dgram::send_once(io, dgram::udp4, "started", 514, "localhost", asio::use_awaitable);
@@ -1112,32 +1113,33 @@ template <detail::executor_source Source, class Token>
 auto send_once(Source&& source, socket_type type, const payload_view& message, std::int64_t port,
                std::string_view address, Token&& token)
 {
-  auto socket =
-      std::make_shared<detail::made_on<Source, emitter_socket>>(create_socket(source, type));
-  const auto executor = socket->get_executor();
-  // What is wrong with the arguments is thrown here: nobody catches what a launch throws.
+  using made = detail::made_on<Source, emitter_socket>;
+  const auto executor = detail::executor_of(source);
+  const auto make = [executor, context = detail::io_context_of(source), type] {
+    return std::make_shared<made>(executor, context, socket_options{.type = type});
+  };
+  // What is wrong with the arguments is thrown here, by a socket which is that of the first launch: nobody catches what a
+  // launch throws, and a deferred operation may be launched again.
+  const auto spare = std::make_shared<std::shared_ptr<made>>(make());
   return detail::initiate_completion<std::size_t>(
       executor, std::forward<Token>(token),
-      [socket, executor, bytes = message.copy(),
-       to = detail::core_access::destination(*socket, port, address)](detail::send_completion* done,
+      [make, spare, executor, bytes = message.copy(),
+       to = detail::core_access::destination(**spare, port, address)](detail::send_completion* done,
                                                                       net::cancellation_slot slot) {
-        detail::send_completion_ptr held(done);
-        if (slot.is_connected()) {
-          done->has_slot = true;
-          slot.assign([weak = std::weak_ptr(socket)](net::cancellation_type) {
-            const auto alive = weak.lock();
-            if (alive && !alive->state().closed && !alive->state().closing) alive->close();
-          });
-        }
-        auto sent = [socket, held = std::move(held)](const failure& outcome,
-                                                     std::size_t size) mutable {
+        auto socket = std::exchange(*spare, nullptr);
+        if (!socket) socket = make();
+        done->has_slot = slot.is_connected();
+        auto sent = [socket, held = detail::send_completion_ptr(done)](const failure& outcome,
+                                                                       std::size_t size) mutable {
           held->outcome = outcome;
           std::get<0>(held->values) = size;
-          if (!socket->state().closed) socket->close();
+          if (const auto state = socket->state(); !state.closed && !state.closing) socket->close();
           held.release()->run();
         };
-        detail::core_access::of(*socket)->send_later(
-            to, bytes, detail::make_completion<std::size_t>(std::move(sent), executor));
+        auto* const sending = detail::make_completion<std::size_t>(std::move(sent), executor);
+        const auto& core = detail::core_access::of(*socket);
+        core->let_cancel(sending, slot);
+        core->send_later(to, bytes, sending);
       });
 }
 

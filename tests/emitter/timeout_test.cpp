@@ -3,11 +3,36 @@
 #include "emitter/helpers.hpp"
 #include "support/asio.hpp"
 
+#include <sys/resource.h>
+
 #include <optional>
+#include <vector>
 
 using std::chrono::milliseconds;
 using test::thrown;
 using test::trace;
+
+namespace {
+
+/// While it is there the process can open nothing.
+class no_more_descriptors {
+public:
+  no_more_descriptors()
+  {
+    ::getrlimit(RLIMIT_NOFILE, &before_);
+    set({0, before_.rlim_max});
+  }
+  no_more_descriptors(const no_more_descriptors&) = delete;
+  no_more_descriptors& operator=(const no_more_descriptors&) = delete;
+  ~no_more_descriptors() { set(before_); }
+
+private:
+  static void set(const ::rlimit& limit) { ::setrlimit(RLIMIT_NOFILE, &limit); }
+
+  ::rlimit before_{};
+};
+
+}  // namespace
 
 TEST_CASE("S5.5: 'timeout' comes once, and again after activity", "[emitter]")
 {
@@ -97,4 +122,47 @@ TEST_CASE("S1.58: what is wrong with the arguments of a single send is thrown at
       asio::detached);
   test::run(io);
   CHECK(caught == dgram::error::bad_port);
+}
+
+TEST_CASE(
+    "S1.58: a single send is taken back by its slot, and completes once where its bind fails too",
+    "[emitter]")
+{
+  asio::io_context io;
+  test::listener target(io);
+  asio::cancellation_signal signal;
+  std::vector<dgram::error_code> outcomes;
+  const auto start = [&] {
+    dgram::send_once(
+        io, dgram::udp4, "x", target.port, "127.0.0.1",
+        asio::bind_cancellation_slot(
+            signal.slot(), [&](dgram::error_code ec, std::size_t) { outcomes.push_back(ec); }));
+    signal.emit(asio::cancellation_type::total);
+  };
+  start();
+  test::run_until(io, [&] { return outcomes.size() == 1; });
+  {
+    const no_more_descriptors limit;
+    start();
+    test::run_until(io, [&] { return outcomes.size() == 2; });
+  }
+  CHECK(outcomes == std::vector<dgram::error_code>(2, asio::error::operation_aborted));
+  signal.emit(asio::cancellation_type::total);  // finds nothing any more
+  target.socket.close();
+  test::run(io);
+  CHECK(target.messages.empty());
+}
+
+TEST_CASE("S1.58: a single send that was put off can be launched twice", "[emitter]")
+{
+  asio::io_context io;
+  test::listener target(io);
+  int sent = 0;
+  const auto count = [&](dgram::error_code ec, std::size_t) { sent += ec ? 0 : 1; };
+  auto operation = dgram::send_once(io, dgram::udp4, "x", target.port, "127.0.0.1", test::deferred);
+  operation(count);
+  std::move(operation)(count);
+  test::run_until(io, [&] { return sent == 2 && target.messages.size() == 2; });
+  target.socket.close();
+  test::run(io);
 }
