@@ -917,7 +917,7 @@ public:
   std::size_t receive(const MutableBuffers& buffers, net::socket_base::message_flags flags,
                       error_code& ec)
   {
-    if (state().reads_reports())
+    if (state().attends_receives())
       return until_done(wait_read, ec, [&](error_code& failure) {
         return detail::receive_one(state(), buffers, static_cast<endpoint_type*>(nullptr), flags,
                                    failure);
@@ -938,7 +938,7 @@ public:
   {
     if (refuses_one(ec)) return 0;
     // Asio's own would throw for a sender whose path fills its room.
-    if (detail::path_protocol<Protocol> || state().reads_reports())
+    if (detail::path_protocol<Protocol> || state().attends_receives())
       return until_done(wait_read, ec, [&](error_code& failure) {
         return detail::receive_one(state(), buffers, &sender, flags, failure);
       });
@@ -1317,7 +1317,7 @@ public:
           if (state.flags.coalescing)
             detail::compose<transfer_signature>(state, detail::refused_attempt(error::coalescing),
                                                 std::forward<decltype(handler)>(handler));
-          else if (state.reads_reports())
+          else if (state.attends_receives())
             detail::compose<transfer_signature>(
                 state, detail::receive_attempt<MutableBuffers, endpoint_type>(into, nullptr, how),
                 std::forward<decltype(handler)>(handler));
@@ -1356,7 +1356,8 @@ public:
            net::socket_base::message_flags how) {
           // Asio's own operation is the cheapest way to one datagram, but knows no mapped senders, and would throw for
           // a sender whose path fills its room.
-          if (detail::path_protocol<Protocol> || !state.flags.is_plain())
+          if (detail::path_protocol<Protocol> || !state.flags.is_plain() ||
+              state.attends_receives())
             detail::compose<transfer_signature>(
                 state, detail::receive_attempt<MutableBuffers, endpoint_type>(into, from, how),
                 std::forward<decltype(handler)>(handler));

@@ -375,7 +375,7 @@ public:
   ///
   /// For the message see `payload_view`; it need not outlive the call. Offset and length count bytes. Without an address it
   /// is this host; a name is looked up, though not again within `socket_options::lookup_lifetime`. An unbound UDP socket is
-  /// bound first. Sends leave in the order of the calls, but those for a name that has to be looked up.
+  /// bound first. Sends leave in the order of the calls, but those for a name, which others may overtake.
   ///
   /// Without a callback it returns whether the queue has room for more; 'drain' says when it is empty. What is sent where it
   /// has none is queued all the same, unless `socket_options::when_full` says that it is dropped.

@@ -119,8 +119,6 @@ struct reader_state : std::enable_shared_from_this<reader_state<Protocol, Execut
 
   void try_receive(error_code& ec)
   {
-    socket
-        .provide_reply_source();  // a disconnected socket may be bound to a wildcard address again
     socket.try_receive_batch(batch, ec);
     drained_ = socket.is_drained();
     position = batch.begin();
@@ -129,7 +127,7 @@ struct reader_state : std::enable_shared_from_this<reader_state<Protocol, Execut
   }
 
   /// After a short batch the queue was empty: waiting is the cheaper question.
-  bool is_drained() const noexcept { return drained_; }
+  bool is_drained() const noexcept { return drained_ && !socket.has_pending_error(); }
 
   bool is_yield_due() const noexcept { return since_suspension_ >= yield_after_; }
   void suspended() noexcept { since_suspension_ = 0; }

@@ -363,7 +363,7 @@ TEST_CASE("PKI-04 a datagram that the kernel counted no drops for says nothing o
   CHECK(*dropped == over.receiver.statistics().dropped);
 }
 
-#if defined(__linux__)
+#if defined(SO_RCVMARK)
 
 TEST_CASE("PKI-04 control messages that find no room are told of, and cost no field that had some")
 {
@@ -376,8 +376,9 @@ TEST_CASE("PKI-04 control messages that find no room are told of, and cost no fi
   };
   for (const int name : {IP_RECVOPTS, IP_RETOPTS, IP_RECVORIGDSTADDR})
     ask(IPPROTO_IP, name);
-  for (const int name : {SO_TIMESTAMP, SO_RCVMARK})
-    ask(SOL_SOCKET, name);
+  ask(SOL_SOCKET, SO_TIMESTAMP);
+  if (::setsockopt(over.receiver.native_handle(), SOL_SOCKET, SO_RCVMARK, &on, sizeof on) != 0)
+    SKIP("who is no administrator cannot ask for more than there is room for");
   std::array<unsigned char, 40> route{IPOPT_RR, 39, 4};
   REQUIRE(::setsockopt(over.sender.native_handle(), IPPROTO_IP, IP_OPTIONS, route.data(),
                        route.size()) == 0);

@@ -184,6 +184,8 @@ TEST_CASE(
     std::thread([&] { source.request_stop(); }).join();
     CHECK_FALSE(socket.state().closed);
     CHECK(socket.address().port > 0);
+    socket.recv_stop();
+    socket.recv_start();
     socket.send("bye", target.port);
   });
   socket.bind(0, "127.0.0.1");

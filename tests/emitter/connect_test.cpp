@@ -246,6 +246,30 @@ TEST_CASE("S1.39: sends without a port wait for a connect on its way", "[emitter
   CHECK(failed == trace{"callback connect EINVAL ::1:9", "callback connect EINVAL ::1:9"});
 }
 
+TEST_CASE("CON-25: what waits behind a bind for a connect that is cancelled goes to nobody else",
+          "[emitter]")
+{
+  asio::io_context io;
+  test::listener first(io);
+  test::listener second(io);
+  auto client = dgram::create_socket(io, dgram::udp4);
+  asio::cancellation_signal signal;
+  std::optional<dgram::error_code> lost;
+  std::optional<dgram::error_code> arrived;
+  client.bind(0, "127.0.0.1");
+  client.connect(first.port, "127.0.0.1",
+                 asio::bind_cancellation_slot(signal.slot(), [](dgram::error_code) {}));
+  client.send("for the first", [&](dgram::error_code ec) { lost = ec; });
+  signal.emit(asio::cancellation_type::total);
+  client.send("for the second", second.port, "127.0.0.1",
+              [&](dgram::error_code ec) { arrived = ec; });
+  test::run_until(io, [&] { return lost && arrived && !second.messages.empty(); });
+  CHECK(lost == dgram::error_code(asio::error::operation_aborted));
+  CHECK(arrived == dgram::error_code());
+  CHECK(second.messages == trace{"for the second"});
+  CHECK(first.messages.empty());
+}
+
 TEST_CASE("CON-25: what waits for a connect does not go to the next peer", "[emitter]")
 {
   asio::io_context io;

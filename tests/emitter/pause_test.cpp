@@ -237,3 +237,38 @@ TEST_CASE("S1.59: options and groups are checked during the pause, and hold afte
   CHECK(thrown([&] { socket.add_membership("239.255.77.6", here); }) ==
         asio::error::address_in_use);
 }
+
+TEST_CASE("S1.59: a close that is on its way is not held up by a pause", "[emitter]")
+{
+  asio::io_context io;
+  const dgram::udp::socket target(io, {asio::ip::address_v4::loopback(), 0});
+  auto socket = dgram::create_socket(io, dgram::udp4);
+  socket.bind(0, here);
+  socket.send("last", target.local_endpoint().port());
+  outcome closed;
+  socket.close(closed.token());
+  dgram::pause_sockets(io);
+  test::run_until(io, [&] { return closed.ec.has_value(); });
+  CHECK(closed.is({}));
+  CHECK(socket.state().closed);
+  CHECK(target.available() > 0);
+}
+
+TEST_CASE("S1.59: what is sent to a peer whose connect fails during a pause fails with it",
+          "[emitter]")
+{
+  asio::io_context io;
+  test::slow_lookup lookup;
+  auto socket = dgram::create_socket(io, lookup.options());
+  socket.bind_sync(0, here);
+  asio::cancellation_signal signal;
+  outcome connected;
+  outcome sent;
+  socket.connect(9, "somewhere", asio::bind_cancellation_slot(signal.slot(), connected.token()));
+  dgram::pause_sockets(io);
+  socket.send("x", sent.token());
+  signal.emit(asio::cancellation_type::total);
+  test::run_until(io, [&] { return connected.ec && sent.ec; });
+  CHECK(connected.is(asio::error::operation_aborted));
+  CHECK(sent.is(asio::error::operation_aborted));
+}

@@ -313,6 +313,49 @@ TEST_CASE_METHOD(sockets, "errors of the path that go on coming are no error of 
   CHECK(socket.statistics().path_errors == 3);
 }
 
+TEST_CASE_METHOD(sockets, "a run that is refused for its own sake is nobody else's error")
+{
+  socket.connect(peer.endpoint());
+  for (const char* text : {"aa", "bb", "cc"})
+    batch.push(text);
+  script.sendmmsg.push(fail(EMSGSIZE), 2);
+  CHECK(socket.send_batch(batch).sent == 3);
+  CHECK(arrived() == 3);
+  CHECK(socket.statistics().path_errors == 0);
+  dgram::receive_batch in(4);
+  dgram::error_code ec;
+  socket.try_receive_batch(in, ec);
+  CHECK(ec == asio::error::would_block);
+}
+
+TEST_CASE_METHOD(
+    sockets,
+    "an error that a batch met for another is told to a receive of any kind, without a wait")
+{
+  socket.connect(peer.endpoint());
+  // A short batch: the queue is known to be empty.
+  peer.send("a", socket.local_endpoint());
+  dgram::receive_batch in(4);
+  REQUIRE(socket.receive_batch(in) == 1);
+  script.sendmmsg.push(fail(EHOSTUNREACH));
+  batch.push("b");
+  REQUIRE(socket.send_batch(batch).sent == 1);
+  std::optional<dgram::error_code> told;
+  std::array<char, 4> storage{};
+  test::endpoint from;
+  dgram::reader reader{socket, {.coalesce = false}};
+  const auto note = [&](dgram::error_code ec, std::size_t) { told = ec; };
+  switch (GENERATE(0, 1, 2, 3)) {
+  case 0: socket.async_receive_batch(in, note); break;
+  case 1: socket.async_receive(asio::buffer(storage), note); break;
+  case 2: socket.async_receive_from(asio::buffer(storage), from, note); break;
+  default:
+    reader.async_for_each([](const dgram::datagram&) {}, [&](dgram::error_code ec) { told = ec; });
+  }
+  test::run(io);
+  CHECK(told == asio::error::host_unreachable);
+}
+
 TEST_CASE_METHOD(sockets, "a blocking receive does not spin on times of sends that nobody fetches")
 {
   dgram::udp::socket other(io, test::loopback_v4());

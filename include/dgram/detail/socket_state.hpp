@@ -95,6 +95,7 @@ struct socket_flags {
   bool coalescing = false;  ///< the kernel may put datagrams together into one (GRO)
   bool wildcard =
       false;  ///< bound to no address of its own, or not bound: an answer needs a source
+  bool wants_reply_source = false;     ///< whenever the address is a wildcard
   bool receives_errors = false;        ///< errors of the path come through the error queue
   bool peer_is_ipv4 = false;           ///< of a connected socket
   bool transmit_time = false;          ///< SO_TXTIME is set
@@ -389,6 +390,7 @@ struct socket_state : std::enable_shared_from_this<socket_state<Protocol, Execut
   void provide_reply_source()
   {
     namespace names = platform::names;
+    flags.wants_reply_source = true;
     if (!flags.wildcard || (flags.metadata & platform::metadata::packet_info) != 0) return;
     error_code ec;
     const int on = 1;
@@ -493,6 +495,9 @@ struct socket_state : std::enable_shared_from_this<socket_state<Protocol, Execut
 
   bool reads_reports() const noexcept { return flags.receives_errors || flags.send_timestamps; }
 
+  /// Whether a receive has to see to something that Asio's own would not.
+  bool attends_receives() const noexcept { return reads_reports() || pending_receive_error; }
+
   /// The error of an earlier datagram was told to a call, and is in no queue.
   void note_unreported(const error_code& ec) noexcept
   {
@@ -501,14 +506,15 @@ struct socket_state : std::enable_shared_from_this<socket_state<Protocol, Execut
     } else {
       ++counts.path_errors;
       pending_receive_error = ec;
+      drained = false;  // a receive is to look, and not to wait
     }
   }
 
   /// Without the option nothing is kept for who asks, and those who wait are told so.
   void set_receives_errors(bool on)
   {
-    flags.receives_errors = on;
-    if (on) return;
+    const bool before = std::exchange(flags.receives_errors, on);
+    if (on || !before) return;
     // The kernel would tell the next call, whatever that is; asking takes the error away.
     error_code ignored;
     platform::get_int_option(descriptor(), platform::names::socket_level,
@@ -690,6 +696,7 @@ private:
       error_code ec;
       const auto address = canonical(socket.local_endpoint(ec)).address();
       flags.wildcard = !flags.connected && (ec || address.is_unspecified());
+      if (flags.wants_reply_source) provide_reply_source();
     }
   }
 

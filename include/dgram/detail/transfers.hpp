@@ -61,7 +61,7 @@ public:
     const blame of = state.reads_reports() ? state.take_reports(ec) : blame::unknown;
     if (ec == net::error::would_block || of == blame::own) return false;
     if (of == blame::earlier) return true;
-    if (!suspects || ec == suspect_ || !platform::may_be_of_the_path(ec)) return false;
+    if (!suspects || ec == suspect_ || !platform::is_path_error(ec)) return false;
     suspect_ = ec;
     return true;
   }
@@ -267,6 +267,7 @@ bool can_try_otherwise(State& state, Batch& batch, const error_code& ec, path_er
   const bool suspects =
       state.flags.receives_errors || (state.flags.connected && is_refusal(state, ec));
   if (filter.passes(state, ec, suspects)) return true;
+  filter.settle(state, ec);
   if (batch.front_is_segmented() && is_refusal(state, ec)) {
     // The kernel tells no more: one by one, each datagram goes out or gets an error of its own. Where they ask for
     // something the error may be of that.
@@ -324,7 +325,6 @@ send_result send_many(State& state, Batch& batch)
     }
     if (!reached_kernel ||
         !can_try_otherwise(state, batch, result.error, filter, tries_without_class)) {
-      filter.settle(state, result.error);
       if (std::exchange(tries_without_class, false)) state.flags.traffic_class_refused = false;
       if (!is_refusal(state, result.error)) break;
       ++counts.rejected;

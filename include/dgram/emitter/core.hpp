@@ -290,7 +290,7 @@ public:
   /// Gives the descriptor up, and keeps what is needed to get another like it; after the bind, where that is on its way.
   void pause()
   {
-    if (closed_ || is_paused()) return;
+    if (closed_ || closing_ || is_paused()) return;
     pause_is_due_ = bind_phase() == phase::pending;
     if (!is_bound()) return;
     flush();
@@ -431,7 +431,7 @@ public:
 
   // --- what the parts ask and tell ---
 
-  bool may_receive() { return !has_ended() && !is_paused() && is_bound(); }
+  bool may_receive() const noexcept { return !closed_ && !is_paused() && is_bound(); }
 
   void note_activity() { idle_.note_activity(); }
 

@@ -153,10 +153,8 @@ public:
   void disconnected(const failure& why)
   {
     connect_.at = phase::none;
-    for (auto& next : std::exchange(behind_connect_, {}))
+    for (auto& next : take_for_peer())
       refuse(std::move(next), why);
-    for (auto& each : parked_)
-      if (each.kind == action::send && each.to.is_peer()) refuse(std::exchange(each, {}), why);
   }
 
   // --- what waits ---
@@ -486,7 +484,16 @@ private:
   {
     connect_.give_up();
     owner_.events.off(std::exchange(connect_.listener, {}));
-    return std::exchange(behind_connect_, {});
+    return take_for_peer();
+  }
+
+  /// The sends that wait for a peer, which is not to be another one's.
+  std::vector<operation> take_for_peer()
+  {
+    auto all = std::exchange(behind_connect_, {});
+    for (auto& each : parked_)
+      if (each.kind == action::send && each.to.is_peer()) all.push_back(std::exchange(each, {}));
+    return all;
   }
 
   void abort_sends(std::vector<operation> waiting)

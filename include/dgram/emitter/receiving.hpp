@@ -151,7 +151,7 @@ private:
 
   void take_turn()
   {
-    if (!may_receive()) return;
+    if (owner_.has_ended() || !may_receive()) return;
     const scope guard(*this);
     if (rest_ == 0 && !receive()) return;
     // A listener may throw, or run the context by itself: the rest is to be had then, and what comes meanwhile.
@@ -212,7 +212,7 @@ private:
       }
       diagnose(diagnostic_channel::message, &owner_, datagram.payload().size());
       emit(datagram.payload(), info.of(datagram));
-      if (!may_receive()) return;
+      if (owner_.has_ended() || !may_receive()) return;
     }
   }
 

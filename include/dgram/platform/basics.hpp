@@ -67,34 +67,6 @@ inline bool is_congestion(const error_code& ec) noexcept
   return ec == net::error::no_buffer_space || ec == net::error::no_memory;
 }
 
-/// Whether this is what a call fails with that the kernel tells of an ICMP error about an earlier datagram
-/// (net/ipv4/icmp.c, icmp_err_convert; net/ipv6/icmp.c, icmpv6_err_convert).
-inline bool may_be_of_the_path(const error_code& ec) noexcept
-{
-#if defined(_WIN32)
-  static_cast<void>(ec);
-  return false;
-#else
-  if (ec.category() != net::error::get_system_category()) return false;
-  switch (ec.value()) {
-  case ECONNREFUSED:
-  case EHOSTUNREACH:
-  case ENETUNREACH:
-  case EHOSTDOWN:
-  case EMSGSIZE:
-  case ENOPROTOOPT:
-  case EPROTO:
-  case EOPNOTSUPP:
-  case EACCES:
-#if defined(ENONET)
-  case ENONET:
-#endif
-    return true;
-  default: return false;
-  }
-#endif
-}
-
 inline void set_option(descriptor_type fd, int level, int name, const void* value, std::size_t size,
                        error_code& ec) noexcept
 {

@@ -43,13 +43,27 @@ inline error_code protocol_not_supported() noexcept
   return make_system_error(EPROTONOSUPPORT);
 }
 
-/// Whether a receive that failed so tells of an earlier datagram, for which an ICMP message came back (udp(7), ip(7)).
+/// Whether this is what a call fails with that is told of an ICMP message about an earlier datagram (udp(7), ip(7);
+/// net/ipv4/icmp.c, icmp_err_convert; net/ipv6/icmp.c, icmpv6_err_convert). Of a receive it is nothing else.
 inline bool is_path_error(const error_code& ec) noexcept
 {
-  return ec == net::error::connection_refused || ec == net::error::host_unreachable ||
-         ec == net::error::network_unreachable || ec == net::error::message_size ||
-         ec == make_system_error(EPROTO) || ec == make_system_error(EHOSTDOWN) ||
-         ec == make_system_error(ENOPROTOOPT) || ec == net::error::access_denied;
+  if (ec.category() != net::error::get_system_category()) return false;
+  switch (ec.value()) {
+  case ECONNREFUSED:
+  case EHOSTUNREACH:
+  case ENETUNREACH:
+  case EHOSTDOWN:
+  case EMSGSIZE:
+  case ENOPROTOOPT:
+  case EPROTO:
+  case EOPNOTSUPP:
+  case EACCES:
+#if defined(ENONET)
+  case ENONET:
+#endif
+    return true;
+  default: return false;
+  }
 }
 
 /// Whether nothing will come any more (shutdown(2)). A receive that does not block only says that it would (Linux); where
