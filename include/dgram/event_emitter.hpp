@@ -158,8 +158,9 @@ inline constexpr bool is_coroutine_listener = false;
 template <class Function, class... Args>
   requires is_listener<Function, void(Args...)>
 inline constexpr bool is_coroutine_listener<Function, void(Args...)> =
-    is_coroutine<Function, std::tuple<Args...>>(std::make_index_sequence<static_cast<std::size_t>(
-        leading_arguments<Function, std::tuple<Args...>>())>());
+    is_coroutine<Function, std::tuple<Args...>>(
+        std::make_index_sequence<static_cast<std::size_t>(
+            leading_arguments<Function, std::tuple<Args...>>())>());
 
 /// The listeners of one event. Who emits holds the list as it was then; a change makes a new one.
 template <class Event>
