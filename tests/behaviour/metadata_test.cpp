@@ -367,6 +367,8 @@ TEST_CASE("PKI-04 a datagram that the kernel counted no drops for says nothing o
 
 TEST_CASE("PKI-04 control messages that find no room are told of, and cost no field that had some")
 {
+  if (!dgram::platform::has_error_queue)
+    SKIP("the portable backend asks for less than there is room for");
   pair over(links[0]);
   over.ask_for_all();
   // More than the library asks for, and than it has room for: the options of the IP header, twice, and more.
