@@ -7,18 +7,10 @@
 // the linker refuses a second definition. Replacing operator new would not do, since Asio takes its
 // memory from aligned_alloc.
 
+#include "support/sanitizers.hpp"
+
 #include <cstddef>
 #include <cstdlib>
-
-#if defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer) || \
-    __has_feature(memory_sanitizer)
-#define DGRAM_TESTS_SANITIZED_HEAP 1
-#endif
-#endif
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define DGRAM_TESTS_SANITIZED_HEAP 1
-#endif
 
 namespace test {
 
