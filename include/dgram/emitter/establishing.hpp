@@ -382,7 +382,7 @@ private:
   /// have theirs since a moment ago, which it would overtake.
   bool know_endpoint(operation& next)
   {
-    if (ready_.size() > 0) return false;
+    if (!ready_.empty()) return false;
     const auto known = lookups_.find(next.to.name);
     if (known) set_endpoint(next, *known);
     return known.has_value();

@@ -68,7 +68,7 @@ public:
     completion_ptr<std::optional<Value>> held(done);
     if (waiting_ != nullptr) {
       finish(std::move(held), net::error::already_started);
-    } else if (queue_.size() > 0) {
+    } else if (!queue_.empty()) {
       std::get<0>(held->values).emplace(queue_.pop());
       finish(std::move(held), {});
     } else if (ended_) {
