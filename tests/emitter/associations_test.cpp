@@ -2,53 +2,13 @@
 // Callbacks that are bound to another executor: the memory that they wait in, and the work that they hold.
 #include "emitter/helpers.hpp"
 #include "support/asio.hpp"
+#include "support/recording_allocator.hpp"
 
 #include <asio/execution.hpp>
 
-#include <cstddef>
-#include <memory>
 #include <utility>
 
 namespace {
-
-/// Counts what is allocated now.
-template <class T = void>
-class counting_allocator {
-public:
-  using value_type = T;
-
-  explicit counting_allocator(int& live) noexcept : live_(&live) {}
-
-  template <class U>
-  counting_allocator(const counting_allocator<U>& other) noexcept  // NOLINT(*-explicit-*)
-      : live_(other.live_)
-  {
-  }
-
-  T* allocate(std::size_t count)
-  {
-    ++*live_;
-    return std::allocator<T>().allocate(count);
-  }
-
-  void deallocate(T* memory, std::size_t count) noexcept
-  {
-    --*live_;
-    std::allocator<T>().deallocate(memory, count);
-  }
-
-  template <class U>
-  bool operator==(const counting_allocator<U>& other) const noexcept
-  {
-    return live_ == other.live_;
-  }
-
-private:
-  template <class>
-  friend class counting_allocator;
-
-  int* live_;
-};
 
 /// An executor that runs what it is given at once, and counts the work guards that there are.
 template <bool Tracked>
@@ -93,21 +53,21 @@ TEST_CASE("A completion waits for another executor in its handler's memory", "[e
 {
   asio::io_context io;
   asio::io_context other;
-  int live = 0;
+  test::allocation_record memory;
   auto socket = dgram::create_socket(io, dgram::udp4);
   int called = 0;
   const auto bound = [&](auto function) {
-    return asio::bind_allocator(counting_allocator<>(live),
+    return asio::bind_allocator(test::recording_allocator<>(memory),
                                 asio::bind_executor(other.get_executor(), std::move(function)));
   };
   const auto check_waiting = [&] {
     test::run_ready(io);
-    CHECK(live == 1);
+    CHECK(memory.live == 1);
     test::run(other);
-    CHECK(live == 0);
+    CHECK(memory.live == 0);
   };
   socket.send("x", 9, bound([&](dgram::error_code) {
-                CHECK(live == 0);
+                CHECK(memory.live == 0);
                 ++called;
               }));
   check_waiting();

@@ -5,6 +5,7 @@
 
 #include "support/asio.hpp"
 #include "support/loopback.hpp"
+#include "support/recording_allocator.hpp"
 
 #include <dgram.hpp>
 
@@ -159,53 +160,6 @@ void run_until(asio::io_context& io, manual_queue& queue, Condition condition)
     REQUIRE(io.run_one_for(seconds(10)) == 1);
   }
 }
-
-// --- allocators ---
-
-struct allocation_record {
-  std::size_t total = 0;
-  std::size_t live = 0;
-};
-
-template <class T = void>
-class recording_allocator {
-public:
-  using value_type = T;
-
-  explicit recording_allocator(allocation_record& record) noexcept : record_(&record) {}
-
-  template <class U>
-  recording_allocator(const recording_allocator<U>& other) noexcept  // NOLINT(*-explicit-*)
-      : record_(other.record_)
-  {
-  }
-
-  T* allocate(std::size_t count)
-  {
-    T* memory = std::allocator<T>().allocate(count);
-    ++record_->total;
-    ++record_->live;
-    return memory;
-  }
-
-  void deallocate(T* memory, std::size_t count) noexcept
-  {
-    --record_->live;
-    std::allocator<T>().deallocate(memory, count);
-  }
-
-  template <class U>
-  bool operator==(const recording_allocator<U>& other) const noexcept
-  {
-    return record_ == other.record_;
-  }
-
-private:
-  template <class>
-  friend class recording_allocator;
-
-  allocation_record* record_;
-};
 
 // --- the operations ---
 
