@@ -5,19 +5,19 @@
 
 #include <dgram/config.hpp>
 #include <dgram/datagram.hpp>
-#include <dgram/detail/batch_operations.hpp>
-#include <dgram/detail/initiation.hpp>
-#include <dgram/detail/option_access.hpp>
-#include <dgram/detail/send_request.hpp>
-#include <dgram/detail/socket_state.hpp>
-#include <dgram/detail/transfers.hpp>
+#include <dgram/detail/platform/backend.hpp>
+#include <dgram/detail/socket/attempts.hpp>
+#include <dgram/detail/socket/batch_operations.hpp>
+#include <dgram/detail/socket/initiation.hpp>
+#include <dgram/detail/socket/option_access.hpp>
+#include <dgram/detail/socket/send_request.hpp>
+#include <dgram/detail/socket/state.hpp>
 #include <dgram/endpoint.hpp>
 #include <dgram/error.hpp>
 #include <dgram/fwd.hpp>
 #include <dgram/multicast.hpp>
 #include <dgram/option.hpp>
 #include <dgram/path_error.hpp>
-#include <dgram/platform/backend.hpp>
 #include <dgram/send_options.hpp>
 #include <dgram/socket_statistics.hpp>
 

@@ -4,12 +4,12 @@
 #define DGRAM_CAPABILITIES_HPP
 
 #include <dgram/config.hpp>
-#include <dgram/detail/option_access.hpp>
+#include <dgram/detail/platform/backend.hpp>
+#include <dgram/detail/platform/control.hpp>
+#include <dgram/detail/platform/probe_socket.hpp>
+#include <dgram/detail/socket/option_access.hpp>
 #include <dgram/error.hpp>
 #include <dgram/option.hpp>
-#include <dgram/platform/backend.hpp>
-#include <dgram/platform/control.hpp>
-#include <dgram/platform/probe_socket.hpp>
 #include <dgram/udp.hpp>
 
 #include <concepts>
@@ -18,7 +18,7 @@
 #include <utility>
 
 #if DGRAM_HAS_UNIX_DATAGRAMS
-#include <dgram/platform/paths.hpp>
+#include <dgram/detail/platform/paths.hpp>
 #include <dgram/unix_dgram.hpp>
 #endif
 

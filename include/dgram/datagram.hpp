@@ -5,9 +5,9 @@
 
 #include <dgram/config.hpp>
 #include <dgram/control_message.hpp>
+#include <dgram/detail/platform/backend.hpp>
+#include <dgram/detail/platform/control.hpp>
 #include <dgram/error.hpp>
-#include <dgram/platform/backend.hpp>
-#include <dgram/platform/control.hpp>
 
 #include <algorithm>
 #include <array>

@@ -4,22 +4,22 @@
 #define DGRAM_EMITTER_SOCKET_HPP
 
 #include <dgram/config.hpp>
+#include <dgram/detail/async/plain_callback.hpp>
+#include <dgram/detail/emitter/arguments.hpp>
+#include <dgram/detail/emitter/awaited_event.hpp>
+#include <dgram/detail/emitter/core.hpp>
+#include <dgram/detail/emitter/core_pointer.hpp>
+#include <dgram/detail/emitter/membership_text.hpp>
+#include <dgram/detail/emitter/operations.hpp>
 #include <dgram/diagnostics.hpp>
-#include <dgram/emitter/arguments.hpp>
-#include <dgram/emitter/awaited_event.hpp>
-#include <dgram/emitter/core.hpp>
-#include <dgram/emitter/core_pointer.hpp>
-#include <dgram/emitter/event_stream.hpp>
-#include <dgram/emitter/events.hpp>
-#include <dgram/emitter/membership_text.hpp>
-#include <dgram/emitter/operations.hpp>
-#include <dgram/emitter/options.hpp>
-#include <dgram/emitter/payload.hpp>
-#include <dgram/emitter/plain_callback.hpp>
-#include <dgram/emitter/transport.hpp>
 #include <dgram/error.hpp>
 #include <dgram/event_emitter.hpp>
+#include <dgram/event_stream.hpp>
+#include <dgram/events.hpp>
 #include <dgram/failure.hpp>
+#include <dgram/payload.hpp>
+#include <dgram/socket_options.hpp>
+#include <dgram/transport.hpp>
 #include <dgram/udp.hpp>
 
 #include <chrono>

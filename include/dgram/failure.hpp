@@ -4,7 +4,7 @@
 #define DGRAM_FAILURE_HPP
 
 #include <dgram/config.hpp>
-#include <dgram/platform/error_names.hpp>
+#include <dgram/detail/platform/error_names.hpp>
 
 #include <cstdint>
 #include <string>

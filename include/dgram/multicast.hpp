@@ -4,10 +4,10 @@
 #define DGRAM_MULTICAST_HPP
 
 #include <dgram/config.hpp>
+#include <dgram/detail/platform/names.hpp>
 #include <dgram/endpoint.hpp>
 #include <dgram/error.hpp>
 #include <dgram/network_interface.hpp>
-#include <dgram/platform/names.hpp>
 
 #include <algorithm>
 #include <cstdint>

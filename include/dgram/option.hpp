@@ -4,10 +4,10 @@
 #define DGRAM_OPTION_HPP
 
 #include <dgram/config.hpp>
+#include <dgram/detail/platform/control.hpp>
+#include <dgram/detail/platform/names.hpp>
 #include <dgram/error.hpp>
 #include <dgram/network_interface.hpp>
-#include <dgram/platform/control.hpp>
-#include <dgram/platform/names.hpp>
 
 #include <cstddef>
 #include <string>

@@ -6,8 +6,8 @@
 #include <dgram/basic_socket.hpp>
 #include <dgram/config.hpp>
 #include <dgram/datagram.hpp>
-#include <dgram/detail/for_each_op.hpp>
-#include <dgram/detail/initiation.hpp>
+#include <dgram/detail/batch/for_each_op.hpp>
+#include <dgram/detail/socket/initiation.hpp>
 #include <dgram/error.hpp>
 #include <dgram/receive_batch.hpp>
 

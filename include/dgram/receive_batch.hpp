@@ -5,11 +5,11 @@
 
 #include <dgram/config.hpp>
 #include <dgram/datagram.hpp>
-#include <dgram/detail/reset_on_move.hpp>
-#include <dgram/detail/socket_state.hpp>
+#include <dgram/detail/async/reset_on_move.hpp>
+#include <dgram/detail/platform/backend.hpp>
+#include <dgram/detail/socket/state.hpp>
 #include <dgram/endpoint.hpp>
 #include <dgram/error.hpp>
-#include <dgram/platform/backend.hpp>
 #include <dgram/udp.hpp>
 
 #include <algorithm>

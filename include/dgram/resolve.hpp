@@ -5,8 +5,8 @@
 
 #include <dgram/basic_socket.hpp>
 #include <dgram/config.hpp>
-#include <dgram/detail/initiation.hpp>
-#include <dgram/detail/transfer_op.hpp>
+#include <dgram/detail/socket/initiation.hpp>
+#include <dgram/detail/socket/transfer_op.hpp>
 #include <dgram/endpoint.hpp>
 #include <dgram/error.hpp>
 

@@ -5,12 +5,12 @@
 
 #include <dgram/config.hpp>
 #include <dgram/datagram.hpp>
-#include <dgram/detail/message_run.hpp>
-#include <dgram/detail/reset_on_move.hpp>
-#include <dgram/detail/send_request.hpp>
-#include <dgram/detail/socket_state.hpp>
+#include <dgram/detail/async/reset_on_move.hpp>
+#include <dgram/detail/platform/backend.hpp>
+#include <dgram/detail/socket/message_runs.hpp>
+#include <dgram/detail/socket/send_request.hpp>
+#include <dgram/detail/socket/state.hpp>
 #include <dgram/endpoint.hpp>
-#include <dgram/platform/backend.hpp>
 #include <dgram/receive_batch.hpp>
 #include <dgram/send_options.hpp>
 #include <dgram/udp.hpp>

@@ -5,7 +5,7 @@
 
 #include <dgram/config.hpp>
 #include <dgram/datagram.hpp>
-#include <dgram/detail/transfers.hpp>
+#include <dgram/detail/socket/attempts.hpp>
 #include <dgram/error.hpp>
 #include <dgram/reader.hpp>
 #include <dgram/send_batch.hpp>

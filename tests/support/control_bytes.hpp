@@ -5,7 +5,7 @@
 
 #include <dgram/control_message.hpp>
 #include <dgram/datagram.hpp>
-#include <dgram/platform/error_queue.hpp>
+#include <dgram/detail/platform/error_queue.hpp>
 #include <dgram/udp.hpp>
 
 #include <cstddef>

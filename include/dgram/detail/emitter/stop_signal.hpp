@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: BSL-1.0
+// Closes an emitter when the stop token or the cancellation slot of its options says so.
+#ifndef DGRAM_DETAIL_EMITTER_STOP_SIGNAL_HPP
+#define DGRAM_DETAIL_EMITTER_STOP_SIGNAL_HPP
+
+#include <dgram/config.hpp>
+#include <dgram/socket_options.hpp>
+
+#include <memory>
+#include <optional>
+#include <stop_token>
+
+DGRAM_NAMESPACE_BEGIN
+
+namespace detail {
+
+/// `close_if_running` is called on the owner, on the executor.
+template <class Owner, class Executor>
+class stop_signal {
+public:
+  explicit stop_signal(socket_options& options) noexcept : options_(options) {}
+  stop_signal(const stop_signal&) = delete;
+  stop_signal& operator=(const stop_signal&) = delete;
+
+  void watch(const std::weak_ptr<Owner>& owner, const Executor& executor)
+  {
+    if (options_.signal.stop_requested()) {
+      request::close(owner);
+      return;
+    }
+    if (options_.signal.stop_possible())
+      on_stop_.emplace(options_.signal, request{owner, executor});
+    if (options_.slot.is_connected()) watch_slot(owner);
+  }
+
+  void end()
+  {
+    on_stop_.reset();
+    if (!in_slot_.expired()) options_.slot.clear();
+  }
+
+private:
+  void watch_slot(const std::weak_ptr<Owner>& owner)
+  {
+    const auto mark = std::make_shared<char>();
+    in_slot_ = mark;
+    options_.slot.assign([owner, mark](net::cancellation_type) {
+      if (const auto alive = owner.lock()) alive->close_if_running();
+    });
+  }
+
+  /// Runs on whatever thread requests the stop, and closes at once where that is one that the socket's listeners run on.
+  struct request {
+    std::weak_ptr<Owner> owner;
+    Executor executor;
+
+    static void close(const std::weak_ptr<Owner>& owner)
+    {
+      if (const auto alive = owner.lock()) alive->close_if_running();
+    }
+
+    void operator()() const
+    {
+      const Executor kept = executor;  // the close destroys this
+      net::dispatch(kept, [owner = owner] { close(owner); });
+    }
+  };
+
+  socket_options& options_;
+  std::weak_ptr<char> in_slot_;  // until the slot is given to another, or its signal is gone
+  std::optional<std::stop_callback<request>> on_stop_;
+};
+
+}  // namespace detail
+
+DGRAM_NAMESPACE_END
+
+#endif
