@@ -4,7 +4,9 @@
 #define DGRAM_MULTICAST_HPP
 
 #include <dgram/config.hpp>
+#include <dgram/detail/platform/errors.hpp>
 #include <dgram/detail/platform/names.hpp>
+#include <dgram/detail/platform/queries.hpp>
 #include <dgram/endpoint.hpp>
 #include <dgram/error.hpp>
 #include <dgram/network_interface.hpp>

@@ -7,7 +7,9 @@
 #include <dgram/detail/platform/backend.hpp>
 #include <dgram/detail/platform/control.hpp>
 #include <dgram/detail/platform/error_queue.hpp>
+#include <dgram/detail/platform/errors.hpp>
 #include <dgram/detail/platform/names.hpp>
+#include <dgram/detail/platform/queries.hpp>
 #include <dgram/detail/socket/bound_path.hpp>
 #include <dgram/detail/socket/destination_table.hpp>
 #include <dgram/endpoint.hpp>
