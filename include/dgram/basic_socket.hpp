@@ -5,6 +5,8 @@
 
 #include <dgram/config.hpp>
 #include <dgram/datagram.hpp>
+#include <dgram/default_token.hpp>
+#include <dgram/detail/async/throwing.hpp>
 #include <dgram/detail/platform/backend.hpp>
 #include <dgram/detail/socket/attempts.hpp>
 #include <dgram/detail/socket/batch_operations.hpp>
@@ -1031,9 +1033,8 @@ public:
   template <class ConstBuffers>
   std::optional<std::size_t> try_send_to(const ConstBuffers& buffers, const endpoint_type& peer)
   {
-    return detail::naming("try_send_to", peer, [&] {
-      return attempt("try_send_to", [&](error_code& ec) { return try_send_to(buffers, peer, ec); });
-    });
+    return detail::throwing_unless_blocked(
+        "try_send_to", peer, [&](error_code& ec) { return try_send_to(buffers, peer, ec); });
   }
 
   template <class ConstBuffers>
@@ -1653,7 +1654,7 @@ private:
   template <class Function>
   static auto call(const char* what, const endpoint_type& subject, Function function)
   {
-    return detail::naming(what, subject, [&] { return call(what, function); });
+    return detail::throwing(what, subject, function);
   }
 
   template <class Function>

@@ -9,6 +9,7 @@
 #include <dgram/detail/socket/send_request.hpp>
 #include <dgram/detail/socket/transfer_op.hpp>
 #include <dgram/error.hpp>
+#include <dgram/send_result.hpp>
 
 #include <algorithm>
 #include <array>
@@ -111,8 +112,8 @@ void describe_received(Target* target, State& state, const platform::message& me
     if (said.has(platform::received_control::drops_given)) state.drops.read(said.drops);
     std::optional<std::size_t> wire_size = message.size();
     if (message.truncated() && !platform::backend::reports_wire_size) wire_size.reset();
-    target->assign(state.from_native(native), message.truncated(), wire_size, said,
-                   state.flags.wildcard);
+    info_access::assign(*target, state.from_native(native), message.truncated(), wire_size, said,
+                        state.flags.wildcard);
   }
 }
 
@@ -132,8 +133,8 @@ std::size_t receive_one(State& state, const Buffers& buffers, Target* target, in
   const std::size_t count = past_reports(state, ec, [&](error_code& failure) {
     if (target != nullptr) message.set_address(native.data(), native.capacity());
     // Where there is room a Unix socket puts descriptors there that nobody would close (unix(7), SCM_RIGHTS).
-    if constexpr (State::has_addresses && requires { target->control_room(); })
-      if (target != nullptr) message.set_control(target->control_room());
+    if constexpr (State::has_addresses && !std::is_same_v<Target, typename State::endpoint_type>)
+      if (target != nullptr) message.set_control(info_access::control_room(*target));
     return platform::backend::receive(state.descriptor(), &message, 1, flags, failure);
   });
   if (count == 0) return 0;
