@@ -12,9 +12,9 @@
 #include <dgram/detail/platform/queries.hpp>
 #include <dgram/detail/socket/bound_path.hpp>
 #include <dgram/detail/socket/destination_table.hpp>
+#include <dgram/detail/socket/membership.hpp>
 #include <dgram/endpoint.hpp>
 #include <dgram/error.hpp>
-#include <dgram/multicast.hpp>
 #include <dgram/path_error.hpp>
 #include <dgram/socket_statistics.hpp>
 
