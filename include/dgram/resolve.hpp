@@ -107,7 +107,7 @@ struct lookup {
           self->error = ec;
           for (const auto& result : results)
             self->found.push_back(static_cast<endpoint_type>(result));
-          self->handle.wake_lookups();
+          lookup_access::wake(self->handle);
         });
     auto& asked = block->resolver;
     if constexpr (requires(native_protocol family) {
@@ -275,7 +275,7 @@ private:
   void wait(Self& self)
   {
     const Handle waits_on = socket();
-    waits_on.async_wait_lookup(std::move(self));
+    lookup_access::async_wait(waits_on, std::move(self));
   }
 
   std::string wildcard() const
@@ -327,7 +327,8 @@ private:
     const Action action = action_;
     auto endpoints = std::exchange(endpoints_, {});
     query_ = {};
-    socket.async_send_to_first(action.buffers, std::move(endpoints), action.flags, std::move(self));
+    lookup_access::async_send_to_first(socket, action.buffers, std::move(endpoints), action.flags,
+                                       std::move(self));
   }
 
   template <class Self>
