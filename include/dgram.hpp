@@ -9,6 +9,7 @@
 #include <dgram/config.hpp>
 #include <dgram/control_message.hpp>
 #include <dgram/coroutine_listener.hpp>
+#include <dgram/create_socket.hpp>
 #include <dgram/datagram.hpp>
 #include <dgram/diagnostics.hpp>
 #include <dgram/emitter_socket.hpp>

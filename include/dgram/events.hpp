@@ -171,11 +171,6 @@ inline void name_subject(failure& what, const unix_dgram::endpoint& endpoint)
 }
 #endif
 
-inline failure failure_of(const char* operation, const error_code& ec)
-{
-  return {.code = ec, .operation = operation, .address = {}, .port = 0};
-}
-
 /// The same, naming the endpoint where there is one.
 template <class Endpoint>
 failure failure_at(const char* operation, const error_code& ec, const Endpoint* where)

@@ -3,7 +3,7 @@
 #include "support/loopback.hpp"
 #include "support/scripted_system.hpp"
 
-#include <dgram/emitter_socket.hpp>
+#include <dgram/create_socket.hpp>
 
 #include <catch2/generators/catch_generators.hpp>
 
