@@ -19,6 +19,7 @@
 #include <dgram/failure.hpp>
 #include <dgram/fwd.hpp>
 #include <dgram/multicast.hpp>
+#include <dgram/name_resolver.hpp>
 #include <dgram/network_interface.hpp>
 #include <dgram/option.hpp>
 #include <dgram/path_error.hpp>

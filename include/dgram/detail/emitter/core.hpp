@@ -444,17 +444,13 @@ public:
     receiving_.arm_if_wanted();
   }
 
-  void looked_up(std::vector<waiting_operation<endpoint_type>> waiting,
-                 const net::ip::address& address)
+  void looked_up(const std::string& name, const net::ip::address& address)
   {
     const flush_at_end<emitter_core> guard{*this};
-    establishing_.looked_up(std::move(waiting), address);
+    establishing_.looked_up(name, address);
   }
 
-  void not_looked_up(std::vector<waiting_operation<endpoint_type>> waiting, const failure& why)
-  {
-    establishing_.not_looked_up(std::move(waiting), why);
-  }
+  void not_looked_up(const failure& why) { establishing_.not_looked_up(why); }
 
   void send_now(const endpoint_type* peer, const std::vector<std::byte>& payload,
                 send_completion* done)

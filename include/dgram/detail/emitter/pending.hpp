@@ -215,7 +215,8 @@ public:
   {
     abort_sends(std::exchange(parked_, {}));
     abort_sends(std::exchange(behind_connect_, {}));
-    abort_sends(lookups_.end());
+    abort_sends(std::exchange(behind_name_, {}));
+    lookups_.end();
     end_operation(bind_.done, "bind");
     end_operation(connect_.done, "connect");
   }
@@ -223,25 +224,26 @@ public:
   /// Lets go everything that was started, and tells nobody.
   void discard() noexcept
   {
-    lookups_.discard();
+    lookups_.end();
     // Out of the members before it is destroyed, since what it owns may come back here.
     const auto parked = std::exchange(parked_, {});
     const auto behind_connect = std::exchange(behind_connect_, {});
+    const auto behind_name = std::exchange(behind_name_, {});
     const auto ready = std::exchange(ready_, {});
     const auto bind = std::exchange(bind_.done, nullptr);
     const auto connect = std::exchange(connect_.done, nullptr);
   }
 
   /// A lookup has come to its end.
-  void looked_up(std::vector<operation> waiting, const net::ip::address& address)
+  void looked_up(const std::string& name, const net::ip::address& address)
   {
-    for (auto& next : waiting)
+    for (auto& next : take_behind_name(name))
       perform_later(std::move(next), address);
   }
 
-  void not_looked_up(std::vector<operation> waiting, const failure& why)
+  void not_looked_up(const failure& why)
   {
-    for (auto& next : waiting)
+    for (auto& next : take_behind_name(why.address))
       refuse(std::move(next), why);
   }
 
@@ -252,12 +254,8 @@ private:
   {
     send_completion_ptr found = withdraw_send(parked_, done);
     if (found == nullptr) found = withdraw_send(behind_connect_, done);
+    if (found == nullptr) found = withdraw_send(behind_name_, done);
     if (found == nullptr) found = withdraw_send(ready_, done);
-    if (found == nullptr)
-      lookups_.find_among_waiting([&](auto& waiting) {
-        found = withdraw_send(waiting, done);
-        return found != nullptr;
-      });
     return found;
   }
 
@@ -272,6 +270,23 @@ private:
     }
   }
 
+  void look_up(operation waiting)
+  {
+    const std::string name = waiting.to.name;
+    behind_name_.push_back(std::move(waiting));
+    lookups_.start(name);
+  }
+
+  std::vector<operation> take_behind_name(const std::string& name)
+  {
+    std::vector<operation> taken;
+    std::vector<operation> left;
+    for (auto& each : std::exchange(behind_name_, {}))
+      (each.to.name == name ? taken : left).push_back(std::move(each));
+    behind_name_ = std::move(left);
+    return taken;
+  }
+
   /// Goes on with the endpoint on a later turn.
   void find_endpoint(operation waiting)
   {
@@ -281,7 +296,7 @@ private:
     else if (const auto known = lookups_.find(name))
       perform_later(std::move(waiting), *known);
     else
-      lookups_.start(name, std::move(waiting));
+      look_up(std::move(waiting));
   }
 
   void perform_later(operation next)
@@ -508,11 +523,12 @@ private:
   }
 
   Owner& owner_;
-  name_lookups<Owner, operation, executor_type> lookups_;
+  name_lookups<Owner, executor_type> lookups_;
   milestone bind_;
   milestone connect_;
   std::vector<operation> parked_;          // in order, behind the bind
   std::vector<operation> behind_connect_;  // sends to the peer that there will be
+  std::vector<operation> behind_name_;     // to be looked up
   operation_queue<operation> ready_;       // whose turn is posted
   bool implicit_ = false;                  // nobody asked for the bind
 };
