@@ -376,6 +376,10 @@ public:
   /// is this host; a name is looked up, though not again within `socket_options::lookup_lifetime`. An unbound UDP socket is
   /// bound first. Sends leave in the order of the calls, but those for a name, which others may overtake.
   ///
+  /// An address says where the datagram goes, not where it leaves from: on a socket that is bound to a wildcard address the
+  /// system chooses the source. A reply is `send(message, rinfo)`, below; with `rinfo.port` and `rinfo.address` it may leave from
+  /// another address than the one that was asked.
+  ///
   /// Without a callback it returns whether the queue has room for more; 'drain' says when it is empty. What is sent where it
   /// has none is queued all the same, unless `socket_options::when_full` says that it is dropped.
   ///
@@ -396,7 +400,10 @@ public:
         std::forward<Args>(args)...);
   }
 
-  /// Replies to a message. What its sender chose is never thrown: `error::bad_port` for one that sent from port 0, and
+  /// Replies to a message: the datagram leaves from the address that the message was sent to, now or whenever the `remote_info`
+  /// is used (see its `reply_path`). If this host has lost that address, the error is `invalid_argument`, and reported.
+  ///
+  /// What the sender chose is never thrown: `error::bad_port` for one that sent from port 0, and
   /// `invalid_argument` for a Unix socket without a name, are reported.
   template <class... Callback>
   decltype(auto) send(const payload_view& message, const remote_info& to, Callback&&... callback)
@@ -801,10 +808,10 @@ private:
       local.port(port);
       // A lookup of the user's own may say what "all addresses" is.
       if (core_->options.lookup) return {std::nullopt, local.address().to_string(), port};
-      return {local, {}, port};
+      return target_type::of(local);
     } else {
       return call.to ? destination_of("bind", *call.to, 0).keep()
-                     : target_type{endpoint_type(), {}, 0};
+                     : target_type::of(endpoint_type());
     }
   }
 
@@ -837,7 +844,7 @@ private:
   {
     check_running("send");
     if (core_->connect_phase() != phase::none) throw_now(net::error::already_connected, "send");
-    return {to.endpoint()};
+    return {to.reply_path()};
   }
 
   // --- starting ---

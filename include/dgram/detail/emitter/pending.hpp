@@ -24,8 +24,9 @@ DGRAM_NAMESPACE_BEGIN
 namespace detail {
 
 /// `Owner` is the core: it has the socket and its family, events and turns, and is told
+///   void expect_arrivals(endpoint_type);                      in front of the bind to this address
 ///   void bound();                                            and `listening` is emitted later
-///   void send_now(endpoint_type*, payload_view, send_completion*);
+///   void send_now(const path_type*, payload_view, send_completion*);
 ///   void not_sent(send_completion_ptr, failure);
 ///   void close_now();
 ///   void close_if_closing();
@@ -36,8 +37,9 @@ public:
   using protocol_type = typename Socket::protocol_type;
   using endpoint_type = typename protocol_type::endpoint;
   using executor_type = typename Socket::executor_type;
-  using target_type = target<endpoint_type>;
-  using operation = waiting_operation<endpoint_type>;
+  using path_type = basic_reply_path<protocol_type>;
+  using target_type = target<protocol_type>;
+  using operation = waiting_operation<protocol_type>;
   using phase = milestone::phase;
 
   explicit establishing(Owner& owner) noexcept : owner_(owner), lookups_(owner) {}
@@ -69,6 +71,7 @@ public:
   {
     if (!owner_.socket.is_open()) owner_.family.open(ec);
     if (ec) return;
+    owner_.expect_arrivals(local);
     owner_.socket.bind(local, ec);
     if (!ec)
       bound();
@@ -89,7 +92,7 @@ public:
   {
     if (bind_.at != phase::none) return;
     implicit_ = true;
-    bind({owner_.family.any_address(), {}, 0}, nullptr);
+    bind(target_type::of(owner_.family.any_address()), nullptr);
   }
 
   void fail_bind(const failure& why)
@@ -160,9 +163,9 @@ public:
   // --- what waits ---
 
   /// Whether a send to this place, null for the connected peer, can go now. Unix datagrams need no bind.
-  bool can_send(const endpoint_type* peer) const noexcept
+  bool can_send(const path_type* to) const noexcept
   {
-    return !must_park() && (peer != nullptr || connect_.at == phase::done);
+    return !must_park() && (to != nullptr || connect_.at == phase::done);
   }
 
   /// A send that has to wait.
@@ -313,7 +316,7 @@ private:
 
   void set_endpoint(operation& next, const net::ip::address& address)
   {
-    if constexpr (is_ip) next.to = {endpoint_type(address, next.to.port), {}, 0};
+    if constexpr (is_ip) next.to = target_type::of({address, next.to.port});
   }
 
   /// The endpoint is known.
@@ -330,8 +333,8 @@ private:
     }
     switch (next.kind) {
     // NOLINTBEGIN(bugprone-unchecked-optional-access): it is known by now
-    case action::bind: finish_bind(*next.to.endpoint); return;
-    case action::connect: finish_connect(*next.to.endpoint); return;
+    case action::bind: finish_bind(next.to.path->peer); return;
+    case action::connect: finish_connect(next.to.path->peer); return;
     // NOLINTEND(bugprone-unchecked-optional-access)
     default: send_now(std::move(next)); return;
     }
@@ -405,8 +408,8 @@ private:
 
   void send_now(operation next)
   {
-    const auto& peer = next.to.endpoint;
-    owner_.send_now(peer ? &*peer : nullptr, next.send.payload, next.send.done.release());
+    const auto& to = next.to.path;
+    owner_.send_now(to ? &*to : nullptr, next.send.payload, next.send.done.release());
   }
 
   void abandon(operation waiting)
