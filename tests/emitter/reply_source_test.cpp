@@ -3,7 +3,7 @@
 #include "support/asked_addresses.hpp"
 
 #include <dgram/coroutine_listener.hpp>
-#include <dgram/emitter_socket.hpp>
+#include <dgram/create_socket.hpp>
 
 #include <asio/use_future.hpp>
 
