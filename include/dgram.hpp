@@ -9,6 +9,7 @@
 #include <dgram/config.hpp>
 #include <dgram/control_message.hpp>
 #include <dgram/coroutine_listener.hpp>
+#include <dgram/create_socket.hpp>
 #include <dgram/datagram.hpp>
 #include <dgram/diagnostics.hpp>
 #include <dgram/emitter_socket.hpp>
@@ -18,6 +19,7 @@
 #include <dgram/failure.hpp>
 #include <dgram/fwd.hpp>
 #include <dgram/multicast.hpp>
+#include <dgram/name_resolver.hpp>
 #include <dgram/network_interface.hpp>
 #include <dgram/option.hpp>
 #include <dgram/path_error.hpp>

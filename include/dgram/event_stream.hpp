@@ -5,10 +5,11 @@
 
 #include <dgram/config.hpp>
 #include <dgram/detail/async/completion.hpp>
+#include <dgram/detail/async/queue.hpp>
 #include <dgram/detail/emitter/awaited_event.hpp>
-#include <dgram/detail/emitter/waiting_operation.hpp>
 #include <dgram/event_emitter.hpp>
 #include <dgram/events.hpp>
+#include <dgram/failure.hpp>
 
 #include <concepts>
 #include <cstddef>

@@ -153,7 +153,7 @@ public:
   /// Adds an answer: it leaves from the address that was asked.
   void push(bytes_view payload, const basic_reply_path<Protocol>& path)
   {
-    push_segments(payload, 0, path);
+    append_answer(payload, 0, path);
   }
 
   void push(bytes_view payload, const basic_reply_path<Protocol>& path, const send_options& options)
@@ -178,12 +178,28 @@ public:
     append_gathered(payload, nullptr);
   }
 
+  template <class ConstBuffers>
+    requires(net::is_const_buffer_sequence<ConstBuffers>::value &&
+             !std::convertible_to<const ConstBuffers&, bytes_view>)
+  void push(const ConstBuffers& payload, const basic_reply_path<Protocol>& path)
+  {
+    check_room(net::buffer_size(payload), 1);
+    append_gathered(payload, &path.peer, path.is_plain() ? 0 : request_of(path));
+  }
+
   /// Adds one buffer as several datagrams of `segment_size` bytes each, the last perhaps shorter.
   /// Throws `std::invalid_argument` where `segment_size` is 0, and `std::length_error` as `push`.
   void push_segments(bytes_view payload, std::size_t segment_size, const endpoint_type& peer)
   {
     if (segment_size == 0) throw std::invalid_argument("send_batch: segment size must not be 0");
     append_segments(payload, segment_size, &peer);
+  }
+
+  void push_segments(bytes_view payload, std::size_t segment_size,
+                     const basic_reply_path<Protocol>& path)
+  {
+    if (segment_size == 0) throw std::invalid_argument("send_batch: segment size must not be 0");
+    append_answer(payload, segment_size, path);
   }
 
   /// Adds everything that was received, as it is now, to be sent back to where it came from, each by its `reply_path()`,
@@ -203,7 +219,7 @@ public:
     std::size_t index = 0;
     for (const auto& slot : received.slots()) {
       const bytes_view payload(platform::buffer_data(slot.buffer), slot.size());
-      push_segments(payload, slot.is_train() ? slot.segment : 0,
+      append_answer(payload, slot.is_train() ? slot.segment : 0,
                     received.first_of_slot(index++).reply_path());
     }
   }
@@ -298,17 +314,19 @@ public:
   /// From the next `prepare` on, the datagrams of the first message go one by one.
   void split_front() noexcept { runs_[at_.first].is_split = true; }
 
-  /// Calls a function with payload and peer, null where it has none, of each datagram that waits in a batch that copies, and
-  /// that was pushed without segments.
+  /// Calls a function with payload and reply path, null where it has no peer, of each datagram that waits in a batch that
+  /// copies, and that was pushed without segments and without options.
   template <class Function>
   void for_each_copied(Function function) const
   {
     for (std::size_t i = at_.first; i < at_.last; ++i) {
       const run& each = runs_[i];
+      basic_reply_path<Protocol> path{each.peer};
+      if (each.request > 0) requests_[each.request - 1].restore(path);
       for (std::size_t j = 0; j < each.datagrams; ++j) {
         const platform::buffer& copy = buffers_[each.first_buffer + j];
         function(bytes_view(platform::buffer_data(copy), platform::buffer_size(copy)),
-                 each.addressed ? &each.peer : nullptr);
+                 each.addressed ? &path : nullptr);
       }
     }
   }
@@ -381,15 +399,28 @@ private:
     return capacity;
   }
 
-  void push_segments(bytes_view payload, std::size_t segment_size,
+  void append_answer(bytes_view payload, std::size_t segment,
                      const basic_reply_path<Protocol>& path)
   {
-    if (!path.is_plain())
-      append_request(payload, &path.peer, detail::send_request(path), segment_size);
-    else if (segment_size > 0)
-      append_segments(payload, segment_size, &path.peer);
+    std::uint32_t request = 0;
+    if (!path.is_plain()) {
+      check_room(payload.size(), count_datagrams(payload.size(), segment));
+      request = request_of(path);
+    }
+    if (segment > 0)
+      append_segments(payload, segment, &path.peer, request);
     else
-      append(payload, &path.peer);
+      append(payload, &path.peer, request);
+  }
+
+  /// What an answer asks for beside its peer; there is room for it. Most are for the address that was asked before too.
+  std::uint32_t request_of(const basic_reply_path<Protocol>& path)
+  {
+    if (!requests_.empty() && requests_.back().is_answer(path))
+      return static_cast<std::uint32_t>(requests_.size());
+    const detail::send_request request(path);
+    detail::throw_if(request.template check<Protocol>(detail::is_ipv4(path.peer)), "push");
+    return add_request(request);
   }
 
   void append_request(bytes_view payload, const endpoint_type* peer,
@@ -472,7 +503,8 @@ private:
   }
 
   template <class ConstBuffers>
-  void append_gathered(const ConstBuffers& payload, const endpoint_type* peer)
+  void append_gathered(const ConstBuffers& payload, const endpoint_type* peer,
+                       std::uint32_t request = 0)
   {
     const std::size_t size = net::buffer_size(payload);
     check_room(size, 1);
@@ -484,7 +516,7 @@ private:
     } else {
       detail::append_buffers(payload, buffers_);
     }
-    add_datagram(size, buffers_.size() - before, peer, 0);
+    add_datagram(size, buffers_.size() - before, peer, request);
   }
 
   /// Several datagrams in one buffer.

@@ -64,7 +64,9 @@ concept emitter_transport =
     transport_handle<typename Transport::handle_type> &&
     requires(Transport socket, const Transport looked_at,
              const typename Transport::protocol_type protocol,
-             const typename Transport::protocol_type::endpoint endpoint, net::const_buffer bytes,
+             const typename Transport::protocol_type::endpoint endpoint,
+             const basic_reply_path<typename Transport::protocol_type> path,
+             net::const_buffer bytes,
              basic_receive_batch<typename Transport::protocol_type> incoming,
              basic_send_batch<typename Transport::protocol_type> outgoing, error_code ec) {
       typename Transport::native_handle_type;
@@ -89,7 +91,7 @@ concept emitter_transport =
       { socket.try_receive_batch(incoming, ec) } -> std::convertible_to<std::size_t>;
       { socket.try_send_batch(outgoing) } -> std::same_as<send_result>;
       socket.try_send(bytes, ec);
-      socket.try_send_to(bytes, endpoint, ec);
+      socket.try_send_to(bytes, path, ec);
     } &&
     (!detail::ip_protocol<typename Transport::protocol_type> ||
      requires(Transport socket, const multicast_group group, const network_interface interface,

@@ -139,7 +139,8 @@ public:
     return asio::buffer_size(bytes);
   }
   template <class Buffers>
-  std::size_t try_send_to(const Buffers& bytes, const endpoint&, dgram::error_code& ec)
+  std::size_t try_send_to(const Buffers& bytes, const dgram::basic_reply_path<dgram::udp>&,
+                          dgram::error_code& ec)
   {
     return try_send(bytes, ec);
   }
