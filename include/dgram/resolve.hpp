@@ -5,6 +5,7 @@
 
 #include <dgram/basic_socket.hpp>
 #include <dgram/config.hpp>
+#include <dgram/detail/cancellation.hpp>
 #include <dgram/detail/initiation.hpp>
 #include <dgram/detail/transfer_op.hpp>
 #include <dgram/endpoint.hpp>
@@ -210,7 +211,7 @@ public:
     switch (step_) {
     case step::launch:
       epoch_ = socket().epoch();
-      self.reset_cancellation_state(net::enable_total_cancellation());
+      enable_cancellation(self, socket().lifetime());
       begin(self);
       return;
     case step::wait:
