@@ -10,6 +10,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <type_traits>
 #include <utility>
 
 DGRAM_NAMESPACE_BEGIN
@@ -24,8 +25,14 @@ void resume_later([[maybe_unused]] const Executor& executor, Self&& self)
   auto immediate = net::get_associated_immediate_executor(self, executor);
   net::dispatch(immediate, std::forward<Self>(self));
 #else
+  using own = net::associated_executor_t<std::decay_t<Self>>;
+  constexpr bool may_run_inline = net::execution::is_executor<own>::value &&
+                                  !net::can_require_v<own, net::execution::blocking_t::never_t>;
   // To the handler's own executor at once: by way of the socket's it would take two trips.
-  net::post(std::forward<Self>(self));
+  if constexpr (may_run_inline)
+    net::post(executor, std::forward<Self>(self));
+  else
+    net::post(std::forward<Self>(self));
 #endif
 }
 
