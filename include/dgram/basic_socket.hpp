@@ -143,6 +143,9 @@ public:
 
   void wake_lookups() { state_->wake_lookups(); }
 
+  /// Expires with the socket and everything that is pending on it.
+  std::weak_ptr<const void> lifetime() const noexcept { return state_; }
+
   /// Sends to the first of the peers, at least one, that is not refused.
   template <class ConstBuffers, class Handler>
   void async_send_to_first(const ConstBuffers& buffers, std::vector<endpoint_type> peers,
@@ -1132,11 +1135,10 @@ public:
     return detail::initiate<void(error_code)>(
         target(),
         [](state_type& state, auto&& handler, net::socket_base::wait_type wait_for) {
-          detail::pass_on<void(error_code)>(state, std::forward<decltype(handler)>(handler),
-                                            [wait_for](state_type& on, auto&& inner) {
-                                              on.socket.async_wait(
-                                                  wait_for, std::forward<decltype(inner)>(inner));
-                                            });
+          detail::pass_on(state, std::forward<decltype(handler)>(handler),
+                          [wait_for](state_type& on, auto&& inner) {
+                            on.socket.async_wait(wait_for, std::forward<decltype(inner)>(inner));
+                          });
         },
         std::forward<Token>(token), what);
   }
@@ -1190,11 +1192,10 @@ public:
                 state, detail::send_attempt<ConstBuffers, detail::no_peer>(from, {}, how),
                 std::forward<decltype(handler)>(handler));
           else
-            detail::pass_on<transfer_signature>(
-                state, std::forward<decltype(handler)>(handler),
-                [from, how](state_type& on, auto&& inner) {
-                  on.socket.async_send(from, how, std::forward<decltype(inner)>(inner));
-                });
+            detail::pass_on(state, std::forward<decltype(handler)>(handler),
+                            [from, how](state_type& on, auto&& inner) {
+                              on.socket.async_send(from, how, std::forward<decltype(inner)>(inner));
+                            });
         },
         std::forward<Token>(token), buffers, flags);
   }
@@ -1245,7 +1246,7 @@ public:
                 state, detail::send_attempt<ConstBuffers, endpoint_type>(from, to, how),
                 std::forward<decltype(handler)>(handler));
           else
-            detail::pass_on<transfer_signature>(
+            detail::pass_on(
                 state, std::forward<decltype(handler)>(handler),
                 [from, native = state.to_native(to), how](state_type& on, auto&& inner) {
                   on.socket.async_send_to(from, native, how, std::forward<decltype(inner)>(inner));
@@ -1322,11 +1323,11 @@ public:
                 state, detail::receive_attempt<MutableBuffers, endpoint_type>(into, nullptr, how),
                 std::forward<decltype(handler)>(handler));
           else
-            detail::pass_on<transfer_signature>(
-                state, std::forward<decltype(handler)>(handler),
-                [into, how](state_type& on, auto&& inner) {
-                  on.socket.async_receive(into, how, std::forward<decltype(inner)>(inner));
-                });
+            detail::pass_on(state, std::forward<decltype(handler)>(handler),
+                            [into, how](state_type& on, auto&& inner) {
+                              on.socket.async_receive(into, how,
+                                                      std::forward<decltype(inner)>(inner));
+                            });
         },
         std::forward<Token>(token), buffers, flags);
   }
@@ -1362,12 +1363,11 @@ public:
                 state, detail::receive_attempt<MutableBuffers, endpoint_type>(into, from, how),
                 std::forward<decltype(handler)>(handler));
           else
-            detail::pass_on<transfer_signature>(state, std::forward<decltype(handler)>(handler),
-                                                [into, from, how](state_type& on, auto&& inner) {
-                                                  on.socket.async_receive_from(
-                                                      into, *from, how,
-                                                      std::forward<decltype(inner)>(inner));
-                                                });
+            detail::pass_on(state, std::forward<decltype(handler)>(handler),
+                            [into, from, how](state_type& on, auto&& inner) {
+                              on.socket.async_receive_from(into, *from, how,
+                                                           std::forward<decltype(inner)>(inner));
+                            });
         },
         std::forward<Token>(token), buffers, &sender, flags);
   }

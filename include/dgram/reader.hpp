@@ -6,6 +6,7 @@
 #include <dgram/basic_socket.hpp>
 #include <dgram/config.hpp>
 #include <dgram/datagram.hpp>
+#include <dgram/detail/async/cancellation.hpp>
 #include <dgram/detail/batch/for_each_op.hpp>
 #include <dgram/detail/socket/initiation.hpp>
 #include <dgram/error.hpp>
@@ -151,6 +152,14 @@ struct reader_state : std::enable_shared_from_this<reader_state<Protocol, Execut
     waiting_ = false;
     ++timer_number_;
     if (timer_) timer_->cancel();
+  }
+
+  /// Lets the slot of the operation that waits end the wait.
+  void let_cancel(const net::cancellation_slot& slot)
+  {
+    on_cancellation(
+        slot, this->weak_from_this(),
+        [](reader_state& self, net::cancellation_type type) { self.signal.emit(type); });
   }
 
   void start_timer(clock::time_point deadline)
@@ -408,13 +417,7 @@ private:
   /// Ends the wait however the coroutine leaves it.
   struct wait_scope {
     state_type& state;
-    net::cancellation_slot outer;
-
-    ~wait_scope()
-    {
-      state.end_wait();
-      if (outer.is_connected()) outer.clear();
-    }
+    ~wait_scope() { state.end_wait(); }
   };
 
   /// Takes what is in memory, and receives first where there is nothing. One coroutine and no more: Asio 1.22 keeps the
@@ -436,7 +439,7 @@ private:
     if (asks_first && !state->is_stopped()) state->try_receive(ec);
     if (!state->is_stopped() && (!asks_first || ec == net::error::would_block)) {
       net::cancellation_state cancellation = co_await net::this_coro::cancellation_state;
-      const wait_scope scope{*state, cancellation.slot()};
+      const wait_scope scope{*state};
       state->start_wait();
       (state->start_timer(deadline), ...);
       const auto epoch = state->socket.epoch();
@@ -445,8 +448,7 @@ private:
       do {
         // Our own slot lets `stop` and the deadline end the wait; what the coroutine is told passes through it. Asio
         // clears the coroutine's slot each time it resumes.
-        if (auto outer = cancellation.slot(); outer.is_connected())
-          outer.assign([state](net::cancellation_type type) { state->signal.emit(type); });
+        if (const auto outer = cancellation.slot(); outer.is_connected()) state->let_cancel(outer);
         auto token = net::bind_cancellation_slot(state->signal.slot(),
                                                  net::redirect_error(use_awaitable(), ec));
         if (vain < detail::vain_wake_ups)

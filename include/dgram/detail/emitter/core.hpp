@@ -5,6 +5,7 @@
 
 #include <dgram/basic_socket.hpp>
 #include <dgram/config.hpp>
+#include <dgram/detail/async/cancellation.hpp>
 #include <dgram/detail/async/completion.hpp>
 #include <dgram/detail/async/turns.hpp>
 #include <dgram/detail/emitter/backlog.hpp>
@@ -163,9 +164,8 @@ public:
   {
     if (!slot.is_connected()) return;
     done->has_slot = true;
-    slot.assign([weak = this->weak_from_this(), done](net::cancellation_type) {
-      if (const auto core = weak.lock()) core->cancel(done);
-    });
+    on_cancellation(slot, this->weak_from_this(),
+                    [done](emitter_core& core, net::cancellation_type) { core.cancel(done); });
   }
 
   // --- bind and connect ---

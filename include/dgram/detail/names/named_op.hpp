@@ -5,6 +5,7 @@
 
 #include <dgram/basic_socket.hpp>
 #include <dgram/config.hpp>
+#include <dgram/detail/async/cancellation.hpp>
 #include <dgram/detail/names/name_lookups.hpp>
 #include <dgram/detail/socket/transfer_op.hpp>
 #include <dgram/endpoint.hpp>
@@ -130,7 +131,7 @@ public:
     switch (step_) {
     case step::launch:
       epoch_ = socket().epoch();
-      self.reset_cancellation_state(net::enable_total_cancellation());
+      enable_cancellation(self, socket().lifetime());
       begin(self);
       return;
     case step::wait:
