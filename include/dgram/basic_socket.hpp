@@ -5,10 +5,13 @@
 
 #include <dgram/config.hpp>
 #include <dgram/datagram.hpp>
+#include <dgram/default_token.hpp>
+#include <dgram/detail/async/throwing.hpp>
 #include <dgram/detail/platform/backend.hpp>
 #include <dgram/detail/socket/attempts.hpp>
 #include <dgram/detail/socket/batch_operations.hpp>
 #include <dgram/detail/socket/initiation.hpp>
+#include <dgram/detail/socket/membership.hpp>
 #include <dgram/detail/socket/option_access.hpp>
 #include <dgram/detail/socket/send_request.hpp>
 #include <dgram/detail/socket/state.hpp>
@@ -560,7 +563,7 @@ public:
     if constexpr (std::same_as<Option, option::coalescing>)
       state().set_coalescing(option.value(), ec);
     else if constexpr (std::same_as<Option, option::receive_timestamp>)
-      state().set_timestamps(option.value(), state().flags.send_timestamps, ec);
+      state().set_timestamps(native_handle(), option.value(), state().flags.send_timestamps, ec);
     else if constexpr (detail::own_option<Option>)
       detail::set_option<Protocol>(state().socket, state().flags.dual, option, ec);
     else
@@ -1034,9 +1037,8 @@ public:
   template <class ConstBuffers>
   std::optional<std::size_t> try_send_to(const ConstBuffers& buffers, const endpoint_type& peer)
   {
-    return detail::naming("try_send_to", peer, [&] {
-      return attempt("try_send_to", [&](error_code& ec) { return try_send_to(buffers, peer, ec); });
-    });
+    return detail::throwing_unless_blocked(
+        "try_send_to", peer, [&](error_code& ec) { return try_send_to(buffers, peer, ec); });
   }
 
   template <class ConstBuffers>
@@ -1438,13 +1440,7 @@ private:
     from.abort_operations();
     if (from.socket.is_open()) from.socket.cancel(ignored);
     state_ = std::make_shared<state_type>(next_layer_type(std::move(from.socket)));
-    state_->flags = from.flags;
-    state_->bound = std::exchange(from.bound, {});
-    state_->multicast_interface = from.multicast_interface;
-    state_->pending_receive_error = from.pending_receive_error;
-    state_->counts = from.counts;
-    state_->drops = from.drops;
-    state_->take_over_reports(from);
+    state_->take_over(from);
     other.state_.reset();
   }
 
@@ -1529,7 +1525,8 @@ private:
     state().note_metadata(Option::metadata, option.value());
     if constexpr (std::same_as<Option, option::receive_error>)
       state().set_receives_errors(option.value());
-    if constexpr (std::same_as<Option, option::receive_drop_count>) state().note_drops();
+    if constexpr (std::same_as<Option, option::receive_drop_count>)
+      state().note_drops(native_handle());
     // An IPv6 socket may take IPv4 datagrams, in the mapped form.
     error_code ignored;
     if constexpr (detail::dual_stack_protocol<Protocol>) {
@@ -1653,7 +1650,7 @@ private:
   template <class Function>
   static auto call(const char* what, const endpoint_type& subject, Function function)
   {
-    return detail::naming(what, subject, [&] { return call(what, function); });
+    return detail::throwing(what, subject, function);
   }
 
   template <class Function>

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: BSL-1.0
-// One received datagram, and the result of sending several.
+// One received datagram: its bytes, its sender, what the socket's options tell about it, and the way back.
 #ifndef DGRAM_DATAGRAM_HPP
 #define DGRAM_DATAGRAM_HPP
 
+#include <dgram/bytes_view.hpp>
 #include <dgram/config.hpp>
 #include <dgram/control_message.hpp>
 #include <dgram/detail/platform/backend.hpp>
@@ -12,71 +13,14 @@
 #include <algorithm>
 #include <array>
 #include <chrono>
-#include <concepts>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
 #include <optional>
-#include <ranges>
 #include <span>
-#include <string_view>
-#include <type_traits>
 #include <vector>
 
 DGRAM_NAMESPACE_BEGIN
-
-/// Bytes of somebody else's: a `std::span<const std::byte>` that is made of whatever holds bytes, reads as text, and
-/// becomes an Asio buffer with `asio::buffer(view)`.
-class bytes_view : public std::span<const std::byte> {
-public:
-  constexpr bytes_view() noexcept = default;
-
-  bytes_view(const void* data, std::size_t size) noexcept
-      : std::span<const std::byte>(static_cast<const std::byte*>(data), size)
-  {
-  }
-
-  bytes_view(net::const_buffer buffer) noexcept  // NOLINT(*-explicit-*)
-      : bytes_view(buffer.data(), buffer.size())
-  {
-  }
-
-  bytes_view(net::mutable_buffer buffer) noexcept  // NOLINT(*-explicit-*)
-      : bytes_view(buffer.data(), buffer.size())
-  {
-  }
-
-  /// An array of characters is a buffer or a text, and does not say which: pass `asio::buffer` or a `string_view`.
-  bytes_view(char* text) = delete;
-
-  /// Characters without the terminating zero of a literal.
-  bytes_view(const char* text) noexcept  // NOLINT(*-explicit-*)
-      : bytes_view(std::string_view(text).data(), std::string_view(text).size())
-  {
-  }
-
-  /// The bytes of a string, vector, array or view of numbers, characters or bytes.
-  template <std::ranges::contiguous_range Range>
-    requires(std::ranges::sized_range<Range> && !std::is_array_v<std::remove_cvref_t<Range>> &&
-             (std::is_arithmetic_v<std::ranges::range_value_t<Range>> ||
-              std::is_enum_v<std::ranges::range_value_t<Range>>))
-  bytes_view(const Range& range) noexcept  // NOLINT(*-explicit-*)
-      : bytes_view(std::ranges::data(range),
-                   std::ranges::size(range) * sizeof(std::ranges::range_value_t<Range>))
-  {
-  }
-
-  /// The bytes as characters; UDP knows no encoding, so none is checked.
-  std::string_view text() const noexcept { return {reinterpret_cast<const char*>(data()), size()}; }
-
-  /// A template, since newer Asio makes buffers from spans by itself, and two ways would be one too many.
-  template <std::same_as<net::const_buffer> Buffer>
-    requires(!std::convertible_to<std::span<const std::byte>, Buffer>)
-  operator Buffer() const noexcept  // NOLINT(*-explicit-*)
-  {
-    return {data(), size()};
-  }
-};
 
 /// What a router did with a datagram's ECN field, or may do (RFC 3168, section 5).
 enum class ecn_codepoint : std::uint8_t {
@@ -281,6 +225,25 @@ private:
 
 }  // namespace detail
 
+namespace detail {
+
+/// What a receive does with a `datagram_info` that it fills.
+struct info_access {
+  template <class Info>
+  static std::span<std::byte> control_room(Info& info) noexcept
+  {
+    return info.control_room();
+  }
+
+  template <class Info, class... Values>
+  static void assign(Info& info, const Values&... values)
+  {
+    info.assign(values...);
+  }
+};
+
+}  // namespace detail
+
 /// A datagram with memory of its own; see `basic_datagram::to_owned`.
 template <class Protocol>
 struct basic_owned_datagram {
@@ -401,7 +364,12 @@ public:
   /// The size that it had on the wire, in bytes; absent where it was truncated and the operating system does not tell.
   std::optional<std::size_t> wire_size() const noexcept { return wire_size_; }
 
-  // What a socket needs; users have no call for these.
+private:
+  friend detail::datagram_metadata<basic_datagram_info, Protocol>;
+  friend struct detail::info_access;
+
+  const platform::received_control* control() const noexcept { return &control_; }
+  bool needs_source() const noexcept { return needs_source_; }
 
   std::span<std::byte> control_room() noexcept { return room_; }
 
@@ -415,34 +383,12 @@ public:
     needs_source_ = needs_source;
   }
 
-private:
-  friend detail::datagram_metadata<basic_datagram_info, Protocol>;
-
-  const platform::received_control* control() const noexcept { return &control_; }
-  bool needs_source() const noexcept { return needs_source_; }
-
   endpoint_type sender_;
   std::optional<std::size_t> wire_size_;
   platform::received_control control_;
   alignas(std::max_align_t) std::array<std::byte, platform::receive_control_size> room_;
   bool truncated_ = false;
   bool needs_source_ = false;
-};
-
-/// How a batch was sent.
-struct send_result {
-  std::size_t sent = 0;     ///< how many datagrams the kernel took
-  std::size_t refused = 0;  ///< how many were dropped by the batch's `on_refused`
-  error_code error;  ///< why the first one that is left was not taken; clear when none is left
-
-  /// Adds what a further step moved; the error is that of the last step.
-  send_result& operator+=(const send_result& step) noexcept
-  {
-    sent += step.sent;
-    refused += step.refused;
-    error = step.error;
-    return *this;
-  }
 };
 
 DGRAM_NAMESPACE_END

@@ -7,7 +7,8 @@
 #include <dgram/datagram.hpp>
 #include <dgram/detail/platform/backend.hpp>
 #include <dgram/detail/platform/control.hpp>
-#include <dgram/detail/socket/state.hpp>
+#include <dgram/detail/socket/flags.hpp>
+#include <dgram/detail/socket/protocols.hpp>
 #include <dgram/endpoint.hpp>
 #include <dgram/error.hpp>
 #include <dgram/send_options.hpp>
