@@ -325,6 +325,28 @@ private:
   std::unique_ptr<std::byte[]> storage_;
 };
 
+/// Datagrams of a reader's batch: a range that is contextually false where it is empty.
+template <class Protocol>
+class basic_datagrams {
+public:
+  using iterator = typename basic_receive_batch<Protocol>::const_iterator;
+
+  basic_datagrams(iterator first, iterator last, std::size_t size) noexcept
+      : first_(first), last_(last), size_(size)
+  {
+  }
+
+  iterator begin() const noexcept { return first_; }
+  iterator end() const noexcept { return last_; }
+  std::size_t size() const noexcept { return size_; }
+  bool empty() const noexcept { return size_ == 0; }
+  explicit operator bool() const noexcept { return !empty(); }
+
+private:
+  iterator first_;
+  iterator last_;
+  std::size_t size_;
+};
 using receive_batch = basic_receive_batch<udp>;
 using datagram = basic_datagram<udp>;
 using owned_datagram = basic_owned_datagram<udp>;

@@ -5,7 +5,7 @@
 
 #include <dgram/block_list.hpp>
 #include <dgram/config.hpp>
-#include <dgram/writer.hpp>
+#include <dgram/full_policy.hpp>
 
 #include <chrono>
 #include <cstddef>
