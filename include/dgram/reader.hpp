@@ -10,10 +10,11 @@
 #include <dgram/detail/batch/reader_state.hpp>
 #include <dgram/detail/socket/initiation.hpp>
 #include <dgram/error.hpp>
+#include <dgram/fwd.hpp>
 #include <dgram/reader_config.hpp>
 #include <dgram/receive_batch.hpp>
+#include <dgram/transport.hpp>
 
-#include <chrono>
 #include <concepts>
 #include <cstddef>
 #include <functional>
@@ -63,11 +64,10 @@ DGRAM_NAMESPACE_BEGIN
 /// while (auto datagram = co_await reader.next())
 ///   handle(datagram->payload(), datagram->sender());
 /// \endcode
-template <class Protocol, class SocketExecutor, class Executor = net::any_io_executor>
+template <class Protocol, class SocketExecutor, class Executor, class Handle>
 class reader {
-  using state_type = detail::reader_state<Protocol, SocketExecutor>;
+  using state_type = detail::reader_state<Handle>;
   using use_awaitable = net::use_awaitable_t<Executor>;
-  using clock = std::chrono::steady_clock;
 
 public:
   using protocol_type = Protocol;
@@ -75,9 +75,24 @@ public:
   using datagram_type = basic_datagram<Protocol>;
   using batch_type = basic_receive_batch<Protocol>;
   using result_type = std::optional<datagram_type>;
+  using handle_type = Handle;
 
-  /// Reads from the socket. Throws `std::invalid_argument` for a configuration without slots.
-  explicit reader(basic_socket<Protocol, SocketExecutor>& socket, const reader_config& config = {});
+  /// The clock of the deadlines: the handle's, which is `std::chrono::steady_clock` for a socket.
+  using clock_type = typename Handle::clock_type;
+  using time_point = typename clock_type::time_point;
+  using duration = typename clock_type::duration;
+
+  /// Reads from a socket, or from another transport: anything whose `handle()` is a `transport_handle`.
+  /// Throws `std::invalid_argument` for a configuration without slots.
+  template <transport_with_handle Transport>
+    requires std::same_as<handle_of<Transport>, Handle>
+  explicit reader(Transport& transport, const reader_config& config = {})
+      : reader(transport.handle(), config)
+  {
+  }
+
+  /// The same with the handle itself.
+  explicit reader(Handle handle, const reader_config& config = {});
 
   reader(reader&&) noexcept = default;
 
@@ -94,10 +109,10 @@ public:
   net::awaitable<result_type, Executor> next(error_code& ec);
 
   /// The same, and waits no longer than until `deadline`: then it is empty, and `ec` is `timed_out`.
-  net::awaitable<result_type, Executor> next_until(clock::time_point deadline, error_code& ec);
+  net::awaitable<result_type, Executor> next_until(time_point deadline, error_code& ec);
 
   /// The same; empty after the deadline, after `stop` and after a close, which `is_stopped` tells apart.
-  net::awaitable<result_type, Executor> next_until(clock::time_point deadline);
+  net::awaitable<result_type, Executor> next_until(time_point deadline);
 
   /// As `next_until`, with the time to wait.
   ///
@@ -106,14 +121,14 @@ public:
   /// auto reply = co_await reader.next_for(std::chrono::seconds(2));
   /// if (!reply) fmt::print("no reply\n");
   /// \endcode
-  net::awaitable<result_type, Executor> next_for(clock::duration duration)
+  net::awaitable<result_type, Executor> next_for(duration timeout)
   {
-    return next_until(after(duration));
+    return next_until(after(timeout));
   }
 
-  net::awaitable<result_type, Executor> next_for(clock::duration duration, error_code& ec)
+  net::awaitable<result_type, Executor> next_for(duration timeout, error_code& ec)
   {
-    return next_until(after(duration), ec);
+    return next_until(after(timeout), ec);
   }
 
   /// The datagrams that are in memory, or else as many as one call takes; empty after `stop` or a close. They are
@@ -181,7 +196,7 @@ public:
   bool is_stopped() const noexcept { return state_->is_stopped(); }
 
 private:
-  template <class, class, class>
+  template <class, class, class, class>
   friend class writer;
 
   static auto take_one() noexcept
@@ -189,10 +204,10 @@ private:
     return [](state_type& state) { return state.take(); };
   }
 
-  static clock::time_point after(clock::duration duration)
+  static time_point after(duration timeout)
   {
-    const auto now = clock::now();
-    return duration > clock::time_point::max() - now ? clock::time_point::max() : now + duration;
+    const auto now = clock_type::now();
+    return timeout > time_point::max() - now ? time_point::max() : now + timeout;
   }
 
   /// Ends the wait however the coroutine leaves it.
@@ -271,15 +286,16 @@ private:
 // Outside of the class: what is defined in a class is inline, and compiled again by each unit that uses it even where
 // an `extern template` says that another unit has it.
 
-template <class Protocol, class SocketExecutor, class Executor>
-reader<Protocol, SocketExecutor, Executor>::reader(basic_socket<Protocol, SocketExecutor>& socket,
-                                                   const reader_config& config)
-    : state_(std::make_shared<state_type>(socket.handle(), config))
+template <class Protocol, class SocketExecutor, class Executor, class Handle>
+reader<Protocol, SocketExecutor, Executor, Handle>::reader(Handle handle,
+                                                           const reader_config& config)
+    : state_(std::make_shared<state_type>(std::move(handle), config))
 {
 }
 
-template <class Protocol, class SocketExecutor, class Executor>
-auto reader<Protocol, SocketExecutor, Executor>::operator=(reader&& other) noexcept -> reader&
+template <class Protocol, class SocketExecutor, class Executor, class Handle>
+auto reader<Protocol, SocketExecutor, Executor, Handle>::operator=(reader&& other) noexcept
+    -> reader&
 {
   if (this != &other) {
     if (state_) state_->stop();
@@ -288,59 +304,64 @@ auto reader<Protocol, SocketExecutor, Executor>::operator=(reader&& other) noexc
   return *this;
 }
 
-template <class Protocol, class SocketExecutor, class Executor>
-reader<Protocol, SocketExecutor, Executor>::~reader()
+template <class Protocol, class SocketExecutor, class Executor, class Handle>
+reader<Protocol, SocketExecutor, Executor, Handle>::~reader()
 {
   if (state_) state_->stop();
 }
 
-template <class Protocol, class SocketExecutor, class Executor>
-auto reader<Protocol, SocketExecutor, Executor>::next() -> net::awaitable<result_type, Executor>
+template <class Protocol, class SocketExecutor, class Executor, class Handle>
+auto reader<Protocol, SocketExecutor, Executor, Handle>::next()
+    -> net::awaitable<result_type, Executor>
 {
   return advance(state_.get(), nullptr, take_one());
 }
 
-template <class Protocol, class SocketExecutor, class Executor>
-auto reader<Protocol, SocketExecutor, Executor>::next(error_code& ec)
+template <class Protocol, class SocketExecutor, class Executor, class Handle>
+auto reader<Protocol, SocketExecutor, Executor, Handle>::next(error_code& ec)
     -> net::awaitable<result_type, Executor>
 {
   return advance(state_.get(), &ec, take_one());
 }
 
-template <class Protocol, class SocketExecutor, class Executor>
-auto reader<Protocol, SocketExecutor, Executor>::next_until(clock::time_point deadline,
-                                                            error_code& ec)
+template <class Protocol, class SocketExecutor, class Executor, class Handle>
+auto reader<Protocol, SocketExecutor, Executor, Handle>::next_until(time_point deadline,
+                                                                    error_code& ec)
     -> net::awaitable<result_type, Executor>
 {
   return advance(state_.get(), &ec, take_one(), deadline);
 }
 
-template <class Protocol, class SocketExecutor, class Executor>
-auto reader<Protocol, SocketExecutor, Executor>::next_until(clock::time_point deadline)
+template <class Protocol, class SocketExecutor, class Executor, class Handle>
+auto reader<Protocol, SocketExecutor, Executor, Handle>::next_until(time_point deadline)
     -> net::awaitable<result_type, Executor>
 {
   return advance(state_.get(), nullptr, take_one(), deadline);
 }
 
-template <class Protocol, class SocketExecutor, class Executor>
-auto reader<Protocol, SocketExecutor, Executor>::next_batch()
+template <class Protocol, class SocketExecutor, class Executor, class Handle>
+auto reader<Protocol, SocketExecutor, Executor, Handle>::next_batch()
     -> net::awaitable<basic_datagrams<Protocol>, Executor>
 {
   return advance(state_.get(), nullptr, [](state_type& state) { return state.take_all(); });
 }
 
-template <class Protocol, class SocketExecutor, class Executor>
-void reader<Protocol, SocketExecutor, Executor>::stop()
+template <class Protocol, class SocketExecutor, class Executor, class Handle>
+void reader<Protocol, SocketExecutor, Executor, Handle>::stop()
 {
   state_->stop();
 }
 
-template <class Protocol, class SocketExecutor>
-reader(basic_socket<Protocol, SocketExecutor>&) -> reader<Protocol, SocketExecutor>;
+template <transport_with_handle Transport>
+reader(Transport&, const reader_config& = {})
+    -> reader<typename handle_of<Transport>::protocol_type,
+              typename handle_of<Transport>::executor_type, net::any_io_executor,
+              handle_of<Transport>>;
 
-template <class Protocol, class SocketExecutor>
-reader(basic_socket<Protocol, SocketExecutor>&, const reader_config&)
-    -> reader<Protocol, SocketExecutor>;
+template <transport_handle Handle>
+reader(Handle, const reader_config& = {})
+    -> reader<typename Handle::protocol_type, typename Handle::executor_type, net::any_io_executor,
+              Handle>;
 
 DGRAM_NAMESPACE_END
 

@@ -41,16 +41,17 @@ DGRAM_NAMESPACE_BEGIN
 /// while (auto datagram = co_await reader.next())
 ///   co_await writer.send(datagram->payload(), datagram->reply_path());
 /// \endcode
-template <class Protocol, class SocketExecutor, class Executor = net::any_io_executor>
+template <class Protocol, class SocketExecutor, class Executor, class Handle>
 class writer {
-  using state_type = detail::writer_state<Protocol, SocketExecutor>;
+  using state_type = detail::writer_state<Handle>;
   using use_awaitable = net::use_awaitable_t<Executor>;
 
 public:
   using protocol_type = Protocol;
   using executor_type = Executor;
   using endpoint_type = typename Protocol::endpoint;
-  using reader_type = reader<Protocol, SocketExecutor, Executor>;
+  using reader_type = reader<Protocol, SocketExecutor, Executor, Handle>;
+  using handle_type = Handle;
 
   /// Called with the error, the peer (default-constructed on a connected socket) and the size of a datagram that was not
   /// sent: inside `send`, `flush`, `close` or the destructor, inside the reader's `next` at the end of a turn, or on the
@@ -202,15 +203,17 @@ private:
   std::shared_ptr<state_type> state_;
 };
 
-template <class Protocol, class SocketExecutor, class Executor>
-writer<Protocol, SocketExecutor, Executor>::writer(reader_type& reader, const writer_config& config)
+template <class Protocol, class SocketExecutor, class Executor, class Handle>
+writer<Protocol, SocketExecutor, Executor, Handle>::writer(reader_type& reader,
+                                                           const writer_config& config)
     : state_(std::make_shared<state_type>(reader.state_, config))
 {
   state_->attach();
 }
 
-template <class Protocol, class SocketExecutor, class Executor>
-auto writer<Protocol, SocketExecutor, Executor>::operator=(writer&& other) noexcept -> writer&
+template <class Protocol, class SocketExecutor, class Executor, class Handle>
+auto writer<Protocol, SocketExecutor, Executor, Handle>::operator=(writer&& other) noexcept
+    -> writer&
 {
   if (this != &other) {
     close();
@@ -219,53 +222,55 @@ auto writer<Protocol, SocketExecutor, Executor>::operator=(writer&& other) noexc
   return *this;
 }
 
-template <class Protocol, class SocketExecutor, class Executor>
-writer<Protocol, SocketExecutor, Executor>::~writer()
+template <class Protocol, class SocketExecutor, class Executor, class Handle>
+writer<Protocol, SocketExecutor, Executor, Handle>::~writer()
 {
   close();
 }
 
-template <class Protocol, class SocketExecutor, class Executor>
-auto writer<Protocol, SocketExecutor, Executor>::send(bytes_view payload, endpoint_type peer)
+template <class Protocol, class SocketExecutor, class Executor, class Handle>
+auto writer<Protocol, SocketExecutor, Executor, Handle>::send(bytes_view payload,
+                                                              endpoint_type peer)
     -> net::awaitable<void, Executor>
 {
   return send_to(payload, std::move(peer));
 }
 
-template <class Protocol, class SocketExecutor, class Executor>
-auto writer<Protocol, SocketExecutor, Executor>::send(bytes_view payload)
+template <class Protocol, class SocketExecutor, class Executor, class Handle>
+auto writer<Protocol, SocketExecutor, Executor, Handle>::send(bytes_view payload)
     -> net::awaitable<void, Executor>
 {
   return send_to(payload, detail::no_peer());
 }
 
-template <class Protocol, class SocketExecutor, class Executor>
-auto writer<Protocol, SocketExecutor, Executor>::send(bytes_view payload,
-                                                      basic_reply_path<Protocol> path)
+template <class Protocol, class SocketExecutor, class Executor, class Handle>
+auto writer<Protocol, SocketExecutor, Executor, Handle>::send(bytes_view payload,
+                                                              basic_reply_path<Protocol> path)
     -> net::awaitable<void, Executor>
 {
   return send_to(payload, std::move(path));
 }
 
-template <class Protocol, class SocketExecutor, class Executor>
-auto writer<Protocol, SocketExecutor, Executor>::send(bytes_view payload, endpoint_type peer,
-                                                      send_options options)
+template <class Protocol, class SocketExecutor, class Executor, class Handle>
+auto writer<Protocol, SocketExecutor, Executor, Handle>::send(bytes_view payload,
+                                                              endpoint_type peer,
+                                                              send_options options)
     -> net::awaitable<void, Executor>
 {
   return send_to(payload, std::move(peer), std::move(options));
 }
 
-template <class Protocol, class SocketExecutor, class Executor>
-auto writer<Protocol, SocketExecutor, Executor>::send(bytes_view payload,
-                                                      basic_reply_path<Protocol> path,
-                                                      send_options options)
+template <class Protocol, class SocketExecutor, class Executor, class Handle>
+auto writer<Protocol, SocketExecutor, Executor, Handle>::send(bytes_view payload,
+                                                              basic_reply_path<Protocol> path,
+                                                              send_options options)
     -> net::awaitable<void, Executor>
 {
   return send_to(payload, std::move(path), std::move(options));
 }
 
-template <class Protocol, class SocketExecutor, class Executor>
-auto writer<Protocol, SocketExecutor, Executor>::flush() -> net::awaitable<void, Executor>
+template <class Protocol, class SocketExecutor, class Executor, class Handle>
+auto writer<Protocol, SocketExecutor, Executor, Handle>::flush() -> net::awaitable<void, Executor>
 {
   const std::shared_ptr<state_type> state = state_;
   const auto lost_before = state->statistics.lost;
@@ -275,18 +280,15 @@ auto writer<Protocol, SocketExecutor, Executor>::flush() -> net::awaitable<void,
   if (state->statistics.lost != lost_before) detail::throw_if(state->last_loss, "flush");
 }
 
-template <class Protocol, class SocketExecutor, class Executor>
-void writer<Protocol, SocketExecutor, Executor>::close()
+template <class Protocol, class SocketExecutor, class Executor, class Handle>
+void writer<Protocol, SocketExecutor, Executor, Handle>::close()
 {
   if (state_) state_->close();
 }
 
-template <class Protocol, class SocketExecutor, class Executor>
-writer(reader<Protocol, SocketExecutor, Executor>&) -> writer<Protocol, SocketExecutor, Executor>;
-
-template <class Protocol, class SocketExecutor, class Executor>
-writer(reader<Protocol, SocketExecutor, Executor>&, const writer_config&)
-    -> writer<Protocol, SocketExecutor, Executor>;
+template <class Protocol, class SocketExecutor, class Executor, class Handle>
+writer(reader<Protocol, SocketExecutor, Executor, Handle>&, const writer_config& = {})
+    -> writer<Protocol, SocketExecutor, Executor, Handle>;
 
 DGRAM_NAMESPACE_END
 

@@ -3,14 +3,12 @@
 #ifndef DGRAM_DETAIL_BATCH_READER_STATE_HPP
 #define DGRAM_DETAIL_BATCH_READER_STATE_HPP
 
-#include <dgram/basic_socket.hpp>
 #include <dgram/config.hpp>
 #include <dgram/datagram.hpp>
 #include <dgram/error.hpp>
 #include <dgram/reader_config.hpp>
 #include <dgram/receive_batch.hpp>
 
-#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -22,14 +20,16 @@ DGRAM_NAMESPACE_BEGIN
 
 namespace detail {
 
-template <class Protocol, class Executor>
-struct reader_state : std::enable_shared_from_this<reader_state<Protocol, Executor>> {
-  using executor_type = Executor;
-  using batch_type = basic_receive_batch<Protocol>;
-  using clock = std::chrono::steady_clock;
-  using timer_type = net::basic_waitable_timer<clock, net::wait_traits<clock>, Executor>;
+/// `Handle` is a `transport_handle`.
+template <class Handle>
+struct reader_state : std::enable_shared_from_this<reader_state<Handle>> {
+  using protocol_type = typename Handle::protocol_type;
+  using executor_type = typename Handle::executor_type;
+  using batch_type = basic_receive_batch<protocol_type>;
+  using clock = typename Handle::clock_type;
+  using timer_type = typename Handle::timer_type;
 
-  reader_state(basic_socket_handle<Protocol, Executor> handle, const reader_config& config)
+  reader_state(Handle handle, const reader_config& config)
       : socket(std::move(handle)),
         batch(config.slots, config.slot_size),
         position(batch.end()),
@@ -39,7 +39,7 @@ struct reader_state : std::enable_shared_from_this<reader_state<Protocol, Execut
     prepare_descriptor();
   }
 
-  basic_socket_handle<Protocol, Executor> socket;
+  Handle socket;
   batch_type batch;
   typename batch_type::const_iterator position;
   std::size_t remaining = 0;
@@ -54,14 +54,14 @@ struct reader_state : std::enable_shared_from_this<reader_state<Protocol, Execut
   /// Whether nothing that was received is left to be looked at.
   bool is_turn_over() const noexcept { return remaining == 0 && !batch_is_out_; }
 
-  std::optional<basic_datagram<Protocol>> take()
+  std::optional<basic_datagram<protocol_type>> take()
   {
     if (remaining == 0) return std::nullopt;
     --remaining;
     return *position++;
   }
 
-  basic_datagrams<Protocol> take_all() noexcept
+  basic_datagrams<protocol_type> take_all() noexcept
   {
     batch_is_out_ = remaining > 0;
     return {std::exchange(position, batch.end()), batch.end(), std::exchange(remaining, 0)};
@@ -118,7 +118,7 @@ struct reader_state : std::enable_shared_from_this<reader_state<Protocol, Execut
     if (timer_) timer_->cancel();
   }
 
-  void start_timer(clock::time_point deadline)
+  void start_timer(typename clock::time_point deadline)
   {
     if (!timer_) timer_.emplace(socket.get_executor());
     timer_->expires_at(deadline);

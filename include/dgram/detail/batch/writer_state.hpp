@@ -11,7 +11,6 @@
 #include <dgram/send_batch.hpp>
 #include <dgram/writer_config.hpp>
 
-#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -23,22 +22,25 @@ DGRAM_NAMESPACE_BEGIN
 
 namespace detail {
 
-template <class Protocol, class Executor>
-struct writer_state : std::enable_shared_from_this<writer_state<Protocol, Executor>> {
-  using endpoint_type = typename Protocol::endpoint;
-  using reader_type = reader_state<Protocol, Executor>;
-  using clock = std::chrono::steady_clock;
-  using timer_type = net::basic_waitable_timer<clock, net::wait_traits<clock>, Executor>;
+/// `Handle` is a `transport_handle`.
+template <class Handle>
+struct writer_state : std::enable_shared_from_this<writer_state<Handle>> {
+  using protocol_type = typename Handle::protocol_type;
+  using endpoint_type = typename protocol_type::endpoint;
+  using reader_type = reader_state<Handle>;
+  using clock = typename Handle::clock_type;
+  using timer_type = typename Handle::timer_type;
 
   writer_state(std::shared_ptr<reader_type> source, const writer_config& config)
       : batch({.datagrams = config.datagrams, .bytes = config.bytes, .copy = true}),
-        room(source->socket.get_executor(), clock::time_point::max()),
+        room(source->socket.get_executor()),
         reader_(std::move(source)),
         when_full_(config.when_full)
   {
+    room.expires_at(clock::time_point::max());
   }
 
-  basic_send_batch<Protocol> batch;
+  basic_send_batch<protocol_type> batch;
   writer_statistics statistics;
 
   /// Never runs out; who waits for room waits for its cancellation.
@@ -162,7 +164,7 @@ struct writer_state : std::enable_shared_from_this<writer_state<Protocol, Execut
 
 private:
   static endpoint_type peer_of(const endpoint_type& peer) { return peer; }
-  static endpoint_type peer_of(const basic_reply_path<Protocol>& path) { return path.peer; }
+  static endpoint_type peer_of(const basic_reply_path<protocol_type>& path) { return path.peer; }
   static endpoint_type peer_of(const no_peer&) { return {}; }
 
   void flush_later(bool congested)

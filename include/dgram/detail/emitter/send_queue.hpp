@@ -192,15 +192,19 @@ private:
   void empty_batch()
   {
     operation_queue<waiting_send<endpoint_type>> all;
-    buffers_->batch.for_each_copied([&](bytes_view payload, const endpoint_type* peer) {
-      all.push({{payload.begin(), payload.end()},
-                peer != nullptr ? std::optional(*peer) : std::nullopt,
+    auto& batch = buffers_->batch;
+    overflow_bytes_ += batch.bytes();
+    for (; !batch.empty(); batch.drop_front()) {
+      const auto next = batch.front();
+      std::vector<std::byte> payload(next.size());
+      next.copy_to(payload);
+      all.push({std::move(payload),
+                next.peer() != nullptr ? std::optional(*next.peer()) : std::nullopt,
                 std::move(buffers_->completions[first_++])});
-    });
+    }
     while (!overflow_.empty())
       all.push(overflow_.pop());
     overflow_ = std::move(all);
-    overflow_bytes_ += buffers_->batch.bytes();
     recycle();
   }
 
