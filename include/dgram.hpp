@@ -19,6 +19,7 @@
 #include <dgram/error.hpp>
 #include <dgram/event_emitter.hpp>
 #include <dgram/failure.hpp>
+#include <dgram/full_policy.hpp>
 #include <dgram/fwd.hpp>
 #include <dgram/multicast.hpp>
 #include <dgram/name_resolver.hpp>
@@ -26,6 +27,7 @@
 #include <dgram/option.hpp>
 #include <dgram/path_error.hpp>
 #include <dgram/reader.hpp>
+#include <dgram/reader_config.hpp>
 #include <dgram/receive_batch.hpp>
 #include <dgram/resolve.hpp>
 #include <dgram/send_batch.hpp>
@@ -35,6 +37,7 @@
 #include <dgram/udp.hpp>
 #include <dgram/version.hpp>
 #include <dgram/writer.hpp>
+#include <dgram/writer_config.hpp>
 
 #if DGRAM_HAS_UNIX_DATAGRAMS
 #include <dgram/unix_dgram.hpp>

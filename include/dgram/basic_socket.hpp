@@ -64,6 +64,10 @@ public:
   using endpoint_type = typename Protocol::endpoint;
   using executor_type = Executor;
 
+  /// The clock of the deadlines of what is built on the socket, and a timer that goes by it.
+  using clock_type = std::chrono::steady_clock;
+  using timer_type = net::basic_waitable_timer<clock_type, net::wait_traits<clock_type>, Executor>;
+
   executor_type get_executor() const noexcept { return state_->socket.get_executor(); }
 
   bool is_open() const noexcept { return state_->socket.is_open(); }

@@ -193,15 +193,19 @@ private:
   void empty_batch()
   {
     operation_queue<waiting_send<protocol_type>> all;
-    buffers_->batch.for_each_copied([&](bytes_view payload, const path_type* to) {
-      all.push({{payload.begin(), payload.end()},
-                to != nullptr ? std::optional(*to) : std::nullopt,
+    auto& batch = buffers_->batch;
+    overflow_bytes_ += batch.bytes();
+    for (; !batch.empty(); batch.drop_front()) {
+      const auto next = batch.front();
+      std::vector<std::byte> payload(next.size());
+      next.copy_to(payload);
+      all.push({std::move(payload),
+                next.peer() != nullptr ? std::optional(next.path()) : std::nullopt,
                 std::move(buffers_->completions[first_++])});
-    });
+    }
     while (!overflow_.empty())
       all.push(overflow_.pop());
     overflow_ = std::move(all);
-    overflow_bytes_ += buffers_->batch.bytes();
     recycle();
   }
 

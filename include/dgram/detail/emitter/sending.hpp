@@ -9,8 +9,8 @@
 #include <dgram/detail/emitter/drop_counts.hpp>
 #include <dgram/detail/emitter/send_queue.hpp>
 #include <dgram/events.hpp>
+#include <dgram/full_policy.hpp>
 #include <dgram/payload.hpp>
-#include <dgram/writer.hpp>
 
 #include <cstddef>
 #include <memory>
