@@ -10,6 +10,7 @@
 #include <dgram/config.hpp>
 #include <dgram/control_message.hpp>
 #include <dgram/coroutine_listener.hpp>
+#include <dgram/create_socket.hpp>
 #include <dgram/datagram.hpp>
 #include <dgram/default_token.hpp>
 #include <dgram/diagnostics.hpp>
@@ -18,12 +19,15 @@
 #include <dgram/error.hpp>
 #include <dgram/event_emitter.hpp>
 #include <dgram/failure.hpp>
+#include <dgram/full_policy.hpp>
 #include <dgram/fwd.hpp>
 #include <dgram/multicast.hpp>
+#include <dgram/name_resolver.hpp>
 #include <dgram/network_interface.hpp>
 #include <dgram/option.hpp>
 #include <dgram/path_error.hpp>
 #include <dgram/reader.hpp>
+#include <dgram/reader_config.hpp>
 #include <dgram/receive_batch.hpp>
 #include <dgram/resolve.hpp>
 #include <dgram/send_batch.hpp>
@@ -34,6 +38,7 @@
 #include <dgram/udp.hpp>
 #include <dgram/version.hpp>
 #include <dgram/writer.hpp>
+#include <dgram/writer_config.hpp>
 
 #if DGRAM_HAS_UNIX_DATAGRAMS
 #include <dgram/unix_dgram.hpp>

@@ -716,11 +716,10 @@ public:
     return detail::initiate<void(error_code)>(
         target(),
         [](state_type& state, auto&& handler, net::socket_base::wait_type wait_for) {
-          detail::pass_on<void(error_code)>(state, std::forward<decltype(handler)>(handler),
-                                            [wait_for](state_type& on, auto&& inner) {
-                                              on.socket.async_wait(
-                                                  wait_for, std::forward<decltype(inner)>(inner));
-                                            });
+          detail::pass_on(state, std::forward<decltype(handler)>(handler),
+                          [wait_for](state_type& on, auto&& inner) {
+                            on.socket.async_wait(wait_for, std::forward<decltype(inner)>(inner));
+                          });
         },
         std::forward<Token>(token), what);
   }

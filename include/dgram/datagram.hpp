@@ -47,7 +47,84 @@ struct basic_reply_path {
   bool is_plain() const noexcept { return interface_index == 0 && source.is_unspecified(); }
 };
 
+/// What is known of a datagram beside its bytes and its sender, for a transport that is no socket of the system: see
+/// `basic_receive_batch::store` and `basic_datagram_info`. What is absent here is absent in the datagram.
+///
+/// \code
+/// dgram::arrival_info info{.local_address = asio::ip::make_address("10.0.0.1"), .hop_limit = 63};
+/// dgram::receive_batch batch{32};
+/// batch.store("payload", peer, info);
+/// \endcode
+struct arrival_info {
+  /// The address that it was sent to, and the interface that it came in by.
+  std::optional<net::ip::address> local_address{};
+  unsigned interface_index = 0;
+
+  /// The fields of its IP header. ECN and DSCP come in one byte: if one of them is set, the other is at least 0.
+  std::optional<ecn_codepoint> ecn{};
+  std::optional<std::uint8_t> dscp{};
+  std::optional<int> hop_limit{};
+
+  std::optional<receive_time_point> receive_time{};
+  std::optional<receive_time_point> hardware_receive_time{};
+
+  /// How many datagrams had been dropped before it.
+  std::optional<std::uint32_t> dropped{};
+
+  /// The payload is a train: datagrams of so many bytes, the last perhaps shorter. 0: it is one datagram.
+  std::size_t segment_size = 0;
+
+  /// Its size before something cut it, in bytes; absent: it is whole.
+  std::optional<std::size_t> wire_size{};
+
+  /// The receiving socket has no address of its own, so that an answer has to name the one it leaves from.
+  bool wildcard = false;
+};
+
 namespace detail {
+
+/// What the kernel's control messages would have said.
+inline platform::received_control to_control(const arrival_info& info) noexcept
+{
+  using field = platform::received_control;
+  field said;
+  const auto note = [&](field::field what) { said.present |= what; };
+  said.segment = static_cast<std::uint32_t>(info.segment_size);
+  if (info.local_address) {
+    note(field::local);
+    said.interface_index = info.interface_index;
+    if (info.local_address->is_v4()) {
+      note(field::local_is_v4);
+      const auto bytes = info.local_address->to_v4().to_bytes();
+      std::copy(bytes.begin(), bytes.end(), said.address.begin());
+    } else {
+      const auto bytes = info.local_address->to_v6().to_bytes();
+      std::copy(bytes.begin(), bytes.end(), said.address.begin());
+    }
+  }
+  if (info.ecn || info.dscp) {
+    note(field::traffic_class_given);
+    const unsigned ecn = info.ecn ? static_cast<unsigned>(*info.ecn) : 0;
+    said.traffic_class = static_cast<std::uint8_t>(info.dscp.value_or(0) << 2U | (ecn & 3U));
+  }
+  if (info.hop_limit) {
+    note(field::hop_limit_given);
+    said.hop_limit = static_cast<std::uint8_t>(*info.hop_limit);
+  }
+  if (info.receive_time) {
+    note(field::software_time_given);
+    said.software_time = info.receive_time->time_since_epoch().count();
+  }
+  if (info.hardware_receive_time) {
+    note(field::hardware_time_given);
+    said.hardware_time = info.hardware_receive_time->time_since_epoch().count();
+  }
+  if (info.dropped) {
+    note(field::drops_given);
+    said.drops = *info.dropped;
+  }
+  return said;
+}
 
 /// What one system call put into one slot of a batch: a datagram, or a train of them. It fills one cache line.
 template <class Protocol>
@@ -341,6 +418,17 @@ public:
   using endpoint_type = typename Protocol::endpoint;
 
   basic_datagram_info() = default;
+
+  /// That of a datagram of `size` bytes which no socket of the system received.
+  basic_datagram_info(const endpoint_type& sender, std::size_t size, const arrival_info& info = {})
+      : sender_(sender),
+        wire_size_(info.wire_size.value_or(size)),
+        control_(detail::to_control(info)),
+        truncated_(info.wire_size.value_or(size) > size),
+        needs_source_(info.wildcard)
+  {
+  }
+
   basic_datagram_info(const basic_datagram_info& other) { *this = other; }
 
   basic_datagram_info& operator=(const basic_datagram_info& other)

@@ -13,6 +13,7 @@
 #include <dgram/multicast.hpp>
 #include <dgram/network_interface.hpp>
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -59,6 +60,10 @@ public:
   using protocol_type = Protocol;
   using endpoint_type = typename Protocol::endpoint;
   using executor_type = Executor;
+
+  /// The clock of the deadlines of what is built on the socket, and a timer that goes by it.
+  using clock_type = std::chrono::steady_clock;
+  using timer_type = net::basic_waitable_timer<clock_type, net::wait_traits<clock_type>, Executor>;
 
   executor_type get_executor() const noexcept { return state_->socket.get_executor(); }
 
@@ -130,6 +135,9 @@ public:
   void bind(const endpoint_type& local, error_code& ec) { state_->bind(local, ec); }
   void connect(const endpoint_type& peer, error_code& ec) { state_->connect(peer, ec); }
   void close(error_code& ec) { state_->close(ec); }
+
+  /// Expires with the socket and everything that is pending on it.
+  std::weak_ptr<const void> lifetime() const noexcept { return state_; }
 
 private:
   template <class, class>

@@ -4,6 +4,7 @@
 #define DGRAM_DETAIL_SOCKET_INITIATION_HPP
 
 #include <dgram/config.hpp>
+#include <dgram/detail/async/cancellation.hpp>
 #include <dgram/detail/socket/transfer_op.hpp>
 
 #include <type_traits>
@@ -52,22 +53,22 @@ void compose(State& state, Attempt attempt, Handler&& handler)
       transfer_op<State, Attempt>(state.shared_from_this(), std::move(attempt)), handler, executor);
 }
 
-/// Out of line: what it takes to hold the block is not to weigh on those who need not.
-template <class Signature, class State, class Handler, class Launch>
-DGRAM_COLD void pass_on_held(State& state, Handler&& handler, const Launch& launch)
+/// Out of line, so that handlers without a slot do not pay for it.
+template <class State, class Handler, class Launch>
+DGRAM_COLD void pass_on_cancellable(State& state, Handler&& handler, const Launch& launch)
 {
-  const auto executor = state.socket.get_executor();
-  net::async_compose<Handler, Signature>(held_op<State, Launch>(state.shared_from_this(), launch),
-                                         handler, executor);
+  using guarded = guarded_handler<std::decay_t<Handler>>;
+  launch(state, guarded(std::forward<Handler>(handler), state.weak_from_this()));
 }
 
-/// Launches one of Asio's own operations. Its cancellation slot refers to the socket's insides, also when it is done:
-/// with a slot the operation holds the block; without one, the usual case, nothing stands between Asio and the handler.
-template <class Signature, class State, class Handler, class Launch>
+/// Launches one of Asio's own operations. What Asio leaves in a slot refers to the socket's insides, and stays
+/// there when the operation is done or the socket is gone. Without a slot, the usual case, nothing stands
+/// between Asio and the handler.
+template <class State, class Handler, class Launch>
 void pass_on(State& state, Handler&& handler, const Launch& launch)
 {
   if (net::get_associated_cancellation_slot(handler).is_connected()) [[unlikely]]
-    pass_on_held<Signature>(state, std::forward<Handler>(handler), launch);
+    pass_on_cancellable(state, std::forward<Handler>(handler), launch);
   else
     launch(state, std::forward<Handler>(handler));
 }

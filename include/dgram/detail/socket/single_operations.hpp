@@ -356,11 +356,10 @@ public:
             compose<transfer_signature>(state, send_attempt<ConstBuffers, no_peer>(from, {}, how),
                                         std::forward<decltype(handler)>(handler));
           else
-            pass_on<transfer_signature>(state, std::forward<decltype(handler)>(handler),
-                                        [from, how](state_type& on, auto&& inner) {
-                                          on.socket.async_send(
-                                              from, how, std::forward<decltype(inner)>(inner));
-                                        });
+            pass_on(state, std::forward<decltype(handler)>(handler),
+                    [from, how](state_type& on, auto&& inner) {
+                      on.socket.async_send(from, how, std::forward<decltype(inner)>(inner));
+                    });
         },
         std::forward<Token>(token), buffers, flags);
   }
@@ -410,11 +409,11 @@ public:
                                         send_attempt<ConstBuffers, endpoint_type>(from, to, how),
                                         std::forward<decltype(handler)>(handler));
           else
-            pass_on<transfer_signature>(
-                state, std::forward<decltype(handler)>(handler),
-                [from, native = state.to_native(to), how](state_type& on, auto&& inner) {
-                  on.socket.async_send_to(from, native, how, std::forward<decltype(inner)>(inner));
-                });
+            pass_on(state, std::forward<decltype(handler)>(handler),
+                    [from, native = state.to_native(to), how](state_type& on, auto&& inner) {
+                      on.socket.async_send_to(from, native, how,
+                                              std::forward<decltype(inner)>(inner));
+                    });
         },
         std::forward<Token>(token), buffers, peer, flags);
   }
@@ -485,11 +484,10 @@ public:
                 state, receive_attempt<MutableBuffers, endpoint_type>(into, nullptr, how),
                 std::forward<decltype(handler)>(handler));
           else
-            pass_on<transfer_signature>(state, std::forward<decltype(handler)>(handler),
-                                        [into, how](state_type& on, auto&& inner) {
-                                          on.socket.async_receive(
-                                              into, how, std::forward<decltype(inner)>(inner));
-                                        });
+            pass_on(state, std::forward<decltype(handler)>(handler),
+                    [into, how](state_type& on, auto&& inner) {
+                      on.socket.async_receive(into, how, std::forward<decltype(inner)>(inner));
+                    });
         },
         std::forward<Token>(token), buffers, flags);
   }
@@ -524,12 +522,11 @@ public:
                 state, receive_attempt<MutableBuffers, endpoint_type>(into, from, how),
                 std::forward<decltype(handler)>(handler));
           else
-            pass_on<transfer_signature>(state, std::forward<decltype(handler)>(handler),
-                                        [into, from, how](state_type& on, auto&& inner) {
-                                          on.socket.async_receive_from(
-                                              into, *from, how,
-                                              std::forward<decltype(inner)>(inner));
-                                        });
+            pass_on(state, std::forward<decltype(handler)>(handler),
+                    [into, from, how](state_type& on, auto&& inner) {
+                      on.socket.async_receive_from(into, *from, how,
+                                                   std::forward<decltype(inner)>(inner));
+                    });
         },
         std::forward<Token>(token), buffers, &sender, flags);
   }
