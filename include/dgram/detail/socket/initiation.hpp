@@ -81,15 +81,29 @@ DGRAM_COLD void pass_on_held(State& state, Handler&& handler, const Launch& laun
                                          handler, executor);
 }
 
+/// A slot that no handler has, to be told apart from theirs.
+struct default_slot : net::cancellation_slot {};
+
+/// Whether a handler may have a cancellation slot. The type decides it: a handler without one, whatever wraps it,
+/// has the slot that the associated trait is given as the default.
+template <class Handler>
+inline constexpr bool may_have_slot =
+    !std::is_same_v<net::associated_cancellation_slot_t<std::decay_t<Handler>, default_slot>,
+                    default_slot>;
+
 /// Launches one of Asio's own operations. Its cancellation slot refers to the socket's insides, also when it is done:
 /// with a slot the operation holds the block; without one, the usual case, nothing stands between Asio and the handler.
+/// Handlers that cannot have a slot do not instantiate the operation that holds it.
 template <class Signature, class State, class Handler, class Launch>
 void pass_on(State& state, Handler&& handler, const Launch& launch)
 {
-  if (net::get_associated_cancellation_slot(handler).is_connected()) [[unlikely]]
-    pass_on_held<Signature>(state, std::forward<Handler>(handler), launch);
-  else
-    launch(state, std::forward<Handler>(handler));
+  if constexpr (may_have_slot<Handler>) {
+    if (net::get_associated_cancellation_slot(handler).is_connected()) [[unlikely]] {
+      pass_on_held<Signature>(state, std::forward<Handler>(handler), launch);
+      return;
+    }
+  }
+  launch(state, std::forward<Handler>(handler));
 }
 
 /// Calls `function(error_code&)` and throws what it reports.
