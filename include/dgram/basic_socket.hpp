@@ -5,10 +5,13 @@
 
 #include <dgram/config.hpp>
 #include <dgram/datagram.hpp>
+#include <dgram/default_token.hpp>
+#include <dgram/detail/async/throwing.hpp>
 #include <dgram/detail/platform/backend.hpp>
 #include <dgram/detail/socket/attempts.hpp>
 #include <dgram/detail/socket/batch_operations.hpp>
 #include <dgram/detail/socket/initiation.hpp>
+#include <dgram/detail/socket/membership.hpp>
 #include <dgram/detail/socket/option_access.hpp>
 #include <dgram/detail/socket/send_request.hpp>
 #include <dgram/detail/socket/state.hpp>
@@ -60,6 +63,10 @@ public:
   using protocol_type = Protocol;
   using endpoint_type = typename Protocol::endpoint;
   using executor_type = Executor;
+
+  /// The clock of the deadlines of what is built on the socket, and a timer that goes by it.
+  using clock_type = std::chrono::steady_clock;
+  using timer_type = net::basic_waitable_timer<clock_type, net::wait_traits<clock_type>, Executor>;
 
   executor_type get_executor() const noexcept { return state_->socket.get_executor(); }
 
@@ -142,6 +149,9 @@ public:
   }
 
   void wake_lookups() { state_->wake_lookups(); }
+
+  /// Expires with the socket and everything that is pending on it.
+  std::weak_ptr<const void> lifetime() const noexcept { return state_; }
 
   /// Sends to the first of the peers, at least one, that is not refused.
   template <class ConstBuffers, class Handler>
@@ -557,7 +567,7 @@ public:
     if constexpr (std::same_as<Option, option::coalescing>)
       state().set_coalescing(option.value(), ec);
     else if constexpr (std::same_as<Option, option::receive_timestamp>)
-      state().set_timestamps(option.value(), state().flags.send_timestamps, ec);
+      state().set_timestamps(native_handle(), option.value(), state().flags.send_timestamps, ec);
     else if constexpr (detail::own_option<Option>)
       detail::set_option<Protocol>(state().socket, state().flags.dual, option, ec);
     else
@@ -1031,9 +1041,8 @@ public:
   template <class ConstBuffers>
   std::optional<std::size_t> try_send_to(const ConstBuffers& buffers, const endpoint_type& peer)
   {
-    return detail::naming("try_send_to", peer, [&] {
-      return attempt("try_send_to", [&](error_code& ec) { return try_send_to(buffers, peer, ec); });
-    });
+    return detail::throwing_unless_blocked(
+        "try_send_to", peer, [&](error_code& ec) { return try_send_to(buffers, peer, ec); });
   }
 
   template <class ConstBuffers>
@@ -1132,11 +1141,10 @@ public:
     return detail::initiate<void(error_code)>(
         target(),
         [](state_type& state, auto&& handler, net::socket_base::wait_type wait_for) {
-          detail::pass_on<void(error_code)>(state, std::forward<decltype(handler)>(handler),
-                                            [wait_for](state_type& on, auto&& inner) {
-                                              on.socket.async_wait(
-                                                  wait_for, std::forward<decltype(inner)>(inner));
-                                            });
+          detail::pass_on(state, std::forward<decltype(handler)>(handler),
+                          [wait_for](state_type& on, auto&& inner) {
+                            on.socket.async_wait(wait_for, std::forward<decltype(inner)>(inner));
+                          });
         },
         std::forward<Token>(token), what);
   }
@@ -1190,11 +1198,10 @@ public:
                 state, detail::send_attempt<ConstBuffers, detail::no_peer>(from, {}, how),
                 std::forward<decltype(handler)>(handler));
           else
-            detail::pass_on<transfer_signature>(
-                state, std::forward<decltype(handler)>(handler),
-                [from, how](state_type& on, auto&& inner) {
-                  on.socket.async_send(from, how, std::forward<decltype(inner)>(inner));
-                });
+            detail::pass_on(state, std::forward<decltype(handler)>(handler),
+                            [from, how](state_type& on, auto&& inner) {
+                              on.socket.async_send(from, how, std::forward<decltype(inner)>(inner));
+                            });
         },
         std::forward<Token>(token), buffers, flags);
   }
@@ -1245,7 +1252,7 @@ public:
                 state, detail::send_attempt<ConstBuffers, endpoint_type>(from, to, how),
                 std::forward<decltype(handler)>(handler));
           else
-            detail::pass_on<transfer_signature>(
+            detail::pass_on(
                 state, std::forward<decltype(handler)>(handler),
                 [from, native = state.to_native(to), how](state_type& on, auto&& inner) {
                   on.socket.async_send_to(from, native, how, std::forward<decltype(inner)>(inner));
@@ -1322,11 +1329,11 @@ public:
                 state, detail::receive_attempt<MutableBuffers, endpoint_type>(into, nullptr, how),
                 std::forward<decltype(handler)>(handler));
           else
-            detail::pass_on<transfer_signature>(
-                state, std::forward<decltype(handler)>(handler),
-                [into, how](state_type& on, auto&& inner) {
-                  on.socket.async_receive(into, how, std::forward<decltype(inner)>(inner));
-                });
+            detail::pass_on(state, std::forward<decltype(handler)>(handler),
+                            [into, how](state_type& on, auto&& inner) {
+                              on.socket.async_receive(into, how,
+                                                      std::forward<decltype(inner)>(inner));
+                            });
         },
         std::forward<Token>(token), buffers, flags);
   }
@@ -1362,12 +1369,11 @@ public:
                 state, detail::receive_attempt<MutableBuffers, endpoint_type>(into, from, how),
                 std::forward<decltype(handler)>(handler));
           else
-            detail::pass_on<transfer_signature>(state, std::forward<decltype(handler)>(handler),
-                                                [into, from, how](state_type& on, auto&& inner) {
-                                                  on.socket.async_receive_from(
-                                                      into, *from, how,
-                                                      std::forward<decltype(inner)>(inner));
-                                                });
+            detail::pass_on(state, std::forward<decltype(handler)>(handler),
+                            [into, from, how](state_type& on, auto&& inner) {
+                              on.socket.async_receive_from(into, *from, how,
+                                                           std::forward<decltype(inner)>(inner));
+                            });
         },
         std::forward<Token>(token), buffers, &sender, flags);
   }
@@ -1438,13 +1444,7 @@ private:
     from.abort_operations();
     if (from.socket.is_open()) from.socket.cancel(ignored);
     state_ = std::make_shared<state_type>(next_layer_type(std::move(from.socket)));
-    state_->flags = from.flags;
-    state_->bound = std::exchange(from.bound, {});
-    state_->multicast_interface = from.multicast_interface;
-    state_->pending_receive_error = from.pending_receive_error;
-    state_->counts = from.counts;
-    state_->drops = from.drops;
-    state_->take_over_reports(from);
+    state_->take_over(from);
     other.state_.reset();
   }
 
@@ -1529,7 +1529,8 @@ private:
     state().note_metadata(Option::metadata, option.value());
     if constexpr (std::same_as<Option, option::receive_error>)
       state().set_receives_errors(option.value());
-    if constexpr (std::same_as<Option, option::receive_drop_count>) state().note_drops();
+    if constexpr (std::same_as<Option, option::receive_drop_count>)
+      state().note_drops(native_handle());
     // An IPv6 socket may take IPv4 datagrams, in the mapped form.
     error_code ignored;
     if constexpr (detail::dual_stack_protocol<Protocol>) {
@@ -1653,7 +1654,7 @@ private:
   template <class Function>
   static auto call(const char* what, const endpoint_type& subject, Function function)
   {
-    return detail::naming(what, subject, [&] { return call(what, function); });
+    return detail::throwing(what, subject, function);
   }
 
   template <class Function>

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: BSL-1.0
-// One received datagram, and the result of sending several.
+// One received datagram: its bytes, its sender, what the socket's options tell about it, and the way back.
 #ifndef DGRAM_DATAGRAM_HPP
 #define DGRAM_DATAGRAM_HPP
 
+#include <dgram/bytes_view.hpp>
 #include <dgram/config.hpp>
 #include <dgram/control_message.hpp>
 #include <dgram/detail/platform/backend.hpp>
@@ -12,71 +13,14 @@
 #include <algorithm>
 #include <array>
 #include <chrono>
-#include <concepts>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
 #include <optional>
-#include <ranges>
 #include <span>
-#include <string_view>
-#include <type_traits>
 #include <vector>
 
 DGRAM_NAMESPACE_BEGIN
-
-/// Bytes of somebody else's: a `std::span<const std::byte>` that is made of whatever holds bytes, reads as text, and
-/// becomes an Asio buffer with `asio::buffer(view)`.
-class bytes_view : public std::span<const std::byte> {
-public:
-  constexpr bytes_view() noexcept = default;
-
-  bytes_view(const void* data, std::size_t size) noexcept
-      : std::span<const std::byte>(static_cast<const std::byte*>(data), size)
-  {
-  }
-
-  bytes_view(net::const_buffer buffer) noexcept  // NOLINT(*-explicit-*)
-      : bytes_view(buffer.data(), buffer.size())
-  {
-  }
-
-  bytes_view(net::mutable_buffer buffer) noexcept  // NOLINT(*-explicit-*)
-      : bytes_view(buffer.data(), buffer.size())
-  {
-  }
-
-  /// An array of characters is a buffer or a text, and does not say which: pass `asio::buffer` or a `string_view`.
-  bytes_view(char* text) = delete;
-
-  /// Characters without the terminating zero of a literal.
-  bytes_view(const char* text) noexcept  // NOLINT(*-explicit-*)
-      : bytes_view(std::string_view(text).data(), std::string_view(text).size())
-  {
-  }
-
-  /// The bytes of a string, vector, array or view of numbers, characters or bytes.
-  template <std::ranges::contiguous_range Range>
-    requires(std::ranges::sized_range<Range> && !std::is_array_v<std::remove_cvref_t<Range>> &&
-             (std::is_arithmetic_v<std::ranges::range_value_t<Range>> ||
-              std::is_enum_v<std::ranges::range_value_t<Range>>))
-  bytes_view(const Range& range) noexcept  // NOLINT(*-explicit-*)
-      : bytes_view(std::ranges::data(range),
-                   std::ranges::size(range) * sizeof(std::ranges::range_value_t<Range>))
-  {
-  }
-
-  /// The bytes as characters; UDP knows no encoding, so none is checked.
-  std::string_view text() const noexcept { return {reinterpret_cast<const char*>(data()), size()}; }
-
-  /// A template, since newer Asio makes buffers from spans by itself, and two ways would be one too many.
-  template <std::same_as<net::const_buffer> Buffer>
-    requires(!std::convertible_to<std::span<const std::byte>, Buffer>)
-  operator Buffer() const noexcept  // NOLINT(*-explicit-*)
-  {
-    return {data(), size()};
-  }
-};
 
 /// What a router did with a datagram's ECN field, or may do (RFC 3168, section 5).
 enum class ecn_codepoint : std::uint8_t {
@@ -103,7 +47,84 @@ struct basic_reply_path {
   bool is_plain() const noexcept { return interface_index == 0 && source.is_unspecified(); }
 };
 
+/// What is known of a datagram beside its bytes and its sender, for a transport that is no socket of the system: see
+/// `basic_receive_batch::store` and `basic_datagram_info`. What is absent here is absent in the datagram.
+///
+/// \code
+/// dgram::arrival_info info{.local_address = asio::ip::make_address("10.0.0.1"), .hop_limit = 63};
+/// dgram::receive_batch batch{32};
+/// batch.store("payload", peer, info);
+/// \endcode
+struct arrival_info {
+  /// The address that it was sent to, and the interface that it came in by.
+  std::optional<net::ip::address> local_address{};
+  unsigned interface_index = 0;
+
+  /// The fields of its IP header. ECN and DSCP come in one byte: if one of them is set, the other is at least 0.
+  std::optional<ecn_codepoint> ecn{};
+  std::optional<std::uint8_t> dscp{};
+  std::optional<int> hop_limit{};
+
+  std::optional<receive_time_point> receive_time{};
+  std::optional<receive_time_point> hardware_receive_time{};
+
+  /// How many datagrams had been dropped before it.
+  std::optional<std::uint32_t> dropped{};
+
+  /// The payload is a train: datagrams of so many bytes, the last perhaps shorter. 0: it is one datagram.
+  std::size_t segment_size = 0;
+
+  /// Its size before something cut it, in bytes; absent: it is whole.
+  std::optional<std::size_t> wire_size{};
+
+  /// The receiving socket has no address of its own, so that an answer has to name the one it leaves from.
+  bool wildcard = false;
+};
+
 namespace detail {
+
+/// What the kernel's control messages would have said.
+inline platform::received_control to_control(const arrival_info& info) noexcept
+{
+  using field = platform::received_control;
+  field said;
+  const auto note = [&](field::field what) { said.present |= what; };
+  said.segment = static_cast<std::uint32_t>(info.segment_size);
+  if (info.local_address) {
+    note(field::local);
+    said.interface_index = info.interface_index;
+    if (info.local_address->is_v4()) {
+      note(field::local_is_v4);
+      const auto bytes = info.local_address->to_v4().to_bytes();
+      std::copy(bytes.begin(), bytes.end(), said.address.begin());
+    } else {
+      const auto bytes = info.local_address->to_v6().to_bytes();
+      std::copy(bytes.begin(), bytes.end(), said.address.begin());
+    }
+  }
+  if (info.ecn || info.dscp) {
+    note(field::traffic_class_given);
+    const unsigned ecn = info.ecn ? static_cast<unsigned>(*info.ecn) : 0;
+    said.traffic_class = static_cast<std::uint8_t>(info.dscp.value_or(0) << 2U | (ecn & 3U));
+  }
+  if (info.hop_limit) {
+    note(field::hop_limit_given);
+    said.hop_limit = static_cast<std::uint8_t>(*info.hop_limit);
+  }
+  if (info.receive_time) {
+    note(field::software_time_given);
+    said.software_time = info.receive_time->time_since_epoch().count();
+  }
+  if (info.hardware_receive_time) {
+    note(field::hardware_time_given);
+    said.hardware_time = info.hardware_receive_time->time_since_epoch().count();
+  }
+  if (info.dropped) {
+    note(field::drops_given);
+    said.drops = *info.dropped;
+  }
+  return said;
+}
 
 /// What one system call put into one slot of a batch: a datagram, or a train of them. It fills one cache line.
 template <class Protocol>
@@ -281,6 +302,25 @@ private:
 
 }  // namespace detail
 
+namespace detail {
+
+/// What a receive does with a `datagram_info` that it fills.
+struct info_access {
+  template <class Info>
+  static std::span<std::byte> control_room(Info& info) noexcept
+  {
+    return info.control_room();
+  }
+
+  template <class Info, class... Values>
+  static void assign(Info& info, const Values&... values)
+  {
+    info.assign(values...);
+  }
+};
+
+}  // namespace detail
+
 /// A datagram with memory of its own; see `basic_datagram::to_owned`.
 template <class Protocol>
 struct basic_owned_datagram {
@@ -378,6 +418,17 @@ public:
   using endpoint_type = typename Protocol::endpoint;
 
   basic_datagram_info() = default;
+
+  /// That of a datagram of `size` bytes which no socket of the system received.
+  basic_datagram_info(const endpoint_type& sender, std::size_t size, const arrival_info& info = {})
+      : sender_(sender),
+        wire_size_(info.wire_size.value_or(size)),
+        control_(detail::to_control(info)),
+        truncated_(info.wire_size.value_or(size) > size),
+        needs_source_(info.wildcard)
+  {
+  }
+
   basic_datagram_info(const basic_datagram_info& other) { *this = other; }
 
   basic_datagram_info& operator=(const basic_datagram_info& other)
@@ -401,7 +452,12 @@ public:
   /// The size that it had on the wire, in bytes; absent where it was truncated and the operating system does not tell.
   std::optional<std::size_t> wire_size() const noexcept { return wire_size_; }
 
-  // What a socket needs; users have no call for these.
+private:
+  friend detail::datagram_metadata<basic_datagram_info, Protocol>;
+  friend struct detail::info_access;
+
+  const platform::received_control* control() const noexcept { return &control_; }
+  bool needs_source() const noexcept { return needs_source_; }
 
   std::span<std::byte> control_room() noexcept { return room_; }
 
@@ -415,34 +471,12 @@ public:
     needs_source_ = needs_source;
   }
 
-private:
-  friend detail::datagram_metadata<basic_datagram_info, Protocol>;
-
-  const platform::received_control* control() const noexcept { return &control_; }
-  bool needs_source() const noexcept { return needs_source_; }
-
   endpoint_type sender_;
   std::optional<std::size_t> wire_size_;
   platform::received_control control_;
   alignas(std::max_align_t) std::array<std::byte, platform::receive_control_size> room_;
   bool truncated_ = false;
   bool needs_source_ = false;
-};
-
-/// How a batch was sent.
-struct send_result {
-  std::size_t sent = 0;     ///< how many datagrams the kernel took
-  std::size_t refused = 0;  ///< how many were dropped by the batch's `on_refused`
-  error_code error;  ///< why the first one that is left was not taken; clear when none is left
-
-  /// Adds what a further step moved; the error is that of the last step.
-  send_result& operator+=(const send_result& step) noexcept
-  {
-    sent += step.sent;
-    refused += step.refused;
-    error = step.error;
-    return *this;
-  }
 };
 
 DGRAM_NAMESPACE_END

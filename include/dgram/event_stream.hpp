@@ -4,11 +4,13 @@
 #define DGRAM_EVENT_STREAM_HPP
 
 #include <dgram/config.hpp>
+#include <dgram/detail/async/cancellation.hpp>
 #include <dgram/detail/async/completion.hpp>
+#include <dgram/detail/async/queue.hpp>
 #include <dgram/detail/emitter/awaited_event.hpp>
-#include <dgram/detail/emitter/waiting_operation.hpp>
 #include <dgram/event_emitter.hpp>
 #include <dgram/events.hpp>
+#include <dgram/failure.hpp>
 
 #include <concepts>
 #include <cstddef>
@@ -91,11 +93,11 @@ private:
   {
     if (!slot.is_connected()) return;
     waiting_->has_slot = true;
-    slot.assign([weak = this->weak_from_this(), done = waiting_.get()](net::cancellation_type) {
-      const auto self = weak.lock();
-      if (self && self->waiting_.get() == done)
-        self->finish(std::move(self->waiting_), net::error::operation_aborted);
-    });
+    on_cancellation(slot, this->weak_from_this(),
+                    [done = waiting_.get()](stream_state& self, net::cancellation_type) {
+                      if (self.waiting_.get() == done)
+                        self.finish(std::move(self.waiting_), net::error::operation_aborted);
+                    });
   }
 
   void finish(completion_ptr<std::optional<Value>> done, const error_code& ec)

@@ -3,7 +3,7 @@
 #include "support/asio.hpp"
 #include "support/loopback.hpp"
 
-#include <dgram/detail/socket/initiation.hpp>
+#include <dgram/detail/async/cancellation.hpp>
 #include <dgram/udp.hpp>
 
 #include <asio/bind_allocator.hpp>

@@ -4,6 +4,7 @@
 #define DGRAM_DETAIL_BATCH_FOR_EACH_OP_HPP
 
 #include <dgram/config.hpp>
+#include <dgram/detail/async/cancellation.hpp>
 #include <dgram/detail/socket/state.hpp>
 #include <dgram/detail/socket/transfer_op.hpp>
 #include <dgram/error.hpp>
@@ -58,7 +59,7 @@ private:
   void launch(Self& self)
   {
     // A turn has no side effect that a cancellation would have to undo.
-    self.reset_cancellation_state(net::enable_total_cancellation());
+    enable_cancellation(self, state_);
     state_->follow_descriptor();
     epoch_ = state_->socket.epoch();
     if (!state_->is_stopped()) {
@@ -82,7 +83,6 @@ private:
   template <class Self>
   void resume(Self& self, error_code ec)
   {
-    if (auto outer = self.get_cancellation_state().slot(); outer.is_connected()) outer.clear();
     state_->end_wait();
     state_->suspended();
     // Another waiter may have set the shared timer anew, which ends this wait but not this operation.
@@ -151,12 +151,10 @@ private:
     step_ = step::wait;
     State& waiting = *state_;
     waiting.start_wait();
-    // The reader's own slot lets `stop` end the wait; what the operation is told passes through it.
-    // It may outlive the context, and must not keep the block for so long: the wait does.
-    if (auto outer = self.get_cancellation_state().slot(); outer.is_connected())
-      outer.assign([state = std::weak_ptr<State>(state_)](net::cancellation_type type) {
-        if (const auto kept = state.lock()) kept->signal.emit(type);
-      });
+    // The reader's own slot lets `stop` end the wait; what the operation is told passes through it. Asio
+    // clears the operation's slot each time it resumes.
+    if (const auto outer = self.get_cancellation_state().slot(); outer.is_connected())
+      waiting.let_cancel(outer);
     backing_off_ = wake_ups_.is_vain(waiting.socket.reports_taken());
     auto resumed = net::bind_cancellation_slot(waiting.signal.slot(), std::move(self));
     if (backing_off_)

@@ -5,6 +5,7 @@
 
 #include <dgram/basic_socket.hpp>
 #include <dgram/config.hpp>
+#include <dgram/detail/async/cancellation.hpp>
 #include <dgram/detail/async/completion.hpp>
 #include <dgram/detail/async/turns.hpp>
 #include <dgram/detail/emitter/backlog.hpp>
@@ -56,8 +57,9 @@ public:
   using emitter_type =
       event_emitter<event::listening, message_event, event::connect, event::close, event::error,
                     event::error_monitor, event::timeout, event::drain, event::drop>;
-  using target_type = target<endpoint_type>;
-  using destination_type = destination<endpoint_type>;
+  using path_type = basic_reply_path<protocol_type>;
+  using target_type = target<protocol_type>;
+  using destination_type = destination<protocol_type>;
   using phase = milestone::phase;
   using service_type = context_service<incoming_buffers<protocol_type>,
                                        outgoing_buffers<protocol_type>, emitter_core>;
@@ -162,9 +164,8 @@ public:
   {
     if (!slot.is_connected()) return;
     done->has_slot = true;
-    slot.assign([weak = this->weak_from_this(), done](net::cancellation_type) {
-      if (const auto core = weak.lock()) core->cancel(done);
-    });
+    on_cancellation(slot, this->weak_from_this(),
+                    [done](emitter_core& core, net::cancellation_type) { core.cancel(done); });
   }
 
   // --- bind and connect ---
@@ -222,7 +223,7 @@ public:
     if (ec)
       fail(done, failure_of("send", ec));
     else if (to.name.empty())
-      send(to.endpoint ? destination_type(*to.endpoint) : destination_type(), payload, done);
+      send(to.path ? destination_type(*to.path) : destination_type(), payload, done);
     else
       send(destination_type(to.name, to.port), payload, done);
   }
@@ -232,8 +233,8 @@ public:
   {
     note_activity();
     diagnose(diagnostic_channel::send, this, payload.size());
-    if (!to.is_name() && establishing_.can_send(to.peer())) [[likely]]
-      return sending_.send(to.peer(), payload, done);
+    if (!to.is_name() && establishing_.can_send(to.path())) [[likely]]
+      return sending_.send(to.path(), payload, done);
     return wait_and_send(to, payload, done);
   }
 
@@ -314,6 +315,7 @@ public:
     const auto before = pausing_.resume();
     error_code ec;
     family.open(ec);
+    if (!ec) expect_arrivals(before.local);
     if (!ec) socket.bind(before.local, ec);
     pausing_.set_again(socket, ec);
     if (!ec && before.peer) socket.connect(*before.peer, ec);
@@ -437,6 +439,19 @@ public:
 
   void timed_out() { events.template emit<event::timeout>(); }
 
+  /// A wildcard address says nothing of where a datagram arrives, so the kernel is asked to; before the bind, since what
+  /// is queued earlier has no interface.
+  void expect_arrivals(const endpoint_type& local)
+  {
+    if constexpr (is_ip) {
+      error_code not_here;
+      if (options.packet_info)
+        socket.set_option(option::packet_info(true), not_here);
+      else if (local.address().is_unspecified())
+        handle.provide_reply_source();
+    }
+  }
+
   void bound()
   {
     diagnose(diagnostic_channel::bind, this);
@@ -444,22 +459,17 @@ public:
     receiving_.arm_if_wanted();
   }
 
-  void looked_up(std::vector<waiting_operation<endpoint_type>> waiting,
-                 const net::ip::address& address)
+  void looked_up(const std::string& name, const net::ip::address& address)
   {
     const flush_at_end<emitter_core> guard{*this};
-    establishing_.looked_up(std::move(waiting), address);
+    establishing_.looked_up(name, address);
   }
 
-  void not_looked_up(std::vector<waiting_operation<endpoint_type>> waiting, const failure& why)
-  {
-    establishing_.not_looked_up(std::move(waiting), why);
-  }
+  void not_looked_up(const failure& why) { establishing_.not_looked_up(why); }
 
-  void send_now(const endpoint_type* peer, const std::vector<std::byte>& payload,
-                send_completion* done)
+  void send_now(const path_type* to, const std::vector<std::byte>& payload, send_completion* done)
   {
-    sending_.send(peer, payload, done, true);
+    sending_.send(to, payload, done, true);
   }
 
   error_code ready_to_send(const endpoint_type* peer)
@@ -551,15 +561,13 @@ private:
     if (!events.template emit<event::error>(what)) throw_failure(what);
   }
 
-  /// A wildcard address says nothing of where a datagram arrives; the kernel is asked to.
+  /// Says so too of an address that is known only now.
   void watch_arrivals()
   {
     if constexpr (is_ip) {
-      error_code ec;
-      const net::ip::address local = socket.local_endpoint(ec).address();
-      if (options.packet_info || local.is_unspecified())
-        socket.set_option(option::packet_info(true), ec);
-      receiving_.begin(local);
+      error_code ignored;
+      handle.provide_reply_source();
+      receiving_.begin(socket.local_endpoint(ignored).address());
     }
   }
 
@@ -636,6 +644,36 @@ void for_each_emitter(net::execution_context& context, Function function)
   for (const auto& core : net::use_service<service_type>(context).members->all())
     function(*core);
 }
+
+/// A shared pointer that is null once it was moved from; to use it then throws `error::not_running`.
+template <class Core>
+class core_pointer {
+public:
+  explicit core_pointer(std::shared_ptr<Core> core) noexcept : core_(std::move(core)) {}
+
+  explicit operator bool() const noexcept { return core_ != nullptr; }
+
+  Core* operator->() const { return shared().get(); }
+  Core& operator*() const { return *shared(); }
+
+  const std::shared_ptr<Core>& shared() const
+  {
+    if (!core_) [[unlikely]]
+      fail();
+    return core_;
+  }
+
+  /// Null where it was moved from.
+  Core* get() const noexcept { return core_.get(); }
+
+private:
+  [[noreturn]] DGRAM_COLD static void fail()
+  {
+    refuse("emitter_socket", error::not_running, "it was moved from");
+  }
+
+  std::shared_ptr<Core> core_;
+};
 
 }  // namespace detail
 

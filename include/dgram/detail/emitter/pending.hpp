@@ -24,8 +24,9 @@ DGRAM_NAMESPACE_BEGIN
 namespace detail {
 
 /// `Owner` is the core: it has the socket and its family, events and turns, and is told
+///   void expect_arrivals(endpoint_type);                      in front of the bind to this address
 ///   void bound();                                            and `listening` is emitted later
-///   void send_now(endpoint_type*, payload_view, send_completion*);
+///   void send_now(const path_type*, payload_view, send_completion*);
 ///   void not_sent(send_completion_ptr, failure);
 ///   void close_now();
 ///   void close_if_closing();
@@ -36,8 +37,9 @@ public:
   using protocol_type = typename Socket::protocol_type;
   using endpoint_type = typename protocol_type::endpoint;
   using executor_type = typename Socket::executor_type;
-  using target_type = target<endpoint_type>;
-  using operation = waiting_operation<endpoint_type>;
+  using path_type = basic_reply_path<protocol_type>;
+  using target_type = target<protocol_type>;
+  using operation = waiting_operation<protocol_type>;
   using phase = milestone::phase;
 
   explicit establishing(Owner& owner) noexcept : owner_(owner), lookups_(owner) {}
@@ -69,6 +71,7 @@ public:
   {
     if (!owner_.socket.is_open()) owner_.family.open(ec);
     if (ec) return;
+    owner_.expect_arrivals(local);
     owner_.socket.bind(local, ec);
     if (!ec)
       bound();
@@ -89,7 +92,7 @@ public:
   {
     if (bind_.at != phase::none) return;
     implicit_ = true;
-    bind({owner_.family.any_address(), {}, 0}, nullptr);
+    bind(target_type::of(owner_.family.any_address()), nullptr);
   }
 
   void fail_bind(const failure& why)
@@ -160,9 +163,9 @@ public:
   // --- what waits ---
 
   /// Whether a send to this place, null for the connected peer, can go now. Unix datagrams need no bind.
-  bool can_send(const endpoint_type* peer) const noexcept
+  bool can_send(const path_type* to) const noexcept
   {
-    return !must_park() && (peer != nullptr || connect_.at == phase::done);
+    return !must_park() && (to != nullptr || connect_.at == phase::done);
   }
 
   /// A send that has to wait.
@@ -215,7 +218,8 @@ public:
   {
     abort_sends(std::exchange(parked_, {}));
     abort_sends(std::exchange(behind_connect_, {}));
-    abort_sends(lookups_.end());
+    abort_sends(std::exchange(behind_name_, {}));
+    lookups_.end();
     end_operation(bind_.done, "bind");
     end_operation(connect_.done, "connect");
   }
@@ -223,25 +227,26 @@ public:
   /// Lets go everything that was started, and tells nobody.
   void discard() noexcept
   {
-    lookups_.discard();
+    lookups_.end();
     // Out of the members before it is destroyed, since what it owns may come back here.
     const auto parked = std::exchange(parked_, {});
     const auto behind_connect = std::exchange(behind_connect_, {});
+    const auto behind_name = std::exchange(behind_name_, {});
     const auto ready = std::exchange(ready_, {});
     const auto bind = std::exchange(bind_.done, nullptr);
     const auto connect = std::exchange(connect_.done, nullptr);
   }
 
   /// A lookup has come to its end.
-  void looked_up(std::vector<operation> waiting, const net::ip::address& address)
+  void looked_up(const std::string& name, const net::ip::address& address)
   {
-    for (auto& next : waiting)
+    for (auto& next : take_behind_name(name))
       perform_later(std::move(next), address);
   }
 
-  void not_looked_up(std::vector<operation> waiting, const failure& why)
+  void not_looked_up(const failure& why)
   {
-    for (auto& next : waiting)
+    for (auto& next : take_behind_name(why.address))
       refuse(std::move(next), why);
   }
 
@@ -252,12 +257,8 @@ private:
   {
     send_completion_ptr found = withdraw_send(parked_, done);
     if (found == nullptr) found = withdraw_send(behind_connect_, done);
+    if (found == nullptr) found = withdraw_send(behind_name_, done);
     if (found == nullptr) found = withdraw_send(ready_, done);
-    if (found == nullptr)
-      lookups_.find_among_waiting([&](auto& waiting) {
-        found = withdraw_send(waiting, done);
-        return found != nullptr;
-      });
     return found;
   }
 
@@ -272,6 +273,23 @@ private:
     }
   }
 
+  void look_up(operation waiting)
+  {
+    const std::string name = waiting.to.name;
+    behind_name_.push_back(std::move(waiting));
+    lookups_.start(name);
+  }
+
+  std::vector<operation> take_behind_name(const std::string& name)
+  {
+    std::vector<operation> taken;
+    std::vector<operation> left;
+    for (auto& each : std::exchange(behind_name_, {}))
+      (each.to.name == name ? taken : left).push_back(std::move(each));
+    behind_name_ = std::move(left);
+    return taken;
+  }
+
   /// Goes on with the endpoint on a later turn.
   void find_endpoint(operation waiting)
   {
@@ -281,7 +299,7 @@ private:
     else if (const auto known = lookups_.find(name))
       perform_later(std::move(waiting), *known);
     else
-      lookups_.start(name, std::move(waiting));
+      look_up(std::move(waiting));
   }
 
   void perform_later(operation next)
@@ -298,7 +316,7 @@ private:
 
   void set_endpoint(operation& next, const net::ip::address& address)
   {
-    if constexpr (is_ip) next.to = {endpoint_type(address, next.to.port), {}, 0};
+    if constexpr (is_ip) next.to = target_type::of({address, next.to.port});
   }
 
   /// The endpoint is known.
@@ -315,8 +333,8 @@ private:
     }
     switch (next.kind) {
     // NOLINTBEGIN(bugprone-unchecked-optional-access): it is known by now
-    case action::bind: finish_bind(*next.to.endpoint); return;
-    case action::connect: finish_connect(*next.to.endpoint); return;
+    case action::bind: finish_bind(next.to.path->peer); return;
+    case action::connect: finish_connect(next.to.path->peer); return;
     // NOLINTEND(bugprone-unchecked-optional-access)
     default: send_now(std::move(next)); return;
     }
@@ -390,8 +408,8 @@ private:
 
   void send_now(operation next)
   {
-    const auto& peer = next.to.endpoint;
-    owner_.send_now(peer ? &*peer : nullptr, next.send.payload, next.send.done.release());
+    const auto& to = next.to.path;
+    owner_.send_now(to ? &*to : nullptr, next.send.payload, next.send.done.release());
   }
 
   void abandon(operation waiting)
@@ -508,11 +526,12 @@ private:
   }
 
   Owner& owner_;
-  name_lookups<Owner, operation, executor_type> lookups_;
+  name_lookups<Owner, executor_type> lookups_;
   milestone bind_;
   milestone connect_;
   std::vector<operation> parked_;          // in order, behind the bind
   std::vector<operation> behind_connect_;  // sends to the peer that there will be
+  std::vector<operation> behind_name_;     // to be looked up
   operation_queue<operation> ready_;       // whose turn is posted
   bool implicit_ = false;                  // nobody asked for the bind
 };

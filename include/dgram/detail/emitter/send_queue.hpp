@@ -29,10 +29,10 @@ using send_completion = completion<std::size_t>;
 using send_completion_ptr = completion_ptr<std::size_t>;
 
 /// A send that has to wait for something, with bytes of its own.
-template <class Endpoint>
+template <class Protocol>
 struct waiting_send {
   std::vector<std::byte> payload;
-  std::optional<Endpoint> peer;
+  std::optional<basic_reply_path<Protocol>> to;  // none: the connected peer
   send_completion_ptr done;
 };
 
@@ -57,6 +57,7 @@ class send_queue {
 public:
   using protocol_type = typename Socket::protocol_type;
   using endpoint_type = typename protocol_type::endpoint;
+  using path_type = basic_reply_path<protocol_type>;
   using buffers_type = outgoing_buffers<protocol_type>;
 
   send_queue(Owner& owner, std::shared_ptr<spares<buffers_type>> source) noexcept
@@ -104,20 +105,20 @@ public:
   }
 
   /// Queues a copy. There must be room.
-  void push(const payload_view& payload, const endpoint_type* peer, send_completion* done)
+  void push(const payload_view& payload, const path_type* to, send_completion* done)
   {
     send_completion_ptr held(done);
     if (!buffers_) acquire();
     // One piece needs no gathering.
     if (payload.pieces() > 1)
-      push_to_batch(payload, peer);
+      push_to_batch(payload, to);
     else
-      push_to_batch(payload.front(), peer);
+      push_to_batch(payload.front(), to);
     buffers_->completions.push_back(std::move(held));
   }
 
   /// Keeps what found no room, in order.
-  void push_overflow(waiting_send<endpoint_type> send)
+  void push_overflow(waiting_send<protocol_type> send)
   {
     overflow_bytes_ += send.payload.size();
     overflow_.push(std::move(send));
@@ -161,7 +162,7 @@ public:
     }
     overflow_bytes_ = 0;
     for (auto& send : std::exchange(overflow_, {}))
-      owner_.not_sent(std::move(send.done), ec, send.peer ? &*send.peer : nullptr);
+      owner_.not_sent(std::move(send.done), ec, send.to ? &send.to->peer : nullptr);
   }
 
   /// Lets go everything that is left, and tells nobody.
@@ -191,16 +192,20 @@ private:
   /// A batch gives nothing back from its midst, so what waits in it goes in front of what found no room.
   void empty_batch()
   {
-    operation_queue<waiting_send<endpoint_type>> all;
-    buffers_->batch.for_each_copied([&](bytes_view payload, const endpoint_type* peer) {
-      all.push({{payload.begin(), payload.end()},
-                peer != nullptr ? std::optional(*peer) : std::nullopt,
+    operation_queue<waiting_send<protocol_type>> all;
+    auto& batch = buffers_->batch;
+    overflow_bytes_ += batch.bytes();
+    for (; !batch.empty(); batch.drop_front()) {
+      const auto next = batch.front();
+      std::vector<std::byte> payload(next.size());
+      next.copy_to(payload);
+      all.push({std::move(payload),
+                next.peer() != nullptr ? std::optional(next.path()) : std::nullopt,
                 std::move(buffers_->completions[first_++])});
-    });
+    }
     while (!overflow_.empty())
       all.push(overflow_.pop());
     overflow_ = std::move(all);
-    overflow_bytes_ += buffers_->batch.bytes();
     recycle();
   }
 
@@ -277,17 +282,17 @@ private:
     while (!overflow_.empty() && buffers_room(overflow_.front().payload.size())) {
       auto send = overflow_.pop();
       overflow_bytes_ -= send.payload.size();
-      push(send.payload, send.peer ? &*send.peer : nullptr, send.done.release());
+      push(send.payload, send.to ? &*send.to : nullptr, send.done.release());
       any = true;
     }
     return any;
   }
 
   template <class Payload>
-  void push_to_batch(const Payload& payload, const endpoint_type* peer)
+  void push_to_batch(const Payload& payload, const path_type* to)
   {
-    if (peer != nullptr)
-      buffers_->batch.push(payload, *peer);
+    if (to != nullptr)
+      buffers_->batch.push(payload, *to);
     else
       buffers_->batch.push(payload);
   }
@@ -312,7 +317,7 @@ private:
   std::size_t first_ = 0;  // of the completions, that of the first datagram that waits
   bool held_back_ = false;
   bool is_urgent_ = false;
-  operation_queue<waiting_send<endpoint_type>> overflow_;
+  operation_queue<waiting_send<protocol_type>> overflow_;
   std::size_t overflow_bytes_ = 0;
 };
 

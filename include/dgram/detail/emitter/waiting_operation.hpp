@@ -4,6 +4,7 @@
 #define DGRAM_DETAIL_EMITTER_WAITING_OPERATION_HPP
 
 #include <dgram/config.hpp>
+#include <dgram/datagram.hpp>
 #include <dgram/detail/async/completion.hpp>
 #include <dgram/detail/async/queue.hpp>
 #include <dgram/detail/emitter/backlog.hpp>
@@ -24,43 +25,55 @@ DGRAM_NAMESPACE_BEGIN
 
 namespace detail {
 
-/// Where something is to go: to an endpoint, or to the address that a name stands for, or to the connected peer.
-template <class Endpoint>
+/// Where something is to go: to an endpoint, or to the address that a name stands for, or to the connected peer. An answer
+/// has an endpoint, and keeps the way back.
+template <class Protocol>
 struct target {
-  std::optional<Endpoint> endpoint;
+  using path_type = basic_reply_path<Protocol>;
+
+  std::optional<path_type> path;
   std::string name;
   std::uint16_t port = 0;
 
-  bool is_peer() const noexcept { return !endpoint && name.empty(); }
+  static target of(const typename Protocol::endpoint& endpoint)
+  {
+    return {path_type{endpoint}, {}, 0};
+  }
+
+  bool is_peer() const noexcept { return !path && name.empty(); }
 };
 
 /// The same for the length of a call, at little cost where the endpoint is known: it refers to the name.
-template <class Endpoint>
+template <class Protocol>
 class destination {
 public:
+  using endpoint_type = typename Protocol::endpoint;
+  using path_type = basic_reply_path<Protocol>;
+
   /// The connected peer.
   destination() noexcept = default;
-  destination(const Endpoint& endpoint) noexcept : endpoint_(endpoint), known_(true) {}
+  destination(const endpoint_type& endpoint) noexcept : path_{endpoint}, known_(true) {}
+  destination(const path_type& path) noexcept : path_(path), known_(true) {}
   destination(const net::ip::address& address, std::uint16_t port)
-      : endpoint_(address, port), known_(true)
+      : path_{endpoint_type(address, port)}, known_(true)
   {
   }
   destination(std::string_view name, std::uint16_t port) noexcept : name_(name), port_(port) {}
 
   bool is_name() const noexcept { return !name_.empty(); }
-  const Endpoint& endpoint() const noexcept { return endpoint_; }
+  const endpoint_type& endpoint() const noexcept { return path_.peer; }
 
   /// Null for the connected peer, and for a name.
-  const Endpoint* peer() const noexcept { return known_ ? &endpoint_ : nullptr; }
+  const path_type* path() const noexcept { return known_ ? &path_ : nullptr; }
 
-  target<Endpoint> keep() const
+  target<Protocol> keep() const
   {
-    if (known_) return {endpoint_, {}, 0};
+    if (known_) return {path_, {}, 0};
     return {std::nullopt, std::string(name_), port_};
   }
 
 private:
-  Endpoint endpoint_;
+  path_type path_;
   bool known_ = false;
   std::string_view name_;
   std::uint16_t port_ = 0;
@@ -69,11 +82,11 @@ private:
 /// Nothing is what a cancelled operation is to do.
 enum class action : unsigned char { nothing, bind, connect, send, close };
 
-template <class Endpoint>
+template <class Protocol>
 struct waiting_operation {
   action kind = action::nothing;
-  target<Endpoint> to = {};
-  waiting_send<Endpoint> send = {};
+  target<Protocol> to = {};
+  waiting_send<Protocol> send = {};
   std::uint32_t number = 0;  // of the bind or the connect
   backlog_place place = {};  // of the send
 

@@ -3,14 +3,17 @@
 #ifndef DGRAM_DETAIL_SOCKET_BATCH_OPERATIONS_HPP
 #define DGRAM_DETAIL_SOCKET_BATCH_OPERATIONS_HPP
 
+#include <dgram/bytes_view.hpp>
 #include <dgram/config.hpp>
-#include <dgram/datagram.hpp>
+#include <dgram/default_token.hpp>
+#include <dgram/detail/async/throwing.hpp>
 #include <dgram/detail/socket/attempts.hpp>
 #include <dgram/detail/socket/initiation.hpp>
 #include <dgram/detail/socket/segment_cursor.hpp>
 #include <dgram/detail/socket/state.hpp>
 #include <dgram/path_error.hpp>
 #include <dgram/send_options.hpp>
+#include <dgram/send_result.hpp>
 #include <dgram/socket_statistics.hpp>
 
 #include <cstddef>
