@@ -6,6 +6,7 @@
 #include <dgram/config.hpp>
 
 #include <memory>
+#include <type_traits>
 #include <utility>
 
 DGRAM_NAMESPACE_BEGIN
@@ -15,6 +16,16 @@ namespace detail {
 // An operation may be destroyed uncalled, with its context, when the signal has gone: a destructor never
 // touches a slot. The signal may also outlive the operation, its socket and its context: what is left in
 // the slot refers to them weakly. An operation that completes may clear its slot, as Asio's own do.
+
+/// A slot that no handler has, to be told apart from theirs.
+struct default_slot : net::cancellation_slot {};
+
+/// Whether a handler may have a cancellation slot. Its type decides: a handler without one, whatever wraps it,
+/// has the slot that the associated trait is given as the default.
+template <class Handler>
+inline constexpr bool may_have_slot =
+    !std::is_same_v<net::associated_cancellation_slot_t<std::decay_t<Handler>, default_slot>,
+                    default_slot>;
 
 /// Calls `function(Owner&, cancellation_type)` when the slot is signalled, as long as the owner exists.
 template <class Slot, class Owner, class Function>

@@ -63,14 +63,17 @@ DGRAM_COLD void pass_on_cancellable(State& state, Handler&& handler, const Launc
 
 /// Launches one of Asio's own operations. What Asio leaves in a slot refers to the socket's insides, and stays
 /// there when the operation is done or the socket is gone. Without a slot, the usual case, nothing stands
-/// between Asio and the handler.
+/// between Asio and the handler, and handlers that cannot have one instantiate nothing else.
 template <class State, class Handler, class Launch>
 void pass_on(State& state, Handler&& handler, const Launch& launch)
 {
-  if (net::get_associated_cancellation_slot(handler).is_connected()) [[unlikely]]
-    pass_on_cancellable(state, std::forward<Handler>(handler), launch);
-  else
-    launch(state, std::forward<Handler>(handler));
+  if constexpr (may_have_slot<Handler>) {
+    if (net::get_associated_cancellation_slot(handler).is_connected()) [[unlikely]] {
+      pass_on_cancellable(state, std::forward<Handler>(handler), launch);
+      return;
+    }
+  }
+  launch(state, std::forward<Handler>(handler));
 }
 
 }  // namespace detail
