@@ -95,7 +95,8 @@ struct socket_flags {
   bool coalescing = false;  ///< the kernel may put datagrams together into one (GRO)
   bool wildcard =
       false;  ///< bound to no address of its own, or not bound: an answer needs a source
-  bool wants_reply_source = false;     ///< whenever the address is a wildcard
+  bool on_a_link = false;  ///< bound to what other links have too: an answer needs an interface
+  bool wants_reply_source = false;     ///< whenever an answer needs one of these
   bool receives_errors = false;        ///< errors of the path come through the error queue
   bool peer_is_ipv4 = false;           ///< of a connected socket
   bool transmit_time = false;          ///< SO_TXTIME is set
@@ -306,7 +307,7 @@ struct socket_state : std::enable_shared_from_this<socket_state<Protocol, Execut
     socket.connect(to_native(peer), ec);
     if (ec) return;
     flags.connected = true;
-    flags.wildcard = false;
+    flags.wildcard = flags.on_a_link = false;
     platform::report_refusals(descriptor(), true);
     note_peer();
   }
@@ -386,12 +387,13 @@ struct socket_state : std::enable_shared_from_this<socket_state<Protocol, Execut
     flags.silence_is_no_drop = counts_drops && platform::read_drops(descriptor(), now) && now == 0;
   }
 
-  /// Answers of a wildcard socket are to leave from the address that was asked.
+  /// Answers are to leave from the address that was asked, and by the interface where that matters.
   void provide_reply_source()
   {
     namespace names = platform::names;
     flags.wants_reply_source = true;
-    if (!flags.wildcard || (flags.metadata & platform::metadata::packet_info) != 0) return;
+    if (!flags.wildcard && !flags.on_a_link) return;
+    if ((flags.metadata & platform::metadata::packet_info) != 0) return;
     error_code ec;
     const int on = 1;
     const int family = this->family(ec);
@@ -696,8 +698,16 @@ private:
       error_code ec;
       const auto address = canonical(socket.local_endpoint(ec)).address();
       flags.wildcard = !flags.connected && (ec || address.is_unspecified());
+      flags.on_a_link = !flags.connected && !flags.wildcard && is_on_a_link(address);
       if (flags.wants_reply_source) provide_reply_source();
     }
+  }
+
+  /// IPv6 is not asked: the bind to a link-local address ties the socket to its interface.
+  static bool is_on_a_link(const net::ip::address& bound) noexcept
+  {
+    return bound.is_multicast() || (bound.is_v4() && is_link_scoped(bound)) ||
+           bound == net::ip::address(net::ip::address_v4::broadcast());
   }
 
   void note_peer()
