@@ -34,7 +34,7 @@ DGRAM_NAMESPACE_BEGIN
 /// `reader_config::coalesce` keeps it from that.
 ///
 /// On a socket that is bound to a wildcard address it turns `option::packet_info` on, so that a datagram's `reply_path()` has
-/// the address that was asked.
+/// the address that was asked; and on one that is bound to what other links have too (a group, 255.255.255.255, 169.254.0.0/16).
 ///
 /// A datagram is valid until the next call on the reader, and no longer than the reader; `to_owned()` keeps it. A flood of
 /// datagrams starves nobody: after `reader_config::yield_after` of them without suspension the coroutine lets others go

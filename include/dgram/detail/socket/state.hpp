@@ -4,6 +4,7 @@
 #define DGRAM_DETAIL_SOCKET_STATE_HPP
 
 #include <dgram/config.hpp>
+#include <dgram/datagram.hpp>
 #include <dgram/detail/async/signal.hpp>
 #include <dgram/detail/platform/errors.hpp>
 #include <dgram/detail/platform/names.hpp>
@@ -198,7 +199,7 @@ struct socket_state : descriptor, std::enable_shared_from_this<socket_state<Prot
     socket.connect(to_native(peer), ec);
     if (ec) return;
     flags.connected = true;
-    flags.wildcard = false;
+    flags.wildcard = flags.on_a_link = false;
     platform::report_refusals(fd(), true);
     note_peer();
   }
@@ -426,8 +427,16 @@ private:
       error_code ec;
       const auto address = canonical(socket.local_endpoint(ec)).address();
       flags.wildcard = !flags.connected && (ec || address.is_unspecified());
+      flags.on_a_link = !flags.connected && !flags.wildcard && is_on_a_link(address);
       if (flags.wants_reply_source) provide_reply_source();
     }
+  }
+
+  /// IPv6 is not asked: the bind to a link-local address ties the socket to its interface.
+  static bool is_on_a_link(const net::ip::address& bound) noexcept
+  {
+    return bound.is_multicast() || (bound.is_v4() && is_link_scoped(bound)) ||
+           bound == net::ip::address(net::ip::address_v4::broadcast());
   }
 
   void note_peer()
