@@ -4,7 +4,6 @@
 #define DGRAM_DETAIL_BATCH_FOR_EACH_OP_HPP
 
 #include <dgram/config.hpp>
-#include <dgram/detail/socket/state.hpp>
 #include <dgram/detail/socket/transfer_op.hpp>
 #include <dgram/error.hpp>
 
@@ -43,7 +42,7 @@ public:
     switch (std::exchange(step_, step::turn)) {
     case step::launch: launch(self); return;
     case step::turn:
-      state_->suspended();
+      state_->policy.yielded();
       turn(self, {});
       return;
     case step::wait: resume(self, ec); return;
@@ -61,6 +60,7 @@ private:
     self.reset_cancellation_state(net::enable_total_cancellation());
     state_->follow_descriptor();
     epoch_ = state_->socket.epoch();
+    state_->policy.begin_waiting();
     if (!state_->is_stopped()) {
       post(self);
       return;
@@ -84,7 +84,7 @@ private:
   {
     if (auto outer = self.get_cancellation_state().slot(); outer.is_connected()) outer.clear();
     state_->end_wait();
-    state_->suspended();
+    state_->policy.yielded();
     // Another waiter may have set the shared timer anew, which ends this wait but not this operation.
     if (backing_off_) ec.clear();
     // A wake-up may have been queued before a cancel or a close, so its success proves nothing.
@@ -106,7 +106,7 @@ private:
         wait(self);
         return;
       }
-      if (state_->is_yield_due()) {
+      if (state_->policy.is_yield_due()) {
         post(self);
         return;
       }
@@ -123,7 +123,6 @@ private:
   template <class Self>
   bool hand_over(Self& self)
   {
-    if (!state_->at_end()) wake_ups_ = {};
     while (!has_ended(self)) {
       const auto datagram = state_->take();
       if (!datagram) return true;
@@ -157,7 +156,7 @@ private:
       outer.assign([state = std::weak_ptr<State>(state_)](net::cancellation_type type) {
         if (const auto kept = state.lock()) kept->signal.emit(type);
       });
-    backing_off_ = wake_ups_.is_vain(waiting.socket.reports_taken());
+    backing_off_ = waiting.policy.must_back_off(waiting.socket);
     auto resumed = net::bind_cancellation_slot(waiting.signal.slot(), std::move(self));
     if (backing_off_)
       waiting.socket.async_wait_congestion(std::move(resumed));
@@ -181,7 +180,6 @@ private:
   std::shared_ptr<State> state_;
   std::optional<Function> function_;
   std::uint64_t epoch_ = 0;
-  wake_up_counter wake_ups_;
   step step_ = step::launch;
   bool backing_off_ = false;  // the wait is on a timer that others may end
 };
