@@ -44,7 +44,7 @@ public:
     switch (std::exchange(step_, step::turn)) {
     case step::launch: launch(self); return;
     case step::turn:
-      state_->suspended();
+      state_->policy.yielded();
       turn(self, {});
       return;
     case step::wait: resume(self, ec); return;
@@ -62,6 +62,7 @@ private:
     enable_cancellation(self, state_);
     state_->follow_descriptor();
     guard_.enter(state_->socket.epoch());
+    state_->policy.begin_waiting();
     if (!state_->is_stopped()) {
       post(self);
       return;
@@ -84,7 +85,7 @@ private:
   void resume(Self& self, error_code ec)
   {
     state_->end_wait();
-    state_->suspended();
+    state_->policy.yielded();
     // Another waiter may have set the shared timer anew, which ends this wait but not this operation.
     if (backing_off_) ec.clear();
     // A wake-up may have been queued before a cancel or a close, so its success proves nothing.
@@ -106,7 +107,7 @@ private:
         wait(self);
         return;
       }
-      if (state_->is_yield_due()) {
+      if (state_->policy.is_yield_due()) {
         post(self);
         return;
       }
@@ -123,7 +124,6 @@ private:
   template <class Self>
   bool hand_over(Self& self)
   {
-    if (!state_->at_end()) wake_ups_ = {};
     while (!has_ended(self)) {
       const auto datagram = state_->take();
       if (!datagram) return true;
@@ -154,7 +154,7 @@ private:
     // clears the operation's slot each time it resumes.
     if (const auto outer = self.get_cancellation_state().slot(); outer.is_connected())
       waiting.let_cancel(outer);
-    backing_off_ = wake_ups_.is_vain(waiting.socket.reports_taken());
+    backing_off_ = waiting.policy.must_back_off(waiting.socket);
     auto resumed = net::bind_cancellation_slot(waiting.signal.slot(), std::move(self));
     if (backing_off_)
       waiting.socket.async_wait_congestion(std::move(resumed));
@@ -178,7 +178,6 @@ private:
   std::shared_ptr<State> state_;
   std::optional<Function> function_;
   epoch_guard guard_;
-  wake_up_counter wake_ups_;
   step step_ = step::launch;
   bool backing_off_ = false;  // the wait is on a timer that others may end
 };
