@@ -6,6 +6,9 @@ set_property(CACHE DGRAM_SANITIZE PROPERTY STRINGS "" "address,undefined" "threa
 set(DGRAM_FMT_HEADERS "" CACHE PATH "A directory with the headers of fmt, to use those alone; else it is found or fetched")
 option(DGRAM_COVERAGE "Measure the coverage of dgram's own programs" OFF)
 
+# dgram has no modules. Newer versions of CMake would run the compiler over each file once more to look for some.
+set(CMAKE_CXX_SCAN_FOR_MODULES OFF)
+
 add_library(dgram_developer_flags INTERFACE)
 # What Asio has deprecated is gone in a later version: find out here, not at a user's.
 target_compile_definitions(dgram_developer_flags INTERFACE ASIO_NO_DEPRECATED BOOST_ASIO_NO_DEPRECATED)

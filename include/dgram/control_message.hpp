@@ -4,7 +4,7 @@
 #define DGRAM_CONTROL_MESSAGE_HPP
 
 #include <dgram/config.hpp>
-#include <dgram/platform/control.hpp>
+#include <dgram/detail/platform/control.hpp>
 
 #include <array>
 #include <concepts>

@@ -4,7 +4,7 @@
 #define DGRAM_COROUTINE_LISTENER_HPP
 
 #include <dgram/config.hpp>
-#include <dgram/emitter/awaited_event.hpp>
+#include <dgram/detail/emitter/awaited_event.hpp>
 #include <dgram/emitter_socket.hpp>
 #include <dgram/error.hpp>
 #include <dgram/failure.hpp>

@@ -4,8 +4,9 @@
 #define DGRAM_ENDPOINT_HPP
 
 #include <dgram/config.hpp>
+#include <dgram/detail/platform/names.hpp>
+#include <dgram/detail/platform/queries.hpp>
 #include <dgram/error.hpp>
-#include <dgram/platform/names.hpp>
 
 #include <charconv>
 #include <cstdint>
@@ -13,7 +14,7 @@
 #include <string_view>
 
 #if DGRAM_HAS_UNIX_DATAGRAMS
-#include <dgram/platform/paths.hpp>
+#include <dgram/detail/platform/paths.hpp>
 #endif
 
 DGRAM_NAMESPACE_BEGIN

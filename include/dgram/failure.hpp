@@ -4,7 +4,7 @@
 #define DGRAM_FAILURE_HPP
 
 #include <dgram/config.hpp>
-#include <dgram/platform/error_names.hpp>
+#include <dgram/detail/platform/error_names.hpp>
 
 #include <cstdint>
 #include <string>
@@ -64,6 +64,11 @@ inline std::string to_string(const failure& failure)
 }
 
 namespace detail {
+
+inline failure failure_of(const char* operation, const error_code& ec)
+{
+  return {.code = ec, .operation = operation, .address = {}, .port = 0};
+}
 
 /// Throws a failure as a `system_error`, whose text ends with what the code means.
 [[noreturn]] inline void throw_failure(const failure& failure)

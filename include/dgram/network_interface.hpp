@@ -4,9 +4,9 @@
 #define DGRAM_NETWORK_INTERFACE_HPP
 
 #include <dgram/config.hpp>
+#include <dgram/detail/platform/queries.hpp>
 #include <dgram/endpoint.hpp>
 #include <dgram/error.hpp>
-#include <dgram/platform/names.hpp>
 
 #include <string>
 #include <string_view>

@@ -83,6 +83,43 @@ TEST_CASE("M1: no allocation per datagram sent or answered", "[emitter]")
   CHECK(test::allocations() - before == 0);
 }
 
+TEST_CASE("M1: no allocation per reply from the address that was asked, of several in turn",
+          "[emitter][F1]")
+{
+  DGRAM_SKIP_WITHOUT_ALLOCATION_COUNTS();
+  asio::io_context io(1);
+  auto server = dgram::create_socket(io, dgram::udp4);
+  std::size_t served = 0;
+  server.on<test::event::message>([&](dgram::bytes_view message, const dgram::remote_info& from) {
+    ++served;
+    server.send(message, from);
+  });
+  const auto port = server.bind_sync(0).port;
+  asio::ip::udp::socket one(io, {asio::ip::address_v4::loopback(), 0});
+  asio::ip::udp::socket other(io, {asio::ip::address_v4::loopback(), 0});
+  one.connect({asio::ip::make_address("127.0.0.7"), port});
+  other.connect({asio::ip::make_address("127.0.0.8"), port});
+  char reply[16];
+  const auto round = [&] {
+    const std::size_t until = served + 100;
+    for (int i = 0; i < 50; ++i)
+      for (auto* client : {&one, &other})
+        client->send(asio::buffer("x", 1));
+    while (served < until)
+      io.run_one();
+    test::run_ready(io);
+    for (int i = 0; i < 50; ++i)
+      for (auto* client : {&one, &other})
+        client->receive(asio::buffer(reply));
+  };
+  for (int i = 0; i < 5; ++i)
+    round();
+  const auto before = test::allocations();
+  for (int i = 0; i < 20; ++i)
+    round();
+  CHECK(test::allocations() - before == 0);
+}
+
 TEST_CASE("M2: an idle socket costs at most 4 KiB", "[emitter]")
 {
   DGRAM_SKIP_WITHOUT_ALLOCATION_COUNTS();

@@ -2,7 +2,7 @@
 // The emitter: which arguments of a call compile, asked of what the calls ask.
 #include "emitter/helpers.hpp"
 
-#include <dgram/emitter/arguments.hpp>
+#include <dgram/detail/emitter/arguments.hpp>
 
 #include <cstdint>
 #include <string>

@@ -5,6 +5,7 @@
 #include <dgram.hpp>
 
 #include <algorithm>
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <utility>
@@ -28,6 +29,8 @@ struct state {
 struct fake_handle {
   using protocol_type = dgram::udp;
   using executor_type = asio::any_io_executor;
+  using clock_type = std::chrono::steady_clock;
+  using timer_type = asio::steady_timer;
 
   std::shared_ptr<state> shared;
 
@@ -139,7 +142,8 @@ public:
     return asio::buffer_size(bytes);
   }
   template <class Buffers>
-  std::size_t try_send_to(const Buffers& bytes, const endpoint&, dgram::error_code& ec)
+  std::size_t try_send_to(const Buffers& bytes, const dgram::basic_reply_path<dgram::udp>&,
+                          dgram::error_code& ec)
   {
     return try_send(bytes, ec);
   }

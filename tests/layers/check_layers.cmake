@@ -1,24 +1,24 @@
 # cmake -DINCLUDE_DIR=<include> -P check_layers.cmake
 #
-# Fails, naming each breach, unless
-#   - every header has a layer, and includes only headers of its own or a lower one;
-#   - the system is asked about (#if on _WIN32, __linux__ ...) only in config.hpp and platform/;
-#   - only config.hpp includes Asio;
-#   - nobody uses asio::detail;
-#   - nobody includes format.hpp, which needs fmt.
+# Checks the layer rule from the paths of the headers alone:
+#   - a header directly under dgram/ is public; a private header is detail/<layer>/<name>.hpp;
+#   - a private header reaches, through any chain of includes, no header of a higher layer;
+#   - no header includes itself through others;
+#   - only config.hpp and detail/platform/ ask about the system (#if on _WIN32, __linux__ ...);
+#   - only config.hpp includes Asio, and no header uses asio::detail;
+#   - no header includes format.hpp, which needs fmt;
+#   - the second line of a header says what the header is for.
+# Fails with one line for each breach.
 
 cmake_minimum_required(VERSION 3.25)
 
-# The layer of each header below dgram/, without .hpp. A new header gets its layer here.
-set(layer_0 config version fwd error)
-set(layer_1 platform/.*)
-set(layer_2 endpoint network_interface datagram control_message path_error send_options
-            socket_statistics capabilities option multicast
-            basic_socket udp unix_dgram failure format detail/.*)
-set(layer_3 receive_batch send_batch reader writer)
-set(layer_4 resolve block_list)
-set(layer_5 diagnostics event_emitter emitter_socket coroutine_listener emitter/.*)
-set(top_layer 5)
+# The folders of detail/, from the lowest layer to the highest.
+set(folders platform async socket batch names emitter)
+set(layer 0)
+foreach(folder IN LISTS folders)
+  math(EXPR layer "${layer} + 1")
+  set(layer_of_${folder} ${layer})
+endforeach()
 
 set(os_macros "_WIN32|_WIN64|__linux__|__linux|__APPLE__|__FreeBSD__|__NetBSD__|__OpenBSD__|__unix__|__unix")
 
@@ -27,23 +27,18 @@ macro(breach text)
   string(APPEND breaches "  ${text}\n")
 endmacro()
 
-# A macro for the umbrella above all layers; -1 for a header without a layer.
-function(layer_of header result)
-  if(header STREQUAL "dgram.hpp")
-    math(EXPR layer "${top_layer} + 1")
-    set(${result} ${layer} PARENT_SCOPE)
-    return()
+# `folder` gets the layer's folder of a private header, nothing for a public one, and NONE for a header
+# in a place that the rule does not know.
+function(place_of header folder)
+  set(place NONE)
+  if(header MATCHES "^dgram(\\.hpp|/[^/]+\\.hpp)$")
+    set(place "")
+  elseif(header MATCHES "^dgram/detail/([^/]+)/[^/]+\\.hpp$")
+    if(DEFINED layer_of_${CMAKE_MATCH_1})
+      set(place ${CMAKE_MATCH_1})
+    endif()
   endif()
-  string(REGEX REPLACE "^dgram/(.*)\\.hpp$" "\\1" name "${header}")
-  foreach(layer RANGE ${top_layer})
-    foreach(pattern IN LISTS layer_${layer})
-      if(name MATCHES "^${pattern}$")
-        set(${result} ${layer} PARENT_SCOPE)
-        return()
-      endif()
-    endforeach()
-  endforeach()
-  set(${result} -1 PARENT_SCOPE)
+  set(${folder} "${place}" PARENT_SCOPE)
 endfunction()
 
 file(GLOB_RECURSE headers RELATIVE "${INCLUDE_DIR}" "${INCLUDE_DIR}/*.hpp")
@@ -52,16 +47,18 @@ if(NOT headers)
 endif()
 
 foreach(header IN LISTS headers)
-  layer_of("${header}" own_layer)
-  if(own_layer EQUAL -1)
-    breach("${header}: unknown header, give it a layer in check_layers.cmake")
-    continue()
+  place_of("${header}" folder)
+  if(folder STREQUAL "NONE")
+    breach("${header}: not a place for a header; public ones are dgram/<name>.hpp, private ones dgram/detail/<layer>/<name>.hpp")
   endif()
   get_filename_component(directory "${header}" DIRECTORY)
 
   file(READ "${INCLUDE_DIR}/${header}" text)
   # What has a meaning in CMake lists goes first, then comments and line continuations.
   string(REGEX REPLACE "[][;]" " " text "${text}")
+  if(NOT text MATCHES "^// SPDX-License-Identifier: [^\n]+\n// [A-Z]")
+    breach("${header}: starts without the licence line and a sentence that says what the header is for")
+  endif()
   string(REGEX REPLACE "\\\\\r?\n" " " text "${text}")
   string(REGEX REPLACE "/\\*([^*]|\\*+[^*/])*\\*+/" " " text "${text}")
   string(REGEX REPLACE "//[^\n]*" "" text "${text}")
@@ -70,15 +67,16 @@ foreach(header IN LISTS headers)
     breach("${header}: uses asio::detail, which may change in every version")
   endif()
 
-  if(NOT header STREQUAL "dgram/config.hpp" AND NOT header MATCHES "^dgram/platform/")
+  if(NOT header STREQUAL "dgram/config.hpp" AND NOT folder STREQUAL "platform")
     string(REGEX MATCHALL "#[ \t]*(if|ifdef|ifndef|elif|elifdef|elifndef)[^\n]*" conditions "${text}")
     foreach(condition IN LISTS conditions)
       if(condition MATCHES "(^|[^A-Za-z0-9_])(${os_macros})([^A-Za-z0-9_]|$)")
-        breach("${header}: '${condition}' asks about the system outside config.hpp and platform/")
+        breach("${header}: '${condition}' asks about the system outside config.hpp and detail/platform/")
       endif()
     endforeach()
   endif()
 
+  set(includes_of_${header} "")
   string(REGEX MATCHALL "#[ \t]*include[ \t]*[<\"][^>\"\n]*" includes "${text}")
   foreach(include IN LISTS includes)
     string(REGEX REPLACE "^#[ \t]*include[ \t]*[<\"]" "" target "${include}")
@@ -102,16 +100,36 @@ foreach(header IN LISTS headers)
 
     if(resolved STREQUAL "dgram/format.hpp")
       breach("${header}: includes format.hpp, which users include by themselves as it needs fmt")
-    endif()
-    if(NOT EXISTS "${INCLUDE_DIR}/${resolved}")
+    elseif(NOT EXISTS "${INCLUDE_DIR}/${resolved}")
       breach("${header}: includes ${resolved}, which does not exist")
-      continue()
-    endif()
-    layer_of("${resolved}" other_layer)
-    if(other_layer GREATER own_layer)
-      breach("${header} (layer ${own_layer}): includes ${resolved} of layer ${other_layer}")
+    else()
+      list(APPEND includes_of_${header} "${resolved}")
     endif()
   endforeach()
+endforeach()
+
+# Everything that a header reaches, each with the header that includes it.
+foreach(header IN LISTS headers)
+  place_of("${header}" folder)
+  set(reached "")
+  set(todo "${header}")
+  while(todo)
+    list(POP_FRONT todo next)
+    foreach(target IN LISTS includes_of_${next})
+      if(target STREQUAL header)
+        breach("${header}: includes itself by way of ${next}")
+      elseif(NOT target IN_LIST reached)
+        list(APPEND reached "${target}")
+        list(APPEND todo "${target}")
+        place_of("${target}" other)
+        if(DEFINED layer_of_${folder} AND DEFINED layer_of_${other})
+          if(layer_of_${other} GREATER layer_of_${folder})
+            breach("${header} (${folder}, layer ${layer_of_${folder}}): reaches ${target} (${other}, layer ${layer_of_${other}}), which ${next} includes")
+          endif()
+        endif()
+      endif()
+    endforeach()
+  endwhile()
 endforeach()
 
 list(LENGTH headers count)

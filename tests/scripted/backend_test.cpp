@@ -3,10 +3,10 @@
 #include "support/loopback.hpp"
 #include "support/scripted_system.hpp"
 
-#include <dgram/platform/backend.hpp>
-#include <dgram/platform/backend_posix.hpp>
+#include <dgram/detail/platform/backend.hpp>
+#include <dgram/detail/platform/backend_posix.hpp>
 #if defined(__linux__)
-#include <dgram/platform/backend_linux.hpp>
+#include <dgram/detail/platform/backend_linux.hpp>
 #endif
 
 #include <catch2/catch_template_test_macros.hpp>

@@ -4,11 +4,13 @@
 
 #include "support/asio.hpp"
 #include "support/loopback.hpp"
+#include "support/memory_transport.hpp"
 
 #include <dgram.hpp>
 
 #include <asio/steady_timer.hpp>
 
+#include <catch2/catch_template_test_macros.hpp>
 #include <catch2/catch_test_macros.hpp>
 #include <catch2/generators/catch_generators.hpp>
 
@@ -20,14 +22,14 @@
 
 namespace {
 
-using reader_type = dgram::reader<dgram::udp, asio::any_io_executor>;
-using writer_type = dgram::writer<dgram::udp, asio::any_io_executor>;
+using writer_type = dgram::udp::writer;
 
+template <class Socket = dgram::udp::socket>
 struct server {
   asio::io_context io;
-  dgram::udp::socket socket{io, test::loopback_v4()};
-  dgram::udp::socket client{io, test::loopback_v4()};
-  std::optional<reader_type> reader{socket};
+  Socket socket{io, test::loopback_v4()};
+  Socket client{io, test::loopback_v4()};
+  std::optional<test::reader_of<Socket>> reader{socket};
 
   test::endpoint peer() { return client.local_endpoint(); }
 
@@ -45,9 +47,10 @@ struct server {
 
 }  // namespace
 
-TEST_CASE("writer: what is sent outside of a turn leaves at once")
+DGRAM_EACH_TRANSPORT_TEST_CASE("writer: what is sent outside of a turn leaves at once")
 {
-  server s;
+  server<TestType> s;
+  using writer_type = test::writer_of<TestType>;
   writer_type writer{*s.reader};
   test::run(s.io, [&]() -> asio::awaitable<void> {
     co_await writer.send("one", s.peer());
@@ -61,9 +64,10 @@ TEST_CASE("writer: what is sent outside of a turn leaves at once")
   REQUIRE(writer.statistics().sent == 2);
 }
 
-TEST_CASE("writer: the replies to one received batch leave together, in order")
+DGRAM_EACH_TRANSPORT_TEST_CASE("writer: the replies to one received batch leave together, in order")
 {
-  server s;
+  server<TestType> s;
+  using writer_type = test::writer_of<TestType>;
   for (int i = 0; i < 10; ++i)
     s.client.send_to(asio::buffer(std::to_string(i)), s.socket.local_endpoint());
   writer_type writer{*s.reader};
@@ -79,10 +83,12 @@ TEST_CASE("writer: the replies to one received batch leave together, in order")
   REQUIRE(writer.statistics().sent == 10);
 }
 
-TEST_CASE("writer: a turn that ends without a reply to its last datagram is flushed all the same")
+DGRAM_EACH_TRANSPORT_TEST_CASE(
+    "writer: a turn that ends without a reply to its last datagram is flushed all the same")
 {
   const bool waits_elsewhere = GENERATE(false, true);
-  server s;
+  server<TestType> s;
+  using writer_type = test::writer_of<TestType>;
   for (int i = 0; i < 3; ++i)
     s.client.send_to(asio::buffer(std::to_string(i)), s.socket.local_endpoint());
   writer_type writer{*s.reader};
@@ -107,7 +113,7 @@ TEST_CASE("writer: a turn that ends without a reply to its last datagram is flus
 
 TEST_CASE("writer: equal replies to one peer are one message to the kernel, and arrive one by one")
 {
-  server s;
+  server<> s;
   dgram::error_code ec;
   s.client.set_option(dgram::option::coalescing(true), ec);
   if (ec) SKIP("no coalescing here: " << ec.message());
@@ -125,9 +131,10 @@ TEST_CASE("writer: equal replies to one peer are one message to the kernel, and 
   REQUIRE(batch.used_slots() == 1);  // the train was not taken apart on its way
 }
 
-TEST_CASE("writer: payload and peer are copied")
+DGRAM_EACH_TRANSPORT_TEST_CASE("writer: payload and peer are copied")
 {
-  server s;
+  server<TestType> s;
+  using writer_type = test::writer_of<TestType>;
   s.client.send_to(asio::buffer("a", 1), s.socket.local_endpoint());
   s.client.send_to(asio::buffer("b", 1), s.socket.local_endpoint());
   writer_type writer{*s.reader};
@@ -145,9 +152,11 @@ TEST_CASE("writer: payload and peer are copied")
   REQUIRE(s.arrived() == std::vector<std::string>{"short-lived"});
 }
 
-TEST_CASE("writer: one refused datagram is reported with its peer, and the others go on")
+DGRAM_EACH_TRANSPORT_TEST_CASE(
+    "writer: one refused datagram is reported with its peer, and the others go on")
 {
-  server s;
+  server<TestType> s;
+  using writer_type = test::writer_of<TestType>;
   for (int i = 0; i < 2; ++i)
     s.client.send_to(asio::buffer("x", 1), s.socket.local_endpoint());
   writer_type writer{*s.reader};
@@ -177,9 +186,11 @@ TEST_CASE("writer: one refused datagram is reported with its peer, and the other
   REQUIRE(writer.statistics().sent == 2);
 }
 
-TEST_CASE("writer: a payload larger than the queue, and a closed socket, are errors at the call")
+DGRAM_EACH_TRANSPORT_TEST_CASE(
+    "writer: a payload larger than the queue, and a closed socket, are errors at the call")
 {
-  server s;
+  server<TestType> s;
+  using writer_type = test::writer_of<TestType>;
   writer_type writer{*s.reader, {.datagrams = 4, .bytes = 100}};
   test::run(s.io, [&]() -> asio::awaitable<void> {
     dgram::error_code ec;
@@ -201,9 +212,11 @@ TEST_CASE("writer: a payload larger than the queue, and a closed socket, are err
   REQUIRE(writer.statistics().queued == 0);
 }
 
-TEST_CASE("writer: a payload that becomes several datagrams takes room for all of them")
+DGRAM_EACH_TRANSPORT_TEST_CASE(
+    "writer: a payload that becomes several datagrams takes room for all of them")
 {
-  server s;
+  server<TestType> s;
+  using writer_type = test::writer_of<TestType>;
   writer_type writer{*s.reader, {.datagrams = 4}};
   const dgram::send_options cut{.segment_size = 2};
   test::run(s.io, [&]() -> asio::awaitable<void> {
@@ -235,7 +248,7 @@ TEST_CASE("writer: a payload that becomes several datagrams takes room for all o
 
 TEST_CASE("writer: what datagrams on a connected socket ask for is looked at one by one")
 {
-  server s;
+  server<> s;
   s.socket.connect(s.peer());
   writer_type writer{*s.reader};
   const dgram::send_options possible{.hop_limit = 9};
@@ -253,9 +266,11 @@ TEST_CASE("writer: what datagrams on a connected socket ask for is looked at one
   CHECK(errors == std::vector<dgram::error_code>{asio::error::operation_not_supported});
 }
 
-TEST_CASE("writer: a queue that fills up in the middle of a turn is flushed, and nothing is lost")
+DGRAM_EACH_TRANSPORT_TEST_CASE(
+    "writer: a queue that fills up in the middle of a turn is flushed, and nothing is lost")
 {
-  server s;
+  server<TestType> s;
+  using writer_type = test::writer_of<TestType>;
   for (int i = 0; i < 20; ++i)
     s.client.send_to(asio::buffer(std::to_string(i)), s.socket.local_endpoint());
   writer_type writer{*s.reader, {.datagrams = 4, .bytes = 20}};
@@ -273,9 +288,10 @@ TEST_CASE("writer: a queue that fills up in the middle of a turn is flushed, and
   REQUIRE(writer.statistics().dropped == 0);
 }
 
-TEST_CASE("writer: what is queued when the writer goes is handed over")
+DGRAM_EACH_TRANSPORT_TEST_CASE("writer: what is queued when the writer goes is handed over")
 {
-  server s;
+  server<TestType> s;
+  using writer_type = test::writer_of<TestType>;
   for (int i = 0; i < 3; ++i)
     s.client.send_to(asio::buffer("x", 1), s.socket.local_endpoint());
   test::run(s.io, [&]() -> asio::awaitable<void> {
@@ -286,9 +302,11 @@ TEST_CASE("writer: what is queued when the writer goes is handed over")
   REQUIRE(s.arrived() == std::vector<std::string>{"last words"});
 }
 
-TEST_CASE("writer: what is queued when the socket goes is counted and reported")
+DGRAM_EACH_TRANSPORT_TEST_CASE(
+    "writer: what is queued when the socket goes is counted and reported")
 {
-  server s;
+  server<TestType> s;
+  using writer_type = test::writer_of<TestType>;
   for (int i = 0; i < 3; ++i)
     s.client.send_to(asio::buffer("x", 1), s.socket.local_endpoint());
   writer_type writer{*s.reader};
@@ -357,9 +375,11 @@ TEST_CASE("writer: the ten-line echo server answers several clients, each in ord
   REQUIRE(finished == clients);
 }
 
-TEST_CASE("writer: on a connected socket it sends to the peer, and to nobody else")
+DGRAM_EACH_TRANSPORT_TEST_CASE(
+    "writer: on a connected socket it sends to the peer, and to nobody else")
 {
-  server s;
+  server<TestType> s;
+  using writer_type = test::writer_of<TestType>;
   s.socket.connect(s.peer());
   writer_type writer{*s.reader};
   test::run(s.io, [&]() -> asio::awaitable<void> {
@@ -379,9 +399,10 @@ TEST_CASE("writer: on a connected socket it sends to the peer, and to nobody els
   REQUIRE_FALSE(writer.try_send("nobody"));
 }
 
-TEST_CASE("writer: an error handler may send, close, and replace itself")
+DGRAM_EACH_TRANSPORT_TEST_CASE("writer: an error handler may send, close, and replace itself")
 {
-  server s;
+  server<TestType> s;
+  using writer_type = test::writer_of<TestType>;
   writer_type writer{*s.reader};
   int reports = 0;
   writer.on_error([&](const dgram::error_code&, const test::endpoint&, std::size_t) {
@@ -403,9 +424,10 @@ TEST_CASE("writer: an error handler may send, close, and replace itself")
   REQUIRE(statistics.queued == statistics.sent + statistics.refused + statistics.lost);
 }
 
-TEST_CASE("writer: a second writer of a reader takes its place")
+DGRAM_EACH_TRANSPORT_TEST_CASE("writer: a second writer of a reader takes its place")
 {
-  server s;
+  server<TestType> s;
+  using writer_type = test::writer_of<TestType>;
   writer_type writer{*s.reader};
   writer = writer_type{*s.reader};
   for (int i = 0; i < 2; ++i)

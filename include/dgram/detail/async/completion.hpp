@@ -1,0 +1,410 @@
+// SPDX-License-Identifier: BSL-1.0
+// What an emitter delivers on a later turn: events, and the completions of operations.
+#ifndef DGRAM_DETAIL_ASYNC_COMPLETION_HPP
+#define DGRAM_DETAIL_ASYNC_COMPLETION_HPP
+
+#include <dgram/config.hpp>
+#include <dgram/failure.hpp>
+
+#include <concepts>
+#include <cstddef>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <tuple>
+#include <type_traits>
+#include <utility>
+
+DGRAM_NAMESPACE_BEGIN
+
+namespace detail {
+
+/// Something to be done once. It owns its memory, so that queueing it costs none.
+class task {
+public:
+  task(const task&) = delete;
+  task& operator=(const task&) = delete;
+
+  /// Releases the memory, then does what is to be done.
+  virtual void run() = 0;
+
+  /// Releases the memory and does nothing.
+  virtual void discard() noexcept = 0;
+
+protected:
+  task() = default;
+  ~task() = default;
+
+private:
+  friend class task_queue;
+  task* next_ = nullptr;
+};
+
+struct discard_task {
+  void operator()(task* which) const noexcept { which->discard(); }
+};
+
+/// First in, first out; what is left is discarded.
+class task_queue {
+public:
+  task_queue() = default;
+  task_queue(const task_queue&) = delete;
+  task_queue& operator=(const task_queue&) = delete;
+  ~task_queue()
+  {
+    while (!empty())
+      pop()->discard();
+  }
+
+  bool empty() const noexcept { return first_ == nullptr; }
+  std::size_t size() const noexcept { return size_; }
+
+  void push(task* added) noexcept
+  {
+    added->next_ = nullptr;
+    (empty() ? first_ : last_->next_) = added;
+    last_ = added;
+    ++size_;
+  }
+
+  task* pop() noexcept
+  {
+    --size_;
+    return std::exchange(first_, first_->next_);
+  }
+
+private:
+  task* first_ = nullptr;
+  task* last_ = nullptr;
+  std::size_t size_ = 0;
+};
+
+template <class T, class Allocator>
+using rebound = typename std::allocator_traits<Allocator>::template rebind_alloc<T>;
+
+template <class Task, class Allocator, class... Args>
+Task* make_task(const Allocator& allocator, Args&&... args)
+{
+  rebound<Task, Allocator> memory(allocator);
+  Task* const where = memory.allocate(1);
+  try {
+    return ::new (static_cast<void*>(where)) Task(std::forward<Args>(args)...);
+  } catch (...) {
+    memory.deallocate(where, 1);
+    throw;
+  }
+}
+
+template <class Task, class Allocator>
+void release_task(Task* which, const Allocator& allocator) noexcept
+{
+  rebound<Task, Allocator> memory(allocator);
+  which->~Task();
+  memory.deallocate(which, 1);
+}
+
+using recycling = net::recycling_allocator<void>;
+
+template <class Function>
+class function_task final : public task {
+public:
+  explicit function_task(Function&& function) : function_(std::move(function)) {}
+
+  void run() override
+  {
+    Function function(std::move(function_));
+    release_task(this, recycling());
+    std::move(function)();
+  }
+
+  void discard() noexcept override { release_task(this, recycling()); }
+
+private:
+  Function function_;
+};
+
+/// The completion of a pending operation. Whoever ends the operation fills it in; `run` calls the handler.
+template <class... Values>
+class completion : public task {
+public:
+  failure outcome;
+  std::tuple<Values...> values;
+  bool has_slot = false;  // a cancellation slot refers to it, until it runs
+
+protected:
+  ~completion() = default;
+};
+
+template <class... Values>
+using completion_ptr = std::unique_ptr<completion<Values...>, discard_task>;
+
+/// What a completion handler may be: one for the error code and the values, as everywhere in Asio; or a function for the
+/// whole failure in place of the code, or for either without the values. Some of Asio's tokens can be called too, with one
+/// argument, and return another token.
+template <class Handler, class... Values>
+inline constexpr bool takes_code = std::invocable<Handler, error_code, Values...>;
+template <class Handler, class... Args>
+concept void_function = requires(Handler& handler, Args... args) {
+  { std::invoke(handler, args...) } -> std::same_as<void>;
+};
+template <class Handler, class... Values>
+inline constexpr bool is_plain_callback =
+    !takes_code<Handler, Values...> &&
+    (void_function<Handler, const failure&, Values...> || void_function<Handler, error_code> ||
+     void_function<Handler, const failure&>);
+
+template <class Handler, class... Values>
+void call_back(Handler&& handler, const failure& outcome, Values&&... values)
+{
+  if constexpr (takes_code<Handler, Values...>)
+    std::invoke(std::forward<Handler>(handler), outcome.code, std::forward<Values>(values)...);
+  else if constexpr (std::invocable<Handler, const failure&, Values...>)
+    std::invoke(std::forward<Handler>(handler), outcome, std::forward<Values>(values)...);
+  else if constexpr (std::invocable<Handler, error_code>)
+    std::invoke(std::forward<Handler>(handler), outcome.code);
+  else
+    std::invoke(std::forward<Handler>(handler), outcome);
+}
+
+/// A handler and what it is called with.
+template <class Handler, class... Values>
+class upcall {
+public:
+  using allocator_type = net::associated_allocator_t<Handler, recycling>;
+
+  upcall(Handler&& handler, failure&& outcome, std::tuple<Values...>&& values)
+      : handler_(std::move(handler)), outcome_(std::move(outcome)), values_(std::move(values))
+  {
+  }
+
+  allocator_type get_allocator() const noexcept
+  {
+    return net::get_associated_allocator(handler_, recycling());
+  }
+
+  void operator()()
+  {
+    std::apply(
+        [this](auto&&... each) {
+          call_back(std::move(handler_), outcome_, std::forward<decltype(each)>(each)...);
+        },
+        std::move(values_));
+  }
+
+private:
+  Handler handler_;
+  failure outcome_;
+  std::tuple<Values...> values_;
+};
+
+/// A function on its way to another executor, whose context it keeps running until it is called.
+template <class Function, class Executor>
+class dispatched {
+public:
+  using allocator_type = net::associated_allocator_t<Function, recycling>;
+
+  dispatched(Function&& function, net::executor_work_guard<Executor>&& work)
+      : function_(std::move(function)), work_(std::move(work))
+  {
+  }
+
+  allocator_type get_allocator() const noexcept
+  {
+    return net::get_associated_allocator(function_, recycling());
+  }
+
+  void operator()()
+  {
+    work_.reset();
+    std::move(function_)();
+  }
+
+private:
+  Function function_;
+  net::executor_work_guard<Executor> work_;
+};
+
+template <class Function, class Executor>
+void dispatch_to(net::executor_work_guard<Executor>&& work, Function&& function)
+{
+  const Executor executor = work.get_executor();
+  net::dispatch(executor,
+                dispatched<Function, Executor>(std::forward<Function>(function), std::move(work)));
+}
+
+template <class Handler, class Executor, class... Values>
+class completion_of final : public completion<Values...> {
+  using associated = net::associated_executor_t<Handler, Executor>;
+  using allocator = net::associated_allocator_t<Handler, recycling>;
+
+public:
+  completion_of(Handler&& handler, const Executor& executor)
+      : handler_(std::move(handler)), executor_(executor)
+  {
+    auto own = net::get_associated_executor(handler_, executor_);
+    if (!is_emitters(own)) work_.emplace(std::move(own));
+  }
+
+  void run() override
+  {
+    const allocator memory = net::get_associated_allocator(handler_, recycling());
+    if (this->has_slot) net::get_associated_cancellation_slot(handler_).clear();
+    upcall<Handler, Values...> call(std::move(handler_), std::move(this->outcome),
+                                    std::move(this->values));
+    auto work = std::move(work_);
+    release_task(this, memory);
+    // The emitter's turns run on its own executor, so there a call is what a dispatch would be.
+    if (work)
+      dispatch_to(std::move(*work), std::move(call));
+    else
+      call();
+  }
+
+  void discard() noexcept override
+  {
+    const allocator memory = net::get_associated_allocator(handler_, recycling());
+    release_task(this, memory);
+  }
+
+private:
+  bool is_emitters(const associated& other) const noexcept
+  {
+    if constexpr (std::same_as<associated, Executor>)
+      return other == executor_;
+    else
+      return false;
+  }
+
+  Handler handler_;
+  Executor executor_;
+  std::optional<net::executor_work_guard<associated>> work_;
+};
+
+template <class... Values, class Handler, class Executor>
+completion<Values...>* make_completion(Handler&& handler, const Executor& executor)
+{
+  using type = completion_of<std::decay_t<Handler>, Executor, Values...>;
+  const auto allocator = net::get_associated_allocator(handler, recycling());
+  return make_task<type>(allocator, std::decay_t<Handler>(std::forward<Handler>(handler)),
+                         executor);
+}
+
+/// What Asio calls with the handler when an operation is launched.
+template <class Executor, class Launch, class... Values>
+class emitter_initiation {
+public:
+  using executor_type = Executor;
+
+  emitter_initiation(const Executor& executor, Launch launch)
+      : executor_(executor), launch_(std::move(launch))
+  {
+  }
+
+  executor_type get_executor() const noexcept { return executor_; }
+
+  template <class Handler>
+  void operator()(Handler&& handler)
+  {
+    const net::cancellation_slot slot = net::get_associated_cancellation_slot(handler);
+    launch_(make_completion<Values...>(std::forward<Handler>(handler), executor_), slot);
+  }
+
+private:
+  Executor executor_;
+  Launch launch_;
+};
+
+/// Starts an operation: `launch(completion<Values...>*, slot)` takes the completion over, now or when the token says so.
+template <class... Values, class Executor, class Token, class Launch>
+auto initiate_completion(const Executor& executor, Token&& token, Launch launch)
+{
+  using handler = std::decay_t<Token>;
+  emitter_initiation<Executor, Launch, Values...> initiation(executor, std::move(launch));
+  if constexpr (is_plain_callback<handler, Values...>)
+    initiation(std::forward<Token>(token));
+  else
+    return net::async_initiate<Token, void(error_code, Values...)>(std::move(initiation), token);
+}
+
+template <class Callback, class Executor>
+inline constexpr bool runs_on =
+    std::same_as<net::associated_executor_t<Callback, Executor>, Executor>;
+
+/// Whether a callback is bound to an executor: else it takes whatever it is offered.
+template <class Callback, class Executor>
+inline constexpr bool has_executor =
+    !runs_on<Callback, Executor> || !runs_on<Callback, net::system_executor>;
+
+/// Is called where the callback is not to run, and has its own executor run it, whose context it keeps running till then.
+template <class Callback, class Executor>
+class forwarding_callback {
+public:
+  template <class From>
+  forwarding_callback(From&& callback, const Executor& other)
+      : callback_(std::forward<From>(callback)),
+        work_(net::get_associated_executor(callback_, other))
+  {
+  }
+
+  void operator()() { dispatch_to(std::move(work_), std::move(callback_)); }
+
+private:
+  Callback callback_;
+  net::executor_work_guard<net::associated_executor_t<Callback, Executor>> work_;
+};
+
+/// The callback, to be called once and on the emitter's executor, which this is.
+template <class Callback, class Executor>
+decltype(auto) run_by_emitter(Callback&& callback, const Executor& emitters)
+{
+  using function = std::decay_t<Callback>;
+  if constexpr (has_executor<function, Executor>)
+    return forwarding_callback<function, Executor>(std::forward<Callback>(callback), emitters);
+  else
+    return std::forward<Callback>(callback);
+}
+
+/// The completion handler of a send whose callback is called where all went well; else there is an 'error' event. The
+/// emitter calls it, and then exists.
+template <class Core, class Callback>
+class sent_callback {
+  using executor = typename Core::executor_type;
+  using function = std::decay_t<decltype(run_by_emitter(std::declval<Callback>(),
+                                                        std::declval<const executor&>()))>;
+
+public:
+  using allocator_type = net::associated_allocator_t<Callback, recycling>;
+  using cancellation_slot_type = net::associated_cancellation_slot_t<Callback>;
+
+  template <class From>
+  sent_callback(Core& core, From&& callback)
+      : core_(&core),
+        allocator_(net::get_associated_allocator(callback, recycling())),
+        slot_(net::get_associated_cancellation_slot(callback)),
+        call_(run_by_emitter(std::forward<From>(callback), core.get_executor()))
+  {
+  }
+
+  allocator_type get_allocator() const noexcept { return allocator_; }
+  cancellation_slot_type get_cancellation_slot() const noexcept { return slot_; }
+
+  void operator()(const failure& outcome)
+  {
+    if (outcome)
+      core_->post_error(outcome);
+    else
+      call_();
+  }
+
+private:
+  Core* core_;
+  allocator_type allocator_;
+  cancellation_slot_type slot_;
+  function call_;
+};
+
+}  // namespace detail
+
+DGRAM_NAMESPACE_END
+
+#endif

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: BSL-1.0
+// What waits, in order, in memory that a queue which is never used has not.
+#ifndef DGRAM_DETAIL_ASYNC_QUEUE_HPP
+#define DGRAM_DETAIL_ASYNC_QUEUE_HPP
+
+#include <dgram/config.hpp>
+
+#include <cstddef>
+#include <utility>
+#include <vector>
+
+DGRAM_NAMESPACE_BEGIN
+
+namespace detail {
+
+/// First in, first out.
+template <class Operation>
+class operation_queue {
+public:
+  using iterator = typename std::vector<Operation>::iterator;
+
+  bool empty() const noexcept { return size() == 0; }
+  std::size_t size() const noexcept { return all_.size() - first_; }
+
+  void push(Operation added) { all_.push_back(std::move(added)); }
+
+  Operation& front() noexcept { return all_[first_]; }
+
+  Operation pop()
+  {
+    Operation first = std::move(all_[first_++]);
+    // Moving the rest up costs each of them one move on average, and the memory of what has left is used again.
+    if (first_ * 2 >= all_.size()) {
+      all_.erase(all_.begin(), begin());
+      first_ = 0;
+    }
+    return first;
+  }
+
+  iterator begin() noexcept { return all_.begin() + static_cast<std::ptrdiff_t>(first_); }
+  iterator end() noexcept { return all_.end(); }
+
+  void erase(iterator which) { all_.erase(which); }
+
+private:
+  std::vector<Operation> all_;
+  std::size_t first_ = 0;
+};
+
+}  // namespace detail
+
+DGRAM_NAMESPACE_END
+
+#endif

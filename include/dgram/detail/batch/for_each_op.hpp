@@ -1,0 +1,213 @@
+// SPDX-License-Identifier: BSL-1.0
+// The operation behind a reader's `async_for_each`: calls a function with each datagram, and waits where there is none.
+#ifndef DGRAM_DETAIL_BATCH_FOR_EACH_OP_HPP
+#define DGRAM_DETAIL_BATCH_FOR_EACH_OP_HPP
+
+#include <dgram/config.hpp>
+#include <dgram/detail/async/cancellation.hpp>
+#include <dgram/detail/async/epoch_guard.hpp>
+#include <dgram/detail/socket/state.hpp>
+#include <dgram/detail/socket/transfer_op.hpp>
+#include <dgram/error.hpp>
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <type_traits>
+#include <utility>
+
+DGRAM_NAMESPACE_BEGIN
+
+namespace detail {
+
+/// `State` is that of a reader. A turn goes on from batch to batch until there is nothing to receive, or until it is time
+/// to let others go first.
+template <class State, class Function>
+class for_each_op {
+public:
+  for_each_op(std::shared_ptr<State> state, Function function)
+      : state_(std::move(state)), function_(std::move(function))
+  {
+  }
+
+  for_each_op(for_each_op&&) = default;
+
+  /// Where the context goes while it waits: whoever stops the reader then is to find no wait.
+  ~for_each_op()
+  {
+    if (state_ && step_ == step::wait) state_->end_wait();
+  }
+
+  template <class Self>
+  void operator()(Self& self, error_code ec = {})
+  {
+    switch (std::exchange(step_, step::turn)) {
+    case step::launch: launch(self); return;
+    case step::turn:
+      state_->suspended();
+      turn(self, {});
+      return;
+    case step::wait: resume(self, ec); return;
+    case step::finish: complete(self, {});
+    }
+  }
+
+private:
+  enum class step : unsigned char { launch, turn, wait, finish };
+
+  template <class Self>
+  void launch(Self& self)
+  {
+    // A turn has no side effect that a cancellation would have to undo.
+    enable_cancellation(self, state_);
+    state_->follow_descriptor();
+    guard_.enter(state_->socket.epoch());
+    if (!state_->is_stopped()) {
+      post(self);
+      return;
+    }
+    step_ = step::finish;
+    const auto executor = state_->socket.get_executor();
+    resume_later(executor, std::move(self));
+  }
+
+  /// Through the scheduler in any case: the function is not to be called inside the call that started this.
+  template <class Self>
+  void post(Self& self)
+  {
+    step_ = step::turn;
+    const auto executor = state_->socket.get_executor();
+    net::post(executor, std::move(self));
+  }
+
+  template <class Self>
+  void resume(Self& self, error_code ec)
+  {
+    state_->end_wait();
+    state_->suspended();
+    // Another waiter may have set the shared timer anew, which ends this wait but not this operation.
+    if (backing_off_) ec.clear();
+    // A wake-up may have been queued before a cancel or a close, so its success proves nothing.
+    if (!ec && !has_ended(self)) state_->try_receive(ec);
+    if (ec == net::error::would_block)
+      wait(self);
+    else
+      turn(self, ec);
+  }
+
+  /// `ec` is that of the receive before it.
+  template <class Self>
+  void turn(Self& self, error_code ec)
+  {
+    while (!ec && hand_over(self)) {
+      state_->begin_receive();
+      if (has_ended(self)) break;
+      if (state_->is_drained()) {
+        wait(self);
+        return;
+      }
+      if (state_->is_yield_due()) {
+        post(self);
+        return;
+      }
+      state_->try_receive(ec);
+      if (ec == net::error::would_block) {
+        wait(self);
+        return;
+      }
+    }
+    complete(self, ec);
+  }
+
+  /// Calls the function with what is in memory; false where it has been made to end.
+  template <class Self>
+  bool hand_over(Self& self)
+  {
+    if (!state_->at_end()) wake_ups_ = {};
+    while (!has_ended(self)) {
+      const auto datagram = state_->take();
+      if (!datagram) return true;
+      try {
+        // NOLINTNEXTLINE(bugprone-unchecked-optional-access): it is there until the operation completes
+        std::invoke(*function_, *datagram);
+      } catch (...) {
+        post(self);  // the rest has its turn when the context is run again
+        throw;
+      }
+    }
+    return false;
+  }
+
+  template <class Self>
+  bool has_ended(Self& self) const
+  {
+    return state_->is_stopped() || guard_.is_over(state_->socket.epoch(), self);
+  }
+
+  template <class Self>
+  void wait(Self& self)
+  {
+    step_ = step::wait;
+    State& waiting = *state_;
+    waiting.start_wait();
+    // The reader's own slot lets `stop` end the wait; what the operation is told passes through it. Asio
+    // clears the operation's slot each time it resumes.
+    if (const auto outer = self.get_cancellation_state().slot(); outer.is_connected())
+      waiting.let_cancel(outer);
+    backing_off_ = wake_ups_.is_vain(waiting.socket.reports_taken());
+    auto resumed = net::bind_cancellation_slot(waiting.signal.slot(), std::move(self));
+    if (backing_off_)
+      waiting.socket.async_wait_congestion(std::move(resumed));
+    else
+      waiting.socket.async_wait(net::socket_base::wait_read, std::move(resumed));
+  }
+
+  template <class Self>
+  void complete(Self& self, error_code ec)
+  {
+    if (state_->is_stopped())
+      ec.clear();
+    else if (!ec)
+      ec = net::error::operation_aborted;
+    // What they hold goes before the handler runs.
+    function_.reset();
+    state_.reset();
+    self.complete(ec);
+  }
+
+  std::shared_ptr<State> state_;
+  std::optional<Function> function_;
+  epoch_guard guard_;
+  wake_up_counter wake_ups_;
+  step step_ = step::launch;
+  bool backing_off_ = false;  // the wait is on a timer that others may end
+};
+
+/// Launches it. It holds the reader's block, so that a deferred operation outlives the reader.
+template <class State>
+class for_each_initiation {
+public:
+  using executor_type = typename State::executor_type;
+
+  explicit for_each_initiation(std::shared_ptr<State> state) noexcept : state_(std::move(state)) {}
+
+  executor_type get_executor() const noexcept { return state_->socket.get_executor(); }
+
+  template <class Handler, class Function>
+  void operator()(Handler&& handler, Function&& function) const
+  {
+    const auto executor = get_executor();
+    net::async_compose<Handler, void(error_code)>(
+        for_each_op<State, std::decay_t<Function>>(state_, std::forward<Function>(function)),
+        handler, executor);
+  }
+
+private:
+  std::shared_ptr<State> state_;
+};
+
+}  // namespace detail
+
+DGRAM_NAMESPACE_END
+
+#endif

@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: BSL-1.0
+// What listeners are told of each datagram, without saying again what was true of the one before.
+#ifndef DGRAM_DETAIL_EMITTER_ARRIVAL_HPP
+#define DGRAM_DETAIL_EMITTER_ARRIVAL_HPP
+
+#include <dgram/config.hpp>
+#include <dgram/datagram.hpp>
+#include <dgram/detail/socket/message_runs.hpp>
+#include <dgram/events.hpp>
+#include <dgram/udp.hpp>
+
+#include <optional>
+
+DGRAM_NAMESPACE_BEGIN
+
+namespace detail {
+
+/// The datagrams of one turn, whose buffers stay where they are. What `of` gives is valid until it is called again.
+template <class Protocol>
+class arrival {
+public:
+  /// What the socket is bound to means something for IP only.
+  explicit arrival(const net::ip::address&) noexcept {}
+
+  const basic_remote_info<Protocol>& of(const basic_datagram<Protocol>& received)
+  {
+    return info_ = basic_remote_info<Protocol>(received);
+  }
+
+private:
+  basic_remote_info<Protocol> info_;
+};
+
+template <>
+class arrival<udp> {
+public:
+  explicit arrival(const net::ip::address& bound) noexcept : bound_(bound) {}
+
+  const basic_remote_info<udp>& of(const basic_datagram<udp>& received)
+  {
+    if (!previous_ || !same_bytes(received.sender(), previous_->sender()) ||
+        !received.arrived_like(*previous_)) [[unlikely]]
+      info_ = basic_remote_info<udp>(received, bound_);
+    previous_.emplace(received);
+    info_.size = received.payload().size();
+    info_.truncated = received.truncated();
+    info_.wire_size = info_.truncated ? received.wire_size() : info_.size;
+    return info_;
+  }
+
+private:
+  const net::ip::address& bound_;
+  std::optional<basic_datagram<udp>> previous_;
+  basic_remote_info<udp> info_;
+};
+
+}  // namespace detail
+
+DGRAM_NAMESPACE_END
+
+#endif

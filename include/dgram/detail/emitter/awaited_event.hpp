@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: BSL-1.0
+// Events as the results of asynchronous operations.
+#ifndef DGRAM_DETAIL_EMITTER_AWAITED_EVENT_HPP
+#define DGRAM_DETAIL_EMITTER_AWAITED_EVENT_HPP
+
+#include <dgram/config.hpp>
+#include <dgram/datagram.hpp>
+#include <dgram/detail/async/cancellation.hpp>
+#include <dgram/detail/async/completion.hpp>
+#include <dgram/event_emitter.hpp>
+#include <dgram/events.hpp>
+
+#include <cstddef>
+#include <memory>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+DGRAM_NAMESPACE_BEGIN
+
+namespace detail {
+
+template <class Event, class Protocol>
+struct event_of {
+  using type = Event;
+};
+
+template <class Event, class Protocol>
+  requires requires { typename Event::template of<Protocol>; }
+struct event_of<Event, Protocol> {
+  using type = typename Event::template of<Protocol>;
+};
+
+/// What of an event's arguments may be kept.
+template <class Argument>
+struct kept_argument {
+  using type = std::decay_t<Argument>;
+};
+template <>
+struct kept_argument<bytes_view> {
+  using type = std::vector<std::byte>;
+};
+
+inline std::vector<std::byte> keep(bytes_view bytes)
+{
+  return to_owned(bytes);
+}
+template <class T>
+const T& keep(const T& value)
+{
+  return value;  // NOLINT(bugprone-return-const-ref-from-parameter): an event's argument outlives the call
+}
+
+/// A listener that completes an operation, and completes it with `operation_aborted` where it is removed uncalled.
+template <class Core, class... Values>
+class awaiting_listener {
+public:
+  awaiting_listener(const std::shared_ptr<Core>& core, completion<Values...>* done)
+      : core_(core), done_(done)
+  {
+  }
+
+  awaiting_listener(awaiting_listener&&) noexcept = default;
+  awaiting_listener& operator=(awaiting_listener&&) = delete;
+
+  ~awaiting_listener()
+  {
+    if (!done_) return;
+    if (const auto core = core_.lock())
+      core->fail(done_.release(), failure_of("once", net::error::operation_aborted));
+  }
+
+  template <class... Args>
+    requires(sizeof...(Args) == sizeof...(Values))
+  void operator()(const Args&... args)
+  {
+    done_->values = std::tuple<Values...>(keep(args)...);
+    done_.release()->run();
+  }
+
+private:
+  std::weak_ptr<Core> core_;
+  completion_ptr<Values...> done_;
+};
+
+template <class Event, class Signature = typename Event::signature>
+struct event_awaiter;
+
+template <class Event, class... Args>
+struct event_awaiter<Event, void(Args...)> {
+  template <class Core, class Token>
+  static auto start(const std::shared_ptr<Core>& core, Token&& token)
+  {
+    return initiate_completion<typename kept_argument<Args>::type...>(
+        core->get_executor(), std::forward<Token>(token),
+        [core](completion<typename kept_argument<Args>::type...>* done,
+               net::cancellation_slot slot) {
+          awaiting_listener<Core, typename kept_argument<Args>::type...> listener(core, done);
+          // A closed socket still emits 'close', and with that lets its listeners go.
+          if (core->has_emitted_close()) return;
+          const auto id = core->events.template once<Event>(std::move(listener));
+          if (!slot.is_connected()) return;
+          done->has_slot = true;
+          on_cancellation(slot, std::weak_ptr<Core>(core),
+                          [id](Core& alive, net::cancellation_type) { alive.events.off(id); });
+        });
+  }
+};
+
+template <class Event, class Core, class Token>
+auto await_event(const std::shared_ptr<Core>& core, Token&& token)
+{
+  return event_awaiter<Event>::start(core, std::forward<Token>(token));
+}
+
+}  // namespace detail
+
+DGRAM_NAMESPACE_END
+
+#endif

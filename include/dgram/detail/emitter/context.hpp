@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: BSL-1.0
+// What the emitter sockets of one context share: buffers, which a socket has only while it needs them.
+#ifndef DGRAM_DETAIL_EMITTER_CONTEXT_HPP
+#define DGRAM_DETAIL_EMITTER_CONTEXT_HPP
+
+#include <dgram/config.hpp>
+#include <dgram/detail/async/spares.hpp>
+
+#include <cstddef>
+#include <memory>
+#include <mutex>
+#include <utility>
+#include <vector>
+
+DGRAM_NAMESPACE_BEGIN
+
+namespace detail {
+
+/// Emitters of a context, to be paused and resumed together.
+template <class Member>
+class roster {
+public:
+  void add(const std::shared_ptr<Member>& member)
+  {
+    const std::lock_guard lock(mutex_);
+    member->place_in_roster = members_.size();
+    members_.push_back({member.get(), member});
+  }
+
+  void remove(Member& member) noexcept
+  {
+    const std::lock_guard lock(mutex_);
+    const std::size_t place = member.place_in_roster;
+    if (place >= members_.size() || members_[place].address != &member) return;
+    std::swap(members_[place], members_.back());
+    members_[place].address->place_in_roster = place;
+    members_.pop_back();
+  }
+
+  std::vector<std::shared_ptr<Member>> all()
+  {
+    const std::lock_guard lock(mutex_);
+    std::vector<std::shared_ptr<Member>> result;
+    for (const auto& [address, member] : members_)
+      if (auto held = member.lock()) result.push_back(std::move(held));
+    return result;
+  }
+
+private:
+  struct entry {
+    Member* address;
+    std::weak_ptr<Member> member;
+  };
+
+  std::mutex mutex_;
+  std::vector<entry> members_;
+};
+
+/// Sockets may be destroyed by handlers that die with the context, so what they share outlives this. When the context ends,
+/// `silence` is called on every member, which is to start nothing from then on, and then `discard`, which is to let go
+/// what waits in it.
+template <class Incoming, class Outgoing, class Member>
+class context_service : public net::execution_context::service {
+public:
+  inline static net::execution_context::id id;
+
+  explicit context_service(net::execution_context& context)
+      : net::execution_context::service(context)
+  {
+  }
+
+  std::shared_ptr<spares<Incoming>> incoming = std::make_shared<spares<Incoming>>();
+  std::shared_ptr<spares<Outgoing>> outgoing = std::make_shared<spares<Outgoing>>();
+  std::shared_ptr<roster<Member>> members = std::make_shared<roster<Member>>();
+
+private:
+  /// What waits in a member may own that member's socket: nothing else would ever end that circle.
+  void shutdown() noexcept override
+  {
+    const auto held = members->all();
+    // All of them first, since what one lets go may destroy the socket of another.
+    for (const auto& member : held)
+      member->silence();
+    for (const auto& member : held)
+      member->discard();
+  }
+};
+
+}  // namespace detail
+
+DGRAM_NAMESPACE_END
+
+#endif

@@ -1,0 +1,682 @@
+// SPDX-License-Identifier: BSL-1.0
+// The emitter behind an emitter socket: how far its bind, its connect and its close are, and what waits for them.
+#ifndef DGRAM_DETAIL_EMITTER_CORE_HPP
+#define DGRAM_DETAIL_EMITTER_CORE_HPP
+
+#include <dgram/basic_socket.hpp>
+#include <dgram/config.hpp>
+#include <dgram/detail/async/cancellation.hpp>
+#include <dgram/detail/async/completion.hpp>
+#include <dgram/detail/async/turns.hpp>
+#include <dgram/detail/emitter/backlog.hpp>
+#include <dgram/detail/emitter/context.hpp>
+#include <dgram/detail/emitter/drop_counts.hpp>
+#include <dgram/detail/emitter/idle_timer.hpp>
+#include <dgram/detail/emitter/opener.hpp>
+#include <dgram/detail/emitter/pending.hpp>
+#include <dgram/detail/emitter/receiving.hpp>
+#include <dgram/detail/emitter/replaceable_socket.hpp>
+#include <dgram/detail/emitter/send_queue.hpp>
+#include <dgram/detail/emitter/sending.hpp>
+#include <dgram/detail/emitter/stop_signal.hpp>
+#include <dgram/detail/emitter/waiting_operation.hpp>
+#include <dgram/detail/emitter/work_account.hpp>
+#include <dgram/diagnostics.hpp>
+#include <dgram/error.hpp>
+#include <dgram/event_emitter.hpp>
+#include <dgram/events.hpp>
+#include <dgram/failure.hpp>
+#include <dgram/option.hpp>
+#include <dgram/payload.hpp>
+#include <dgram/socket_options.hpp>
+#include <dgram/udp.hpp>
+
+#include <algorithm>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <tuple>
+#include <utility>
+#include <vector>
+
+DGRAM_NAMESPACE_BEGIN
+
+namespace detail {
+
+/// Held by the socket object and by everything that is pending. All of it runs on the socket's executor.
+template <class Socket>
+class emitter_core : public std::enable_shared_from_this<emitter_core<Socket>> {
+public:
+  using protocol_type = typename Socket::protocol_type;
+  using endpoint_type = typename protocol_type::endpoint;
+  using executor_type = typename Socket::executor_type;
+  using message_event = event::message::of<protocol_type>;
+  using emitter_type =
+      event_emitter<event::listening, message_event, event::connect, event::close, event::error,
+                    event::error_monitor, event::timeout, event::drain, event::drop>;
+  using path_type = basic_reply_path<protocol_type>;
+  using target_type = target<protocol_type>;
+  using destination_type = destination<protocol_type>;
+  using phase = milestone::phase;
+  using service_type = context_service<incoming_buffers<protocol_type>,
+                                       outgoing_buffers<protocol_type>, emitter_core>;
+
+  emitter_core(const executor_type& executor, net::io_context* io, socket_options given)
+      : emitter_core(executor, io, std::move(given),
+                     net::use_service<service_type>(
+                         net::query(executor, net::execution::context_as<net::execution_context&>)))
+  {
+  }
+
+  emitter_core(const emitter_core&) = delete;
+  emitter_core& operator=(const emitter_core&) = delete;
+  ~emitter_core() { members_->remove(*this); }
+
+  Socket socket;
+  typename Socket::handle_type handle;
+  emitter_type events;
+  socket_options options;
+  detail::family<Socket> family;
+  std::size_t place_in_roster = 0;
+
+  executor_type get_executor() { return socket.get_executor(); }
+
+  bool is_closed() const noexcept { return closed_; }
+  /// A stop that was requested, on whatever thread, counts once it has closed the socket.
+  bool is_running() const noexcept { return !closed_; }
+  phase bind_phase() const noexcept { return establishing_.bind_phase(); }
+  phase connect_phase() const noexcept { return establishing_.connect_phase(); }
+  bool is_receiving() const noexcept { return receiving_.is_wanted() && is_bound(); }
+  bool is_paused() const noexcept { return pausing_.is_paused(); }
+  bool is_pause_due() const noexcept { return pause_is_due_; }
+  bool is_bound() const noexcept { return bind_phase() == phase::done; }
+  bool has_emitted_close() const noexcept { return close_emitted_; }
+  bool is_closing() const noexcept { return closing_; }
+  std::uint64_t path_errors() const noexcept { return path_errors_; }
+  const send_queue<Socket, emitter_core>& sends() const noexcept { return sending_.queue(); }
+
+  endpoint_type local_endpoint(error_code& ec) const
+  {
+    if (!is_paused()) return socket.local_endpoint(ec);
+    ec.clear();
+    return pausing_.kept().local;
+  }
+
+  endpoint_type remote_endpoint(error_code& ec) const
+  {
+    if (!is_paused() || !pausing_.kept().peer) return socket.remote_endpoint(ec);
+    ec.clear();
+    return *pausing_.kept().peer;
+  }
+
+  /// After construction, when the object is shared.
+  void start()
+  {
+    members_->add(this->shared_from_this());
+    diagnose(diagnostic_channel::create, this);
+    stop_.watch(this->weak_from_this(), get_executor());
+  }
+
+  // --- turns ---
+
+  /// Does something on a later turn.
+  template <class Function>
+  void post(Function function)
+  {
+    turns_.post(std::move(function));
+  }
+
+  void deliver(task* which) { turns_.deliver(which); }
+
+  template <class Event>
+  void post_event()
+  {
+    post([this] {
+      if (!has_ended()) events.template emit<Event>();
+    });
+  }
+
+  void post_error(failure what)
+  {
+    post([this, what = std::move(what)] {
+      if (!has_ended()) emit_error(what);
+    });
+  }
+
+  /// Ends an operation: tells who waits for it, or else there is an 'error' event.
+  template <class... Values>
+  void fail(completion<Values...>* done, failure what)
+  {
+    if (done == nullptr) {
+      post_error(std::move(what));
+    } else {
+      done->outcome = std::move(what);
+      deliver(done);
+    }
+  }
+
+  /// Lets a slot cancel an operation as long as it waits.
+  template <class... Values>
+  void let_cancel(completion<Values...>* done, net::cancellation_slot slot)
+  {
+    if (!slot.is_connected()) return;
+    done->has_slot = true;
+    on_cancellation(slot, this->weak_from_this(),
+                    [done](emitter_core& core, net::cancellation_type) { core.cancel(done); });
+  }
+
+  // --- bind and connect ---
+
+  void bind(target_type to, completion<>* done) { establishing_.bind(std::move(to), done); }
+
+  template <class Callback>
+  void bind_with(target_type to, Callback&& callback)
+  {
+    establishing_.bind_with(std::move(to), std::forward<Callback>(callback));
+  }
+
+  void bind_now(const endpoint_type& local, error_code& ec) { establishing_.bind_now(local, ec); }
+
+  void adopt(int descriptor, error_code& ec) { establishing_.adopt(descriptor, ec); }
+
+  void connect(target_type to, completion<>* done) { establishing_.connect(std::move(to), done); }
+
+  template <class Callback>
+  void connect_with(target_type to, Callback&& callback)
+  {
+    establishing_.connect_with(std::move(to), std::forward<Callback>(callback));
+  }
+
+  void connect_now(const endpoint_type& peer, error_code& ec)
+  {
+    establishing_.connect_now(peer, ec);
+  }
+
+  void disconnect(error_code& ec)
+  {
+    flush();
+    ec.clear();
+    if (is_paused())
+      pausing_.keep_peer(std::nullopt);
+    else
+      socket.disconnect(ec);
+    if (ec) return;
+    sending_.fail(net::error::not_connected);
+    establishing_.disconnected(failure_of("send", net::error::not_connected));
+  }
+
+  // --- send ---
+
+  /// A send that its completion token launches: what was right at the call may be wrong by now.
+  void send_later(const target_type& to, const payload_view& payload, send_completion* done)
+  {
+    error_code ec;
+    if (!is_running())
+      ec = error::not_running;
+    else if (to.is_peer() && connect_phase() == phase::none)
+      ec = net::error::not_connected;
+    else if (!to.is_peer() && connect_phase() != phase::none)
+      ec = net::error::already_connected;
+    if (ec)
+      fail(done, failure_of("send", ec));
+    else if (to.name.empty())
+      send(to.path ? destination_type(*to.path) : destination_type(), payload, done);
+    else
+      send(destination_type(to.name, to.port), payload, done);
+  }
+
+  /// False where the queue is full. The bytes are copied unless the kernel takes them at once.
+  bool send(const destination_type& to, const payload_view& payload, send_completion* done)
+  {
+    note_activity();
+    diagnose(diagnostic_channel::send, this, payload.size());
+    if (!to.is_name() && establishing_.can_send(to.path())) [[likely]]
+      return sending_.send(to.path(), payload, done);
+    return wait_and_send(to, payload, done);
+  }
+
+  void flush() { sending_.flush(); }
+
+  // --- receive ---
+
+  void start_receiving()
+  {
+    receiving_.want(true);
+    establishing_.bind_implicitly();
+    receiving_.go_on();
+  }
+
+  void stop_receiving()
+  {
+    receiving_.want(false);
+    // What waits to be sent is woken by this too, and waits again.
+    error_code ignored;
+    if (receiving_.disarm()) socket.cancel(ignored);
+  }
+
+  // --- options ---
+
+  /// Does something with the socket; where it is paused, with one that is made like it for that alone.
+  template <class Function>
+  void with_socket(const Function& function, error_code& ec)
+  {
+    ec.clear();
+    if (!is_paused()) {
+      function(socket, ec);
+      return;
+    }
+    Socket substitute(get_executor());
+    detail::family<Socket>(substitute, options).open(ec);
+    pausing_.set_again(substitute, ec);
+    if (!ec) function(substitute, ec);
+  }
+
+  /// Sets something that a pause is to outlast; `key` names what it replaces.
+  template <class Apply>
+  void set(std::string key, Apply apply, error_code& ec)
+  {
+    with_socket(apply, ec);
+    if (!ec) pausing_.keep(std::move(key), std::move(apply));
+  }
+
+  void unset(const std::string& key) { pausing_.unset(key); }
+
+  void set_timeout(std::chrono::milliseconds duration) { idle_.set(duration); }
+
+  // --- pause and resume ---
+
+  /// Gives the descriptor up, and keeps what is needed to get another like it; after the bind, where that is on its way.
+  void pause()
+  {
+    if (closed_ || closing_ || is_paused()) return;
+    pause_is_due_ = bind_phase() == phase::pending;
+    if (!is_bound()) return;
+    flush();
+    pausing_.pause(socket, connect_phase() == phase::done);
+    receiving_.disarm();
+    discard_descriptor();
+  }
+
+  void pause_if_due()
+  {
+    if (pause_is_due_) pause();
+  }
+
+  /// The peer that there will be when it resumes.
+  void keep_peer(const endpoint_type& peer) { pausing_.keep_peer(peer); }
+
+  void resume()
+  {
+    pause_is_due_ = false;
+    if (closed_ || !is_paused()) return;
+    const auto before = pausing_.resume();
+    error_code ec;
+    family.open(ec);
+    if (!ec) expect_arrivals(before.local);
+    if (!ec) socket.bind(before.local, ec);
+    pausing_.set_again(socket, ec);
+    if (!ec && before.peer) socket.connect(*before.peer, ec);
+    if (ec) {
+      discard_descriptor();
+      sending_.fail(ec);
+      const failure why = failure_at("bind", ec, &before.local);
+      establishing_.fail_bind(why);
+      if (connect_phase() == phase::done) establishing_.disconnected(why);
+      return;
+    }
+    watch_arrivals();
+    flush();
+    receiving_.go_on();
+    establishing_.unpark_later();
+  }
+
+  // --- close ---
+
+  /// Nothing takes it back.
+  void close()
+  {
+    close_is_final_ = true;
+    begin_close();
+  }
+
+  /// Completes when 'close' has been emitted.
+  void close(completion<>* done)
+  {
+    completion_ptr<> held(done);
+    if (close_emitted_)
+      deliver(held.release());
+    else
+      close_done_.push_back(std::move(held));
+    begin_close();
+  }
+
+  void close_if_running()
+  {
+    if (!closed_) close();
+  }
+
+  /// The turn of a close that waited has come, unless it was taken back.
+  void close_if_closing()
+  {
+    if (closing_) close_now();
+  }
+
+  /// Closed; or about to be, by a stop that was requested, and then at once.
+  bool has_ended()
+  {
+    if (!closed_ && options.signal.stop_requested()) close_if_running();
+    return closed_;
+  }
+
+  void close_now()
+  {
+    if (closed_) return;
+    flush();
+    closed_ = true;
+    receiving_.end();
+    stop_.end();
+    idle_.cancel();
+    sending_.end();
+    establishing_.end();
+    discard_descriptor();
+    diagnose(diagnostic_channel::close, this);
+    post([this] { emit_close(); });
+  }
+
+  void discard_descriptor()
+  {
+    error_code ignored;
+    socket.close(ignored);
+  }
+
+  /// The socket object is gone, and nobody is left to hear of it.
+  void abandon()
+  {
+    events = emitter_type();  // which ends an emission that is on its way, too
+    if (!closed_) close_now();
+  }
+
+  // --- the end of the context ---
+
+  /// Starts nothing any more.
+  void silence() noexcept
+  {
+    closed_ = true;
+    turns_.end();
+    stop_.end();
+  }
+
+  /// Lets go what waits, which may own the socket, and calls nothing.
+  void discard() noexcept
+  {
+    turns_.discard();
+    establishing_.discard();
+    sending_.discard();
+    const auto close_done = std::exchange(close_done_, {});
+    const auto released = std::exchange(events, emitter_type());
+  }
+
+  // --- ref and unref ---
+
+  bool can_unref() const noexcept { return work_.can_unref(); }
+  bool has_ref() const noexcept { return work_.has_ref() && !closed_; }
+
+  void unref()
+  {
+    if (!closed_) work_.unref();
+  }
+
+  void ref() { work_.ref(); }
+
+  // --- what the parts ask and tell ---
+
+  bool may_receive() const noexcept { return !closed_ && !is_paused() && is_bound(); }
+
+  void note_activity() { idle_.note_activity(); }
+
+  void timed_out() { events.template emit<event::timeout>(); }
+
+  /// A wildcard address says nothing of where a datagram arrives, so the kernel is asked to; before the bind, since what
+  /// is queued earlier has no interface.
+  void expect_arrivals(const endpoint_type& local)
+  {
+    if constexpr (is_ip) {
+      error_code not_here;
+      if (options.packet_info)
+        socket.set_option(option::packet_info(true), not_here);
+      else if (local.address().is_unspecified())
+        handle.provide_reply_source();
+    }
+  }
+
+  void bound()
+  {
+    diagnose(diagnostic_channel::bind, this);
+    watch_arrivals();
+    receiving_.arm_if_wanted();
+  }
+
+  void looked_up(const std::string& name, const net::ip::address& address)
+  {
+    const flush_at_end<emitter_core> guard{*this};
+    establishing_.looked_up(name, address);
+  }
+
+  void not_looked_up(const failure& why) { establishing_.not_looked_up(why); }
+
+  void send_now(const path_type* to, const std::vector<std::byte>& payload, send_completion* done)
+  {
+    sending_.send(to, payload, done, true);
+  }
+
+  error_code ready_to_send(const endpoint_type* peer)
+  {
+    if constexpr (!is_ip) {
+      error_code ec;
+      if (!socket.is_open()) family.open(ec);
+      if (ec) return ec;
+    }
+    return peer != nullptr ? family.check_peer(*peer) : error_code();
+  }
+
+  void sent(send_completion* done) { deliver(done); }
+
+  void not_sent(send_completion_ptr done, const error_code& ec, const endpoint_type* peer)
+  {
+    not_sent(std::move(done), failure_at("send", ec, peer));
+  }
+
+  /// A close that ends a send which has no completion is no error.
+  void not_sent(send_completion_ptr done, failure why)
+  {
+    if (done != nullptr)
+      std::get<0>(done->values) = 0;
+    else if (why.code == net::error::operation_aborted)
+      return;
+    fail(done.release(), std::move(why));
+  }
+
+  /// An ICMP message of an earlier datagram has come back.
+  void path_error(const error_code& ec)
+  {
+    post([this, ec] {
+      if (has_ended()) return;
+      if (events.template listener_count<event::error>() == 0)
+        ++path_errors_;
+      else
+        emit_error(failure_of("recvmsg", ec));
+    });
+  }
+
+  void receive_failed(const error_code& ec)
+  {
+    if (platform::is_path_error(ec))
+      path_error(ec);
+    else
+      post_error(failure_of("recvmsg", ec));
+  }
+
+private:
+  static constexpr bool is_ip = ip_protocol<protocol_type>;
+
+  emitter_core(const executor_type& executor, net::io_context* io, socket_options given,
+               service_type& service)
+      : socket(executor),
+        handle(socket.handle()),
+        options(std::move(given)),
+        family(socket, options),
+        members_(service.members),
+        stop_(options),
+        turns_(*this, io),
+        work_(turns_),
+        idle_(*this, work_),
+        drops_(*this),
+        sending_(*this, turns_, drops_, backlog_, service.outgoing),
+        receiving_(*this, turns_, work_, drops_, service.incoming),
+        establishing_(*this)
+  {
+  }
+
+  DGRAM_COLD bool wait_and_send(const destination_type& to, const payload_view& payload,
+                                send_completion* done)
+  {
+    send_completion_ptr held(done);
+    if (!sending_.admit(payload.size())) {
+      sending_.drop(std::move(held));
+      return false;
+    }
+    establishing_.send({.kind = action::send,
+                        .to = to.keep(),
+                        .send = {payload.copy(), std::nullopt, std::move(held)},
+                        .place = backlog_place(backlog_, payload.size())});
+    return !sending_.is_full();
+  }
+
+  void emit_error(const failure& what)
+  {
+    events.template emit<event::error_monitor>(what);
+    if (!events.template emit<event::error>(what)) throw_failure(what);
+  }
+
+  /// Says so too of an address that is known only now.
+  void watch_arrivals()
+  {
+    if constexpr (is_ip) {
+      error_code ignored;
+      handle.provide_reply_source();
+      receiving_.begin(socket.local_endpoint(ignored).address());
+    }
+  }
+
+  void begin_close()
+  {
+    if (closed_ || closing_) return;
+    closing_ = establishing_.close_behind();
+    if (!closing_) close_now();
+  }
+
+  void cancel(const task* done)
+  {
+    if (establishing_.cancel(done)) return;
+    if (auto send = sending_.withdraw(done))
+      not_sent(std::move(send), failure_of("send", net::error::operation_aborted));
+    else if (!closed_)
+      cancel_close(done);
+  }
+
+  /// Ends the wait for the close, and takes it back with the last of those who asked for it.
+  void cancel_close(const task* done)
+  {
+    const auto found = std::find_if(close_done_.begin(), close_done_.end(),
+                                    [done](const auto& each) { return each.get() == done; });
+    if (found == close_done_.end()) return;
+    completion<>* const ended = found->release();
+    close_done_.erase(found);
+    if (close_done_.empty() && !close_is_final_) {
+      closing_ = false;
+      establishing_.withdraw_close();
+    }
+    fail(ended, failure_of("close", net::error::operation_aborted));
+  }
+
+  void emit_close()
+  {
+    close_emitted_ = true;
+    for (auto& done : std::exchange(close_done_, {}))
+      deliver(done.release());
+    // No event comes after this, so what the listeners hold on to is let go, also where one of them throws.
+    struct last_event {
+      emitter_type& events;
+      ~last_event() { events.remove_all(); }
+    } const end{events};
+    events.template emit<event::close>();
+  }
+
+  std::shared_ptr<roster<emitter_core>> members_;
+  stop_signal<emitter_core, executor_type> stop_;
+  turns<emitter_core> turns_;
+  work_account<emitter_core> work_;
+  idle_timer<emitter_core, executor_type> idle_;
+  drop_counts<emitter_core> drops_;
+  backlog backlog_;  // in front of those who count in it
+  sending<Socket, emitter_core> sending_;
+  receiving<Socket, emitter_core> receiving_;
+  establishing<Socket, emitter_core> establishing_;
+  pausing<Socket> pausing_;
+
+  std::vector<completion_ptr<>> close_done_;
+  std::uint64_t path_errors_ = 0;
+  bool closing_ = false;
+  bool close_is_final_ = false;  // asked for by who does not wait for it
+  bool closed_ = false;
+  bool pause_is_due_ = false;  // when the bind is done
+  bool close_emitted_ = false;
+};
+
+/// Calls a function with every emitter on this socket type that belongs to the context.
+template <class Socket, class Function>
+void for_each_emitter(net::execution_context& context, Function function)
+{
+  using service_type = typename emitter_core<Socket>::service_type;
+  for (const auto& core : net::use_service<service_type>(context).members->all())
+    function(*core);
+}
+
+/// A shared pointer that is null once it was moved from; to use it then throws `error::not_running`.
+template <class Core>
+class core_pointer {
+public:
+  explicit core_pointer(std::shared_ptr<Core> core) noexcept : core_(std::move(core)) {}
+
+  explicit operator bool() const noexcept { return core_ != nullptr; }
+
+  Core* operator->() const { return shared().get(); }
+  Core& operator*() const { return *shared(); }
+
+  const std::shared_ptr<Core>& shared() const
+  {
+    if (!core_) [[unlikely]]
+      fail();
+    return core_;
+  }
+
+  /// Null where it was moved from.
+  Core* get() const noexcept { return core_.get(); }
+
+private:
+  [[noreturn]] DGRAM_COLD static void fail()
+  {
+    refuse("emitter_socket", error::not_running, "it was moved from");
+  }
+
+  std::shared_ptr<Core> core_;
+};
+
+}  // namespace detail
+
+DGRAM_NAMESPACE_END
+
+#endif

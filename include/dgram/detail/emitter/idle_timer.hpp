@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: BSL-1.0
+// Finds out when nothing was sent or received for some time.
+#ifndef DGRAM_DETAIL_EMITTER_IDLE_TIMER_HPP
+#define DGRAM_DETAIL_EMITTER_IDLE_TIMER_HPP
+
+#include <dgram/config.hpp>
+#include <dgram/detail/async/deadline.hpp>
+#include <dgram/detail/emitter/work_account.hpp>
+
+#include <chrono>
+#include <memory>
+
+DGRAM_NAMESPACE_BEGIN
+
+namespace detail {
+
+/// `Owner` is held by `shared_from_this`, has `get_executor` and `is_closed`, and `timed_out` is called.
+template <class Owner, class Executor>
+class idle_timer {
+public:
+  idle_timer(Owner& owner, work_account<Owner>& work) noexcept : owner_(owner), work_(work) {}
+  idle_timer(const idle_timer&) = delete;
+  idle_timer& operator=(const idle_timer&) = delete;
+
+  /// 0 and less end it.
+  void set(std::chrono::milliseconds duration)
+  {
+    if (duration.count() <= 0) {
+      if (state_) state_->duration = {};
+      cancel();
+      return;
+    }
+    if (!state_) state_ = std::make_unique<timing>(owner_.get_executor());
+    state_->duration = duration;
+    cancel();
+    note_activity();
+  }
+
+  void note_activity()
+  {
+    if (state_) note_time();
+  }
+
+  void cancel()
+  {
+    if (state_) state_->timer.cancel();
+  }
+
+private:
+  using clock = std::chrono::steady_clock;
+
+  using timer_type = net::basic_waitable_timer<clock, net::wait_traits<clock>, Executor>;
+
+  struct timing {
+    explicit timing(const Executor& executor) : timer(executor) {}
+    timer_type timer;
+    std::chrono::milliseconds duration{};
+    clock::time_point last;
+    bool waiting = false;
+  };
+
+  bool is_off() const noexcept { return state_->duration.count() == 0 || owner_.is_closed(); }
+
+  clock::time_point due() const { return deadline(state_->last, state_->duration); }
+
+  void note_time()
+  {
+    if (is_off()) return;
+    state_->last = clock::now();
+    if (!state_->waiting) wait();
+  }
+
+  /// Activity does not set the timer anew; it finds out when it runs out.
+  void wait()
+  {
+    state_->waiting = true;
+    state_->timer.expires_at(due());
+    state_->timer.async_wait([this, owner = owner_.shared_from_this()](error_code) {
+      state_->waiting = false;
+      work_.end_wait();
+      check();
+    });
+    work_.begin_wait();
+  }
+
+  void check()
+  {
+    if (is_off()) return;
+    if (clock::now() < due())
+      wait();
+    else
+      owner_.timed_out();
+  }
+
+  Owner& owner_;
+  work_account<Owner>& work_;
+  std::unique_ptr<timing> state_;
+};
+
+}  // namespace detail
+
+DGRAM_NAMESPACE_END
+
+#endif

@@ -1,0 +1,245 @@
+// SPDX-License-Identifier: BSL-1.0
+// Receives in batches, and hands the messages to the listeners.
+#ifndef DGRAM_DETAIL_EMITTER_RECEIVING_HPP
+#define DGRAM_DETAIL_EMITTER_RECEIVING_HPP
+
+#include <dgram/config.hpp>
+#include <dgram/datagram.hpp>
+#include <dgram/detail/async/handler_memory.hpp>
+#include <dgram/detail/async/turns.hpp>
+#include <dgram/detail/emitter/arrival.hpp>
+#include <dgram/detail/emitter/context.hpp>
+#include <dgram/detail/emitter/drop_counts.hpp>
+#include <dgram/detail/emitter/work_account.hpp>
+#include <dgram/detail/socket/state.hpp>
+#include <dgram/diagnostics.hpp>
+#include <dgram/endpoint.hpp>
+#include <dgram/events.hpp>
+#include <dgram/receive_batch.hpp>
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <utility>
+#include <vector>
+
+DGRAM_NAMESPACE_BEGIN
+
+namespace detail {
+
+template <class Protocol>
+struct incoming_buffers {
+  // As many datagrams as a turn hands over; the slots of a train stay in the cache if they are few.
+  static constexpr std::size_t slots = 32;
+  basic_receive_batch<Protocol> batch{slots};
+};
+
+/// `Owner` has the socket, its family and its events, says `may_receive`, and is told by `note_activity` and
+/// `receive_failed`.
+template <class Socket, class Owner>
+class receiving {
+public:
+  using protocol_type = typename Socket::protocol_type;
+  using buffers_type = incoming_buffers<protocol_type>;
+
+  receiving(Owner& owner, turns<Owner>& later, work_account<Owner>& work, drop_counts<Owner>& drops,
+            std::shared_ptr<spares<buffers_type>> buffers) noexcept
+      : owner_(owner), turns_(later), work_(work), drops_(drops), source_(std::move(buffers))
+  {
+  }
+  receiving(const receiving&) = delete;
+  receiving& operator=(const receiving&) = delete;
+
+  bool is_wanted() const noexcept { return wanted_; }
+  void want(bool on) noexcept { wanted_ = on; }
+
+  /// The socket is bound, to this address.
+  void begin(const net::ip::address& bound)
+  {
+    bound_address_ = bound;
+    drops_.restart();
+  }
+
+  /// Sees to it that the next turn of receiving comes, once.
+  void go_on()
+  {
+    if (!may_receive() || armed_ || posted_) return;
+    if (rest_ > 0 || !owner_.handle.is_drained())
+      post_turn();
+    else
+      arm();
+  }
+
+  /// Waits for the socket, without asking it first.
+  void arm_if_wanted()
+  {
+    if (may_receive()) arm();
+  }
+
+  /// Gives the wait up; whether there was one.
+  bool disarm()
+  {
+    const bool was_armed = std::exchange(armed_, false);
+    if (was_armed) work_.end_wait();
+    return was_armed;
+  }
+
+  /// Forgets what was received and not handed over.
+  void end()
+  {
+    rest_ = 0;
+    disarm();
+    if (depth_ == 0) release_buffers();
+  }
+
+private:
+  static constexpr std::size_t messages_per_turn = 32;
+  static constexpr std::size_t slots_for_trains = 8;
+  static constexpr bool is_ip = ip_protocol<protocol_type>;
+
+  using message_event = event::message::of<protocol_type>;
+
+  bool may_receive() { return wanted_ && owner_.may_receive(); }
+
+  void post_turn()
+  {
+    if (std::exchange(posted_, true)) return;
+    turns_.post_stored(turn_memory_, [this](Owner&) {
+      posted_ = false;
+      if (!armed_) take_turn();
+    });
+  }
+
+  void arm() { arm(false); }
+
+  /// A socket that stays readable is asked again on a timer.
+  void arm_in_vain() { arm(wake_ups_.is_vain(owner_.handle.reports_taken())); }
+
+  void arm(bool on_timer)
+  {
+    armed_ = true;
+    auto resumed = turns_.stored(wait_memory_, [this, number = ++last_wait_](Owner&) {
+      // Another number: the wait was given up, and its work restored, already.
+      if (number == last_wait_ && disarm()) take_turn();
+    });
+    if (on_timer)
+      owner_.handle.async_wait_congestion(std::move(resumed));
+    else
+      owner_.handle.async_wait(net::socket_base::wait_read, std::move(resumed));
+    work_.begin_wait();
+  }
+
+  /// While a listener looks at a message, its buffers stay, although it may run the context by itself.
+  struct scope {
+    receiving& self;
+    explicit scope(receiving& of) : self(of) { ++self.depth_; }
+    scope(const scope&) = delete;
+    scope& operator=(const scope&) = delete;
+    ~scope()
+    {
+      if (--self.depth_ == 0) self.release_buffers();
+      self.owner_.flush();
+      self.go_on();
+    }
+  };
+
+  void release_buffers()
+  {
+    in_use_.clear();
+    if (rest_ == 0) incoming_ = {};
+  }
+
+  void take_turn()
+  {
+    if (owner_.has_ended() || !may_receive()) return;
+    const scope guard(*this);
+    if (rest_ == 0 && !receive()) return;
+    // A listener may throw, or run the context by itself: the rest is to be had then, and what comes meanwhile.
+    if (rest_ > 1 || !owner_.handle.is_drained())
+      post_turn();
+    else
+      arm();
+    owner_.note_activity();
+    hand_over();
+  }
+
+  /// False where there is nothing to hand over.
+  bool receive()
+  {
+    if (depth_ > 1) in_use_.push_back(std::move(incoming_));
+    incoming_ = lease<buffers_type>(source_);
+    auto& batch = incoming_->batch;
+    batch.offer(trains_ ? slots_for_trains : buffers_type::slots);
+    if constexpr (is_ip) drops_.watch(owner_.socket);
+    error_code ec;
+    owner_.socket.try_receive_batch(batch, ec);
+    if constexpr (is_ip) drops_.report(owner_.socket);
+    at_ = batch.begin();
+    rest_ = batch.size();
+    if (rest_ > 0) {
+      trains_ = rest_ > batch.used_slots();
+      wake_ups_ = {};
+    }
+    if (ec == net::error::would_block) {
+      arm_in_vain();
+      return false;
+    }
+    if (ec) give_up(ec);
+    return rest_ > 0 || !ec;
+  }
+
+  /// An error may be there to stay. To wait costs less than to try again at once, and without a descriptor there is nothing
+  /// to wait for.
+  void give_up(const error_code& ec)
+  {
+    owner_.receive_failed(ec);
+    if (ec == net::error::bad_descriptor)
+      wanted_ = false;
+    else if (rest_ == 0)
+      arm();
+  }
+
+  void hand_over()
+  {
+    typename Owner::emitter_type::template emission<message_event> emit(owner_.events);
+    arrival<protocol_type> info(bound_address_);
+    for (std::size_t budget = messages_per_turn; budget > 0 && rest_ > 0; --budget) {
+      const auto datagram = *at_++;
+      --rest_;
+      if (owner_.family.is_blocked(datagram.sender())) [[unlikely]] {
+        drops_.add(drop_reason::blocked);
+        continue;
+      }
+      diagnose(diagnostic_channel::message, &owner_, datagram.payload().size());
+      emit(datagram.payload(), info.of(datagram));
+      if (owner_.has_ended() || !may_receive()) return;
+    }
+  }
+
+  Owner& owner_;
+  turns<Owner>& turns_;
+  work_account<Owner>& work_;
+  drop_counts<Owner>& drops_;
+  handler_memory turn_memory_;
+  handler_memory wait_memory_;
+
+  std::shared_ptr<spares<buffers_type>> source_;
+  lease<buffers_type> incoming_;
+  std::vector<lease<buffers_type>> in_use_;  // those of listeners that run the context
+  typename basic_receive_batch<protocol_type>::const_iterator at_;
+  std::size_t rest_ = 0;  // datagrams that were received and not handed over
+  std::uint64_t last_wait_ = 0;
+  net::ip::address bound_address_;
+  int depth_ = 0;  // turns of receiving, one inside the other
+  bool wanted_ = true;
+  bool armed_ = false;
+  bool posted_ = false;
+  bool trains_ = false;
+  wake_up_counter wake_ups_;
+};
+
+}  // namespace detail
+
+DGRAM_NAMESPACE_END
+
+#endif

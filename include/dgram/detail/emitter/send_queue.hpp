@@ -1,0 +1,328 @@
+// SPDX-License-Identifier: BSL-1.0
+// What an emitter sends: collected during a turn, handed to the kernel together.
+#ifndef DGRAM_DETAIL_EMITTER_SEND_QUEUE_HPP
+#define DGRAM_DETAIL_EMITTER_SEND_QUEUE_HPP
+
+#include <dgram/config.hpp>
+#include <dgram/datagram.hpp>
+#include <dgram/detail/async/completion.hpp>
+#include <dgram/detail/async/queue.hpp>
+#include <dgram/detail/emitter/context.hpp>
+#include <dgram/error.hpp>
+#include <dgram/payload.hpp>
+#include <dgram/send_batch.hpp>
+
+#include <algorithm>
+#include <cstddef>
+#include <iterator>
+#include <memory>
+#include <optional>
+#include <tuple>
+#include <utility>
+#include <vector>
+
+DGRAM_NAMESPACE_BEGIN
+
+namespace detail {
+
+using send_completion = completion<std::size_t>;
+using send_completion_ptr = completion_ptr<std::size_t>;
+
+/// A send that has to wait for something, with bytes of its own.
+template <class Protocol>
+struct waiting_send {
+  std::vector<std::byte> payload;
+  std::optional<basic_reply_path<Protocol>> to;  // none: the connected peer
+  send_completion_ptr done;
+};
+
+/// The buffers of a send queue: leased, since most sockets have nothing to send most of the time.
+template <class Protocol>
+struct outgoing_buffers {
+  static constexpr std::size_t datagrams = 256;
+
+  outgoing_buffers() { completions.reserve(datagrams); }
+
+  basic_send_batch<Protocol> batch{
+      send_batch_config{.datagrams = datagrams, .bytes = 262144, .copy = true}};
+  std::vector<send_completion_ptr> completions;  // of each datagram in the batch; null for none
+};
+
+/// `Owner` says what comes of the datagrams:
+///   void sent(send_completion*);                             a datagram with a completion left
+///   void not_sent(send_completion_ptr, error_code, const endpoint_type*);
+///   void path_error(error_code);                             one that belongs to no datagram
+template <class Socket, class Owner>
+class send_queue {
+public:
+  using protocol_type = typename Socket::protocol_type;
+  using endpoint_type = typename protocol_type::endpoint;
+  using path_type = basic_reply_path<protocol_type>;
+  using buffers_type = outgoing_buffers<protocol_type>;
+
+  send_queue(Owner& owner, std::shared_ptr<spares<buffers_type>> source) noexcept
+      : owner_(owner), source_(std::move(source))
+  {
+  }
+  send_queue(const send_queue&) = delete;
+  send_queue& operator=(const send_queue&) = delete;
+  ~send_queue()
+  {
+    if (buffers_) recycle();
+  }
+
+  bool empty() const noexcept { return !buffers_ && overflow_.empty(); }
+
+  /// Whether the kernel has refused to take more for now.
+  bool is_held_back() const noexcept { return held_back_; }
+
+  /// What the kernel has held back; what it was not offered yet does not count.
+  std::size_t count() const noexcept
+  {
+    return held_back_ ? overflow_.size() + (buffers_ ? buffers_->batch.size() : 0) : 0;
+  }
+  std::size_t bytes() const noexcept
+  {
+    return held_back_ ? overflow_bytes_ + (buffers_ ? buffers_->batch.bytes() : 0) : 0;
+  }
+
+  bool has_room(std::size_t size) const noexcept
+  {
+    return overflow_.empty() && (!buffers_ || buffers_->batch.has_room(size));
+  }
+
+  /// Whether the queue is to be flushed at once, since many sockets have something to send in this turn.
+  bool is_urgent() const noexcept { return is_urgent_; }
+
+  /// The largest payload that is ever copied into the queue's memory.
+  static constexpr std::size_t most_bytes = 65536;
+
+  /// Whether a datagram is as most are: in one piece, with room in a queue that only waits for the end of the turn.
+  bool takes_at_once(const payload_view& payload) const noexcept
+  {
+    return buffers_ && !held_back_ && !is_urgent_ && overflow_.empty() && payload.pieces() <= 1 &&
+           payload.size() <= most_bytes && buffers_->batch.has_room(payload.size());
+  }
+
+  /// Queues a copy. There must be room.
+  void push(const payload_view& payload, const path_type* to, send_completion* done)
+  {
+    send_completion_ptr held(done);
+    if (!buffers_) acquire();
+    // One piece needs no gathering.
+    if (payload.pieces() > 1)
+      push_to_batch(payload, to);
+    else
+      push_to_batch(payload.front(), to);
+    buffers_->completions.push_back(std::move(held));
+  }
+
+  /// Keeps what found no room, in order.
+  void push_overflow(waiting_send<protocol_type> send)
+  {
+    overflow_bytes_ += send.payload.size();
+    overflow_.push(std::move(send));
+  }
+
+  /// Takes back a datagram that the kernel has not taken; null where it is none of those.
+  send_completion_ptr withdraw(const task* done)
+  {
+    if (is_in_batch(done)) empty_batch();
+    for (auto send = overflow_.begin(); send != overflow_.end(); ++send) {
+      if (send->done.get() != done) continue;
+      send_completion_ptr found = std::move(send->done);
+      overflow_bytes_ -= send->payload.size();
+      overflow_.erase(send);
+      return found;
+    }
+    return nullptr;
+  }
+
+  /// Offers everything to the kernel. The error says why some is left, `would_block` or a want of buffer space, which
+  /// `held_back` then is.
+  error_code flush(Socket& socket)
+  {
+    error_code ec;
+    held_back_ = false;
+    do {
+      offer(socket, ec);
+    } while (!ec && refill());
+    held_back_ = static_cast<bool>(ec);
+    return ec;
+  }
+
+  /// Ends everything that is left, with this error.
+  void fail(const error_code& ec)
+  {
+    held_back_ = false;
+    if (buffers_) {
+      for (std::size_t i = first_; i < buffers_->completions.size(); ++i)
+        owner_.not_sent(std::move(buffers_->completions[i]), ec, nullptr);
+      recycle();
+    }
+    overflow_bytes_ = 0;
+    for (auto& send : std::exchange(overflow_, {}))
+      owner_.not_sent(std::move(send.done), ec, send.to ? &send.to->peer : nullptr);
+  }
+
+  /// Lets go everything that is left, and tells nobody.
+  void discard() noexcept
+  {
+    held_back_ = false;
+    overflow_bytes_ = 0;
+    const auto released = std::exchange(overflow_, {});
+    if (buffers_) recycle();
+  }
+
+private:
+  DGRAM_COLD void acquire()
+  {
+    buffers_ = lease<buffers_type>(source_);
+    is_urgent_ = source_->are_scarce();
+  }
+
+  bool is_in_batch(const task* done) const noexcept
+  {
+    if (!buffers_) return false;
+    const auto& all = buffers_->completions;
+    return std::any_of(all.begin() + static_cast<std::ptrdiff_t>(first_), all.end(),
+                       [done](const auto& each) { return each.get() == done; });
+  }
+
+  /// A batch gives nothing back from its midst, so what waits in it goes in front of what found no room.
+  void empty_batch()
+  {
+    operation_queue<waiting_send<protocol_type>> all;
+    auto& batch = buffers_->batch;
+    overflow_bytes_ += batch.bytes();
+    for (; !batch.empty(); batch.drop_front()) {
+      const auto next = batch.front();
+      std::vector<std::byte> payload(next.size());
+      next.copy_to(payload);
+      all.push({std::move(payload),
+                next.peer() != nullptr ? std::optional(next.path()) : std::nullopt,
+                std::move(buffers_->completions[first_++])});
+    }
+    while (!overflow_.empty())
+      all.push(overflow_.pop());
+    overflow_ = std::move(all);
+    recycle();
+  }
+
+  struct refusal {
+    std::size_t index;
+    error_code code;
+    std::optional<endpoint_type> peer;
+  };
+
+  /// What the kernel refuses during one offer.
+  struct record {
+    basic_send_batch<protocol_type>& batch;
+    bool connected;
+    std::size_t before;
+    std::vector<refusal> refusals;
+
+    std::size_t gone() const noexcept { return before - batch.size(); }
+
+    void add(error_code why, const endpoint_type& peer)
+    {
+      refusals.push_back({gone() - 1, why, connected ? std::nullopt : std::optional(peer)});
+    }
+  };
+
+  /// Ends with the batch empty, or with what the kernel wants to wait for.
+  void offer(Socket& socket, error_code& ec)
+  {
+    while (buffers_) {
+      auto& batch = buffers_->batch;
+      record kept{batch, socket.handle().is_connected(), batch.size(), {}};
+      // One pointer, which a std::function holds without memory of its own.
+      batch.on_refused([note = &kept](error_code why, const endpoint_type& peer, std::size_t) {
+        note->add(why, peer);
+      });
+      const send_result result = socket.try_send_batch(batch);
+      batch.on_refused(nullptr);
+      report(kept.gone(), kept.refusals);
+      if (batch.empty()) recycle();
+      if (!result.error) return;
+      if (result.error == net::error::connection_refused) {
+        // It tells of an earlier datagram, is used up by that, and costs none of these.
+        owner_.path_error(result.error);
+      } else if (result.error == net::error::would_block ||
+                 socket.handle().is_congested(result.error)) {
+        ec = result.error;
+        return;
+      } else {
+        fail(result.error);
+        return;
+      }
+    }
+  }
+
+  /// The first `count` datagrams have left the batch, in order.
+  void report(std::size_t count, const std::vector<refusal>& refusals)
+  {
+    auto refused = refusals.begin();
+    for (std::size_t i = 0; i < count; ++i) {
+      send_completion_ptr done = std::move(buffers_->completions[first_++]);
+      if (refused != refusals.end() && refused->index == i) {
+        // NOLINTNEXTLINE(bugprone-unchecked-optional-access): it is looked at
+        owner_.not_sent(std::move(done), refused->code, refused->peer ? &*refused->peer : nullptr);
+        ++refused;
+      } else if (done != nullptr) {
+        owner_.sent(done.release());
+      }
+    }
+  }
+
+  /// Moves what had to wait into the batch; whether there is something to offer again.
+  bool refill()
+  {
+    bool any = false;
+    while (!overflow_.empty() && buffers_room(overflow_.front().payload.size())) {
+      auto send = overflow_.pop();
+      overflow_bytes_ -= send.payload.size();
+      push(send.payload, send.to ? &*send.to : nullptr, send.done.release());
+      any = true;
+    }
+    return any;
+  }
+
+  template <class Payload>
+  void push_to_batch(const Payload& payload, const path_type* to)
+  {
+    if (to != nullptr)
+      buffers_->batch.push(payload, *to);
+    else
+      buffers_->batch.push(payload);
+  }
+
+  bool buffers_room(std::size_t size) const noexcept
+  {
+    return !buffers_ || buffers_->batch.has_room(size);
+  }
+
+  void recycle()
+  {
+    buffers_->batch.clear();
+    buffers_->completions.clear();
+    first_ = 0;
+    is_urgent_ = false;
+    buffers_ = {};
+  }
+
+  Owner& owner_;
+  std::shared_ptr<spares<buffers_type>> source_;
+  lease<buffers_type> buffers_;
+  std::size_t first_ = 0;  // of the completions, that of the first datagram that waits
+  bool held_back_ = false;
+  bool is_urgent_ = false;
+  operation_queue<waiting_send<protocol_type>> overflow_;
+  std::size_t overflow_bytes_ = 0;
+};
+
+}  // namespace detail
+
+DGRAM_NAMESPACE_END
+
+#endif

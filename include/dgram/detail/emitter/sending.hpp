@@ -1,0 +1,235 @@
+// SPDX-License-Identifier: BSL-1.0
+// Sends to known endpoints: what the kernel takes, when, and what becomes of the rest.
+#ifndef DGRAM_DETAIL_EMITTER_SENDING_HPP
+#define DGRAM_DETAIL_EMITTER_SENDING_HPP
+
+#include <dgram/config.hpp>
+#include <dgram/detail/async/turns.hpp>
+#include <dgram/detail/emitter/backlog.hpp>
+#include <dgram/detail/emitter/drop_counts.hpp>
+#include <dgram/detail/emitter/send_queue.hpp>
+#include <dgram/events.hpp>
+#include <dgram/full_policy.hpp>
+#include <dgram/payload.hpp>
+
+#include <cstddef>
+#include <memory>
+#include <optional>
+#include <tuple>
+#include <utility>
+
+DGRAM_NAMESPACE_BEGIN
+
+namespace detail {
+
+/// `Owner` has the socket, its options and its turns, and says
+///   error_code ready_to_send(const endpoint_type*);          why there is no sending to this peer
+///   bool is_paused();
+/// and is told what `send_queue` tells.
+template <class Socket, class Owner>
+class sending {
+public:
+  using endpoint_type = typename Socket::protocol_type::endpoint;
+  using path_type = basic_reply_path<typename Socket::protocol_type>;
+  using queue_type = send_queue<Socket, Owner>;
+
+  sending(Owner& owner, turns<Owner>& later, drop_counts<Owner>& drops, const backlog& waiting,
+          std::shared_ptr<spares<typename queue_type::buffers_type>> buffers)
+      : owner_(owner),
+        turns_(later),
+        drops_(drops),
+        backlog_(waiting),
+        queue_(owner, std::move(buffers))
+  {
+  }
+  sending(const sending&) = delete;
+  sending& operator=(const sending&) = delete;
+
+  const queue_type& queue() const noexcept { return queue_; }
+
+  /// Whether the queue was found full, and has not been empty since.
+  bool is_full() const noexcept { return full_; }
+
+  /// Whether one more is to be let in, which is asked once for each; false where the queue is full and drops.
+  bool admit(std::size_t size)
+  {
+    if (has_room(size)) return true;
+    full_ = true;
+    return owner_.options.when_full != full_policy::drop_newest;
+  }
+
+  void drop(send_completion_ptr done)
+  {
+    if (done != nullptr)
+      owner_.not_sent(std::move(done), net::error::no_buffer_space, nullptr);
+    else
+      drops_.add(drop_reason::queue_full);
+  }
+
+  /// Sends to the peer, null for the connected one. False where the queue is full.
+  bool send(const path_type* to, const payload_view& payload, send_completion* done,
+            bool admitted = false)
+  {
+    if (done != nullptr) std::get<0>(done->values) = payload.size();
+    if (const auto ec = owner_.ready_to_send(peer_of(to))) [[unlikely]] {
+      owner_.not_sent(send_completion_ptr(done), ec, peer_of(to));
+      return true;
+    }
+    if (!queue_.takes_at_once(payload)) [[unlikely]]
+      return send_otherwise(to, payload, send_completion_ptr(done), admitted);
+    queue_.push(payload, to, done);
+    turns_.schedule();
+    return true;
+  }
+
+  /// Hands over what was sent, as far as the kernel takes it.
+  void flush()
+  {
+    // What was held back may have been taken back.
+    const bool is_due = !queue_.empty() || queue_.is_held_back();
+    if (is_due && !waiting_writable_ && !flushing_ && !owner_.is_paused()) hand_over();
+    if (full_) [[unlikely]]
+      tell_if_drained();
+  }
+
+  /// Takes back a datagram that the kernel has not taken; null where it is none of those.
+  send_completion_ptr withdraw(const task* done)
+  {
+    return flushing_ ? nullptr : queue_.withdraw(done);
+  }
+
+  /// Ends everything that is left, with this error.
+  void fail(const error_code& ec)
+  {
+    queue_.fail(ec);
+    tell_if_drained();
+  }
+
+  /// Ends everything that is left.
+  void end() { queue_.fail(net::error::operation_aborted); }
+
+  /// Lets go everything that is left, and tells nobody.
+  void discard() noexcept { queue_.discard(); }
+
+private:
+  /// What is large, or in several pieces, or finds the queue full or in need of a flush.
+  DGRAM_COLD bool send_otherwise(const path_type* to, const payload_view& payload,
+                                 send_completion_ptr done, bool admitted)
+  {
+    const bool copies = payload.pieces() <= 1 && payload.size() <= queue_type::most_bytes;
+    if (!copies && send_directly(to, payload, done)) return true;
+    if (!queue_.has_room(payload.size())) flush();
+    if (!admitted && queue_.is_held_back() && !admit(payload.size())) {
+      drop(std::move(done));
+      return false;
+    }
+    if (queue_.has_room(payload.size()))
+      queue_.push(payload, to, done.release());
+    else
+      queue_.push_overflow(
+          {payload.copy(), to != nullptr ? std::optional(*to) : std::nullopt, std::move(done)});
+    if (queue_.is_urgent()) flush();
+    if (!queue_.is_held_back()) turns_.schedule();
+    return !full_;
+  }
+
+  static const endpoint_type* peer_of(const path_type* to) noexcept
+  {
+    return to != nullptr ? &to->peer : nullptr;
+  }
+
+  void hand_over()
+  {
+    error_code ec;
+    {
+      const flush_scope scope(flushing_);
+      ec = queue_.flush(owner_.socket);
+    }
+    if (queue_.is_held_back()) wait_writable(owner_.handle.is_congested(ec));
+  }
+
+  void tell_if_drained()
+  {
+    if (queue_.empty() && backlog_.count == 0 && std::exchange(full_, false))
+      owner_.template post_event<event::drain>();
+  }
+
+  struct flush_scope {
+    bool& flushing;
+    explicit flush_scope(bool& of) noexcept : flushing(of) { flushing = true; }
+    flush_scope(const flush_scope&) = delete;
+    flush_scope& operator=(const flush_scope&) = delete;
+    ~flush_scope() { flushing = false; }
+  };
+
+  void wait_writable(bool congested)
+  {
+    waiting_writable_ = true;
+    auto retry = [this, owner = owner_.shared_from_this()](error_code) {
+      // Cancelled or not: what is queued and has not been lost by a close can be tried again.
+      waiting_writable_ = false;
+      flush();
+    };
+    if (congested)
+      owner_.handle.async_wait_congestion(std::move(retry));
+    else
+      owner_.handle.async_wait(net::socket_base::wait_write, std::move(retry));
+  }
+
+  /// From where the bytes are, if nothing is queued in front; false where it is to be queued. What is larger than the queue
+  /// copies cannot wait: it leaves now, or not at all.
+  bool send_directly(const path_type* to, const payload_view& payload, send_completion_ptr& done)
+  {
+    const bool can_wait = payload.size() <= queue_type::most_bytes;
+    flush();
+    if (!queue_.empty()) {
+      if (!can_wait) owner_.not_sent(std::move(done), net::error::no_buffer_space, peer_of(to));
+      return !can_wait;
+    }
+    error_code ec;
+    const auto attempt = [&] {
+      if (to != nullptr)
+        owner_.socket.try_send_to(payload, *to, ec);
+      else
+        owner_.socket.try_send(payload, ec);
+    };
+    attempt();
+    if (ec == net::error::connection_refused) {
+      owner_.path_error(ec);
+      attempt();
+    }
+    if (ec == net::error::would_block || owner_.handle.is_congested(ec)) {
+      if (can_wait) return false;
+      ec = net::error::no_buffer_space;
+    }
+    if (ec)
+      owner_.not_sent(std::move(done), ec, peer_of(to));
+    else if (done != nullptr)
+      owner_.sent(done.release());
+    return true;
+  }
+
+  /// There is always room for one.
+  bool has_room(std::size_t size) const noexcept
+  {
+    const std::size_t count = queue_.count() + backlog_.count;
+    const std::size_t bytes = queue_.bytes() + backlog_.bytes;
+    return count == 0 ||
+           (count < owner_.options.queue_datagrams && bytes + size <= owner_.options.queue_bytes);
+  }
+
+  Owner& owner_;
+  turns<Owner>& turns_;
+  drop_counts<Owner>& drops_;
+  const backlog& backlog_;
+  queue_type queue_;
+  bool flushing_ = false;
+  bool waiting_writable_ = false;
+  bool full_ = false;
+};
+
+}  // namespace detail
+
+DGRAM_NAMESPACE_END
+
+#endif

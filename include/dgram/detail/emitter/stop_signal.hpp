@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: BSL-1.0
+// Closes an emitter when the stop token or the cancellation slot of its options says so.
+#ifndef DGRAM_DETAIL_EMITTER_STOP_SIGNAL_HPP
+#define DGRAM_DETAIL_EMITTER_STOP_SIGNAL_HPP
+
+#include <dgram/config.hpp>
+#include <dgram/detail/async/cancellation.hpp>
+#include <dgram/socket_options.hpp>
+
+#include <memory>
+#include <optional>
+#include <stop_token>
+
+DGRAM_NAMESPACE_BEGIN
+
+namespace detail {
+
+/// `close_if_running` is called on the owner, on the executor.
+template <class Owner, class Executor>
+class stop_signal {
+public:
+  explicit stop_signal(socket_options& options) noexcept : options_(options) {}
+  stop_signal(const stop_signal&) = delete;
+  stop_signal& operator=(const stop_signal&) = delete;
+
+  void watch(const std::weak_ptr<Owner>& owner, const Executor& executor)
+  {
+    if (options_.signal.stop_requested()) {
+      request::close(owner);
+      return;
+    }
+    if (options_.signal.stop_possible())
+      on_stop_.emplace(options_.signal, request{owner, executor});
+    if (options_.slot.is_connected())
+      on_cancellation(options_.slot, owner,
+                      [](Owner& alive, net::cancellation_type) { alive.close_if_running(); });
+  }
+
+  /// The slot is left alone: it may belong to another socket by now, and its signal may be gone.
+  void end() noexcept { on_stop_.reset(); }
+
+private:
+  /// Runs on whatever thread requests the stop, and closes at once where that is one that the socket's listeners run on.
+  struct request {
+    std::weak_ptr<Owner> owner;
+    Executor executor;
+
+    static void close(const std::weak_ptr<Owner>& owner)
+    {
+      if (const auto alive = owner.lock()) alive->close_if_running();
+    }
+
+    void operator()() const
+    {
+      const Executor kept = executor;  // the close destroys this
+      net::dispatch(kept, [owner = owner] { close(owner); });
+    }
+  };
+
+  socket_options& options_;
+  std::optional<std::stop_callback<request>> on_stop_;
+};
+
+}  // namespace detail
+
+DGRAM_NAMESPACE_END
+
+#endif

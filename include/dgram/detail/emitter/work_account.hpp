@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: BSL-1.0
+// Whether an emitter keeps its context running: the units of work that it has taken back.
+#ifndef DGRAM_DETAIL_EMITTER_WORK_ACCOUNT_HPP
+#define DGRAM_DETAIL_EMITTER_WORK_ACCOUNT_HPP
+
+#include <dgram/config.hpp>
+#include <dgram/detail/async/turns.hpp>
+
+#include <utility>
+
+DGRAM_NAMESPACE_BEGIN
+
+namespace detail {
+
+/// A pending wait is a unit of the context's work. It is taken back while the socket is not to keep the context running:
+/// from within a handler, since the last unit that goes outside of one stops the context for good.
+template <class Owner>
+class work_account {
+public:
+  explicit work_account(turns<Owner>& later) noexcept : turns_(later) {}
+  work_account(const work_account&) = delete;
+  work_account& operator=(const work_account&) = delete;
+
+  bool can_unref() const noexcept { return turns_.io() != nullptr; }
+  bool has_ref() const noexcept { return !unref_; }
+
+  void unref()
+  {
+    if (!std::exchange(unref_, true)) take();
+  }
+
+  void ref()
+  {
+    unref_ = false;
+    restore();
+  }
+
+  /// For each wait that is to keep the context running only with `ref`.
+  void begin_wait()
+  {
+    ++pending_;
+    take();
+  }
+
+  void end_wait()
+  {
+    --pending_;
+    restore();
+  }
+
+private:
+  int to_take() const noexcept { return unref_ ? pending_ : 0; }
+
+  void take()
+  {
+    if (taken_ >= to_take()) return;
+    turns_.post([this] {
+      for (; taken_ < to_take(); ++taken_)
+        turns_.io()->get_executor().on_work_finished();
+    });
+  }
+
+  void restore()
+  {
+    for (; taken_ > to_take(); --taken_)
+      turns_.io()->get_executor().on_work_started();
+  }
+
+  turns<Owner>& turns_;
+  int pending_ = 0;
+  int taken_ = 0;
+  bool unref_ = false;
+};
+
+}  // namespace detail
+
+DGRAM_NAMESPACE_END
+
+#endif

@@ -1,0 +1,265 @@
+// SPDX-License-Identifier: BSL-1.0
+// Lookups of names: what needs one, one that is under way, and those of an emitter.
+#ifndef DGRAM_DETAIL_NAMES_NAME_LOOKUPS_HPP
+#define DGRAM_DETAIL_NAMES_NAME_LOOKUPS_HPP
+
+#include <dgram/config.hpp>
+#include <dgram/detail/async/deadline.hpp>
+#include <dgram/endpoint.hpp>
+#include <dgram/error.hpp>
+#include <dgram/failure.hpp>
+
+#include <algorithm>
+#include <array>
+#include <chrono>
+#include <cstddef>
+#include <exception>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+DGRAM_NAMESPACE_BEGIN
+
+namespace detail {
+
+/// The address that a host is spelled as. None for a name, which a resolver is asked for, and then there is no error; none
+/// and `ec` for text that can be neither. No name has a colon; digits alone are a port in the wrong place. What else
+/// getaddrinfo(3) takes for an address, as "127.1", is left to the resolver.
+inline std::optional<net::ip::address> read_host(std::string_view text, error_code& ec)
+{
+  const auto address = parse_address(text, ec);
+  if (!ec) return address;
+  const bool is_name = !text.empty() && text.find(':') == std::string_view::npos &&
+                       text.find('\0') == std::string_view::npos && !only_has(text, "0123456789");
+  if (is_name) ec.clear();
+  return std::nullopt;
+}
+
+/// A lookup under way, held by those who wait for it: what the resolver reports when they are gone finds nobody.
+class lookup : public std::enable_shared_from_this<lookup> {
+public:
+  using endpoint_type = net::ip::udp::endpoint;
+
+  /// `told` is called once, when the result is there.
+  explicit lookup(std::function<void()> told) : told_(std::move(told)) {}
+
+  bool is_done() const noexcept { return done_; }
+  const error_code& error() const noexcept { return error_; }
+  const std::vector<endpoint_type>& found() const noexcept { return found_; }
+
+  template <class Results>
+  void finish(const error_code& ec, const Results& results)
+  {
+    if (std::exchange(done_, true)) return;
+    error_ = ec;
+    for (const auto& result : results)
+      found_.push_back(static_cast<endpoint_type>(result));
+    if (!error_ && found_.empty()) error_ = net::error::host_not_found;
+    std::exchange(told_, nullptr)();
+  }
+
+  /// What a resolver calls, by the executor that it is associated with.
+  template <class Executor>
+  class handler {
+  public:
+    using executor_type = Executor;
+
+    handler(lookup& of, const Executor& executor)
+        : lookup_(of.weak_from_this()), executor_(executor)
+    {
+    }
+
+    executor_type get_executor() const noexcept { return executor_; }
+
+    template <class Results>
+    void operator()(const error_code& ec, const Results& results) const
+    {
+      if (const auto asked = lookup_.lock()) asked->finish(ec, results);
+    }
+
+    /// The same from any thread, at once or later, also when the context has gone with those who asked.
+    void report(const error_code& ec, const net::ip::address& address) const
+    {
+      if (lookup_.expired()) return;
+      net::post(executor_,
+                [self = *this, ec, address] { self(ec, std::array{endpoint_type(address, 0)}); });
+    }
+
+  private:
+    std::weak_ptr<lookup> lookup_;
+    Executor executor_;
+  };
+
+  /// `family` is what the socket takes, where that is one.
+  template <class Resolver, class Executor>
+  void ask(Resolver& resolver, const Executor& executor, const std::optional<net::ip::udp>& family,
+           const std::string& host, const std::string& service)
+  {
+    handler<Executor> report(*this, executor);
+    if constexpr (requires { resolver.async_resolve(*family, host, service, report); }) {
+      if (family) {
+        resolver.async_resolve(*family, host, service, std::move(report));
+        return;
+      }
+    }
+    resolver.async_resolve(host, service, std::move(report));
+  }
+
+  /// Asks a resolver of Asio's, which lives as long as the lookup.
+  template <class Executor>
+  void ask_system(const Executor& executor, const std::optional<net::ip::udp>& family,
+                  const std::string& host, const std::string& service)
+  {
+    auto own = std::make_shared<net::ip::basic_resolver<net::ip::udp, Executor>>(executor);
+    ask(*own, executor, family, host, service);
+    resolver_ = std::move(own);
+  }
+
+private:
+  std::function<void()> told_;
+  std::shared_ptr<void> resolver_;
+  std::vector<endpoint_type> found_;
+  error_code error_;
+  bool done_ = false;
+};
+
+/// The lookups of an emitter: each name once for all that wait for it, and not again for a while. `Owner` is held by
+/// `shared_from_this`, has `get_executor`, `post` and `options`, knows the family by `is_v6`, and is told:
+///   void looked_up(const std::string& name, const net::ip::address&);
+///   void not_looked_up(const failure&);                      whose address is the name
+template <class Owner, class Executor>
+class name_lookups {
+public:
+  explicit name_lookups(Owner& owner) noexcept : owner_(owner) {}
+  name_lookups(const name_lookups&) = delete;
+  name_lookups& operator=(const name_lookups&) = delete;
+
+  /// The address of a name that was looked up a moment ago.
+  std::optional<net::ip::address> find(std::string_view name) const
+  {
+    for (const auto& each : known_)
+      if (each.name == name && each.expiry > clock::now()) return each.address;
+    return std::nullopt;
+  }
+
+  /// The owner will be told, unless this throws.
+  void start(const std::string& name)
+  {
+    if (std::any_of(pending_.begin(), pending_.end(),
+                    [&](auto& each) { return each.name == name; }))
+      return;
+    // A lookup of the user's own may be anywhere: it is what keeps the context running meanwhile.
+    auto begun = std::make_shared<lookup>([this, name, owner = owner_.weak_from_this(),
+                                           work = net::make_work_guard(owner_.get_executor())] {
+      if (const auto held = owner.lock()) finish(name, {});
+    });
+    pending_.push_back({name, begun});
+    ask(name, *begun);
+  }
+
+  /// Gives up: the owner is told of nothing that was started before.
+  void end() noexcept { const auto released = std::exchange(pending_, {}); }
+
+private:
+  using clock = std::chrono::steady_clock;
+
+  static constexpr std::size_t most_known = 16;
+
+  struct pending {
+    std::string name;
+    std::shared_ptr<lookup> asked;
+  };
+
+  struct known {
+    std::string name;
+    net::ip::address address;
+    clock::time_point expiry;
+  };
+
+  /// What a lookup of the user's throws is its failure: other operations than those that ask for the name are under way here,
+  /// and are not to suffer.
+  void ask(const std::string& name, lookup& begun)
+  {
+    try {
+      error_code ec;
+      read_host(name, ec);
+      if (ec)
+        fail_later(name, begun, net::error::host_not_found, ec.message());
+      else if (owner_.options.lookup)
+        ask_user(name, begun);
+      else
+        begun.ask_system(owner_.get_executor(), family(), name, "");
+    } catch (const system_error& error) {
+      const error_code none = net::error::no_recovery;
+      fail_later(name, begun, error.code() ? error.code() : none, error.what());
+    } catch (const std::exception& error) {
+      fail_later(name, begun, net::error::no_recovery, error.what());
+    } catch (...) {
+      fail_later(name, begun, net::error::no_recovery, {});
+    }
+  }
+
+  /// It may report on any thread, at once, or twice.
+  void ask_user(const std::string& name, lookup& begun)
+  {
+    const lookup::handler<Executor> handler(begun, owner_.get_executor());
+    owner_.options.lookup(name, owner_.options.type,
+                          [handler](const error_code& ec, const net::ip::address& address) {
+                            handler.report(ec, address);
+                          });
+  }
+
+  net::ip::udp family() const
+  {
+    return owner_.family.is_v6() ? net::ip::udp::v6() : net::ip::udp::v4();
+  }
+
+  void fail_later(const std::string& name, lookup& begun, const error_code& ec, std::string detail)
+  {
+    owner_.post([this, name, ec, detail = std::move(detail), asked = begun.weak_from_this()] {
+      if (!asked.expired()) finish(name, failure{.code = ec, .address = {}, .detail = detail});
+    });
+  }
+
+  void finish(const std::string& name, failure why)
+  {
+    const auto found = std::find_if(pending_.begin(), pending_.end(),
+                                    [&](const auto& each) { return each.name == name; });
+    if (found == pending_.end()) return;
+    const auto done = std::move(*found);
+    pending_.erase(found);
+    if (!why) why.code = done.asked->error();
+    if (why) {
+      why.operation = "getaddrinfo";
+      why.address = name;
+      owner_.not_looked_up(why);
+      return;
+    }
+    const net::ip::address address = done.asked->found().front().address();
+    remember(name, address);
+    owner_.looked_up(name, address);
+  }
+
+  void remember(const std::string& name, const net::ip::address& address)
+  {
+    const auto lifetime = owner_.options.lookup_lifetime;
+    if (lifetime.count() <= 0) return;
+    std::erase_if(known_, [&](const known& each) { return each.name == name; });
+    if (known_.size() == most_known) known_.erase(known_.begin());
+    known_.push_back({name, address, deadline(clock::now(), lifetime)});
+  }
+
+  Owner& owner_;
+  std::vector<pending> pending_;
+  std::vector<known> known_;
+};
+
+}  // namespace detail
+
+DGRAM_NAMESPACE_END
+
+#endif

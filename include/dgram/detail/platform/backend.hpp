@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: BSL-1.0
+// The contract that every backend fulfils, and the choice of the one that this build uses.
+#ifndef DGRAM_DETAIL_PLATFORM_BACKEND_HPP
+#define DGRAM_DETAIL_PLATFORM_BACKEND_HPP
+
+#include <dgram/config.hpp>
+
+// A backend is a struct of static functions. It moves batches; one datagram is a batch of one.
+//
+//   static constexpr const char* name;
+//       What the backend is called in tests and benchmarks.
+//
+//   static constexpr bool reports_wire_size;
+//       Whether a truncated datagram's length is the one it had on the wire.
+//
+//   static constexpr std::size_t max_segments;
+//       How many datagrams one message may hold to be cut apart by the kernel; 1 where it cannot.
+//
+//   static constexpr std::size_t max_messages;
+//       How many messages one system call takes; 1 where it takes them one by one.
+//
+//   static std::size_t receive(handle, message* first, std::size_t count, int flags, error_code& ec);
+//       Takes up to `count` datagrams that are queued, in order, into the prepared messages. A return below
+//       `count` without an error means that the queue was empty afterwards.
+//
+//   static std::size_t send(handle, const message* first, std::size_t count, int flags, error_code& ec);
+//       Hands up to `count` prepared messages to the kernel, in order, and skips none.
+//
+// Both return how many moved, never block, retry after EINTR, and set `ec` only to say why they stopped.
+// They may do both, n > 0 and an error: then n datagrams moved, and the error is that of the next one, which
+// the kernel will not repeat. `would_block` is reported only with n == 0.
+
+#if defined(DGRAM_FORCE_POSIX_BACKEND)
+#include <dgram/detail/platform/backend_posix.hpp>
+#elif defined(_WIN32)
+#include <dgram/detail/platform/backend_windows.hpp>
+#elif defined(__linux__)
+#include <dgram/detail/platform/backend_linux.hpp>
+#elif defined(__unix__) || defined(__APPLE__)
+#include <dgram/detail/platform/backend_posix.hpp>
+#else
+#error "dgram has no backend for this operating system yet"
+#endif
+
+DGRAM_NAMESPACE_BEGIN
+
+namespace platform {
+
+#if defined(DGRAM_FORCE_POSIX_BACKEND)
+using backend = posix_backend;
+#elif defined(_WIN32)
+using backend = windows_backend;
+#elif defined(__linux__)
+using backend = linux_backend;
+#else
+using backend = posix_backend;
+#endif
+
+}  // namespace platform
+
+DGRAM_NAMESPACE_END
+
+#endif

@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: BSL-1.0
+// The Linux backend: many datagrams per system call, with recvmmsg(2) and sendmmsg(2).
+#ifndef DGRAM_DETAIL_PLATFORM_BACKEND_LINUX_HPP
+#define DGRAM_DETAIL_PLATFORM_BACKEND_LINUX_HPP
+
+#include <dgram/detail/platform/basics.hpp>
+#include <dgram/detail/platform/message.hpp>
+#include <dgram/detail/platform/system.hpp>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstddef>
+
+DGRAM_NAMESPACE_BEGIN
+
+namespace platform {
+
+struct linux_backend {
+  static constexpr const char* name = "linux";
+  static constexpr bool reports_wire_size = true;
+  static constexpr std::size_t max_segments =
+      64;  // linux/udp.h, UDP_MAX_SEGMENTS; newer kernels take 128
+
+  // Both calls cap the count at UIO_MAXIOV; saying so keeps "fewer than asked" meaningful.
+  static constexpr std::size_t max_messages = 1024;
+
+  static std::size_t receive(int fd, message* first, std::size_t count, int flags,
+                             error_code& ec) noexcept
+  {
+    // MSG_TRUNC asks for the length on the wire instead of the length that was copied (recv(2)).
+    // An error after some datagrams is kept by the kernel for the next call (net/socket.c, do_recvmmsg).
+    std::size_t moved = 0;
+    for (;;) {
+      const unsigned asked = limit(count - moved);
+      const std::size_t step = transfer(ec, [&] {
+        return system::recvmmsg(fd, first + moved, asked, flags | MSG_DONTWAIT | MSG_TRUNC);
+      });
+      moved += step;
+      if (step < asked || moved == count) break;
+    }
+    if (moved > 0 && ec == net::error::would_block) ec.clear();
+    return moved;
+  }
+
+  static std::size_t send(int fd, message* first, std::size_t count, int flags,
+                          error_code& ec) noexcept
+  {
+    return transfer(ec, [&] {
+      return system::sendmmsg(fd, first, limit(count), flags | MSG_DONTWAIT | MSG_NOSIGNAL);
+    });
+  }
+
+private:
+  static unsigned limit(std::size_t count) noexcept
+  {
+    return static_cast<unsigned>(std::min(count, max_messages));
+  }
+
+  template <class Call>
+  static std::size_t transfer(error_code& ec, Call call) noexcept
+  {
+    int result = 0;
+    do {
+      result = call();
+    } while (result < 0 && errno == EINTR);
+    if (result < 0) {
+      ec = last_error();
+      return 0;
+    }
+    ec.clear();
+    return static_cast<std::size_t>(result);
+  }
+};
+
+}  // namespace platform
+
+DGRAM_NAMESPACE_END
+
+#endif

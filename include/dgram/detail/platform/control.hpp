@@ -1,0 +1,459 @@
+// SPDX-License-Identifier: BSL-1.0
+// Control messages as the kernel gives and takes them.
+#ifndef DGRAM_DETAIL_PLATFORM_CONTROL_HPP
+#define DGRAM_DETAIL_PLATFORM_CONTROL_HPP
+
+#include <dgram/config.hpp>
+#include <dgram/detail/platform/basics.hpp>
+#include <dgram/detail/platform/system.hpp>
+
+#if !defined(_WIN32)
+#include <netinet/in.h>
+#include <netinet/udp.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#endif
+
+#include <time.h>
+
+#if defined(__linux__)
+#include <linux/errqueue.h>
+#include <linux/net_tstamp.h>
+#endif
+
+#include <algorithm>
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <span>
+
+DGRAM_NAMESPACE_BEGIN
+
+namespace platform {
+
+/// What a socket was told to say of each datagram that it receives.
+struct metadata {
+  enum field : std::uint8_t {
+    nothing = 0,
+    packet_info = 1,
+    traffic_class = 2,
+    hop_limit = 4,
+    timestamp = 8,
+    drop_count = 16,
+  };
+};
+
+#if defined(_WIN32)
+using control_header = ::WSACMSGHDR;
+
+/// What WSA_CMSG_SPACE and WSA_CMSG_LEN say, which are no constant expressions.
+constexpr std::size_t control_space(std::size_t size) noexcept
+{
+  constexpr std::size_t alignment = alignof(control_header);
+  return sizeof(control_header) + (size + alignment - 1) / alignment * alignment;
+}
+constexpr std::size_t control_length(std::size_t size) noexcept
+{
+  return sizeof(control_header) + size;
+}
+#else
+using control_header = ::cmsghdr;
+
+/// How many bytes a control message with so many bytes of data takes.
+constexpr std::size_t control_space(std::size_t size) noexcept
+{
+  return CMSG_SPACE(size);
+}
+
+/// The same without the padding behind it.
+constexpr std::size_t control_length(std::size_t size) noexcept
+{
+  return CMSG_LEN(size);
+}
+#endif
+
+/// What a control message begins with, in bytes; its data follow.
+inline constexpr std::size_t control_header_size = control_length(0);
+
+/// Room for all that the options of the library make the kernel add to one datagram, in whole cache lines.
+inline constexpr std::size_t receive_control_size = 320;
+
+/// Room for all that the library adds to one datagram, and for what users add.
+inline constexpr std::size_t user_control_size = 64;
+inline constexpr std::size_t send_control_size = 192 + user_control_size;
+
+struct control_item {
+  int level = 0;
+  int type = 0;
+  std::span<const std::byte> data;
+
+  /// Reads a value that the data begin with; false where they are too short.
+  template <class T>
+  bool read(T& value) const noexcept
+  {
+    if (data.size() < sizeof value) return false;
+    std::memcpy(&value, data.data(), sizeof value);
+    return true;
+  }
+
+  /// The kernel gives small numbers as one byte or as an int, depending on the family and the system.
+  bool read_small(std::uint8_t& value) const noexcept
+  {
+    int wide = 0;
+    if (!read(wide)) return read(value);
+    value = static_cast<std::uint8_t>(wide);
+    return true;
+  }
+};
+
+/// The message at `offset`, which moves behind it; false at the end and where the rest is no whole message.
+inline bool next_control(std::span<const std::byte> bytes, std::size_t& offset,
+                         control_item& item) noexcept
+{
+  const std::size_t rest = bytes.size() - offset;
+  if (rest < control_header_size) return false;
+  control_header header;
+  std::memcpy(&header, bytes.data() + offset, sizeof header);
+  const auto length = static_cast<std::size_t>(header.cmsg_len);
+  if (length < control_header_size || length > rest) return false;
+  item.level = header.cmsg_level;
+  item.type = header.cmsg_type;
+  item.data = bytes.subspan(offset + control_header_size, length - control_header_size);
+  offset += std::min(rest, control_space(length - control_header_size));
+  return true;
+}
+
+/// Adds a message to `room`, of which `used` bytes are taken; false, and nothing changed, where it does not fit.
+inline bool append_control(std::span<std::byte> room, std::size_t& used, int level, int type,
+                           const void* data, std::size_t size) noexcept
+{
+  const std::size_t rest = room.size() - used;
+  if (size > rest || control_space(size) > rest) return false;
+  std::byte* const at = room.data() + used;
+  std::memset(at, 0, control_space(size));  // the padding too: it goes to the kernel
+  control_header header{};
+  header.cmsg_len = static_cast<decltype(header.cmsg_len)>(control_length(size));
+  header.cmsg_level = level;
+  header.cmsg_type = type;
+  std::memcpy(at, &header, sizeof header);
+  if (size > 0) std::memcpy(at + control_header_size, data, size);
+  used += control_space(size);
+  return true;
+}
+
+/// What the control messages of a received datagram said, as small as it can be kept.
+struct received_control {
+  enum field : std::uint8_t {
+    local = 1,
+    traffic_class_given = 2,
+    hop_limit_given = 4,
+    software_time_given = 8,
+    hardware_time_given = 16,
+    local_is_v4 = 32,
+    drops_given = 64,
+  };
+
+  bool has(field what) const noexcept { return (present & what) != 0; }
+
+  /// The kernel says nothing of drops until there are some (net/core/sock.c, sock_recv_drops).
+  void assume_no_drops(bool assumable) noexcept
+  {
+    if (assumable && !truncated) present |= drops_given;
+  }
+
+  std::uint8_t present = 0;
+  bool truncated = false;  ///< there was more than room
+  std::uint8_t traffic_class = 0;
+  std::uint8_t hop_limit = 0;
+  std::uint32_t interface_index = 0;
+  std::uint32_t segment = 0;
+  std::uint32_t drops = 0;
+  std::array<std::uint8_t, 16>
+      address{};  ///< what the datagram was sent to; IPv4 in the first four bytes
+  std::array<std::uint8_t, 4> reply_source{};  ///< IPv4: the local address that stands for it
+  std::int64_t software_time = 0;              ///< nanoseconds since 1970
+  std::int64_t hardware_time = 0;
+  std::span<const std::byte> raw;
+};
+
+namespace control_detail {
+
+/// Unsigned, since nobody has checked the numbers.
+inline std::int64_t nanoseconds(std::int64_t seconds, std::int64_t rest) noexcept
+{
+  return static_cast<std::int64_t>(static_cast<std::uint64_t>(seconds) * 1'000'000'000 +
+                                   static_cast<std::uint64_t>(rest));
+}
+
+inline std::int64_t nanoseconds(const ::timespec& time) noexcept
+{
+  return nanoseconds(time.tv_sec, time.tv_nsec);
+}
+
+inline std::int64_t nanoseconds(const ::timeval& time) noexcept
+{
+  const auto rest = static_cast<std::uint64_t>(time.tv_usec) * 1000;
+  return nanoseconds(time.tv_sec, static_cast<std::int64_t>(rest));
+}
+
+#if defined(IP_PKTINFO)
+inline void read_ipv4_info(const control_item& item, received_control& into) noexcept
+{
+  ::in_pktinfo info;
+  if (!item.read(info)) return;
+  into.present |= received_control::local | received_control::local_is_v4;
+  into.interface_index = static_cast<std::uint32_t>(info.ipi_ifindex);
+  std::memcpy(into.address.data(), &info.ipi_addr, sizeof info.ipi_addr);
+#if defined(_WIN32)
+  into.reply_source = {};
+#else
+  std::memcpy(into.reply_source.data(), &info.ipi_spec_dst, sizeof info.ipi_spec_dst);
+#endif
+}
+#endif
+
+#if defined(IPV6_PKTINFO)
+inline void read_ipv6_info(const control_item& item, received_control& into) noexcept
+{
+  ::in6_pktinfo info;
+  if (!item.read(info)) return;
+  if (into.has(received_control::local_is_v4)) return;  // IPv4's own says more
+  into.present |= received_control::local;
+  into.interface_index = info.ipi6_ifindex;
+  std::memcpy(into.address.data(), &info.ipi6_addr, sizeof info.ipi6_addr);
+  // An IPv6 socket is told of IPv4 in the mapped form (net/ipv6/datagram.c, ip6_datagram_recv_common_ctl).
+  if (!IN6_IS_ADDR_V4MAPPED(&info.ipi6_addr)) return;
+  into.present |= received_control::local_is_v4;
+  std::copy_n(into.address.begin() + 12, 4, into.address.begin());
+  into.reply_source = {};
+}
+#endif
+
+inline void read_ipv4(const control_item& item, received_control& into) noexcept
+{
+  switch (item.type) {
+#if defined(IP_PKTINFO)
+  case IP_PKTINFO: read_ipv4_info(item, into); break;
+#endif
+  case IP_TOS:
+#if defined(IP_RECVTOS)
+  case IP_RECVTOS:  // what the BSDs call it
+#endif
+    if (item.read_small(into.traffic_class)) into.present |= received_control::traffic_class_given;
+    break;
+  case IP_TTL:
+#if defined(IP_RECVTTL)
+  case IP_RECVTTL:
+#endif
+    if (item.read_small(into.hop_limit)) into.present |= received_control::hop_limit_given;
+    break;
+  default: break;
+  }
+}
+
+inline void read_ipv6(const control_item& item, received_control& into) noexcept
+{
+  switch (item.type) {
+#if defined(IPV6_PKTINFO)
+  case IPV6_PKTINFO: read_ipv6_info(item, into); break;
+#endif
+#if defined(IPV6_TCLASS)
+  case IPV6_TCLASS:
+    if (item.read_small(into.traffic_class)) into.present |= received_control::traffic_class_given;
+    break;
+#endif
+#if defined(IPV6_HOPLIMIT)
+  case IPV6_HOPLIMIT:
+    if (item.read_small(into.hop_limit)) into.present |= received_control::hop_limit_given;
+    break;
+#endif
+  default: break;
+  }
+}
+
+inline void note_time(std::int64_t time, received_control::field field, std::int64_t& into,
+                      received_control& control) noexcept
+{
+  if (time == 0) return;  // the kernel has none
+  into = time;
+  control.present |= field;
+}
+
+inline void read_socket([[maybe_unused]] const control_item& item,
+                        [[maybe_unused]] received_control& into) noexcept
+{
+  [[maybe_unused]] constexpr auto software = received_control::software_time_given;
+  switch (item.type) {
+#if defined(__linux__)
+  case SCM_TIMESTAMPING: {
+    std::array<::timespec, 3> times;
+    if (!item.read(times)) break;
+    note_time(nanoseconds(times[0]), software, into.software_time, into);
+    note_time(nanoseconds(times[2]), received_control::hardware_time_given, into.hardware_time,
+              into);
+    break;
+  }
+  case SO_RXQ_OVFL:
+    if (item.read(into.drops)) into.present |= received_control::drops_given;
+    break;
+#endif
+#if defined(SCM_TIMESTAMP)
+  case SCM_TIMESTAMP: {
+    ::timeval time;
+    if (item.read(time)) note_time(nanoseconds(time), software, into.software_time, into);
+    break;
+  }
+#endif
+  default: break;
+  }
+}
+
+}  // namespace control_detail
+
+/// Takes what the library knows from control messages. Others are skipped, and so are those that are too short.
+inline void read_control(std::span<const std::byte> bytes, bool truncated,
+                         received_control& into) noexcept
+{
+  into.present = 0;
+  into.truncated = truncated;
+  into.interface_index = into.segment = into.drops = 0;
+  into.raw = bytes;
+  std::size_t offset = 0;
+  for (control_item item; next_control(bytes, offset, item);) {
+    switch (item.level) {
+    case SOL_SOCKET: control_detail::read_socket(item, into); break;
+    case IPPROTO_IP: control_detail::read_ipv4(item, into); break;
+    case IPPROTO_IPV6: control_detail::read_ipv6(item, into); break;
+#if defined(__linux__)
+    case IPPROTO_UDP: {
+      int size = 0;
+      if (item.type == UDP_GRO && item.read(size) && size > 0)
+        into.segment = static_cast<std::uint32_t>(size);
+      break;
+    }
+#endif
+    default: break;
+    }
+  }
+}
+
+/// Whether the system takes hop limit, traffic class and "do not fragment" with a single datagram. WSASendMsg is
+/// documented for none of them.
+#if defined(_WIN32)
+inline constexpr bool takes_header_fields = false;
+#else
+inline constexpr bool takes_header_fields = true;
+#endif
+
+/// The control messages of one datagram that is sent, in room of somebody else's.
+class send_control {
+public:
+  explicit send_control(std::span<std::byte> room) noexcept : room_(room) {}
+
+  std::size_t size() const noexcept { return used_; }
+
+  template <class T>
+  bool add(int level, int type, const T& value) noexcept
+  {
+    return append_control(room_, used_, level, type, &value, sizeof value);
+  }
+
+  bool add_raw(std::span<const std::byte> messages) noexcept
+  {
+    if (messages.size() > room_.size() - used_) return false;
+    std::memcpy(room_.data() + used_, messages.data(), messages.size());
+    used_ += messages.size();
+    return true;
+  }
+
+  /// Where the datagram leaves from; the unspecified address leaves that to the system, and so does interface 0.
+  bool add_source(const net::ip::address& source, unsigned interface_index, bool v4) noexcept
+  {
+    if (v4) {
+#if defined(IP_PKTINFO)
+      ::in_pktinfo info{};
+      info.ipi_ifindex = static_cast<decltype(info.ipi_ifindex)>(interface_index);
+#if defined(_WIN32)
+      auto& from = info.ipi_addr;
+#else
+      auto& from = info.ipi_spec_dst;
+#endif
+      if (source.is_v4()) from.s_addr = htonl(source.to_v4().to_uint());
+      return add(IPPROTO_IP, IP_PKTINFO, info);
+#else
+      return false;
+#endif
+    }
+    ::in6_pktinfo info{};
+    info.ipi6_ifindex = interface_index;
+    if (source.is_v6()) {
+      const auto bytes = source.to_v6().to_bytes();
+      std::memcpy(&info.ipi6_addr, bytes.data(), bytes.size());
+    }
+    return add(IPPROTO_IPV6, IPV6_PKTINFO, info);
+  }
+
+  bool add_traffic_class(std::uint8_t value, bool v4) noexcept
+  {
+    return v4 ? add(IPPROTO_IP, IP_TOS, int{value}) : add(IPPROTO_IPV6, IPV6_TCLASS, int{value});
+  }
+
+  bool add_hop_limit(int value, bool v4) noexcept
+  {
+    return v4 ? add(IPPROTO_IP, IP_TTL, value) : add(IPPROTO_IPV6, IPV6_HOPLIMIT, value);
+  }
+
+  /// IPv4 has no such message: the system is asked by an option of the socket there.
+  bool add_do_not_fragment() noexcept
+  {
+#if defined(IPV6_DONTFRAG)
+    return add(IPPROTO_IPV6, IPV6_DONTFRAG, int{1});
+#else
+    return false;
+#endif
+  }
+
+#if defined(__linux__)
+  bool add_segment_size(std::size_t size) noexcept
+  {
+    return add(IPPROTO_UDP, UDP_SEGMENT, static_cast<std::uint16_t>(size));
+  }
+
+  bool add_transmit_time(std::int64_t nanoseconds) noexcept
+  {
+    return add(SOL_SOCKET, SCM_TXTIME, static_cast<std::uint64_t>(nanoseconds));
+  }
+
+  bool add_timestamp_request() noexcept
+  {
+    return add(SOL_SOCKET, SO_TIMESTAMPING,
+               std::uint32_t{SOF_TIMESTAMPING_TX_SOFTWARE | SOF_TIMESTAMPING_TX_HARDWARE});
+  }
+#else
+  bool add_segment_size(std::size_t) noexcept { return false; }
+  bool add_transmit_time(std::int64_t) noexcept { return false; }
+  bool add_timestamp_request() noexcept { return false; }
+#endif
+
+private:
+  std::span<std::byte> room_;
+  std::size_t used_ = 0;
+};
+
+#if defined(__linux__)
+/// The argument of SO_TXTIME; the clock is that of `std::chrono::steady_clock`.
+struct transmit_time_request {
+  ::sock_txtime value{CLOCK_MONOTONIC, 0};
+};
+#else
+struct transmit_time_request {
+  int value = 0;
+};
+#endif
+
+}  // namespace platform
+
+DGRAM_NAMESPACE_END
+
+#endif

@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: BSL-1.0
+// A socket that nothing is sent with: the kernel is asked with it what it can do, or who is there.
+#ifndef DGRAM_DETAIL_PLATFORM_PROBE_SOCKET_HPP
+#define DGRAM_DETAIL_PLATFORM_PROBE_SOCKET_HPP
+
+#include <dgram/detail/platform/errors.hpp>
+#include <dgram/detail/platform/system.hpp>
+
+#if !defined(_WIN32)
+#include <sys/socket.h>
+
+#include <cerrno>
+#endif
+
+DGRAM_NAMESPACE_BEGIN
+
+namespace platform {
+
+class probe_socket {
+public:
+  probe_socket(int family, error_code& ec) noexcept : descriptor_(system::socket(family, type, 0))
+  {
+    if (descriptor_ == none)
+      ec = last_error();
+    else
+      ec.clear();
+  }
+
+  probe_socket(const probe_socket&) = delete;
+  probe_socket& operator=(const probe_socket&) = delete;
+
+  ~probe_socket()
+  {
+    if (descriptor_ != none) system::close(descriptor_);
+  }
+
+  descriptor_type descriptor() const noexcept { return descriptor_; }
+
+private:
+#if defined(SOCK_CLOEXEC)
+  static constexpr int type = SOCK_DGRAM | SOCK_CLOEXEC;
+#else
+  static constexpr int type = SOCK_DGRAM;
+#endif
+
+#if defined(_WIN32)
+  static constexpr descriptor_type none = INVALID_SOCKET;
+#else
+  static constexpr descriptor_type none = -1;
+#endif
+
+  descriptor_type descriptor_;
+};
+
+/// Whether a socket could not be opened since the system has none of its kind, rather than none left.
+inline bool is_missing_family(const error_code& ec) noexcept
+{
+#if defined(_WIN32)
+  constexpr int missing_type = WSAESOCKTNOSUPPORT;
+#else
+  constexpr int missing_type = ESOCKTNOSUPPORT;
+#endif
+  return ec == net::error::address_family_not_supported || ec == protocol_not_supported() ||
+         ec == make_system_error(missing_type);
+}
+
+}  // namespace platform
+
+DGRAM_NAMESPACE_END
+
+#endif

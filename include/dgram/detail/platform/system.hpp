@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: BSL-1.0
+// The system-call seam: every call that the library itself makes into the kernel goes through here.
+#ifndef DGRAM_DETAIL_PLATFORM_SYSTEM_HPP
+#define DGRAM_DETAIL_PLATFORM_SYSTEM_HPP
+
+#include <dgram/config.hpp>
+
+#if defined(DGRAM_SYSTEM_HEADER)
+
+// Tests supply `dgram::platform::system` themselves, with scripted results.
+#include DGRAM_SYSTEM_HEADER
+
+#elif defined(_WIN32)
+
+#include <dgram/detail/platform/system_windows.hpp>
+
+#else
+
+#include <ifaddrs.h>
+#include <net/if.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cstddef>
+
+DGRAM_NAMESPACE_BEGIN
+
+namespace platform {
+
+/// The calls as the operating system has them: result and errno untouched.
+struct system {
+  static ::ssize_t recvmsg(int fd, ::msghdr* message, int flags) noexcept
+  {
+    return ::recvmsg(fd, message, flags);
+  }
+
+  static ::ssize_t sendmsg(int fd, const ::msghdr* message, int flags) noexcept
+  {
+    return ::sendmsg(fd, message, flags);
+  }
+
+#if defined(__linux__)
+  static int recvmmsg(int fd, ::mmsghdr* messages, unsigned count, int flags) noexcept
+  {
+    // No timeout: the kernel looks at it only after each datagram (recvmmsg(2), BUGS).
+    return ::recvmmsg(fd, messages, count, flags, nullptr);
+  }
+
+  static int sendmmsg(int fd, ::mmsghdr* messages, unsigned count, int flags) noexcept
+  {
+    return ::sendmmsg(fd, messages, count, flags);
+  }
+#endif
+
+  static int connect(int fd, const ::sockaddr* address, ::socklen_t size) noexcept
+  {
+    return ::connect(fd, address, size);
+  }
+
+  static int getpeername(int fd, ::sockaddr* address, ::socklen_t* size) noexcept
+  {
+    return ::getpeername(fd, address, size);
+  }
+
+  static int getsockopt(int fd, int level, int name, void* value, ::socklen_t* size) noexcept
+  {
+    return ::getsockopt(fd, level, name, value, size);
+  }
+
+  static int setsockopt(int fd, int level, int name, const void* value, ::socklen_t size) noexcept
+  {
+    return ::setsockopt(fd, level, name, value, size);
+  }
+
+  static unsigned if_nametoindex(const char* name) noexcept { return ::if_nametoindex(name); }
+
+  static char* if_indextoname(unsigned index, char* name) noexcept
+  {
+    return ::if_indextoname(index, name);
+  }
+
+  static int getifaddrs(::ifaddrs** first) noexcept { return ::getifaddrs(first); }
+
+  static void freeifaddrs(::ifaddrs* first) noexcept { ::freeifaddrs(first); }
+
+  static int socket(int family, int type, int protocol) noexcept
+  {
+    return ::socket(family, type, protocol);
+  }
+
+  static int bind(int fd, const ::sockaddr* address, ::socklen_t size) noexcept
+  {
+    return ::bind(fd, address, size);
+  }
+
+  static int close(int fd) noexcept { return ::close(fd); }
+
+  static int poll(::pollfd* which, ::nfds_t count, int milliseconds) noexcept
+  {
+    return ::poll(which, count, milliseconds);
+  }
+
+  static int lstat(const char* path, struct ::stat* status) noexcept
+  {
+    return ::lstat(path, status);
+  }
+
+  static int unlink(const char* path) noexcept { return ::unlink(path); }
+
+  static char* getcwd(char* path, std::size_t size) noexcept { return ::getcwd(path, size); }
+};
+
+}  // namespace platform
+
+DGRAM_NAMESPACE_END
+
+#endif
+#endif

@@ -1,0 +1,300 @@
+// SPDX-License-Identifier: BSL-1.0
+// The operations on batches, which a socket and its handle share.
+#ifndef DGRAM_DETAIL_SOCKET_BATCH_OPERATIONS_HPP
+#define DGRAM_DETAIL_SOCKET_BATCH_OPERATIONS_HPP
+
+#include <dgram/bytes_view.hpp>
+#include <dgram/config.hpp>
+#include <dgram/default_token.hpp>
+#include <dgram/detail/async/throwing.hpp>
+#include <dgram/detail/socket/attempts.hpp>
+#include <dgram/detail/socket/initiation.hpp>
+#include <dgram/detail/socket/segment_cursor.hpp>
+#include <dgram/detail/socket/state.hpp>
+#include <dgram/path_error.hpp>
+#include <dgram/send_options.hpp>
+#include <dgram/send_result.hpp>
+#include <dgram/socket_statistics.hpp>
+
+#include <cstddef>
+#include <optional>
+#include <utility>
+
+DGRAM_NAMESPACE_BEGIN
+
+namespace detail {
+
+/// `Derived` has a `state()`, and a `target()` that operations are launched on.
+template <class Derived, class Protocol, class Executor>
+class batch_operations {
+  using state_type = socket_state<Protocol, Executor>;
+  using default_token = default_token_t<Executor>;
+
+public:
+  // --- batches, synchronous ---
+
+  /// Receives what is queued, up to the batch's capacity, without blocking. Returns how many datagrams; 0 only
+  /// with an error, which is `would_block` where nothing is queued.
+  template <class Batch>
+  std::size_t try_receive_batch(Batch& batch, error_code& ec)
+  {
+    return receive_many(self().state(), batch, ec);
+  }
+
+  template <class Batch>
+  std::optional<std::size_t> try_receive_batch(Batch& batch)
+  {
+    return throwing_unless_blocked("try_receive_batch",
+                                   [&](error_code& ec) { return try_receive_batch(batch, ec); });
+  }
+
+  /// The same, blocking until there is at least one datagram; `eof` where receiving was shut down and nothing is queued
+  /// (Linux).
+  template <class Batch>
+  std::size_t receive_batch(Batch& batch, error_code& ec)
+  {
+    wake_up_counter wake_ups;
+    for (;;) {
+      const std::size_t count = try_receive_batch(batch, ec);
+      if (ec != net::error::would_block) return count;
+      self().state().wait(net::socket_base::wait_read, wake_ups, ec);
+      if (ec) return 0;
+    }
+  }
+
+  template <class Batch>
+  std::size_t receive_batch(Batch& batch)
+  {
+    return throwing("receive_batch", [&](error_code& ec) { return receive_batch(batch, ec); });
+  }
+
+  /// Sends what the kernel takes now, without blocking. What it does not take stays in the batch, in order, and
+  /// `send_result::error` says why: `would_block`, `no_buffer_space`, or the error of the first datagram that stays.
+  /// `already_connected` or `destination_address_required`: nothing was sent, since a datagram has a peer where
+  /// the socket is connected, or none where it is not.
+  template <class Batch>
+  send_result try_send_batch(Batch& batch)
+  {
+    return send_many(self().state(), batch);
+  }
+
+  /// The same, blocking until all were taken or one was refused, also for want of buffer space.
+  template <class Batch>
+  send_result send_batch(Batch& batch)
+  {
+    send_result result;
+    for (;;) {
+      result += try_send_batch(batch);
+      if (result.error != net::error::would_block) return result;
+      state_type& state = self().state();
+      if (state.stays_writable()) {
+        state.wait_congestion();
+        continue;
+      }
+      state.socket.wait(net::socket_base::wait_write, result.error);
+      if (result.error) return result;
+    }
+  }
+
+  // --- batches, asynchronous ---
+
+  /// Receives what is queued, up to the batch's capacity; waits until there is at least one datagram. `batch` must
+  /// stay until completion.
+  ///
+  /// Completion: `void(error_code, std::size_t)`, with at least one datagram or an error. Errors: as for `receive`,
+  /// and `operation_aborted`. Cancellation: terminal, partial and total; no datagram was taken then.
+  ///
+  /// \code
+  /// dgram::receive_batch batch{32};
+  /// co_await socket.async_receive_batch(batch);
+  /// for (const dgram::datagram& datagram : batch)
+  ///   fmt::print("{}: {}\n", datagram.sender(), datagram.payload().text());
+  /// \endcode
+  template <class Batch,
+            net::completion_token_for<void(error_code, std::size_t)> Token = default_token>
+  auto async_receive_batch(Batch& batch, Token&& token = default_token())
+  {
+    return initiate<void(error_code, std::size_t)>(
+        self().target(),
+        [](state_type& state, auto&& handler, Batch* into) {
+          compose<void(error_code, std::size_t)>(state, receive_batch_attempt<Batch>(*into),
+                                                 std::forward<decltype(handler)>(handler));
+        },
+        std::forward<Token>(token), &batch);
+  }
+
+  /// Sends the batch; waits while the send queue is full, and on a timer (1 ms doubling to 50) while the kernel has
+  /// no buffer space. An empty batch is sent at once. `batch`, and the payloads it refers to, must stay until
+  /// completion.
+  ///
+  /// Completion: `void(error_code, send_result)`: how many left, and why the next one did not; the error_code is set
+  /// only when none left. What did not leave stays in the batch, in order, to be sent again or dropped. Errors: as
+  /// for `try_send_batch` but the two that it waits for, and `operation_aborted`. Cancellation: terminal, partial and
+  /// total; the result says how many had left by then.
+  ///
+  /// \code
+  /// dgram::send_batch batch{64};
+  /// for (const auto& client : clients) batch.push(update, client);
+  /// while (!batch.empty()) {
+  ///   dgram::error_code ec;
+  ///   const dgram::send_result result =
+  ///       co_await socket.async_send_batch(batch, asio::redirect_error(asio::use_awaitable, ec));
+  ///   if (result.error) batch.drop_front();  // this one cannot be sent; the others can
+  /// }
+  /// \endcode
+  template <class Batch,
+            net::completion_token_for<void(error_code, send_result)> Token = default_token>
+  auto async_send_batch(Batch& batch, Token&& token = default_token())
+  {
+    return initiate<void(error_code, send_result)>(
+        self().target(),
+        [](state_type& state, auto&& handler, Batch* from) {
+          compose<void(error_code, send_result)>(state, send_batch_attempt<Batch*>(from),
+                                                 std::forward<decltype(handler)>(handler));
+        },
+        std::forward<Token>(token), &batch);
+  }
+
+  /// Sends one buffer as datagrams of `segment_size` bytes each, the last perhaps shorter; an empty buffer is one
+  /// empty datagram. Where the path allows it the kernel cuts the buffer apart. The payload must stay until completion;
+  /// `peer` is copied. Waits as `async_send_batch` does.
+  ///
+  /// Completion: `void(error_code, send_result)`: how many datagrams left, counted from the front, and why the next one
+  /// did not; the error_code is set only when none left. Errors: as for `try_send_batch`, `invalid_argument` (segment
+  /// size 0), and `operation_aborted`. Cancellation: terminal, partial and total; the result says how many had left.
+  ///
+  /// \code
+  /// std::vector<char> image(100'000);
+  /// dgram::send_result result = co_await socket.async_send_segments(image, 1200, peer);
+  /// \endcode
+  template <net::completion_token_for<void(error_code, send_result)> Token = default_token>
+  auto async_send_segments(bytes_view payload, std::size_t segment_size,
+                           const typename Protocol::endpoint& peer, Token&& token = default_token())
+  {
+    return start_segments(segment_cursor<Protocol>(payload, segment_size, peer),
+                          std::forward<Token>(token));
+  }
+
+  /// The same, each datagram with `options`, of which the segment size is not looked at. Errors also: those of
+  /// `send_options`.
+  template <net::completion_token_for<void(error_code, send_result)> Token = default_token>
+  auto async_send_segments(bytes_view payload, std::size_t segment_size,
+                           const typename Protocol::endpoint& peer, const send_options& options,
+                           Token&& token = default_token())
+  {
+    return start_segments(
+        segment_cursor<Protocol, send_request>(payload, segment_size, peer, send_request(options)),
+        std::forward<Token>(token));
+  }
+
+  // --- what became of what was sent, and what was lost ---
+
+  /// What the socket has moved and lost since it was opened. Asio's own operations, to which single datagrams pass through
+  /// where nothing more is asked for, are not counted. Thread safety: as all calls, on the socket's strand.
+  ///
+  /// \code
+  /// const dgram::socket_statistics so_far = socket.statistics();
+  /// fmt::print("{} received, {} dropped by the kernel\n", so_far.received, so_far.dropped);
+  /// \endcode
+  socket_statistics statistics() { return self().state().statistics(); }
+
+  /// Takes an error that a datagram met on its way, without waiting; `would_block` where there is none. Errors else: as
+  /// for `async_receive_error`.
+  basic_path_error<Protocol> try_receive_error(error_code& ec)
+  {
+    return next_report<basic_path_error<Protocol>>(self().state(), ec);
+  }
+
+  std::optional<basic_path_error<Protocol>> try_receive_error()
+  {
+    return throwing_unless_blocked("try_receive_error",
+                                   [&](error_code& ec) { return try_receive_error(ec); });
+  }
+
+  /// Waits for an error that a datagram met on its way: an ICMP message, or a datagram that this host found too large. Each
+  /// error is reported once, here and nowhere else; up to 64 are kept for who comes later, then the oldest is counted as
+  /// lost.
+  ///
+  /// Completion: `void(error_code, path_error)`. Errors: `operation_not_supported` without `option::receive_error`, and
+  /// where the system has no such queue (all but Linux: there a connected socket learns of refusals, by the error of a
+  /// receive or a send, and an unconnected one of nothing); `bad_descriptor`, `operation_aborted`. Cancellation: terminal,
+  /// partial and total; no report is lost.
+  ///
+  /// \code
+  /// socket.set_option(dgram::option::receive_error{true});
+  /// const dgram::path_error error = co_await socket.async_receive_error();
+  /// fmt::print("{} is out of reach: {}\n", error.peer, error.code.message());
+  /// if (error.mtu) fmt::print("packets of {} bytes would pass\n", *error.mtu);
+  /// \endcode
+  template <
+      net::completion_token_for<void(error_code, basic_path_error<Protocol>)> Token = default_token>
+  auto async_receive_error(Token&& token = default_token())
+  {
+    return start_report<basic_path_error<Protocol>>(std::forward<Token>(token));
+  }
+
+  /// The same for the time of a send that asked for it, `send_options::timestamp`.
+  send_timestamp try_send_timestamp(error_code& ec)
+  {
+    return next_report<send_timestamp>(self().state(), ec);
+  }
+
+  std::optional<send_timestamp> try_send_timestamp()
+  {
+    return throwing_unless_blocked("try_send_timestamp",
+                                   [&](error_code& ec) { return try_send_timestamp(ec); });
+  }
+
+  /// Waits for the time at which a datagram left that asked for it. Reports come in the order of the sends, for each
+  /// datagram one, or two where the network card says when too. Up to 64 are kept.
+  ///
+  /// Completion: `void(error_code, send_timestamp)`. Errors: `operation_not_supported` (all but Linux), `bad_descriptor`,
+  /// `operation_aborted`. Cancellation: terminal, partial and total; no report is lost.
+  ///
+  /// \code
+  /// socket.send_to(asio::buffer(query), peer, dgram::send_options{.timestamp = true});
+  /// const dgram::send_timestamp left = co_await socket.async_send_timestamp();
+  /// if (left.time) fmt::print("{} ns\n", left.time->time_since_epoch().count());
+  /// \endcode
+  template <net::completion_token_for<void(error_code, send_timestamp)> Token = default_token>
+  auto async_send_timestamp(Token&& token = default_token())
+  {
+    return start_report<send_timestamp>(std::forward<Token>(token));
+  }
+
+private:
+  template <class Cursor, class Token>
+  auto start_segments(const Cursor& cursor, Token&& token)
+  {
+    return initiate<void(error_code, send_result)>(
+        self().target(),
+        [](state_type& state, auto&& handler, const Cursor& from) {
+          compose<void(error_code, send_result)>(state, send_batch_attempt<Cursor>(from),
+                                                 std::forward<decltype(handler)>(handler));
+        },
+        std::forward<Token>(token), cursor);
+  }
+
+  template <class Report, class Token>
+  auto start_report(Token&& token)
+  {
+    return initiate<void(error_code, Report)>(
+        self().target(),
+        [](state_type& state, auto&& handler) {
+          compose<void(error_code, Report)>(state, report_attempt<Report>(),
+                                            std::forward<decltype(handler)>(handler));
+        },
+        std::forward<Token>(token));
+  }
+
+  friend Derived;
+  batch_operations() = default;
+
+  Derived& self() noexcept { return static_cast<Derived&>(*this); }
+};
+
+}  // namespace detail
+
+DGRAM_NAMESPACE_END
+
+#endif

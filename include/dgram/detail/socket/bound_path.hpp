@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: BSL-1.0
+// The socket file that a Unix socket made when it was bound, and is to remove.
+#ifndef DGRAM_DETAIL_SOCKET_BOUND_PATH_HPP
+#define DGRAM_DETAIL_SOCKET_BOUND_PATH_HPP
+
+#include <dgram/config.hpp>
+#include <dgram/detail/socket/protocols.hpp>
+#include <dgram/endpoint.hpp>
+
+#include <string>
+#include <type_traits>
+#include <utility>
+
+#if DGRAM_HAS_UNIX_DATAGRAMS
+#include <dgram/detail/platform/paths.hpp>
+#endif
+
+DGRAM_NAMESPACE_BEGIN
+
+namespace detail {
+
+#if DGRAM_HAS_UNIX_DATAGRAMS
+
+/// The file's device and number tell it from another one that has taken its place. While the socket is open its file
+/// keeps its number, so it is to be removed before the socket is closed: the same number is the same file then.
+class bound_path {
+public:
+  /// Binds, also where a socket that is gone has left its file.
+  template <class Socket, class Endpoint>
+  void bind(Socket& socket, const Endpoint& local, error_code& ec)
+  {
+    socket.bind(local, ec);
+    if (is_unnamed(local) || is_abstract(local)) return;
+    const std::string path = local.path();
+    if (ec == net::error::address_in_use && remove_abandoned(socket, local, path))
+      socket.bind(local, ec);
+    if (ec) return;
+    file_ = platform::identify(path.c_str());
+    path_ = platform::absolute_path(path);
+  }
+
+  /// Removes the file, unless another one has taken its place.
+  void remove() noexcept
+  {
+    if (file_.is_socket && platform::identify(path_.c_str()) == file_)
+      platform::remove_file(path_.c_str());
+    forget();
+  }
+
+  void forget() noexcept { file_ = {}; }
+
+private:
+  template <class Socket, class Endpoint>
+  static bool remove_abandoned(const Socket& socket, const Endpoint& local, const std::string& path)
+  {
+    // A socket that has an address cannot get another: the kernel will refuse it, and the file is to stay.
+    error_code ec;
+    if (!is_unnamed(socket.local_endpoint(ec)) || ec) return false;
+    const auto found = platform::identify(path.c_str());
+    if (!found.is_socket || !platform::is_abandoned(local.data(), local.size())) return false;
+    // Somebody may have been faster, and listens there now.
+    return platform::identify(path.c_str()) == found && platform::remove_file(path.c_str());
+  }
+
+  std::string path_;
+  platform::file_identity file_;
+};
+
+#endif
+
+/// For protocols without paths.
+struct no_path {
+  template <class Socket, class Endpoint>
+  void bind(Socket& socket, const Endpoint& local, error_code& ec)
+  {
+    socket.bind(local, ec);
+  }
+
+  void remove() noexcept {}
+  void forget() noexcept {}
+};
+
+#if DGRAM_HAS_UNIX_DATAGRAMS
+template <class Protocol>
+using bound_path_of = std::conditional_t<path_protocol<Protocol>, bound_path, no_path>;
+#else
+template <class Protocol>
+using bound_path_of = no_path;
+#endif
+
+}  // namespace detail
+
+DGRAM_NAMESPACE_END
+
+#endif

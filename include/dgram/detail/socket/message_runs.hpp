@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: BSL-1.0
+// What decides whether datagrams can leave as one message.
+#ifndef DGRAM_DETAIL_SOCKET_MESSAGE_RUNS_HPP
+#define DGRAM_DETAIL_SOCKET_MESSAGE_RUNS_HPP
+
+#include <dgram/config.hpp>
+#include <dgram/detail/platform/message.hpp>
+
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <limits>
+#include <stdexcept>
+#include <vector>
+
+DGRAM_NAMESPACE_BEGIN
+
+namespace detail {
+
+/// Whether two endpoints are the same to the kernel, scope and flow label included; cheaper than comparing addresses.
+template <class Endpoint>
+bool same_bytes(const Endpoint& a, const Endpoint& b) noexcept
+{
+  return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size()) == 0;
+}
+
+/// The same without a call, since it is asked for each datagram that is pushed.
+inline bool same_bytes(const net::ip::udp::endpoint& a, const net::ip::udp::endpoint& b) noexcept
+{
+  if (a.size() != b.size()) return false;
+  const auto is_same_at = [&](std::size_t offset) {
+    std::uint64_t left = 0;
+    std::uint64_t right = 0;
+    std::memcpy(&left, reinterpret_cast<const std::byte*>(a.data()) + offset, sizeof left);
+    std::memcpy(&right, reinterpret_cast<const std::byte*>(b.data()) + offset, sizeof right);
+    return left == right;
+  };
+  static_assert(sizeof(::sockaddr_in) == 16 && sizeof(::sockaddr_in6) == 28);
+  if (!is_same_at(0) || !is_same_at(8)) return false;
+  return a.size() == sizeof(::sockaddr_in) || (is_same_at(16) && is_same_at(20));
+}
+
+/// The most payload that one message to this peer may have: 65,535 bytes less the headers (RFC 768, RFC 791), and
+/// on IPv6 less those of UDP alone (RFC 8200). What goes to a mapped address goes over IPv4.
+inline std::size_t max_payload_size(const net::ip::udp::endpoint& peer) noexcept
+{
+  if (peer.size() != sizeof(::sockaddr_in6)) return 65507;
+  return peer.address().to_v6().is_v4_mapped() ? 65507 : 65527;
+}
+
+#if DGRAM_HAS_UNIX_DATAGRAMS
+/// The kernel's limit for Unix sockets is that of their send buffer, and known to it alone.
+inline std::size_t max_payload_size(const net::local::datagram_protocol::endpoint&) noexcept
+{
+  return std::numeric_limits<std::size_t>::max();
+}
+#endif
+
+/// Adds the buffers of one datagram. Throws `std::length_error` where they are more than a datagram may have.
+template <class ConstBuffers>
+void append_buffers(const ConstBuffers& payload, std::vector<platform::buffer>& buffers)
+{
+  const std::size_t before = buffers.size();
+  const auto last = net::buffer_sequence_end(payload);
+  for (auto next = net::buffer_sequence_begin(payload); next != last; ++next) {
+    if (buffers.size() - before == platform::max_buffers_per_datagram) {
+      buffers.resize(before);
+      throw std::length_error("send_batch: a datagram of more than 64 buffers");
+    }
+    const net::const_buffer one(*next);
+    buffers.push_back(platform::make_buffer(one.data(), one.size()));
+  }
+}
+
+}  // namespace detail
+
+DGRAM_NAMESPACE_END
+
+#endif

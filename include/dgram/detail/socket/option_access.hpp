@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: BSL-1.0
+// Setting and reading options: both parts or none on a dual-stack socket, and one error for what the system lacks.
+#ifndef DGRAM_DETAIL_SOCKET_OPTION_ACCESS_HPP
+#define DGRAM_DETAIL_SOCKET_OPTION_ACCESS_HPP
+
+#include <dgram/config.hpp>
+#include <dgram/detail/platform/names.hpp>
+#include <dgram/detail/socket/protocols.hpp>
+#include <dgram/error.hpp>
+#include <dgram/option.hpp>
+
+DGRAM_NAMESPACE_BEGIN
+
+namespace detail {
+
+/// The kernel's error for an option that it does not have says of a protocol what is true of the system.
+inline void name_unsupported(error_code& ec) noexcept
+{
+  if (ec == net::error::no_protocol_option) ec = net::error::operation_not_supported;
+}
+
+/// Sets the IPv6 part and then the IPv4 one. The IPv6 part goes first since it can always be read, so that it can be put
+/// back; all are an int.
+template <class Socket, class Option>
+void set_both_parts(Socket& socket, const Option& option, error_code& ec)
+{
+  const auto v4 = Socket::protocol_type::v4();
+  const auto v6 = Socket::protocol_type::v6();
+  const platform::descriptor_type descriptor = socket.native_handle();
+  const bool has_two = option.level(v4) != option.level(v6) || option.name(v4) != option.name(v6);
+  int before = 0;
+  if (has_two) before = platform::get_int_option(descriptor, option.level(v6), option.name(v6), ec);
+  if (!ec) socket.set_option(option, ec);
+  if (ec || !has_two) return;
+  platform::set_option(descriptor, option.level(v4), option.name(v4), option.data(v4),
+                       option.size(v4), ec);
+  error_code ignored;
+  if (ec)
+    platform::set_option(descriptor, option.level(v6), option.name(v6), &before, sizeof before,
+                         ignored);
+}
+
+/// Sets one of this library's options on an Asio socket; `dual`: in both families.
+template <class Protocol, class Socket, class Option>
+void set_option(Socket& socket, bool dual, const Option& option, error_code& ec)
+{
+  ec = option.check();
+  if (ec) return;
+  if constexpr (dual_stack_protocol<Protocol>) {
+    if (dual)
+      set_both_parts(socket, option, ec);
+    else
+      socket.set_option(option, ec);
+  } else {
+    socket.set_option(option, ec);
+  }
+  name_unsupported(ec);
+}
+
+}  // namespace detail
+
+DGRAM_NAMESPACE_END
+
+#endif

@@ -1,0 +1,368 @@
+// SPDX-License-Identifier: BSL-1.0
+// What send_options and reply paths become: checked, copied, and written as control messages.
+#ifndef DGRAM_DETAIL_SOCKET_SEND_REQUEST_HPP
+#define DGRAM_DETAIL_SOCKET_SEND_REQUEST_HPP
+
+#include <dgram/config.hpp>
+#include <dgram/datagram.hpp>
+#include <dgram/detail/platform/backend.hpp>
+#include <dgram/detail/platform/control.hpp>
+#include <dgram/detail/socket/flags.hpp>
+#include <dgram/detail/socket/protocols.hpp>
+#include <dgram/endpoint.hpp>
+#include <dgram/error.hpp>
+#include <dgram/send_options.hpp>
+
+#include <algorithm>
+#include <array>
+#include <chrono>
+#include <concepts>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+
+DGRAM_NAMESPACE_BEGIN
+
+namespace detail {
+
+/// Whether a datagram for this peer is an IPv4 one, whatever the socket.
+template <class Endpoint>
+bool is_ipv4(const Endpoint& peer) noexcept
+{
+  if constexpr (requires { peer.address(); }) {
+    const auto address = peer.address();
+    return address.is_v4() || address.to_v6().is_v4_mapped();
+  } else {
+    return false;
+  }
+}
+
+/// Asks for nothing, but may be cut apart.
+struct no_request {
+  static constexpr std::size_t control_size = 64;
+
+  template <class Protocol>
+  static error_code check(bool) noexcept
+  {
+    return {};
+  }
+
+  static bool is_plain() noexcept { return true; }
+  static socket_needs needs() noexcept { return {}; }
+  static bool sets_traffic_class() noexcept { return false; }
+  static bool leaves_alone() noexcept { return false; }
+
+  static std::span<const std::byte> write(std::span<std::byte> room, bool, const socket_flags&,
+                                          std::size_t segment) noexcept
+  {
+    platform::send_control control(room);
+    if (segment > 0) control.add_segment_size(segment);
+    return room.first(control.size());
+  }
+};
+
+class send_request;
+
+/// Why a request cannot be had: an error, and which member of `send_options` it is about.
+class refusal {
+public:
+  enum class member : std::uint8_t {
+    none,
+    source,
+    interface_index,
+    ecn,
+    dscp,
+    hop_limit,
+    do_not_fragment,
+    segment_size,
+    transmit_time,
+    timestamp,
+    control,
+  };
+
+  refusal() = default;
+  refusal(const error_code& why, member what, const send_request& request) noexcept
+      : why_(why), what_(what), request_(&request)
+  {
+  }
+
+  operator error_code() const noexcept { return why_; }  // NOLINT(*-explicit-*)
+  explicit operator bool() const noexcept { return bool(why_); }
+
+  /// The member and its value, such as `dscp{64}`; the request has to be there still.
+  std::string subject() const;
+
+private:
+  error_code why_;
+  member what_ = member::none;
+  const send_request* request_ = nullptr;
+};
+
+/// What a datagram asks for, in a form that needs no other memory.
+class send_request {
+public:
+  static constexpr std::size_t control_size = platform::send_control_size;
+
+  send_request() = default;
+
+  explicit send_request(const send_options& options)
+      : options_(options),
+        control_asked_(options.control.size()),
+        control_size_(std::min(options.control.size(), control_.size()))
+  {
+    std::copy_n(options.control.begin(), control_size_, control_.begin());
+    if (options_.source && options_.source->is_v6() && options_.source->to_v6().is_v4_mapped())
+      options_.source = net::ip::make_address_v4(net::ip::v4_mapped, options_.source->to_v6());
+    // What is unspecified is left to the system, in either family.
+    if (options_.source && options_.source->is_unspecified()) options_.source.reset();
+    options_.control = {};
+    note_bad_value();
+  }
+
+  template <class Protocol>
+  send_request(const basic_reply_path<Protocol>& path, const send_options& options)
+      : send_request(with_path(path, options))
+  {
+  }
+
+  template <class Protocol>
+  explicit send_request(const basic_reply_path<Protocol>& path) : send_request(path, send_options())
+  {
+    is_answer_ = true;
+  }
+
+  /// Why it cannot be done for a peer of this family; clear where it can. Where there is no IP there are only the
+  /// user's own control messages, and the segment size, which is not for the kernel alone.
+  template <class Protocol>
+  refusal check(bool v4) const noexcept
+  {
+    if (bad_value_ != member::none) return {error_, bad_value_, *this};
+    if constexpr (path_protocol<Protocol>)
+      if (const member asked = first_of_ip(); asked != member::none) return unsupported(asked);
+    if (options_.source && options_.source->is_v4() != v4)
+      return {net::error::address_family_not_supported, member::source, *this};
+    if constexpr (platform::names::ipv4_packet_info == platform::names::unsupported)
+      if (v4 && asks_for_source())
+        return unsupported(options_.source ? member::source : member::interface_index);
+    if (options_.do_not_fragment && v4) return unsupported(member::do_not_fragment);
+    if constexpr (!platform::takes_header_fields)
+      if (const member asked = first_of_header(); asked != member::none) return unsupported(asked);
+    if constexpr (platform::names::transmit_time == platform::names::unsupported)
+      if (const member asked = first_of_times(); asked != member::none) return unsupported(asked);
+    return {};
+  }
+
+  /// Whether there is nothing that a control message would be needed for.
+  bool is_plain() const noexcept
+  {
+    return !asks_for_source() && !options_.ecn && !options_.dscp && !options_.hop_limit &&
+           !options_.do_not_fragment && !options_.transmit_time && !options_.timestamp &&
+           control_size_ == 0 && bad_value_ == member::none;
+  }
+
+  std::size_t segment_size() const noexcept { return options_.segment_size.value_or(0); }
+
+  /// What it was made of; the control messages are valid as long as the request.
+  send_options options() const noexcept
+  {
+    send_options all = options_;
+    all.control = std::span<const std::byte>(control_).first(control_size_);
+    return all;
+  }
+
+  /// What the socket must have been told, or asked, before this can be sent.
+  socket_needs needs() const noexcept
+  {
+    return {.traffic_class = options_.ecn.has_value() != options_.dscp.has_value(),
+            .transmit_time = options_.transmit_time.has_value(),
+            .timestamps = options_.timestamp};
+  }
+
+  bool sets_traffic_class() const noexcept { return options_.ecn || options_.dscp; }
+
+  /// Of datagrams that the kernel cuts apart only one would be told of.
+  bool leaves_alone() const noexcept { return options_.timestamp; }
+
+  /// Writes the control messages for a peer of this family; `segment` 0 for a datagram that is not cut apart.
+  std::span<const std::byte> write(std::span<std::byte> room, bool v4, const socket_flags& flags,
+                                   std::size_t segment) const noexcept
+  {
+    platform::send_control control(room);
+    if (asks_for_source())
+      control.add_source(options_.source.value_or(net::ip::address()), options_.interface_index,
+                         v4);
+    if (sets_traffic_class() && !flags.traffic_class_refused)
+      control.add_traffic_class(
+          traffic_class(v4 ? flags.ipv4_traffic_class : flags.ipv6_traffic_class), v4);
+    if (options_.hop_limit) control.add_hop_limit(*options_.hop_limit, v4);
+    if (options_.do_not_fragment) control.add_do_not_fragment();
+    if (segment > 0) control.add_segment_size(segment);
+    if (options_.transmit_time) control.add_transmit_time(transmit_nanoseconds());
+    if (options_.timestamp) control.add_timestamp_request();
+    control.add_raw(std::span<const std::byte>(control_).first(control_size_));
+    return room.first(control.size());
+  }
+
+  /// Whether it is that of an answer with this path, and is right for its peer.
+  template <class Protocol>
+  bool is_answer(const basic_reply_path<Protocol>& path) const noexcept
+  {
+    if (!is_answer_ || options_.interface_index != path.interface_index) return false;
+    if (!options_.source) return path.source.is_unspecified();
+    return *options_.source == path.source && path.source.is_v4() == is_ipv4(path.peer);
+  }
+
+  /// Completes the way back of an answer.
+  template <class Protocol>
+  void restore(basic_reply_path<Protocol>& path) const noexcept
+  {
+    if (options_.source) path.source = *options_.source;
+    path.interface_index = options_.interface_index;
+  }
+
+  /// Whether datagrams that ask for the one and for the other may leave as one message.
+  friend bool operator==(const send_request& a, const send_request& b) noexcept
+  {
+    const send_options& x = a.options_;
+    const send_options& y = b.options_;
+    return x.source == y.source && x.interface_index == y.interface_index && x.ecn == y.ecn &&
+           x.dscp == y.dscp && x.hop_limit == y.hop_limit &&
+           x.do_not_fragment == y.do_not_fragment && x.transmit_time == y.transmit_time &&
+           !x.timestamp && !y.timestamp && a.control_size_ == b.control_size_ &&
+           std::equal(a.control_.begin(),
+                      a.control_.begin() + static_cast<std::ptrdiff_t>(a.control_size_),
+                      b.control_.begin());
+  }
+
+private:
+  friend class refusal;
+  using member = refusal::member;
+
+  /// Of several the last one counts.
+  void note_bad_value() noexcept
+  {
+    const auto note = [this](member what, const error_code& why) {
+      bad_value_ = what;
+      error_ = why;
+    };
+    if (control_asked_ > control_.size()) note(member::control, net::error::message_size);
+    if (const int limit = options_.hop_limit.value_or(1); limit < 1 || limit > 255)
+      note(member::hop_limit, error::out_of_range);
+    if (options_.dscp.value_or(0) > 63) note(member::dscp, error::out_of_range);
+    if (options_.segment_size == std::size_t{0})
+      note(member::segment_size, net::error::invalid_argument);
+  }
+
+  refusal unsupported(member what) const noexcept
+  {
+    return {net::error::operation_not_supported, what, *this};
+  }
+
+  /// The first member that is asked for of those in the header of an IP packet.
+  member first_of_header() const noexcept
+  {
+    if (options_.ecn) return member::ecn;
+    if (options_.dscp) return member::dscp;
+    if (options_.hop_limit) return member::hop_limit;
+    return options_.do_not_fragment ? member::do_not_fragment : member::none;
+  }
+
+  member first_of_times() const noexcept
+  {
+    if (options_.transmit_time) return member::transmit_time;
+    return options_.timestamp ? member::timestamp : member::none;
+  }
+
+  member first_of_ip() const noexcept
+  {
+    if (options_.source) return member::source;
+    if (options_.interface_index != 0) return member::interface_index;
+    if (const member asked = first_of_header(); asked != member::none) return asked;
+    return first_of_times();
+  }
+
+  std::string describe(member what) const;
+
+  template <class Protocol>
+  static send_options with_path(const basic_reply_path<Protocol>& path, send_options options)
+  {
+    if (!path.source.is_unspecified()) options.source = path.source;
+    if (path.interface_index != 0) options.interface_index = path.interface_index;
+    return options;
+  }
+
+  // NOLINTBEGIN(bugprone-unchecked-optional-access): called only where it is asked for
+  std::int64_t transmit_nanoseconds() const noexcept
+  {
+    return std::chrono::duration_cast<std::chrono::nanoseconds>(
+               options_.transmit_time->time_since_epoch())
+        .count();
+  }
+  // NOLINTEND(bugprone-unchecked-optional-access)
+
+  bool asks_for_source() const noexcept
+  {
+    return options_.source.has_value() || options_.interface_index != 0;
+  }
+
+  /// One byte holds both: what is not asked for is as the socket has it.
+  std::uint8_t traffic_class(std::uint8_t of_socket) const noexcept
+  {
+    const unsigned ecn = options_.ecn ? static_cast<unsigned>(*options_.ecn) : of_socket & 3U;
+    const unsigned dscp = options_.dscp ? *options_.dscp : unsigned{of_socket} >> 2U;
+    return static_cast<std::uint8_t>(dscp << 2U | (ecn & 3U));
+  }
+
+  send_options options_;
+  std::array<std::byte, platform::user_control_size> control_{};
+  std::size_t control_asked_ = 0;
+  std::size_t control_size_ = 0;
+  error_code error_;
+  member bad_value_ = member::none;
+  bool is_answer_ = false;  // what a reply path alone asks for
+};
+
+// NOLINTBEGIN(bugprone-unchecked-optional-access): what is refused is there
+inline std::string send_request::describe(member what) const
+{
+  const auto named = [](const char* name, const std::string& value) {
+    return std::string(name).append("{").append(value).append("}");
+  };
+  switch (what) {
+  case member::none: break;
+  case member::source: return named("source", to_string(*options_.source));
+  case member::interface_index:
+    return named("interface_index", std::to_string(options_.interface_index));
+  case member::ecn: return named("ecn", std::to_string(static_cast<unsigned>(*options_.ecn)));
+  case member::dscp: return named("dscp", std::to_string(unsigned{*options_.dscp}));
+  case member::hop_limit: return named("hop_limit", std::to_string(*options_.hop_limit));
+  case member::do_not_fragment: return named("do_not_fragment", "true");
+  case member::segment_size: return named("segment_size", std::to_string(segment_size()));
+  case member::transmit_time:
+    return named("transmit_time", std::to_string(transmit_nanoseconds()) + " ns");
+  case member::timestamp: return named("timestamp", "true");
+  case member::control: return named("control", std::to_string(control_asked_) + " bytes");
+  }
+  return {};
+}
+// NOLINTEND(bugprone-unchecked-optional-access)
+
+inline std::string refusal::subject() const
+{
+  return request_ == nullptr ? std::string() : request_->describe(what_);
+}
+
+/// Throws what was refused, if anything was; the text names the member and its value, as in `push with "dscp{64}"`.
+template <std::same_as<refusal> Refusal>
+void throw_if(const Refusal& refused, const char* what)
+{
+  if (refused)
+    throw_if(error_code(refused), std::string(what).append(" with").c_str(), refused.subject());
+}
+
+}  // namespace detail
+
+DGRAM_NAMESPACE_END
+
+#endif

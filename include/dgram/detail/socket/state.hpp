@@ -1,0 +1,466 @@
+// SPDX-License-Identifier: BSL-1.0
+// The block that a socket and its pending operations share, so that the socket may go while they are queued.
+#ifndef DGRAM_DETAIL_SOCKET_STATE_HPP
+#define DGRAM_DETAIL_SOCKET_STATE_HPP
+
+#include <dgram/config.hpp>
+#include <dgram/datagram.hpp>
+#include <dgram/detail/async/signal.hpp>
+#include <dgram/detail/platform/errors.hpp>
+#include <dgram/detail/platform/names.hpp>
+#include <dgram/detail/platform/queries.hpp>
+#include <dgram/detail/socket/backoff.hpp>
+#include <dgram/detail/socket/bound_path.hpp>
+#include <dgram/detail/socket/descriptor.hpp>
+#include <dgram/detail/socket/destination_table.hpp>
+#include <dgram/detail/socket/protocols.hpp>
+#include <dgram/detail/socket/reports.hpp>
+#include <dgram/detail/socket/wake_ups.hpp>
+#include <dgram/endpoint.hpp>
+#include <dgram/error.hpp>
+#include <dgram/path_error.hpp>
+#include <dgram/socket_statistics.hpp>
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <utility>
+#include <vector>
+
+DGRAM_NAMESPACE_BEGIN
+
+namespace detail {
+
+/// Asio's socket, what is known of its descriptor, and the waits. An operation notes the epoch when it is launched;
+/// see `epoch_guard`.
+template <class Protocol, class Executor>
+struct socket_state : descriptor, std::enable_shared_from_this<socket_state<Protocol, Executor>> {
+  using protocol_type = Protocol;
+  using executor_type = Executor;
+  using endpoint_type = typename Protocol::endpoint;
+  using inner_type = net::basic_datagram_socket<typename Protocol::native_protocol, Executor>;
+
+  explicit socket_state(const Executor& executor) : socket(executor) {}
+
+  explicit socket_state(inner_type&& other) : socket(std::move(other)) {}
+
+  inner_type socket;
+  std::uint64_t epoch = 0;
+
+  /// Where segmentation was refused; sends there go out one by one.
+  destination_table<endpoint_type> unsegmented;
+
+  /// The socket file to be removed.
+  [[no_unique_address]] bound_path_of<Protocol> bound;
+
+  fd_type fd() { return socket.native_handle(); }
+
+  static constexpr bool has_addresses = ip_protocol<Protocol>;
+
+  /// Whether the kernel may put datagrams together, and cut them apart.
+  static constexpr bool knows_trains = !path_protocol<Protocol>;
+
+  /// Whether a send that would have blocked leaves the socket writable: an unconnected Unix socket is always, however
+  /// full its peers' queues are (net/unix/af_unix.c, unix_dgram_poll). It waits on the timer, or it would spin.
+  bool stays_writable() const noexcept { return path_protocol<Protocol> && !flags.connected; }
+
+  /// Whether a send that failed so is to be tried again on the timer.
+  bool is_congested(const error_code& ec) const noexcept
+  {
+    return platform::is_congestion(ec) || (ec == net::error::would_block && stays_writable());
+  }
+
+  // --- opening, closing and addresses ---
+
+  void open(const Protocol& protocol, error_code& ec)
+  {
+    socket.open(protocol, ec);
+    if (ec) return;
+    forget_descriptor();
+    flags.family = protocol.family();
+    flags.wildcard = has_addresses;
+    platform::prepare_descriptor(fd(), ec);
+    if constexpr (dual_stack_protocol<Protocol>) {
+      if (!ec && protocol.is_dual()) clear_v6_only(fd(), ec);
+      flags.dual = protocol.is_dual();
+    }
+    error_code ignored;
+    if (ec) close(ignored);
+  }
+
+  void assign(const Protocol& protocol, fd_type adopted, error_code& ec)
+  {
+    const auto kind = platform::describe(adopted, ec);
+    if (ec) return;
+    if (kind.type != protocol.type() || kind.family != protocol.family()) {
+      ec = error::wrong_descriptor;
+      return;
+    }
+    const bool has_peer = platform::is_connected(adopted, ec);
+    if (!ec) platform::prepare_descriptor(adopted, ec);
+    if (!ec) socket.assign(protocol, adopted, ec);
+    if (ec) return;
+    forget_descriptor();
+    flags.family = kind.family;
+    flags.connected = has_peer;
+    if (has_peer) platform::report_refusals(adopted, true);
+    flags.coalescing = knows_trains && platform::is_coalescing(adopted);
+    if constexpr (dual_stack_protocol<Protocol>) {
+      if (protocol.is_dual()) adopt_dual(adopted, ec);
+      flags.dual = !ec && protocol.is_dual();
+    }
+    if (ec) {
+      error_code ignored;
+      release(ignored);
+      return;
+    }
+    note_address();
+    if (has_peer) note_peer();
+    if constexpr (has_addresses) read_metadata(adopted);
+  }
+
+  void close(error_code& ec)
+  {
+    bound.remove();
+    forget_descriptor();
+    socket.close(ec);
+  }
+
+  fd_type release(error_code& ec)
+  {
+    forget_descriptor();
+    return socket.release(ec);
+  }
+
+  /// What is known of the other's descriptor, which this one has now.
+  template <class Other>
+  void take_over(Other& from)
+  {
+    descriptor::take_over(from);
+    bound = std::exchange(from.bound, {});
+    if (from.reports_) reports().take_over(*from.reports_);
+  }
+
+  /// The family of the addresses that the kernel has for it. Error: `bad_descriptor`.
+  int family(error_code& ec) const
+  {
+    ec.clear();
+    if (!socket.is_open()) ec = net::error::bad_descriptor;
+    return flags.family;
+  }
+
+  /// The address as the kernel has it; the unspecified one where there is none yet.
+  endpoint_type local_endpoint(error_code& ec) const
+  {
+    endpoint_type local = socket.local_endpoint(ec);
+    if constexpr (has_addresses) {
+      if (!platform::is_unbound(ec)) return local;
+      ec.clear();
+      const bool v6 = flags.family == platform::names::ipv6_family;
+      return {v6 ? Protocol::native_protocol::v6() : Protocol::native_protocol::v4(), 0};
+    }
+    return local;
+  }
+
+  /// What the socket was opened with. Error: `bad_descriptor`.
+  Protocol protocol(error_code& ec) const
+  {
+    const auto local = local_endpoint(ec);
+    if constexpr (dual_stack_protocol<Protocol>)
+      if (!ec && flags.dual) return Protocol::dual();
+    return local.protocol();
+  }
+
+  void bind(const endpoint_type& local, error_code& ec)
+  {
+    platform::claim_address(fd());
+    bound.bind(socket, to_native(local), ec);
+    if (!ec) note_address();
+  }
+
+  void connect(const endpoint_type& peer, error_code& ec)
+  {
+    // Linux takes port 0, and is connected to nothing then.
+    if constexpr (requires { peer.port(); }) {
+      if (peer.port() == 0) {
+        ec = error::bad_port;
+        return;
+      }
+    }
+    if (!socket.is_open()) {
+      open(peer.protocol(), ec);
+      if (ec) return;
+    }
+    if (flags.connected) {
+      ec = net::error::already_connected;
+      return;
+    }
+    socket.connect(to_native(peer), ec);
+    if (ec) return;
+    flags.connected = true;
+    flags.wildcard = flags.on_a_link = false;
+    platform::report_refusals(fd(), true);
+    note_peer();
+  }
+
+  void disconnect(error_code& ec)
+  {
+    if (!socket.is_open()) {
+      ec = net::error::bad_descriptor;
+    } else if (!flags.connected) {
+      ec = net::error::not_connected;
+    } else {
+      const auto before = socket.local_endpoint(ec);
+      platform::disconnect(fd(), ec);
+      if (ec) return;
+      flags.connected = false;
+      platform::report_refusals(fd(), false);
+      if constexpr (requires { before.port(); }) keep_port(before.port(), ec);
+      note_address();
+    }
+  }
+
+  endpoint_type to_native(const endpoint_type& peer) const
+  {
+    if constexpr (dual_stack_protocol<Protocol>)
+      if (flags.dual) return mapped(peer);
+    return peer;
+  }
+
+  endpoint_type from_native(const endpoint_type& peer) const
+  {
+    if constexpr (dual_stack_protocol<Protocol>)
+      if (flags.dual) return canonical(peer);
+    return peer;
+  }
+
+  // --- what is asked of the descriptor ---
+
+  /// Pending operations end where coalescing begins: a single receive could not tell a train from a datagram.
+  void set_coalescing(bool on, error_code& ec)
+  {
+    if constexpr (!knows_trains) {
+      ec = net::error::operation_not_supported;
+    } else {
+      descriptor::set_coalescing(fd(), on, ec);
+      if (ec) return;
+      if (on && !flags.coalescing) {
+        abort_operations();
+        socket.cancel(ec);
+      }
+      flags.coalescing = on;
+    }
+  }
+
+  void change_membership(membership_change change, const multicast_group& group,
+                         const network_interface& interface, error_code& ec)
+  {
+    std::vector<unsigned> joined;
+    change_membership(change, group, interface, joined, ec);
+  }
+
+  /// Joining on all interfaces says in `joined` where that was; leaving all leaves those, where there are any.
+  void change_membership(membership_change change, const multicast_group& group,
+                         const network_interface& interface, std::vector<unsigned>& joined,
+                         error_code& ec)
+  {
+    family(ec);
+    if (!ec) descriptor::change_membership(fd(), change, group, interface, joined, ec);
+  }
+
+  void provide_reply_source() { descriptor::provide_reply_source(fd()); }
+
+  unmet_needs provide(const socket_needs& needs)
+  {
+    if constexpr (has_addresses)
+      return descriptor::provide(fd(), needs);
+    else
+      return needs.any() ? unmet_needs{needs, net::error::operation_not_supported} : unmet_needs();
+  }
+
+  socket_statistics statistics()
+  {
+    return socket.is_open() ? descriptor::statistics(fd()) : descriptor::statistics();
+  }
+
+  std::size_t path_mtu(const endpoint_type& peer, error_code& ec)
+  {
+    namespace names = platform::names;
+    if constexpr (names::ipv4_mtu == names::unsupported || !has_addresses) {
+      ec = net::error::operation_not_supported;
+      return 0;
+    } else {
+      if (!socket.is_open()) {
+        ec = net::error::bad_descriptor;
+        return 0;
+      }
+      if (flags.connected) return read_mtu(fd(), flags.peer_is_ipv4, ec);
+      // The kernel tells it of a connected socket alone; connecting sends nothing.
+      const auto target = canonical(peer);
+      inner_type probe(socket.get_executor());
+      probe.open(target.protocol(), ec);
+      if (!ec) probe.connect(target, ec);
+      return ec ? 0 : read_mtu(probe.native_handle(), target.address().is_v4(), ec);
+    }
+  }
+
+  // --- reports ---
+
+  /// Takes what the kernel has queued. Returns whose the error is that a call failed with.
+  blame take_reports(const error_code& failure = error_code())
+  {
+    // A Unix socket has no such queue, and does not look at MSG_ERRQUEUE: it would give its datagrams instead.
+    if constexpr (has_addresses) {
+      const std::uint64_t before = reports_taken;
+      const blame of = drain_reports(fd(), *this, failure,
+                                     [this](const auto& report) { return reports().keep(report); });
+      if (reports_taken != before && reports_) reports_->notify();
+      return of;
+    } else {
+      return blame::unknown;
+    }
+  }
+
+  /// Without the option nothing is kept for who asks, and those who wait are told so.
+  void set_receives_errors(bool on)
+  {
+    const bool before = std::exchange(flags.receives_errors, on);
+    if (on || !before) return;
+    clear_pending_error(fd());
+    if (!reports_) return;
+    reports_->clear_errors();
+    reports_->notify();
+  }
+
+  template <class Report>
+  bool next_report(Report& into)
+  {
+    return reports_ && reports_->next(into);
+  }
+
+  /// Those who wait for reports are counted, so that nothing is pending when none does.
+  void begin_waiting_for_reports() { reports().begin_waiting(); }
+  void end_waiting_for_reports() { reports().end_waiting(); }
+
+  /// Waits until there are new reports, whoever takes them from the kernel. Ends with `operation_aborted` then.
+  template <class Token>
+  auto async_wait_reports(Token&& token)
+  {
+    return reports().async_wait(*this, std::forward<Token>(token));
+  }
+
+  // --- waits ---
+
+  /// Ends the epoch: what is pending completes with `operation_aborted`.
+  void abort_operations()
+  {
+    ++epoch;
+    backoff_.cancel();
+    if (reports_) reports_->notify();
+    wake_lookups();
+  }
+
+  /// Waits until a congested send is worth another try.
+  template <class Token>
+  auto async_wait_congestion(Token&& token)
+  {
+    return backoff_.async_wait(socket.get_executor(), std::forward<Token>(token));
+  }
+
+  /// As `async_wait_congestion`, blocking.
+  void wait_congestion() { backoff_.wait(socket.get_executor()); }
+
+  void end_congestion() noexcept { backoff_.reset(); }
+
+  /// Waits, blocking, until another attempt is worth it; `eof` where receiving was shut down, since none will be.
+  void wait(net::socket_base::wait_type what, wake_up_counter& wake_ups, error_code& ec)
+  {
+    ec.clear();
+    if (what != net::socket_base::wait_read || !wake_ups.is_vain(reports_taken))
+      socket.wait(what, ec);
+    else if (platform::is_receiving_shut_down(fd()))
+      ec = net::error::eof;
+    else
+      wait_congestion();
+  }
+
+  /// Waits for `wake_lookups`: an operation that waits for something other than the socket is to see the epoch end.
+  template <class Token>
+  auto async_wait_lookup(Token&& token)
+  {
+    if (!lookups_) lookups_ = std::make_unique<signal<Executor>>(socket.get_executor());
+    return lookups_->async_wait(std::forward<Token>(token));
+  }
+
+  void wake_lookups()
+  {
+    if (lookups_) lookups_->notify();
+  }
+
+private:
+  template <class, class>
+  friend struct socket_state;
+
+  /// Linux gives up a port that was not bound by number when the peer goes (net/ipv4/udp.c, __udp_disconnect).
+  void keep_port(std::uint16_t port, error_code& ec)
+  {
+    auto local = socket.local_endpoint(ec);
+    if (ec || local.port() == port) return;
+    local.port(port);
+    socket.bind(local, ec);
+  }
+
+  void forget_descriptor()
+  {
+    abort_operations();
+    bound.forget();
+    descriptor::forget();
+    unsegmented.clear();
+    if (reports_) reports_->clear();
+    end_congestion();
+  }
+
+  void note_address()
+  {
+    if constexpr (has_addresses) {
+      error_code ec;
+      const auto address = canonical(socket.local_endpoint(ec)).address();
+      flags.wildcard = !flags.connected && (ec || address.is_unspecified());
+      flags.on_a_link = !flags.connected && !flags.wildcard && is_on_a_link(address);
+      if (flags.wants_reply_source) provide_reply_source();
+    }
+  }
+
+  /// IPv6 is not asked: the bind to a link-local address ties the socket to its interface.
+  static bool is_on_a_link(const net::ip::address& bound) noexcept
+  {
+    return bound.is_multicast() || (bound.is_v4() && is_link_scoped(bound)) ||
+           bound == net::ip::address(net::ip::address_v4::broadcast());
+  }
+
+  void note_peer()
+  {
+    if constexpr (has_addresses) {
+      error_code ec;
+      const auto address = socket.remote_endpoint(ec).address();
+      flags.peer_is_ipv4 = !ec && (address.is_v4() || address.to_v6().is_v4_mapped());
+    }
+  }
+
+  report_store<Protocol, Executor>& reports()
+  {
+    if (!reports_) reports_.emplace(socket.get_executor());
+    return *reports_;
+  }
+
+  backoff<Executor> backoff_;
+  std::optional<report_store<Protocol, Executor>> reports_;
+  std::unique_ptr<signal<Executor>> lookups_;  // few sockets look names up
+};
+
+}  // namespace detail
+
+DGRAM_NAMESPACE_END
+
+#endif

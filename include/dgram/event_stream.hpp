@@ -1,0 +1,225 @@
+// SPDX-License-Identifier: BSL-1.0
+// The events of an emitter one after the other, for coroutines and other loops.
+#ifndef DGRAM_EVENT_STREAM_HPP
+#define DGRAM_EVENT_STREAM_HPP
+
+#include <dgram/config.hpp>
+#include <dgram/detail/async/cancellation.hpp>
+#include <dgram/detail/async/completion.hpp>
+#include <dgram/detail/async/queue.hpp>
+#include <dgram/detail/emitter/awaited_event.hpp>
+#include <dgram/event_emitter.hpp>
+#include <dgram/events.hpp>
+#include <dgram/failure.hpp>
+
+#include <concepts>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <tuple>
+#include <utility>
+
+DGRAM_NAMESPACE_BEGIN
+
+namespace detail {
+
+/// What a stream gives for an event: the value of one argument, a tuple of several or none.
+template <class... Values>
+struct streamed {
+  using type = std::tuple<Values...>;
+};
+template <class Value>
+struct streamed<Value> {
+  using type = Value;
+};
+
+template <class Signature>
+struct streamed_by;
+template <class... Args>
+struct streamed_by<void(Args...)> : streamed<typename kept_argument<Args>::type...> {};
+
+/// What listener and stream share. It knows nothing of the emitter, which has the listener.
+template <class Value, class Executor>
+class stream_state : public std::enable_shared_from_this<stream_state<Value, Executor>> {
+public:
+  using value_type = Value;
+  using completion_type = completion<std::optional<Value>>;
+
+  stream_state(const Executor& executor, std::size_t most) : executor_(executor), most_(most) {}
+
+  std::size_t size() const noexcept { return queue_.size(); }
+  std::uint64_t dropped() const noexcept { return dropped_; }
+
+  /// Called by the listener, on the executor.
+  template <class... Args>
+  void push(const Args&... args)
+  {
+    if (waiting_ != nullptr) {
+      std::get<0>(waiting_->values).emplace(keep(args)...);
+      waiting_.release()->run();
+    } else if (queue_.size() < most_) {
+      queue_.push(Value(keep(args)...));
+    } else {
+      ++dropped_;
+    }
+  }
+
+  void next(completion_type* done, net::cancellation_slot slot)
+  {
+    completion_ptr<std::optional<Value>> held(done);
+    if (waiting_ != nullptr) {
+      finish(std::move(held), net::error::already_started);
+    } else if (!queue_.empty()) {
+      std::get<0>(held->values).emplace(queue_.pop());
+      finish(std::move(held), {});
+    } else if (ended_) {
+      finish(std::move(held), {});
+    } else {
+      waiting_ = std::move(held);
+      watch(slot);
+    }
+  }
+
+  /// No event comes any more.
+  void end()
+  {
+    ended_ = true;
+    if (waiting_ != nullptr) finish(std::move(waiting_), {});
+  }
+
+private:
+  void watch(net::cancellation_slot slot)
+  {
+    if (!slot.is_connected()) return;
+    waiting_->has_slot = true;
+    on_cancellation(slot, this->weak_from_this(),
+                    [done = waiting_.get()](stream_state& self, net::cancellation_type) {
+                      if (self.waiting_.get() == done)
+                        self.finish(std::move(self.waiting_), net::error::operation_aborted);
+                    });
+  }
+
+  void finish(completion_ptr<std::optional<Value>> done, const error_code& ec)
+  {
+    if (ec) done->outcome = failure_of("next", ec);
+    net::post(executor_, [done = std::move(done)]() mutable { done.release()->run(); });
+  }
+
+  Executor executor_;
+  std::size_t most_;
+  operation_queue<Value> queue_;
+  completion_ptr<std::optional<Value>> waiting_;
+  std::uint64_t dropped_ = 0;
+  bool ended_ = false;
+};
+
+/// The listener, whose end is that of the events.
+template <class State>
+class stream_listener {
+public:
+  explicit stream_listener(std::shared_ptr<State> state) noexcept : state_(std::move(state)) {}
+  stream_listener(stream_listener&&) noexcept = default;
+  stream_listener& operator=(stream_listener&&) = delete;
+  ~stream_listener()
+  {
+    if (state_) state_->end();
+  }
+
+  template <class... Args>
+    requires std::constructible_from<typename State::value_type,
+                                     typename kept_argument<Args>::type...>
+  void operator()(const Args&... args)
+  {
+    state_->push(args...);
+  }
+
+private:
+  std::shared_ptr<State> state_;
+};
+
+}  // namespace detail
+
+/// The events of one kind, from the making of the stream on, in order, for who asks for one after the other; made by
+/// `basic_emitter_socket::stream`.
+///
+/// It is a listener, which owns what it is given: bytes of a message are copied into a `std::vector<std::byte>`. Up to
+/// `most` events wait to be asked for; those that come then are dropped and counted by `dropped`. Destroying it ends it.
+///
+/// \code
+/// auto server = dgram::create_socket(io, dgram::udp4);
+/// auto messages = server.stream<dgram::event::message>();
+/// server.bind(41234);
+/// while (auto message = co_await messages.next(asio::use_awaitable)) {
+///   auto& [bytes, from] = *message;
+///   server.send(bytes, from);
+/// }
+/// \endcode
+///
+/// Thread safety: as for the socket.
+template <class Event, class Core>
+class event_stream {
+public:
+  using executor_type = typename Core::executor_type;
+  /// The argument of the event's listeners, or a tuple of them.
+  using value_type = typename detail::streamed_by<typename Event::signature>::type;
+
+  /// See `basic_emitter_socket::stream`.
+  event_stream(const std::shared_ptr<Core>& core, std::size_t most)
+      : core_(core), state_(std::make_shared<state_type>(core->get_executor(), most))
+  {
+    detail::stream_listener<state_type> listener(state_);
+    // A closed socket emits nothing, and lets no listener go.
+    if (!core->has_emitted_close())
+      listener_ = core->events.template on<Event>(std::move(listener));
+  }
+
+  event_stream(event_stream&&) noexcept = default;
+  event_stream& operator=(event_stream&& other) noexcept
+  {
+    if (this != &other) {
+      stop();
+      core_ = std::move(other.core_);
+      state_ = std::move(other.state_);
+      listener_ = std::exchange(other.listener_, {});
+    }
+    return *this;
+  }
+  ~event_stream() { stop(); }
+
+  executor_type get_executor() const { return core_->get_executor(); }
+
+  /// The next event; no value when there are none any more, since the socket is closed or its listeners were removed.
+  /// Completion: `void(error_code, std::optional<value_type>)`. Errors: `already_started` while another waits,
+  /// `operation_aborted`. Cancellation: terminal, partial and total; no event is lost.
+  template <class Token = default_token_t<executor_type>>
+  auto next(Token&& token = Token())
+  {
+    return detail::initiate_completion<std::optional<value_type>>(
+        core_->get_executor(), std::forward<Token>(token),
+        [state = state_](typename state_type::completion_type* done,
+                         const net::cancellation_slot& slot) { state->next(done, slot); });
+  }
+
+  /// How many events wait to be asked for.
+  std::size_t size() const noexcept { return state_->size(); }
+
+  /// How many came while too many waited, and are lost.
+  std::uint64_t dropped() const noexcept { return state_->dropped(); }
+
+private:
+  using state_type = detail::stream_state<value_type, executor_type>;
+
+  void stop()
+  {
+    if (core_) core_->events.off(listener_);
+  }
+
+  std::shared_ptr<Core> core_;
+  std::shared_ptr<state_type> state_;
+  listener_id listener_;
+};
+
+DGRAM_NAMESPACE_END
+
+#endif

@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: BSL-1.0
+// What an emitter, a reader and a writer need of a socket, as concepts: another that has it can stand in.
+#ifndef DGRAM_TRANSPORT_HPP
+#define DGRAM_TRANSPORT_HPP
+
+#include <dgram/config.hpp>
+#include <dgram/datagram.hpp>
+#include <dgram/endpoint.hpp>
+#include <dgram/multicast.hpp>
+#include <dgram/network_interface.hpp>
+#include <dgram/option.hpp>
+#include <dgram/receive_batch.hpp>
+#include <dgram/send_batch.hpp>
+
+#include <concepts>
+#include <cstddef>
+#include <cstdint>
+#include <type_traits>
+#include <utility>
+
+DGRAM_NAMESPACE_BEGIN
+
+/// A copyable reference to a socket, or to another transport, that stays valid when the socket is moved or destroyed,
+/// and then finds it closed. Readers, writers and emitters are built on one.
+///
+/// Calls:
+///  - `try_receive_batch` and `try_send_batch` never block. Their error is `would_block` if nothing can be done now.
+///    A handle that is no socket's fills a batch with `clear` and `store`, and reads one with `front`, `drop_front` and
+///    `refuse_front`.
+///  - `is_congested` says of a send's error that the next try is to come after `async_wait_congestion`.
+///  - `is_drained` says that the last batch emptied the queue: the next call is to wait and not to try.
+///    `has_pending_error` says that the last batch left an error, which the next batch reports.
+///  - `epoch` changes when the socket is closed, opened or cancelled: what was started before is to end then.
+///  - `descriptor_number` is another for each descriptor that the socket has had.
+///  - `reports_taken` counts what came from the error queue, which explains wake-ups without a datagram.
+///  - `set_coalescing` lets datagrams arrive as trains, and `is_coalescing` says whether they may.
+///  - `provide_reply_source` makes datagrams know the address that they were sent to.
+///
+/// Waits, `async_wait` (`wait_read` or `wait_write`) and `async_wait_congestion`:
+///  - they take any completion token, for `void(error_code)`;
+///  - they complete once and later, never inside the call;
+///  - they honour the handler's executor, allocator and cancellation slot, for terminal, partial and total;
+///  - they complete with `operation_aborted` when the epoch ends;
+///  - any number may be pending at a time, and what ends one for its own sake ends no other wait of the same kind but
+///    that for congestion, whose waiters may share one timer.
+///
+/// Time: `clock_type` is a clock, and `timer_type` a timer that goes by it: it is made on the executor, and has `expires_at`,
+/// `expires_after`, `async_wait` and `cancel` of an Asio timer. All deadlines and delays of what is built on the handle use them.
+template <class Handle>
+concept transport_handle =
+    std::copy_constructible<Handle> &&
+    requires(Handle handle, const Handle looked_at,
+             basic_receive_batch<typename Handle::protocol_type> incoming,
+             basic_send_batch<typename Handle::protocol_type> outgoing, error_code ec,
+             void (*done)(error_code), typename Handle::timer_type timer,
+             typename Handle::clock_type::time_point time,
+             typename Handle::clock_type::duration duration) {
+      typename Handle::executor_type;
+      requires std::constructible_from<typename Handle::timer_type,
+                                       const typename Handle::executor_type&>;
+      { Handle::clock_type::now() } -> std::same_as<typename Handle::clock_type::time_point>;
+      timer.expires_at(time);
+      timer.expires_after(duration);
+      timer.async_wait(done);
+      timer.cancel();
+      { looked_at.get_executor() } -> std::convertible_to<typename Handle::executor_type>;
+      { looked_at.is_open() } -> std::same_as<bool>;
+      { looked_at.is_connected() } -> std::same_as<bool>;
+      { looked_at.is_coalescing() } -> std::same_as<bool>;
+      { looked_at.is_drained() } -> std::same_as<bool>;
+      { looked_at.has_pending_error() } -> std::same_as<bool>;
+      { looked_at.is_congested(ec) } -> std::same_as<bool>;
+      { looked_at.epoch() } -> std::convertible_to<std::uint64_t>;
+      { looked_at.descriptor_number() } -> std::convertible_to<std::uint64_t>;
+      { looked_at.reports_taken() } -> std::convertible_to<std::uint64_t>;
+      { handle.try_receive_batch(incoming, ec) } -> std::convertible_to<std::size_t>;
+      { handle.try_send_batch(outgoing) } -> std::same_as<send_result>;
+      handle.provide_reply_source();
+      handle.set_coalescing(true, ec);
+      handle.async_wait(net::socket_base::wait_read, done);
+      handle.async_wait_congestion(done);
+    };
+
+/// A transport that readers and writers can be made of: `dgram::reader reader{transport}`.
+template <class Transport>
+concept transport_with_handle = requires(Transport& transport) {
+  { transport.handle() } -> transport_handle;
+};
+
+/// The type of its handle.
+template <transport_with_handle Transport>
+using handle_of = std::remove_cvref_t<decltype(std::declval<Transport&>().handle())>;
+
+/// What an emitter makes its sockets of, with `basic_emitter_socket<Transport>`: a socket that is made closed, on an
+/// executor, and opened, bound, connected and closed by functions that report in an `error_code`, as those of
+/// `basic_socket`. `open` takes reuse_address, reuse_port and v6_only as a `socket_config`. Of the protocol it takes endpoint
+/// and family; emitters know `udp` and `unix_dgram`, since what they tell of a sender is different for each.
+template <class Transport>
+concept emitter_transport =
+    std::constructible_from<Transport, const typename Transport::executor_type&> &&
+    transport_handle<typename Transport::handle_type> &&
+    requires(Transport socket, const Transport looked_at,
+             const typename Transport::protocol_type protocol,
+             const typename Transport::protocol_type::endpoint endpoint,
+             const basic_reply_path<typename Transport::protocol_type> path,
+             net::const_buffer bytes,
+             basic_receive_batch<typename Transport::protocol_type> incoming,
+             basic_send_batch<typename Transport::protocol_type> outgoing, error_code ec) {
+      typename Transport::native_handle_type;
+      { socket.get_executor() } -> std::convertible_to<typename Transport::executor_type>;
+      { socket.handle() } -> std::same_as<typename Transport::handle_type>;
+      { looked_at.is_open() } -> std::same_as<bool>;
+      { looked_at.local_endpoint(ec) } -> std::convertible_to<decltype(endpoint)>;
+      { looked_at.remote_endpoint(ec) } -> std::convertible_to<decltype(endpoint)>;
+      { socket.native_handle() } -> std::convertible_to<typename Transport::native_handle_type>;
+      socket.open(protocol, {.reuse_address = true, .reuse_port = true, .v6_only = true}, ec);
+      socket.assign(protocol, socket.native_handle(), ec);
+      socket.bind(endpoint, ec);
+      socket.connect(endpoint, ec);
+      socket.disconnect(ec);
+      socket.cancel(ec);
+      socket.close(ec);
+      socket.set_option(option::broadcast(true), ec);
+      socket.receive_buffer_size(1, ec);
+      socket.send_buffer_size(1, ec);
+      { socket.receive_buffer_size(ec) } -> std::convertible_to<std::size_t>;
+      { socket.send_buffer_size(ec) } -> std::convertible_to<std::size_t>;
+      { socket.try_receive_batch(incoming, ec) } -> std::convertible_to<std::size_t>;
+      { socket.try_send_batch(outgoing) } -> std::same_as<send_result>;
+      socket.try_send(bytes, ec);
+      socket.try_send_to(bytes, path, ec);
+    } &&
+    (!detail::ip_protocol<typename Transport::protocol_type> ||
+     requires(Transport socket, const multicast_group group, const network_interface interface,
+              error_code ec) {
+       socket.join(group, interface, ec);
+       socket.leave(group, interface, ec);
+       { socket.statistics().dropped } -> std::convertible_to<std::uint64_t>;
+     });
+
+DGRAM_NAMESPACE_END
+
+#endif
