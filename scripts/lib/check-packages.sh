@@ -108,7 +108,7 @@ build_example() { # SOURCE
 }
 export -f build_example die
 export compiler work
-jobs=$(nproc)
+jobs=$(processors)
 printf '%s\0' examples/*.cpp examples/*/*.cpp |
   xargs -0 -P "$jobs" -n 1 bash -c 'flags=('"${flags[*]@Q}"'); build_example "$1"' bash
 for test in 'client.sh' 'echo.sh example_echo_coroutine' 'echo.sh example_echo_callback' 'unix_echo.sh' 'arguments.sh'; do
