@@ -81,9 +81,9 @@ DGRAM_COLD void pass_on_cancellable(State& state, Handler&& handler, const Launc
   launch(state, guarded(std::forward<Handler>(handler), state.weak_from_this()));
 }
 
-/// Launches one of Asio's own operations. What Asio leaves in a slot refers to the socket's insides, and stays
-/// there when the operation is done or the socket is gone. Without a slot, the usual case, nothing stands
-/// between Asio and the handler.
+/// Launches one of Asio's own operations. What Asio leaves in a slot refers to the socket's
+/// insides, and stays there when the operation is done or the socket is gone. Without a slot, the
+/// usual case, nothing stands between Asio and the handler.
 template <class State, class Handler, class Launch>
 void pass_on(State& state, Handler&& handler, const Launch& launch)
 {
