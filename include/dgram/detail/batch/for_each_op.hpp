@@ -150,8 +150,8 @@ private:
     step_ = step::wait;
     State& waiting = *state_;
     waiting.start_wait();
-    // The reader's own slot lets `stop` end the wait; what the operation is told passes through it. Asio
-    // clears the operation's slot each time it resumes.
+    // The reader's own slot lets `stop` end the wait; what the operation is told passes through it.
+    // Asio clears the operation's slot each time it resumes.
     if (const auto outer = self.get_cancellation_state().slot(); outer.is_connected())
       waiting.let_cancel(outer);
     backing_off_ = waiting.policy.must_back_off(waiting.socket);
