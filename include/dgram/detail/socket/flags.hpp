@@ -19,11 +19,12 @@ struct socket_flags {
   bool coalescing = false;  ///< the kernel may put datagrams together into one (GRO)
   bool wildcard =
       false;  ///< bound to no address of its own, or not bound: an answer needs a source
-  bool wants_reply_source = false;     ///< whenever the address is a wildcard
-  bool receives_errors = false;        ///< errors of the path come through the error queue
-  bool peer_is_ipv4 = false;           ///< of a connected socket
-  bool transmit_time = false;          ///< SO_TXTIME is set
-  bool send_timestamps = false;        ///< SO_TIMESTAMPING tells of sends
+  bool has_port = false;            ///< a send need not find it one; true where there are no ports
+  bool wants_reply_source = false;  ///< whenever the address is a wildcard
+  bool receives_errors = false;     ///< errors of the path come through the error queue
+  bool peer_is_ipv4 = false;        ///< of a connected socket
+  bool transmit_time = false;       ///< SO_TXTIME is set
+  bool send_timestamps = false;     ///< SO_TIMESTAMPING tells of sends
   bool traffic_class_refused = false;  ///< the kernel takes none per datagram
   bool silence_is_no_drop =
       false;                  ///< a datagram that nothing is said of came before the first drop
