@@ -351,7 +351,8 @@ public:
 #endif
 
   /// Fixes the peer: sends go to it, and only its datagrams are received. Opens a closed socket, with the peer's
-  /// protocol. Errors: `error::bad_port` (0), `already_connected`, and those of connect(2).
+  /// protocol. Errors: `error::bad_port` (0), `already_connected`, `address_in_use` (no port is free), and those of
+  /// connect(2).
   void connect(const endpoint_type& peer, error_code& ec) { state().connect(peer, ec); }
 
   void connect(const endpoint_type& peer)

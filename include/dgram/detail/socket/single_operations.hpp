@@ -8,12 +8,12 @@
 #include <dgram/default_token.hpp>
 #include <dgram/detail/async/throwing.hpp>
 #include <dgram/detail/socket/attempts.hpp>
+#include <dgram/detail/socket/backoff.hpp>
 #include <dgram/detail/socket/initiation.hpp>
 #include <dgram/detail/socket/protocols.hpp>
 #include <dgram/detail/socket/send_request.hpp>
 #include <dgram/detail/socket/single_transfer.hpp>
 #include <dgram/detail/socket/state.hpp>
-#include <dgram/detail/socket/wake_ups.hpp>
 #include <dgram/endpoint.hpp>
 #include <dgram/error.hpp>
 #include <dgram/send_options.hpp>
@@ -57,7 +57,8 @@ public:
     return throwing("send", [&](error_code& ec) { return send(buffers, flags, ec); });
   }
 
-  /// Sends one datagram to `peer`. Errors: `already_connected`, and those of sendto(2).
+  /// Sends one datagram to `peer`. Errors: `already_connected`, `address_in_use` (no port is free for a socket that is
+  /// not bound), and those of sendto(2).
   template <class ConstBuffers>
   std::size_t send_to(const ConstBuffers& buffers, const endpoint_type& peer,
                       net::socket_base::message_flags flags, error_code& ec)
@@ -71,6 +72,8 @@ public:
       return until_done(net::socket_base::wait_write, ec, [&](error_code& failure) {
         return send_one(self().state(), buffers, &peer, flags, failure);
       });
+    self().state().provide_port(ec);
+    if (ec) return 0;
     return self().state().socket.send_to(buffers, self().state().to_native(peer), flags, ec);
   }
 
@@ -400,8 +403,11 @@ public:
         self().target(),
         [](state_type& state, auto&& handler, const ConstBuffers& from, const endpoint_type& to,
            net::socket_base::message_flags how) {
-          if (state.flags.connected)
-            compose<transfer_signature>(state, refused_attempt(net::error::already_connected),
+          error_code refused;
+          state.provide_port(refused);
+          if (state.flags.connected) refused = net::error::already_connected;
+          if (refused)
+            compose<transfer_signature>(state, refused_attempt(refused),
                                         std::forward<decltype(handler)>(handler));
           // Asio's own waits for writability, and that would spin on Unix sockets.
           else if (path_protocol<Protocol> || state.reads_reports())
@@ -568,20 +574,14 @@ private:
   template <class Function>
   std::size_t until_done(net::socket_base::wait_type what, error_code& ec, Function function)
   {
-    wake_up_counter wake_ups;
+    blocking_wait waiting;
     for (;;) {
       const std::size_t size = function(ec);
       if (ec != net::error::would_block || self().state().socket.non_blocking()) return size;
-      if (what == net::socket_base::wait_write && self().state().is_congested(ec)) {
-        self().state().wait_congestion();
-      } else {
-        self().state().wait(what, wake_ups, ec);
-        if (ec == net::error::eof)
-          ec.clear();  // as recv(2) says it: no bytes, and no error
-        else if (!ec)
-          continue;
-        return 0;
-      }
+      self().state().wait(what, waiting, ec);
+      if (!ec) continue;
+      if (ec == net::error::eof) ec.clear();  // as recv(2) says it: no bytes, and no error
+      return 0;
     }
   }
 
