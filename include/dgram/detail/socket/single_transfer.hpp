@@ -75,16 +75,13 @@ std::size_t receive_one(State& state, const Buffers& buffers, Target* target, in
   return size;
 }
 
-/// Sends one datagram without blocking; `peer` is null on a connected socket, `request` where nothing is asked for.
+/// Sends one datagram without blocking, to `peer` or, if it is null, to that of a connected socket. `request` is null if
+/// nothing is asked for.
 template <class State, class Buffers>
 std::size_t send_one(State& state, const Buffers& buffers,
                      const typename State::endpoint_type* peer, int flags, error_code& ec,
                      const send_request* request = nullptr)
 {
-  if (peer != nullptr && state.flags.connected) {
-    ec = net::error::already_connected;
-    return 0;
-  }
   buffer_list list(buffers);
   if (!list.is_whole()) {
     ec = net::error::message_size;
