@@ -118,6 +118,8 @@ struct two_links {
                           "\nroute replace 224.0.0.0/4 dev " + lan + "\naddr add fe80::9/64 dev " +
                           lan + " nodad\naddr add fd88::9/128 dev " + lan + " nodad\n");
     }
+    for (std::size_t host = 0; host < net.size(); ++host)
+      net.host(host).await_links(true);
   }
 
   static std::string network_name(std::size_t client)

@@ -19,7 +19,7 @@ struct socket_flags {
   bool coalescing = false;  ///< the kernel may put datagrams together into one (GRO)
   bool wildcard =
       false;  ///< bound to no address of its own, or not bound: an answer needs a source
-  bool has_port = false;            ///< a send need not find it one; true where there are no ports
+  bool has_port = false;  ///< a send need not find it one; true where there are no ports
   bool on_a_link =
       false;  ///< bound to an address that other links have too: an answer needs an interface
   bool wants_reply_source = false;     ///< if an answer needs one of these
