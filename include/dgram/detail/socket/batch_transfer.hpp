@@ -132,7 +132,7 @@ send_result send_many(State& state, Batch& batch)
       }
       continue;
     }
-    if (reached_kernel) state.window.stop(taken, result.error == net::error::would_block);
+    if (reached_kernel) state.window.stop(taken, !is_refusal(state, result.error));
     taken = 0;
     if (!reached_kernel ||
         !can_try_otherwise(state, batch, result.error, filter, tries_without_class)) {
