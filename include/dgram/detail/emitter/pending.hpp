@@ -91,7 +91,8 @@ public:
 
   void bind_now(const endpoint_type& local, error_code& ec)
   {
-    if (!owner_.socket.is_open()) owner_.family.open(ec);
+    if (owner_.family.is_foreign(local)) ec = net::error::invalid_argument;
+    if (!ec && !owner_.socket.is_open()) owner_.family.open(ec);
     if (ec) return;
     owner_.expect_arrivals(local);
     owner_.socket.bind(local, ec);
@@ -568,10 +569,7 @@ private:
   {
     const endpoint_type local = next.to.endpoint();
     error_code ec;
-    if (owner_.family.is_foreign(local))
-      ec = net::error::invalid_argument;
-    else
-      bind_now(local, ec);
+    bind_now(local, ec);
     if (ec) {
       fail_bind(failure_at("bind", ec, &local), std::move(next.done));
       return;
