@@ -107,3 +107,19 @@ macro(dgram_need_catch2)
     endif()
   endif()
 endmacro()
+
+# Sets DGRAM_BOOST_ROOT and DGRAM_BOOST_INCLUDE_DIR, the latter to nothing where no Boost is new enough.
+macro(dgram_look_for_boost)
+  set(DGRAM_BOOST_ROOT "${PROJECT_SOURCE_DIR}/build/deps/boost/usr" CACHE PATH
+    "A Boost of 1.79 or newer; scripts/test brings one where the distribution has one")
+  # CMake's own module would take the distribution's Boost, which may be too old.
+  find_path(DGRAM_BOOST_INCLUDE_DIR boost/asio/version.hpp HINTS "${DGRAM_BOOST_ROOT}/include" NO_CACHE)
+  set(dgram_boost_line "")
+  if(DGRAM_BOOST_INCLUDE_DIR)
+    file(STRINGS "${DGRAM_BOOST_INCLUDE_DIR}/boost/asio/version.hpp" dgram_boost_line
+      REGEX "define[ \t]+BOOST_ASIO_VERSION[ \t]")
+  endif()
+  if(NOT dgram_boost_line MATCHES "BOOST_ASIO_VERSION[ \t]+([0-9]+)" OR CMAKE_MATCH_1 LESS 102201)
+    set(DGRAM_BOOST_INCLUDE_DIR "")
+  endif()
+endmacro()

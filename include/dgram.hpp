@@ -5,18 +5,21 @@
 
 #include <dgram/basic_socket.hpp>
 #include <dgram/block_list.hpp>
+#include <dgram/bytes_view.hpp>
 #include <dgram/capabilities.hpp>
 #include <dgram/config.hpp>
 #include <dgram/control_message.hpp>
 #include <dgram/coroutine_listener.hpp>
 #include <dgram/create_socket.hpp>
 #include <dgram/datagram.hpp>
+#include <dgram/default_token.hpp>
 #include <dgram/diagnostics.hpp>
 #include <dgram/emitter_socket.hpp>
 #include <dgram/endpoint.hpp>
 #include <dgram/error.hpp>
 #include <dgram/event_emitter.hpp>
 #include <dgram/failure.hpp>
+#include <dgram/full_policy.hpp>
 #include <dgram/fwd.hpp>
 #include <dgram/multicast.hpp>
 #include <dgram/name_resolver.hpp>
@@ -24,14 +27,18 @@
 #include <dgram/option.hpp>
 #include <dgram/path_error.hpp>
 #include <dgram/reader.hpp>
+#include <dgram/reader_config.hpp>
 #include <dgram/receive_batch.hpp>
 #include <dgram/resolve.hpp>
 #include <dgram/send_batch.hpp>
 #include <dgram/send_options.hpp>
+#include <dgram/send_result.hpp>
+#include <dgram/socket_handle.hpp>
 #include <dgram/socket_statistics.hpp>
 #include <dgram/udp.hpp>
 #include <dgram/version.hpp>
 #include <dgram/writer.hpp>
+#include <dgram/writer_config.hpp>
 
 #if DGRAM_HAS_UNIX_DATAGRAMS
 #include <dgram/unix_dgram.hpp>

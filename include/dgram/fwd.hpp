@@ -20,7 +20,10 @@ struct send_options;
 struct send_timestamp;
 struct socket_statistics;
 struct system_capabilities;
+struct reader_config;
+struct writer_config;
 struct writer_statistics;
+struct arrival_info;
 enum class ecn_codepoint : std::uint8_t;
 enum class path_error_origin : std::uint8_t;
 struct control_message;
@@ -57,6 +60,16 @@ class basic_socket;
 
 template <class Protocol, class Executor>
 class basic_socket_handle;
+
+template <class Protocol, class SocketExecutor = net::any_io_executor,
+          class Executor = net::any_io_executor,
+          class Handle = basic_socket_handle<Protocol, SocketExecutor>>
+class reader;
+
+template <class Protocol, class SocketExecutor = net::any_io_executor,
+          class Executor = net::any_io_executor,
+          class Handle = basic_socket_handle<Protocol, SocketExecutor>>
+class writer;
 
 template <class Protocol>
 struct basic_owned_datagram;

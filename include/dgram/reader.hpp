@@ -8,15 +8,16 @@
 #include <dgram/datagram.hpp>
 #include <dgram/detail/async/cancellation.hpp>
 #include <dgram/detail/batch/for_each_op.hpp>
+#include <dgram/detail/batch/reader_state.hpp>
 #include <dgram/detail/socket/initiation.hpp>
 #include <dgram/error.hpp>
+#include <dgram/fwd.hpp>
+#include <dgram/reader_config.hpp>
 #include <dgram/receive_batch.hpp>
+#include <dgram/transport.hpp>
 
-#include <algorithm>
-#include <chrono>
 #include <concepts>
 #include <cstddef>
-#include <cstdint>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -24,196 +25,6 @@
 #include <utility>
 
 DGRAM_NAMESPACE_BEGIN
-
-/// How a reader receives.
-struct reader_config {
-  std::size_t slots = 64;         ///< at most so many slots are offered to the kernel at once
-  std::size_t slot_size = 65536;  ///< below 64 KiB nothing is coalesced
-  std::size_t yield_after = 128;  ///< datagrams that are handed over before others get their turn
-  bool coalesce = true;           ///< let the kernel put datagrams together where it can
-};
-
-/// Datagrams of a reader's batch: a range that is contextually false where it is empty.
-template <class Protocol>
-class basic_datagrams {
-public:
-  using iterator = typename basic_receive_batch<Protocol>::const_iterator;
-
-  basic_datagrams(iterator first, iterator last, std::size_t size) noexcept
-      : first_(first), last_(last), size_(size)
-  {
-  }
-
-  iterator begin() const noexcept { return first_; }
-  iterator end() const noexcept { return last_; }
-  std::size_t size() const noexcept { return size_; }
-  bool empty() const noexcept { return size_ == 0; }
-  explicit operator bool() const noexcept { return !empty(); }
-
-private:
-  iterator first_;
-  iterator last_;
-  std::size_t size_;
-};
-
-namespace detail {
-
-template <class Protocol, class Executor>
-struct reader_state : std::enable_shared_from_this<reader_state<Protocol, Executor>> {
-  using executor_type = Executor;
-  using batch_type = basic_receive_batch<Protocol>;
-  using clock = std::chrono::steady_clock;
-  using timer_type = net::basic_waitable_timer<clock, net::wait_traits<clock>, Executor>;
-
-  reader_state(basic_socket_handle<Protocol, Executor> handle, const reader_config& config)
-      : socket(std::move(handle)),
-        batch(config.slots, config.slot_size),
-        position(batch.end()),
-        yield_after_(config.yield_after),
-        coalesce_(config.coalesce && config.slot_size >= batch_type::default_slot_size)
-  {
-    prepare_descriptor();
-  }
-
-  basic_socket_handle<Protocol, Executor> socket;
-  batch_type batch;
-  typename batch_type::const_iterator position;
-  std::size_t remaining = 0;
-  net::cancellation_signal signal;
-
-  /// Called before the reader waits or asks the kernel: what belongs to the turn that ends is to leave now.
-  std::function<void()> turn_end;
-  const void* turn_owner = nullptr;
-
-  bool at_end() const noexcept { return remaining == 0; }
-
-  /// Whether nothing that was received is left to be looked at.
-  bool is_turn_over() const noexcept { return remaining == 0 && !batch_is_out_; }
-
-  std::optional<basic_datagram<Protocol>> take()
-  {
-    if (remaining == 0) return std::nullopt;
-    --remaining;
-    return *position++;
-  }
-
-  basic_datagrams<Protocol> take_all() noexcept
-  {
-    batch_is_out_ = remaining > 0;
-    return {std::exchange(position, batch.end()), batch.end(), std::exchange(remaining, 0)};
-  }
-
-  void begin_receive()
-  {
-    remaining = 0;
-    batch_is_out_ = false;
-    if (turn_end) turn_end();
-    if (descriptor_number_ != socket.descriptor_number()) prepare_descriptor();
-    adapt();
-  }
-
-  /// What a descriptor needs that came after the reader; begins another epoch where coalescing begins.
-  void follow_descriptor()
-  {
-    if (descriptor_number_ != socket.descriptor_number()) prepare_descriptor();
-  }
-
-  void try_receive(error_code& ec)
-  {
-    socket.try_receive_batch(batch, ec);
-    drained_ = socket.is_drained();
-    position = batch.begin();
-    remaining = batch.size();
-    since_suspension_ += remaining;
-  }
-
-  /// After a short batch the queue was empty: waiting is the cheaper question.
-  bool is_drained() const noexcept { return drained_ && !socket.has_pending_error(); }
-
-  bool is_yield_due() const noexcept { return since_suspension_ >= yield_after_; }
-  void suspended() noexcept { since_suspension_ = 0; }
-
-  void stop()
-  {
-    stopped_ = true;
-    if (waiting_) signal.emit(net::cancellation_type::total);
-  }
-
-  bool is_stopped() const noexcept { return stopped_ || !socket.is_open(); }
-
-  void start_wait() noexcept
-  {
-    waiting_ = true;
-    timed_out_ = false;
-  }
-
-  void end_wait() noexcept
-  {
-    waiting_ = false;
-    ++timer_number_;
-    if (timer_) timer_->cancel();
-  }
-
-  /// Lets the slot of the operation that waits end the wait.
-  void let_cancel(const net::cancellation_slot& slot)
-  {
-    on_cancellation(
-        slot, this->weak_from_this(),
-        [](reader_state& self, net::cancellation_type type) { self.signal.emit(type); });
-  }
-
-  void start_timer(clock::time_point deadline)
-  {
-    if (!timer_) timer_.emplace(socket.get_executor());
-    timer_->expires_at(deadline);
-    // A wait that has run out may be queued when the next one starts; the number tells them apart.
-    timer_->async_wait([state = this->weak_from_this(), number = ++timer_number_](error_code ec) {
-      const auto self = state.lock();
-      if (ec || !self || self->timer_number_ != number) return;
-      self->timed_out_ = true;
-      self->signal.emit(net::cancellation_type::total);
-    });
-  }
-
-  bool timed_out() const noexcept { return timed_out_; }
-
-private:
-  // Few slots of coalesced trains stay in the cache; for plain datagrams more slots mean fewer calls.
-  static constexpr std::size_t slots_for_trains = 8;
-
-  /// Also of the next descriptor, where the socket is closed and opened again, or opened only after the reader was made.
-  void prepare_descriptor()
-  {
-    descriptor_number_ = socket.descriptor_number();
-    if (!socket.is_open()) return;
-    socket.provide_reply_source();
-    error_code not_here;
-    if (coalesce_ && !socket.is_coalescing()) socket.set_coalescing(true, not_here);
-  }
-
-  void adapt() noexcept
-  {
-    const std::size_t used = batch.used_slots();
-    if (batch.size() > used)
-      batch.offer(slots_for_trains);
-    else if (used == batch.offered())
-      batch.offer(2 * used);
-  }
-
-  std::size_t yield_after_;
-  bool coalesce_;
-  std::uint64_t descriptor_number_ = 0;
-  std::size_t since_suspension_ = 0;
-  bool drained_ = false;
-  bool stopped_ = false;
-  bool waiting_ = false;
-  bool timed_out_ = false;
-  bool batch_is_out_ = false;
-  std::uint64_t timer_number_ = 0;
-  std::optional<timer_type> timer_;
-};
-
-}  // namespace detail
 
 /// Hands over datagrams one at a time. It owns a batch, and suspends only where nothing is queued.
 ///
@@ -223,7 +34,7 @@ private:
 /// `reader_config::coalesce` keeps it from that.
 ///
 /// On a socket that is bound to a wildcard address it turns `option::packet_info` on, so that a datagram's `reply_path()` has
-/// the address that was asked.
+/// the address that was asked; and on one that is bound to what other links have too (a group, 255.255.255.255, 169.254.0.0/16).
 ///
 /// A datagram is valid until the next call on the reader, and no longer than the reader; `to_owned()` keeps it. A flood of
 /// datagrams starves nobody: after `reader_config::yield_after` of them without suspension the coroutine lets others go
@@ -254,11 +65,10 @@ private:
 /// while (auto datagram = co_await reader.next())
 ///   handle(datagram->payload(), datagram->sender());
 /// \endcode
-template <class Protocol, class SocketExecutor, class Executor = net::any_io_executor>
+template <class Protocol, class SocketExecutor, class Executor, class Handle>
 class reader {
-  using state_type = detail::reader_state<Protocol, SocketExecutor>;
+  using state_type = detail::reader_state<Handle>;
   using use_awaitable = net::use_awaitable_t<Executor>;
-  using clock = std::chrono::steady_clock;
 
 public:
   using protocol_type = Protocol;
@@ -266,54 +76,44 @@ public:
   using datagram_type = basic_datagram<Protocol>;
   using batch_type = basic_receive_batch<Protocol>;
   using result_type = std::optional<datagram_type>;
+  using handle_type = Handle;
 
-  /// Reads from the socket. Throws `std::invalid_argument` for a configuration without slots.
-  explicit reader(basic_socket<Protocol, SocketExecutor>& socket, const reader_config& config = {})
-      : state_(std::make_shared<state_type>(socket.handle(), config))
+  /// The clock of the deadlines: the handle's, which is `std::chrono::steady_clock` for a socket.
+  using clock_type = typename Handle::clock_type;
+  using time_point = typename clock_type::time_point;
+  using duration = typename clock_type::duration;
+
+  /// Reads from a socket, or from another transport: anything whose `handle()` is a `transport_handle`.
+  /// Throws `std::invalid_argument` for a configuration without slots.
+  template <transport_with_handle Transport>
+    requires std::same_as<handle_of<Transport>, Handle>
+  explicit reader(Transport& transport, const reader_config& config = {})
+      : reader(transport.handle(), config)
   {
   }
+
+  /// The same with the handle itself.
+  explicit reader(Handle handle, const reader_config& config = {});
 
   reader(reader&&) noexcept = default;
 
   /// Ends the reading of this one first.
-  reader& operator=(reader&& other) noexcept
-  {
-    if (this != &other) {
-      if (state_) state_->stop();
-      state_ = std::move(other.state_);
-    }
-    return *this;
-  }
+  reader& operator=(reader&& other) noexcept;
 
   /// Reading ends; a pending `next` completes as after `stop`.
-  ~reader()
-  {
-    if (state_) state_->stop();
-  }
+  ~reader();
 
   /// The next datagram; empty after `stop` or a close of the socket.
-  net::awaitable<result_type, Executor> next()
-  {
-    return advance(state_.get(), nullptr, take_one());
-  }
+  net::awaitable<result_type, Executor> next();
 
   /// The same; on error it is empty and `ec` is set.
-  net::awaitable<result_type, Executor> next(error_code& ec)
-  {
-    return advance(state_.get(), &ec, take_one());
-  }
+  net::awaitable<result_type, Executor> next(error_code& ec);
 
   /// The same, and waits no longer than until `deadline`: then it is empty, and `ec` is `timed_out`.
-  net::awaitable<result_type, Executor> next_until(clock::time_point deadline, error_code& ec)
-  {
-    return advance(state_.get(), &ec, take_one(), deadline);
-  }
+  net::awaitable<result_type, Executor> next_until(time_point deadline, error_code& ec);
 
   /// The same; empty after the deadline, after `stop` and after a close, which `is_stopped` tells apart.
-  net::awaitable<result_type, Executor> next_until(clock::time_point deadline)
-  {
-    return advance(state_.get(), nullptr, take_one(), deadline);
-  }
+  net::awaitable<result_type, Executor> next_until(time_point deadline);
 
   /// As `next_until`, with the time to wait.
   ///
@@ -322,14 +122,14 @@ public:
   /// auto reply = co_await reader.next_for(std::chrono::seconds(2));
   /// if (!reply) fmt::print("no reply\n");
   /// \endcode
-  net::awaitable<result_type, Executor> next_for(clock::duration duration)
+  net::awaitable<result_type, Executor> next_for(duration timeout)
   {
-    return next_until(after(duration));
+    return next_until(after(timeout));
   }
 
-  net::awaitable<result_type, Executor> next_for(clock::duration duration, error_code& ec)
+  net::awaitable<result_type, Executor> next_for(duration timeout, error_code& ec)
   {
-    return next_until(after(duration), ec);
+    return next_until(after(timeout), ec);
   }
 
   /// The datagrams that are in memory, or else as many as one call takes; empty after `stop` or a close. They are
@@ -340,10 +140,7 @@ public:
   /// while (auto datagrams = co_await reader.next_batch())
   ///   for (const dgram::datagram& datagram : datagrams) handle(datagram.payload(), datagram.sender());
   /// \endcode
-  net::awaitable<basic_datagrams<Protocol>, Executor> next_batch()
-  {
-    return advance(state_.get(), nullptr, [](state_type& state) { return state.take_all(); });
-  }
+  net::awaitable<basic_datagrams<Protocol>, Executor> next_batch();
 
   /// Calls `function(datagram)` with each datagram, in order, until reading ends: the reader's form for those who use
   /// callbacks. The function takes a `datagram_type`, which is valid during the call, and returns nothing. Between two
@@ -394,13 +191,13 @@ public:
   std::size_t remaining() const noexcept { return state_->remaining; }
 
   /// Ends the reading: what is in memory can still be had, then `next` is empty. A pending one completes.
-  void stop() { state_->stop(); }
+  void stop();
 
   /// Whether reading has ended, by `stop` or by a close of the socket.
   bool is_stopped() const noexcept { return state_->is_stopped(); }
 
 private:
-  template <class, class, class>
+  template <class, class, class, class>
   friend class writer;
 
   static auto take_one() noexcept
@@ -408,10 +205,10 @@ private:
     return [](state_type& state) { return state.take(); };
   }
 
-  static clock::time_point after(clock::duration duration)
+  static time_point after(duration timeout)
   {
-    const auto now = clock::now();
-    return duration > clock::time_point::max() - now ? clock::time_point::max() : now + duration;
+    const auto now = clock_type::now();
+    return timeout > time_point::max() - now ? time_point::max() : now + timeout;
   }
 
   /// Ends the wait however the coroutine leaves it.
@@ -434,8 +231,8 @@ private:
     error_code ec;
     state->begin_receive();
     // An error behind the last batch does not make the descriptor ready, so a wait would not see it.
-    const bool asks_first =
-        !state->is_drained() && (!state->is_yield_due() || state->socket.has_pending_error());
+    const bool asks_first = !state->is_drained() &&
+                            (!state->policy.is_yield_due() || state->socket.has_pending_error());
     if (asks_first && !state->is_stopped()) state->try_receive(ec);
     if (!state->is_stopped() && (!asks_first || ec == net::error::would_block)) {
       net::cancellation_state cancellation = co_await net::this_coro::cancellation_state;
@@ -443,29 +240,26 @@ private:
       state->start_wait();
       (state->start_timer(deadline), ...);
       const auto epoch = state->socket.epoch();
-      int vain = 0;
-      auto reports = state->socket.reports_taken();
+      state->policy.begin_waiting();
       do {
         // Our own slot lets `stop` and the deadline end the wait; what the coroutine is told passes through it. Asio
         // clears the coroutine's slot each time it resumes.
         if (const auto outer = cancellation.slot(); outer.is_connected()) state->let_cancel(outer);
         auto token = net::bind_cancellation_slot(state->signal.slot(),
                                                  net::redirect_error(use_awaitable(), ec));
-        if (vain < detail::vain_wake_ups)
-          co_await state->socket.async_wait(net::socket_base::wait_read, token);
-        else
+        const bool backs_off = state->policy.must_back_off(state->socket);
+        if (backs_off)
           co_await state->socket.async_wait_congestion(token);
-        state->suspended();
+        else
+          co_await state->socket.async_wait(net::socket_base::wait_read, token);
+        state->policy.yielded();
         // A wake-up may have been queued before a cancel, a close or the deadline, so its success proves nothing.
         if (state->socket.epoch() != epoch || state->is_stopped() || state->timed_out() ||
             cancellation.cancelled() != net::cancellation_type::none)
           ec = net::error::operation_aborted;
-        else if (vain >= detail::vain_wake_ups)
+        else if (backs_off)
           ec.clear();  // another waiter may have set the shared timer anew
         if (!ec) state->try_receive(ec);
-        // Reports of errors wake us too, and not in vain.
-        const auto taken = state->socket.reports_taken();
-        vain = std::exchange(reports, taken) == taken ? vain + 1 : 0;
       } while (ec == net::error::would_block);
       if (ec == net::error::operation_aborted && state->timed_out()) ec = net::error::timed_out;
     }
@@ -480,12 +274,85 @@ private:
   std::shared_ptr<state_type> state_;
 };
 
-template <class Protocol, class SocketExecutor>
-reader(basic_socket<Protocol, SocketExecutor>&) -> reader<Protocol, SocketExecutor>;
+// Outside of the class: what is defined in a class is inline, and compiled again by each unit that uses it even where
+// an `extern template` says that another unit has it.
 
-template <class Protocol, class SocketExecutor>
-reader(basic_socket<Protocol, SocketExecutor>&, const reader_config&)
-    -> reader<Protocol, SocketExecutor>;
+template <class Protocol, class SocketExecutor, class Executor, class Handle>
+reader<Protocol, SocketExecutor, Executor, Handle>::reader(Handle handle,
+                                                           const reader_config& config)
+    : state_(std::make_shared<state_type>(std::move(handle), config))
+{
+}
+
+template <class Protocol, class SocketExecutor, class Executor, class Handle>
+auto reader<Protocol, SocketExecutor, Executor, Handle>::operator=(reader&& other) noexcept
+    -> reader&
+{
+  if (this != &other) {
+    if (state_) state_->stop();
+    state_ = std::move(other.state_);
+  }
+  return *this;
+}
+
+template <class Protocol, class SocketExecutor, class Executor, class Handle>
+reader<Protocol, SocketExecutor, Executor, Handle>::~reader()
+{
+  if (state_) state_->stop();
+}
+
+template <class Protocol, class SocketExecutor, class Executor, class Handle>
+auto reader<Protocol, SocketExecutor, Executor, Handle>::next()
+    -> net::awaitable<result_type, Executor>
+{
+  return advance(state_.get(), nullptr, take_one());
+}
+
+template <class Protocol, class SocketExecutor, class Executor, class Handle>
+auto reader<Protocol, SocketExecutor, Executor, Handle>::next(error_code& ec)
+    -> net::awaitable<result_type, Executor>
+{
+  return advance(state_.get(), &ec, take_one());
+}
+
+template <class Protocol, class SocketExecutor, class Executor, class Handle>
+auto reader<Protocol, SocketExecutor, Executor, Handle>::next_until(time_point deadline,
+                                                                    error_code& ec)
+    -> net::awaitable<result_type, Executor>
+{
+  return advance(state_.get(), &ec, take_one(), deadline);
+}
+
+template <class Protocol, class SocketExecutor, class Executor, class Handle>
+auto reader<Protocol, SocketExecutor, Executor, Handle>::next_until(time_point deadline)
+    -> net::awaitable<result_type, Executor>
+{
+  return advance(state_.get(), nullptr, take_one(), deadline);
+}
+
+template <class Protocol, class SocketExecutor, class Executor, class Handle>
+auto reader<Protocol, SocketExecutor, Executor, Handle>::next_batch()
+    -> net::awaitable<basic_datagrams<Protocol>, Executor>
+{
+  return advance(state_.get(), nullptr, [](state_type& state) { return state.take_all(); });
+}
+
+template <class Protocol, class SocketExecutor, class Executor, class Handle>
+void reader<Protocol, SocketExecutor, Executor, Handle>::stop()
+{
+  state_->stop();
+}
+
+template <transport_with_handle Transport>
+reader(Transport&, const reader_config& = {})
+    -> reader<typename handle_of<Transport>::protocol_type,
+              typename handle_of<Transport>::executor_type, net::any_io_executor,
+              handle_of<Transport>>;
+
+template <transport_handle Handle>
+reader(Handle, const reader_config& = {})
+    -> reader<typename Handle::protocol_type, typename Handle::executor_type, net::any_io_executor,
+              Handle>;
 
 DGRAM_NAMESPACE_END
 

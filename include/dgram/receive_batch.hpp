@@ -15,6 +15,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <iterator>
 #include <limits>
 #include <memory>
@@ -93,7 +94,45 @@ public:
   void reserve_control(std::size_t bytes) noexcept { reserved_control_ = bytes; }
 
   /// Forgets what was received.
-  void clear() noexcept { at_.used = at_.datagrams = 0; }
+  void clear() noexcept
+  {
+    const std::size_t offered = at_.offered;
+    static_cast<counts&>(at_) = {.offered = offered};
+  }
+
+  /// Adds a datagram, or a train, as a socket would: for transports that are no sockets of the system, and for tests. The
+  /// payload is copied; what is larger than a slot is cut, and `truncated`. Returns false, and adds nothing, if as many slots
+  /// are used as are `offered`. `clear` begins a new batch; a socket's next call does, too.
+  ///
+  /// \code
+  /// dgram::receive_batch batch{32};
+  /// batch.store("payload", peer);
+  /// for (const dgram::datagram& datagram : batch) handle(datagram.payload(), datagram.sender());
+  /// \endcode
+  bool store(bytes_view payload, const endpoint_type& sender, const arrival_info& info = {})
+  {
+    if (at_.used >= at_.offered) return false;
+    if (!stored_) stored_ = std::make_unique<platform::received_control[]>(capacity());
+    platform::received_control& said = stored_[at_.used];
+    said = detail::to_control(info);
+    slot& filled = slots_[at_.used];
+    filled.wire_size =
+        static_cast<std::uint32_t>(std::max(payload.size(), info.wire_size.value_or(0)));
+    // A buffer of this size is what `size` looks at, also where something else has cut the datagram.
+    const std::size_t kept = std::min(payload.size(), slot_size_);
+    filled.truncated = filled.wire_size > kept;
+    filled.buffer = platform::make_buffer(storage_.get() + at_.used * stride_, kept);
+    if (kept > 0) std::memcpy(platform::buffer_data(filled.buffer), payload.data(), kept);
+    filled.sender = sender;
+    filled.segment = said.segment;
+    filled.needs_source = info.wildcard;
+    filled.control = &said;
+    ++at_.used;
+    at_.bytes += kept;
+    at_.truncated += filled.truncated ? 1 : 0;
+    at_.datagrams += filled.is_train() ? (kept - 1) / filled.segment + 1 : 1;
+    return true;
+  }
 
   /// How many datagrams the last call took.
   std::size_t size() const noexcept { return at_.datagrams; }
@@ -159,6 +198,7 @@ public:
   std::span<platform::message> prepare(const detail::socket_flags& flags, error_code& ec)
   {
     ec.clear();
+    if (stored_) forget_stored();
     clear();
     if (flags.coalescing && slot_size_ < default_slot_size) {
       ec = error::slot_too_small;
@@ -209,10 +249,10 @@ public:
   /// What the kernel counted as dropped when the last datagram was queued.
   std::optional<std::uint32_t> dropped() const noexcept
   {
-    if (!metadata_ || at_.used == 0) return std::nullopt;
-    const auto& last = metadata_[at_.used - 1];
-    if (!last.has(platform::received_control::drops_given)) return std::nullopt;
-    return last.drops;
+    if (at_.used == 0) return std::nullopt;
+    const auto* const last = slots_[at_.used - 1].control;
+    if (last == nullptr || !last->has(platform::received_control::drops_given)) return std::nullopt;
+    return last->drops;
   }
 
   /// One slot as it was received, whole.
@@ -304,6 +344,18 @@ private:
     }
   }
 
+  /// The slots are to be filled by the kernel again.
+  DGRAM_COLD void forget_stored()
+  {
+    stored_.reset();
+    for (std::size_t i = 0; i < capacity(); ++i) {
+      slots_[i].buffer = platform::make_buffer(storage_.get() + i * stride_, slot_size_);
+      slots_[i].segment = 0;
+      slots_[i].needs_source = needs_source_;
+      slots_[i].control = metadata_ ? &metadata_[i] : nullptr;
+    }
+  }
+
   static value_type view(const slot& of, std::size_t offset) noexcept
   {
     const std::size_t rest = of.size() - offset;
@@ -322,9 +374,32 @@ private:
   std::vector<platform::message> messages_;
   std::unique_ptr<std::byte[]> control_;
   std::unique_ptr<platform::received_control[]> metadata_;
+  std::unique_ptr<platform::received_control[]> stored_;  // of what `store` has added
   std::unique_ptr<std::byte[]> storage_;
 };
 
+/// Datagrams of a reader's batch: a range that is contextually false where it is empty.
+template <class Protocol>
+class basic_datagrams {
+public:
+  using iterator = typename basic_receive_batch<Protocol>::const_iterator;
+
+  basic_datagrams(iterator first, iterator last, std::size_t size) noexcept
+      : first_(first), last_(last), size_(size)
+  {
+  }
+
+  iterator begin() const noexcept { return first_; }
+  iterator end() const noexcept { return last_; }
+  std::size_t size() const noexcept { return size_; }
+  bool empty() const noexcept { return size_ == 0; }
+  explicit operator bool() const noexcept { return !empty(); }
+
+private:
+  iterator first_;
+  iterator last_;
+  std::size_t size_;
+};
 using receive_batch = basic_receive_batch<udp>;
 using datagram = basic_datagram<udp>;
 using owned_datagram = basic_owned_datagram<udp>;

@@ -55,6 +55,61 @@ concept temporary_owner =
 
 }  // namespace detail
 
+/// A datagram that waits in a send batch, to be read by a transport that is no socket of the system. It is valid until the
+/// batch is changed.
+template <class Protocol>
+class basic_waiting_datagram {
+public:
+  using endpoint_type = typename Protocol::endpoint;
+
+  basic_waiting_datagram(std::span<const platform::buffer> pieces, std::size_t size,
+                         const endpoint_type* peer, const detail::send_request* request) noexcept
+      : pieces_(pieces), size_(size), peer_(peer), request_(request)
+  {
+  }
+
+  /// How many bytes its payload has.
+  std::size_t size() const noexcept { return size_; }
+
+  /// Where it is to go; null: to the peer that the socket is connected to.
+  const endpoint_type* peer() const noexcept { return peer_; }
+
+  /// Where it is to go, with the source that it asks for; there must be a peer.
+  basic_reply_path<Protocol> path() const noexcept
+  {
+    basic_reply_path<Protocol> path{*peer_};
+    if (request_ != nullptr) request_->restore(path);
+    return path;
+  }
+
+  /// What it asks for. Its `segment_size` is absent: what was pushed with one is read as the datagrams that it becomes.
+  send_options options() const noexcept
+  {
+    send_options asked = request_ != nullptr ? request_->options() : send_options();
+    asked.segment_size.reset();
+    return asked;
+  }
+
+  /// Copies the payload, as far as there is room for it. Returns how many bytes that were.
+  std::size_t copy_to(std::span<std::byte> room) const noexcept
+  {
+    std::size_t copied = 0;
+    for (const platform::buffer& piece : pieces_) {
+      const std::size_t most = std::min(size_, room.size()) - copied;
+      const std::size_t size = std::min(platform::buffer_size(piece), most);
+      if (size > 0) std::memcpy(room.data() + copied, platform::buffer_data(piece), size);
+      copied += size;
+    }
+    return copied;
+  }
+
+private:
+  std::span<const platform::buffer> pieces_;
+  std::size_t size_;
+  const endpoint_type* peer_;
+  const detail::send_request* request_;
+};
+
 /// A batch of datagrams to send, sent by `send_batch`, `try_send_batch` and `async_send_batch` of a socket. It
 /// refers to the payloads, which must stay until they are sent or cleared, unless it was made to copy them; it copies
 /// the endpoints.
@@ -243,6 +298,38 @@ public:
   /// inside the call that sends, must not throw, and must not use the batch.
   void on_refused(refused_handler handler) { refused_ = std::move(handler); }
 
+  /// Drops the first datagram that was not sent, and reports it to the handler of `on_refused`. Returns false, and leaves
+  /// the batch as it is, if there is no handler: then the sending ends with this error.
+  bool refuse_front(const error_code& ec)
+  {
+    if (!refused_) return false;
+    const endpoint_type peer = front_peer();
+    const std::size_t size = front_size();
+    remove_datagrams(1);
+    const refused_handler handler = refused_;  // it may replace itself
+    handler(ec, peer, size);
+    return true;
+  }
+
+  /// The first datagram that was not sent; there must be one. For transports that are no sockets of the system:
+  ///
+  /// \code
+  /// dgram::send_batch batch{16};
+  /// batch.push("payload", peer);
+  /// for (; !batch.empty(); batch.drop_front()) {
+  ///   std::vector<std::byte> bytes(batch.front().size());
+  ///   batch.front().copy_to(bytes);
+  /// }
+  /// \endcode
+  basic_waiting_datagram<Protocol> front() const noexcept
+  {
+    const run& first = first_run();
+    return {std::span<const platform::buffer>(buffers_).subspan(
+                first.first_buffer, first.in_one_piece ? 1 : first.buffers),
+            std::min(first.each, first.bytes), first.addressed ? &first.peer : nullptr,
+            first.request > 0 ? &requests_[first.request - 1] : nullptr};
+  }
+
   // What a socket needs; users have no call for these.
 
   /// The datagrams that wait as messages, runs put together where `may_segment(peer)`, up to the first one that asks for
@@ -300,48 +387,19 @@ public:
     return all;
   }
 
-  bool front_is_plain() const noexcept { return front().request == 0; }
+  bool front_is_plain() const noexcept { return first_run().request == 0; }
 
   bool front_sets_traffic_class() const noexcept
   {
-    return front().request > 0 && requests_[front().request - 1].sets_traffic_class();
+    return first_run().request > 0 && requests_[first_run().request - 1].sets_traffic_class();
   }
 
   bool front_is_segmented() const noexcept { return run_lengths_[at_.next_run] > 1; }
-  const endpoint_type& front_peer() const noexcept { return front().peer; }
-  std::size_t front_size() const noexcept { return std::min(front().each, front().bytes); }
+  const endpoint_type& front_peer() const noexcept { return first_run().peer; }
+  std::size_t front_size() const noexcept { return std::min(first_run().each, first_run().bytes); }
 
   /// From the next `prepare` on, the datagrams of the first message go one by one.
   void split_front() noexcept { runs_[at_.first].is_split = true; }
-
-  /// Calls a function with payload and reply path, null where it has no peer, of each datagram that waits in a batch that
-  /// copies, and that was pushed without segments and without options.
-  template <class Function>
-  void for_each_copied(Function function) const
-  {
-    for (std::size_t i = at_.first; i < at_.last; ++i) {
-      const run& each = runs_[i];
-      basic_reply_path<Protocol> path{each.peer};
-      if (each.request > 0) requests_[each.request - 1].restore(path);
-      for (std::size_t j = 0; j < each.datagrams; ++j) {
-        const platform::buffer& copy = buffers_[each.first_buffer + j];
-        function(bytes_view(platform::buffer_data(copy), platform::buffer_size(copy)),
-                 each.addressed ? &path : nullptr);
-      }
-    }
-  }
-
-  /// Whether the first datagram's error was dealt with, so that the sending can go on.
-  bool refuse_front(const error_code& ec)
-  {
-    if (!refused_) return false;
-    const endpoint_type peer = front_peer();
-    const std::size_t size = front_size();
-    remove_datagrams(1);
-    const refused_handler handler = refused_;  // it may replace itself
-    handler(ec, peer, size);
-    return true;
-  }
 
 private:
   /// Datagrams that leave together where the path lets them: neighbours to one peer that ask for the same and are of one
@@ -476,7 +534,7 @@ private:
     return which.request > 0 && requests_[which.request - 1].leaves_alone();
   }
 
-  const run& front() const noexcept { return runs_[at_.first]; }
+  const run& first_run() const noexcept { return runs_[at_.first]; }
 
   void check_room(std::size_t size, std::size_t datagrams) const
   {

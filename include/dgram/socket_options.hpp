@@ -5,6 +5,7 @@
 
 #include <dgram/block_list.hpp>
 #include <dgram/config.hpp>
+#include <dgram/full_policy.hpp>
 #include <dgram/name_resolver.hpp>
 #include <dgram/writer.hpp>
 

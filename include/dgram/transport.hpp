@@ -15,44 +15,81 @@
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
+#include <type_traits>
+#include <utility>
 
 DGRAM_NAMESPACE_BEGIN
 
-/// A copyable reference to a socket that stays valid when the socket is moved or destroyed, and then finds it closed:
-///  - `try_receive_batch` and `try_send_batch` never block: `would_block` is the error where nothing can be done, and
-///    `is_congested` says of a send's error that it is worth another try after `async_wait_congestion`;
-///  - `is_drained` says that the last batch emptied the queue, so that a wait is worth more than a try, and
-///    `has_pending_error` that it has left an error which the next one reports;
-///  - `epoch` changes when the socket is closed, opened or cancelled: what was started before is to end then;
-///  - `descriptor_number` is another for each descriptor, and `reports_taken` counts what came from the error queue: with
-///    these a reader knows why it was woken; `provide_reply_source` is what a writer of replies needs of it;
-///  - the waits call their handler once and later, with `operation_aborted` where the epoch ends.
+/// A copyable reference to a socket, or to another transport, that stays valid when the socket is moved or destroyed,
+/// and then finds it closed. Readers, writers and emitters are built on one.
+///
+/// Calls:
+///  - `try_receive_batch` and `try_send_batch` never block. Their error is `would_block` if nothing can be done now.
+///    A handle that is no socket's fills a batch with `clear` and `store`, and reads one with `front`, `drop_front` and
+///    `refuse_front`.
+///  - `is_congested` says of a send's error that the next try is to come after `async_wait_congestion`.
+///  - `is_drained` says that the last batch emptied the queue: the next call is to wait and not to try.
+///    `has_pending_error` says that the last batch left an error, which the next batch reports.
+///  - `epoch` changes when the socket is closed, opened or cancelled: what was started before is to end then.
+///  - `descriptor_number` is another for each descriptor that the socket has had.
+///  - `reports_taken` counts what came from the error queue, which explains wake-ups without a datagram.
+///  - `set_coalescing` lets datagrams arrive as trains, and `is_coalescing` says whether they may.
+///  - `provide_reply_source` makes datagrams know the address that they were sent to.
+///
+/// Waits, `async_wait` (`wait_read` or `wait_write`) and `async_wait_congestion`:
+///  - they take any completion token, for `void(error_code)`;
+///  - they complete once and later, never inside the call;
+///  - they honour the handler's executor, allocator and cancellation slot, for terminal, partial and total;
+///  - they complete with `operation_aborted` when the epoch ends;
+///  - any number may be pending at a time, and what ends one for its own sake ends no other wait of the same kind but
+///    that for congestion, whose waiters may share one timer.
+///
+/// Time: `clock_type` is a clock, and `timer_type` a timer that goes by it: it is made on the executor, and has `expires_at`,
+/// `expires_after`, `async_wait` and `cancel` of an Asio timer. All deadlines and delays of what is built on the handle use them.
 template <class Handle>
-concept transport_handle = std::copy_constructible<Handle> &&
-                           requires(Handle handle, const Handle looked_at,
-                                    basic_receive_batch<typename Handle::protocol_type> incoming,
-                                    basic_send_batch<typename Handle::protocol_type> outgoing,
-                                    error_code ec, void (*done)(error_code)) {
-                             typename Handle::executor_type;
-                             {
-                               looked_at.get_executor()
-                             } -> std::convertible_to<typename Handle::executor_type>;
-                             { looked_at.is_open() } -> std::same_as<bool>;
-                             { looked_at.is_connected() } -> std::same_as<bool>;
-                             { looked_at.is_drained() } -> std::same_as<bool>;
-                             { looked_at.has_pending_error() } -> std::same_as<bool>;
-                             { looked_at.is_congested(ec) } -> std::same_as<bool>;
-                             { looked_at.epoch() } -> std::convertible_to<std::uint64_t>;
-                             { looked_at.reports_taken() } -> std::convertible_to<std::uint64_t>;
-                             {
-                               handle.try_receive_batch(incoming, ec)
-                             } -> std::convertible_to<std::size_t>;
-                             { handle.try_send_batch(outgoing) } -> std::same_as<send_result>;
-                             handle.provide_reply_source();
-                             handle.set_coalescing(true, ec);
-                             handle.async_wait(net::socket_base::wait_read, done);
-                             handle.async_wait_congestion(done);
-                           };
+concept transport_handle =
+    std::copy_constructible<Handle> &&
+    requires(Handle handle, const Handle looked_at,
+             basic_receive_batch<typename Handle::protocol_type> incoming,
+             basic_send_batch<typename Handle::protocol_type> outgoing, error_code ec,
+             void (*done)(error_code), typename Handle::timer_type timer,
+             typename Handle::clock_type::time_point time,
+             typename Handle::clock_type::duration duration) {
+      typename Handle::executor_type;
+      requires std::constructible_from<typename Handle::timer_type,
+                                       const typename Handle::executor_type&>;
+      { Handle::clock_type::now() } -> std::same_as<typename Handle::clock_type::time_point>;
+      timer.expires_at(time);
+      timer.expires_after(duration);
+      timer.async_wait(done);
+      timer.cancel();
+      { looked_at.get_executor() } -> std::convertible_to<typename Handle::executor_type>;
+      { looked_at.is_open() } -> std::same_as<bool>;
+      { looked_at.is_connected() } -> std::same_as<bool>;
+      { looked_at.is_coalescing() } -> std::same_as<bool>;
+      { looked_at.is_drained() } -> std::same_as<bool>;
+      { looked_at.has_pending_error() } -> std::same_as<bool>;
+      { looked_at.is_congested(ec) } -> std::same_as<bool>;
+      { looked_at.epoch() } -> std::convertible_to<std::uint64_t>;
+      { looked_at.descriptor_number() } -> std::convertible_to<std::uint64_t>;
+      { looked_at.reports_taken() } -> std::convertible_to<std::uint64_t>;
+      { handle.try_receive_batch(incoming, ec) } -> std::convertible_to<std::size_t>;
+      { handle.try_send_batch(outgoing) } -> std::same_as<send_result>;
+      handle.provide_reply_source();
+      handle.set_coalescing(true, ec);
+      handle.async_wait(net::socket_base::wait_read, done);
+      handle.async_wait_congestion(done);
+    };
+
+/// A transport that readers and writers can be made of: `dgram::reader reader{transport}`.
+template <class Transport>
+concept transport_with_handle = requires(Transport& transport) {
+  { transport.handle() } -> transport_handle;
+};
+
+/// The type of its handle.
+template <transport_with_handle Transport>
+using handle_of = std::remove_cvref_t<decltype(std::declval<Transport&>().handle())>;
 
 /// What an emitter makes its sockets of, with `basic_emitter_socket<Transport>`: a socket that is made closed, on an
 /// executor, and opened, bound, connected and closed by functions that report in an `error_code`, as those of

@@ -6,6 +6,7 @@
 #include <dgram/basic_socket.hpp>
 #include <dgram/config.hpp>
 #include <dgram/endpoint.hpp>
+#include <dgram/fwd.hpp>
 
 DGRAM_NAMESPACE_BEGIN
 
@@ -15,6 +16,17 @@ public:
   /// What the inner Asio socket is made of.
   using native_protocol = net::ip::udp;
   using socket = basic_socket<udp>;
+  using receive_batch = basic_receive_batch<udp>;
+  using send_batch = basic_send_batch<udp>;
+  using datagram = basic_datagram<udp>;
+  using owned_datagram = basic_owned_datagram<udp>;
+  using datagram_info = basic_datagram_info<udp>;
+  using reply_path = basic_reply_path<udp>;
+  using path_error = basic_path_error<udp>;
+
+  /// Declared here; `dgram/reader.hpp` and `dgram/writer.hpp` define them.
+  using reader = dgram::reader<udp>;
+  using writer = dgram::writer<udp>;
 
   /// Asio's protocol; `asio::ip::udp::v6()` is IPv6 as Asio treats it, never dual.
   udp(native_protocol protocol) noexcept : native_protocol(protocol) {}  // NOLINT(*-explicit-*)

@@ -63,6 +63,12 @@ public:
   using send_batch = basic_send_batch<unix_dgram>;
   using datagram = basic_datagram<unix_dgram>;
   using owned_datagram = basic_owned_datagram<unix_dgram>;
+  using datagram_info = basic_datagram_info<unix_dgram>;
+  using reply_path = basic_reply_path<unix_dgram>;
+
+  /// Declared here; `dgram/reader.hpp` and `dgram/writer.hpp` define them.
+  using reader = dgram::reader<unix_dgram>;
+  using writer = dgram::writer<unix_dgram>;
 
   unix_dgram() noexcept = default;
 

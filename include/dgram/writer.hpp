@@ -5,258 +5,29 @@
 
 #include <dgram/config.hpp>
 #include <dgram/datagram.hpp>
+#include <dgram/detail/batch/writer_state.hpp>
 #include <dgram/detail/socket/attempts.hpp>
 #include <dgram/error.hpp>
 #include <dgram/reader.hpp>
 #include <dgram/send_batch.hpp>
+#include <dgram/writer_config.hpp>
 
-#include <chrono>
 #include <concepts>
 #include <cstddef>
-#include <cstdint>
 #include <functional>
 #include <memory>
-#include <type_traits>
 #include <utility>
 
 DGRAM_NAMESPACE_BEGIN
 
-/// What a writer does with a datagram that finds the queue full.
-enum class full_policy {
-  wait,         ///< the coroutine waits for room
-  drop_newest,  ///< the datagram is dropped and counted
-};
-
-/// How a writer queues.
-struct writer_config {
-  std::size_t datagrams = 1024;  ///< room for so many
-  std::size_t bytes = 0;         ///< room for so many bytes of payload; 0: 256 KiB
-  full_policy when_full = full_policy::wait;
-};
-
-/// What has become of a writer's datagrams. What is sent with a segment size counts as the datagrams that it becomes.
-struct writer_statistics {
-  std::uint64_t queued = 0;   ///< accepted
-  std::uint64_t sent = 0;     ///< handed to the kernel
-  std::uint64_t refused = 0;  ///< refused by the kernel for their own sake
-  std::uint64_t dropped = 0;  ///< never queued, since the queue was full
-  std::uint64_t lost =
-      0;  ///< queued, but socket or writer was closed or cancelled first, or failed
-};
-
-namespace detail {
-
-template <class Protocol, class Executor>
-struct writer_state : std::enable_shared_from_this<writer_state<Protocol, Executor>> {
-  using endpoint_type = typename Protocol::endpoint;
-  using reader_type = reader_state<Protocol, Executor>;
-  using clock = std::chrono::steady_clock;
-  using timer_type = net::basic_waitable_timer<clock, net::wait_traits<clock>, Executor>;
-
-  writer_state(std::shared_ptr<reader_type> source, const writer_config& config)
-      : batch({.datagrams = config.datagrams, .bytes = config.bytes, .copy = true}),
-        room(source->socket.get_executor(), clock::time_point::max()),
-        reader_(std::move(source)),
-        when_full_(config.when_full)
-  {
-  }
-
-  basic_send_batch<Protocol> batch;
-  writer_statistics statistics;
-
-  /// Never runs out; who waits for room waits for its cancellation.
-  timer_type room;
-
-  /// Why the last datagram was lost.
-  error_code last_loss;
-  std::function<void(error_code, const endpoint_type&, std::size_t)> on_error;
-
-  void attach()
-  {
-    batch.on_refused([this](error_code ec, const endpoint_type& peer, std::size_t size) {
-      ++statistics.refused;
-      report(ec, peer, size);
-    });
-    reader_->turn_end = [this] { flush(); };
-    reader_->turn_owner = this;
-  }
-
-  /// How many datagrams the kernel or the batch makes of a payload.
-  static std::size_t count(bytes_view) noexcept { return 1; }
-  static std::size_t count(bytes_view payload, const send_options& options)
-  {
-    const std::size_t segment = options.segment_size.value_or(payload.size());
-    if (options.segment_size == std::size_t{0})
-      detail::throw_if(net::error::invalid_argument, "send with", "segment_size{0}");
-    return payload.empty() ? 1 : (payload.size() - 1) / segment + 1;
-  }
-
-  bool can_take(std::size_t size, std::size_t datagrams) const noexcept
-  {
-    return !closed_ && batch.has_room(size, datagrams) && reader_->socket.is_open();
-  }
-
-  /// Flushes; `ec` says why waiting for room is of no use.
-  void make_room(std::size_t size, std::size_t datagrams, error_code& ec)
-  {
-    flush();
-    if (size > batch.max_bytes() || datagrams > batch.capacity())
-      ec = net::error::message_size;
-    else if (!reader_->socket.is_open())
-      ec = net::error::bad_descriptor;
-  }
-
-  bool must_wait(std::size_t size, std::size_t datagrams, error_code& ec) const noexcept
-  {
-    if (!ec && !reader_->socket.is_open()) ec = net::error::bad_descriptor;
-    if (!ec && closed_) ec = net::error::operation_aborted;
-    return !ec && !batch.has_room(size, datagrams) && when_full_ == full_policy::wait;
-  }
-
-  /// `to` is an endpoint, a reply path, or `no_peer` on a connected socket; `options` come behind it.
-  template <class Target, class... Options>
-  void push(bytes_view payload, const Target& to, const Options&... options)
-  {
-    // What was queued for an earlier descriptor must not go out on this one.
-    if (epoch_ != reader_->socket.epoch()) lose(net::error::operation_aborted);
-    epoch_ = reader_->socket.epoch();
-    const std::size_t before = batch.size();
-    if constexpr (std::is_same_v<Target, no_peer>)
-      batch.push(payload, options...);
-    else
-      batch.push(payload, to, options...);
-    statistics.queued += batch.size() - before;
-    if (reader_->is_turn_over())
-      flush();
-    else if (!flush_posted_)
-      post_flush();
-  }
-
-  template <class Target>
-  void count_dropped(std::size_t size, std::size_t datagrams, const Target& to)
-  {
-    statistics.dropped += datagrams;
-    report(net::error::no_buffer_space, peer_of(to), size);
-  }
-
-  /// Why a datagram for this peer cannot be sent at all.
-  template <class Target>
-  error_code check(const Target&) const noexcept
-  {
-    constexpr bool addressed = !std::is_same_v<Target, no_peer>;
-    if (!reader_->socket.is_open() || reader_->socket.is_connected() != addressed) return {};
-    return addressed ? error_code(net::error::already_connected) : platform::destination_required();
-  }
-
-  /// Hands over what the kernel takes now; the rest follows when it can.
-  void flush()
-  {
-    if (batch.empty()) return;
-    if (epoch_ != reader_->socket.epoch()) {
-      lose(net::error::operation_aborted);
-      return;
-    }
-    // A handler that is told of an error may send: what it queues goes with the flush that called it.
-    if (sending_ || std::exchange(flushing_, true)) return;
-    send_result result;
-    do {
-      result = reader_->socket.try_send_batch(batch);
-      statistics.sent += result.sent;
-    } while (!result.error && !batch.empty());
-    flushing_ = false;
-    if (batch.empty()) return;
-    const bool congested = reader_->socket.is_congested(result.error);
-    // A pending ICMP error is used up by its report, and costs no datagram of ours.
-    if (congested || result.error == net::error::would_block ||
-        result.error == net::error::connection_refused)
-      flush_later(congested);
-    else
-      lose(result.error);
-  }
-
-  void close()
-  {
-    if (closed_) return;
-    if (reader_->turn_owner == this) reader_->turn_end = nullptr;
-    flush();
-    closed_ = true;
-    lose(net::error::operation_aborted);
-  }
-
-private:
-  static endpoint_type peer_of(const endpoint_type& peer) { return peer; }
-  static endpoint_type peer_of(const basic_reply_path<Protocol>& path) { return path.peer; }
-  static endpoint_type peer_of(const no_peer&) { return {}; }
-
-  void flush_later(bool congested)
-  {
-    sending_ = true;
-    auto retry = [self = this->shared_from_this(), epoch = reader_->socket.epoch(),
-                  congested](error_code ec) {
-      self->sending_ = false;
-      // Another sender may have set the shared timer anew, which ends this wait alone.
-      // Another epoch: what waited then was lost, and what is queued by now has nothing to do with it.
-      if (congested || self->epoch_ != epoch || self->reader_->socket.epoch() != epoch) ec.clear();
-      if (ec)
-        self->lose(ec);
-      else
-        self->flush();
-      if (!self->sending_) self->room.cancel();
-    };
-    if (congested)
-      reader_->socket.async_wait_congestion(std::move(retry));
-    else
-      reader_->socket.async_wait(net::socket_base::wait_write, std::move(retry));
-  }
-
-  /// For a coroutine that suspends for something else in the middle of a turn.
-  void post_flush()
-  {
-    flush_posted_ = true;
-    net::post(reader_->socket.get_executor(), [self = this->shared_from_this()] {
-      self->flush_posted_ = false;
-      self->flush();
-    });
-  }
-
-  void lose(const error_code& ec)
-  {
-    for (std::size_t left = batch.size(); left > 0 && !batch.empty(); --left) {
-      // Gone before the handler runs, which may write again.
-      const endpoint_type peer = batch.front_peer();
-      const std::size_t size = batch.front_size();
-      batch.drop_front();
-      ++statistics.lost;
-      last_loss = ec;
-      report(ec, peer, size);
-    }
-    room.cancel();
-  }
-
-  void report(const error_code& ec, const endpoint_type& peer, std::size_t size)
-  {
-    if (!on_error) return;
-    const auto handler = on_error;  // it may replace itself
-    handler(ec, peer, size);
-  }
-
-  std::shared_ptr<reader_type> reader_;
-  full_policy when_full_;
-  std::uint64_t epoch_ = 0;  // that of the socket when what is queued was queued
-  bool closed_ = false;
-  bool sending_ = false;
-  bool flushing_ = false;
-  bool flush_posted_ = false;
-};
-
-}  // namespace detail
-
-/// Takes datagrams one at a time and copies them into memory of its own; what a coroutine sends in answer to one
-/// received batch leaves as one batch, and runs of equal size to one peer as one message that the kernel cuts apart.
+/// Takes datagrams one at a time and copies them into memory of its own. What one handler, or one resumption of a coroutine,
+/// sends leaves as one batch, and runs of equal size to one peer as one message that the kernel cuts apart. A datagram waits
+/// for nothing but the end of that handler: then the writer's own handler, on the socket's executor, flushes the queue.
 ///
-/// It is tied to a reader: its queue is handed to the kernel when the reader has nothing left in memory, before the
-/// reader waits, when the queue is full, on `flush`, and at the latest when the coroutine suspends for something else.
-/// Order towards one peer is kept.
+/// A writer of a reader follows its turns: what is sent in answer to one received batch leaves as one batch. Its queue is also
+/// flushed when the reader waits or receives again, and the answer to the last datagram of a batch flushes it at once.
+///
+/// Besides, the queue is flushed when it is full, and by `flush` and `close`. Order towards one peer is kept.
 ///
 /// Nothing is lost in silence: a datagram that the kernel refuses for its own sake (too big, blocked, unreachable) is
 /// counted and reported to `on_error`, and the others go on; so is what is left when the socket or the writer ends
@@ -272,46 +43,51 @@ private:
 /// while (auto datagram = co_await reader.next())
 ///   co_await writer.send(datagram->payload(), datagram->reply_path());
 /// \endcode
-template <class Protocol, class SocketExecutor, class Executor = net::any_io_executor>
+///
+/// A program that only sends needs no reader:
+///
+/// \code
+/// dgram::writer writer{socket};
+/// for (const auto& client : clients) writer.try_send(update, client);  // leave together, when this handler ends
+/// \endcode
+template <class Protocol, class SocketExecutor, class Executor, class Handle>
 class writer {
-  using state_type = detail::writer_state<Protocol, SocketExecutor>;
+  using state_type = detail::writer_state<Handle>;
   using use_awaitable = net::use_awaitable_t<Executor>;
 
 public:
   using protocol_type = Protocol;
   using executor_type = Executor;
   using endpoint_type = typename Protocol::endpoint;
-  using reader_type = reader<Protocol, SocketExecutor, Executor>;
+  using reader_type = reader<Protocol, SocketExecutor, Executor, Handle>;
+  using handle_type = Handle;
 
   /// Called with the error, the peer (default-constructed on a connected socket) and the size of a datagram that was not
   /// sent: inside `send`, `flush`, `close` or the destructor, inside the reader's `next` at the end of a turn, or on the
   /// socket's executor. It must not throw, and must not destroy the writer; it may send.
   using error_handler = std::function<void(error_code, const endpoint_type&, std::size_t)>;
 
-  /// Sends on the reader's socket. Throws `std::invalid_argument` for a configuration without room. A reader has one
-  /// writer at a time.
-  explicit writer(reader_type& reader, const writer_config& config = {})
-      : state_(std::make_shared<state_type>(reader.state_, config))
+  /// Sends on the reader's socket, in the reader's turns. A reader has one writer at a time. Throws `std::invalid_argument`
+  /// for a configuration without room.
+  explicit writer(reader_type& reader, const writer_config& config = {});
+
+  /// Sends on a socket that nothing is read from here, or on another transport: anything whose `handle()` is a
+  /// `transport_handle`. Throws as above.
+  template <transport_with_handle Transport>
+    requires std::same_as<handle_of<Transport>, Handle>
+  explicit writer(Transport& transport, const writer_config& config = {})
+      : writer(transport.handle(), config)
   {
-    state_->attach();
   }
 
-  /// A writer sends what belongs to its reader's turns: `dgram::writer writer{reader}`. For a socket alone there are
-  /// `send_batch` and single sends.
-  explicit writer(basic_socket<Protocol, SocketExecutor>&, const writer_config& = {}) = delete;
+  /// The same with the handle itself.
+  explicit writer(Handle handle, const writer_config& config = {});
 
   writer(writer&&) noexcept = default;
 
-  writer& operator=(writer&& other) noexcept
-  {
-    if (this != &other) {
-      close();
-      state_ = std::move(other.state_);
-    }
-    return *this;
-  }
+  writer& operator=(writer&& other) noexcept;
 
-  ~writer() { close(); }
+  ~writer();
 
   /// Queues a datagram; returns at once while there is room. While there is none it waits, or drops this datagram, counts
   /// and reports it, as `writer_config::when_full` says. The payload is copied into the queue: its bytes must stay until
@@ -322,35 +98,20 @@ public:
   /// queue, or is more datagrams than that holds, `already_connected` where the socket is connected, `bad_descriptor` where it is closed, `operation_aborted`
   /// where the coroutine was cancelled, or the writer closed, while it waited. Cancellation: as the coroutine's filter
   /// lets it pass; only the wait for room can be cancelled.
-  net::awaitable<void, Executor> send(bytes_view payload, endpoint_type peer)
-  {
-    return send_to(payload, std::move(peer));
-  }
+  net::awaitable<void, Executor> send(bytes_view payload, endpoint_type peer);
 
   /// The same, to the peer that the socket is connected to; `destination_address_required` where it is not.
-  net::awaitable<void, Executor> send(bytes_view payload)
-  {
-    return send_to(payload, detail::no_peer());
-  }
+  net::awaitable<void, Executor> send(bytes_view payload);
 
   /// The same, as an answer: it leaves from the address that was asked.
-  net::awaitable<void, Executor> send(bytes_view payload, basic_reply_path<Protocol> path)
-  {
-    return send_to(payload, std::move(path));
-  }
+  net::awaitable<void, Executor> send(bytes_view payload, basic_reply_path<Protocol> path);
 
   /// The same with what the datagram asks for, whose control messages must stay until `send` returns; throws also what
   /// `send_options` names.
-  net::awaitable<void, Executor> send(bytes_view payload, endpoint_type peer, send_options options)
-  {
-    return send_to(payload, std::move(peer), std::move(options));
-  }
+  net::awaitable<void, Executor> send(bytes_view payload, endpoint_type peer, send_options options);
 
   net::awaitable<void, Executor> send(bytes_view payload, basic_reply_path<Protocol> path,
-                                      send_options options)
-  {
-    return send_to(payload, std::move(path), std::move(options));
-  }
+                                      send_options options);
 
   /// The same with both, to the peer that the socket is connected to. Whether the options can be had is known when it is
   /// sent: what cannot is refused then, and reported to `on_error`.
@@ -390,22 +151,11 @@ public:
 
   /// Returns when everything that was queued has been handed to the kernel or refused. Throws `system_error`: the reason
   /// where some of it was lost meanwhile, and `operation_aborted` where the coroutine was cancelled.
-  net::awaitable<void, Executor> flush()
-  {
-    const std::shared_ptr<state_type> state = state_;
-    const auto lost_before = state->statistics.lost;
-    state->flush();
-    while (!state->batch.empty())
-      co_await wait_room(*state);
-    if (state->statistics.lost != lost_before) detail::throw_if(state->last_loss, "flush");
-  }
+  net::awaitable<void, Executor> flush();
 
   /// Hands over what the kernel takes without blocking, and counts and reports the rest as lost; the writer takes no more. Called by
   /// the destructor.
-  void close()
-  {
-    if (state_) state_->close();
-  }
+  void close();
 
   void on_error(error_handler handler) { state_->on_error = std::move(handler); }
 
@@ -461,7 +211,7 @@ private:
   static net::awaitable<void, Executor> wait_room(state_type& state)
   {
     error_code woken;
-    co_await state.room.async_wait(net::redirect_error(use_awaitable(), woken));
+    co_await state.async_wait_room(net::redirect_error(use_awaitable(), woken));
     const net::cancellation_state cancellation = co_await net::this_coro::cancellation_state;
     if (cancellation.cancelled() != net::cancellation_type::none)
       detail::throw_if(net::error::operation_aborted, "writer");
@@ -470,12 +220,111 @@ private:
   std::shared_ptr<state_type> state_;
 };
 
-template <class Protocol, class SocketExecutor, class Executor>
-writer(reader<Protocol, SocketExecutor, Executor>&) -> writer<Protocol, SocketExecutor, Executor>;
+template <class Protocol, class SocketExecutor, class Executor, class Handle>
+writer<Protocol, SocketExecutor, Executor, Handle>::writer(reader_type& reader,
+                                                           const writer_config& config)
+    : state_(std::make_shared<state_type>(reader.state_->socket, reader.state_, config))
+{
+  state_->attach();
+}
 
-template <class Protocol, class SocketExecutor, class Executor>
-writer(reader<Protocol, SocketExecutor, Executor>&, const writer_config&)
-    -> writer<Protocol, SocketExecutor, Executor>;
+template <class Protocol, class SocketExecutor, class Executor, class Handle>
+writer<Protocol, SocketExecutor, Executor, Handle>::writer(Handle handle,
+                                                           const writer_config& config)
+    : state_(std::make_shared<state_type>(std::move(handle), nullptr, config))
+{
+  state_->attach();
+}
+
+template <class Protocol, class SocketExecutor, class Executor, class Handle>
+auto writer<Protocol, SocketExecutor, Executor, Handle>::operator=(writer&& other) noexcept
+    -> writer&
+{
+  if (this != &other) {
+    close();
+    state_ = std::move(other.state_);
+  }
+  return *this;
+}
+
+template <class Protocol, class SocketExecutor, class Executor, class Handle>
+writer<Protocol, SocketExecutor, Executor, Handle>::~writer()
+{
+  close();
+}
+
+template <class Protocol, class SocketExecutor, class Executor, class Handle>
+auto writer<Protocol, SocketExecutor, Executor, Handle>::send(bytes_view payload,
+                                                              endpoint_type peer)
+    -> net::awaitable<void, Executor>
+{
+  return send_to(payload, std::move(peer));
+}
+
+template <class Protocol, class SocketExecutor, class Executor, class Handle>
+auto writer<Protocol, SocketExecutor, Executor, Handle>::send(bytes_view payload)
+    -> net::awaitable<void, Executor>
+{
+  return send_to(payload, detail::no_peer());
+}
+
+template <class Protocol, class SocketExecutor, class Executor, class Handle>
+auto writer<Protocol, SocketExecutor, Executor, Handle>::send(bytes_view payload,
+                                                              basic_reply_path<Protocol> path)
+    -> net::awaitable<void, Executor>
+{
+  return send_to(payload, std::move(path));
+}
+
+template <class Protocol, class SocketExecutor, class Executor, class Handle>
+auto writer<Protocol, SocketExecutor, Executor, Handle>::send(bytes_view payload,
+                                                              endpoint_type peer,
+                                                              send_options options)
+    -> net::awaitable<void, Executor>
+{
+  return send_to(payload, std::move(peer), std::move(options));
+}
+
+template <class Protocol, class SocketExecutor, class Executor, class Handle>
+auto writer<Protocol, SocketExecutor, Executor, Handle>::send(bytes_view payload,
+                                                              basic_reply_path<Protocol> path,
+                                                              send_options options)
+    -> net::awaitable<void, Executor>
+{
+  return send_to(payload, std::move(path), std::move(options));
+}
+
+template <class Protocol, class SocketExecutor, class Executor, class Handle>
+auto writer<Protocol, SocketExecutor, Executor, Handle>::flush() -> net::awaitable<void, Executor>
+{
+  const std::shared_ptr<state_type> state = state_;
+  const auto lost_before = state->statistics.lost;
+  state->flush();
+  while (!state->batch.empty())
+    co_await wait_room(*state);
+  if (state->statistics.lost != lost_before) detail::throw_if(state->last_loss, "flush");
+}
+
+template <class Protocol, class SocketExecutor, class Executor, class Handle>
+void writer<Protocol, SocketExecutor, Executor, Handle>::close()
+{
+  if (state_) state_->close();
+}
+
+template <class Protocol, class SocketExecutor, class Executor, class Handle>
+writer(reader<Protocol, SocketExecutor, Executor, Handle>&, const writer_config& = {})
+    -> writer<Protocol, SocketExecutor, Executor, Handle>;
+
+template <transport_with_handle Transport>
+writer(Transport&, const writer_config& = {})
+    -> writer<typename handle_of<Transport>::protocol_type,
+              typename handle_of<Transport>::executor_type, net::any_io_executor,
+              handle_of<Transport>>;
+
+template <transport_handle Handle>
+writer(Handle, const writer_config& = {})
+    -> writer<typename Handle::protocol_type, typename Handle::executor_type, net::any_io_executor,
+              Handle>;
 
 DGRAM_NAMESPACE_END
 

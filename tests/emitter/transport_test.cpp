@@ -5,6 +5,7 @@
 #include <dgram.hpp>
 
 #include <algorithm>
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <utility>
@@ -28,6 +29,8 @@ struct state {
 struct fake_handle {
   using protocol_type = dgram::udp;
   using executor_type = asio::any_io_executor;
+  using clock_type = std::chrono::steady_clock;
+  using timer_type = asio::steady_timer;
 
   std::shared_ptr<state> shared;
 

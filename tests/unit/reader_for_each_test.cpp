@@ -5,9 +5,11 @@
 #include "support/asio.hpp"
 #include "support/handlers.hpp"
 #include "support/loopback.hpp"
+#include "support/memory_transport.hpp"
 
 #include <dgram.hpp>
 
+#include <catch2/catch_template_test_macros.hpp>
 #include <catch2/catch_test_macros.hpp>
 #include <catch2/generators/catch_generators.hpp>
 
@@ -21,9 +23,10 @@
 namespace {
 
 using texts = std::vector<std::string>;
-using reader_type = dgram::reader<dgram::udp, asio::any_io_executor>;
-
+template <class Socket = dgram::udp::socket>
 struct scene {
+  using reader_type = test::reader_of<Socket>;
+
   explicit scene(const dgram::reader_config& config = {})
   {
     reader.emplace(*receiver, config);
@@ -74,8 +77,8 @@ struct scene {
   }
 
   asio::io_context io;
-  std::optional<dgram::udp::socket> receiver{std::in_place, io, test::loopback_v4()};
-  dgram::udp::socket sender{io, test::loopback_v4()};
+  std::optional<Socket> receiver{std::in_place, io, test::loopback_v4()};
+  Socket sender{io, test::loopback_v4()};
   std::optional<reader_type> reader;
   test::endpoint target;
   texts seen;
@@ -86,9 +89,10 @@ const dgram::error_code aborted = asio::error::operation_aborted;
 
 }  // namespace
 
-TEST_CASE("reader for_each: hands over what is queued and what comes later, in order")
+DGRAM_EACH_TRANSPORT_TEST_CASE(
+    "reader for_each: hands over what is queued and what comes later, in order")
 {
-  scene s;
+  scene<TestType> s;
   s.send_numbers(100);
   s.start();
   REQUIRE(s.seen.empty());  // never inside the call
@@ -107,9 +111,9 @@ TEST_CASE("reader for_each: hands over what is queued and what comes later, in o
   s.require_end();
 }
 
-TEST_CASE("reader for_each: takes trains apart, and says who sent them")
+DGRAM_EACH_TRANSPORT_TEST_CASE("reader for_each: takes trains apart, and says who sent them")
 {
-  scene s;
+  scene<TestType> s;
   bool same_sender = true;
   s.reader->async_for_each(
       [&](const dgram::datagram& datagram) {
@@ -117,17 +121,15 @@ TEST_CASE("reader for_each: takes trains apart, and says who sent them")
         same_sender = same_sender && datagram.sender() == s.sender.local_endpoint();
       },
       test::record(s.result));
-  dgram::send_batch batch{4};
-  batch.push_segments("aaaabbbbcc", 4, s.target);
-  REQUIRE(s.sender.try_send_batch(batch).sent == 3);
+  test::send_train(s.sender, "aaaabbbbcc", 4, s.target);
   s.io.poll();
   REQUIRE(s.seen == texts{"aaaa", "bbbb", "cc"});
   REQUIRE(same_sender);
 }
 
-TEST_CASE("reader for_each: begins with what is in memory")
+DGRAM_EACH_TRANSPORT_TEST_CASE("reader for_each: begins with what is in memory")
 {
-  scene s;
+  scene<TestType> s;
   s.send_numbers(3);
   REQUIRE(s.next() == "0");
   REQUIRE(s.reader->remaining() == 2);
@@ -137,9 +139,10 @@ TEST_CASE("reader for_each: begins with what is in memory")
   REQUIRE(s.seen == texts{"1", "2"});
 }
 
-TEST_CASE("reader for_each: a stop inside the function is the end, and loses nothing")
+DGRAM_EACH_TRANSPORT_TEST_CASE(
+    "reader for_each: a stop inside the function is the end, and loses nothing")
 {
-  scene s;
+  scene<TestType> s;
   s.send_numbers(4);
   s.start([&](const std::string& text) {
     if (text == "1") s.reader->stop();
@@ -157,10 +160,11 @@ TEST_CASE("reader for_each: a stop inside the function is the end, and loses not
   REQUIRE(s.next() == "end");
 }
 
-TEST_CASE("reader for_each: a close is the end, while it waits and inside the function")
+DGRAM_EACH_TRANSPORT_TEST_CASE(
+    "reader for_each: a close is the end, while it waits and inside the function")
 {
   const bool inside = GENERATE(false, true);
-  scene s;
+  scene<TestType> s;
   s.start([&](const std::string&) {
     if (inside) s.receiver->close();
   });
@@ -171,9 +175,10 @@ TEST_CASE("reader for_each: a close is the end, while it waits and inside the fu
   REQUIRE(s.seen.size() == (inside ? 1 : 0));
 }
 
-TEST_CASE("reader for_each: a cancel ends it with an error, and keeps what is in memory")
+DGRAM_EACH_TRANSPORT_TEST_CASE(
+    "reader for_each: a cancel ends it with an error, and keeps what is in memory")
 {
-  scene s;
+  scene<TestType> s;
   s.send_numbers(3);
   s.start([&](const std::string& text) {
     if (text == "0") s.receiver->cancel();
@@ -190,10 +195,11 @@ TEST_CASE("reader for_each: a cancel ends it with an error, and keeps what is in
   s.require_end(aborted);
 }
 
-TEST_CASE("reader for_each: a socket that was closed and opened again is another one")
+DGRAM_EACH_TRANSPORT_TEST_CASE(
+    "reader for_each: a socket that was closed and opened again is another one")
 {
   const bool inside = GENERATE(false, true);
-  scene s;
+  scene<TestType> s;
   const auto reopen = [&] {
     s.receiver->close();
     s.receiver->open(dgram::udp::v4());
@@ -216,9 +222,10 @@ TEST_CASE("reader for_each: a socket that was closed and opened again is another
   REQUIRE(s.seen == texts{"second"});
 }
 
-TEST_CASE("reader for_each: works with a socket that is opened after the reader was made")
+DGRAM_EACH_TRANSPORT_TEST_CASE(
+    "reader for_each: works with a socket that is opened after the reader was made")
 {
-  scene s;
+  scene<TestType> s;
   s.receiver->close();
   s.receiver->open(dgram::udp::v4());
   s.receiver->bind(s.target);
@@ -228,11 +235,12 @@ TEST_CASE("reader for_each: works with a socket that is opened after the reader 
   REQUIRE(s.seen == texts{"x"});
 }
 
-TEST_CASE("reader for_each: reader and socket may go, from inside the function too")
+DGRAM_EACH_TRANSPORT_TEST_CASE(
+    "reader for_each: reader and socket may go, from inside the function too")
 {
   const bool inside = GENERATE(false, true);
   const bool the_reader = GENERATE(false, true);
-  scene s;
+  scene<TestType> s;
   const auto end = [&] {
     if (the_reader)
       s.reader.reset();
@@ -251,14 +259,14 @@ TEST_CASE("reader for_each: reader and socket may go, from inside the function t
   REQUIRE(s.seen.size() == (inside ? 1 : 0));
 }
 
-TEST_CASE("reader for_each: goes on when reader and socket are moved")
+DGRAM_EACH_TRANSPORT_TEST_CASE("reader for_each: goes on when reader and socket are moved")
 {
-  scene s;
+  scene<TestType> s;
   s.start();
   s.io.poll();
-  reader_type moved(std::move(*s.reader));
+  test::reader_of<TestType> moved(std::move(*s.reader));
   s.reader.reset();
-  dgram::udp::socket socket(std::move(*s.receiver));
+  TestType socket(std::move(*s.receiver));
   s.receiver.reset();
   s.send("moved");
   s.io.poll();
@@ -267,9 +275,9 @@ TEST_CASE("reader for_each: goes on when reader and socket are moved")
   s.require_end();
 }
 
-TEST_CASE("reader for_each: a flood starves nobody")
+DGRAM_EACH_TRANSPORT_TEST_CASE("reader for_each: a flood starves nobody")
 {
-  scene s({.slots = 4, .yield_after = 16});
+  scene<TestType> s({.slots = 4, .yield_after = 16});
   s.send_numbers(100);
   std::optional<std::size_t> fired;
   s.start([&](const std::string& text) {
@@ -282,9 +290,10 @@ TEST_CASE("reader for_each: a flood starves nobody")
   REQUIRE(*fired <= 16 + 4);
 }
 
-TEST_CASE("reader for_each: what the function throws leaves run, and the rest comes afterwards")
+DGRAM_EACH_TRANSPORT_TEST_CASE(
+    "reader for_each: what the function throws leaves run, and the rest comes afterwards")
 {
-  scene s;
+  scene<TestType> s;
   s.send_numbers(4);
   s.start([&](const std::string& text) {
     if (text == "1" || text == "3") throw std::runtime_error(text);
@@ -311,9 +320,9 @@ TEST_CASE("reader for_each: what the function throws leaves run, and the rest co
   s.require_end();
 }
 
-TEST_CASE("reader for_each: a function that throws may have stopped it before")
+DGRAM_EACH_TRANSPORT_TEST_CASE("reader for_each: a function that throws may have stopped it before")
 {
-  scene s;
+  scene<TestType> s;
   s.send_numbers(2);
   s.start([&](const std::string& text) {
     s.reader->stop();
@@ -324,9 +333,9 @@ TEST_CASE("reader for_each: a function that throws may have stopped it before")
   REQUIRE(s.seen == texts{"0"});
 }
 
-TEST_CASE("reader for_each: the answers of a batch leave as one batch")
+DGRAM_EACH_TRANSPORT_TEST_CASE("reader for_each: the answers of a batch leave as one batch")
 {
-  scene s;
+  scene<TestType> s;
   dgram::writer writer{*s.reader};
   s.start([&](const std::string& text) { writer.try_send(text, s.sender.local_endpoint()); });
   s.io.poll();
@@ -344,9 +353,10 @@ TEST_CASE("reader for_each: the answers of a batch leave as one batch")
     REQUIRE(answer.payload().text() == std::to_string(number++));
 }
 
-TEST_CASE("reader for_each: what was sent before the last datagram of a batch leaves with its end")
+DGRAM_EACH_TRANSPORT_TEST_CASE(
+    "reader for_each: what was sent before the last datagram of a batch leaves with its end")
 {
-  scene s;
+  scene<TestType> s;
   dgram::writer writer{*s.reader};
   s.start([&](const std::string& text) {
     if (text != "9") writer.try_send(text, s.sender.local_endpoint());
@@ -359,10 +369,10 @@ TEST_CASE("reader for_each: what was sent before the last datagram of a batch le
   REQUIRE(s.receiver->statistics().send_calls == 1);
 }
 
-TEST_CASE(
+DGRAM_EACH_TRANSPORT_TEST_CASE(
     "reader for_each: its function and the handler may be moved only, and the function goes first")
 {
-  scene s;
+  scene<TestType> s;
   auto held = std::make_shared<int>(0);
   const std::weak_ptr<int> alive = held;
   bool gone = false;
@@ -376,7 +386,7 @@ TEST_CASE(
 
 TEST_CASE("reader for_each: behind a shutdown it does not spin")
 {
-  scene s;
+  scene<> s;
   s.receiver->connect(s.sender.local_endpoint());
   s.receiver->shutdown(asio::socket_base::shutdown_receive);
   s.start();
@@ -392,7 +402,7 @@ TEST_CASE("reader for_each: behind a shutdown it does not spin")
 
 TEST_CASE("reader for_each: reports an error of the socket")
 {
-  scene s;
+  scene<> s;
   s.receiver->connect(test::dead_endpoint());
   s.start();
   s.io.poll();
@@ -406,14 +416,15 @@ TEST_CASE("reader for_each: reports an error of the socket")
   REQUIRE(s.result.calls == 0);
 }
 
-TEST_CASE("reader for_each: a destroyed context destroys it, and a reader that its function owns")
+DGRAM_EACH_TRANSPORT_TEST_CASE(
+    "reader for_each: a destroyed context destroys it, and a reader that its function owns")
 {
-  std::weak_ptr<reader_type> alive;
+  std::weak_ptr<test::reader_of<TestType>> alive;
   bool called = false;
   {
     asio::io_context io;
-    dgram::udp::socket receiver{io, test::loopback_v4()};
-    auto reader = std::make_shared<reader_type>(receiver);
+    TestType receiver{io, test::loopback_v4()};
+    auto reader = std::make_shared<test::reader_of<TestType>>(receiver);
     alive = reader;
     reader->async_for_each([reader](const dgram::datagram&) {},
                            [&](dgram::error_code) { called = true; });

@@ -4,11 +4,13 @@
 
 #include "support/asio.hpp"
 #include "support/loopback.hpp"
+#include "support/memory_transport.hpp"
 
 #include <dgram.hpp>
 
 #include <asio/steady_timer.hpp>
 
+#include <catch2/catch_template_test_macros.hpp>
 #include <catch2/catch_test_macros.hpp>
 #include <catch2/generators/catch_generators.hpp>
 
@@ -21,12 +23,14 @@ using namespace std::chrono_literals;
 
 namespace {
 
-using reader_type = dgram::reader<dgram::udp, asio::any_io_executor>;
-
+template <class Socket = dgram::udp::socket>
 struct pair {
+  using socket_type = Socket;
+  using reader_type = test::reader_of<Socket>;
+
   asio::io_context io;
-  dgram::udp::socket receiver{io, test::loopback_v4()};
-  dgram::udp::socket sender{io, test::loopback_v4()};
+  Socket receiver{io, test::loopback_v4()};
+  Socket sender{io, test::loopback_v4()};
 
   test::endpoint target() { return receiver.local_endpoint(); }
 
@@ -49,9 +53,9 @@ asio::awaitable<std::string> next_text(Reader& reader)
 
 }  // namespace
 
-TEST_CASE("reader: hands over what was queued, in order, with its sender")
+DGRAM_EACH_TRANSPORT_TEST_CASE("reader: hands over what was queued, in order, with its sender")
 {
-  pair p;
+  pair<TestType> p;
   p.send_numbers(200);
   test::run(p.io, [&]() -> asio::awaitable<void> {
     dgram::reader reader{p.receiver};
@@ -65,9 +69,9 @@ TEST_CASE("reader: hands over what was queued, in order, with its sender")
   }());
 }
 
-TEST_CASE("reader: empty datagrams are datagrams")
+DGRAM_EACH_TRANSPORT_TEST_CASE("reader: empty datagrams are datagrams")
 {
-  pair p;
+  pair<TestType> p;
   p.send("");
   p.send("x");
   p.send("");
@@ -80,17 +84,16 @@ TEST_CASE("reader: empty datagrams are datagrams")
   }());
 }
 
-TEST_CASE("reader: takes trains apart")
+DGRAM_EACH_TRANSPORT_TEST_CASE("reader: takes trains apart")
 {
-  pair p;
+  pair<TestType> p;
   std::string big;
   for (int i = 0; i < 20; ++i)
     big += std::string(100, static_cast<char>('a' + i));
   big += "tail";
   test::run(p.io, [&]() -> asio::awaitable<void> {
     dgram::reader reader{p.receiver};
-    const auto result = co_await p.sender.async_send_segments(big, 100, p.target());
-    REQUIRE(result.sent == 21);
+    test::send_train(p.sender, big, 100, p.target());
     std::string seen;
     for (int i = 0; i < 21; ++i) {
       auto datagram = co_await reader.next();
@@ -103,9 +106,9 @@ TEST_CASE("reader: takes trains apart")
   }());
 }
 
-TEST_CASE("reader: waits for what comes later")
+DGRAM_EACH_TRANSPORT_TEST_CASE("reader: waits for what comes later")
 {
-  pair p;
+  pair<TestType> p;
   std::vector<std::string> seen;
   asio::co_spawn(
       p.io,
@@ -122,13 +125,13 @@ TEST_CASE("reader: waits for what comes later")
   REQUIRE(seen == std::vector<std::string>{"0", "1", "2"});
 }
 
-TEST_CASE(
+DGRAM_EACH_TRANSPORT_TEST_CASE(
     "reader: next is empty after stop, also one that waits; what is in memory can still be had")
 {
-  pair p;
+  pair<TestType> p;
   p.send_numbers(2);
   bool ended = false;
-  std::optional<dgram::reader<dgram::udp, asio::any_io_executor>> reader{p.receiver};
+  std::optional<test::reader_of<TestType>> reader{p.receiver};
   asio::co_spawn(
       p.io,
       [&]() -> asio::awaitable<void> {
@@ -151,10 +154,11 @@ TEST_CASE(
   REQUIRE(p.receiver.is_open());
 }
 
-TEST_CASE("reader: next is empty after a close of the socket, and throws after a cancel")
+DGRAM_EACH_TRANSPORT_TEST_CASE(
+    "reader: next is empty after a close of the socket, and throws after a cancel")
 {
   const bool close = GENERATE(true, false);
-  pair p;
+  pair<TestType> p;
   std::string outcome;
   asio::co_spawn(
       p.io,
@@ -177,11 +181,12 @@ TEST_CASE("reader: next is empty after a close of the socket, and throws after a
   REQUIRE(outcome == (close ? "end" : "aborted"));
 }
 
-TEST_CASE("reader: survives the move of the socket, and finds a destroyed one closed")
+DGRAM_EACH_TRANSPORT_TEST_CASE(
+    "reader: survives the move of the socket, and finds a destroyed one closed")
 {
-  pair p;
+  pair<TestType> p;
   std::string outcome;
-  std::optional<dgram::udp::socket> socket(std::move(p.receiver));
+  std::optional<TestType> socket(std::move(p.receiver));
   const auto target = socket->local_endpoint();
   asio::co_spawn(
       p.io,
@@ -192,7 +197,7 @@ TEST_CASE("reader: survives the move of the socket, and finds a destroyed one cl
       },
       asio::detached);
   p.io.poll();
-  std::optional<dgram::udp::socket> moved(std::move(*socket));
+  std::optional<TestType> moved(std::move(*socket));
   socket.reset();
   p.sender.send_to(asio::buffer("moved", 5), target);
   while (outcome.empty())
@@ -203,11 +208,11 @@ TEST_CASE("reader: survives the move of the socket, and finds a destroyed one cl
   REQUIRE(outcome == "moved end");
 }
 
-TEST_CASE("reader: a pending next completes when the reader is destroyed")
+DGRAM_EACH_TRANSPORT_TEST_CASE("reader: a pending next completes when the reader is destroyed")
 {
-  pair p;
+  pair<TestType> p;
   bool ended = false;
-  std::optional<dgram::reader<dgram::udp, asio::any_io_executor>> reader{p.receiver};
+  std::optional<test::reader_of<TestType>> reader{p.receiver};
   asio::co_spawn(
       p.io, [&]() -> asio::awaitable<void> { ended = !co_await reader->next(); }, asio::detached);
   p.io.poll();
@@ -216,9 +221,9 @@ TEST_CASE("reader: a pending next completes when the reader is destroyed")
   REQUIRE(ended);
 }
 
-TEST_CASE("reader: a deadline ends the wait and loses nothing")
+DGRAM_EACH_TRANSPORT_TEST_CASE("reader: a deadline ends the wait and loses nothing")
 {
-  pair p;
+  pair<TestType> p;
   test::run(p.io, [&]() -> asio::awaitable<void> {
     dgram::reader reader{p.receiver};
     auto nothing = co_await reader.next_for(1ms);
@@ -244,9 +249,9 @@ TEST_CASE("reader: a deadline ends the wait and loses nothing")
   }());
 }
 
-TEST_CASE("reader: many short deadlines against a steady sender lose nothing")
+DGRAM_EACH_TRANSPORT_TEST_CASE("reader: many short deadlines against a steady sender lose nothing")
 {
-  pair p;
+  pair<TestType> p;
   int received = 0;
   int timeouts = 0;
   asio::co_spawn(
@@ -275,9 +280,10 @@ TEST_CASE("reader: many short deadlines against a steady sender lose nothing")
   REQUIRE(timeouts > 0);
 }
 
-TEST_CASE("reader: cancelling the coroutine throws, and the datagram that comes later stays queued")
+DGRAM_EACH_TRANSPORT_TEST_CASE(
+    "reader: cancelling the coroutine throws, and the datagram that comes later stays queued")
 {
-  pair p;
+  pair<TestType> p;
   asio::cancellation_signal signal;
   bool aborted = false;
   asio::co_spawn(
@@ -302,9 +308,9 @@ TEST_CASE("reader: cancelling the coroutine throws, and the datagram that comes 
   REQUIRE(p.receiver.try_receive_batch(kept) == 1);
 }
 
-TEST_CASE("reader: a flood starves no timer")
+DGRAM_EACH_TRANSPORT_TEST_CASE("reader: a flood starves no timer")
 {
-  pair p;
+  pair<TestType> p;
   bool fired = false;
   int received = 0;
   asio::post(p.io, [&] { fired = true; });
@@ -324,9 +330,10 @@ TEST_CASE("reader: a flood starves no timer")
   REQUIRE(received <= 2 * 16 + 1);
 }
 
-TEST_CASE("reader: next_batch gives what is in memory, or else what one call takes")
+DGRAM_EACH_TRANSPORT_TEST_CASE(
+    "reader: next_batch gives what is in memory, or else what one call takes")
 {
-  pair p;
+  pair<TestType> p;
   p.send_numbers(5);
   test::run(p.io, [&]() -> asio::awaitable<void> {
     dgram::reader reader{p.receiver};
@@ -344,15 +351,15 @@ TEST_CASE("reader: next_batch gives what is in memory, or else what one call tak
   }());
 }
 
-TEST_CASE("reader: adapts the slots it offers to the traffic")
+DGRAM_EACH_TRANSPORT_TEST_CASE("reader: adapts the slots it offers to the traffic")
 {
-  pair p;
+  pair<TestType> p;
   test::run(p.io, [&]() -> asio::awaitable<void> {
     dgram::reader reader{p.receiver};
     if (!p.receiver.handle().is_coalescing()) co_return;  // nothing to adapt to
     REQUIRE(reader.batch().offered() == 64);
     const std::string big(64 * 20, 'x');
-    co_await p.sender.async_send_segments(big, 64, p.target());
+    test::send_train(p.sender, big, 64, p.target());
     for (int i = 0; i < 20; ++i)
       co_await reader.next();
     p.send("plain");
@@ -367,7 +374,7 @@ TEST_CASE("reader: adapts the slots it offers to the traffic")
 
 TEST_CASE("reader: turns coalescing on and leaves it on, unless its slots are too small for trains")
 {
-  pair p;
+  pair<> p;
   dgram::option::coalescing coalescing;
   dgram::error_code ec;
   p.receiver.get_option(coalescing, ec);
@@ -398,7 +405,7 @@ TEST_CASE("reader: turns coalescing on and leaves it on, unless its slots are to
 TEST_CASE(
     "reader: a single receive that is pending when coalescing begins is ended, not given a train")
 {
-  pair p;
+  pair<> p;
   std::array<char, 1000> storage{};
   test::endpoint sender;
   dgram::error_code outcome;
@@ -410,12 +417,13 @@ TEST_CASE(
   REQUIRE(outcome == asio::error::operation_aborted);
 }
 
-TEST_CASE("reader: a cancellation is seen also after a wake-up in vain, and leaves no timer behind")
+DGRAM_EACH_TRANSPORT_TEST_CASE(
+    "reader: a cancellation is seen also after a wake-up in vain, and leaves no timer behind")
 {
-  pair p;
+  pair<TestType> p;
   asio::cancellation_signal signal;
   dgram::error_code outcome;
-  std::optional<reader_type> reader{p.receiver};
+  std::optional<test::reader_of<TestType>> reader{p.receiver};
   asio::co_spawn(
       p.io,
       [&]() -> asio::awaitable<void> {
@@ -453,7 +461,7 @@ TEST_CASE("reader: a cancellation is seen also after a wake-up in vain, and leav
 TEST_CASE(
     "reader: the longest duration is no deadline, and a receiver that was shut down does not spin")
 {
-  pair p;
+  pair<> p;
   int wake_ups = 0;
   dgram::reader reader{p.receiver};
   p.receiver.connect(p.sender.local_endpoint());

@@ -8,6 +8,7 @@
 #include <catch2/catch_test_macros.hpp>
 
 #include <algorithm>
+#include <chrono>
 #include <iterator>
 #include <ranges>
 #include <set>
@@ -305,4 +306,89 @@ TEST_CASE("receive_batch: a moved-from batch is empty and can be assigned to")
   p.receive(first, 1);
   CHECK(texts(first) == std::vector<std::string>{"y"});
   CHECK(texts(second) == std::vector<std::string>{"x"});
+}
+
+TEST_CASE("receive_batch: what is stored reads as what was received, with all that is said of it")
+{
+  const test::endpoint sender = test::loopback_v4(53);
+  const auto now = dgram::receive_time_point(std::chrono::nanoseconds(1'700'000'000'123'456'789));
+  dgram::receive_batch batch(4, 16);
+  CHECK(batch.store("plain", sender));
+  CHECK(batch.store("rich", sender,
+                    {.local_address = asio::ip::make_address("10.0.0.7"),
+                     .interface_index = 3,
+                     .ecn = dgram::ecn_codepoint::ce,
+                     .dscp = 46,
+                     .hop_limit = 63,
+                     .receive_time = now,
+                     .dropped = 5,
+                     .wildcard = true}));
+  CHECK(batch.store("", sender));
+  CHECK(batch.store("this one is cut off", sender));
+  CHECK_FALSE(batch.store("no slot", sender));
+  CHECK(texts(batch) == std::vector<std::string>{"plain", "rich", "", "this one is cut "});
+  CHECK(batch.bytes() == 25);
+  CHECK(batch.truncated() == 1);
+  CHECK(batch[3].truncated());
+  CHECK(batch[0].sender() == sender);
+  CHECK(batch[0].reply_path().is_plain());
+  CHECK_FALSE(batch[0].hop_limit());
+
+  const dgram::datagram rich = batch[1];
+  CHECK(rich.local_address() == asio::ip::make_address("10.0.0.7"));
+  CHECK(rich.interface_index() == 3);
+  CHECK(rich.ecn() == dgram::ecn_codepoint::ce);
+  CHECK(rich.dscp() == 46);
+  CHECK(rich.hop_limit() == 63);
+  CHECK(rich.receive_time() == now);
+  CHECK(rich.dropped() == 5U);
+  CHECK(rich.reply_path().source == asio::ip::make_address("10.0.0.7"));
+}
+
+TEST_CASE("receive_batch: a stored train is taken apart, and offers bound what is stored")
+{
+  dgram::receive_batch batch(4, 64);
+  batch.offer(2);
+  CHECK(batch.store("aaaabbbbcc", test::loopback_v4(1), {.segment_size = 4}));
+  CHECK(batch.store("alone", test::loopback_v4(2)));
+  CHECK_FALSE(batch.store("too many", test::loopback_v4(3)));
+  CHECK(texts(batch) == std::vector<std::string>{"aaaa", "bbbb", "cc", "alone"});
+  CHECK(batch.size() == 4);
+  CHECK(batch.used_slots() == 2);
+  CHECK(batch.coalesced() == 3);
+  CHECK(batch.offered() == 2);
+  batch.clear();
+  CHECK(batch.empty());
+  CHECK(batch.bytes() == 0);
+  CHECK(batch.store("next", test::loopback_v4(2)));
+  CHECK(texts(batch) == std::vector<std::string>{"next"});
+}
+
+TEST_CASE("receive_batch: a socket receives into a batch that was stored into as into a new one")
+{
+  pair p;
+  dgram::receive_batch batch(4, 64);
+  batch.store(
+      "xy", test::loopback_v4(1),
+      {.local_address = asio::ip::make_address("10.0.0.7"), .segment_size = 1, .wildcard = true});
+  p.send("a datagram that is longer than what was stored");
+  p.receive(batch, 1);
+  CHECK(texts(batch) == std::vector<std::string>{"a datagram that is longer than what was stored"});
+  CHECK_FALSE(batch[0].truncated());
+  CHECK_FALSE(batch[0].local_address());
+  CHECK(batch[0].reply_path().is_plain());
+  batch.clear();
+  CHECK(batch.store("stored again", test::loopback_v4(1)));
+  CHECK(texts(batch) == std::vector<std::string>{"stored again"});
+}
+
+TEST_CASE("datagram_info: can be made without a socket")
+{
+  const dgram::datagram_info info(test::loopback_v4(9), 10,
+                                  {.hop_limit = 7, .wire_size = std::size_t{12}});
+  CHECK(info.sender() == test::loopback_v4(9));
+  CHECK(info.hop_limit() == 7);
+  CHECK(info.truncated());
+  CHECK(info.wire_size() == 12U);
+  CHECK_FALSE(dgram::datagram_info(test::loopback_v4(9), 10).truncated());
 }

@@ -6,7 +6,9 @@
 #include <dgram/send_batch.hpp>
 
 #include <catch2/catch_test_macros.hpp>
+#include <catch2/generators/catch_generators.hpp>
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <cstring>
@@ -402,4 +404,53 @@ TEST_CASE("send_batch: a moved-from batch is empty and full, and can be assigned
   first.push("two", p.peer);
   CHECK(p.sender.send_batch(first).sent == 1);
   p.expect({"two"});
+}
+
+TEST_CASE("send_batch: is read one datagram after the other, with all that was pushed")
+{
+  const bool copies = GENERATE(false, true);
+  dgram::send_batch batch({.datagrams = 16, .copy = copies});
+  const test::endpoint peer = test::loopback_v4(7);
+  const std::string first = "first";
+  const std::string train = "aaabbbc";
+  const std::array<asio::const_buffer, 2> gathered{asio::buffer("ga", 2),
+                                                   asio::buffer("thered", 6)};
+  batch.push(first, peer);
+  batch.push(gathered, peer);
+  batch.push(gathered, peer);
+  batch.push_segments(train, 3, peer);
+  batch.push(first, peer, {.hop_limit = 9});
+  batch.push(first);
+  std::vector<std::string> texts;
+  for (; !batch.empty(); batch.drop_front()) {
+    const auto next = batch.front();
+    std::vector<std::byte> bytes(next.size());
+    CHECK(next.copy_to(bytes) == next.size());
+    texts.emplace_back(dgram::bytes_view(bytes).text());
+    CHECK((next.peer() == nullptr) == (texts.size() == 8));
+    if (next.peer() != nullptr) CHECK(*next.peer() == peer);
+    CHECK(next.options().hop_limit.value_or(0) == (texts.size() == 7 ? 9 : 0));
+    std::array<std::byte, 2> small{};
+    CHECK(next.copy_to(small) == std::min<std::size_t>(next.size(), 2));
+  }
+  CHECK(texts == std::vector<std::string>{"first", "gathered", "gathered", "aaa", "bbb", "c",
+                                          "first", "first"});
+}
+
+TEST_CASE("send_batch: a transport refuses a datagram as a socket does")
+{
+  dgram::send_batch batch(4);
+  batch.push("one", test::loopback_v4(7));
+  batch.push("two", test::loopback_v4(8));
+  CHECK_FALSE(batch.refuse_front(asio::error::access_denied));
+  CHECK(batch.size() == 2);
+  test::endpoint refused;
+  batch.on_refused([&](dgram::error_code ec, const test::endpoint& peer, std::size_t size) {
+    CHECK(ec == asio::error::access_denied);
+    CHECK(size == 3);
+    refused = peer;
+  });
+  CHECK(batch.refuse_front(asio::error::access_denied));
+  CHECK(refused == test::loopback_v4(7));
+  CHECK(batch.front_peer() == test::loopback_v4(8));
 }

@@ -4,11 +4,14 @@
 
 #include "support/asio.hpp"
 #include "support/loopback.hpp"
+#include "support/memory_transport.hpp"
 
 #include <dgram.hpp>
 
+#include <asio/post.hpp>
 #include <asio/steady_timer.hpp>
 
+#include <catch2/catch_template_test_macros.hpp>
 #include <catch2/catch_test_macros.hpp>
 #include <catch2/generators/catch_generators.hpp>
 
@@ -20,14 +23,14 @@
 
 namespace {
 
-using reader_type = dgram::reader<dgram::udp, asio::any_io_executor>;
-using writer_type = dgram::writer<dgram::udp, asio::any_io_executor>;
+using writer_type = dgram::udp::writer;
 
+template <class Socket = dgram::udp::socket>
 struct server {
   asio::io_context io;
-  dgram::udp::socket socket{io, test::loopback_v4()};
-  dgram::udp::socket client{io, test::loopback_v4()};
-  std::optional<reader_type> reader{socket};
+  Socket socket{io, test::loopback_v4()};
+  Socket client{io, test::loopback_v4()};
+  std::optional<test::reader_of<Socket>> reader{socket};
 
   test::endpoint peer() { return client.local_endpoint(); }
 
@@ -45,25 +48,114 @@ struct server {
 
 }  // namespace
 
-TEST_CASE("writer: what is sent outside of a turn leaves at once")
+DGRAM_EACH_TRANSPORT_TEST_CASE(
+    "writer: what one handler sends outside of a turn leaves together, when it ends")
 {
-  server s;
-  writer_type writer{*s.reader};
-  test::run(s.io, [&]() -> asio::awaitable<void> {
-    co_await writer.send("one", s.peer());
-    const auto first = s.arrived();
-    REQUIRE(first == std::vector<std::string>{"one"});
-    REQUIRE(writer.try_send("", s.peer()));
-    const auto second = s.arrived();
-    REQUIRE(second == std::vector<std::string>{""});
-  }());
-  REQUIRE(writer.statistics().queued == 2);
-  REQUIRE(writer.statistics().sent == 2);
+  const bool has_reader = GENERATE(true, false);
+  server<TestType> s;
+  using writer_type = test::writer_of<TestType>;
+  std::optional<writer_type> writer;
+  if (has_reader)
+    writer.emplace(*s.reader);
+  else
+    writer.emplace(s.socket);
+  std::vector<std::string> expected;
+  for (int round = 0; round < 3; ++round) {
+    asio::post(s.io, [&, round] {
+      for (int i = 0; i < (round == 0 ? 1 : 50); ++i) {
+        expected.push_back(std::to_string(i));
+        REQUIRE(writer->try_send(expected.back(), s.peer()));
+      }
+      CHECK(writer->size() == (round == 0 ? 1 : 50));
+    });
+    test::run(s.io);
+    CHECK(s.arrived() == std::exchange(expected, {}));
+    CHECK(s.socket.statistics().send_calls == static_cast<std::size_t>(round + 1));
+  }
+  CHECK(writer->statistics().queued == 101);
+  CHECK(writer->statistics().sent == 101);
 }
 
-TEST_CASE("writer: the replies to one received batch leave together, in order")
+DGRAM_EACH_TRANSPORT_TEST_CASE(
+    "writer: what one resumption sends behind its datagram leaves in two calls, and later in one")
 {
-  server s;
+  server<TestType> s;
+  using writer_type = test::writer_of<TestType>;
+  writer_type writer{*s.reader};
+  test::run(s.io, [&]() -> asio::awaitable<void> {
+    for (int i = 0; i < 6; ++i) {
+      const auto before = s.socket.statistics().send_calls;
+      const int sends = i < 3 ? 50 : 1;
+      s.client.send_to(asio::buffer("x", 1), s.socket.local_endpoint());
+      co_await s.reader->next();
+      std::vector<std::string> expected;
+      for (int j = 0; j < sends; ++j) {
+        expected.push_back(std::to_string(i * 50 + j));
+        co_await writer.send(expected.back(), s.peer());
+      }
+      // A lone answer leaves at once again when it was alone before.
+      if (i >= 4) CHECK(writer.size() == 0);
+      co_await asio::post(s.io, asio::use_awaitable);
+      const auto texts = s.arrived();
+      CHECK(texts == expected);
+      CHECK(s.socket.statistics().send_calls - before == (i == 0 ? 2 : 1));
+    }
+  }());
+}
+
+TEST_CASE("writer: of a socket alone it has the same statistics, errors and back-pressure")
+{
+  server<> s;
+  dgram::writer writer{s.socket, {.datagrams = 4, .bytes = 100}};
+  static_assert(std::is_same_v<decltype(writer), writer_type>);
+  std::vector<dgram::error_code> errors;
+  writer.on_error(
+      [&](dgram::error_code ec, const test::endpoint&, std::size_t) { errors.push_back(ec); });
+  test::run(s.io, [&]() -> asio::awaitable<void> {
+    dgram::error_code ec;
+    try {
+      co_await writer.send(std::string(101, 'x'), s.peer());
+    } catch (const dgram::system_error& failure) {
+      ec = failure.code();
+    }
+    CHECK(ec == asio::error::message_size);
+    for (int i = 0; i < 10; ++i)  // more than there is room for
+      co_await writer.send(std::to_string(i), s.peer());
+    co_await writer.send("refused", test::endpoint(asio::ip::address_v4::broadcast(), 9));
+    co_await writer.flush();
+    CHECK(writer.size() == 0);
+  }());
+  CHECK(s.arrived().size() == 10);
+  CHECK(errors == std::vector<dgram::error_code>{asio::error::access_denied});
+  CHECK(writer.try_send("last words", s.peer()));
+  writer.close();
+  CHECK(s.arrived() == std::vector<std::string>{"last words"});
+  CHECK(writer.statistics().queued == 12);
+  CHECK(writer.statistics().sent == 11);
+  CHECK(writer.statistics().refused == 1);
+  s.socket.close();
+  CHECK_FALSE(writer.try_send("closed", s.peer()));
+}
+
+TEST_CASE("writer: of a socket alone sends what is queued, or reports it, when its context ends")
+{
+  std::optional<asio::io_context> io{std::in_place};
+  asio::io_context other;
+  dgram::udp::socket peer{other, test::loopback_v4()};
+  std::optional<dgram::udp::socket> socket{std::in_place, *io, test::loopback_v4()};
+  std::optional<writer_type> writer{*socket};
+  REQUIRE(writer->try_send("queued", peer.local_endpoint()));
+  writer.reset();
+  socket.reset();
+  io.reset();
+  dgram::receive_batch batch{1};
+  CHECK(peer.try_receive_batch(batch) == 1);
+}
+
+DGRAM_EACH_TRANSPORT_TEST_CASE("writer: the replies to one received batch leave together, in order")
+{
+  server<TestType> s;
+  using writer_type = test::writer_of<TestType>;
   for (int i = 0; i < 10; ++i)
     s.client.send_to(asio::buffer(std::to_string(i)), s.socket.local_endpoint());
   writer_type writer{*s.reader};
@@ -79,10 +171,12 @@ TEST_CASE("writer: the replies to one received batch leave together, in order")
   REQUIRE(writer.statistics().sent == 10);
 }
 
-TEST_CASE("writer: a turn that ends without a reply to its last datagram is flushed all the same")
+DGRAM_EACH_TRANSPORT_TEST_CASE(
+    "writer: a turn that ends without a reply to its last datagram is flushed all the same")
 {
   const bool waits_elsewhere = GENERATE(false, true);
-  server s;
+  server<TestType> s;
+  using writer_type = test::writer_of<TestType>;
   for (int i = 0; i < 3; ++i)
     s.client.send_to(asio::buffer(std::to_string(i)), s.socket.local_endpoint());
   writer_type writer{*s.reader};
@@ -107,7 +201,7 @@ TEST_CASE("writer: a turn that ends without a reply to its last datagram is flus
 
 TEST_CASE("writer: equal replies to one peer are one message to the kernel, and arrive one by one")
 {
-  server s;
+  server<> s;
   dgram::error_code ec;
   s.client.set_option(dgram::option::coalescing(true), ec);
   if (ec) SKIP("no coalescing here: " << ec.message());
@@ -125,9 +219,10 @@ TEST_CASE("writer: equal replies to one peer are one message to the kernel, and 
   REQUIRE(batch.used_slots() == 1);  // the train was not taken apart on its way
 }
 
-TEST_CASE("writer: payload and peer are copied")
+DGRAM_EACH_TRANSPORT_TEST_CASE("writer: payload and peer are copied")
 {
-  server s;
+  server<TestType> s;
+  using writer_type = test::writer_of<TestType>;
   s.client.send_to(asio::buffer("a", 1), s.socket.local_endpoint());
   s.client.send_to(asio::buffer("b", 1), s.socket.local_endpoint());
   writer_type writer{*s.reader};
@@ -145,9 +240,11 @@ TEST_CASE("writer: payload and peer are copied")
   REQUIRE(s.arrived() == std::vector<std::string>{"short-lived"});
 }
 
-TEST_CASE("writer: one refused datagram is reported with its peer, and the others go on")
+DGRAM_EACH_TRANSPORT_TEST_CASE(
+    "writer: one refused datagram is reported with its peer, and the others go on")
 {
-  server s;
+  server<TestType> s;
+  using writer_type = test::writer_of<TestType>;
   for (int i = 0; i < 2; ++i)
     s.client.send_to(asio::buffer("x", 1), s.socket.local_endpoint());
   writer_type writer{*s.reader};
@@ -177,9 +274,11 @@ TEST_CASE("writer: one refused datagram is reported with its peer, and the other
   REQUIRE(writer.statistics().sent == 2);
 }
 
-TEST_CASE("writer: a payload larger than the queue, and a closed socket, are errors at the call")
+DGRAM_EACH_TRANSPORT_TEST_CASE(
+    "writer: a payload larger than the queue, and a closed socket, are errors at the call")
 {
-  server s;
+  server<TestType> s;
+  using writer_type = test::writer_of<TestType>;
   writer_type writer{*s.reader, {.datagrams = 4, .bytes = 100}};
   test::run(s.io, [&]() -> asio::awaitable<void> {
     dgram::error_code ec;
@@ -201,9 +300,11 @@ TEST_CASE("writer: a payload larger than the queue, and a closed socket, are err
   REQUIRE(writer.statistics().queued == 0);
 }
 
-TEST_CASE("writer: a payload that becomes several datagrams takes room for all of them")
+DGRAM_EACH_TRANSPORT_TEST_CASE(
+    "writer: a payload that becomes several datagrams takes room for all of them")
 {
-  server s;
+  server<TestType> s;
+  using writer_type = test::writer_of<TestType>;
   writer_type writer{*s.reader, {.datagrams = 4}};
   const dgram::send_options cut{.segment_size = 2};
   test::run(s.io, [&]() -> asio::awaitable<void> {
@@ -235,7 +336,7 @@ TEST_CASE("writer: a payload that becomes several datagrams takes room for all o
 
 TEST_CASE("writer: what datagrams on a connected socket ask for is looked at one by one")
 {
-  server s;
+  server<> s;
   s.socket.connect(s.peer());
   writer_type writer{*s.reader};
   const dgram::send_options possible{.hop_limit = 9};
@@ -249,13 +350,16 @@ TEST_CASE("writer: what datagrams on a connected socket ask for is looked at one
     co_await writer.flush();
   }());
   CHECK(writer.try_send("three", possible));
+  test::run(s.io);
   CHECK(s.arrived() == std::vector<std::string>{"one", "three"});
   CHECK(errors == std::vector<dgram::error_code>{asio::error::operation_not_supported});
 }
 
-TEST_CASE("writer: a queue that fills up in the middle of a turn is flushed, and nothing is lost")
+DGRAM_EACH_TRANSPORT_TEST_CASE(
+    "writer: a queue that fills up in the middle of a turn is flushed, and nothing is lost")
 {
-  server s;
+  server<TestType> s;
+  using writer_type = test::writer_of<TestType>;
   for (int i = 0; i < 20; ++i)
     s.client.send_to(asio::buffer(std::to_string(i)), s.socket.local_endpoint());
   writer_type writer{*s.reader, {.datagrams = 4, .bytes = 20}};
@@ -273,9 +377,10 @@ TEST_CASE("writer: a queue that fills up in the middle of a turn is flushed, and
   REQUIRE(writer.statistics().dropped == 0);
 }
 
-TEST_CASE("writer: what is queued when the writer goes is handed over")
+DGRAM_EACH_TRANSPORT_TEST_CASE("writer: what is queued when the writer goes is handed over")
 {
-  server s;
+  server<TestType> s;
+  using writer_type = test::writer_of<TestType>;
   for (int i = 0; i < 3; ++i)
     s.client.send_to(asio::buffer("x", 1), s.socket.local_endpoint());
   test::run(s.io, [&]() -> asio::awaitable<void> {
@@ -286,9 +391,11 @@ TEST_CASE("writer: what is queued when the writer goes is handed over")
   REQUIRE(s.arrived() == std::vector<std::string>{"last words"});
 }
 
-TEST_CASE("writer: what is queued when the socket goes is counted and reported")
+DGRAM_EACH_TRANSPORT_TEST_CASE(
+    "writer: what is queued when the socket goes is counted and reported")
 {
-  server s;
+  server<TestType> s;
+  using writer_type = test::writer_of<TestType>;
   for (int i = 0; i < 3; ++i)
     s.client.send_to(asio::buffer("x", 1), s.socket.local_endpoint());
   writer_type writer{*s.reader};
@@ -357,9 +464,11 @@ TEST_CASE("writer: the ten-line echo server answers several clients, each in ord
   REQUIRE(finished == clients);
 }
 
-TEST_CASE("writer: on a connected socket it sends to the peer, and to nobody else")
+DGRAM_EACH_TRANSPORT_TEST_CASE(
+    "writer: on a connected socket it sends to the peer, and to nobody else")
 {
-  server s;
+  server<TestType> s;
+  using writer_type = test::writer_of<TestType>;
   s.socket.connect(s.peer());
   writer_type writer{*s.reader};
   test::run(s.io, [&]() -> asio::awaitable<void> {
@@ -374,14 +483,16 @@ TEST_CASE("writer: on a connected socket it sends to the peer, and to nobody els
   }());
   REQUIRE_FALSE(writer.try_send("x", s.peer()));
   REQUIRE(writer.try_send("again"));
+  test::run(s.io);
   REQUIRE(s.arrived() == std::vector<std::string>{"to the peer", "again"});
   s.socket.disconnect();
   REQUIRE_FALSE(writer.try_send("nobody"));
 }
 
-TEST_CASE("writer: an error handler may send, close, and replace itself")
+DGRAM_EACH_TRANSPORT_TEST_CASE("writer: an error handler may send, close, and replace itself")
 {
-  server s;
+  server<TestType> s;
+  using writer_type = test::writer_of<TestType>;
   writer_type writer{*s.reader};
   int reports = 0;
   writer.on_error([&](const dgram::error_code&, const test::endpoint&, std::size_t) {
@@ -390,6 +501,7 @@ TEST_CASE("writer: an error handler may send, close, and replace itself")
     writer.on_error({});
   });
   REQUIRE(writer.try_send(std::string(65508, 'x'), s.peer()));
+  test::run(s.io);
   REQUIRE(reports == 1);
   REQUIRE(s.arrived() == std::vector<std::string>{"about it"});
   writer.on_error([&](const dgram::error_code&, const test::endpoint&, std::size_t) {
@@ -397,15 +509,17 @@ TEST_CASE("writer: an error handler may send, close, and replace itself")
     writer.close();
   });
   REQUIRE(writer.try_send(std::string(65508, 'x'), s.peer()));
+  test::run(s.io);
   REQUIRE(reports == 2);
   REQUIRE_FALSE(writer.try_send("after close", s.peer()));
   const auto& statistics = writer.statistics();
   REQUIRE(statistics.queued == statistics.sent + statistics.refused + statistics.lost);
 }
 
-TEST_CASE("writer: a second writer of a reader takes its place")
+DGRAM_EACH_TRANSPORT_TEST_CASE("writer: a second writer of a reader takes its place")
 {
-  server s;
+  server<TestType> s;
+  using writer_type = test::writer_of<TestType>;
   writer_type writer{*s.reader};
   writer = writer_type{*s.reader};
   for (int i = 0; i < 2; ++i)

@@ -4,7 +4,7 @@
 #define DGRAM_DETAIL_EMITTER_MEMBERSHIP_TEXT_HPP
 
 #include <dgram/config.hpp>
-#include <dgram/detail/platform/names.hpp>
+#include <dgram/detail/platform/errors.hpp>
 #include <dgram/endpoint.hpp>
 #include <dgram/error.hpp>
 #include <dgram/failure.hpp>

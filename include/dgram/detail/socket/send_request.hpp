@@ -7,7 +7,8 @@
 #include <dgram/datagram.hpp>
 #include <dgram/detail/platform/backend.hpp>
 #include <dgram/detail/platform/control.hpp>
-#include <dgram/detail/socket/state.hpp>
+#include <dgram/detail/socket/flags.hpp>
+#include <dgram/detail/socket/protocols.hpp>
 #include <dgram/endpoint.hpp>
 #include <dgram/error.hpp>
 #include <dgram/send_options.hpp>
@@ -161,6 +162,14 @@ public:
   }
 
   std::size_t segment_size() const noexcept { return options_.segment_size.value_or(0); }
+
+  /// What it was made of; the control messages are valid as long as the request.
+  send_options options() const noexcept
+  {
+    send_options all = options_;
+    all.control = std::span<const std::byte>(control_).first(control_size_);
+    return all;
+  }
 
   /// What the socket must have been told, or asked, before this can be sent.
   socket_needs needs() const noexcept

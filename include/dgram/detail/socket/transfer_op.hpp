@@ -5,10 +5,10 @@
 
 #include <dgram/config.hpp>
 #include <dgram/detail/async/cancellation.hpp>
-#include <dgram/detail/socket/state.hpp>
+#include <dgram/detail/async/epoch_guard.hpp>
+#include <dgram/detail/socket/wake_ups.hpp>
 #include <dgram/error.hpp>
 
-#include <cstdint>
 #include <memory>
 #include <type_traits>
 #include <utility>
@@ -40,6 +40,7 @@ void resume_later([[maybe_unused]] const Executor& executor, Self&& self)
 enum class progress {
   done,       ///< complete with the attempt's results
   not_ready,  ///< wait until the descriptor is readable or writable
+  moved,      ///< the same, after a part was sent
   congested,  ///< a send's descriptor is ready and will stay so: wait on a timer
 };
 
@@ -62,12 +63,11 @@ public:
   {
     switch (step_) {
     case step::launch:
-      epoch_ = state_->epoch;
+      guard_.enter(state_->epoch);
       advance(self);
       return;
     case step::wait:
-      // A wake-up may have been queued before a cancel or close, so its success proves nothing.
-      if (state_->epoch != epoch_ || cancelled(self)) ec = net::error::operation_aborted;
+      if (guard_.is_over(state_->epoch, self)) ec = net::error::operation_aborted;
       // Another operation may have set the shared timer anew, which ends this wait but not this operation.
       else if (backing_off_)
         ec.clear();
@@ -84,12 +84,6 @@ public:
 
 private:
   enum class step : unsigned char { launch, wait, finish };
-
-  template <class Self>
-  static bool cancelled(Self& self)
-  {
-    return self.get_cancellation_state().cancelled() != net::cancellation_type::none;
-  }
 
   template <class Self>
   void advance(Self& self)
@@ -112,7 +106,8 @@ private:
     }
     State& state = *state_;
     if constexpr (Attempt::wait_for == net::socket_base::wait_write) {
-      backing_off_ = outcome == progress::congested;
+      if (outcome == progress::moved) wake_ups_ = wake_up_counter();
+      backing_off_ = outcome == progress::congested || wake_ups_.is_vain(state.reports_taken);
     } else {
       backing_off_ = wake_ups_.is_vain(state.reports_taken);
     }
@@ -137,7 +132,7 @@ private:
 
   std::shared_ptr<State> state_;
   Attempt attempt_;
-  std::uint64_t epoch_ = 0;
+  epoch_guard guard_;
   step step_ = step::launch;
   bool backing_off_ = false;  // the wait is on a timer that others may end
   wake_up_counter wake_ups_;

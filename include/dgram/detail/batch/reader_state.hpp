@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: BSL-1.0
+// The block that a reader shares with what waits for it: its batch, and what is left in memory.
+#ifndef DGRAM_DETAIL_BATCH_READER_STATE_HPP
+#define DGRAM_DETAIL_BATCH_READER_STATE_HPP
+
+#include <dgram/config.hpp>
+#include <dgram/datagram.hpp>
+#include <dgram/detail/async/cancellation.hpp>
+#include <dgram/detail/batch/receive_policy.hpp>
+#include <dgram/error.hpp>
+#include <dgram/reader_config.hpp>
+#include <dgram/receive_batch.hpp>
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <utility>
+
+DGRAM_NAMESPACE_BEGIN
+
+namespace detail {
+
+/// `Handle` is a `transport_handle`.
+template <class Handle>
+struct reader_state : std::enable_shared_from_this<reader_state<Handle>> {
+  using protocol_type = typename Handle::protocol_type;
+  using executor_type = typename Handle::executor_type;
+  using batch_type = basic_receive_batch<protocol_type>;
+  using clock = typename Handle::clock_type;
+  using timer_type = typename Handle::timer_type;
+
+  reader_state(Handle handle, const reader_config& config)
+      : socket(std::move(handle)),
+        batch(config.slots, config.slot_size),
+        position(batch.end()),
+        policy(config.yield_after),
+        coalesce_(config.coalesce && config.slot_size >= batch_type::default_slot_size)
+  {
+    prepare_descriptor();
+  }
+
+  Handle socket;
+  batch_type batch;
+  typename batch_type::const_iterator position;
+  std::size_t remaining = 0;
+  receive_policy policy;
+  net::cancellation_signal signal;
+
+  /// Called before the reader waits or asks the kernel: what belongs to the turn that ends is to leave now.
+  std::function<void()> turn_end;
+  const void* turn_owner = nullptr;
+
+  bool at_end() const noexcept { return remaining == 0; }
+
+  /// Whether something that was received is left to be looked at.
+  bool is_in_turn() const noexcept { return remaining > 0 || batch_is_out_; }
+
+  /// Whether the last datagram of a turn has been handed over, and the reader was not called again since.
+  bool is_behind_turn() const noexcept { return in_turn_ && !is_in_turn(); }
+
+  std::optional<basic_datagram<protocol_type>> take()
+  {
+    if (remaining == 0) return std::nullopt;
+    --remaining;
+    return *position++;
+  }
+
+  basic_datagrams<protocol_type> take_all() noexcept
+  {
+    batch_is_out_ = remaining > 0;
+    return {std::exchange(position, batch.end()), batch.end(), std::exchange(remaining, 0)};
+  }
+
+  void begin_receive()
+  {
+    remaining = 0;
+    batch_is_out_ = in_turn_ = false;
+    if (turn_end) turn_end();
+    follow_descriptor();
+    policy.offer_slots(batch);
+  }
+
+  /// What a descriptor needs that came after the reader; begins another epoch where coalescing begins.
+  void follow_descriptor()
+  {
+    if (descriptor_number_ != socket.descriptor_number()) prepare_descriptor();
+  }
+
+  void try_receive(error_code& ec)
+  {
+    socket.try_receive_batch(batch, ec);
+    drained_ = socket.is_drained();
+    position = batch.begin();
+    remaining = batch.size();
+    in_turn_ = remaining > 0;
+    policy.received(batch);
+  }
+
+  /// After a short batch the queue was empty: waiting is the cheaper question.
+  bool is_drained() const noexcept { return drained_ && !socket.has_pending_error(); }
+
+  void stop()
+  {
+    stopped_ = true;
+    if (waiting_) signal.emit(net::cancellation_type::total);
+  }
+
+  bool is_stopped() const noexcept { return stopped_ || !socket.is_open(); }
+
+  void start_wait() noexcept
+  {
+    waiting_ = true;
+    timed_out_ = false;
+  }
+
+  void end_wait() noexcept
+  {
+    waiting_ = false;
+    ++timer_number_;
+    if (timer_) timer_->cancel();
+  }
+
+  /// Lets the slot of the operation that waits end the wait.
+  void let_cancel(const net::cancellation_slot& slot)
+  {
+    on_cancellation(
+        slot, this->weak_from_this(),
+        [](reader_state& self, net::cancellation_type type) { self.signal.emit(type); });
+  }
+
+  void start_timer(typename clock::time_point deadline)
+  {
+    if (!timer_) timer_.emplace(socket.get_executor());
+    timer_->expires_at(deadline);
+    // A wait that has run out may be queued when the next one starts; the number tells them apart.
+    timer_->async_wait([state = this->weak_from_this(), number = ++timer_number_](error_code ec) {
+      const auto self = state.lock();
+      if (ec || !self || self->timer_number_ != number) return;
+      self->timed_out_ = true;
+      self->signal.emit(net::cancellation_type::total);
+    });
+  }
+
+  bool timed_out() const noexcept { return timed_out_; }
+
+private:
+  /// Also of the next descriptor, where the socket is closed and opened again, or opened only after the reader was made.
+  void prepare_descriptor()
+  {
+    descriptor_number_ = socket.descriptor_number();
+    if (!socket.is_open()) return;
+    socket.provide_reply_source();
+    error_code not_here;
+    if (coalesce_ && !socket.is_coalescing()) socket.set_coalescing(true, not_here);
+  }
+
+  bool coalesce_;
+  std::uint64_t descriptor_number_ = 0;
+  bool drained_ = false;
+  bool stopped_ = false;
+  bool waiting_ = false;
+  bool timed_out_ = false;
+  bool batch_is_out_ = false;
+  bool in_turn_ = false;
+  std::uint64_t timer_number_ = 0;
+  std::optional<timer_type> timer_;
+};
+
+}  // namespace detail
+
+DGRAM_NAMESPACE_END
+
+#endif

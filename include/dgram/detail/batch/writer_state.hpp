@@ -1,0 +1,259 @@
+// SPDX-License-Identifier: BSL-1.0
+// The block that a writer shares with its flushes: what is queued, and when it is handed over.
+#ifndef DGRAM_DETAIL_BATCH_WRITER_STATE_HPP
+#define DGRAM_DETAIL_BATCH_WRITER_STATE_HPP
+
+#include <dgram/config.hpp>
+#include <dgram/datagram.hpp>
+#include <dgram/detail/batch/outbox.hpp>
+#include <dgram/detail/batch/reader_state.hpp>
+#include <dgram/detail/socket/attempts.hpp>
+#include <dgram/error.hpp>
+#include <dgram/send_batch.hpp>
+#include <dgram/writer_config.hpp>
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <new>
+#include <type_traits>
+#include <utility>
+
+DGRAM_NAMESPACE_BEGIN
+
+namespace detail {
+
+/// `Handle` is a `transport_handle`.
+template <class Handle>
+struct writer_state : std::enable_shared_from_this<writer_state<Handle>> {
+  using protocol_type = typename Handle::protocol_type;
+  using endpoint_type = typename protocol_type::endpoint;
+  using reader_type = reader_state<Handle>;
+  using clock = typename Handle::clock_type;
+  using timer_type = typename Handle::timer_type;
+
+  /// `source` is the reader whose turns the writer follows; null for a writer of a socket alone.
+  writer_state(Handle handle, std::shared_ptr<reader_type> source, const writer_config& config)
+      : batch({.datagrams = config.datagrams, .bytes = config.bytes, .copy = true}),
+        room_(handle.get_executor()),
+        socket_(std::move(handle)),
+        reader_(std::move(source)),
+        when_full_(config.when_full)
+  {
+    room_.expires_at(clock::time_point::max());
+  }
+
+  basic_send_batch<protocol_type> batch;
+  writer_statistics statistics;
+
+  /// Why the last datagram was lost.
+  error_code last_loss;
+  std::function<void(error_code, const endpoint_type&, std::size_t)> on_error;
+
+  void attach()
+  {
+    batch.on_refused([this](error_code ec, const endpoint_type& peer, std::size_t size) {
+      ++statistics.refused;
+      report(ec, peer, size);
+    });
+    if (!reader_) return;
+    reader_->turn_end = [this] { end_turn(); };
+    reader_->turn_owner = this;
+  }
+
+  /// How many datagrams the kernel or the batch makes of a payload.
+  static std::size_t count(bytes_view) noexcept { return 1; }
+  static std::size_t count(bytes_view payload, const send_options& options)
+  {
+    const std::size_t segment = options.segment_size.value_or(payload.size());
+    if (options.segment_size == std::size_t{0})
+      detail::throw_if(net::error::invalid_argument, "send with", "segment_size{0}");
+    return payload.empty() ? 1 : (payload.size() - 1) / segment + 1;
+  }
+
+  bool can_take(std::size_t size, std::size_t datagrams) const noexcept
+  {
+    return !closed_ && batch.has_room(size, datagrams) && socket_.is_open();
+  }
+
+  /// Flushes; `ec` says why waiting for room is of no use.
+  void make_room(std::size_t size, std::size_t datagrams, error_code& ec)
+  {
+    flush();
+    if (size > batch.max_bytes() || datagrams > batch.capacity())
+      ec = net::error::message_size;
+    else if (!socket_.is_open())
+      ec = net::error::bad_descriptor;
+  }
+
+  bool must_wait(std::size_t size, std::size_t datagrams, error_code& ec) const noexcept
+  {
+    if (!ec && !socket_.is_open()) ec = net::error::bad_descriptor;
+    if (!ec && closed_) ec = net::error::operation_aborted;
+    return !ec && !batch.has_room(size, datagrams) && when_full_ == full_policy::wait;
+  }
+
+  /// `to` is an endpoint, a reply path, or `no_peer` on a connected socket; `options` come behind it.
+  template <class Target, class... Options>
+  void push(bytes_view payload, const Target& to, const Options&... options)
+  {
+    // What was queued for an earlier descriptor must not go out on this one.
+    if (epoch_ != socket_.epoch()) lose(net::error::operation_aborted);
+    epoch_ = socket_.epoch();
+    const std::size_t before = batch.size();
+    if constexpr (std::is_same_v<Target, no_peer>)
+      batch.push(payload, options...);
+    else
+      batch.push(payload, to, options...);
+    statistics.queued += batch.size() - before;
+    // What one handler, or one resumption of a coroutine, sends leaves together, when it ends. The answer to the last
+    // datagram of a turn need not wait for that, unless more than one was sent behind the last turn, too.
+    const bool answers = reader_ && reader_->is_behind_turn();
+    if (answers && answers_++ == 0 && !answers_with_many_)
+      flush();
+    else if (!flush_posted_ && !out_.is_offering() && !out_.is_waiting())
+      post_flush();
+  }
+
+  template <class Target>
+  void count_dropped(std::size_t size, std::size_t datagrams, const Target& to)
+  {
+    statistics.dropped += datagrams;
+    report(net::error::no_buffer_space, peer_of(to), size);
+  }
+
+  /// Why a datagram for this peer cannot be sent at all.
+  template <class Target>
+  error_code check(const Target&) const noexcept
+  {
+    constexpr bool addressed = !std::is_same_v<Target, no_peer>;
+    if (!socket_.is_open() || socket_.is_connected() != addressed) return {};
+    return addressed ? error_code(net::error::already_connected) : platform::destination_required();
+  }
+
+  /// Hands over what the kernel takes now; the rest follows when it can.
+  void flush()
+  {
+    if (batch.empty()) return;
+    if (epoch_ == socket_.epoch())
+      out_.flush(socket_);
+    else
+      lose(net::error::operation_aborted);
+    if (batch.empty()) wake_waiting();
+  }
+
+  /// Waits until there may be room: the end of a flush.
+  template <class Token>
+  auto async_wait_room(Token&& token)
+  {
+    is_waited_for_ = true;
+    return room_.async_wait(std::forward<Token>(token));
+  }
+
+  void close()
+  {
+    if (closed_) return;
+    if (reader_ && reader_->turn_owner == this) reader_->turn_end = nullptr;
+    flush();
+    closed_ = true;
+    lose(net::error::operation_aborted);
+  }
+
+  // --- what the outbox asks and tells ---
+
+  bool has_more() const noexcept { return !batch.empty(); }
+
+  send_result offer()
+  {
+    const send_result result = socket_.try_send_batch(batch);
+    statistics.sent += result.sent;
+    return result;
+  }
+
+  /// It is used up by having been told, and costs no datagram of ours.
+  void path_error(const error_code&) noexcept {}
+
+  void fail(const error_code& ec) { lose(ec); }
+
+  void offer_again() { flush(); }
+
+  std::shared_ptr<writer_state> keep_alive() { return this->shared_from_this(); }
+
+private:
+  static endpoint_type peer_of(const endpoint_type& peer) { return peer; }
+  static endpoint_type peer_of(const basic_reply_path<protocol_type>& path) { return path.peer; }
+  static endpoint_type peer_of(const no_peer&) { return {}; }
+
+  /// The reader is called again.
+  void end_turn()
+  {
+    forget_answers();
+    flush();
+  }
+
+  void forget_answers() noexcept
+  {
+    if (answers_ > 0) answers_with_many_ = answers_ > 1;
+    answers_ = 0;
+  }
+
+  /// Behind all that runs now. Where there is no memory for that it leaves now.
+  void post_flush()
+  {
+    try {
+      net::post(socket_.get_executor(), [self = this->shared_from_this()] {
+        self->flush_posted_ = false;
+        self->forget_answers();
+        self->flush();
+      });
+      flush_posted_ = true;
+    } catch (const std::bad_alloc&) {
+      flush();
+    }
+  }
+
+  void wake_waiting()
+  {
+    if (std::exchange(is_waited_for_, false)) room_.cancel();
+  }
+
+  void lose(const error_code& ec)
+  {
+    for (std::size_t left = batch.size(); left > 0 && !batch.empty(); --left) {
+      // Gone before the handler runs, which may write again.
+      const endpoint_type peer = batch.front_peer();
+      const std::size_t size = batch.front_size();
+      batch.drop_front();
+      ++statistics.lost;
+      last_loss = ec;
+      report(ec, peer, size);
+    }
+    wake_waiting();
+  }
+
+  void report(const error_code& ec, const endpoint_type& peer, std::size_t size)
+  {
+    if (!on_error) return;
+    const auto handler = on_error;  // it may replace itself
+    handler(ec, peer, size);
+  }
+
+  timer_type room_;  // never runs out: its cancellation wakes what waits for room
+  Handle socket_;
+  std::shared_ptr<reader_type> reader_;
+  outbox<Handle, writer_state> out_{*this};
+  full_policy when_full_;
+  std::uint64_t epoch_ = 0;  // that of the socket when what is queued was queued
+  bool closed_ = false;
+  bool is_waited_for_ = false;
+  bool flush_posted_ = false;
+  bool answers_with_many_ = false;
+  std::size_t answers_ = 0;  // sends since the reader gave the last datagram of its turn
+};
+
+}  // namespace detail
+
+DGRAM_NAMESPACE_END
+
+#endif

@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: BSL-1.0
+// How a reader receives.
+#ifndef DGRAM_READER_CONFIG_HPP
+#define DGRAM_READER_CONFIG_HPP
+
+#include <dgram/config.hpp>
+
+#include <cstddef>
+
+DGRAM_NAMESPACE_BEGIN
+
+/// How a reader receives.
+struct reader_config {
+  std::size_t slots = 64;         ///< at most so many slots are offered to the kernel at once
+  std::size_t slot_size = 65536;  ///< below 64 KiB nothing is coalesced
+  std::size_t yield_after = 128;  ///< datagrams that are handed over before others get their turn
+  bool coalesce = true;           ///< let the kernel put datagrams together where it can
+};
+
+DGRAM_NAMESPACE_END
+
+#endif
