@@ -115,7 +115,6 @@ template <class Source, class Token, class... Place>
 auto send_from_new(Source& source, socket_type type, const payload_view& message, Token&& token,
                    const Place&... place)
 {
-  static_assert(is_token<Token, std::size_t>());
   using made = made_on<Source, emitter_socket>;
   const auto executor = executor_of(source);
   const auto make = [executor, context = io_context_of(source), type] {

@@ -192,18 +192,6 @@ consteval bool is_callback()
   return fits;
 }
 
-/// The same of a call that takes completion tokens and functions of the whole result.
-template <class Token, class... Values>
-consteval bool is_token()
-{
-  constexpr bool fits = is_plain_callback<std::decay_t<Token>, Values...> ||
-                        net::completion_token_for<Token, void(error_code, Values...)>;
-  static_assert(fits,
-                "the token is neither a completion token of Asio's nor a function of an error_code "
-                "and the values that the operation completes with");
-  return fits;
-}
-
 /// Calls `run(call, callback)`, or `run(call)` where there is no callback.
 template <class Call, class Run>
 decltype(auto) parse_call(Call& parsed, Run&& run)
