@@ -805,10 +805,11 @@ private:
     const auto where = reader("bind");
     const endpoint_type local = where.literal(where.local(call, false));
     check<detail::binding<core_type>>();
+    auto listening = core_->template make_event<event::listening>();
     error_code ec;
     core_->pending().bind_now(local, ec);
     if (ec) fail_at("bind", ec, local);
-    core_->template post_event<event::listening>();
+    core_->deliver(listening.release());
     return address();
   }
 
@@ -827,10 +828,11 @@ private:
     if (const auto ec = core_->family.check_peer(peer)) fail_at("connect", ec, peer);
     if (core_->bind_phase() == phase::pending) throw_now(error::already_bound, "connect");
     if (core_->bind_phase() == phase::none) bind_sync();
+    auto connected = core_->template make_event<event::connect>();
     error_code ec;
     core_->pending().connect_now(peer, ec);
     if (ec) fail_at("connect", ec, peer);
-    core_->template post_event<event::connect>();
+    core_->deliver(connected.release());
   }
 
   template <class... Callback>

@@ -44,6 +44,8 @@ struct discard_task {
   void operator()(task* which) const noexcept { which->discard(); }
 };
 
+using task_ptr = std::unique_ptr<task, discard_task>;
+
 /// First in, first out; what is left is discarded.
 class task_queue {
 public:
