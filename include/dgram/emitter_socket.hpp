@@ -169,7 +169,8 @@ public:
     return *this;
   }
 
-  /// Closes the socket: no event is emitted any more, and what is pending completes with `operation_aborted`.
+  /// Closes the socket at once, also in front of sends that wait for a bind, which `close` would send: no event is emitted any
+  /// more, and what is pending completes with `operation_aborted`.
   ~basic_emitter_socket()
   {
     if (core_) core_->abandon();
