@@ -253,7 +253,8 @@ public:
   // --- bind ---
 
   /// Binds, and starts to receive. `bind([port][, address][, callback])`; of a Unix socket `bind(path[, callback])`,
-  /// where `@name` is an abstract name, as everywhere that it takes a path.
+  /// where `@name` is an abstract name, as everywhere that it takes a path. An endpoint of the socket's kind stands for port and
+  /// address, or for the path, here and wherever else these are taken.
   ///
   /// Without a port the system chooses one, without an address it is all of them; a name is looked up. The event is
   /// 'listening'. Without a callback it returns the socket, with one of a completion token what that gives.
@@ -298,6 +299,13 @@ public:
     auto local = core_->family.any_address();
     if (!address.empty()) local.address(literal(address, "bind"));
     local.port(number);
+    return bind_at(local);
+  }
+
+  template <std::same_as<endpoint_type> Endpoint>
+  address_info bind_sync(const Endpoint& local)
+  {
+    check_unbound();
     return bind_at(local);
   }
 
@@ -349,14 +357,16 @@ public:
     check_unconnected();
     auto peer = core_->family.loopback(number);
     if (!address.empty()) peer.address(literal(address, "connect"));
-    if (const auto ec = core_->family.check_peer(peer)) fail_at("connect", ec, peer);
-    if (core_->bind_phase() == phase::pending) throw_now(error::already_bound, "connect");
-    if (core_->bind_phase() == phase::none) bind_sync();
-    error_code ec;
-    core_->connect_now(peer, ec);
-    if (ec) fail_at("connect", ec, peer);
-    core_->template post_event<event::connect>();
-    return *this;
+    return connect_at(peer);
+  }
+
+  template <std::same_as<endpoint_type> Endpoint>
+  basic_emitter_socket& connect_sync(const Endpoint& peer)
+    requires is_ip
+  {
+    checked_port("connect", peer.port(), 1);
+    check_unconnected();
+    return connect_at(peer);
   }
 
   /// Ends the association with the peer. What waits to be sent to it completes with `not_connected`. Thrown:
@@ -371,7 +381,8 @@ public:
   // --- send ---
 
   /// Sends one datagram: `send(message[, offset, length], port[, address][, callback])`; of a connected socket
-  /// `send(message[, offset, length][, callback])`; of a Unix socket a path stands in place of port and address.
+  /// `send(message[, offset, length][, callback])`; of a Unix socket a path stands in place of port and address. An endpoint may
+  /// stand for port and address, or for the path.
   ///
   /// For the message see `payload_view`; it need not outlive the call. Offset and length count bytes. Without an address it
   /// is this host; a name is looked up, though not again within `socket_options::lookup_lifetime`. An unbound UDP socket is
@@ -792,6 +803,7 @@ private:
     }
 #if DGRAM_HAS_UNIX_DATAGRAMS
     else {
+      if (to.endpoint != nullptr) return {*to.endpoint};
       error_code ec;
       const auto endpoint = parse_unix_endpoint(to.text, ec);
       if (ec) detail::refuse(operation, ec, detail::quoted(to.text));
@@ -824,7 +836,10 @@ private:
       return {core_->family.loopback(port)};
     } else {
       if (!call.to) detail::refuse(operation, net::error::invalid_argument, "no path");
-      return destination_of(operation, *call.to, 0);
+      destination_type to = destination_of(operation, *call.to, 0);
+      if (is_unnamed(to.endpoint()))
+        detail::refuse(operation, net::error::invalid_argument, "an endpoint without a path");
+      return to;
     }
   }
 
@@ -905,6 +920,18 @@ private:
     if (ec) fail_at("bind", ec, local);
     core_->template post_event<event::listening>();
     return address();
+  }
+
+  basic_emitter_socket& connect_at(const endpoint_type& peer)
+  {
+    if (const auto ec = core_->family.check_peer(peer)) fail_at("connect", ec, peer);
+    if (core_->bind_phase() == phase::pending) throw_now(error::already_bound, "connect");
+    if (core_->bind_phase() == phase::none) bind_sync();
+    error_code ec;
+    core_->connect_now(peer, ec);
+    if (ec) fail_at("connect", ec, peer);
+    core_->template post_event<event::connect>();
+    return *this;
   }
 
   template <class... Callback>
@@ -1148,6 +1175,15 @@ auto send_once(Source&& source, socket_type type, const payload_view& message, s
         core->let_cancel(sending, slot);
         core->send_later(to, bytes, sending);
       });
+}
+
+/// The same for an endpoint.
+template <detail::executor_source Source, class Token>
+auto send_once(Source&& source, socket_type type, const payload_view& message,
+               const udp::endpoint& peer, Token&& token)
+{
+  return send_once(source, type, message, peer.port(), to_string(peer.address()),
+                   std::forward<Token>(token));
 }
 
 /// Pauses all emitter sockets of a context that are bound, or about to be and then after it: their descriptors are closed.

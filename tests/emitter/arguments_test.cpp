@@ -4,6 +4,9 @@
 
 #include <dgram/emitter/arguments.hpp>
 
+#include <asio/use_awaitable.hpp>
+
+#include <cstddef>
 #include <cstdint>
 #include <string>
 
@@ -57,4 +60,40 @@ TEST_CASE("ERR_INVALID_ARG_TYPE: send takes at most offset, length and port", "[
   STATIC_CHECK(sends_by_path<int, int, const char*>);
   STATIC_CHECK_FALSE(sends_by_path<int, const char*>);
   STATIC_CHECK_FALSE(sends_by_path<int, int, int, const char*>);
+}
+
+TEST_CASE("An endpoint stands for port and address, or for a path", "[emitter][F25]")
+{
+  using udp = dgram::udp::endpoint;
+  STATIC_CHECK(binds<udp>);
+  STATIC_CHECK(binds<const udp&, callback>);
+  STATIC_CHECK_FALSE(binds<int, udp>);
+  STATIC_CHECK_FALSE(binds<udp, const char*>);
+  STATIC_CHECK_FALSE(binds<udp, int>);
+  STATIC_CHECK(sends<udp&>);
+  STATIC_CHECK(sends<int, int, udp, callback>);
+  STATIC_CHECK_FALSE(sends<int, int, int, udp>);
+  STATIC_CHECK_FALSE(sends<udp, udp>);
+  STATIC_CHECK_FALSE(sends_by_path<udp>);
+#if DGRAM_HAS_UNIX_DATAGRAMS
+  using unix = dgram::unix_dgram::endpoint;
+  STATIC_CHECK_FALSE(binds<unix>);
+  STATIC_CHECK_FALSE(sends<unix>);
+  STATIC_CHECK(shape_of<unix, callback>().is_endpoint(false));
+  STATIC_CHECK(sends_by_path<int, int, unix>);
+  STATIC_CHECK_FALSE(sends_by_path<unix, const char*>);
+#endif
+}
+
+TEST_CASE("What is neither a callback nor a completion token is not taken for one",
+          "[emitter][F25]")
+{
+  using dgram::detail::is_token;
+  STATIC_CHECK(is_token<callback>);
+  STATIC_CHECK(is_token<asio::use_awaitable_t<>, std::size_t>);
+  STATIC_CHECK_FALSE(is_token<dgram::udp::endpoint&, std::size_t>);
+  STATIC_CHECK_FALSE(is_token<double, std::size_t>);
+  STATIC_CHECK_FALSE(is_token<std::string&>);
+  STATIC_CHECK_FALSE(is_token<asio::io_context*>);
+  STATIC_CHECK_FALSE(is_token<void (*)(std::string)>);
 }

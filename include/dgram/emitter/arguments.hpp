@@ -23,10 +23,30 @@ DGRAM_NAMESPACE_BEGIN
 
 namespace detail {
 
+template <class T>
+inline constexpr bool is_ip_endpoint = false;
+template <>
+inline constexpr bool is_ip_endpoint<net::ip::udp::endpoint> = true;
+template <class T>
+inline constexpr bool is_unix_endpoint = false;
+#if DGRAM_HAS_UNIX_DATAGRAMS
+using unix_endpoint = net::local::datagram_protocol::endpoint;
+template <>
+inline constexpr bool is_unix_endpoint<unix_endpoint> = true;
+#endif
+
 /// An address, or a name that stands for one. It refers to what it is made of.
 struct host {
   std::string_view text;
   const net::ip::address* address = nullptr;
+#if DGRAM_HAS_UNIX_DATAGRAMS
+  const unix_endpoint* endpoint = nullptr;
+
+  template <std::same_as<unix_endpoint> Endpoint>
+  explicit host(const Endpoint& known) noexcept : endpoint(&known)
+  {
+  }
+#endif
 
   host(const char* name) noexcept : text(name) {}                    // NOLINT(*-explicit-*)
   host(const std::string& name) noexcept : text(name) {}             // NOLINT(*-explicit-*)
@@ -34,7 +54,13 @@ struct host {
   host(const net::ip::address& known) noexcept : address(&known) {}  // NOLINT(*-explicit-*)
 
   /// As good as none: the default is meant.
-  bool is_empty() const noexcept { return address == nullptr && text.empty(); }
+  bool is_empty() const noexcept
+  {
+#if DGRAM_HAS_UNIX_DATAGRAMS
+    if (endpoint != nullptr) return false;
+#endif
+    return address == nullptr && text.empty();
+  }
 };
 
 /// The arguments of one call, apart from its callback.
@@ -81,11 +107,18 @@ concept family_address = std::same_as<std::remove_cvref_t<T>, net::ip::address_v
 template <class T>
 concept call_address = family_address<T> || std::convertible_to<T, host>;
 
+/// Stands for port and address, or for a path.
+template <class T>
+concept call_ip_endpoint = is_ip_endpoint<std::remove_cvref_t<T>>;
+template <class T>
+concept call_unix_endpoint = is_unix_endpoint<std::remove_cvref_t<T>>;
+
 /// How many arguments of each kind a call has, and whether they are in order.
 struct call_shape {
   std::size_t numbers = 0;
   std::size_t addresses = 0;
   bool is_ordered = true;
+  bool has_path = false;  // an endpoint of a Unix socket
 
   constexpr void count(bool is_number, bool is_address) noexcept
   {
@@ -97,13 +130,15 @@ struct call_shape {
   /// Bind and connect: the port, which a Unix socket has not.
   constexpr bool is_endpoint(bool has_port) const noexcept
   {
-    return numbers == 0 || (has_port && numbers == 1);
+    if (has_port) return numbers <= 1 && !has_path;
+    return numbers == 0;
   }
 
   /// Send: the port, behind offset and length.
   constexpr bool is_datagram(bool has_port) const noexcept
   {
-    return has_port ? numbers <= 3 : numbers == 0 || numbers == 2;
+    if (has_port) return numbers <= 3 && !has_path;
+    return numbers == 0 || numbers == 2;
   }
 };
 
@@ -111,7 +146,10 @@ template <class... Args>
 consteval call_shape shape_of()
 {
   call_shape shape;
-  (shape.count(call_number<Args>, call_address<Args>), ...);
+  (shape.count(call_number<Args> || call_ip_endpoint<Args>,
+               call_address<Args> || call_ip_endpoint<Args> || call_unix_endpoint<Args>),
+   ...);
+  shape.has_path = (call_unix_endpoint<Args> || ...);
   return shape;
 }
 
@@ -127,8 +165,10 @@ template <bool HasPort, class... Args>
 constexpr void check_endpoint_call()
 {
   check_place<Args...>();
-  static_assert(shape_of<Args...>().is_endpoint(HasPort),
-                "the only number is the port, and a Unix socket has none");
+  static_assert(
+      shape_of<Args...>().is_endpoint(HasPort),
+      "the only number is the port, and a Unix socket has none; an endpoint is one of the "
+      "socket's own kind");
 }
 
 template <bool HasPort, class... Args>
@@ -137,7 +177,8 @@ constexpr void check_send_call()
   check_place<Args...>();
   static_assert(
       shape_of<Args...>().is_datagram(HasPort),
-      "the numbers are offset and length, or the port, or all three; a Unix socket has no port");
+      "the numbers are offset and length, or the port, or all three; a Unix socket has no port; an "
+      "endpoint is one of the socket's own kind");
 }
 
 /// Calls `run(call, callback)`, or `run(call)` where there is no callback.
@@ -152,6 +193,14 @@ decltype(auto) parse_call(call& parsed, Run&& run, First&& first, Rest&&... rest
 {
   if constexpr (call_number<First>) {
     parsed.add(first);
+    return parse_call(parsed, run, std::forward<Rest>(rest)...);
+  } else if constexpr (call_ip_endpoint<First>) {
+    const net::ip::address address = first.address();
+    parsed.add(first.port());
+    parsed.add(host(address));
+    return parse_call(parsed, run, std::forward<Rest>(rest)...);
+  } else if constexpr (call_unix_endpoint<First>) {
+    parsed.add(host(first));
     return parse_call(parsed, run, std::forward<Rest>(rest)...);
   } else if constexpr (family_address<First>) {
     const net::ip::address any_family(first);

@@ -153,6 +153,10 @@ inline constexpr bool is_plain_callback =
     (void_function<Handler, const failure&, Values...> || void_function<Handler, error_code> ||
      void_function<Handler, const failure&>);
 
+/// What an operation's last argument may be otherwise.
+template <class Token, class... Values>
+inline constexpr bool is_token = net::completion_token_for<Token, void(error_code, Values...)>;
+
 template <class Handler, class... Values>
 void call_back(Handler&& handler, const failure& outcome, Values&&... values)
 {
@@ -322,8 +326,13 @@ auto initiate_completion(const Executor& executor, Token&& token, Launch launch)
   emitter_initiation<Executor, Launch, Values...> initiation(executor, std::move(launch));
   if constexpr (is_plain_callback<handler, Values...>)
     initiation(std::forward<Token>(token));
-  else
+  else if constexpr (is_token<Token, Values...>)
     return net::async_initiate<Token, void(error_code, Values...)>(std::move(initiation), token);
+  else
+    static_assert(is_token<Token, Values...>,
+                  "the last argument is a function of nothing, of an error_code or a failure (and "
+                  "the values), or a "
+                  "completion token for void(error_code, values)");
 }
 
 }  // namespace detail
