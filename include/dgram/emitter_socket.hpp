@@ -601,7 +601,7 @@ public:
           outgoing.apply(socket, is_v6, failed);
         },
         ec);
-    if (ec) detail::refuse(operation, ec, detail::quoted(address));
+    if (ec) detail::refuse(operation, ec, detail::in_quotes(address));
   }
 
   /// Joins a group; without an interface (an address of it, or its name) the system chooses one. Binds an unbound socket.
