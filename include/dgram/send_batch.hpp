@@ -332,12 +332,13 @@ public:
 
   // What a socket needs; users have no call for these.
 
-  /// The datagrams that wait as messages, runs put together where `may_segment(peer)`, up to the first one that asks for
-  /// what cannot be had; or the error that keeps all from being sent, an address on a connected socket or none on
-  /// another, or the first datagram.
+  /// The datagrams that wait as messages, at most `limit`, runs put together where `may_segment(peer)`, up to the first one
+  /// that asks for what cannot be had; or the error that keeps all from being sent, an address on a connected socket or none
+  /// on another, or the first datagram.
   template <class Predicate>
   std::span<platform::message> prepare(const detail::socket_flags& flags, Predicate may_segment,
-                                       error_code& ec, const detail::unmet_needs& unmet = {})
+                                       error_code& ec, const detail::unmet_needs& unmet,
+                                       std::size_t limit)
   {
     ec.clear();
     run_lengths_.clear();
@@ -347,17 +348,21 @@ public:
       ec = net::error::already_connected;
     else if (!flags.connected && at_.addressed < at_.last - at_.first)
       ec = platform::destination_required();
-    const std::size_t last =
-        ec || requests_.empty() ? at_.last : first_unsuitable(flags, unmet, ec);
     if (ec) return {};
-    if constexpr (detail::dual_stack_protocol<Protocol>)
-      if (flags.dual) map_peers();
-    for (std::size_t i = at_.first; i < last; ++i) {
+    for (std::size_t i = at_.first; i < at_.last && run_lengths_.size() < limit; ++i) {
       const run& next = runs_[i];
+      if (next.request > 0) [[unlikely]]
+        if (const error_code obstacle = obstacle_to(next, flags, unmet)) {
+          if (i == at_.first) ec = obstacle;
+          break;
+        }
+      if constexpr (detail::dual_stack_protocol<Protocol>)
+        if (flags.dual) map_peer(next);
       if (next.datagrams == 1)
         describe(next, buffers_.data() + next.first_buffer, next.buffers, 1, flags);
       else
-        describe_run(next, !next.is_split && !leaves_alone(next) && may_segment(next.peer), flags);
+        describe_run(next, !next.is_split && !leaves_alone(next) && may_segment(next.peer), flags,
+                     limit);
     }
     return {messages_.data(), run_lengths_.size()};
   }
@@ -379,13 +384,7 @@ public:
   std::size_t take_segmented() noexcept { return std::exchange(segmented_, 0); }
 
   /// What the socket must be told, or asked, before all can be sent.
-  detail::socket_needs needs() const noexcept
-  {
-    detail::socket_needs all;
-    for (const auto& request : requests_)
-      all |= request.needs();
-    return all;
-  }
+  detail::socket_needs needs() const noexcept { return at_.needs; }
 
   bool front_is_plain() const noexcept { return first_run().request == 0; }
 
@@ -436,6 +435,7 @@ private:
     std::size_t gone = 0;  // of them
     std::size_t gone_bytes = 0;
     std::size_t next_run = 0;  // of those that `prepare` has described
+    detail::socket_needs needs;
   };
 
   static std::size_t count_datagrams(std::size_t size, std::size_t segment) noexcept
@@ -502,26 +502,13 @@ private:
     if (!option_controls_)
       option_controls_ = std::make_unique_for_overwrite<option_control[]>(capacity());
     if (requests_.empty() || !(requests_.back() == request)) requests_.push_back(request);
+    at_.needs |= request.needs();
     return static_cast<std::uint32_t>(requests_.size());
-  }
-
-  /// The first entry that asks for what cannot be had, or the end; `ec` where it is the one in front.
-  std::size_t first_unsuitable(const detail::socket_flags& flags, const detail::unmet_needs& unmet,
-                               error_code& ec) const noexcept
-  {
-    for (std::size_t i = at_.first; i < at_.last; ++i) {
-      const auto obstacle = obstacle_to(runs_[i], flags, unmet);
-      if (!obstacle) continue;
-      if (i == at_.first) ec = obstacle;
-      return i;
-    }
-    return at_.last;
   }
 
   error_code obstacle_to(const run& which, const detail::socket_flags& flags,
                          const detail::unmet_needs& unmet) const noexcept
   {
-    if (which.request == 0) return {};
     const detail::send_request& request = requests_[which.request - 1];
     if (request.needs().has_any_of(unmet.needs)) return unmet.why;
     // One with a peer was checked when it was pushed.
@@ -685,27 +672,29 @@ private:
   }
 
   /// Several datagrams, as few messages as may be.
-  void describe_run(const run& which, bool together, const detail::socket_flags& flags)
+  void describe_run(const run& which, bool together, const detail::socket_flags& flags,
+                    std::size_t limit)
   {
     // Copied payloads lie side by side: one buffer is cheaper for the kernel than many.
     if (which.in_one_piece || (arena_ && together))
-      describe_pieces(which, together ? platform::backend::max_segments : 1, flags);
+      describe_pieces(which, together ? platform::backend::max_segments : 1, flags, limit);
     else if (together)
       describe(which, buffers_.data() + which.first_buffer, which.datagrams * which.buffers,
                which.datagrams, flags);
     else
-      for (std::size_t i = 0; i < which.datagrams; ++i)
+      for (std::size_t i = 0; i < which.datagrams && run_lengths_.size() < limit; ++i)
         describe(which, buffers_.data() + which.first_buffer + i * which.buffers, which.buffers, 1,
                  flags);
   }
 
   /// Datagrams that lie side by side, as messages of at most `most` of them each.
-  void describe_pieces(const run& which, std::size_t most, const detail::socket_flags& flags)
+  void describe_pieces(const run& which, std::size_t most, const detail::socket_flags& flags,
+                       std::size_t limit)
   {
     const auto* bytes =
         static_cast<const std::byte*>(platform::buffer_data(buffers_[which.first_buffer]));
-    const std::size_t limit = detail::max_payload_size(which.peer) / which.each;
-    const std::size_t step = std::max<std::size_t>(std::min(most, limit), 1) * which.each;
+    const std::size_t fit = detail::max_payload_size(which.peer) / which.each;
+    const std::size_t step = std::max<std::size_t>(std::min(most, fit), 1) * which.each;
     std::size_t offset = 0;
     do {
       const std::size_t size = std::min(step, which.bytes - offset);
@@ -713,7 +702,7 @@ private:
       piece = platform::make_buffer(bytes + offset, size);
       describe(which, &piece, 1, count_datagrams(size, which.each), flags);
       offset += size;
-    } while (offset < which.bytes);
+    } while (offset < which.bytes && run_lengths_.size() < limit);
   }
 
   /// The next message: `count` datagrams of a run.
@@ -753,11 +742,10 @@ private:
 
   /// A dual-stack socket takes IPv4 peers in their mapped form; kept apart, so that the batch can be sent on
   /// another socket as it was pushed.
-  void map_peers()
+  void map_peer(const run& which)
   {
     if (native_.empty()) native_.resize(capacity());
-    for (std::size_t i = at_.first; i < at_.last; ++i)
-      native_[i] = mapped(runs_[i].peer);
+    native_[index_of(which)] = mapped(which.peer);
   }
 
   std::size_t max_bytes_;

@@ -101,8 +101,9 @@ send_result send_many(State& state, Batch& batch)
     return batch.prepare(
         state.flags,
         [&](const auto& peer) { return State::knows_trains && !state.unsegmented.contains(peer); },
-        result.error, unmet);
+        result.error, unmet, state.window.size());
   };
+  std::size_t taken = 0;  // of the messages that were described last
   auto rest = prepare();
   while (!rest.empty() || result.error) {
     const bool reached_kernel = !rest.empty();
@@ -117,13 +118,20 @@ send_result send_many(State& state, Batch& batch)
       counts.sent_bytes += waiting - batch.bytes();
       counts.short_sends += count < rest.size() ? 1 : 0;
       rest = rest.subspan(count);
+      taken += count;
       filter.settle(state, error_code());
       tries_without_class = false;
     }
     if (!result.error) {
-      if (rest.empty()) rest = prepare();
+      if (rest.empty()) {
+        if (taken == state.window.size()) state.window.grow();
+        taken = 0;
+        rest = prepare();
+      }
       continue;
     }
+    if (reached_kernel) state.window.stop(taken, result.error == net::error::would_block);
+    taken = 0;
     if (!reached_kernel ||
         !can_try_otherwise(state, batch, result.error, filter, tries_without_class)) {
       if (std::exchange(tries_without_class, false)) state.flags.traffic_class_refused = false;
