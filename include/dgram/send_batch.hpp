@@ -338,8 +338,8 @@ public:
   /// on another, or the first datagram.
   template <class Predicate>
   std::span<platform::message> prepare(const detail::socket_flags& flags, Predicate may_segment,
-                                       error_code& ec, const detail::unmet_needs& unmet,
-                                       std::size_t limit)
+                                       error_code& ec, const detail::unmet_needs& unmet = {},
+                                       std::size_t limit = std::numeric_limits<std::size_t>::max())
   {
     ec.clear();
     run_lengths_.clear();
