@@ -182,6 +182,13 @@ inline platform::received_control to_control(const arrival_info& info) noexcept
   return said;
 }
 
+/// What is said of a slot, and the way back that the datagrams of a train have in common: it is described once.
+template <class Protocol>
+struct slot_control : platform::received_control {
+  bool knows_way_back = false;
+  basic_reply_path<Protocol> way_back{};
+};
+
 /// What one system call put into one slot of a batch: a datagram, or a train of them. It fills one cache line.
 template <class Protocol>
 struct received_slot {
@@ -189,7 +196,7 @@ struct received_slot {
   std::uint32_t wire_size = 0;  ///< bytes that came; those that fit were received
   std::uint32_t segment =
       0;  ///< of which each datagram has so many, the last perhaps fewer; 0: one datagram
-  const platform::received_control* control = nullptr;
+  const slot_control<Protocol>* control = nullptr;
   typename Protocol::endpoint sender{};
   bool truncated = false;
   bool needs_source = false;  ///< the socket has no address of its own
@@ -288,6 +295,7 @@ public:
   basic_reply_path<Protocol> reply_path(error_code& ec) const
   {
     ec.clear();
+    if (const auto* const known = derived().known_way_back()) return *known;
     basic_reply_path<Protocol> path{derived().sender()};
     if (!derived().needs_source()) return path;
     if (!has(field::local))
@@ -432,6 +440,11 @@ private:
 
   const platform::received_control* control() const noexcept { return slot_->control; }
   bool needs_source() const noexcept { return slot_->needs_source; }
+  const basic_reply_path<Protocol>* known_way_back() const noexcept
+  {
+    return slot_->control != nullptr && slot_->control->knows_way_back ? &slot_->control->way_back
+                                                                       : nullptr;
+  }
 
   std::span<std::byte> payload_;
   const detail::received_slot<Protocol>* slot_;
@@ -508,6 +521,7 @@ private:
 
   const platform::received_control* control() const noexcept { return &control_; }
   bool needs_source() const noexcept { return needs_source_; }
+  static const basic_reply_path<Protocol>* known_way_back() noexcept { return nullptr; }
 
   endpoint_type sender_;
   std::optional<std::size_t> wire_size_;

@@ -205,7 +205,10 @@ public:
   /// Adds an answer: it leaves from the address that was asked.
   void push(bytes_view payload, const basic_reply_path<Protocol>& path)
   {
-    push_segments(payload, 0, path);
+    if (at_.last == at_.path_run && at_.last > at_.first && is_same(path, last_path_)) [[likely]]
+      append_like_last(payload);
+    else
+      push_segments(payload, 0, path);
   }
 
   void push(bytes_view payload, const basic_reply_path<Protocol>& path, const send_options& options)
@@ -409,6 +412,7 @@ private:
   /// Datagrams that leave together where the path lets them: neighbours to one peer that ask for the same and are of one
   /// size, but for the last, which may be shorter. It is found out as they are pushed.
   struct run {
+    std::size_t limit = 0;  // bytes of one message to the peer
     std::size_t first_buffer = 0;
     std::size_t buffers = 0;  // of each datagram; of all together where they are in one piece
     std::size_t datagrams = 0;
@@ -439,6 +443,8 @@ private:
     std::size_t pushed_bytes = 0;
     std::size_t gone = 0;  // of them
     std::size_t gone_bytes = 0;
+    std::size_t path_run =
+        0;  // the run whose path is kept, counted from 1: the last one, or none that counts
     std::size_t next_run = 0;  // of those that `prepare` has described
     static constexpr std::size_t describes_all = platform::max_buffers;
     std::size_t describes_at_most = describes_all;  // messages at a time
@@ -493,6 +499,9 @@ private:
       append_segments(payload, segment_size, &path.peer);
     else
       append(payload, &path.peer);
+    // The next answer most often goes the same way: then neither request nor peer need be looked at.
+    last_path_ = path;
+    at_.path_run = at_.last;
   }
 
   void append_request(bytes_view payload, const endpoint_type* peer,
@@ -610,9 +619,7 @@ private:
                     std::uint32_t request)
   {
     if (at_.last > at_.first && joins(runs_[at_.last - 1], size, buffers, peer, request)) {
-      run& last = runs_[at_.last - 1];
-      last.bytes += size;
-      last.is_complete = ++last.datagrams == platform::backend::max_segments || size < last.each;
+      add_to(runs_[at_.last - 1], size);
     } else {
       begin_run(size, buffers, peer, request);
     }
@@ -625,9 +632,44 @@ private:
     return !last.is_complete && !last.is_split && size > 0 && size <= last.each &&
            buffers == last.buffers && request == last.request &&
            last.addressed == (peer != nullptr) &&
-           (peer == nullptr || detail::same_bytes(*peer, last.peer)) &&
-           last.bytes + size <= detail::max_payload_size(last.peer) &&
+           (peer == nullptr || detail::same_bytes(*peer, last.peer)) && fits(last, size);
+  }
+
+  bool fits(const run& last, std::size_t size) const noexcept
+  {
+    return last.bytes + size <= last.limit &&
            (arena_ || (last.datagrams + 1) * last.buffers <= platform::max_buffers);
+  }
+
+  static bool is_same(const basic_reply_path<Protocol>& a,
+                      const basic_reply_path<Protocol>& b) noexcept
+  {
+    return a.interface_index == b.interface_index && detail::same_bytes(a.peer, b.peer) &&
+           a.source == b.source;
+  }
+
+  /// One datagram for the peer of the last run, asking for the same.
+  void append_like_last(bytes_view payload)
+  {
+    check_room(payload.size(), 1);
+    buffers_.push_back(kept(payload));
+    const std::size_t size = payload.size();
+    run& last = runs_[at_.last - 1];
+    if (!last.is_complete && !last.is_split && size > 0 && size <= last.each && last.buffers == 1 &&
+        fits(last, size)) [[likely]] {
+      add_to(last, size);
+    } else {
+      const endpoint_type peer = last.peer;  // the runs may move
+      begin_run(size, 1, &peer, last.request);
+      at_.path_run = at_.last;
+    }
+    count_pushed(1, size);
+  }
+
+  static void add_to(run& last, std::size_t size) noexcept
+  {
+    last.bytes += size;
+    last.is_complete = ++last.datagrams == platform::backend::max_segments || size < last.each;
   }
 
   run& begin_run(std::size_t size, std::size_t buffers, const endpoint_type* peer,
@@ -650,6 +692,7 @@ private:
     } else {
       next.peer = endpoint_type();
     }
+    next.limit = detail::max_payload_size(next.peer);
     return next;
   }
 
@@ -739,7 +782,7 @@ private:
   void describe_pieces(const run& which, const std::byte* bytes, std::size_t most,
                        std::size_t most_messages, const detail::socket_flags& flags)
   {
-    const std::size_t limit = detail::max_payload_size(which.peer) / which.each;
+    const std::size_t limit = which.limit / which.each;
     const std::size_t step = std::max<std::size_t>(std::min(most, limit), 1) * which.each;
     std::size_t offset = 0;
     do {
@@ -811,6 +854,7 @@ private:
   std::unique_ptr<std::byte[]> copied_;  // small payloads of what `prepare` has described
   std::size_t copied_bytes_ = 0;
   detail::segment_limit limit_;
+  basic_reply_path<Protocol> last_path_{};
   refused_handler refused_;
 };
 

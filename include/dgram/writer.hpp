@@ -170,11 +170,12 @@ private:
   bool try_push(bytes_view payload, const Target& to, const Options&... options)
   {
     const std::size_t datagrams = state_type::count(payload, options...);
-    error_code ec = state_->check(to);
-    if (!ec && !state_->can_take(payload.size(), datagrams))
-      state_->make_room(payload.size(), datagrams, ec);
-    if (ec || !state_->can_take(payload.size(), datagrams)) return false;
-    state_->push(payload, to, options...);
+    if (!state_->takes_at_once(payload.size(), datagrams, to)) [[unlikely]] {
+      error_code ec = state_->check(to);
+      if (!ec) state_->make_room(payload.size(), datagrams, ec);
+      if (ec || !state_->can_take(payload.size(), datagrams)) return false;
+    }
+    state_->push(payload, datagrams, to, options...);
     return true;
   }
 
@@ -182,11 +183,11 @@ private:
   net::awaitable<void, Executor> send_to(bytes_view payload, Target to, Options... options)
   {
     const std::size_t datagrams = state_type::count(payload, options...);
-    detail::throw_if(state_->check(to), "send");
-    if (state_->can_take(payload.size(), datagrams)) {
-      state_->push(payload, to, options...);
+    if (state_->takes_at_once(payload.size(), datagrams, to)) {
+      state_->push(payload, datagrams, to, options...);
       co_return;
     }
+    detail::throw_if(state_->check(to), "send");
     co_await send_when_room(state_, payload, datagrams, &to, &options...);
   }
 
@@ -202,7 +203,7 @@ private:
       co_await wait_room(*state);
     detail::throw_if(ec, "send");
     if (state->can_take(payload.size(), datagrams))
-      state->push(payload, *to, *options...);
+      state->push(payload, datagrams, *to, *options...);
     else
       state->count_dropped(payload.size(), datagrams, *to);
   }
