@@ -307,6 +307,7 @@ public:
 
   basic_reply_path<Protocol> reply_path() const
   {
+    if (const auto* const known = derived().known_way_back()) return *known;
     error_code ec;
     auto path = reply_path(ec);
     throw_if(ec, "reply_path");

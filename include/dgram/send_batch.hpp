@@ -269,7 +269,6 @@ public:
   void clear() noexcept
   {
     static_cast<counts&>(at_) = counts();
-    buffers_.clear();
     requests_.clear();
   }
 
@@ -439,6 +438,7 @@ private:
     std::size_t first = 0;  // the runs [first, last) wait
     std::size_t last = 0;
     std::size_t addressed = 0;  // of them
+    std::size_t buffers = 0;    // in use
     std::size_t pushed = 0;     // datagrams, since the batch was last empty
     std::size_t pushed_bytes = 0;
     std::size_t gone = 0;  // of them
@@ -461,12 +461,12 @@ private:
   basic_send_batch(const send_batch_config& config, std::size_t runs)
       : max_bytes_(byte_limit(config)),
         runs_(runs),
+        buffers_(runs),
         messages_(std::min(config.datagrams, counts::describes_all)),
         merged_(messages_.size()),
         controls_(messages_.size())
   {
     room_.datagrams = config.datagrams;
-    buffers_.reserve(runs);
     run_lengths_.reserve(messages_.size());
     if (config.copy) arena_ = std::make_unique_for_overwrite<std::byte[]>(max_bytes_);
   }
@@ -566,8 +566,15 @@ private:
   void append(bytes_view payload, const endpoint_type* peer, std::uint32_t request = 0)
   {
     check_room(payload.size(), 1);
-    buffers_.push_back(kept(payload));
-    add_datagram(payload.size(), 1, peer, request);
+    const std::size_t size = payload.size();
+    if (joins_last(size, 1, peer, request)) {
+      keep_in(runs_[at_.last - 1], payload);
+      add_to(runs_[at_.last - 1], size);
+    } else {
+      next_buffer() = kept(payload);
+      begin_run(size, 1, peer, request);
+    }
+    count_pushed(1, size);
   }
 
   template <class ConstBuffers>
@@ -575,15 +582,28 @@ private:
   {
     const std::size_t size = net::buffer_size(payload);
     check_room(size, 1);
-    const std::size_t before = buffers_.size();
     if (arena_) {
       std::byte* const copy = arena_.get() + at_.pushed_bytes;
       net::buffer_copy(net::buffer(copy, size), payload);
-      buffers_.push_back(platform::make_buffer(copy, size));
-    } else {
-      detail::append_buffers(payload, buffers_);
+      append({copy, size}, peer);
+      return;
     }
-    add_datagram(size, buffers_.size() - before, peer, 0);
+    const std::size_t before = at_.buffers;
+    const auto last = net::buffer_sequence_end(payload);
+    for (auto next = net::buffer_sequence_begin(payload); next != last; ++next) {
+      if (at_.buffers - before == platform::max_buffers_per_datagram) {
+        at_.buffers = before;
+        throw std::length_error("send_batch: a datagram of more than 64 buffers");
+      }
+      const net::const_buffer one(*next);
+      next_buffer() = platform::make_buffer(one.data(), one.size());
+    }
+    const std::size_t buffers = at_.buffers - before;
+    if (joins_last(size, buffers, peer, 0))
+      add_to(runs_[at_.last - 1], size);
+    else
+      begin_run(size, buffers, peer, 0);
+    count_pushed(1, size);
   }
 
   /// Several datagrams in one buffer.
@@ -592,7 +612,7 @@ private:
   {
     const std::size_t datagrams = count_datagrams(payload.size(), segment);
     check_room(payload.size(), datagrams);
-    buffers_.push_back(kept(payload));
+    next_buffer() = kept(payload);
     run& added = begin_run(payload.size(), 1, peer, request);
     added.datagrams = datagrams;
     added.each = segment;
@@ -600,12 +620,37 @@ private:
     count_pushed(datagrams, payload.size());
   }
 
+  platform::buffer& next_buffer()
+  {
+    if (at_.buffers == buffers_.size()) [[unlikely]]
+      buffers_.resize(2 * buffers_.size());
+    return buffers_[at_.buffers++];
+  }
+
   platform::buffer kept(bytes_view payload) noexcept
   {
     if (!arena_) return platform::make_buffer(payload.data(), payload.size());
+    return platform::make_buffer(copied(payload), payload.size());
+  }
+
+  std::byte* copied(bytes_view payload) noexcept
+  {
     std::byte* const copy = arena_.get() + at_.pushed_bytes;
-    if (!payload.empty()) std::memcpy(copy, payload.data(), payload.size());
-    return platform::make_buffer(copy, payload.size());
+    // One that was gathered is there already.
+    if (!payload.empty() && payload.data() != copy)
+      std::memcpy(copy, payload.data(), payload.size());
+    return copy;
+  }
+
+  /// A further datagram of the last run. Copies lie side by side, and are one piece.
+  void keep_in(run& last, bytes_view payload)
+  {
+    if (arena_) {
+      copied(payload);
+      last.in_one_piece = true;
+    } else {
+      next_buffer() = platform::make_buffer(payload.data(), payload.size());
+    }
   }
 
   void count_pushed(std::size_t datagrams, std::size_t bytes) noexcept
@@ -614,16 +659,10 @@ private:
     at_.pushed_bytes += bytes;
   }
 
-  /// The last `buffers` buffers are a datagram of `size` bytes.
-  void add_datagram(std::size_t size, std::size_t buffers, const endpoint_type* peer,
-                    std::uint32_t request)
+  bool joins_last(std::size_t size, std::size_t buffers, const endpoint_type* peer,
+                  std::uint32_t request) const noexcept
   {
-    if (at_.last > at_.first && joins(runs_[at_.last - 1], size, buffers, peer, request)) {
-      add_to(runs_[at_.last - 1], size);
-    } else {
-      begin_run(size, buffers, peer, request);
-    }
-    count_pushed(1, size);
+    return at_.last > at_.first && joins(runs_[at_.last - 1], size, buffers, peer, request);
   }
 
   bool joins(const run& last, std::size_t size, std::size_t buffers, const endpoint_type* peer,
@@ -652,14 +691,15 @@ private:
   void append_like_last(bytes_view payload)
   {
     check_room(payload.size(), 1);
-    buffers_.push_back(kept(payload));
     const std::size_t size = payload.size();
     run& last = runs_[at_.last - 1];
     if (!last.is_complete && !last.is_split && size > 0 && size <= last.each && last.buffers == 1 &&
         fits(last, size)) [[likely]] {
+      keep_in(last, payload);
       add_to(last, size);
     } else {
       const endpoint_type peer = last.peer;  // the runs may move
+      next_buffer() = kept(payload);
       begin_run(size, 1, &peer, last.request);
       at_.path_run = at_.last;
     }
@@ -678,7 +718,7 @@ private:
     if (at_.last == runs_.size()) [[unlikely]]
       runs_.resize(2 * runs_.size());
     run& next = runs_[at_.last++];
-    next.first_buffer = buffers_.size() - buffers;
+    next.first_buffer = at_.buffers - buffers;
     next.buffers = buffers;
     next.datagrams = 1;
     next.each = next.bytes = size;
@@ -718,9 +758,8 @@ private:
     const std::size_t bytes = which.first_bytes(count);
     if (which.in_one_piece) {
       platform::buffer& rest = buffers_[which.first_buffer];
-      rest =
-          platform::make_buffer(static_cast<const std::byte*>(platform::buffer_data(rest)) + bytes,
-                                platform::buffer_size(rest) - bytes);
+      rest = platform::make_buffer(
+          static_cast<const std::byte*>(platform::buffer_data(rest)) + bytes, which.bytes - bytes);
     } else {
       which.first_buffer += count * which.buffers;
     }
@@ -841,8 +880,8 @@ private:
   detail::reset_on_move<capacities> room_;
   detail::reset_on_move<counts> at_;
   std::vector<run> runs_;
-  std::vector<platform::message> messages_;
   std::vector<platform::buffer> buffers_;
+  std::vector<platform::message> messages_;
   std::vector<platform::buffer> merged_;
   std::vector<platform::control_buffer> controls_;
   std::vector<detail::send_request> requests_;

@@ -12,6 +12,7 @@
 #include <dgram/send_batch.hpp>
 #include <dgram/writer_config.hpp>
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -84,6 +85,17 @@ struct writer_state : std::enable_shared_from_this<writer_state<Handle>> {
     constexpr bool addressed = !std::is_same_v<Target, no_peer>;
     return batch.has_room(size, datagrams) && !closed_ && socket_.is_open() &&
            socket_.is_connected() != addressed;
+  }
+
+  /// Whether the next datagram, of any size, finds room, or is dropped for want of it.
+  bool has_room_for_any()
+  {
+    constexpr std::size_t largest = 65535;
+    const std::size_t size = std::min(largest, batch.max_bytes());
+    if (batch.has_room(size)) [[likely]]
+      return true;
+    flush();
+    return batch.has_room(size) || when_full_ == full_policy::drop_newest;
   }
 
   /// Flushes; `ec` says why waiting for room is of no use.
