@@ -241,10 +241,7 @@ public:
   };
 
   /// A closed socket.
-  explicit basic_socket(const executor_type& executor)
-      : executor_(executor), state_(std::make_shared<state_type>(executor))
-  {
-  }
+  explicit basic_socket(const executor_type& executor);
 
   /// A closed socket on the context's executor.
   template <class Context>
@@ -255,11 +252,7 @@ public:
 
   /// An open socket that is not bound. Throws what `open` and the options report.
   basic_socket(const executor_type& executor, const protocol_type& protocol,
-               const socket_config& config = {})
-      : basic_socket(executor)
-  {
-    open(protocol, config);
-  }
+               const socket_config& config = {});
 
   template <class Context>
     requires std::convertible_to<Context&, net::execution_context&>
@@ -270,11 +263,7 @@ public:
 
   /// An open socket that is bound to `local`. Throws what `open`, the options and `bind` report.
   basic_socket(const executor_type& executor, const endpoint_type& local,
-               const socket_config& config = {})
-      : basic_socket(executor, protocol_type(local.protocol()), config)
-  {
-    bind(local);
-  }
+               const socket_config& config = {});
 
   template <class Context>
     requires std::convertible_to<Context&, net::execution_context&>
@@ -325,15 +314,7 @@ public:
   }
 
   /// Closes this socket, whose pending operations complete with `operation_aborted`; then as above.
-  basic_socket& operator=(basic_socket&& other) noexcept
-  {
-    if (this != &other) {
-      shut_down();
-      executor_ = other.executor_;
-      state_ = std::move(other.state_);
-    }
-    return *this;
-  }
+  basic_socket& operator=(basic_socket&& other) noexcept;
 
   /// Takes the descriptor of a socket of another executor type; its pending operations complete with
   /// `operation_aborted`.
@@ -355,7 +336,7 @@ public:
   }
 
   /// Closes the socket; pending operations complete with `operation_aborted`.
-  ~basic_socket() { shut_down(); }
+  ~basic_socket();
 
   executor_type get_executor() noexcept { return executor_; }
 
@@ -1424,15 +1405,12 @@ private:
   /// A moved-from socket has no block until it is used again.
   state_type& state() const
   {
-    if (!state_) state_ = std::make_shared<state_type>(executor_);
+    if (!state_) make_state();
     return *state_;
   }
 
-  void shut_down() noexcept
-  {
-    error_code ignored;
-    if (state_) state_->close(ignored);
-  }
+  void make_state() const;
+  void shut_down() noexcept;
 
   template <class Other>
   void take_over(Other&& other)
@@ -1666,6 +1644,63 @@ private:
   executor_type executor_;
   mutable std::shared_ptr<state_type> state_;
 };
+
+// Outside of the class: what is defined in a class is inline, and compiled by each unit that uses it even if an
+// `extern template` says that another unit has it.
+
+template <class Protocol, class Executor>
+basic_socket<Protocol, Executor>::basic_socket(const executor_type& executor)
+    : executor_(executor), state_(std::make_shared<state_type>(executor))
+{
+}
+
+template <class Protocol, class Executor>
+basic_socket<Protocol, Executor>::basic_socket(const executor_type& executor,
+                                               const protocol_type& protocol,
+                                               const socket_config& config)
+    : basic_socket(executor)
+{
+  open(protocol, config);
+}
+
+template <class Protocol, class Executor>
+basic_socket<Protocol, Executor>::basic_socket(const executor_type& executor,
+                                               const endpoint_type& local,
+                                               const socket_config& config)
+    : basic_socket(executor, protocol_type(local.protocol()), config)
+{
+  bind(local);
+}
+
+template <class Protocol, class Executor>
+auto basic_socket<Protocol, Executor>::operator=(basic_socket&& other) noexcept -> basic_socket&
+{
+  if (this != &other) {
+    shut_down();
+    executor_ = other.executor_;
+    state_ = std::move(other.state_);
+  }
+  return *this;
+}
+
+template <class Protocol, class Executor>
+basic_socket<Protocol, Executor>::~basic_socket()
+{
+  shut_down();
+}
+
+template <class Protocol, class Executor>
+void basic_socket<Protocol, Executor>::make_state() const
+{
+  state_ = std::make_shared<state_type>(executor_);
+}
+
+template <class Protocol, class Executor>
+void basic_socket<Protocol, Executor>::shut_down() noexcept
+{
+  error_code ignored;
+  if (state_) state_->close(ignored);
+}
 
 DGRAM_NAMESPACE_END
 

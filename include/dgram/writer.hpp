@@ -290,6 +290,11 @@ template <class Protocol, class SocketExecutor, class Executor, class Handle>
 writer(reader<Protocol, SocketExecutor, Executor, Handle>&, const writer_config& = {})
     -> writer<Protocol, SocketExecutor, Executor, Handle>;
 
+#if defined(DGRAM_COMPILED)
+// One unit of the program has these; see dgram/compiled.hpp.
+extern template class writer<udp>;
+#endif
+
 DGRAM_NAMESPACE_END
 
 #endif
