@@ -34,8 +34,8 @@ enum class ecn_codepoint : std::uint8_t {
 using receive_time_point =
     std::chrono::time_point<std::chrono::system_clock, std::chrono::nanoseconds>;
 
-/// The way back to who sent a datagram: the peer, and on a socket that is bound to a wildcard address the address that
-/// was asked. Made by `reply_path()` of a datagram, and taken by writers, batches and `send_to`.
+/// The way back to the sender of a datagram: the peer, on a socket that is bound to a wildcard address the address that
+/// was asked, and the interface where that matters. Made by `reply_path()` of a datagram, and taken by writers, batches and `send_to`.
 template <class Protocol>
 struct basic_reply_path {
   typename Protocol::endpoint peer;
@@ -145,6 +145,45 @@ struct received_slot {
   bool is_train() const noexcept { return segment > 0 && size() > segment; }
 };
 
+/// An IPv4-mapped IPv6 address in IPv4's own form, any other as it is.
+inline net::ip::address unmapped(const net::ip::address& address)
+{
+  if (address.is_v4() || !address.to_v6().is_v4_mapped()) return address;
+  return net::ip::make_address_v4(net::ip::v4_mapped, address.to_v6());
+}
+
+/// Whether each link of a host may have another peer with this address (RFC 3927; RFC 4007, section 6). Site-local and unique
+/// local addresses are routed, so they are none of these.
+inline bool is_link_scoped(const net::ip::address& address) noexcept
+{
+  if (address.is_v4()) return address.to_v4().to_uint() >> 16 == 0xA9FE;
+  return address.to_v6().is_link_local();
+}
+
+/// How an answer leaves: from which address (unspecified: the system's choice), and whether by the interface that the
+/// datagram came in by, since the routes do not know which link its sender is on.
+struct way_back {
+  net::ip::address source{};
+  bool by_interface = false;
+};
+
+/// By the scopes of what the datagram was sent to and of its sender. `stands_for` is the address of this host that the
+/// kernel names for one that nobody sends from, and unspecified where it names none.
+inline way_back find_way_back(const net::ip::address& sent_to, const net::ip::address& sender,
+                              const net::ip::address& stands_for)
+{
+  const bool is_broadcast = sent_to == net::ip::address(net::ip::address_v4::broadcast()) ||
+                            (!stands_for.is_unspecified() && stands_for != sent_to);
+  const bool is_shared = is_broadcast || sent_to.is_multicast();
+  // Several hosts have it, so none of them may send from it.
+  const net::ip::address source = is_shared ? net::ip::address() : sent_to;
+  // The route to an address of this host is no link's. The kernel names the sender itself where that is one.
+  if (sender.is_loopback() || sent_to.is_loopback() ||
+      (is_shared && stands_for == sender && !stands_for.is_unspecified()))
+    return {source, false};
+  return {source, is_shared || is_link_scoped(sent_to) || is_link_scoped(sender)};
+}
+
 /// What was received beside the bytes, for `Derived`, which has `control()` (null without any), `sender()` and
 /// `needs_source()`.
 template <class Derived, class Protocol>
@@ -223,9 +262,15 @@ public:
                                 : dgram::control_messages();
   }
 
-  /// The way back to the sender. On a socket that is bound to an address of its own that is the sender. On one that is
-  /// bound to a wildcard address it has the address that was asked, so that the answer comes from there; a datagram
-  /// that was sent to a group is answered from the interface that it came in by.
+  /// The way back to the sender. On a socket that is bound to a wildcard address it has the address that was asked, so that
+  /// the answer comes from there; a group and a broadcast address are none to send from, and leave the source to the system.
+  ///
+  /// Some addresses mean something on one link only. Then the path has the interface that the datagram came in by:
+  ///  - it was sent to a group or to a broadcast address, and not by this host;
+  ///  - one of the two addresses is link-local (169.254.0.0/16, fe80::/10), and none is the loopback address.
+  ///
+  /// Everything else is answered by the interface that the routes name. Without `option::packet_info` the interface is not known,
+  /// and on a socket that is bound to an address of its own the path is the sender alone.
   ///
   /// Error: `error::no_packet_info` on a wildcard socket without `option::packet_info` (a `reader` sets it): without it
   /// the answer could come from another address than the one that was asked, and nobody would expect it from there.
@@ -233,11 +278,12 @@ public:
   {
     ec.clear();
     basic_reply_path<Protocol> path{derived().sender()};
-    if (!derived().needs_source()) return path;
-    if (!has(field::local))
-      ec = error::no_packet_info;
-    else
-      describe_way_back(path);
+    if constexpr (requires { path.peer.address(); }) {
+      if (has(field::local))
+        describe_way_back(path);
+      else if (derived().needs_source())
+        ec = error::no_packet_info;
+    }
     return path;
   }
 
@@ -282,21 +328,13 @@ private:
 
   void describe_way_back(basic_reply_path<Protocol>& path) const
   {
+    net::ip::address stands_for;
+    if (has(field::local_is_v4)) stands_for = to_v4(control()->reply_source);
     // NOLINTNEXTLINE(bugprone-unchecked-optional-access): the caller has looked
-    const auto local = *local_address();
-    path.source = local;
-    if (has(field::local_is_v4)) {
-      // A broadcast address is none to send from: the kernel says which one stands for it (ip(7)).
-      const auto stands_for = to_v4(control()->reply_source);
-      if (!stands_for.is_unspecified()) path.source = stands_for;
-    }
-    const bool is_nobodys = local.is_multicast() || path.source.is_multicast() ||
-                            path.source == net::ip::address(net::ip::address_v4::broadcast());
-    // Nobody sends from the address of a group. The interface is kept there and where an address means something on
-    // it alone; elsewhere the way back is the routes' affair, and may be another than the way here.
-    if (is_nobodys) path.source = net::ip::address();
-    if (is_nobodys || (local.is_v6() && local.to_v6().is_link_local()))
-      path.interface_index = interface_index();
+    auto way = find_way_back(*local_address(), unmapped(path.peer.address()), stands_for);
+    // One that is bound sends from there by itself.
+    if (derived().needs_source()) path.source = way.source;
+    if (way.by_interface) path.interface_index = interface_index();
   }
 };
 

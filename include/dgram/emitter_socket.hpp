@@ -68,7 +68,7 @@ struct core_access {
     call parsed;
     parsed.add(port);
     parsed.add(host(address));
-    return socket.peer_of("send", parsed).keep();
+    return socket.peer_of("send", parsed);
   }
 };
 
@@ -132,7 +132,6 @@ class basic_emitter_socket {
 
   using core_type = detail::emitter_core<Socket>;
   using phase = typename core_type::phase;
-  using target_type = typename core_type::target_type;
   using destination_type = typename core_type::destination_type;
 
   static constexpr bool is_ip = detail::ip_protocol<typename Socket::protocol_type>;
@@ -283,8 +282,8 @@ public:
     call.add(where.port);
     call.add(where.address);
     if (where.fd <= 0) return bind_to(call, std::forward<Callback>(callback)...);
-    check_unbound();
-    return start<true>(detail::adoption<core_type>{where.fd}, std::forward<Callback>(callback)...);
+    return start<true>(detail::adoption<core_type>{{}, where.fd},
+                       std::forward<Callback>(callback)...);
   }
 
   /// Binds at once, to an address that is spelled out, and returns where. 'listening' comes later. Thrown: as above, what
@@ -293,7 +292,7 @@ public:
     requires is_ip
   {
     const std::uint16_t number = checked_port("bind", port, 0);
-    check_unbound();
+    check<detail::binding<core_type>>();
     auto local = core_->family.any_address();
     if (!address.empty()) local.address(literal(address, "bind"));
     local.port(number);
@@ -313,7 +312,7 @@ public:
   address_info bind_sync(std::string_view path)
     requires(!is_ip)
   {
-    check_unbound();
+    check<detail::binding<core_type>>();
     return bind_at(destination_of("bind", path, 0).endpoint());
   }
 
@@ -345,14 +344,14 @@ public:
     requires is_ip
   {
     const std::uint16_t number = checked_port("connect", port, 1);
-    check_unconnected();
+    check<detail::connecting<core_type>>();
     auto peer = core_->family.loopback(number);
     if (!address.empty()) peer.address(literal(address, "connect"));
     if (const auto ec = core_->family.check_peer(peer)) fail_at("connect", ec, peer);
     if (core_->bind_phase() == phase::pending) throw_now(error::already_bound, "connect");
     if (core_->bind_phase() == phase::none) bind_sync();
     error_code ec;
-    core_->connect_now(peer, ec);
+    core_->pending().connect_now(peer, ec);
     if (ec) fail_at("connect", ec, peer);
     core_->template post_event<event::connect>();
     return *this;
@@ -479,7 +478,6 @@ public:
   template <class... Callback>
   decltype(auto) close(Callback&&... callback)
   {
-    if (!core_->is_running() || core_->is_closing()) throw_now(error::not_running, "close");
     return start<true>(detail::closing<core_type>{}, std::forward<Callback>(callback)...);
   }
 
@@ -497,7 +495,7 @@ public:
         core_->get_executor(), std::forward<Token>(token),
         [core = core_.shared()](detail::completion<>* done, const net::cancellation_slot& slot) {
           core->let_cancel(done, slot);
-          core->close(done);
+          core->close(detail::any_completion_ptr(done));
         });
   }
 
@@ -728,16 +726,11 @@ private:
     if (core_->bind_phase() != phase::done) throw_now(net::error::bad_descriptor, operation);
   }
 
-  void check_unbound() const
+  /// Whether an operation can be started in this state.
+  template <class Operation>
+  void check() const
   {
-    check_running("bind");
-    if (core_->bind_phase() != phase::none) throw_now(error::already_bound, "bind");
-  }
-
-  void check_unconnected() const
-  {
-    check_running("connect");
-    if (core_->connect_phase() != phase::none) throw_now(net::error::already_connected, "connect");
+    if (const auto ec = Operation::check(*core_)) throw_now(ec, Operation::name);
   }
 
   static std::uint16_t checked_port(const char* operation, std::int64_t port, std::int64_t least)
@@ -778,10 +771,10 @@ private:
                                          std::uint16_t port)
   {
     if constexpr (is_ip) {
-      if (to.address != nullptr) return {*to.address, port};
+      if (to.address != nullptr) return {endpoint_type(*to.address, port)};
       error_code not_an_address;
       const auto address = parse_address(to.text, not_an_address);
-      if (!not_an_address) return {address, port};
+      if (!not_an_address) return {endpoint_type(address, port)};
       // A lookup would take it for the number of an IPv4 address (inet_aton(3)).
       if (to.text.find_first_not_of("0123456789") == std::string_view::npos)
         detail::refuse(
@@ -799,19 +792,18 @@ private:
 #endif
   }
 
-  target_type bind_target(const detail::call& call) const
+  destination_type bind_target(const detail::call& call) const
   {
     if constexpr (is_ip) {
       const std::uint16_t port = checked_port("bind", call.numbers[0], 0);
-      if (call.to) return destination_of("bind", *call.to, port).keep();
+      if (call.to) return destination_of("bind", *call.to, port);
       auto local = core_->family.any_address();
       local.port(port);
       // A lookup of the user's own may say what "all addresses" is.
-      if (core_->options.lookup) return {std::nullopt, local.address().to_string(), port};
-      return target_type::of(local);
+      if (core_->options.lookup) return {local.address().to_string(), port};
+      return {local};
     } else {
-      return call.to ? destination_of("bind", *call.to, 0).keep()
-                     : target_type::of(endpoint_type());
+      return call.to ? destination_of("bind", *call.to, 0) : destination_type(endpoint_type());
     }
   }
 
@@ -849,25 +841,30 @@ private:
 
   // --- starting ---
 
-  /// Starts an operation, which has `start(core, completion*)` and `listen(core, callback)`. `ListenFirst`: a callback
-  /// that fits both ways is a listener, as Node has it for bind and close, and not for connect.
-  // NOLINTBEGIN(performance-unnecessary-value-param): some change themselves
+  /// `ListenFirst`: a callback that fits both ways is a listener, as Node has it for bind and close, and not for connect.
   template <bool ListenFirst, class Operation>
-  basic_emitter_socket& start(Operation operation)
+  basic_emitter_socket& start(const Operation& operation)
   {
-    operation.start(*core_, nullptr);
+    check<Operation>();
+    operation.start(*core_, nullptr, {});
     return *this;
   }
 
   template <bool ListenFirst, class Operation, class Callback>
-  decltype(auto) start(Operation operation, Callback&& callback)
-  // NOLINTEND(performance-unnecessary-value-param)
+  decltype(auto) start(const Operation& operation, Callback&& callback)
   {
     using function = std::decay_t<Callback>;
     constexpr bool completes = detail::takes_code<function> || detail::is_plain_callback<function>;
+    check<Operation>();
     if constexpr (std::invocable<function&> && (ListenFirst || !completes)) {
-      operation.listen(
-          *core_, detail::run_by_emitter(std::forward<Callback>(callback), core_->get_executor()));
+      const auto listener = core_->events.template once<typename Operation::event>(
+          detail::run_by_emitter(std::forward<Callback>(callback), core_->get_executor()));
+      try {
+        operation.start(*core_, nullptr, listener);
+      } catch (...) {
+        off(listener);
+        throw;
+      }
       return (*this);
     } else {
       const auto initiate = [&]() -> decltype(auto) {
@@ -876,7 +873,11 @@ private:
             [core = core_.shared(), operation](detail::completion<>* done,
                                                const net::cancellation_slot& slot) {
               core->let_cancel(done, slot);
-              operation.start_later(*core, done);
+              // It may be launched later, in another state.
+              if (const auto ec = Operation::check(*core))
+                core->fail(done, detail::failure_of(Operation::name, ec));
+              else
+                operation.start(*core, detail::any_completion_ptr(done), {});
             });
       };
       if constexpr (std::is_void_v<decltype(initiate())>) {
@@ -891,16 +892,14 @@ private:
   template <class... Callback>
   decltype(auto) bind_to(const detail::call& call, Callback&&... callback)
   {
-    target_type to = bind_target(call);
-    check_unbound();
-    return start<true>(detail::binding<core_type>{std::move(to)},
+    return start<true>(detail::binding<core_type>{bind_target(call)},
                        std::forward<Callback>(callback)...);
   }
 
   address_info bind_at(const endpoint_type& local)
   {
     error_code ec;
-    core_->bind_now(local, ec);
+    core_->pending().bind_now(local, ec);
     if (ec) fail_at("bind", ec, local);
     core_->template post_event<event::listening>();
     return address();
@@ -909,9 +908,7 @@ private:
   template <class... Callback>
   decltype(auto) connect_to(const detail::call& call, Callback&&... callback)
   {
-    target_type to = peer_of("connect", call).keep();
-    check_unconnected();
-    return start<false>(detail::connecting<core_type>{std::move(to)},
+    return start<false>(detail::connecting<core_type>{peer_of("connect", call)},
                         std::forward<Callback>(callback)...);
   }
 
@@ -951,8 +948,8 @@ private:
       // When a deferred or awaited send is launched, the message may be gone.
       return detail::initiate_completion<std::size_t>(
           core_->get_executor(), std::forward<Callback>(callback),
-          [core = core_.shared(), to = to.keep(), bytes = message.copy()](
-              detail::send_completion* done, const net::cancellation_slot& slot) {
+          [core = core_.shared(), to, bytes = message.copy()](detail::send_completion* done,
+                                                              const net::cancellation_slot& slot) {
             core->let_cancel(done, slot);
             core->send_later(to, bytes, done);
           });

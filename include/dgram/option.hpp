@@ -356,7 +356,8 @@ private:
 // they are set for IPv4 too, whose datagrams it may take in the mapped form.
 
 /// Says which address and interface a datagram came to (IP_PKTINFO, IPV6_RECVPKTINFO; RFC 3542, section 6.2):
-/// `local_address()`, `interface_index()`, and `reply_path()` on a wildcard socket. A `reader` of one turns it on.
+/// `local_address()`, `interface_index()`, and `reply_path()` on a wildcard socket. A `reader` of one turns it on, and so does
+/// an emitter.
 using packet_info = detail::metadata_option<
     detail::ip_names<platform::names::ipv4_packet_info, platform::names::ipv6_packet_info>,
     "packet_info", platform::metadata::packet_info>;

@@ -34,7 +34,7 @@ DGRAM_NAMESPACE_BEGIN
 /// `reader_config::coalesce` keeps it from that.
 ///
 /// On a socket that is bound to a wildcard address it turns `option::packet_info` on, so that a datagram's `reply_path()` has
-/// the address that was asked.
+/// the address that was asked; and on one that is bound to what other links have too (a group, 255.255.255.255, 169.254.0.0/16).
 ///
 /// A datagram is valid until the next call on the reader, and no longer than the reader; `to_owned()` keeps it. A flood of
 /// datagrams starves nobody: after `reader_config::yield_after` of them without suspension the coroutine lets others go
@@ -231,8 +231,8 @@ private:
     error_code ec;
     state->begin_receive();
     // An error behind the last batch does not make the descriptor ready, so a wait would not see it.
-    const bool asks_first =
-        !state->is_drained() && (!state->is_yield_due() || state->socket.has_pending_error());
+    const bool asks_first = !state->is_drained() &&
+                            (!state->policy.is_yield_due() || state->socket.has_pending_error());
     if (asks_first && !state->is_stopped()) state->try_receive(ec);
     if (!state->is_stopped() && (!asks_first || ec == net::error::would_block)) {
       net::cancellation_state cancellation = co_await net::this_coro::cancellation_state;
@@ -240,29 +240,26 @@ private:
       state->start_wait();
       (state->start_timer(deadline), ...);
       const auto epoch = state->socket.epoch();
-      int vain = 0;
-      auto reports = state->socket.reports_taken();
+      state->policy.begin_waiting();
       do {
         // Our own slot lets `stop` and the deadline end the wait; what the coroutine is told passes through it. Asio
         // clears the coroutine's slot each time it resumes.
         if (const auto outer = cancellation.slot(); outer.is_connected()) state->let_cancel(outer);
         auto token = net::bind_cancellation_slot(state->signal.slot(),
                                                  net::redirect_error(use_awaitable(), ec));
-        if (vain < detail::vain_wake_ups)
-          co_await state->socket.async_wait(net::socket_base::wait_read, token);
-        else
+        const bool backs_off = state->policy.must_back_off(state->socket);
+        if (backs_off)
           co_await state->socket.async_wait_congestion(token);
-        state->suspended();
+        else
+          co_await state->socket.async_wait(net::socket_base::wait_read, token);
+        state->policy.yielded();
         // A wake-up may have been queued before a cancel, a close or the deadline, so its success proves nothing.
         if (state->socket.epoch() != epoch || state->is_stopped() || state->timed_out() ||
             cancellation.cancelled() != net::cancellation_type::none)
           ec = net::error::operation_aborted;
-        else if (vain >= detail::vain_wake_ups)
+        else if (backs_off)
           ec.clear();  // another waiter may have set the shared timer anew
         if (!ec) state->try_receive(ec);
-        // Reports of errors wake us too, and not in vain.
-        const auto taken = state->socket.reports_taken();
-        vain = std::exchange(reports, taken) == taken ? vain + 1 : 0;
       } while (ec == net::error::would_block);
       if (ec == net::error::operation_aborted && state->timed_out()) ec = net::error::timed_out;
     }

@@ -20,12 +20,14 @@
 
 DGRAM_NAMESPACE_BEGIN
 
-/// Takes datagrams one at a time and copies them into memory of its own; what a coroutine sends in answer to one
-/// received batch leaves as one batch, and runs of equal size to one peer as one message that the kernel cuts apart.
+/// Takes datagrams one at a time and copies them into memory of its own. What one handler, or one resumption of a coroutine,
+/// sends leaves as one batch, and runs of equal size to one peer as one message that the kernel cuts apart. A datagram waits
+/// for nothing but the end of that handler: then the writer's own handler, on the socket's executor, flushes the queue.
 ///
-/// It is tied to a reader: its queue is handed to the kernel when the reader has nothing left in memory, before the
-/// reader waits, when the queue is full, on `flush`, and at the latest when the coroutine suspends for something else.
-/// Order towards one peer is kept.
+/// A writer of a reader follows its turns: what is sent in answer to one received batch leaves as one batch. Its queue is also
+/// flushed when the reader waits or receives again, and the answer to the last datagram of a batch flushes it at once.
+///
+/// Besides, the queue is flushed when it is full, and by `flush` and `close`. Order towards one peer is kept.
 ///
 /// Nothing is lost in silence: a datagram that the kernel refuses for its own sake (too big, blocked, unreachable) is
 /// counted and reported to `on_error`, and the others go on; so is what is left when the socket or the writer ends
@@ -40,6 +42,13 @@ DGRAM_NAMESPACE_BEGIN
 /// dgram::writer writer{reader};
 /// while (auto datagram = co_await reader.next())
 ///   co_await writer.send(datagram->payload(), datagram->reply_path());
+/// \endcode
+///
+/// A program that only sends needs no reader:
+///
+/// \code
+/// dgram::writer writer{socket};
+/// for (const auto& client : clients) writer.try_send(update, client);  // leave together, when this handler ends
 /// \endcode
 template <class Protocol, class SocketExecutor, class Executor, class Handle>
 class writer {
@@ -58,13 +67,21 @@ public:
   /// socket's executor. It must not throw, and must not destroy the writer; it may send.
   using error_handler = std::function<void(error_code, const endpoint_type&, std::size_t)>;
 
-  /// Sends on the reader's socket. Throws `std::invalid_argument` for a configuration without room. A reader has one
-  /// writer at a time.
+  /// Sends on the reader's socket, in the reader's turns. A reader has one writer at a time. Throws `std::invalid_argument`
+  /// for a configuration without room.
   explicit writer(reader_type& reader, const writer_config& config = {});
 
-  /// A writer sends what belongs to its reader's turns: `dgram::writer writer{reader}`. For a socket alone there are
-  /// `send_batch` and single sends.
-  explicit writer(basic_socket<Protocol, SocketExecutor>&, const writer_config& = {}) = delete;
+  /// Sends on a socket that nothing is read from here, or on another transport: anything whose `handle()` is a
+  /// `transport_handle`. Throws as above.
+  template <transport_with_handle Transport>
+    requires std::same_as<handle_of<Transport>, Handle>
+  explicit writer(Transport& transport, const writer_config& config = {})
+      : writer(transport.handle(), config)
+  {
+  }
+
+  /// The same with the handle itself.
+  explicit writer(Handle handle, const writer_config& config = {});
 
   writer(writer&&) noexcept = default;
 
@@ -194,7 +211,7 @@ private:
   static net::awaitable<void, Executor> wait_room(state_type& state)
   {
     error_code woken;
-    co_await state.room.async_wait(net::redirect_error(use_awaitable(), woken));
+    co_await state.async_wait_room(net::redirect_error(use_awaitable(), woken));
     const net::cancellation_state cancellation = co_await net::this_coro::cancellation_state;
     if (cancellation.cancelled() != net::cancellation_type::none)
       detail::throw_if(net::error::operation_aborted, "writer");
@@ -206,7 +223,15 @@ private:
 template <class Protocol, class SocketExecutor, class Executor, class Handle>
 writer<Protocol, SocketExecutor, Executor, Handle>::writer(reader_type& reader,
                                                            const writer_config& config)
-    : state_(std::make_shared<state_type>(reader.state_, config))
+    : state_(std::make_shared<state_type>(reader.state_->socket, reader.state_, config))
+{
+  state_->attach();
+}
+
+template <class Protocol, class SocketExecutor, class Executor, class Handle>
+writer<Protocol, SocketExecutor, Executor, Handle>::writer(Handle handle,
+                                                           const writer_config& config)
+    : state_(std::make_shared<state_type>(std::move(handle), nullptr, config))
 {
   state_->attach();
 }
@@ -289,6 +314,17 @@ void writer<Protocol, SocketExecutor, Executor, Handle>::close()
 template <class Protocol, class SocketExecutor, class Executor, class Handle>
 writer(reader<Protocol, SocketExecutor, Executor, Handle>&, const writer_config& = {})
     -> writer<Protocol, SocketExecutor, Executor, Handle>;
+
+template <transport_with_handle Transport>
+writer(Transport&, const writer_config& = {})
+    -> writer<typename handle_of<Transport>::protocol_type,
+              typename handle_of<Transport>::executor_type, net::any_io_executor,
+              handle_of<Transport>>;
+
+template <transport_handle Handle>
+writer(Handle, const writer_config& = {})
+    -> writer<typename Handle::protocol_type, typename Handle::executor_type, net::any_io_executor,
+              Handle>;
 
 #if defined(DGRAM_COMPILED)
 // One unit of the program has these; see dgram/compiled.hpp.

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// Operations with a cancellation slot that are pending when signal, objects and context go, in each order.
+// Operations with a slot that are pending when signal, objects and context go, in each order.
 #include "support/asio.hpp"
 #include "support/loopback.hpp"
 #include "support/temporary_directory.hpp"

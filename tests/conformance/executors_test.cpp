@@ -81,7 +81,8 @@ struct smallest_io_executor {
                          const smallest_io_executor&) noexcept = default;
 };
 
-/// Starts the operation with a handler on that executor, and without one; both complete once, and later.
+/// Starts the operation with a handler on that executor, and without one; both complete once, and
+/// later.
 template <class Operation, class Executor>
 void complete_inline(asio::io_context& io, const Executor& executor)
 {

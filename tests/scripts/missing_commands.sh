@@ -61,7 +61,7 @@ not_called() { # WHAT
 
 declare -A packages=( # of the scripts, that are missing in any case
   [test]='g\+\+ cmake ninja-build' [demo]='g\+\+ cmake ninja-build' [bench]='g\+\+ cmake ninja-build'
-  [check]='git clang-format-19' [check-bare]='debootstrap git')
+  [check]='git clang-format-19' [check-bare]='debootstrap git' [amalgamate]=python3)
 
 # --- every function that notes what is missing goes on ---
 

@@ -8,6 +8,7 @@
 
 #include <dgram.hpp>
 
+#include <asio/post.hpp>
 #include <asio/steady_timer.hpp>
 
 #include <catch2/catch_template_test_macros.hpp>
@@ -47,21 +48,108 @@ struct server {
 
 }  // namespace
 
-DGRAM_EACH_TRANSPORT_TEST_CASE("writer: what is sent outside of a turn leaves at once")
+DGRAM_EACH_TRANSPORT_TEST_CASE(
+    "writer: what one handler sends outside of a turn leaves together, when it ends")
+{
+  const bool has_reader = GENERATE(true, false);
+  server<TestType> s;
+  using writer_type = test::writer_of<TestType>;
+  std::optional<writer_type> writer;
+  if (has_reader)
+    writer.emplace(*s.reader);
+  else
+    writer.emplace(s.socket);
+  std::vector<std::string> expected;
+  for (int round = 0; round < 3; ++round) {
+    asio::post(s.io, [&, round] {
+      for (int i = 0; i < (round == 0 ? 1 : 50); ++i) {
+        expected.push_back(std::to_string(i));
+        REQUIRE(writer->try_send(expected.back(), s.peer()));
+      }
+      CHECK(writer->size() == (round == 0 ? 1 : 50));
+    });
+    test::run(s.io);
+    CHECK(s.arrived() == std::exchange(expected, {}));
+    CHECK(s.socket.statistics().send_calls == static_cast<std::size_t>(round + 1));
+  }
+  CHECK(writer->statistics().queued == 101);
+  CHECK(writer->statistics().sent == 101);
+}
+
+DGRAM_EACH_TRANSPORT_TEST_CASE(
+    "writer: what one resumption sends behind its datagram leaves in two calls, and later in one")
 {
   server<TestType> s;
   using writer_type = test::writer_of<TestType>;
   writer_type writer{*s.reader};
   test::run(s.io, [&]() -> asio::awaitable<void> {
-    co_await writer.send("one", s.peer());
-    const auto first = s.arrived();
-    REQUIRE(first == std::vector<std::string>{"one"});
-    REQUIRE(writer.try_send("", s.peer()));
-    const auto second = s.arrived();
-    REQUIRE(second == std::vector<std::string>{""});
+    for (int i = 0; i < 6; ++i) {
+      const auto before = s.socket.statistics().send_calls;
+      const int sends = i < 3 ? 50 : 1;
+      s.client.send_to(asio::buffer("x", 1), s.socket.local_endpoint());
+      co_await s.reader->next();
+      std::vector<std::string> expected;
+      for (int j = 0; j < sends; ++j) {
+        expected.push_back(std::to_string(i * 50 + j));
+        co_await writer.send(expected.back(), s.peer());
+      }
+      // A lone answer leaves at once again when it was alone before.
+      if (i >= 4) CHECK(writer.size() == 0);
+      co_await asio::post(s.io, asio::use_awaitable);
+      const auto texts = s.arrived();
+      CHECK(texts == expected);
+      CHECK(s.socket.statistics().send_calls - before == (i == 0 ? 2 : 1));
+    }
   }());
-  REQUIRE(writer.statistics().queued == 2);
-  REQUIRE(writer.statistics().sent == 2);
+}
+
+TEST_CASE("writer: of a socket alone it has the same statistics, errors and back-pressure")
+{
+  server<> s;
+  dgram::writer writer{s.socket, {.datagrams = 4, .bytes = 100}};
+  static_assert(std::is_same_v<decltype(writer), writer_type>);
+  std::vector<dgram::error_code> errors;
+  writer.on_error(
+      [&](dgram::error_code ec, const test::endpoint&, std::size_t) { errors.push_back(ec); });
+  test::run(s.io, [&]() -> asio::awaitable<void> {
+    dgram::error_code ec;
+    try {
+      co_await writer.send(std::string(101, 'x'), s.peer());
+    } catch (const dgram::system_error& failure) {
+      ec = failure.code();
+    }
+    CHECK(ec == asio::error::message_size);
+    for (int i = 0; i < 10; ++i)  // more than there is room for
+      co_await writer.send(std::to_string(i), s.peer());
+    co_await writer.send("refused", test::endpoint(asio::ip::address_v4::broadcast(), 9));
+    co_await writer.flush();
+    CHECK(writer.size() == 0);
+  }());
+  CHECK(s.arrived().size() == 10);
+  CHECK(errors == std::vector<dgram::error_code>{asio::error::access_denied});
+  CHECK(writer.try_send("last words", s.peer()));
+  writer.close();
+  CHECK(s.arrived() == std::vector<std::string>{"last words"});
+  CHECK(writer.statistics().queued == 12);
+  CHECK(writer.statistics().sent == 11);
+  CHECK(writer.statistics().refused == 1);
+  s.socket.close();
+  CHECK_FALSE(writer.try_send("closed", s.peer()));
+}
+
+TEST_CASE("writer: of a socket alone sends what is queued, or reports it, when its context ends")
+{
+  std::optional<asio::io_context> io{std::in_place};
+  asio::io_context other;
+  dgram::udp::socket peer{other, test::loopback_v4()};
+  std::optional<dgram::udp::socket> socket{std::in_place, *io, test::loopback_v4()};
+  std::optional<writer_type> writer{*socket};
+  REQUIRE(writer->try_send("queued", peer.local_endpoint()));
+  writer.reset();
+  socket.reset();
+  io.reset();
+  dgram::receive_batch batch{1};
+  CHECK(peer.try_receive_batch(batch) == 1);
 }
 
 DGRAM_EACH_TRANSPORT_TEST_CASE("writer: the replies to one received batch leave together, in order")
@@ -262,6 +350,7 @@ TEST_CASE("writer: what datagrams on a connected socket ask for is looked at one
     co_await writer.flush();
   }());
   CHECK(writer.try_send("three", possible));
+  test::run(s.io);
   CHECK(s.arrived() == std::vector<std::string>{"one", "three"});
   CHECK(errors == std::vector<dgram::error_code>{asio::error::operation_not_supported});
 }
@@ -394,6 +483,7 @@ DGRAM_EACH_TRANSPORT_TEST_CASE(
   }());
   REQUIRE_FALSE(writer.try_send("x", s.peer()));
   REQUIRE(writer.try_send("again"));
+  test::run(s.io);
   REQUIRE(s.arrived() == std::vector<std::string>{"to the peer", "again"});
   s.socket.disconnect();
   REQUIRE_FALSE(writer.try_send("nobody"));
@@ -411,6 +501,7 @@ DGRAM_EACH_TRANSPORT_TEST_CASE("writer: an error handler may send, close, and re
     writer.on_error({});
   });
   REQUIRE(writer.try_send(std::string(65508, 'x'), s.peer()));
+  test::run(s.io);
   REQUIRE(reports == 1);
   REQUIRE(s.arrived() == std::vector<std::string>{"about it"});
   writer.on_error([&](const dgram::error_code&, const test::endpoint&, std::size_t) {
@@ -418,6 +509,7 @@ DGRAM_EACH_TRANSPORT_TEST_CASE("writer: an error handler may send, close, and re
     writer.close();
   });
   REQUIRE(writer.try_send(std::string(65508, 'x'), s.peer()));
+  test::run(s.io);
   REQUIRE(reports == 2);
   REQUIRE_FALSE(writer.try_send("after close", s.peer()));
   const auto& statistics = writer.statistics();

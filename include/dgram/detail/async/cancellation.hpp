@@ -13,9 +13,10 @@ DGRAM_NAMESPACE_BEGIN
 
 namespace detail {
 
-// An operation may be destroyed uncalled, with its context, when the signal has gone: a destructor never
-// touches a slot. The signal may also outlive the operation, its socket and its context: what is left in
-// the slot refers to them weakly. An operation that completes may clear its slot, as Asio's own do.
+// An operation may be destroyed uncalled, with its context, when the signal has gone: a destructor
+// never touches a slot. The signal may also outlive the operation, its socket and its context: what
+// is left in the slot refers to them weakly. An operation that completes may clear its slot, as
+// Asio's own do.
 
 /// A slot that no handler has, to be told apart from theirs.
 struct default_slot : net::cancellation_slot {};
@@ -36,8 +37,8 @@ void on_cancellation(Slot slot, std::weak_ptr<Owner> owner, Function function)
   });
 }
 
-/// Lets every type of cancellation pass while the owner exists, and none afterwards: Asio's operations leave
-/// a plain pointer to the insides of their socket or timer in a slot.
+/// Lets every type of cancellation pass while the owner exists, and none afterwards: Asio's
+/// operations leave a plain pointer to the insides of their socket or timer in a slot.
 class while_exists {
 public:
   explicit while_exists(std::weak_ptr<const void> owner) noexcept : owner_(std::move(owner)) {}
@@ -51,8 +52,8 @@ private:
   std::weak_ptr<const void> owner_;
 };
 
-/// Enables every type of cancellation of a composed operation. `owner` is what it waits on: a shared or a
-/// weak pointer.
+/// Enables every type of cancellation of a composed operation. `owner` is what it waits on: a
+/// shared or a weak pointer.
 template <class Self, class Owner>
 void enable_cancellation(Self& self, const Owner& owner)
 {
@@ -60,18 +61,20 @@ void enable_cancellation(Self& self, const Owner& owner)
   self.reset_cancellation_state(while_exists(owner), net::enable_total_cancellation());
 }
 
-/// The handler of one of Asio's own operations on what `owner` has: the handler with another slot, connected
-/// to its own. Asio does not touch a slot when it completes an operation, and neither does this.
+/// The handler of one of Asio's own operations on what `owner` has: the handler with another slot,
+/// connected to its own. Asio does not touch a slot when it completes an operation, and neither
+/// does this.
 template <class Handler>
 class guarded_handler {
 public:
   using cancellation_slot_type = net::cancellation_slot;
 
-  guarded_handler(Handler&& handler, const std::weak_ptr<const void>& owner)
+  template <class From>
+  guarded_handler(From&& handler, const std::weak_ptr<const void>& owner)
       : slot_(net::cancellation_state(net::get_associated_cancellation_slot(handler),
                                       while_exists(owner), net::enable_total_cancellation())
                   .slot()),
-        handler_(std::move(handler))
+        handler_(std::forward<From>(handler))
   {
   }
 

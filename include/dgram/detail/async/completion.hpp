@@ -124,12 +124,21 @@ private:
 };
 
 /// The completion of a pending operation. Whoever ends the operation fills it in; `run` calls the handler.
-template <class... Values>
-class completion : public task {
+class any_completion : public task {
 public:
   failure outcome;
-  std::tuple<Values...> values;
   bool has_slot = false;  // a cancellation slot refers to it, until it runs
+
+protected:
+  ~any_completion() = default;
+};
+
+using any_completion_ptr = std::unique_ptr<any_completion, discard_task>;
+
+template <class... Values>
+class completion : public any_completion {
+public:
+  std::tuple<Values...> values;
 
 protected:
   ~completion() = default;

@@ -41,21 +41,28 @@ public:
     deliver(make_task<function_task<Function>>(recycling(), std::move(function)));
   }
 
+  /// Takes the task over, also if it throws.
   void deliver(task* which)
   {
     if (ended_) {
       which->discard();
       return;
     }
+    try {
+      schedule();
+    } catch (...) {
+      which->discard();
+      throw;
+    }
     tasks_.push(which);
-    schedule();
   }
 
   /// Sees to it that there is a next turn.
   void schedule()
   {
-    if (ended_ || std::exchange(scheduled_, true)) return;
+    if (ended_ || scheduled_) return;
     post_stored(memory_, [this](Owner&) { run(); });
+    scheduled_ = true;
   }
 
   /// There is no later turn: what is delivered is discarded.

@@ -5,11 +5,11 @@
 
 #include <dgram/config.hpp>
 #include <dgram/detail/async/cancellation.hpp>
+#include <dgram/detail/async/epoch_guard.hpp>
 #include <dgram/detail/socket/state.hpp>
 #include <dgram/detail/socket/transfer_op.hpp>
 #include <dgram/error.hpp>
 
-#include <cstdint>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -44,7 +44,7 @@ public:
     switch (std::exchange(step_, step::turn)) {
     case step::launch: launch(self); return;
     case step::turn:
-      state_->suspended();
+      state_->policy.yielded();
       turn(self, {});
       return;
     case step::wait: resume(self, ec); return;
@@ -61,7 +61,8 @@ private:
     // A turn has no side effect that a cancellation would have to undo.
     enable_cancellation(self, state_);
     state_->follow_descriptor();
-    epoch_ = state_->socket.epoch();
+    guard_.enter(state_->socket.epoch());
+    state_->policy.begin_waiting();
     if (!state_->is_stopped()) {
       post(self);
       return;
@@ -84,7 +85,7 @@ private:
   void resume(Self& self, error_code ec)
   {
     state_->end_wait();
-    state_->suspended();
+    state_->policy.yielded();
     // Another waiter may have set the shared timer anew, which ends this wait but not this operation.
     if (backing_off_) ec.clear();
     // A wake-up may have been queued before a cancel or a close, so its success proves nothing.
@@ -106,7 +107,7 @@ private:
         wait(self);
         return;
       }
-      if (state_->is_yield_due()) {
+      if (state_->policy.is_yield_due()) {
         post(self);
         return;
       }
@@ -123,7 +124,6 @@ private:
   template <class Self>
   bool hand_over(Self& self)
   {
-    if (!state_->at_end()) wake_ups_ = {};
     while (!has_ended(self)) {
       const auto datagram = state_->take();
       if (!datagram) return true;
@@ -141,8 +141,7 @@ private:
   template <class Self>
   bool has_ended(Self& self) const
   {
-    return state_->is_stopped() || state_->socket.epoch() != epoch_ ||
-           self.get_cancellation_state().cancelled() != net::cancellation_type::none;
+    return state_->is_stopped() || guard_.is_over(state_->socket.epoch(), self);
   }
 
   template <class Self>
@@ -151,11 +150,11 @@ private:
     step_ = step::wait;
     State& waiting = *state_;
     waiting.start_wait();
-    // The reader's own slot lets `stop` end the wait; what the operation is told passes through it. Asio
-    // clears the operation's slot each time it resumes.
+    // The reader's own slot lets `stop` end the wait; what the operation is told passes through it.
+    // Asio clears the operation's slot each time it resumes.
     if (const auto outer = self.get_cancellation_state().slot(); outer.is_connected())
       waiting.let_cancel(outer);
-    backing_off_ = wake_ups_.is_vain(waiting.socket.reports_taken());
+    backing_off_ = waiting.policy.must_back_off(waiting.socket);
     auto resumed = net::bind_cancellation_slot(waiting.signal.slot(), std::move(self));
     if (backing_off_)
       waiting.socket.async_wait_congestion(std::move(resumed));
@@ -178,8 +177,7 @@ private:
 
   std::shared_ptr<State> state_;
   std::optional<Function> function_;
-  std::uint64_t epoch_ = 0;
-  wake_up_counter wake_ups_;
+  epoch_guard guard_;
   step step_ = step::launch;
   bool backing_off_ = false;  // the wait is on a timer that others may end
 };

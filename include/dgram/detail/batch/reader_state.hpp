@@ -6,6 +6,7 @@
 #include <dgram/config.hpp>
 #include <dgram/datagram.hpp>
 #include <dgram/detail/async/cancellation.hpp>
+#include <dgram/detail/batch/receive_policy.hpp>
 #include <dgram/error.hpp>
 #include <dgram/reader_config.hpp>
 #include <dgram/receive_batch.hpp>
@@ -34,7 +35,7 @@ struct reader_state : std::enable_shared_from_this<reader_state<Handle>> {
       : socket(std::move(handle)),
         batch(config.slots, config.slot_size),
         position(batch.end()),
-        yield_after_(config.yield_after),
+        policy(config.yield_after),
         coalesce_(config.coalesce && config.slot_size >= batch_type::default_slot_size)
   {
     prepare_descriptor();
@@ -44,6 +45,7 @@ struct reader_state : std::enable_shared_from_this<reader_state<Handle>> {
   batch_type batch;
   typename batch_type::const_iterator position;
   std::size_t remaining = 0;
+  receive_policy policy;
   net::cancellation_signal signal;
 
   /// Called before the reader waits or asks the kernel: what belongs to the turn that ends is to leave now.
@@ -52,8 +54,11 @@ struct reader_state : std::enable_shared_from_this<reader_state<Handle>> {
 
   bool at_end() const noexcept { return remaining == 0; }
 
-  /// Whether nothing that was received is left to be looked at.
-  bool is_turn_over() const noexcept { return remaining == 0 && !batch_is_out_; }
+  /// Whether something that was received is left to be looked at.
+  bool is_in_turn() const noexcept { return remaining > 0 || batch_is_out_; }
+
+  /// Whether the last datagram of a turn has been handed over, and the reader was not called again since.
+  bool is_behind_turn() const noexcept { return in_turn_ && !is_in_turn(); }
 
   std::optional<basic_datagram<protocol_type>> take()
   {
@@ -71,10 +76,10 @@ struct reader_state : std::enable_shared_from_this<reader_state<Handle>> {
   void begin_receive()
   {
     remaining = 0;
-    batch_is_out_ = false;
+    batch_is_out_ = in_turn_ = false;
     if (turn_end) turn_end();
-    if (descriptor_number_ != socket.descriptor_number()) prepare_descriptor();
-    adapt();
+    follow_descriptor();
+    policy.offer_slots(batch);
   }
 
   /// What a descriptor needs that came after the reader; begins another epoch where coalescing begins.
@@ -89,14 +94,12 @@ struct reader_state : std::enable_shared_from_this<reader_state<Handle>> {
     drained_ = socket.is_drained();
     position = batch.begin();
     remaining = batch.size();
-    since_suspension_ += remaining;
+    in_turn_ = remaining > 0;
+    policy.received(batch);
   }
 
   /// After a short batch the queue was empty: waiting is the cheaper question.
   bool is_drained() const noexcept { return drained_ && !socket.has_pending_error(); }
-
-  bool is_yield_due() const noexcept { return since_suspension_ >= yield_after_; }
-  void suspended() noexcept { since_suspension_ = 0; }
 
   void stop()
   {
@@ -143,9 +146,6 @@ struct reader_state : std::enable_shared_from_this<reader_state<Handle>> {
   bool timed_out() const noexcept { return timed_out_; }
 
 private:
-  // Few slots of coalesced trains stay in the cache; for plain datagrams more slots mean fewer calls.
-  static constexpr std::size_t slots_for_trains = 8;
-
   /// Also of the next descriptor, where the socket is closed and opened again, or opened only after the reader was made.
   void prepare_descriptor()
   {
@@ -156,24 +156,14 @@ private:
     if (coalesce_ && !socket.is_coalescing()) socket.set_coalescing(true, not_here);
   }
 
-  void adapt() noexcept
-  {
-    const std::size_t used = batch.used_slots();
-    if (batch.size() > used)
-      batch.offer(slots_for_trains);
-    else if (used == batch.offered())
-      batch.offer(2 * used);
-  }
-
-  std::size_t yield_after_;
   bool coalesce_;
   std::uint64_t descriptor_number_ = 0;
-  std::size_t since_suspension_ = 0;
   bool drained_ = false;
   bool stopped_ = false;
   bool waiting_ = false;
   bool timed_out_ = false;
   bool batch_is_out_ = false;
+  bool in_turn_ = false;
   std::uint64_t timer_number_ = 0;
   std::optional<timer_type> timer_;
 };

@@ -5,6 +5,7 @@
 
 #include <dgram/config.hpp>
 #include <dgram/datagram.hpp>
+#include <dgram/detail/batch/outbox.hpp>
 #include <dgram/detail/batch/reader_state.hpp>
 #include <dgram/detail/socket/attempts.hpp>
 #include <dgram/error.hpp>
@@ -15,6 +16,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <new>
 #include <type_traits>
 #include <utility>
 
@@ -31,20 +33,19 @@ struct writer_state : std::enable_shared_from_this<writer_state<Handle>> {
   using clock = typename Handle::clock_type;
   using timer_type = typename Handle::timer_type;
 
-  writer_state(std::shared_ptr<reader_type> source, const writer_config& config)
+  /// `source` is the reader whose turns the writer follows; null for a writer of a socket alone.
+  writer_state(Handle handle, std::shared_ptr<reader_type> source, const writer_config& config)
       : batch({.datagrams = config.datagrams, .bytes = config.bytes, .copy = true}),
-        room(source->socket.get_executor()),
+        room_(handle.get_executor()),
+        socket_(std::move(handle)),
         reader_(std::move(source)),
         when_full_(config.when_full)
   {
-    room.expires_at(clock::time_point::max());
+    room_.expires_at(clock::time_point::max());
   }
 
   basic_send_batch<protocol_type> batch;
   writer_statistics statistics;
-
-  /// Never runs out; who waits for room waits for its cancellation.
-  timer_type room;
 
   /// Why the last datagram was lost.
   error_code last_loss;
@@ -56,7 +57,8 @@ struct writer_state : std::enable_shared_from_this<writer_state<Handle>> {
       ++statistics.refused;
       report(ec, peer, size);
     });
-    reader_->turn_end = [this] { flush(); };
+    if (!reader_) return;
+    reader_->turn_end = [this] { end_turn(); };
     reader_->turn_owner = this;
   }
 
@@ -72,7 +74,7 @@ struct writer_state : std::enable_shared_from_this<writer_state<Handle>> {
 
   bool can_take(std::size_t size, std::size_t datagrams) const noexcept
   {
-    return !closed_ && batch.has_room(size, datagrams) && reader_->socket.is_open();
+    return !closed_ && batch.has_room(size, datagrams) && socket_.is_open();
   }
 
   /// Flushes; `ec` says why waiting for room is of no use.
@@ -81,13 +83,13 @@ struct writer_state : std::enable_shared_from_this<writer_state<Handle>> {
     flush();
     if (size > batch.max_bytes() || datagrams > batch.capacity())
       ec = net::error::message_size;
-    else if (!reader_->socket.is_open())
+    else if (!socket_.is_open())
       ec = net::error::bad_descriptor;
   }
 
   bool must_wait(std::size_t size, std::size_t datagrams, error_code& ec) const noexcept
   {
-    if (!ec && !reader_->socket.is_open()) ec = net::error::bad_descriptor;
+    if (!ec && !socket_.is_open()) ec = net::error::bad_descriptor;
     if (!ec && closed_) ec = net::error::operation_aborted;
     return !ec && !batch.has_room(size, datagrams) && when_full_ == full_policy::wait;
   }
@@ -97,17 +99,20 @@ struct writer_state : std::enable_shared_from_this<writer_state<Handle>> {
   void push(bytes_view payload, const Target& to, const Options&... options)
   {
     // What was queued for an earlier descriptor must not go out on this one.
-    if (epoch_ != reader_->socket.epoch()) lose(net::error::operation_aborted);
-    epoch_ = reader_->socket.epoch();
+    if (epoch_ != socket_.epoch()) lose(net::error::operation_aborted);
+    epoch_ = socket_.epoch();
     const std::size_t before = batch.size();
     if constexpr (std::is_same_v<Target, no_peer>)
       batch.push(payload, options...);
     else
       batch.push(payload, to, options...);
     statistics.queued += batch.size() - before;
-    if (reader_->is_turn_over())
+    // What one handler, or one resumption of a coroutine, sends leaves together, when it ends. The answer to the last
+    // datagram of a turn need not wait for that, unless more than one was sent behind the last turn, too.
+    const bool answers = reader_ && reader_->is_behind_turn();
+    if (answers && answers_++ == 0 && !answers_with_many_)
       flush();
-    else if (!flush_posted_)
+    else if (!flush_posted_ && !out_.is_offering() && !out_.is_waiting())
       post_flush();
   }
 
@@ -123,7 +128,7 @@ struct writer_state : std::enable_shared_from_this<writer_state<Handle>> {
   error_code check(const Target&) const noexcept
   {
     constexpr bool addressed = !std::is_same_v<Target, no_peer>;
-    if (!reader_->socket.is_open() || reader_->socket.is_connected() != addressed) return {};
+    if (!socket_.is_open() || socket_.is_connected() != addressed) return {};
     return addressed ? error_code(net::error::already_connected) : platform::destination_required();
   }
 
@@ -131,71 +136,86 @@ struct writer_state : std::enable_shared_from_this<writer_state<Handle>> {
   void flush()
   {
     if (batch.empty()) return;
-    if (epoch_ != reader_->socket.epoch()) {
-      lose(net::error::operation_aborted);
-      return;
-    }
-    // A handler that is told of an error may send: what it queues goes with the flush that called it.
-    if (sending_ || std::exchange(flushing_, true)) return;
-    send_result result;
-    do {
-      result = reader_->socket.try_send_batch(batch);
-      statistics.sent += result.sent;
-    } while (!result.error && !batch.empty());
-    flushing_ = false;
-    if (batch.empty()) return;
-    const bool congested = reader_->socket.is_congested(result.error);
-    // A pending ICMP error is used up by its report, and costs no datagram of ours.
-    if (congested || result.error == net::error::would_block ||
-        result.error == net::error::connection_refused)
-      flush_later(congested);
+    if (epoch_ == socket_.epoch())
+      out_.flush(socket_);
     else
-      lose(result.error);
+      lose(net::error::operation_aborted);
+    if (batch.empty()) wake_waiting();
+  }
+
+  /// Waits until there may be room: the end of a flush.
+  template <class Token>
+  auto async_wait_room(Token&& token)
+  {
+    is_waited_for_ = true;
+    return room_.async_wait(std::forward<Token>(token));
   }
 
   void close()
   {
     if (closed_) return;
-    if (reader_->turn_owner == this) reader_->turn_end = nullptr;
+    if (reader_ && reader_->turn_owner == this) reader_->turn_end = nullptr;
     flush();
     closed_ = true;
     lose(net::error::operation_aborted);
   }
+
+  // --- what the outbox asks and tells ---
+
+  bool has_more() const noexcept { return !batch.empty(); }
+
+  send_result offer()
+  {
+    const send_result result = socket_.try_send_batch(batch);
+    statistics.sent += result.sent;
+    return result;
+  }
+
+  /// It is used up by having been told, and costs no datagram of ours.
+  void path_error(const error_code&) noexcept {}
+
+  void fail(const error_code& ec) { lose(ec); }
+
+  void offer_again() { flush(); }
+
+  std::shared_ptr<writer_state> keep_alive() { return this->shared_from_this(); }
 
 private:
   static endpoint_type peer_of(const endpoint_type& peer) { return peer; }
   static endpoint_type peer_of(const basic_reply_path<protocol_type>& path) { return path.peer; }
   static endpoint_type peer_of(const no_peer&) { return {}; }
 
-  void flush_later(bool congested)
+  /// The reader is called again.
+  void end_turn()
   {
-    sending_ = true;
-    auto retry = [self = this->shared_from_this(), epoch = reader_->socket.epoch(),
-                  congested](error_code ec) {
-      self->sending_ = false;
-      // Another sender may have set the shared timer anew, which ends this wait alone.
-      // Another epoch: what waited then was lost, and what is queued by now has nothing to do with it.
-      if (congested || self->epoch_ != epoch || self->reader_->socket.epoch() != epoch) ec.clear();
-      if (ec)
-        self->lose(ec);
-      else
-        self->flush();
-      if (!self->sending_) self->room.cancel();
-    };
-    if (congested)
-      reader_->socket.async_wait_congestion(std::move(retry));
-    else
-      reader_->socket.async_wait(net::socket_base::wait_write, std::move(retry));
+    forget_answers();
+    flush();
   }
 
-  /// For a coroutine that suspends for something else in the middle of a turn.
+  void forget_answers() noexcept
+  {
+    if (answers_ > 0) answers_with_many_ = answers_ > 1;
+    answers_ = 0;
+  }
+
+  /// Behind all that runs now. Where there is no memory for that it leaves now.
   void post_flush()
   {
-    flush_posted_ = true;
-    net::post(reader_->socket.get_executor(), [self = this->shared_from_this()] {
-      self->flush_posted_ = false;
-      self->flush();
-    });
+    try {
+      net::post(socket_.get_executor(), [self = this->shared_from_this()] {
+        self->flush_posted_ = false;
+        self->forget_answers();
+        self->flush();
+      });
+      flush_posted_ = true;
+    } catch (const std::bad_alloc&) {
+      flush();
+    }
+  }
+
+  void wake_waiting()
+  {
+    if (std::exchange(is_waited_for_, false)) room_.cancel();
   }
 
   void lose(const error_code& ec)
@@ -209,7 +229,7 @@ private:
       last_loss = ec;
       report(ec, peer, size);
     }
-    room.cancel();
+    wake_waiting();
   }
 
   void report(const error_code& ec, const endpoint_type& peer, std::size_t size)
@@ -219,13 +239,17 @@ private:
     handler(ec, peer, size);
   }
 
+  timer_type room_;  // never runs out: its cancellation wakes what waits for room
+  Handle socket_;
   std::shared_ptr<reader_type> reader_;
+  outbox<Handle, writer_state> out_{*this};
   full_policy when_full_;
   std::uint64_t epoch_ = 0;  // that of the socket when what is queued was queued
   bool closed_ = false;
-  bool sending_ = false;
-  bool flushing_ = false;
+  bool is_waited_for_ = false;
   bool flush_posted_ = false;
+  bool answers_with_many_ = false;
+  std::size_t answers_ = 0;  // sends since the reader gave the last datagram of its turn
 };
 
 }  // namespace detail

@@ -7,11 +7,11 @@
 #include <dgram/datagram.hpp>
 #include <dgram/detail/async/handler_memory.hpp>
 #include <dgram/detail/async/turns.hpp>
+#include <dgram/detail/batch/receive_policy.hpp>
 #include <dgram/detail/emitter/arrival.hpp>
 #include <dgram/detail/emitter/context.hpp>
 #include <dgram/detail/emitter/drop_counts.hpp>
 #include <dgram/detail/emitter/work_account.hpp>
-#include <dgram/detail/socket/state.hpp>
 #include <dgram/diagnostics.hpp>
 #include <dgram/endpoint.hpp>
 #include <dgram/events.hpp>
@@ -94,7 +94,6 @@ public:
 
 private:
   static constexpr std::size_t messages_per_turn = 32;
-  static constexpr std::size_t slots_for_trains = 8;
   static constexpr bool is_ip = ip_protocol<protocol_type>;
 
   using message_event = event::message::of<protocol_type>;
@@ -113,7 +112,7 @@ private:
   void arm() { arm(false); }
 
   /// A socket that stays readable is asked again on a timer.
-  void arm_in_vain() { arm(wake_ups_.is_vain(owner_.handle.reports_taken())); }
+  void arm_in_vain() { arm(policy_.must_back_off(owner_.handle)); }
 
   void arm(bool on_timer)
   {
@@ -169,17 +168,14 @@ private:
     if (depth_ > 1) in_use_.push_back(std::move(incoming_));
     incoming_ = lease<buffers_type>(source_);
     auto& batch = incoming_->batch;
-    batch.offer(trains_ ? slots_for_trains : buffers_type::slots);
+    policy_.offer_slots(batch);
     if constexpr (is_ip) drops_.watch(owner_.socket);
     error_code ec;
     owner_.socket.try_receive_batch(batch, ec);
     if constexpr (is_ip) drops_.report(owner_.socket);
     at_ = batch.begin();
     rest_ = batch.size();
-    if (rest_ > 0) {
-      trains_ = rest_ > batch.used_slots();
-      wake_ups_ = {};
-    }
+    policy_.received(batch);
     if (ec == net::error::would_block) {
       arm_in_vain();
       return false;
@@ -234,8 +230,7 @@ private:
   bool wanted_ = true;
   bool armed_ = false;
   bool posted_ = false;
-  bool trains_ = false;
-  wake_up_counter wake_ups_;
+  receive_policy policy_{0};  // each receive is a turn of its own
 };
 
 }  // namespace detail

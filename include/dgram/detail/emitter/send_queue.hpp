@@ -7,6 +7,7 @@
 #include <dgram/datagram.hpp>
 #include <dgram/detail/async/completion.hpp>
 #include <dgram/detail/async/queue.hpp>
+#include <dgram/detail/batch/outbox.hpp>
 #include <dgram/detail/emitter/context.hpp>
 #include <dgram/error.hpp>
 #include <dgram/payload.hpp>
@@ -45,6 +46,7 @@ struct outgoing_buffers {
 
   basic_send_batch<Protocol> batch{
       send_batch_config{.datagrams = datagrams, .bytes = 262144, .copy = true}};
+  basic_send_batch<Protocol> direct{1};          // of one that leaves from where it is
   std::vector<send_completion_ptr> completions;  // of each datagram in the batch; null for none
 };
 
@@ -52,9 +54,11 @@ struct outgoing_buffers {
 ///   void sent(send_completion*);                             a datagram with a completion left
 ///   void not_sent(send_completion_ptr, error_code, const endpoint_type*);
 ///   void path_error(error_code);                             one that belongs to no datagram
+/// and has the socket's handle. The queue is offered by an outbox, whose owner it is.
 template <class Socket, class Owner>
 class send_queue {
 public:
+  using handle_type = typename Socket::handle_type;
   using protocol_type = typename Socket::protocol_type;
   using endpoint_type = typename protocol_type::endpoint;
   using path_type = basic_reply_path<protocol_type>;
@@ -75,6 +79,10 @@ public:
 
   /// Whether the kernel has refused to take more for now.
   bool is_held_back() const noexcept { return held_back_; }
+
+  /// Whether the queue is to be left alone: an offer is on its way, or comes when a wait ends.
+  bool is_busy() const noexcept { return out_.is_waiting() || out_.is_offering(); }
+  bool is_offering() const noexcept { return out_.is_offering(); }
 
   /// What the kernel has held back; what it was not offered yet does not count.
   std::size_t count() const noexcept
@@ -138,18 +146,30 @@ public:
     return nullptr;
   }
 
-  /// Offers everything to the kernel. The error says why some is left, `would_block` or a want of buffer space, which
-  /// `held_back` then is.
-  error_code flush(Socket& socket)
+  /// Offers everything to the kernel.
+  void flush()
   {
-    error_code ec;
     held_back_ = false;
-    do {
-      offer(socket, ec);
-    } while (!ec && refill());
-    held_back_ = static_cast<bool>(ec);
+    held_back_ = static_cast<bool>(out_.flush(owner_.handle));
+  }
+
+  /// Offers one datagram from where its bytes are. Returns its error, which is one to wait for if `must_wait` says so.
+  error_code offer_directly(const payload_view& payload, const path_type* to)
+  {
+    // The batch for this lies beside that of the queue, which is empty.
+    if (!buffers_) acquire();
+    auto& batch = buffers_->direct;
+    if (to != nullptr)
+      batch.push(payload, *to);
+    else
+      batch.push(payload);
+    const error_code ec = out_.attempt([&] { return owner_.handle.try_send_batch(batch); });
+    batch.clear();
+    recycle();
     return ec;
   }
+
+  bool must_wait(const error_code& ec) const { return out_.must_wait(owner_.handle, ec); }
 
   /// Ends everything that is left, with this error.
   void fail(const error_code& ec)
@@ -173,6 +193,33 @@ public:
     const auto released = std::exchange(overflow_, {});
     if (buffers_) recycle();
   }
+
+  // --- what the outbox asks and tells ---
+
+  bool has_more() { return buffers_ || refill(); }
+
+  /// Ends with the batch empty, or with an error.
+  send_result offer()
+  {
+    auto& batch = buffers_->batch;
+    record kept{batch, owner_.handle.is_connected(), batch.size(), {}};
+    // One pointer, which a std::function holds without memory of its own.
+    batch.on_refused([note = &kept](error_code why, const endpoint_type& peer, std::size_t) {
+      note->add(why, peer);
+    });
+    const send_result result = owner_.handle.try_send_batch(batch);
+    batch.on_refused(nullptr);
+    report(kept.gone(), kept.refusals);
+    if (batch.empty()) recycle();
+    return result;
+  }
+
+  void path_error(const error_code& ec) { owner_.path_error(ec); }
+
+  /// Cancelled or not: what is queued and has not been lost by a close can be tried again.
+  void offer_again() { owner_.flush(); }
+
+  auto keep_alive() { return owner_.shared_from_this(); }
 
 private:
   DGRAM_COLD void acquire()
@@ -230,35 +277,6 @@ private:
     }
   };
 
-  /// Ends with the batch empty, or with what the kernel wants to wait for.
-  void offer(Socket& socket, error_code& ec)
-  {
-    while (buffers_) {
-      auto& batch = buffers_->batch;
-      record kept{batch, socket.handle().is_connected(), batch.size(), {}};
-      // One pointer, which a std::function holds without memory of its own.
-      batch.on_refused([note = &kept](error_code why, const endpoint_type& peer, std::size_t) {
-        note->add(why, peer);
-      });
-      const send_result result = socket.try_send_batch(batch);
-      batch.on_refused(nullptr);
-      report(kept.gone(), kept.refusals);
-      if (batch.empty()) recycle();
-      if (!result.error) return;
-      if (result.error == net::error::connection_refused) {
-        // It tells of an earlier datagram, is used up by that, and costs none of these.
-        owner_.path_error(result.error);
-      } else if (result.error == net::error::would_block ||
-                 socket.handle().is_congested(result.error)) {
-        ec = result.error;
-        return;
-      } else {
-        fail(result.error);
-        return;
-      }
-    }
-  }
-
   /// The first `count` datagrams have left the batch, in order.
   void report(std::size_t count, const std::vector<refusal>& refusals)
   {
@@ -312,6 +330,7 @@ private:
   }
 
   Owner& owner_;
+  outbox<handle_type, send_queue> out_{*this};
   std::shared_ptr<spares<buffers_type>> source_;
   lease<buffers_type> buffers_;
   std::size_t first_ = 0;  // of the completions, that of the first datagram that waits

@@ -87,7 +87,7 @@ public:
   {
     // What was held back may have been taken back.
     const bool is_due = !queue_.empty() || queue_.is_held_back();
-    if (is_due && !waiting_writable_ && !flushing_ && !owner_.is_paused()) hand_over();
+    if (is_due && !queue_.is_busy() && !owner_.is_paused()) queue_.flush();
     if (full_) [[unlikely]]
       tell_if_drained();
   }
@@ -95,7 +95,7 @@ public:
   /// Takes back a datagram that the kernel has not taken; null where it is none of those.
   send_completion_ptr withdraw(const task* done)
   {
-    return flushing_ ? nullptr : queue_.withdraw(done);
+    return queue_.is_offering() ? nullptr : queue_.withdraw(done);
   }
 
   /// Ends everything that is left, with this error.
@@ -138,42 +138,10 @@ private:
     return to != nullptr ? &to->peer : nullptr;
   }
 
-  void hand_over()
-  {
-    error_code ec;
-    {
-      const flush_scope scope(flushing_);
-      ec = queue_.flush(owner_.socket);
-    }
-    if (queue_.is_held_back()) wait_writable(owner_.handle.is_congested(ec));
-  }
-
   void tell_if_drained()
   {
     if (queue_.empty() && backlog_.count == 0 && std::exchange(full_, false))
       owner_.template post_event<event::drain>();
-  }
-
-  struct flush_scope {
-    bool& flushing;
-    explicit flush_scope(bool& of) noexcept : flushing(of) { flushing = true; }
-    flush_scope(const flush_scope&) = delete;
-    flush_scope& operator=(const flush_scope&) = delete;
-    ~flush_scope() { flushing = false; }
-  };
-
-  void wait_writable(bool congested)
-  {
-    waiting_writable_ = true;
-    auto retry = [this, owner = owner_.shared_from_this()](error_code) {
-      // Cancelled or not: what is queued and has not been lost by a close can be tried again.
-      waiting_writable_ = false;
-      flush();
-    };
-    if (congested)
-      owner_.handle.async_wait_congestion(std::move(retry));
-    else
-      owner_.handle.async_wait(net::socket_base::wait_write, std::move(retry));
   }
 
   /// From where the bytes are, if nothing is queued in front; false where it is to be queued. What is larger than the queue
@@ -186,19 +154,8 @@ private:
       if (!can_wait) owner_.not_sent(std::move(done), net::error::no_buffer_space, peer_of(to));
       return !can_wait;
     }
-    error_code ec;
-    const auto attempt = [&] {
-      if (to != nullptr)
-        owner_.socket.try_send_to(payload, *to, ec);
-      else
-        owner_.socket.try_send(payload, ec);
-    };
-    attempt();
-    if (ec == net::error::connection_refused) {
-      owner_.path_error(ec);
-      attempt();
-    }
-    if (ec == net::error::would_block || owner_.handle.is_congested(ec)) {
+    error_code ec = queue_.offer_directly(payload, to);
+    if (queue_.must_wait(ec)) {
       if (can_wait) return false;
       ec = net::error::no_buffer_space;
     }
@@ -223,8 +180,6 @@ private:
   drop_counts<Owner>& drops_;
   const backlog& backlog_;
   queue_type queue_;
-  bool flushing_ = false;
-  bool waiting_writable_ = false;
   bool full_ = false;
 };
 

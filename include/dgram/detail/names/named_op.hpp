@@ -6,6 +6,7 @@
 #include <dgram/basic_socket.hpp>
 #include <dgram/config.hpp>
 #include <dgram/detail/async/cancellation.hpp>
+#include <dgram/detail/async/epoch_guard.hpp>
 #include <dgram/detail/names/name_lookups.hpp>
 #include <dgram/detail/socket/transfer_op.hpp>
 #include <dgram/endpoint.hpp>
@@ -130,14 +131,13 @@ public:
   {
     switch (step_) {
     case step::launch:
-      epoch_ = socket().epoch();
+      guard_.enter(socket().epoch());
       enable_cancellation(self, socket().lifetime());
       begin(self);
       return;
     case step::wait:
       // Every lookup of the socket is woken when one has ended, so what the wait itself says means nothing.
-      if (socket().epoch() != epoch_ ||
-          self.get_cancellation_state().cancelled() != net::cancellation_type::none)
+      if (guard_.is_over(socket().epoch(), self))
         error_ = net::error::operation_aborted;
       else if (!lookup_->is_done())
         return wait(self);
@@ -181,7 +181,8 @@ private:
     else if (literal)
       endpoints_.push_back(*literal);
     if (error_ || literal) return act(self);
-    lookup_ = std::make_shared<lookup>([waiting = socket()]() mutable { waiting.wake_lookups(); });
+    lookup_ =
+        std::make_shared<lookup>([waiting = socket()]() mutable { lookup_access::wake(waiting); });
     const auto executor = socket().get_executor();
     if constexpr (std::is_void_v<Resolver>)
       lookup_->ask_system(executor, family(), query_.host, query_.service);
@@ -195,7 +196,7 @@ private:
   void wait(Self& self)
   {
     const Handle waits_on = socket();
-    waits_on.async_wait_lookup(std::move(self));
+    lookup_access::async_wait(waits_on, std::move(self));
   }
 
   std::string wildcard() const
@@ -255,7 +256,8 @@ private:
     const Action action = action_;
     auto endpoints = std::exchange(endpoints_, {});
     query_ = {};
-    socket.async_send_to_first(action.buffers, std::move(endpoints), action.flags, std::move(self));
+    lookup_access::async_send_to_first(socket, action.buffers, std::move(endpoints), action.flags,
+                                       std::move(self));
   }
 
   template <class Self>
@@ -278,7 +280,7 @@ private:
   std::shared_ptr<lookup> lookup_;
   std::vector<endpoint_type> endpoints_;
   error_code error_;
-  std::uint64_t epoch_ = 0;
+  epoch_guard guard_;
   step step_ = step::launch;
 };
 

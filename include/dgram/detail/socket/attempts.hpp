@@ -21,11 +21,13 @@ DGRAM_NAMESPACE_BEGIN
 
 namespace detail {
 
+/// What became of a send that moved so many datagrams.
 template <class State>
-progress classify(const State& state, const error_code& ec) noexcept
+progress classify(const State& state, const error_code& ec, std::size_t moved) noexcept
 {
   if (state.is_congested(ec)) return progress::congested;
-  return ec == net::error::would_block ? progress::not_ready : progress::done;
+  if (ec != net::error::would_block) return progress::done;
+  return moved > 0 ? progress::moved : progress::not_ready;
 }
 
 template <class Buffers, class Target>
@@ -173,7 +175,7 @@ public:
       size_ =
           send_one(state, buffers_, peer<typename State::endpoint_type>(), flags_, error_, request);
     } while (error_ && is_refusal(state, error_) && next_peer());
-    return classify(state, error_);
+    return classify(state, error_, 0);
   }
 
   void abort(const error_code& ec) noexcept { error_ = ec; }
@@ -230,6 +232,7 @@ public:
   template <class State>
   progress attempt(State& state)
   {
+    const std::size_t before = result_.sent;
     if constexpr (std::is_pointer_v<Source>) {
       result_ += send_many(state, *source_);
     } else {
@@ -237,7 +240,7 @@ public:
       source_.use(room);
       result_ += send_many(state, source_);
     }
-    return classify(state, result_.error);
+    return classify(state, result_.error, result_.sent - before);
   }
 
   void abort(const error_code& ec) noexcept { result_.error = ec; }

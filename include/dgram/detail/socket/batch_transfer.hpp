@@ -106,9 +106,8 @@ send_result send_many(State& state, Batch& batch)
   auto rest = prepare();
   while (!rest.empty() || result.error) {
     const bool reached_kernel = !rest.empty();
-    const std::size_t count = reached_kernel ? platform::backend::send(state.fd(), rest.data(),
-                                                                       rest.size(), 0, result.error)
-                                             : 0;
+    const std::size_t count =
+        reached_kernel ? state.send(rest.data(), rest.size(), 0, result.error) : 0;
     if (count > 0) {
       const std::size_t waiting = batch.bytes();
       const std::size_t datagrams = batch.consume(count);

@@ -194,7 +194,8 @@ struct descriptor {
   {
     namespace names = platform::names;
     flags.wants_reply_source = true;
-    if (!flags.wildcard || (flags.metadata & platform::metadata::packet_info) != 0) return;
+    if (!flags.wildcard && !flags.on_a_link) return;
+    if ((flags.metadata & platform::metadata::packet_info) != 0) return;
     const bool is_v6 = flags.family == names::ipv6_family;
     error_code ec;
     if (is_v6) set_int(fd, names::ipv6_level, names::ipv6_packet_info, 1, ec);

@@ -19,7 +19,10 @@ struct socket_flags {
   bool coalescing = false;  ///< the kernel may put datagrams together into one (GRO)
   bool wildcard =
       false;  ///< bound to no address of its own, or not bound: an answer needs a source
-  bool wants_reply_source = false;     ///< whenever the address is a wildcard
+  bool has_port = false;  ///< a send need not find it one; true where there are no ports
+  bool on_a_link =
+      false;  ///< bound to an address that other links have too: an answer needs an interface
+  bool wants_reply_source = false;     ///< if an answer needs one of these
   bool receives_errors = false;        ///< errors of the path come through the error queue
   bool peer_is_ipv4 = false;           ///< of a connected socket
   bool transmit_time = false;          ///< SO_TXTIME is set

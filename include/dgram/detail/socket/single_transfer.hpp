@@ -133,9 +133,7 @@ std::size_t send_one(State& state, const Buffers& buffers,
     if (ec) return 0;
     write_control(v4);
   }
-  const auto send = [&](error_code& failure) {
-    return platform::backend::send(state.fd(), &message, 1, flags, failure);
-  };
+  const auto send = [&](error_code& failure) { return state.send(&message, 1, flags, failure); };
   std::size_t sent = past_reports(state, ec, send);
   if (ec == net::error::invalid_argument && request != nullptr && segment == 0 &&
       request->sets_traffic_class() && !state.flags.traffic_class_refused) {

@@ -4,7 +4,9 @@
 #define DGRAM_DETAIL_SOCKET_STATE_HPP
 
 #include <dgram/config.hpp>
+#include <dgram/datagram.hpp>
 #include <dgram/detail/async/signal.hpp>
+#include <dgram/detail/platform/backend.hpp>
 #include <dgram/detail/platform/errors.hpp>
 #include <dgram/detail/platform/names.hpp>
 #include <dgram/detail/platform/queries.hpp>
@@ -79,6 +81,7 @@ struct socket_state : descriptor, std::enable_shared_from_this<socket_state<Prot
     forget_descriptor();
     flags.family = protocol.family();
     flags.wildcard = has_addresses;
+    flags.has_port = !has_addresses;
     platform::prepare_descriptor(fd(), ec);
     if constexpr (dual_stack_protocol<Protocol>) {
       if (!ec && protocol.is_dual()) clear_v6_only(fd(), ec);
@@ -102,6 +105,7 @@ struct socket_state : descriptor, std::enable_shared_from_this<socket_state<Prot
     if (ec) return;
     forget_descriptor();
     flags.family = kind.family;
+    flags.has_port = !has_addresses;
     flags.connected = has_peer;
     if (has_peer) platform::report_refusals(adopted, true);
     flags.coalescing = knows_trains && platform::is_coalescing(adopted);
@@ -195,10 +199,13 @@ struct socket_state : descriptor, std::enable_shared_from_this<socket_state<Prot
       ec = net::error::already_connected;
       return;
     }
+    // Asio takes the EAGAIN of a connect that finds no port for a connect under way.
+    provide_port(ec);
+    if (ec) return;
     socket.connect(to_native(peer), ec);
     if (ec) return;
     flags.connected = true;
-    flags.wildcard = false;
+    flags.wildcard = flags.on_a_link = false;
     platform::report_refusals(fd(), true);
     note_peer();
   }
@@ -218,6 +225,22 @@ struct socket_state : descriptor, std::enable_shared_from_this<socket_state<Prot
       if constexpr (requires { before.port(); }) keep_port(before.port(), ec);
       note_address();
     }
+  }
+
+  /// Sees to it that a send has a port to leave from. The kernel would find one by itself, but says EAGAIN if all
+  /// are taken (send(2)), which nobody could tell from a full queue. Error: `address_in_use`, as of a bind to port 0.
+  void provide_port(error_code& ec)
+  {
+    ec.clear();
+    if (!flags.has_port) [[unlikely]]
+      find_port(ec);
+  }
+
+  /// Hands messages to the kernel without blocking. Returns how many it took.
+  std::size_t send(platform::message* first, std::size_t count, int how, error_code& ec)
+  {
+    provide_port(ec);
+    return ec ? 0 : platform::backend::send(fd(), first, count, how, ec);
   }
 
   endpoint_type to_native(const endpoint_type& peer) const
@@ -367,21 +390,21 @@ struct socket_state : descriptor, std::enable_shared_from_this<socket_state<Prot
     return backoff_.async_wait(socket.get_executor(), std::forward<Token>(token));
   }
 
-  /// As `async_wait_congestion`, blocking.
-  void wait_congestion() { backoff_.wait(socket.get_executor()); }
-
   void end_congestion() noexcept { backoff_.reset(); }
 
-  /// Waits, blocking, until another attempt is worth it; `eof` where receiving was shut down, since none will be.
-  void wait(net::socket_base::wait_type what, wake_up_counter& wake_ups, error_code& ec)
+  /// Waits, blocking, until another attempt is worth it after `would_block`; `eof` where receiving was shut down, since none will be.
+  void wait(net::socket_base::wait_type what, blocking_wait& waiting, error_code& ec)
   {
+    const bool is_read = what == net::socket_base::wait_read;
     ec.clear();
-    if (what != net::socket_base::wait_read || !wake_ups.is_vain(reports_taken))
+    if (!is_read && stays_writable())
+      waiting.sleep();
+    else if (!waiting.wake_ups.is_vain(reports_taken))
       socket.wait(what, ec);
-    else if (platform::is_receiving_shut_down(fd()))
+    else if (is_read && platform::is_receiving_shut_down(fd()))
       ec = net::error::eof;
     else
-      wait_congestion();
+      waiting.sleep();
   }
 
   /// Waits for `wake_lookups`: an operation that waits for something other than the socket is to see the epoch end.
@@ -400,6 +423,18 @@ struct socket_state : descriptor, std::enable_shared_from_this<socket_state<Prot
 private:
   template <class, class>
   friend struct socket_state;
+
+  DGRAM_COLD void find_port([[maybe_unused]] error_code& ec)
+  {
+    if constexpr (has_addresses) {
+      if (!socket.is_open()) return;
+      const bool v6 = flags.family == platform::names::ipv6_family;
+      socket.bind({v6 ? Protocol::native_protocol::v6() : Protocol::native_protocol::v4(), 0}, ec);
+      // Other refusals, such as that of a socket bound by other means, are no obstacle to a send.
+      flags.has_port = ec != net::error::address_in_use;
+      if (flags.has_port) ec.clear();
+    }
+  }
 
   /// Linux gives up a port that was not bound by number when the peer goes (net/ipv4/udp.c, __udp_disconnect).
   void keep_port(std::uint16_t port, error_code& ec)
@@ -424,10 +459,20 @@ private:
   {
     if constexpr (has_addresses) {
       error_code ec;
-      const auto address = canonical(socket.local_endpoint(ec)).address();
+      const auto local = canonical(socket.local_endpoint(ec));
+      const auto address = local.address();
+      flags.has_port = local.port() != 0;
       flags.wildcard = !flags.connected && (ec || address.is_unspecified());
+      flags.on_a_link = !flags.connected && !flags.wildcard && is_on_a_link(address);
       if (flags.wants_reply_source) provide_reply_source();
     }
+  }
+
+  /// IPv6 is not asked: the bind to a link-local address ties the socket to its interface.
+  static bool is_on_a_link(const net::ip::address& bound) noexcept
+  {
+    return bound.is_multicast() || (bound.is_v4() && is_link_scoped(bound)) ||
+           bound == net::ip::address(net::ip::address_v4::broadcast());
   }
 
   void note_peer()

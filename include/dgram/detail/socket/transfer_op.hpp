@@ -40,6 +40,7 @@ void resume_later([[maybe_unused]] const Executor& executor, Self&& self)
 enum class progress {
   done,       ///< complete with the attempt's results
   not_ready,  ///< wait until the descriptor is readable or writable
+  moved,      ///< the same, after a part was sent
   congested,  ///< a send's descriptor is ready and will stay so: wait on a timer
 };
 
@@ -105,7 +106,8 @@ private:
     }
     State& state = *state_;
     if constexpr (Attempt::wait_for == net::socket_base::wait_write) {
-      backing_off_ = outcome == progress::congested;
+      if (outcome == progress::moved) wake_ups_ = wake_up_counter();
+      backing_off_ = outcome == progress::congested || wake_ups_.is_vain(state.reports_taken);
     } else {
       backing_off_ = wake_ups_.is_vain(state.reports_taken);
     }

@@ -12,8 +12,9 @@ DGRAM_NAMESPACE_BEGIN
 
 namespace detail {
 
-/// A descriptor may stay ready although there is nothing to receive: after `shutdown`, or with an error queue that
-/// nobody reads. After so many wake-ups in vain an operation waits on the timer instead, or it would spin.
+/// A descriptor may stay ready although there is nothing to receive, or no room to send: after `shutdown`, with an error
+/// queue that nobody reads, or if the kernel lacks something that poll(2) does not know. After so many wake-ups in vain
+/// an operation waits on the timer instead, or it would spin.
 inline constexpr int vain_wake_ups = 3;
 
 class wake_up_counter {
