@@ -86,7 +86,8 @@ public:
   using protocol_type = Protocol;
   using endpoint_type = typename Protocol::endpoint;
   using executor_type = Executor;
-  using next_layer_type = typename state_type::inner_type;
+  // Named without the block, whose type a program that only holds sockets need not instantiate.
+  using next_layer_type = detail::inner_socket<Protocol, Executor>;
   using lowest_layer_type = next_layer_type;
   using native_handle_type = typename next_layer_type::native_handle_type;
   using default_token = default_token_t<Executor>;

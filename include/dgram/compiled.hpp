@@ -13,6 +13,18 @@ template class basic_receive_batch<udp>;
 template class basic_send_batch<udp>;
 template class reader<udp>;
 template class writer<udp>;
+template class detail::listener_list<event::listening>;
+template class detail::listener_list<event::message::of<udp>>;
+template class detail::listener_list<event::connect>;
+template class detail::listener_list<event::close>;
+template class detail::listener_list<event::error>;
+template class detail::listener_list<event::error_monitor>;
+template class detail::listener_list<event::timeout>;
+template class detail::listener_list<event::drain>;
+template class detail::listener_list<event::drop>;
+template class detail::pending_operations<udp::socket, detail::emitter_core<udp::socket>>;
+template class detail::emitter_core<udp::socket>;
+template class basic_emitter_socket<udp::socket>;
 
 #if DGRAM_HAS_UNIX_DATAGRAMS
 template class basic_socket_handle<unix_dgram, net::any_io_executor>;

@@ -151,11 +151,7 @@ public:
   using native_handle_type = typename Socket::native_handle_type;
 
   /// See `create_socket`. `io` may be null: then `unref` is not supported.
-  basic_emitter_socket(const executor_type& executor, net::io_context* io, socket_options options)
-      : core_(std::make_shared<core_type>(executor, io, checked(std::move(options))))
-  {
-    core_->start();
-  }
+  basic_emitter_socket(const executor_type& executor, net::io_context* io, socket_options options);
 
   basic_emitter_socket(basic_emitter_socket&&) noexcept = default;
   basic_emitter_socket& operator=(basic_emitter_socket&& other) noexcept
@@ -1019,10 +1015,36 @@ private:
   detail::core_pointer<core_type> core_;
 };
 
+// Outside of the class, where an `extern template` keeps it from being compiled by each unit.
+
+template <class Socket>
+basic_emitter_socket<Socket>::basic_emitter_socket(const executor_type& executor,
+                                                   net::io_context* io, socket_options options)
+    : core_(std::make_shared<core_type>(executor, io, checked(std::move(options))))
+{
+  core_->start();
+}
+
 /// The emitter on UDP, and on Unix datagrams.
 using emitter_socket = basic_emitter_socket<udp::socket>;
 #if DGRAM_HAS_UNIX_DATAGRAMS
 using unix_emitter_socket = basic_emitter_socket<unix_dgram::socket>;
+#endif
+
+#if defined(DGRAM_COMPILED)
+// One unit of the program has these; see dgram/compiled.hpp.
+extern template class detail::listener_list<event::listening>;
+extern template class detail::listener_list<event::message::of<udp>>;
+extern template class detail::listener_list<event::connect>;
+extern template class detail::listener_list<event::close>;
+extern template class detail::listener_list<event::error>;
+extern template class detail::listener_list<event::error_monitor>;
+extern template class detail::listener_list<event::timeout>;
+extern template class detail::listener_list<event::drain>;
+extern template class detail::listener_list<event::drop>;
+extern template class detail::pending_operations<udp::socket, detail::emitter_core<udp::socket>>;
+extern template class detail::emitter_core<udp::socket>;
+extern template class basic_emitter_socket<udp::socket>;
 #endif
 
 DGRAM_NAMESPACE_END

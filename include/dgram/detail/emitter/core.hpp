@@ -62,16 +62,11 @@ public:
   using service_type = context_service<incoming_buffers<protocol_type>,
                                        outgoing_buffers<protocol_type>, emitter_core>;
 
-  emitter_core(const executor_type& executor, net::io_context* io, socket_options given)
-      : emitter_core(executor, io, std::move(given),
-                     net::use_service<service_type>(
-                         net::query(executor, net::execution::context_as<net::execution_context&>)))
-  {
-  }
+  emitter_core(const executor_type& executor, net::io_context* io, socket_options given);
 
   emitter_core(const emitter_core&) = delete;
   emitter_core& operator=(const emitter_core&) = delete;
-  ~emitter_core() { members_->remove(*this); }
+  ~emitter_core();
 
   Socket socket;
   typename Socket::handle_type handle;
@@ -111,12 +106,7 @@ public:
   }
 
   /// After construction, when the object is shared.
-  void start()
-  {
-    members_->add(this->shared_from_this());
-    diagnose(diagnostic_channel::create, this);
-    stop_.watch(this->weak_from_this(), get_executor());
-  }
+  void start();
 
   // --- turns ---
 
@@ -184,30 +174,10 @@ public:
   // --- send ---
 
   /// A send that its completion token launches: what was right at the call may be wrong by now.
-  void send_later(const destination_type& to, const payload_view& payload, send_completion* done)
-  {
-    error_code ec;
-    if (!is_running())
-      ec = error::not_running;
-    else if (to.is_peer() && connect_phase() == phase::none)
-      ec = net::error::not_connected;
-    else if (!to.is_peer() && connect_phase() != phase::none)
-      ec = net::error::already_connected;
-    if (ec)
-      fail(done, failure_of("send", ec));
-    else
-      send(to, payload, done);
-  }
+  void send_later(const destination_type& to, const payload_view& payload, send_completion* done);
 
   /// False where the queue is full. The bytes are copied unless the kernel takes them at once.
-  bool send(const destination_type& to, const payload_view& payload, send_completion* done)
-  {
-    note_activity();
-    diagnose(diagnostic_channel::send, this, payload.size());
-    if (!to.is_name() && pending_.can_send(to.path())) [[likely]]
-      return sending_.send(to.path(), payload, done);
-    return wait_and_send(to, payload, done);
-  }
+  bool send(const destination_type& to, const payload_view& payload, send_completion* done);
 
   void flush() { sending_.flush(); }
 
@@ -307,22 +277,10 @@ public:
   // --- close ---
 
   /// Nothing takes it back.
-  void close()
-  {
-    close_is_final_ = true;
-    begin_close();
-  }
+  void close();
 
   /// Completes when 'close' has been emitted.
-  void close(any_completion_ptr done)
-  {
-    if (close_emitted_) {
-      deliver(done.release());
-      return;
-    }
-    pending_.await_close(std::move(done));
-    begin_close();
-  }
+  void close(any_completion_ptr done);
 
   void close_if_running()
   {
@@ -364,11 +322,7 @@ public:
   }
 
   /// The socket object is gone, and nobody is left to hear of it.
-  void abandon()
-  {
-    events = emitter_type();  // which ends an emission that is on its way, too
-    if (!closed_) close_now();
-  }
+  void abandon();
 
   // --- the end of the context ---
 
@@ -594,6 +548,84 @@ private:
   bool pause_is_due_ = false;  // when the bind is done
   bool close_emitted_ = false;
 };
+
+// Outside of the class, where an `extern template` keeps them from being compiled by each unit.
+
+template <class Socket>
+emitter_core<Socket>::emitter_core(const executor_type& executor, net::io_context* io,
+                                   socket_options given)
+    : emitter_core(executor, io, std::move(given),
+                   net::use_service<service_type>(
+                       net::query(executor, net::execution::context_as<net::execution_context&>)))
+{
+}
+
+template <class Socket>
+emitter_core<Socket>::~emitter_core()
+{
+  members_->remove(*this);
+}
+
+template <class Socket>
+void emitter_core<Socket>::start()
+{
+  members_->add(this->shared_from_this());
+  diagnose(diagnostic_channel::create, this);
+  stop_.watch(this->weak_from_this(), get_executor());
+}
+
+template <class Socket>
+void emitter_core<Socket>::send_later(const destination_type& to, const payload_view& payload,
+                                      send_completion* done)
+{
+  error_code ec;
+  if (!is_running())
+    ec = error::not_running;
+  else if (to.is_peer() && connect_phase() == phase::none)
+    ec = net::error::not_connected;
+  else if (!to.is_peer() && connect_phase() != phase::none)
+    ec = net::error::already_connected;
+  if (ec)
+    fail(done, failure_of("send", ec));
+  else
+    send(to, payload, done);
+}
+
+template <class Socket>
+bool emitter_core<Socket>::send(const destination_type& to, const payload_view& payload,
+                                send_completion* done)
+{
+  note_activity();
+  diagnose(diagnostic_channel::send, this, payload.size());
+  if (!to.is_name() && pending_.can_send(to.path())) [[likely]]
+    return sending_.send(to.path(), payload, done);
+  return wait_and_send(to, payload, done);
+}
+
+template <class Socket>
+void emitter_core<Socket>::close()
+{
+  close_is_final_ = true;
+  begin_close();
+}
+
+template <class Socket>
+void emitter_core<Socket>::close(any_completion_ptr done)
+{
+  if (close_emitted_) {
+    deliver(done.release());
+    return;
+  }
+  pending_.await_close(std::move(done));
+  begin_close();
+}
+
+template <class Socket>
+void emitter_core<Socket>::abandon()
+{
+  events = emitter_type();  // which ends an emission that is on its way, too
+  if (!closed_) close_now();
+}
 
 /// Calls a function with every emitter on this socket type that belongs to the context.
 template <class Socket, class Function>

@@ -415,23 +415,7 @@ private:
 
   // --- how operations go on ---
 
-  void begin(milestone& which, operation_type next, listener_id listener)
-  {
-    const bool waits = next.kind == action::connect && must_wait();
-    const auto added = add(std::move(next), waits ? stage::descriptor : stage::due);
-    const milestone before = std::exchange(which, {phase::pending, listener});
-    try {
-      undo_if_thrown(added, [&] {
-        if (!waits)
-          find_endpoint(added);
-        else if constexpr (is_ip)
-          bind_implicitly();
-      });
-    } catch (...) {
-      which = before;
-      throw;
-    }
-  }
+  void begin(milestone& which, operation_type next, listener_id listener);
 
   /// Goes on with the endpoint on a later turn.
   void find_endpoint(iterator next)
@@ -632,6 +616,28 @@ private:
   release_task release_;
   list_type entries_;
 };
+
+// Outside of the class, where an `extern template` keeps it from being compiled by each unit.
+
+template <class Socket, class Owner>
+void pending_operations<Socket, Owner>::begin(milestone& which, operation_type next,
+                                              listener_id listener)
+{
+  const bool waits = next.kind == action::connect && must_wait();
+  const auto added = add(std::move(next), waits ? stage::descriptor : stage::due);
+  const milestone before = std::exchange(which, {phase::pending, listener});
+  try {
+    undo_if_thrown(added, [&] {
+      if (!waits)
+        find_endpoint(added);
+      else if constexpr (is_ip)
+        bind_implicitly();
+    });
+  } catch (...) {
+    which = before;
+    throw;
+  }
+}
 
 }  // namespace detail
 
