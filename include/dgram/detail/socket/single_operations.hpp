@@ -405,12 +405,9 @@ public:
            net::socket_base::message_flags how) {
           error_code refused;
           state.provide_port(refused);
-          if (state.flags.connected) refused = net::error::already_connected;
-          if (refused)
-            compose<transfer_signature>(state, refused_attempt(refused),
-                                        std::forward<decltype(handler)>(handler));
-          // Asio's own waits for writability, and that would spin on Unix sockets.
-          else if (path_protocol<Protocol> || state.reads_reports())
+          // Asio's own waits for writability, and that would spin on Unix sockets. The attempt completes with what is
+          // refused.
+          if (path_protocol<Protocol> || refused || state.flags.connected || state.reads_reports())
             compose<transfer_signature>(state,
                                         send_attempt<ConstBuffers, endpoint_type>(from, to, how),
                                         std::forward<decltype(handler)>(handler));
@@ -482,10 +479,7 @@ public:
         self().target(),
         [](state_type& state, auto&& handler, const MutableBuffers& into,
            net::socket_base::message_flags how) {
-          if (state.flags.coalescing)
-            compose<transfer_signature>(state, refused_attempt(error::coalescing),
-                                        std::forward<decltype(handler)>(handler));
-          else if (state.attends_receives())
+          if (state.flags.coalescing || state.attends_receives())
             compose<transfer_signature>(
                 state, receive_attempt<MutableBuffers, endpoint_type>(into, nullptr, how),
                 std::forward<decltype(handler)>(handler));
