@@ -15,16 +15,23 @@ template class reader<udp>;
 template class writer<udp>;
 template class detail::listener_list<event::listening>;
 template class detail::listener_list<event::message::of<udp>>;
-template class detail::listener_list<event::connect>;
-template class detail::listener_list<event::close>;
 template class detail::listener_list<event::error>;
-template class detail::listener_list<event::error_monitor>;
-template class detail::listener_list<event::timeout>;
-template class detail::listener_list<event::drain>;
-template class detail::listener_list<event::drop>;
-template class detail::pending_operations<udp::socket, detail::emitter_core<udp::socket>>;
-template class detail::emitter_core<udp::socket>;
-template class basic_emitter_socket<udp::socket>;
+template std::shared_ptr<detail::emitter_core<udp::socket>> detail::make_emitter<udp::socket>(
+    const udp::socket::executor_type&, net::io_context*, socket_options);
+template void detail::abandon_emitter(detail::emitter_core<udp::socket>&);
+template void detail::start_bind(detail::emitter_core<udp::socket>&,
+                                 const detail::destination<udp>&, detail::any_completion_ptr,
+                                 listener_id);
+template void detail::start_connect(detail::emitter_core<udp::socket>&,
+                                    const detail::destination<udp>&, detail::any_completion_ptr,
+                                    listener_id);
+template bool detail::start_send(detail::emitter_core<udp::socket>&,
+                                 const detail::destination<udp>&, const payload_view&,
+                                 detail::completion<std::size_t>*);
+template void detail::start_late_send(detail::emitter_core<udp::socket>&,
+                                      const detail::destination<udp>&, const payload_view&,
+                                      detail::completion<std::size_t>*);
+template void detail::start_close(detail::emitter_core<udp::socket>&, detail::any_completion_ptr);
 
 #if DGRAM_HAS_UNIX_DATAGRAMS
 template class basic_socket_handle<unix_dgram, net::any_io_executor>;

@@ -34,6 +34,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <new>
 #include <optional>
 #include <string>
 #include <tuple>
@@ -62,11 +63,16 @@ public:
   using service_type = context_service<incoming_buffers<protocol_type>,
                                        outgoing_buffers<protocol_type>, emitter_core>;
 
-  emitter_core(const executor_type& executor, net::io_context* io, socket_options given);
+  emitter_core(const executor_type& executor, net::io_context* io, socket_options given)
+      : emitter_core(executor, io, std::move(given),
+                     net::use_service<service_type>(
+                         net::query(executor, net::execution::context_as<net::execution_context&>)))
+  {
+  }
 
   emitter_core(const emitter_core&) = delete;
   emitter_core& operator=(const emitter_core&) = delete;
-  ~emitter_core();
+  ~emitter_core() { members_->remove(*this); }
 
   Socket socket;
   typename Socket::handle_type handle;
@@ -106,7 +112,12 @@ public:
   }
 
   /// After construction, when the object is shared.
-  void start();
+  void start()
+  {
+    members_->add(this->shared_from_this());
+    diagnose(diagnostic_channel::create, this);
+    stop_.watch(this->weak_from_this(), get_executor());
+  }
 
   // --- turns ---
 
@@ -119,12 +130,19 @@ public:
 
   void deliver(task* which) { turns_.deliver(which); }
 
+  /// An event that is delivered later, made before the call that it tells of has done anything.
+  template <class Event>
+  task_ptr make_event()
+  {
+    return turns_.make([this] {
+      if (!has_ended()) events.template emit<Event>();
+    });
+  }
+
   template <class Event>
   void post_event()
   {
-    post([this] {
-      if (!has_ended()) events.template emit<Event>();
-    });
+    deliver(make_event<Event>().release());
   }
 
   void post_error(failure what)
@@ -174,10 +192,30 @@ public:
   // --- send ---
 
   /// A send that its completion token launches: what was right at the call may be wrong by now.
-  void send_later(const destination_type& to, const payload_view& payload, send_completion* done);
+  void send_later(const destination_type& to, const payload_view& payload, send_completion* done)
+  {
+    error_code ec;
+    if (!is_running())
+      ec = error::not_running;
+    else if (to.is_peer() && connect_phase() == phase::none)
+      ec = net::error::not_connected;
+    else if (!to.is_peer() && connect_phase() != phase::none)
+      ec = net::error::already_connected;
+    if (ec)
+      fail(done, failure_of("send", ec));
+    else
+      send(to, payload, done);
+  }
 
   /// False where the queue is full. The bytes are copied unless the kernel takes them at once.
-  bool send(const destination_type& to, const payload_view& payload, send_completion* done);
+  bool send(const destination_type& to, const payload_view& payload, send_completion* done)
+  {
+    note_activity();
+    diagnose(diagnostic_channel::send, this, payload.size());
+    if (!to.is_name() && pending_.can_send(to.path())) [[likely]]
+      return sending_.send(to.path(), payload, done);
+    return wait_and_send(to, payload, done);
+  }
 
   void flush() { sending_.flush(); }
 
@@ -219,8 +257,9 @@ public:
   template <class Apply>
   void set(std::string key, Apply apply, error_code& ec)
   {
+    auto setting = pausing_.prepare(std::move(key), apply);
     with_socket(apply, ec);
-    if (!ec) pausing_.keep(std::move(key), std::move(apply));
+    if (!ec) pausing_.keep(std::move(setting));
   }
 
   void unset(const std::string& key) { pausing_.unset(key); }
@@ -237,7 +276,6 @@ public:
     if (!is_bound()) return;
     flush();
     pausing_.pause(socket, connect_phase() == phase::done);
-    receiving_.disarm();
     discard_descriptor();
   }
 
@@ -255,11 +293,11 @@ public:
     if (closed_ || !is_paused()) return;
     const auto before = pausing_.resume();
     error_code ec;
-    family.open(ec);
-    if (!ec) expect_arrivals(before.local);
-    if (!ec) socket.bind(before.local, ec);
-    pausing_.set_again(socket, ec);
-    if (!ec && before.peer) socket.connect(*before.peer, ec);
+    try {
+      reopen(before, ec);
+    } catch (const std::bad_alloc&) {
+      ec = net::error::no_memory;
+    }
     if (ec) {
       discard_descriptor();
       sending_.fail(ec);
@@ -268,7 +306,6 @@ public:
       if (connect_phase() == phase::done) pending_.disconnected(why);
       return;
     }
-    watch_arrivals();
     flush();
     receiving_.go_on();
     pending_.release_later();
@@ -277,10 +314,22 @@ public:
   // --- close ---
 
   /// Nothing takes it back.
-  void close();
+  void close()
+  {
+    close_is_final_ = true;
+    begin_close();
+  }
 
   /// Completes when 'close' has been emitted.
-  void close(any_completion_ptr done);
+  void close(any_completion_ptr done)
+  {
+    if (close_emitted_) {
+      deliver(done.release());
+      return;
+    }
+    pending_.await_close(std::move(done));
+    begin_close();
+  }
 
   void close_if_running()
   {
@@ -317,12 +366,17 @@ public:
 
   void discard_descriptor()
   {
+    receiving_.disarm();
     error_code ignored;
     socket.close(ignored);
   }
 
   /// The socket object is gone, and nobody is left to hear of it.
-  void abandon();
+  void abandon()
+  {
+    events = emitter_type();  // which ends an emission that is on its way, too
+    if (!closed_) close_now();
+  }
 
   // --- the end of the context ---
 
@@ -483,6 +537,16 @@ private:
     return !sending_.is_full();
   }
 
+  void reopen(const typename pausing<Socket>::ends& before, error_code& ec)
+  {
+    family.open(ec);
+    if (!ec) expect_arrivals(before.local);
+    if (!ec) socket.bind(before.local, ec);
+    pausing_.set_again(socket, ec);
+    if (!ec && before.peer) socket.connect(*before.peer, ec);
+    if (!ec) watch_arrivals();
+  }
+
   void emit_error(const failure& what)
   {
     events.template emit<event::error_monitor>(what);
@@ -549,84 +613,6 @@ private:
   bool close_emitted_ = false;
 };
 
-// Outside of the class, where an `extern template` keeps them from being compiled by each unit.
-
-template <class Socket>
-emitter_core<Socket>::emitter_core(const executor_type& executor, net::io_context* io,
-                                   socket_options given)
-    : emitter_core(executor, io, std::move(given),
-                   net::use_service<service_type>(
-                       net::query(executor, net::execution::context_as<net::execution_context&>)))
-{
-}
-
-template <class Socket>
-emitter_core<Socket>::~emitter_core()
-{
-  members_->remove(*this);
-}
-
-template <class Socket>
-void emitter_core<Socket>::start()
-{
-  members_->add(this->shared_from_this());
-  diagnose(diagnostic_channel::create, this);
-  stop_.watch(this->weak_from_this(), get_executor());
-}
-
-template <class Socket>
-void emitter_core<Socket>::send_later(const destination_type& to, const payload_view& payload,
-                                      send_completion* done)
-{
-  error_code ec;
-  if (!is_running())
-    ec = error::not_running;
-  else if (to.is_peer() && connect_phase() == phase::none)
-    ec = net::error::not_connected;
-  else if (!to.is_peer() && connect_phase() != phase::none)
-    ec = net::error::already_connected;
-  if (ec)
-    fail(done, failure_of("send", ec));
-  else
-    send(to, payload, done);
-}
-
-template <class Socket>
-bool emitter_core<Socket>::send(const destination_type& to, const payload_view& payload,
-                                send_completion* done)
-{
-  note_activity();
-  diagnose(diagnostic_channel::send, this, payload.size());
-  if (!to.is_name() && pending_.can_send(to.path())) [[likely]]
-    return sending_.send(to.path(), payload, done);
-  return wait_and_send(to, payload, done);
-}
-
-template <class Socket>
-void emitter_core<Socket>::close()
-{
-  close_is_final_ = true;
-  begin_close();
-}
-
-template <class Socket>
-void emitter_core<Socket>::close(any_completion_ptr done)
-{
-  if (close_emitted_) {
-    deliver(done.release());
-    return;
-  }
-  pending_.await_close(std::move(done));
-  begin_close();
-}
-
-template <class Socket>
-void emitter_core<Socket>::abandon()
-{
-  events = emitter_type();  // which ends an emission that is on its way, too
-  if (!closed_) close_now();
-}
-
 /// Calls a function with every emitter on this socket type that belongs to the context.
 template <class Socket, class Function>
 void for_each_emitter(net::execution_context& context, Function function)
@@ -634,6 +620,67 @@ void for_each_emitter(net::execution_context& context, Function function)
   using service_type = typename emitter_core<Socket>::service_type;
   for (const auto& core : net::use_service<service_type>(context).members->all())
     function(*core);
+}
+
+// What a socket object asks of its emitter, as functions: an `extern template` of one costs units that have no emitter
+// nothing, where one of the class would instantiate the class.
+
+template <class Socket>
+std::shared_ptr<emitter_core<Socket>> make_emitter(const typename Socket::executor_type& executor,
+                                                   net::io_context* io, socket_options options)
+{
+  constexpr bool is_ip = ip_protocol<typename Socket::protocol_type>;
+  const auto made = std::make_shared<emitter_core<Socket>>(
+      executor, io, checked_options(std::move(options), is_ip));
+  made->start();
+  return made;
+}
+
+template <class Socket>
+void abandon_emitter(emitter_core<Socket>& core)
+{
+  core.abandon();
+}
+
+template <class Socket>
+void start_bind(emitter_core<Socket>& core, const destination<typename Socket::protocol_type>& to,
+                any_completion_ptr done, listener_id listener)
+{
+  core.pending().bind(to, std::move(done), listener);
+}
+
+template <class Socket>
+void start_connect(emitter_core<Socket>& core,
+                   const destination<typename Socket::protocol_type>& to, any_completion_ptr done,
+                   listener_id listener)
+{
+  core.pending().connect(to, std::move(done), listener);
+}
+
+template <class Socket>
+bool start_send(emitter_core<Socket>& core, const destination<typename Socket::protocol_type>& to,
+                const payload_view& payload, completion<std::size_t>* done)
+{
+  return core.send(to, payload, done);
+}
+
+/// A send that its completion token launches.
+template <class Socket>
+void start_late_send(emitter_core<Socket>& core,
+                     const destination<typename Socket::protocol_type>& to,
+                     const payload_view& payload, completion<std::size_t>* done)
+{
+  core.send_later(to, payload, done);
+}
+
+/// Without a completion nothing takes it back.
+template <class Socket>
+void start_close(emitter_core<Socket>& core, any_completion_ptr done)
+{
+  if (done)
+    core.close(std::move(done));
+  else
+    core.close();
 }
 
 /// A shared pointer that is null once it was moved from; to use it then throws `error::not_running`.
