@@ -928,6 +928,11 @@ private:
 
 using send_batch = basic_send_batch<udp>;
 
+#if defined(DGRAM_COMPILED)
+// One unit of the program has these; see dgram/compiled.hpp.
+extern template class basic_send_batch<udp>;
+#endif
+
 DGRAM_NAMESPACE_END
 
 #endif
