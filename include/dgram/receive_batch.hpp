@@ -74,6 +74,9 @@ public:
   /// How many slots there are.
   std::size_t capacity() const noexcept { return slots_.size(); }
 
+  /// How many datagrams all slots can hold: each a train of the shortest ones.
+  std::size_t most_datagrams() const noexcept { return capacity() * slot_size_; }
+
   /// The largest datagram that arrives whole, in bytes.
   std::size_t slot_size() const noexcept { return slot_size_; }
 

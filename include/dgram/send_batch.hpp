@@ -139,22 +139,27 @@ public:
 
   /// Throws `std::invalid_argument` where there is no room for one datagram.
   explicit basic_send_batch(const send_batch_config& config)
-      : max_bytes_(byte_limit(config)),
-        runs_(checked(config.datagrams)),
-        messages_(config.datagrams),
-        merged_(config.datagrams),
-        controls_(config.datagrams)
+      : basic_send_batch(config, checked(config.datagrams))
   {
-    buffers_.reserve(config.datagrams);
-    run_lengths_.reserve(config.datagrams);
-    if (config.copy) arena_ = std::make_unique_for_overwrite<std::byte[]>(max_bytes_);
+  }
+
+  /// A batch that fits what `received` can hold: there is room for an answer to each of its datagrams, however many a peer
+  /// has sent as one train, and for `push_replies`. It refers to its payloads. Memory is taken as datagrams are pushed.
+  ///
+  /// \code
+  /// dgram::receive_batch in{16};
+  /// dgram::send_batch out{in};
+  /// \endcode
+  explicit basic_send_batch(const basic_receive_batch<Protocol>& received)
+      : basic_send_batch({.datagrams = received.most_datagrams()}, received.capacity())
+  {
   }
 
   basic_send_batch(basic_send_batch&&) noexcept = default;
   basic_send_batch& operator=(basic_send_batch&&) noexcept = default;
 
   /// How many datagrams there is room for.
-  std::size_t capacity() const noexcept { return runs_.size(); }
+  std::size_t capacity() const noexcept { return room_.datagrams; }
 
   /// How many bytes of payload there is room for.
   std::size_t max_bytes() const noexcept { return max_bytes_; }
@@ -263,9 +268,11 @@ public:
   ///
   /// \code
   /// dgram::receive_batch in{16};
-  /// dgram::send_batch out{16 * 64};
+  /// dgram::send_batch out{in};                                 // fits whatever arrives
+  /// socket.set_option(dgram::option::packet_info{true});       // a socket on a wildcard address answers from the one asked
   /// co_await socket.async_receive_batch(in);
-  /// for (dgram::datagram datagram : in) datagram.mutable_payload()[0] = std::byte{'!'};
+  /// for (dgram::datagram datagram : in)
+  ///   if (!datagram.payload().empty()) datagram.mutable_payload()[0] = std::byte{'!'};
   /// out.push_replies(in);
   /// co_await socket.async_send_batch(out);
   /// \endcode
@@ -306,6 +313,7 @@ public:
     const endpoint_type peer = front_peer();
     const std::size_t size = front_size();
     remove_datagrams(1);
+    limit_.given_up();
     const refused_handler handler = refused_;  // it may replace itself
     handler(ec, peer, size);
     return true;
@@ -332,12 +340,13 @@ public:
 
   // What a socket needs; users have no call for these.
 
-  /// The datagrams that wait as messages, runs put together where `may_segment(peer)`, up to the first one that asks for
-  /// what cannot be had; or the error that keeps all from being sent, an address on a connected socket or none on
-  /// another, or the first datagram.
+  /// The datagrams that wait as messages, at most `limit`, runs put together where `may_segment(peer)`, up to the first one
+  /// that asks for what cannot be had; or the error that keeps all from being sent, an address on a connected socket or none
+  /// on another, or the first datagram.
   template <class Predicate>
   std::span<platform::message> prepare(const detail::socket_flags& flags, Predicate may_segment,
-                                       error_code& ec, const detail::unmet_needs& unmet = {})
+                                       error_code& ec, const detail::unmet_needs& unmet = {},
+                                       std::size_t limit = platform::max_buffers)
   {
     ec.clear();
     run_lengths_.clear();
@@ -347,18 +356,25 @@ public:
       ec = net::error::already_connected;
     else if (!flags.connected && at_.addressed < at_.last - at_.first)
       ec = platform::destination_required();
-    const std::size_t last =
-        ec || requests_.empty() ? at_.last : first_unsuitable(flags, unmet, ec);
     if (ec) return {};
-    if constexpr (detail::dual_stack_protocol<Protocol>)
-      if (flags.dual) map_peers();
-    for (std::size_t i = at_.first; i < last; ++i) {
+    copied_bytes_ = 0;
+    const std::size_t most = std::min(messages_.size(), limit);
+    for (std::size_t i = at_.first; i < at_.last && run_lengths_.size() < most; ++i) {
       const run& next = runs_[i];
+      if (next.request > 0) [[unlikely]] {
+        const auto obstacle = obstacle_to(next, flags, unmet);
+        if (obstacle && i == at_.first) ec = obstacle;
+        if (obstacle) break;
+      }
+      if constexpr (detail::dual_stack_protocol<Protocol>)
+        if (flags.dual) map_peer(i);
       if (next.datagrams == 1)
         describe(next, buffers_.data() + next.first_buffer, next.buffers, 1, flags);
       else
-        describe_run(next, !next.is_split && !leaves_alone(next) && may_segment(next.peer), flags);
+        describe_run(next, !next.is_split && !leaves_alone(next) && may_segment(next.peer), most,
+                     flags);
     }
+    if (ec) return {};
     return {messages_.data(), run_lengths_.size()};
   }
 
@@ -371,6 +387,7 @@ public:
       datagrams += length;
       segmented_ += length > 1 ? length : 0;
     }
+    limit_.sent();
     remove_datagrams(datagrams);
     return datagrams;
   }
@@ -379,13 +396,7 @@ public:
   std::size_t take_segmented() noexcept { return std::exchange(segmented_, 0); }
 
   /// What the socket must be told, or asked, before all can be sent.
-  detail::socket_needs needs() const noexcept
-  {
-    detail::socket_needs all;
-    for (const auto& request : requests_)
-      all |= request.needs();
-    return all;
-  }
+  detail::socket_needs needs() const noexcept { return at_.needs; }
 
   bool front_is_plain() const noexcept { return first_run().request == 0; }
 
@@ -399,7 +410,14 @@ public:
   std::size_t front_size() const noexcept { return std::min(first_run().each, first_run().bytes); }
 
   /// From the next `prepare` on, the datagrams of the first message go one by one.
-  void split_front() noexcept { runs_[at_.first].is_split = true; }
+  void split_front() noexcept
+  {
+    runs_[at_.first].is_split = true;
+    limit_.given_up();
+  }
+
+  /// Whether the first message can be put to the kernel as shorter ones, from the next `prepare` on.
+  bool try_shorter() noexcept { return limit_.try_shorter(run_lengths_[at_.next_run]); }
 
 private:
   /// Datagrams that leave together where the path lets them: neighbours to one peer that ask for the same and are of one
@@ -436,7 +454,27 @@ private:
     std::size_t gone = 0;  // of them
     std::size_t gone_bytes = 0;
     std::size_t next_run = 0;  // of those that `prepare` has described
+    detail::socket_needs needs;
   };
+
+  /// What a moved-from batch has none of.
+  struct capacities {
+    std::size_t datagrams = 0;
+  };
+
+  /// `runs` are there from the beginning; more are made if they are needed.
+  basic_send_batch(const send_batch_config& config, std::size_t runs)
+      : max_bytes_(byte_limit(config)),
+        runs_(runs),
+        messages_(std::min(config.datagrams, platform::max_buffers)),
+        merged_(messages_.size()),
+        controls_(messages_.size())
+  {
+    room_.datagrams = config.datagrams;
+    buffers_.reserve(runs);
+    run_lengths_.reserve(messages_.size());
+    if (config.copy) arena_ = std::make_unique_for_overwrite<std::byte[]>(max_bytes_);
+  }
 
   static std::size_t count_datagrams(std::size_t size, std::size_t segment) noexcept
   {
@@ -500,28 +538,15 @@ private:
   std::uint32_t add_request(const detail::send_request& request)
   {
     if (!option_controls_)
-      option_controls_ = std::make_unique_for_overwrite<option_control[]>(capacity());
+      option_controls_ = std::make_unique_for_overwrite<option_control[]>(messages_.size());
     if (requests_.empty() || !(requests_.back() == request)) requests_.push_back(request);
+    at_.needs |= request.needs();
     return static_cast<std::uint32_t>(requests_.size());
-  }
-
-  /// The first entry that asks for what cannot be had, or the end; `ec` where it is the one in front.
-  std::size_t first_unsuitable(const detail::socket_flags& flags, const detail::unmet_needs& unmet,
-                               error_code& ec) const noexcept
-  {
-    for (std::size_t i = at_.first; i < at_.last; ++i) {
-      const auto obstacle = obstacle_to(runs_[i], flags, unmet);
-      if (!obstacle) continue;
-      if (i == at_.first) ec = obstacle;
-      return i;
-    }
-    return at_.last;
   }
 
   error_code obstacle_to(const run& which, const detail::socket_flags& flags,
                          const detail::unmet_needs& unmet) const noexcept
   {
-    if (which.request == 0) return {};
     const detail::send_request& request = requests_[which.request - 1];
     if (request.needs().has_any_of(unmet.needs)) return unmet.why;
     // One with a peer was checked when it was pushed.
@@ -633,6 +658,8 @@ private:
   run& begin_run(std::size_t size, std::size_t buffers, const endpoint_type* peer,
                  std::uint32_t request)
   {
+    if (at_.last == runs_.size()) [[unlikely]]
+      runs_.resize(2 * runs_.size());
     run& next = runs_[at_.last++];
     next.first_buffer = buffers_.size() - buffers;
     next.buffers = buffers;
@@ -684,26 +711,59 @@ private:
     at_.gone_bytes += bytes;
   }
 
-  /// Several datagrams, as few messages as may be.
-  void describe_run(const run& which, bool together, const detail::socket_flags& flags)
+  /// Several datagrams, as few messages as may be, and no more than there is room for.
+  void describe_run(const run& which, bool together, std::size_t most_messages,
+                    const detail::socket_flags& flags)
   {
+    const std::size_t each = together ? limit_.now() : 1;
     // Copied payloads lie side by side: one buffer is cheaper for the kernel than many.
-    if (which.in_one_piece || (arena_ && together))
-      describe_pieces(which, together ? platform::backend::max_segments : 1, flags);
-    else if (together)
-      describe(which, buffers_.data() + which.first_buffer, which.datagrams * which.buffers,
-               which.datagrams, flags);
-    else
-      for (std::size_t i = 0; i < which.datagrams; ++i)
-        describe(which, buffers_.data() + which.first_buffer + i * which.buffers, which.buffers, 1,
-                 flags);
+    if (which.in_one_piece || (arena_ && together)) {
+      const auto* bytes =
+          static_cast<const std::byte*>(platform::buffer_data(buffers_[which.first_buffer]));
+      describe_pieces(which, bytes, each, most_messages, flags);
+    } else if (together && is_better_copied(which)) {
+      describe_pieces(which, copy_run(which), each, most_messages, flags);
+    } else {
+      for (std::size_t i = 0; i < which.datagrams && run_lengths_.size() < most_messages;) {
+        const std::size_t count = std::min(each, which.datagrams - i);
+        describe(which, buffers_.data() + which.first_buffer + i * which.buffers,
+                 count * which.buffers, count, flags);
+        i += count;
+      }
+    }
+  }
+
+  // To gather many small pieces is the kernel's most expensive way: it costs more than to copy them.
+  static constexpr std::size_t many_pieces = 8;
+  static constexpr std::size_t small_payload = 512;
+  static constexpr std::size_t copied_at_most = 262144;
+
+  bool is_better_copied(const run& which) const noexcept
+  {
+    return which.datagrams * which.buffers >= many_pieces && which.each <= small_payload &&
+           which.bytes <= copied_at_most - copied_bytes_;
+  }
+
+  /// The payloads of a run, side by side until the next `prepare`.
+  const std::byte* copy_run(const run& which)
+  {
+    if (!copied_) copied_ = std::make_unique_for_overwrite<std::byte[]>(copied_at_most);
+    std::byte* const first = copied_.get() + copied_bytes_;
+    std::byte* next = first;
+    for (std::size_t i = 0; i < which.datagrams * which.buffers; ++i) {
+      const platform::buffer& piece = buffers_[which.first_buffer + i];
+      const std::size_t size = platform::buffer_size(piece);
+      if (size > 0) std::memcpy(next, platform::buffer_data(piece), size);
+      next += size;
+    }
+    copied_bytes_ += which.bytes;
+    return first;
   }
 
   /// Datagrams that lie side by side, as messages of at most `most` of them each.
-  void describe_pieces(const run& which, std::size_t most, const detail::socket_flags& flags)
+  void describe_pieces(const run& which, const std::byte* bytes, std::size_t most,
+                       std::size_t most_messages, const detail::socket_flags& flags)
   {
-    const auto* bytes =
-        static_cast<const std::byte*>(platform::buffer_data(buffers_[which.first_buffer]));
     const std::size_t limit = detail::max_payload_size(which.peer) / which.each;
     const std::size_t step = std::max<std::size_t>(std::min(most, limit), 1) * which.each;
     std::size_t offset = 0;
@@ -713,7 +773,7 @@ private:
       piece = platform::make_buffer(bytes + offset, size);
       describe(which, &piece, 1, count_datagrams(size, which.each), flags);
       offset += size;
-    } while (offset < which.bytes);
+    } while (offset < which.bytes && run_lengths_.size() < most_messages);
   }
 
   /// The next message: `count` datagrams of a run.
@@ -752,15 +812,15 @@ private:
   }
 
   /// A dual-stack socket takes IPv4 peers in their mapped form; kept apart, so that the batch can be sent on
-  /// another socket as it was pushed.
-  void map_peers()
+  /// another socket as it was pushed. What `prepare` has described refers to it.
+  void map_peer(std::size_t index)
   {
-    if (native_.empty()) native_.resize(capacity());
-    for (std::size_t i = at_.first; i < at_.last; ++i)
-      native_[i] = mapped(runs_[i].peer);
+    if (native_.size() < runs_.size()) native_.resize(runs_.size());
+    native_[index] = mapped(runs_[index].peer);
   }
 
   std::size_t max_bytes_;
+  detail::reset_on_move<capacities> room_;
   detail::reset_on_move<counts> at_;
   std::vector<run> runs_;
   std::vector<platform::message> messages_;
@@ -773,6 +833,9 @@ private:
   std::vector<std::size_t> run_lengths_;
   std::vector<endpoint_type> native_;
   std::unique_ptr<std::byte[]> arena_;
+  std::unique_ptr<std::byte[]> copied_;  // small payloads of what `prepare` has described
+  std::size_t copied_bytes_ = 0;
+  detail::segment_limit limit_;
   refused_handler refused_;
 };
 

@@ -1,4 +1,4 @@
-# Pastes each CMake block of the README into a CMakeLists.txt, as a reader would, and builds what it describes.
+# Pastes each CMake block of the README and of docs/install.md into a CMakeLists.txt, as a reader would, and builds what it describes.
 
 cmake_minimum_required(VERSION 3.25)
 include("${CMAKE_CURRENT_LIST_DIR}/common.cmake")
@@ -6,10 +6,15 @@ include("${CMAKE_CURRENT_LIST_DIR}/../snippets/extract.cmake")
 
 file(REMOVE_RECURSE "${WORK_DIR}")
 file(MAKE_DIRECTORY "${WORK_DIR}")
-dgram_extract_blocks("${DGRAM_SOURCE_DIR}/README.md" "```cmake\n" "```" blocks)
-if(NOT blocks)
-  message(FATAL_ERROR "README.md has no CMake block")
-endif()
+set(blocks "")
+foreach(document IN ITEMS README.md docs/install.md)
+  dgram_extract_blocks("${DGRAM_SOURCE_DIR}/${document}" "```cmake\n" "```" found)
+  if(NOT found)
+    message(FATAL_ERROR "${document} has no CMake block")
+  endif()
+  list(APPEND blocks ${found})
+endforeach()
+list(REMOVE_DUPLICATES blocks)
 
 # The archive that the blocks name.
 set(folder "dgram-${DGRAM_VERSION}")

@@ -85,12 +85,13 @@ for overlay in configuration.get("overlay-ports", [None]):
 for name in ("CMakeLists.txt", "server.cpp"):
     read(f"packaging/vcpkg/example/{name}")
 
-# The README names the archive and the version to ask for.
-readme = read("README.md")
-for archive in re.findall(r"dgram-([\d.]+)\.tar\.gz", readme):
-    expect(f"README.md names the archive of version {archive}, and version.hpp says {version}", archive == version)
-for asked in re.findall(r"find_package\(dgram ([\d.]+)", readme):
-    expect(f"README.md asks for dgram {asked}, and version.hpp says {version}", asked == minor)
+# These pages name the archive and the version to ask for.
+for page in ("README.md", "docs/install.md"):
+    text = read(page)
+    for archive in re.findall(r"dgram-([\d.]+)\.tar\.gz", text):
+        expect(f"{page} names the archive of version {archive}, and version.hpp says {version}", archive == version)
+    for asked in re.findall(r"find_package\(dgram ([\d.]+)", text):
+        expect(f"{page} asks for dgram {asked}, and version.hpp says {version}", asked.rstrip(".") == minor)
 
 if mistakes:
     print("\n".join(f"error: {mistake}" for mistake in mistakes), file=sys.stderr)

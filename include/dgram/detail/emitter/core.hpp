@@ -34,6 +34,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <new>
 #include <optional>
 #include <string>
 #include <tuple>
@@ -129,12 +130,19 @@ public:
 
   void deliver(task* which) { turns_.deliver(which); }
 
+  /// An event that is delivered later, made before the call that it tells of has done anything.
+  template <class Event>
+  task_ptr make_event()
+  {
+    return turns_.make([this] {
+      if (!has_ended()) events.template emit<Event>();
+    });
+  }
+
   template <class Event>
   void post_event()
   {
-    post([this] {
-      if (!has_ended()) events.template emit<Event>();
-    });
+    deliver(make_event<Event>().release());
   }
 
   void post_error(failure what)
@@ -249,8 +257,9 @@ public:
   template <class Apply>
   void set(std::string key, Apply apply, error_code& ec)
   {
+    auto setting = pausing_.prepare(std::move(key), apply);
     with_socket(apply, ec);
-    if (!ec) pausing_.keep(std::move(key), std::move(apply));
+    if (!ec) pausing_.keep(std::move(setting));
   }
 
   void unset(const std::string& key) { pausing_.unset(key); }
@@ -267,7 +276,6 @@ public:
     if (!is_bound()) return;
     flush();
     pausing_.pause(socket, connect_phase() == phase::done);
-    receiving_.disarm();
     discard_descriptor();
   }
 
@@ -285,11 +293,11 @@ public:
     if (closed_ || !is_paused()) return;
     const auto before = pausing_.resume();
     error_code ec;
-    family.open(ec);
-    if (!ec) expect_arrivals(before.local);
-    if (!ec) socket.bind(before.local, ec);
-    pausing_.set_again(socket, ec);
-    if (!ec && before.peer) socket.connect(*before.peer, ec);
+    try {
+      reopen(before, ec);
+    } catch (const std::bad_alloc&) {
+      ec = net::error::no_memory;
+    }
     if (ec) {
       discard_descriptor();
       sending_.fail(ec);
@@ -298,7 +306,6 @@ public:
       if (connect_phase() == phase::done) pending_.disconnected(why);
       return;
     }
-    watch_arrivals();
     flush();
     receiving_.go_on();
     pending_.release_later();
@@ -359,6 +366,7 @@ public:
 
   void discard_descriptor()
   {
+    receiving_.disarm();
     error_code ignored;
     socket.close(ignored);
   }
@@ -527,6 +535,16 @@ private:
                    .done = std::move(held),
                    .place = backlog_place(backlog_, payload.size())});
     return !sending_.is_full();
+  }
+
+  void reopen(const typename pausing<Socket>::ends& before, error_code& ec)
+  {
+    family.open(ec);
+    if (!ec) expect_arrivals(before.local);
+    if (!ec) socket.bind(before.local, ec);
+    pausing_.set_again(socket, ec);
+    if (!ec && before.peer) socket.connect(*before.peer, ec);
+    if (!ec) watch_arrivals();
   }
 
   void emit_error(const failure& what)

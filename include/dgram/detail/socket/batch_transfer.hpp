@@ -71,6 +71,8 @@ bool can_try_otherwise(State& state, Batch& batch, const error_code& ec, path_er
       state.flags.receives_errors || (state.flags.connected && is_refusal(state, ec));
   if (filter.passes(state, ec, suspects)) return true;
   filter.settle(state, ec);
+  // The kernel may be one that takes fewer in one message.
+  if (ec == net::error::invalid_argument && batch.try_shorter()) return true;
   if (batch.front_is_segmented() && is_refusal(state, ec)) {
     // The kernel tells no more: one by one, each datagram goes out or gets an error of its own. Where they ask for
     // something the error may be of that.
@@ -101,8 +103,9 @@ send_result send_many(State& state, Batch& batch)
     return batch.prepare(
         state.flags,
         [&](const auto& peer) { return State::knows_trains && !state.unsegmented.contains(peer); },
-        result.error, unmet);
+        result.error, unmet, state.window.size());
   };
+  std::size_t taken = 0;  // of the messages that were described last
   auto rest = prepare();
   while (!rest.empty() || result.error) {
     const bool reached_kernel = !rest.empty();
@@ -117,13 +120,20 @@ send_result send_many(State& state, Batch& batch)
       counts.sent_bytes += waiting - batch.bytes();
       counts.short_sends += count < rest.size() ? 1 : 0;
       rest = rest.subspan(count);
+      taken += count;
       filter.settle(state, error_code());
       tries_without_class = false;
     }
     if (!result.error) {
-      if (rest.empty()) rest = prepare();
+      if (rest.empty()) {
+        if (taken == state.window.size()) state.window.grow();
+        taken = 0;
+        rest = prepare();
+      }
       continue;
     }
+    if (reached_kernel) state.window.stop(taken, !is_refusal(state, result.error));
+    taken = 0;
     if (!reached_kernel ||
         !can_try_otherwise(state, batch, result.error, filter, tries_without_class)) {
       if (std::exchange(tries_without_class, false)) state.flags.traffic_class_refused = false;

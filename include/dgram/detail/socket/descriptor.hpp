@@ -9,6 +9,7 @@
 #include <dgram/detail/platform/names.hpp>
 #include <dgram/detail/socket/flags.hpp>
 #include <dgram/detail/socket/membership.hpp>
+#include <dgram/detail/socket/send_window.hpp>
 #include <dgram/error.hpp>
 #include <dgram/multicast.hpp>
 #include <dgram/network_interface.hpp>
@@ -41,6 +42,9 @@ struct descriptor {
   /// What the last batch met after its datagrams, which the kernel will not say again.
   error_code pending_receive_error;
 
+  /// How much of the next batch is described at once.
+  send_window window;
+
   socket_statistics counts;
   wrapping_counter drops;
 
@@ -55,6 +59,7 @@ struct descriptor {
     multicast_interface = 0;
     drained = false;
     pending_receive_error.clear();
+    window = {};
     counts = {};
     drops = {};
   }

@@ -4,6 +4,7 @@
 #define DGRAM_DETAIL_SOCKET_MESSAGE_RUNS_HPP
 
 #include <dgram/config.hpp>
+#include <dgram/detail/platform/backend.hpp>
 #include <dgram/detail/platform/message.hpp>
 
 #include <cstddef>
@@ -11,6 +12,7 @@
 #include <cstring>
 #include <limits>
 #include <stdexcept>
+#include <utility>
 #include <vector>
 
 DGRAM_NAMESPACE_BEGIN
@@ -55,6 +57,36 @@ inline std::size_t max_payload_size(const net::local::datagram_protocol::endpoin
   return std::numeric_limits<std::size_t>::max();
 }
 #endif
+
+/// How many datagrams one message may have. Whether the kernel is an old one, which takes fewer, is found out by the first
+/// long message.
+class segment_limit {
+public:
+  std::size_t now() const noexcept
+  {
+    return tries_shorter_ ? platform::backend::sure_segments : platform::segment_limit();
+  }
+
+  /// A message of so many was refused; false if there is no shorter form to try.
+  bool try_shorter(std::size_t datagrams) noexcept
+  {
+    if (datagrams <= platform::backend::sure_segments) return false;
+    tries_shorter_ = true;
+    return true;
+  }
+
+  void sent() noexcept
+  {
+    if (std::exchange(tries_shorter_, false)) [[unlikely]]
+      platform::note_old_segment_limit();
+  }
+
+  /// It was not the length.
+  void given_up() noexcept { tries_shorter_ = false; }
+
+private:
+  bool tries_shorter_ = false;
+};
 
 /// Adds the buffers of one datagram. Throws `std::length_error` where they are more than a datagram may have.
 template <class ConstBuffers>

@@ -9,6 +9,7 @@
 #include <dgram/detail/async/throwing.hpp>
 #include <dgram/detail/socket/attempts.hpp>
 #include <dgram/detail/socket/backoff.hpp>
+#include <dgram/detail/socket/buffer_list.hpp>
 #include <dgram/detail/socket/initiation.hpp>
 #include <dgram/detail/socket/protocols.hpp>
 #include <dgram/detail/socket/send_request.hpp>
@@ -35,6 +36,9 @@ class single_operations {
   using endpoint_type = typename Protocol::endpoint;
 
 public:
+  // A datagram has at most 64 pieces, received or sent, in all forms: for a sequence of more buffers the error is
+  // `message_size`, and nothing is received or sent.
+
   // --- one datagram, blocking ---
 
   /// Sends one datagram to the connected peer; blocks while the send queue is full. Returns the bytes sent.
@@ -43,7 +47,7 @@ public:
   std::size_t send(const ConstBuffers& buffers, net::socket_base::message_flags flags,
                    error_code& ec)
   {
-    if (self().state().reads_reports())
+    if (self().state().reads_reports() || has_too_many_pieces(buffers))
       return until_done(net::socket_base::wait_write, ec, [&](error_code& failure) {
         return send_one(self().state(), buffers, static_cast<const endpoint_type*>(nullptr), flags,
                         failure);
@@ -68,7 +72,7 @@ public:
       return 0;
     }
     // Asio's own waits for writability where the descriptor does not block, and that would spin on Unix sockets.
-    if (path_protocol<Protocol> || self().state().reads_reports())
+    if (path_protocol<Protocol> || self().state().reads_reports() || has_too_many_pieces(buffers))
       return until_done(net::socket_base::wait_write, ec, [&](error_code& failure) {
         return send_one(self().state(), buffers, &peer, flags, failure);
       });
@@ -149,12 +153,12 @@ public:
   std::size_t receive(const MutableBuffers& buffers, net::socket_base::message_flags flags,
                       error_code& ec)
   {
-    if (self().state().attends_receives())
+    if (attends_receive(self().state(), buffers))
       return until_done(net::socket_base::wait_read, ec, [&](error_code& failure) {
         return receive_one(self().state(), buffers, static_cast<endpoint_type*>(nullptr), flags,
                            failure);
       });
-    return refuses_one(ec) ? 0 : self().state().socket.receive(buffers, flags, ec);
+    return self().state().socket.receive(buffers, flags, ec);
   }
 
   template <class MutableBuffers>
@@ -168,9 +172,8 @@ public:
   std::size_t receive_from(const MutableBuffers& buffers, endpoint_type& sender,
                            net::socket_base::message_flags flags, error_code& ec)
   {
-    if (refuses_one(ec)) return 0;
     // Asio's own would throw for a sender whose path fills its room.
-    if (path_protocol<Protocol> || self().state().attends_receives())
+    if (path_protocol<Protocol> || attends_receive(self().state(), buffers))
       return until_done(net::socket_base::wait_read, ec, [&](error_code& failure) {
         return receive_one(self().state(), buffers, &sender, flags, failure);
       });
@@ -355,7 +358,7 @@ public:
         self().target(),
         [](state_type& state, auto&& handler, const ConstBuffers& from,
            net::socket_base::message_flags how) {
-          if (state.reads_reports())
+          if (state.reads_reports() || has_too_many_pieces(from))
             compose<transfer_signature>(state, send_attempt<ConstBuffers, no_peer>(from, {}, how),
                                         std::forward<decltype(handler)>(handler));
           else
@@ -410,7 +413,7 @@ public:
             compose<transfer_signature>(state, refused_attempt(refused),
                                         std::forward<decltype(handler)>(handler));
           // Asio's own waits for writability, and that would spin on Unix sockets.
-          else if (path_protocol<Protocol> || state.reads_reports())
+          else if (path_protocol<Protocol> || state.reads_reports() || has_too_many_pieces(from))
             compose<transfer_signature>(state,
                                         send_attempt<ConstBuffers, endpoint_type>(from, to, how),
                                         std::forward<decltype(handler)>(handler));
@@ -482,10 +485,7 @@ public:
         self().target(),
         [](state_type& state, auto&& handler, const MutableBuffers& into,
            net::socket_base::message_flags how) {
-          if (state.flags.coalescing)
-            compose<transfer_signature>(state, refused_attempt(error::coalescing),
-                                        std::forward<decltype(handler)>(handler));
-          else if (state.attends_receives())
+          if (attends_receive(state, into))
             compose<transfer_signature>(
                 state, receive_attempt<MutableBuffers, endpoint_type>(into, nullptr, how),
                 std::forward<decltype(handler)>(handler));
@@ -523,7 +523,7 @@ public:
            net::socket_base::message_flags how) {
           // Asio's own operation is the cheapest way to one datagram, but knows no mapped senders, and would throw for
           // a sender whose path fills its room.
-          if (path_protocol<Protocol> || !state.flags.is_plain() || state.attends_receives())
+          if (path_protocol<Protocol> || !state.flags.is_plain() || attends_receive(state, into))
             compose<transfer_signature>(
                 state, receive_attempt<MutableBuffers, endpoint_type>(into, from, how),
                 std::forward<decltype(handler)>(handler));
@@ -563,11 +563,11 @@ public:
 private:
   using transfer_signature = void(error_code, std::size_t);
 
-  /// A train of datagrams in one buffer could not be told from one datagram.
-  bool refuses_one(error_code& ec)
+  /// Whether Asio's own receive would not do, or not say what is wrong.
+  template <class Buffers>
+  static bool attends_receive(const state_type& state, const Buffers& buffers)
   {
-    if (self().state().flags.coalescing) ec = error::coalescing;
-    return self().state().flags.coalescing;
+    return state.attends_receives() || state.flags.coalescing || has_too_many_pieces(buffers);
   }
 
   /// Repeats a non-blocking call until it has done something.

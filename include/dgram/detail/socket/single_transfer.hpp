@@ -7,6 +7,7 @@
 #include <dgram/datagram.hpp>
 #include <dgram/detail/platform/backend.hpp>
 #include <dgram/detail/platform/control.hpp>
+#include <dgram/detail/socket/buffer_list.hpp>
 #include <dgram/detail/socket/reports.hpp>
 #include <dgram/detail/socket/send_request.hpp>
 #include <dgram/error.hpp>
@@ -21,33 +22,6 @@
 DGRAM_NAMESPACE_BEGIN
 
 namespace detail {
-
-/// A buffer sequence as the kernel takes it.
-class buffer_list {
-public:
-  template <class Buffers>
-  explicit buffer_list(const Buffers& buffers)
-  {
-    for (auto next = net::buffer_sequence_begin(buffers), last = net::buffer_sequence_end(buffers);
-         next != last && count_ < buffers_.size(); ++next) {
-      const net::const_buffer one(*next);
-      buffers_[count_++] = platform::make_buffer(one.data(), one.size());
-      total_ += one.size();
-    }
-  }
-
-  void describe(platform::message& message) noexcept
-  {
-    message.set_buffers(buffers_.data(), count_);
-  }
-
-  std::size_t total() const noexcept { return total_; }
-
-private:
-  std::array<platform::buffer, platform::max_buffers_per_datagram> buffers_;
-  std::size_t count_ = 0;
-  std::size_t total_ = 0;
-};
 
 /// Where a single receive puts who sent the datagram: nowhere, into an endpoint, or into a `datagram_info`.
 template <class Target, class State>
@@ -78,8 +52,9 @@ std::size_t receive_one(State& state, const Buffers& buffers, Target* target, in
   ec = std::exchange(state.pending_receive_error, error_code());
   // A train of datagrams in one buffer could not be told from one datagram.
   if (!ec && state.flags.coalescing) ec = error::coalescing;
-  if (ec) return 0;
   buffer_list list(buffers);
+  if (!ec && !list.is_whole()) ec = net::error::message_size;
+  if (ec) return 0;
   platform::message message;
   list.describe(message);
   typename State::endpoint_type native;
@@ -111,6 +86,10 @@ std::size_t send_one(State& state, const Buffers& buffers,
     return 0;
   }
   buffer_list list(buffers);
+  if (!list.is_whole()) {
+    ec = net::error::message_size;
+    return 0;
+  }
   platform::message message;
   list.describe(message);
   typename State::endpoint_type native;
