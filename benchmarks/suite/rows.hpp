@@ -32,7 +32,8 @@ inline constexpr const char* libuv = "libuv";
 inline constexpr const char* node = "node";
 }  // namespace names
 
-/// The compile times that a script has measured: lines of "dgram SECONDS" and "asio SECONDS" in turn.
+/// The compile times that a script has measured: lines of "dgram SECONDS" and "asio SECONDS" in
+/// turn.
 row read_compile_times(const std::string& file);
 
 void add_drain_rows(std::vector<row_maker>& rows);
