@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// Rows of the table: the same work done by several implementations in turn, and what came out of
-// it.
+// Rows of the table: several implementations do the same work in turn, with these results.
 #ifndef DGRAM_BENCHMARKS_SUITE_MEASUREMENT_HPP
 #define DGRAM_BENCHMARKS_SUITE_MEASUREMENT_HPP
 

@@ -55,7 +55,7 @@ sender_ptr raw_sendto(const job& work);
 sender_ptr raw_sendmmsg(const job& work);
 
 /// On a socket that an epoll watches, as that of an event loop: then each datagram that leaves
-/// looks for who waits.
+/// looks for waiting threads.
 sender_ptr raw_sendmmsg_watched(const job& work);
 
 // To one peer only: payloads that lie apart, gathered by the kernel, or one buffer with all of

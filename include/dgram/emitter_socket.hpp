@@ -601,7 +601,7 @@ public:
           outgoing.apply(socket, is_v6, failed);
         },
         ec);
-    if (ec) detail::refuse(operation, ec, detail::quoted(address));
+    if (ec) detail::refuse(operation, ec, detail::in_quotes(address));
   }
 
   /// Joins a group; without an interface (an address of it, or its name) the system chooses one. Binds an unbound socket.
@@ -674,14 +674,14 @@ public:
   {
     check_bound("get_recv_buffer_size");
     return ask("get_recv_buffer_size",
-               [](Socket& socket, error_code& ec) { return socket.receive_buffer_size(ec); });
+               [](Socket& socket, error_code& ec) { return socket.get_receive_buffer_size(ec); });
   }
 
   std::size_t get_send_buffer_size() const
   {
     check_bound("get_send_buffer_size");
     return ask("get_send_buffer_size",
-               [](Socket& socket, error_code& ec) { return socket.send_buffer_size(ec); });
+               [](Socket& socket, error_code& ec) { return socket.get_send_buffer_size(ec); });
   }
 
 private:

@@ -121,10 +121,10 @@ concept emitter_transport =
       socket.cancel(ec);
       socket.close(ec);
       socket.set_option(option::broadcast(true), ec);
-      socket.receive_buffer_size(1, ec);
-      socket.send_buffer_size(1, ec);
-      { socket.receive_buffer_size(ec) } -> std::convertible_to<std::size_t>;
-      { socket.send_buffer_size(ec) } -> std::convertible_to<std::size_t>;
+      socket.set_receive_buffer_size(1, ec);
+      socket.set_send_buffer_size(1, ec);
+      { socket.get_receive_buffer_size(ec) } -> std::convertible_to<std::size_t>;
+      { socket.get_send_buffer_size(ec) } -> std::convertible_to<std::size_t>;
       { socket.try_receive_batch(incoming, ec) } -> std::convertible_to<std::size_t>;
       { socket.try_send_batch(outgoing) } -> std::same_as<send_result>;
       socket.try_send(bytes, ec);

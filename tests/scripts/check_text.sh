@@ -36,6 +36,7 @@ printf '# A\n\nThe buffer is\nhad by the caller.\n' >a.md
 finds "a phrase across a line break" 3 a.md phrases "$phrases"
 printf '| a | b |\n|---|---|\n| one | it was told of errors |\n' >a.md
 finds "a phrase in a table" 3 a.md phrases "$phrases"
+# shellcheck disable=SC2016 # the backquotes are Markdown's
 printf 'The user `nobody` is a name.\n\n```sh\nsu nobody\n```\n\n    su nobody\n' >a.md
 passes "code in Markdown" a.md phrases "$phrases"
 printf 'What it is.\n\nhad\n' >a.md

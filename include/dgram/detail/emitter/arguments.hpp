@@ -243,7 +243,7 @@ inline net::ip::address literal_address(const char* operation, std::string_view 
 {
   error_code ec;
   const auto address = parse_address(text, ec);
-  if (ec) refuse(operation, net::error::invalid_argument, quoted(text) + " is not an address");
+  if (ec) refuse(operation, net::error::invalid_argument, in_quotes(text) + " is not an address");
   return address;
 }
 
@@ -312,7 +312,10 @@ public:
   destination_type peer(const call_type& call) const
   {
     if (call.endpoint != nullptr) {
-      if constexpr (is_ip) checked_port(operation_, call.endpoint->port(), 1);
+      if constexpr (is_ip)
+        checked_port(operation_, call.endpoint->port(), 1);
+      else if (is_unnamed(*call.endpoint))
+        refuse(operation_, net::error::invalid_argument, "the endpoint has no path");
       return {*call.endpoint};
     }
     if constexpr (is_ip) {
@@ -330,7 +333,8 @@ public:
   endpoint_type literal(const destination_type& where) const
   {
     if (where.is_name())
-      refuse(operation_, net::error::invalid_argument, quoted(where.name()) + " is not an address");
+      refuse(operation_, net::error::invalid_argument,
+             in_quotes(where.name()) + " is not an address");
     return where.endpoint();
   }
 
@@ -348,14 +352,14 @@ private:
       // A lookup would take it for the number of an IPv4 address (inet_aton(3)).
       if (only_has(to.text, "0123456789"))
         refuse(operation_, net::error::invalid_argument,
-               quoted(to.text) + " is neither an address nor a name; a port is a number");
+               in_quotes(to.text) + " is neither an address nor a name; a port is a number");
       return {to.text, port};
     }
 #if DGRAM_HAS_UNIX_DATAGRAMS
     else {
       error_code ec;
       const auto endpoint = parse_unix_endpoint(to.text, ec);
-      if (ec) refuse(operation_, ec, quoted(to.text));
+      if (ec) refuse(operation_, ec, in_quotes(to.text));
       return {endpoint};
     }
 #endif
