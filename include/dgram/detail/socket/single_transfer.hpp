@@ -103,6 +103,10 @@ std::size_t send_one(State& state, const Buffers& buffers,
     message.set_control(request->write(control, v4, state.flags, segment));
   };
   const bool v4 = peer != nullptr ? is_ipv4(*peer) : state.flags.peer_is_ipv4;
+  if (is_beyond_protocol<typename State::protocol_type>(list.total(), v4)) {
+    ec = net::error::message_size;
+    return 0;
+  }
   if (request != nullptr) {
     ec = request->check<typename State::protocol_type>(v4);
     if (!ec) ec = state.provide(request->needs()).why;
