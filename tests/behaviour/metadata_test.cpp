@@ -253,6 +253,7 @@ TEST_CASE("ECN-06 single sends, segments and writers give their requests to thei
   dgram::writer writer{reader};
   REQUIRE(writer.try_send("a", over.to_receiver(), send_options{.dscp = 3}));
   REQUIRE(writer.try_send("b", over.to_receiver()));
+  writer.close();
   REQUIRE(writer.size() == 0);
   CHECK(dscp() == 3);
   CHECK(dscp() == 0);
