@@ -11,9 +11,7 @@
 #include <cstdint>
 #include <cstring>
 #include <limits>
-#include <stdexcept>
 #include <utility>
-#include <vector>
 
 DGRAM_NAMESPACE_BEGIN
 
@@ -87,22 +85,6 @@ public:
 private:
   bool tries_shorter_ = false;
 };
-
-/// Adds the buffers of one datagram. Throws `std::length_error` where they are more than a datagram may have.
-template <class ConstBuffers>
-void append_buffers(const ConstBuffers& payload, std::vector<platform::buffer>& buffers)
-{
-  const std::size_t before = buffers.size();
-  const auto last = net::buffer_sequence_end(payload);
-  for (auto next = net::buffer_sequence_begin(payload); next != last; ++next) {
-    if (buffers.size() - before == platform::max_buffers_per_datagram) {
-      buffers.resize(before);
-      throw std::length_error("send_batch: a datagram of more than 64 buffers");
-    }
-    const net::const_buffer one(*next);
-    buffers.push_back(platform::make_buffer(one.data(), one.size()));
-  }
-}
 
 }  // namespace detail
 
