@@ -6,15 +6,18 @@
 #      1.36, in include from 1.38 on), an install prefix, an unpacked distribution package
 #      (usr/include) or the include directory itself. A root without Asio is an error: falling back
 #      to another copy in silence would test or ship the wrong one;
-#   2. a CMake package named asio, as Conan and vcpkg provide (target asio::asio);
-#   3. the compiler's own include path, where the distributions' header-only packages are. They ship
+#   2. a target asio::asio that the project has already;
+#   3. a CMake package named asio, as Conan and vcpkg provide (target asio::asio);
+#   4. the compiler's own include path, where the distributions' header-only packages are. They ship
 #      no CMake file.
 #
-# Sets Asio_FOUND, Asio_VERSION (such as 1.22.1) and Asio_INCLUDE_DIR (empty with 2).
+# Sets Asio_FOUND, Asio_VERSION (such as 1.22.1), Asio_INCLUDE_DIR (empty with 2 and 3) and, if Asio was
+# not found, Asio_NOT_FOUND_MESSAGE. Asio_VERSION is empty if the target of 2 or 3 does not tell where its
+# headers are, as with a generator expression. Such a target is taken, and dgram/config.hpp checks the version.
 
 set(Asio_INCLUDE_DIR "")
 set(Asio_VERSION "")
-set(_asio_reason "")
+set(Asio_NOT_FOUND_MESSAGE "")
 set(_asio_package_target "")
 
 function(_asio_read_version include_dir result)
@@ -47,19 +50,28 @@ if(NOT _asio_root STREQUAL "")
       break()
     endif()
   endforeach()
+  # Not REQUIRED must not hide either error: what was asked for by name is not there.
   if(Asio_INCLUDE_DIR STREQUAL "")
-    set(_asio_reason "the given root ${_asio_root} holds no asio.hpp (looked in asio/include, include, usr/include and the root itself)")
-    # Not REQUIRED must not hide it either: what was asked for by name is not there.
-    message(FATAL_ERROR "FindAsio: ${_asio_reason}")
+    message(FATAL_ERROR "FindAsio: the given root ${_asio_root} holds no asio.hpp (looked in "
+      "asio/include, include, usr/include and the root itself)")
+  endif()
+  _asio_read_version("${Asio_INCLUDE_DIR}" Asio_VERSION)
+  if(Asio_FIND_VERSION AND Asio_VERSION VERSION_LESS Asio_FIND_VERSION)
+    message(FATAL_ERROR "FindAsio: the given root ${_asio_root} holds Asio ${Asio_VERSION}, and "
+      "${Asio_FIND_VERSION} or newer is needed")
   endif()
 endif()
 
-# 2. a CMake package
+# 2. the project's own target, and 3. a CMake package
 if(Asio_INCLUDE_DIR STREQUAL "")
-  find_package(asio CONFIG QUIET)
+  if(NOT TARGET asio::asio)
+    find_package(asio CONFIG QUIET)
+    if(TARGET asio::asio)
+      set(Asio_VERSION "${asio_VERSION}")
+    endif()
+  endif()
   if(TARGET asio::asio)
     set(_asio_package_target asio::asio)
-    set(Asio_VERSION "${asio_VERSION}")
     if(Asio_VERSION STREQUAL "")
       get_target_property(_asio_dirs asio::asio INTERFACE_INCLUDE_DIRECTORIES)
       foreach(_asio_dir IN LISTS _asio_dirs)
@@ -73,25 +85,36 @@ if(Asio_INCLUDE_DIR STREQUAL "")
   endif()
 endif()
 
-# 3. the compiler's include path and CMake's prefixes
+# 4. the compiler's include path and CMake's prefixes
 if(Asio_INCLUDE_DIR STREQUAL "" AND _asio_package_target STREQUAL "")
   # Not a cache entry: a copy that was removed or replaced is looked for again at each configure.
   find_path(_asio_system_dir NAMES asio.hpp NO_CACHE)
   if(_asio_system_dir)
     string(REGEX REPLACE "/$" "" Asio_INCLUDE_DIR "${_asio_system_dir}")
+    _asio_read_version("${Asio_INCLUDE_DIR}" Asio_VERSION)
   endif()
   unset(_asio_system_dir)
 endif()
 
-if(NOT Asio_INCLUDE_DIR STREQUAL "")
-  _asio_read_version("${Asio_INCLUDE_DIR}" Asio_VERSION)
+set(_asio_where "${Asio_INCLUDE_DIR}${_asio_package_target}")
+set(_asio_version_of_find "${Asio_VERSION}")
+if(_asio_package_target AND Asio_VERSION STREQUAL "")
+  set(_asio_version_of_find "${Asio_FIND_VERSION}")
 endif()
 
-set(_asio_where "${Asio_INCLUDE_DIR}${_asio_package_target}")
+set(Asio_NOT_FOUND_MESSAGE "no Asio was found")
+if(_asio_where AND Asio_VERSION)
+  set(Asio_NOT_FOUND_MESSAGE "Asio ${Asio_VERSION} (${_asio_where}) is too old")
+endif()
+string(APPEND Asio_NOT_FOUND_MESSAGE ". Asio ${Asio_FIND_VERSION} or newer is needed: install it (package "
+  "libasio-dev of Debian and Ubuntu, asio-devel of Fedora, asio of Homebrew, vcpkg and Conan), or name the "
+  "directory of one with -DDGRAM_ASIO_ROOT=<directory>")
+
 include(FindPackageHandleStandardArgs)
 find_package_handle_standard_args(Asio
   REQUIRED_VARS _asio_where
-  VERSION_VAR Asio_VERSION)
+  VERSION_VAR _asio_version_of_find
+  REASON_FAILURE_MESSAGE "${Asio_NOT_FOUND_MESSAGE}")
 
 if(Asio_FOUND AND NOT TARGET Asio::Asio)
   add_library(Asio::Asio INTERFACE IMPORTED)
@@ -99,7 +122,7 @@ if(Asio_FOUND AND NOT TARGET Asio::Asio)
   if(Asio_VERSION VERSION_LESS 1.26)
     # These versions know only the coroutines of the time before Clang had the standard ones, and then
     # leave asio::awaitable out; told that they may, they use the standard ones. MSVC's front end of
-    # Clang is another matter.
+    # Clang is another matter. An unknown version is less, and newer ones take it as what they find anyway.
     target_compile_definitions(Asio::Asio INTERFACE
       "$<$<AND:$<COMPILE_LANG_AND_ID:CXX,Clang,AppleClang>,$<NOT:$<PLATFORM_ID:Windows>>>:ASIO_HAS_CO_AWAIT>")
   endif()
@@ -117,6 +140,6 @@ unset(_asio_candidate)
 unset(_asio_layout)
 unset(_asio_dir)
 unset(_asio_dirs)
-unset(_asio_reason)
 unset(_asio_where)
+unset(_asio_version_of_find)
 unset(_asio_package_target)

@@ -6,6 +6,9 @@ set_property(CACHE DGRAM_SANITIZE PROPERTY STRINGS "" "address,undefined" "threa
 set(DGRAM_FMT_HEADERS "" CACHE PATH "A directory with the headers of fmt, to use those alone; else it is found or fetched")
 option(DGRAM_COVERAGE "Measure the coverage of dgram's own programs" OFF)
 
+# dgram has no modules. Newer versions of CMake would run the compiler over each file once more to look for some.
+set(CMAKE_CXX_SCAN_FOR_MODULES OFF)
+
 add_library(dgram_developer_flags INTERFACE)
 # What Asio has deprecated is gone in a later version: find out here, not at a user's.
 target_compile_definitions(dgram_developer_flags INTERFACE ASIO_NO_DEPRECATED BOOST_ASIO_NO_DEPRECATED)
@@ -102,5 +105,21 @@ macro(dgram_need_catch2)
       FetchContent_MakeAvailable(Catch2)
       list(APPEND CMAKE_MODULE_PATH "${Catch2_SOURCE_DIR}/extras")
     endif()
+  endif()
+endmacro()
+
+# Sets DGRAM_BOOST_ROOT and DGRAM_BOOST_INCLUDE_DIR, the latter to nothing where no Boost is new enough.
+macro(dgram_look_for_boost)
+  set(DGRAM_BOOST_ROOT "${PROJECT_SOURCE_DIR}/build/deps/boost/usr" CACHE PATH
+    "A Boost of 1.79 or newer; scripts/test brings one where the distribution has one")
+  # CMake's own module would take the distribution's Boost, which may be too old.
+  find_path(DGRAM_BOOST_INCLUDE_DIR boost/asio/version.hpp HINTS "${DGRAM_BOOST_ROOT}/include" NO_CACHE)
+  set(dgram_boost_line "")
+  if(DGRAM_BOOST_INCLUDE_DIR)
+    file(STRINGS "${DGRAM_BOOST_INCLUDE_DIR}/boost/asio/version.hpp" dgram_boost_line
+      REGEX "define[ \t]+BOOST_ASIO_VERSION[ \t]")
+  endif()
+  if(NOT dgram_boost_line MATCHES "BOOST_ASIO_VERSION[ \t]+([0-9]+)" OR CMAKE_MATCH_1 LESS 102201)
+    set(DGRAM_BOOST_INCLUDE_DIR "")
   endif()
 endmacro()

@@ -5,11 +5,14 @@
 
 #include <dgram/basic_socket.hpp>
 #include <dgram/block_list.hpp>
+#include <dgram/bytes_view.hpp>
 #include <dgram/capabilities.hpp>
 #include <dgram/config.hpp>
 #include <dgram/control_message.hpp>
 #include <dgram/coroutine_listener.hpp>
+#include <dgram/create_socket.hpp>
 #include <dgram/datagram.hpp>
+#include <dgram/default_token.hpp>
 #include <dgram/diagnostics.hpp>
 #include <dgram/emitter_socket.hpp>
 #include <dgram/endpoint.hpp>
@@ -19,6 +22,7 @@
 #include <dgram/full_policy.hpp>
 #include <dgram/fwd.hpp>
 #include <dgram/multicast.hpp>
+#include <dgram/name_resolver.hpp>
 #include <dgram/network_interface.hpp>
 #include <dgram/option.hpp>
 #include <dgram/path_error.hpp>
@@ -28,6 +32,8 @@
 #include <dgram/resolve.hpp>
 #include <dgram/send_batch.hpp>
 #include <dgram/send_options.hpp>
+#include <dgram/send_result.hpp>
+#include <dgram/socket_handle.hpp>
 #include <dgram/socket_statistics.hpp>
 #include <dgram/udp.hpp>
 #include <dgram/version.hpp>

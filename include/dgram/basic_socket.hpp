@@ -4,22 +4,22 @@
 #define DGRAM_BASIC_SOCKET_HPP
 
 #include <dgram/config.hpp>
-#include <dgram/datagram.hpp>
+#include <dgram/default_token.hpp>
+#include <dgram/detail/async/throwing.hpp>
 #include <dgram/detail/platform/backend.hpp>
 #include <dgram/detail/socket/attempts.hpp>
 #include <dgram/detail/socket/batch_operations.hpp>
 #include <dgram/detail/socket/initiation.hpp>
+#include <dgram/detail/socket/membership.hpp>
 #include <dgram/detail/socket/option_access.hpp>
-#include <dgram/detail/socket/send_request.hpp>
+#include <dgram/detail/socket/single_operations.hpp>
 #include <dgram/detail/socket/state.hpp>
 #include <dgram/endpoint.hpp>
 #include <dgram/error.hpp>
 #include <dgram/fwd.hpp>
 #include <dgram/multicast.hpp>
 #include <dgram/option.hpp>
-#include <dgram/path_error.hpp>
-#include <dgram/send_options.hpp>
-#include <dgram/socket_statistics.hpp>
+#include <dgram/socket_handle.hpp>
 
 #include <concepts>
 #include <cstddef>
@@ -49,141 +49,6 @@ struct socket_config {
   int send_buffer_size = 0;     ///< bytes of the kernel's send queue; 0 leaves the default
 };
 
-/// A reference to an open or closed socket that survives the moving, closing and destruction of the socket, and then
-/// finds it closed. It has the operations on batches; readers and writers hold one.
-template <class Protocol, class Executor>
-class basic_socket_handle
-    : public detail::batch_operations<basic_socket_handle<Protocol, Executor>, Protocol, Executor> {
-  using state_type = detail::socket_state<Protocol, Executor>;
-
-public:
-  using protocol_type = Protocol;
-  using endpoint_type = typename Protocol::endpoint;
-  using executor_type = Executor;
-
-  /// The clock of the deadlines of what is built on the socket, and a timer that goes by it.
-  using clock_type = std::chrono::steady_clock;
-  using timer_type = net::basic_waitable_timer<clock_type, net::wait_traits<clock_type>, Executor>;
-
-  executor_type get_executor() const noexcept { return state_->socket.get_executor(); }
-
-  bool is_open() const noexcept { return state_->socket.is_open(); }
-
-  /// Changes when the socket is closed, opened, cancelled or released: what was started before is to end then.
-  std::uint64_t epoch() const noexcept { return state_->epoch; }
-
-  /// Waits until the socket is readable or writable. Completion: `void(error_code)`.
-  template <class Token>
-  auto async_wait(net::socket_base::wait_type what, Token&& token)
-  {
-    return state_->socket.async_wait(what, std::forward<Token>(token));
-  }
-
-  /// Waits, after a send for which the kernel had no buffer space, until another is worth a try. Completion:
-  /// `void(error_code)`.
-  template <class Token>
-  auto async_wait_congestion(Token&& token)
-  {
-    return state_->async_wait_congestion(std::forward<Token>(token));
-  }
-
-  /// Lets the kernel put datagrams together, or stops it; see `option::coalescing`.
-  void set_coalescing(bool on, error_code& ec) { state_->set_coalescing(on, ec); }
-
-  bool is_coalescing() const noexcept { return state_->flags.coalescing; }
-
-  bool is_connected() const noexcept { return state_->flags.connected; }
-
-  /// Lets datagrams know what address they were sent to where an answer needs that: see `option::packet_info`.
-  void provide_reply_source() { state_->provide_reply_source(); }
-
-  /// How many reports have come from the error queue; they wake those who wait for datagrams, too.
-  std::uint64_t reports_taken() const noexcept { return state_->reports_taken; }
-
-  /// Whether a send that failed so is to be tried again after `async_wait_congestion`.
-  bool is_congested(const error_code& ec) const noexcept { return state_->is_congested(ec); }
-
-  /// Another one for each descriptor that the socket has had.
-  std::uint64_t descriptor_number() const noexcept { return state_->descriptor_number; }
-
-  /// See `basic_socket::join` and `leave`; `joined` are the indices of those of all interfaces where it was joined.
-  void join(const multicast_group& group, const network_interface& interface,
-            std::vector<unsigned>& joined, error_code& ec)
-  {
-    state_->change_membership(detail::membership_change::join, group, interface, joined, ec);
-  }
-
-  void leave(const multicast_group& group, const network_interface& interface,
-             std::vector<unsigned>& joined, error_code& ec)
-  {
-    state_->change_membership(detail::membership_change::leave, group, interface, joined, ec);
-  }
-
-  /// Whether the last batch emptied the queue, and no error waits behind it.
-  bool is_drained() const noexcept { return state_->drained; }
-
-  /// Whether the last call has left an error that the next receive reports, without a look at the descriptor.
-  bool has_pending_error() const noexcept
-  {
-    return static_cast<bool>(state_->pending_receive_error);
-  }
-
-  /// What the socket was opened with. Error: `bad_descriptor`.
-  protocol_type protocol(error_code& ec) const { return state_->protocol(ec); }
-
-  // As of the socket.
-  void bind(const endpoint_type& local, error_code& ec) { state_->bind(local, ec); }
-  void connect(const endpoint_type& peer, error_code& ec) { state_->connect(peer, ec); }
-  void close(error_code& ec) { state_->close(ec); }
-
-  // What looking names up needs; users have no call for these.
-
-  /// Waits for `wake_lookups`, which closing, cancelling and the like also call.
-  template <class Token>
-  auto async_wait_lookup(Token&& token) const
-  {
-    return state_->async_wait_lookup(std::forward<Token>(token));
-  }
-
-  void wake_lookups() { state_->wake_lookups(); }
-
-  /// Sends to the first of the peers, at least one, that is not refused.
-  template <class ConstBuffers, class Handler>
-  void async_send_to_first(const ConstBuffers& buffers, std::vector<endpoint_type> peers,
-                           net::socket_base::message_flags flags, Handler&& handler) const
-  {
-    using attempt = detail::send_attempt<ConstBuffers, std::vector<endpoint_type>>;
-    detail::compose<void(error_code, std::size_t)>(
-        *state_, attempt(buffers, std::move(peers), flags), std::forward<Handler>(handler));
-  }
-
-private:
-  template <class, class>
-  friend class basic_socket;
-  friend detail::batch_operations<basic_socket_handle, Protocol, Executor>;
-
-  explicit basic_socket_handle(std::shared_ptr<state_type> state) noexcept
-      : state_(std::move(state))
-  {
-  }
-
-  state_type& state() const noexcept { return *state_; }
-
-  /// What an operation is launched on keeps the block, since a handle need not stay.
-  class launch_target {
-  public:
-    explicit launch_target(std::shared_ptr<state_type> state) noexcept : state_(std::move(state)) {}
-    state_type& state() const noexcept { return *state_; }
-
-  private:
-    std::shared_ptr<state_type> state_;
-  };
-
-  launch_target target() const noexcept { return launch_target(state_); }
-
-  std::shared_ptr<state_type> state_;
-};
-
 /// A datagram socket.
 ///
 /// It has every operation of `asio::basic_datagram_socket`, with the same signatures and meaning, and can stand
@@ -194,14 +59,14 @@ private:
 ///  - moving a socket leaves its pending operations pending; moving it into one of another executor type
 ///    completes them with `operation_aborted`.
 ///  - options check their values: see `option`.
-///  - `receive_buffer_size` and `send_buffer_size` are functions of the socket; Asio's options of these names are
-///    written `asio::socket_base::receive_buffer_size`.
 ///
 /// **Pending operations** hold what they need: the socket may be moved, closed or destroyed while they are pending
 /// or while their completion is queued. Closing, destroying, `cancel`, `release` and moving another socket over
 /// this one complete them with `operation_aborted`.
 ///
 /// **Errors** come twice: thrown as `system_error`, or in an `error_code&`. A closed socket is `bad_descriptor`.
+/// Functions that take an `error_code&` and have no other result also return the error code, as Asio's do; with
+/// `ASIO_NO_DEPRECATED`, Asio's return nothing, and neither do these.
 ///
 /// **Cancellation**: every asynchronous operation honours its slot for terminal, partial and total cancellation.
 /// None loses a datagram: it completes with `operation_aborted` only where nothing was received or sent.
@@ -213,15 +78,17 @@ private:
 template <class Protocol, class Executor>
 class basic_socket
     : public net::socket_base,
+      public detail::single_operations<basic_socket<Protocol, Executor>, Protocol, Executor>,
       public detail::batch_operations<basic_socket<Protocol, Executor>, Protocol, Executor> {
   using state_type = detail::socket_state<Protocol, Executor>;
+  using sync_result = detail::sync_result;
 
 public:
   using protocol_type = Protocol;
   using endpoint_type = typename Protocol::endpoint;
   using executor_type = Executor;
   using next_layer_type = typename state_type::inner_type;
-  using lowest_layer_type = next_layer_type;
+  using lowest_layer_type = typename next_layer_type::lowest_layer_type;
   using native_handle_type = typename next_layer_type::native_handle_type;
   using default_token = default_token_t<Executor>;
 
@@ -295,15 +162,15 @@ public:
 #endif
 
   /// Takes over an open descriptor, as `assign` does.
-  template <std::same_as<native_handle_type> Descriptor>
+  template <std::convertible_to<native_handle_type> Descriptor>
   basic_socket(const executor_type& executor, const protocol_type& protocol,
                const Descriptor& descriptor)
       : basic_socket(executor)
   {
-    assign(protocol, descriptor);
+    assign(protocol, static_cast<native_handle_type>(descriptor));
   }
 
-  template <class Context, std::same_as<native_handle_type> Descriptor>
+  template <class Context, std::convertible_to<native_handle_type> Descriptor>
     requires std::convertible_to<Context&, net::execution_context&>
   basic_socket(Context& context, const protocol_type& protocol, const Descriptor& descriptor)
       : basic_socket(executor_type(context.get_executor()), protocol, descriptor)
@@ -351,13 +218,16 @@ public:
   /// Closes the socket; pending operations complete with `operation_aborted`.
   ~basic_socket() { shut_down(); }
 
-  executor_type get_executor() noexcept { return executor_; }
+  decltype(std::declval<next_layer_type&>().get_executor()) get_executor() noexcept
+  {
+    return executor_;
+  }
 
   /// Asio's socket underneath, for functions that name its type.
   next_layer_type& next_layer() { return state().socket; }
   const next_layer_type& next_layer() const { return state().socket; }
-  lowest_layer_type& lowest_layer() { return next_layer(); }
-  const lowest_layer_type& lowest_layer() const { return next_layer(); }
+  lowest_layer_type& lowest_layer() { return next_layer().lowest_layer(); }
+  const lowest_layer_type& lowest_layer() const { return next_layer().lowest_layer(); }
 
   bool is_open() const noexcept { return state_ && state_->socket.is_open(); }
 
@@ -373,7 +243,11 @@ public:
   // --- opening and closing ---
 
   /// Opens the socket. Errors: `already_open`, and what socket(2) reports.
-  void open(const protocol_type& protocol, error_code& ec) { state().open(protocol, ec); }
+  sync_result open(const protocol_type& protocol, error_code& ec)
+  {
+    state().open(protocol, ec);
+    return sync_result(ec);
+  }
 
   /// Opens an IPv4 socket where nothing is said.
   void open(const protocol_type& protocol = default_protocol())
@@ -382,10 +256,11 @@ public:
   }
 
   /// Opens the socket and sets the options; where one is refused, the socket is closed again.
-  void open(const protocol_type& protocol, const socket_config& config, error_code& ec)
+  sync_result open(const protocol_type& protocol, const socket_config& config, error_code& ec)
   {
     std::string refused;
     open(protocol, config, refused, ec);
+    return sync_result(ec);
   }
 
   void open(const protocol_type& protocol, const socket_config& config)
@@ -402,9 +277,11 @@ public:
   ///
   /// Errors: `already_open`, `error::wrong_descriptor` (not a datagram socket, or one of another family),
   /// and what getsockopt(2) and getpeername(2) report; `invalid_argument` where `protocol` is dual and the socket is bound as IPv6 only.
-  void assign(const protocol_type& protocol, const native_handle_type& descriptor, error_code& ec)
+  sync_result assign(const protocol_type& protocol, const native_handle_type& descriptor,
+                     error_code& ec)
   {
     state().assign(protocol, descriptor, ec);
+    return sync_result(ec);
   }
 
   void assign(const protocol_type& protocol, const native_handle_type& descriptor)
@@ -429,10 +306,11 @@ public:
   }
 
   /// Closes the socket; pending operations complete with `operation_aborted`. Closing a closed socket does nothing.
-  void close(error_code& ec)
+  sync_result close(error_code& ec)
   {
     ec.clear();
     if (state_) state_->close(ec);
+    return sync_result(ec);
   }
 
   void close()
@@ -443,13 +321,14 @@ public:
   /// Completes pending operations with `operation_aborted`, also those whose wake-up is queued already, unless
   /// they have moved a datagram or, for `async_wait`, found the socket ready. What a writer has queued is lost, and
   /// counted. Error: `bad_descriptor`; a name that is looked up for a closed socket is given up all the same.
-  void cancel(error_code& ec)
+  sync_result cancel(error_code& ec)
   {
     if (state_) state_->abort_operations();
     if (is_open())
       state_->socket.cancel(ec);
     else
       ec = net::error::bad_descriptor;
+    return sync_result(ec);
   }
 
   void cancel()
@@ -461,7 +340,11 @@ public:
 
   /// Binds to a local endpoint; port 0 asks for any free one. A port is exclusive unless `reuse_address` or
   /// `reuse_port` is set before. For paths see `unix_dgram`. Errors: those of bind(2), such as `address_in_use`.
-  void bind(const endpoint_type& local, error_code& ec) { state().bind(local, ec); }
+  sync_result bind(const endpoint_type& local, error_code& ec)
+  {
+    state().bind(local, ec);
+    return sync_result(ec);
+  }
 
   void bind(const endpoint_type& local)
   {
@@ -471,10 +354,11 @@ public:
 #if DGRAM_HAS_UNIX_DATAGRAMS
   /// The same for the text of a Unix endpoint.
   template <detail::endpoint_text<Protocol> Text>
-  void bind(const Text& local, error_code& ec)
+  sync_result bind(const Text& local, error_code& ec)
   {
     const auto endpoint = detail::unix_endpoint_of(local, ec);
     if (!ec) bind(endpoint, ec);
+    return sync_result(ec);
   }
 
   template <detail::endpoint_text<Protocol> Text>
@@ -485,8 +369,13 @@ public:
 #endif
 
   /// Fixes the peer: sends go to it, and only its datagrams are received. Opens a closed socket, with the peer's
-  /// protocol. Errors: `error::bad_port` (0), `already_connected`, and those of connect(2).
-  void connect(const endpoint_type& peer, error_code& ec) { state().connect(peer, ec); }
+  /// protocol. Errors: `error::bad_port` (0), `already_connected`, `address_in_use` (no port is free), and those of
+  /// connect(2).
+  sync_result connect(const endpoint_type& peer, error_code& ec)
+  {
+    state().connect(peer, ec);
+    return sync_result(ec);
+  }
 
   void connect(const endpoint_type& peer)
   {
@@ -496,10 +385,11 @@ public:
 #if DGRAM_HAS_UNIX_DATAGRAMS
   /// The same for the text of a Unix endpoint.
   template <detail::endpoint_text<Protocol> Text>
-  void connect(const Text& peer, error_code& ec)
+  sync_result connect(const Text& peer, error_code& ec)
   {
     const auto endpoint = detail::unix_endpoint_of(peer, ec);
     if (!ec) connect(endpoint, ec);
+    return sync_result(ec);
   }
 
   template <detail::endpoint_text<Protocol> Text>
@@ -511,7 +401,11 @@ public:
 
   /// Ends the association with the peer; the local port stays. Errors: `not_connected`, `bad_descriptor`, and
   /// `address_in_use` where Linux had given the port up and another socket was faster.
-  void disconnect(error_code& ec) { state().disconnect(ec); }
+  sync_result disconnect(error_code& ec)
+  {
+    state().disconnect(ec);
+    return sync_result(ec);
+  }
 
   void disconnect()
   {
@@ -549,19 +443,19 @@ public:
   /// Errors: `error::out_of_range` and others of the option's own check, `operation_not_supported` where the system has
   /// no such option, and those of setsockopt(2). What is thrown names the option and its value.
   template <class Option>
-  void set_option(const Option& option, error_code& ec)
+  sync_result set_option(const Option& option, error_code& ec)
   {
     ec.clear();
     if constexpr (std::same_as<Option, option::v6_only>)
       if (option && state().flags.dual) ec = net::error::invalid_argument;
-    if (ec) return;
+    if (ec) return sync_result(ec);
     // Times of sends are in the same queue, which the kernel empties when it is told to report no more errors.
     if constexpr (std::same_as<Option, option::receive_error>)
       if (state().reads_reports()) state().take_reports();
     if constexpr (std::same_as<Option, option::coalescing>)
       state().set_coalescing(option.value(), ec);
     else if constexpr (std::same_as<Option, option::receive_timestamp>)
-      state().set_timestamps(option.value(), state().flags.send_timestamps, ec);
+      state().set_timestamps(native_handle(), option.value(), state().flags.send_timestamps, ec);
     else if constexpr (detail::own_option<Option>)
       detail::set_option<Protocol>(state().socket, state().flags.dual, option, ec);
     else
@@ -570,6 +464,7 @@ public:
       if (!ec) state().multicast_interface = option.index();
     if constexpr (requires { Option::metadata; })
       if (!ec) note_metadata(option);
+    return sync_result(ec);
   }
 
   template <class Option>
@@ -586,16 +481,17 @@ public:
   /// Reads an option; of one with two parts, that of the socket's family (IPv6 on a dual-stack socket). Errors:
   /// `operation_not_supported` where the system has no such option, and those of getsockopt(2).
   template <class Option>
-  void get_option(Option& option, error_code& ec) const
+  sync_result get_option(Option& option, error_code& ec) const
   {
     if constexpr (std::same_as<Option, option::multicast_interface> &&
                   detail::dual_stack_protocol<Protocol>) {
       const bool remembered = is_ipv4(ec);
       if (remembered) option.assign(state().multicast_interface);
-      if (remembered || ec) return;
+      if (remembered || ec) return sync_result(ec);
     }
     state().socket.get_option(option, ec);
     if constexpr (detail::own_option<Option>) detail::name_unsupported(ec);
+    return sync_result(ec);
   }
 
   template <class Option>
@@ -609,36 +505,37 @@ public:
 
   /// The size of the kernel's receive queue in bytes, as the kernel counts: on Linux twice what was asked for, since
   /// it reckons its own overhead in (socket(7)).
-  std::size_t receive_buffer_size(error_code& ec)
+  std::size_t get_receive_buffer_size(error_code& ec)
   {
     return buffer_size(platform::names::receive_buffer, ec);
   }
 
-  std::size_t receive_buffer_size()
+  std::size_t get_receive_buffer_size()
   {
-    return call("receive_buffer_size", [&](error_code& ec) { return receive_buffer_size(ec); });
+    return call("get_receive_buffer_size",
+                [&](error_code& ec) { return get_receive_buffer_size(ec); });
   }
 
   /// Asks for `size` bytes (at least 1) and returns what took effect: the kernel limits it in silence
   /// (`net.core.rmem_max` on Linux). Errors: `error::out_of_range`, `bad_descriptor`.
-  std::size_t receive_buffer_size(int size, error_code& ec)
+  std::size_t set_receive_buffer_size(int size, error_code& ec)
   {
     set_option(option::receive_buffer_size(size), ec);
-    return ec ? 0 : receive_buffer_size(ec);
+    return ec ? 0 : get_receive_buffer_size(ec);
   }
 
-  std::size_t receive_buffer_size(int size)
+  std::size_t set_receive_buffer_size(int size)
   {
-    return call("receive_buffer_size",
-                [&](error_code& ec) { return receive_buffer_size(size, ec); });
+    return call("set_receive_buffer_size",
+                [&](error_code& ec) { return set_receive_buffer_size(size, ec); });
   }
 
   /// The same beyond the system's limit, where the process may (`option::forced_receive_buffer_size`). Errors:
-  /// `no_permission`, `operation_not_supported`, and those of `receive_buffer_size`.
+  /// `no_permission`, `operation_not_supported`, and those of `set_receive_buffer_size`.
   std::size_t force_receive_buffer_size(int size, error_code& ec)
   {
     set_option(option::forced_receive_buffer_size(size), ec);
-    return ec ? 0 : receive_buffer_size(ec);
+    return ec ? 0 : get_receive_buffer_size(ec);
   }
 
   std::size_t force_receive_buffer_size(int size)
@@ -647,32 +544,33 @@ public:
                 [&](error_code& ec) { return force_receive_buffer_size(size, ec); });
   }
 
-  /// The size of the kernel's send queue in bytes; see `receive_buffer_size`.
-  std::size_t send_buffer_size(error_code& ec)
+  /// The size of the kernel's send queue in bytes; see `get_receive_buffer_size`.
+  std::size_t get_send_buffer_size(error_code& ec)
   {
     return buffer_size(platform::names::send_buffer, ec);
   }
 
-  std::size_t send_buffer_size()
+  std::size_t get_send_buffer_size()
   {
-    return call("send_buffer_size", [&](error_code& ec) { return send_buffer_size(ec); });
+    return call("get_send_buffer_size", [&](error_code& ec) { return get_send_buffer_size(ec); });
   }
 
-  std::size_t send_buffer_size(int size, error_code& ec)
+  std::size_t set_send_buffer_size(int size, error_code& ec)
   {
     set_option(option::send_buffer_size(size), ec);
-    return ec ? 0 : send_buffer_size(ec);
+    return ec ? 0 : get_send_buffer_size(ec);
   }
 
-  std::size_t send_buffer_size(int size)
+  std::size_t set_send_buffer_size(int size)
   {
-    return call("send_buffer_size", [&](error_code& ec) { return send_buffer_size(size, ec); });
+    return call("set_send_buffer_size",
+                [&](error_code& ec) { return set_send_buffer_size(size, ec); });
   }
 
   std::size_t force_send_buffer_size(int size, error_code& ec)
   {
     set_option(option::forced_send_buffer_size(size), ec);
-    return ec ? 0 : send_buffer_size(ec);
+    return ec ? 0 : get_send_buffer_size(ec);
   }
 
   std::size_t force_send_buffer_size(int size)
@@ -682,9 +580,10 @@ public:
   }
 
   template <class Command>
-  void io_control(Command& command, error_code& ec)
+  sync_result io_control(Command& command, error_code& ec)
   {
     state().socket.io_control(command, ec);
+    return sync_result(ec);
   }
 
   template <class Command>
@@ -694,14 +593,22 @@ public:
   }
 
   bool non_blocking() const { return state().socket.non_blocking(); }
-  void non_blocking(bool on, error_code& ec) { state().socket.non_blocking(on, ec); }
+  sync_result non_blocking(bool on, error_code& ec)
+  {
+    state().socket.non_blocking(on, ec);
+    return sync_result(ec);
+  }
   void non_blocking(bool on)
   {
     call("non_blocking", [&](error_code& ec) { non_blocking(on, ec); });
   }
 
   bool native_non_blocking() const { return state().socket.native_non_blocking(); }
-  void native_non_blocking(bool on, error_code& ec) { state().socket.native_non_blocking(on, ec); }
+  sync_result native_non_blocking(bool on, error_code& ec)
+  {
+    state().socket.native_non_blocking(on, ec);
+    return sync_result(ec);
+  }
   void native_non_blocking(bool on)
   {
     call("native_non_blocking", [&](error_code& ec) { native_non_blocking(on, ec); });
@@ -721,9 +628,10 @@ public:
     return call("available", [&](error_code& ec) { return available(ec); });
   }
 
-  void shutdown(net::socket_base::shutdown_type what, error_code& ec)
+  sync_result shutdown(net::socket_base::shutdown_type what, error_code& ec)
   {
     state().socket.shutdown(what, ec);
+    return sync_result(ec);
   }
   void shutdown(net::socket_base::shutdown_type what)
   {
@@ -743,12 +651,17 @@ public:
   /// On `network_interface::all()` it is joined on every interface that is up, has multicast and an address of the group's
   /// family, but loopback; one that appears later takes another call. Where one refuses, those that were joined are
   /// left and the error is told; being a member there already is none, unless nothing new was joined.
-  void join(const multicast_group& group, const network_interface& interface, error_code& ec)
+  sync_result join(const multicast_group& group, const network_interface& interface, error_code& ec)
   {
     change_membership(detail::membership_change::join, group, interface, ec);
+    return sync_result(ec);
   }
 
-  void join(const multicast_group& group, error_code& ec) { join(group, network_interface(), ec); }
+  sync_result join(const multicast_group& group, error_code& ec)
+  {
+    join(group, network_interface(), ec);
+    return sync_result(ec);
+  }
 
   void join(const multicast_group& group, const network_interface& interface = network_interface())
   {
@@ -757,14 +670,17 @@ public:
 
   /// Leaves a group that was joined on that interface, or on all of them. Errors: as for `join`; where it was not joined
   /// EADDRNOTAVAIL, with a source EINVAL. Closing the socket leaves all its groups.
-  void leave(const multicast_group& group, const network_interface& interface, error_code& ec)
+  sync_result leave(const multicast_group& group, const network_interface& interface,
+                    error_code& ec)
   {
     change_membership(detail::membership_change::leave, group, interface, ec);
+    return sync_result(ec);
   }
 
-  void leave(const multicast_group& group, error_code& ec)
+  sync_result leave(const multicast_group& group, error_code& ec)
   {
     leave(group, network_interface(), ec);
+    return sync_result(ec);
   }
 
   void leave(const multicast_group& group, const network_interface& interface = network_interface())
@@ -780,14 +696,17 @@ public:
   /// socket.join(dgram::multicast_group{"239.1.2.3"});
   /// socket.block(dgram::multicast_group{"239.1.2.3", "10.0.0.7"});
   /// \endcode
-  void block(const multicast_group& group, const network_interface& interface, error_code& ec)
+  sync_result block(const multicast_group& group, const network_interface& interface,
+                    error_code& ec)
   {
     change_membership(detail::membership_change::block, group, interface, ec);
+    return sync_result(ec);
   }
 
-  void block(const multicast_group& group, error_code& ec)
+  sync_result block(const multicast_group& group, error_code& ec)
   {
     block(group, network_interface(), ec);
+    return sync_result(ec);
   }
 
   void block(const multicast_group& group, const network_interface& interface = network_interface())
@@ -796,183 +715,23 @@ public:
   }
 
   /// Ends what `block` began. Errors: as there; EADDRNOTAVAIL where the source is not blocked.
-  void unblock(const multicast_group& group, const network_interface& interface, error_code& ec)
+  sync_result unblock(const multicast_group& group, const network_interface& interface,
+                      error_code& ec)
   {
     change_membership(detail::membership_change::unblock, group, interface, ec);
+    return sync_result(ec);
   }
 
-  void unblock(const multicast_group& group, error_code& ec)
+  sync_result unblock(const multicast_group& group, error_code& ec)
   {
     unblock(group, network_interface(), ec);
+    return sync_result(ec);
   }
 
   void unblock(const multicast_group& group,
                const network_interface& interface = network_interface())
   {
     change_membership("unblock", detail::membership_change::unblock, group, interface);
-  }
-
-  // --- one datagram, blocking ---
-
-  /// Sends one datagram to the connected peer; blocks while the send queue is full. Returns the bytes sent.
-  /// Errors: `destination_address_required`, `message_size`, and others of send(2).
-  template <class ConstBuffers>
-  std::size_t send(const ConstBuffers& buffers, net::socket_base::message_flags flags,
-                   error_code& ec)
-  {
-    if (state().reads_reports())
-      return until_done(wait_write, ec, [&](error_code& failure) {
-        return detail::send_one(state(), buffers, static_cast<const endpoint_type*>(nullptr), flags,
-                                failure);
-      });
-    return state().socket.send(buffers, flags, ec);
-  }
-
-  template <class ConstBuffers>
-  std::size_t send(const ConstBuffers& buffers, net::socket_base::message_flags flags = 0)
-  {
-    return call("send", [&](error_code& ec) { return send(buffers, flags, ec); });
-  }
-
-  /// Sends one datagram to `peer`. Errors: `already_connected`, and those of sendto(2).
-  template <class ConstBuffers>
-  std::size_t send_to(const ConstBuffers& buffers, const endpoint_type& peer,
-                      net::socket_base::message_flags flags, error_code& ec)
-  {
-    if (state().flags.connected) {
-      ec = net::error::already_connected;
-      return 0;
-    }
-    // Asio's own waits for writability where the descriptor does not block, and that would spin on Unix sockets.
-    if (detail::path_protocol<Protocol> || state().reads_reports())
-      return until_done(wait_write, ec, [&](error_code& failure) {
-        return detail::send_one(state(), buffers, &peer, flags, failure);
-      });
-    return state().socket.send_to(buffers, state().to_native(peer), flags, ec);
-  }
-
-  template <class ConstBuffers>
-  std::size_t send_to(const ConstBuffers& buffers, const endpoint_type& peer,
-                      net::socket_base::message_flags flags = 0)
-  {
-    return call("send_to", peer, [&](error_code& ec) { return send_to(buffers, peer, flags, ec); });
-  }
-
-  /// Sends one datagram that asks for something of its own; see `send_options`, whose errors it has too.
-  template <class ConstBuffers>
-  std::size_t send(const ConstBuffers& buffers, const send_options& options, error_code& ec)
-  {
-    return send_request(buffers, nullptr, detail::send_request(options), ec);
-  }
-
-  template <class ConstBuffers>
-  std::size_t send(const ConstBuffers& buffers, const send_options& options)
-  {
-    const detail::send_request request(options);
-    return call_request("send", nullptr, request, [&](error_code& ec) {
-      return send_request(buffers, nullptr, request, ec);
-    });
-  }
-
-  template <class ConstBuffers>
-  std::size_t send_to(const ConstBuffers& buffers, const endpoint_type& peer,
-                      const send_options& options, error_code& ec)
-  {
-    return send_request(buffers, &peer, detail::send_request(options), ec);
-  }
-
-  template <class ConstBuffers>
-  std::size_t send_to(const ConstBuffers& buffers, const endpoint_type& peer,
-                      const send_options& options)
-  {
-    const detail::send_request request(options);
-    return call_request("send_to", &peer, request,
-                        [&](error_code& ec) { return send_request(buffers, &peer, request, ec); });
-  }
-
-  /// Answers: the datagram leaves from the address that was asked; see `basic_datagram::reply_path`.
-  template <class ConstBuffers>
-  std::size_t send_to(const ConstBuffers& buffers, const basic_reply_path<Protocol>& path,
-                      const send_options& options, error_code& ec)
-  {
-    return send_request(buffers, &path.peer, detail::send_request(path, options), ec);
-  }
-
-  template <class ConstBuffers>
-  std::size_t send_to(const ConstBuffers& buffers, const basic_reply_path<Protocol>& path,
-                      error_code& ec)
-  {
-    return send_to(buffers, path, send_options(), ec);
-  }
-
-  template <class ConstBuffers>
-  std::size_t send_to(const ConstBuffers& buffers, const basic_reply_path<Protocol>& path,
-                      const send_options& options = send_options())
-  {
-    const detail::send_request request(path, options);
-    return call_request("send_to", &path.peer, request, [&](error_code& ec) {
-      return send_request(buffers, &path.peer, request, ec);
-    });
-  }
-
-  /// Receives one datagram; blocks until there is one. Returns the bytes received, 0 for an empty datagram, and 0 at once
-  /// where receiving was shut down and nothing is queued (Linux); what does not fit is cut off. Errors: those of recv(2); `connection_refused` on a connected socket.
-  template <class MutableBuffers>
-  std::size_t receive(const MutableBuffers& buffers, net::socket_base::message_flags flags,
-                      error_code& ec)
-  {
-    if (state().attends_receives())
-      return until_done(wait_read, ec, [&](error_code& failure) {
-        return detail::receive_one(state(), buffers, static_cast<endpoint_type*>(nullptr), flags,
-                                   failure);
-      });
-    return refuses_one(ec) ? 0 : state().socket.receive(buffers, flags, ec);
-  }
-
-  template <class MutableBuffers>
-  std::size_t receive(const MutableBuffers& buffers, net::socket_base::message_flags flags = 0)
-  {
-    return call("receive", [&](error_code& ec) { return receive(buffers, flags, ec); });
-  }
-
-  /// The same, and says who sent it.
-  template <class MutableBuffers>
-  std::size_t receive_from(const MutableBuffers& buffers, endpoint_type& sender,
-                           net::socket_base::message_flags flags, error_code& ec)
-  {
-    if (refuses_one(ec)) return 0;
-    // Asio's own would throw for a sender whose path fills its room.
-    if (detail::path_protocol<Protocol> || state().attends_receives())
-      return until_done(wait_read, ec, [&](error_code& failure) {
-        return detail::receive_one(state(), buffers, &sender, flags, failure);
-      });
-    const std::size_t size = state().socket.receive_from(buffers, sender, flags, ec);
-    if (!ec) sender = state().from_native(sender);
-    return size;
-  }
-
-  template <class MutableBuffers>
-  std::size_t receive_from(const MutableBuffers& buffers, endpoint_type& sender,
-                           net::socket_base::message_flags flags = 0)
-  {
-    return call("receive_from",
-                [&](error_code& ec) { return receive_from(buffers, sender, flags, ec); });
-  }
-
-  /// The same, and says all that is known of the datagram; see `basic_datagram_info`.
-  template <class MutableBuffers>
-  std::size_t receive_from(const MutableBuffers& buffers, basic_datagram_info<Protocol>& info,
-                           error_code& ec)
-  {
-    return until_done(wait_read, ec, [&](error_code& failure) {
-      return detail::receive_one(state(), buffers, &info, 0, failure);
-    });
-  }
-
-  template <class MutableBuffers>
-  std::size_t receive_from(const MutableBuffers& buffers, basic_datagram_info<Protocol>& info)
-  {
-    return call("receive_from", [&](error_code& ec) { return receive_from(buffers, info, ec); });
   }
 
   /// The largest packet that the way to `peer` takes, as far as this host knows, in bytes, IP header included: that of the
@@ -989,136 +748,17 @@ public:
   }
 
   /// Waits until the socket is readable, writable or has an error.
-  void wait(net::socket_base::wait_type what, error_code& ec) { state().socket.wait(what, ec); }
+  sync_result wait(net::socket_base::wait_type what, error_code& ec)
+  {
+    state().socket.wait(what, ec);
+    return sync_result(ec);
+  }
   void wait(net::socket_base::wait_type what)
   {
     call("wait", [&](error_code& ec) { wait(what, ec); });
   }
 
-  // --- one datagram, never blocking ---
-  //
-  // With `error_code&`: `would_block` where nothing can be done now. Without: an empty optional instead, and other
-  // errors are thrown.
-
-  template <class ConstBuffers>
-  std::size_t try_send(const ConstBuffers& buffers, error_code& ec)
-  {
-    return detail::send_one(state(), buffers, static_cast<const endpoint_type*>(nullptr), 0, ec);
-  }
-
-  template <class ConstBuffers>
-  std::optional<std::size_t> try_send(const ConstBuffers& buffers)
-  {
-    return attempt("try_send", [&](error_code& ec) { return try_send(buffers, ec); });
-  }
-
-  template <class ConstBuffers>
-  std::size_t try_send(const ConstBuffers& buffers, const send_options& options, error_code& ec)
-  {
-    const detail::send_request request(options);
-    return detail::send_one(state(), buffers, static_cast<const endpoint_type*>(nullptr), 0, ec,
-                            &request);
-  }
-
-  template <class ConstBuffers>
-  std::optional<std::size_t> try_send(const ConstBuffers& buffers, const send_options& options)
-  {
-    return attempt_request("try_send", buffers, nullptr, detail::send_request(options));
-  }
-
-  template <class ConstBuffers>
-  std::size_t try_send_to(const ConstBuffers& buffers, const endpoint_type& peer, error_code& ec)
-  {
-    return detail::send_one(state(), buffers, &peer, 0, ec);
-  }
-
-  template <class ConstBuffers>
-  std::optional<std::size_t> try_send_to(const ConstBuffers& buffers, const endpoint_type& peer)
-  {
-    return detail::naming("try_send_to", peer, [&] {
-      return attempt("try_send_to", [&](error_code& ec) { return try_send_to(buffers, peer, ec); });
-    });
-  }
-
-  template <class ConstBuffers>
-  std::size_t try_send_to(const ConstBuffers& buffers, const endpoint_type& peer,
-                          const send_options& options, error_code& ec)
-  {
-    const detail::send_request request(options);
-    return detail::send_one(state(), buffers, &peer, 0, ec, &request);
-  }
-
-  template <class ConstBuffers>
-  std::optional<std::size_t> try_send_to(const ConstBuffers& buffers, const endpoint_type& peer,
-                                         const send_options& options)
-  {
-    return attempt_request("try_send_to", buffers, &peer, detail::send_request(options));
-  }
-
-  template <class ConstBuffers>
-  std::size_t try_send_to(const ConstBuffers& buffers, const basic_reply_path<Protocol>& path,
-                          error_code& ec)
-  {
-    const detail::send_request request(path);
-    return detail::send_one(state(), buffers, &path.peer, 0, ec, &request);
-  }
-
-  template <class ConstBuffers>
-  std::optional<std::size_t> try_send_to(const ConstBuffers& buffers,
-                                         const basic_reply_path<Protocol>& path)
-  {
-    return attempt_request("try_send_to", buffers, &path.peer, detail::send_request(path));
-  }
-
-  template <class MutableBuffers>
-  std::size_t try_receive(const MutableBuffers& buffers, error_code& ec)
-  {
-    return detail::receive_one(state(), buffers, static_cast<endpoint_type*>(nullptr), 0, ec);
-  }
-
-  template <class MutableBuffers>
-  std::optional<std::size_t> try_receive(const MutableBuffers& buffers)
-  {
-    return attempt("try_receive", [&](error_code& ec) { return try_receive(buffers, ec); });
-  }
-
-  template <class MutableBuffers>
-  std::size_t try_receive_from(const MutableBuffers& buffers, endpoint_type& sender, error_code& ec)
-  {
-    return detail::receive_one(state(), buffers, &sender, 0, ec);
-  }
-
-  template <class MutableBuffers>
-  std::optional<std::size_t> try_receive_from(const MutableBuffers& buffers, endpoint_type& sender)
-  {
-    return attempt("try_receive_from",
-                   [&](error_code& ec) { return try_receive_from(buffers, sender, ec); });
-  }
-
-  template <class MutableBuffers>
-  std::size_t try_receive_from(const MutableBuffers& buffers, basic_datagram_info<Protocol>& info,
-                               error_code& ec)
-  {
-    return detail::receive_one(state(), buffers, &info, 0, ec);
-  }
-
-  template <class MutableBuffers>
-  std::optional<std::size_t> try_receive_from(const MutableBuffers& buffers,
-                                              basic_datagram_info<Protocol>& info)
-  {
-    return attempt("try_receive_from",
-                   [&](error_code& ec) { return try_receive_from(buffers, info, ec); });
-  }
-
-  // --- asynchronous operations ---
-  //
-  // Of all of them: the completion handler is called exactly once, never inside the initiating function, by its
-  // associated executor, whose default is the socket's. Buffers, endpoints and batches that are passed by
-  // reference must stay until then. Memory comes from the handler's associated allocator and is released before the
-  // handler is called; in steady state none is allocated. An operation that can finish at once does so through the
-  // handler's immediate executor (Asio 1.27 and newer) or a post. Without a token: see `default_token_t`.
-  //
-  // Where several operations of one direction are pending, which of them gets the next datagram is not specified.
+  // --- asynchronous waits; what holds for all asynchronous operations is in single_operations.hpp ---
 
   /// Waits until the socket is readable, writable or has an error. A wake-up is no promise: the datagram may be gone,
   /// or may have failed its checksum.
@@ -1136,11 +776,10 @@ public:
     return detail::initiate<void(error_code)>(
         target(),
         [](state_type& state, auto&& handler, net::socket_base::wait_type wait_for) {
-          detail::pass_on<void(error_code)>(state, std::forward<decltype(handler)>(handler),
-                                            [wait_for](state_type& on, auto&& inner) {
-                                              on.socket.async_wait(
-                                                  wait_for, std::forward<decltype(inner)>(inner));
-                                            });
+          detail::pass_on(state, std::forward<decltype(handler)>(handler),
+                          [wait_for](state_type& on, auto&& inner) {
+                            on.socket.async_wait(wait_for, std::forward<decltype(inner)>(inner));
+                          });
         },
         std::forward<Token>(token), what);
   }
@@ -1164,247 +803,11 @@ public:
         std::forward<Token>(token), peer);
   }
 
-  /// Sends one datagram to the connected peer; waits while the send queue is full. The buffers' memory must stay
-  /// until completion.
-  ///
-  /// Completion: `void(error_code, std::size_t)`, with the bytes sent. Errors: as for `send`, and
-  /// `operation_aborted`. Cancellation: terminal, partial and total; the datagram was not sent then.
-  ///
-  /// \code
-  /// std::size_t size = co_await socket.async_send(asio::buffer(query), asio::use_awaitable);
-  /// \endcode
-  template <class ConstBuffers,
-            net::completion_token_for<void(error_code, std::size_t)> Token = default_token>
-  auto async_send(const ConstBuffers& buffers, Token&& token = default_token())
-  {
-    return async_send(buffers, 0, std::forward<Token>(token));
-  }
-
-  template <class ConstBuffers,
-            net::completion_token_for<void(error_code, std::size_t)> Token = default_token>
-  auto async_send(const ConstBuffers& buffers, net::socket_base::message_flags flags,
-                  Token&& token = default_token())
-  {
-    return detail::initiate<transfer_signature>(
-        target(),
-        [](state_type& state, auto&& handler, const ConstBuffers& from,
-           net::socket_base::message_flags how) {
-          if (state.reads_reports())
-            detail::compose<transfer_signature>(
-                state, detail::send_attempt<ConstBuffers, detail::no_peer>(from, {}, how),
-                std::forward<decltype(handler)>(handler));
-          else
-            detail::pass_on<transfer_signature>(
-                state, std::forward<decltype(handler)>(handler),
-                [from, how](state_type& on, auto&& inner) {
-                  on.socket.async_send(from, how, std::forward<decltype(inner)>(inner));
-                });
-        },
-        std::forward<Token>(token), buffers, flags);
-  }
-
-  /// Sends one datagram that asks for something of its own; see `send_options`, whose errors it has too. Otherwise as
-  /// `async_send`.
-  template <class ConstBuffers,
-            net::completion_token_for<void(error_code, std::size_t)> Token = default_token>
-  auto async_send(const ConstBuffers& buffers, const send_options& options,
-                  Token&& token = default_token())
-  {
-    return async_send_request(buffers, detail::no_peer(), detail::send_request(options),
-                              std::forward<Token>(token));
-  }
-
-  /// Sends one datagram to `peer`, which is copied. `already_connected` where the socket is connected. Otherwise as
-  /// `async_send`.
-  ///
-  /// \code
-  /// socket.async_send_to(asio::buffer(query), peer, [](dgram::error_code ec, std::size_t) {
-  ///   if (ec) fmt::print("not sent: {}\n", ec.message());
-  /// });
-  /// \endcode
-  template <class ConstBuffers,
-            net::completion_token_for<void(error_code, std::size_t)> Token = default_token>
-  auto async_send_to(const ConstBuffers& buffers, const endpoint_type& peer,
-                     Token&& token = default_token())
-  {
-    return async_send_to(buffers, peer, 0, std::forward<Token>(token));
-  }
-
-  template <class ConstBuffers,
-            net::completion_token_for<void(error_code, std::size_t)> Token = default_token>
-  auto async_send_to(const ConstBuffers& buffers, const endpoint_type& peer,
-                     net::socket_base::message_flags flags, Token&& token = default_token())
-  {
-    return detail::initiate<transfer_signature>(
-        target(),
-        [](state_type& state, auto&& handler, const ConstBuffers& from, const endpoint_type& to,
-           net::socket_base::message_flags how) {
-          if (state.flags.connected)
-            detail::compose<transfer_signature>(
-                state, detail::refused_attempt(net::error::already_connected),
-                std::forward<decltype(handler)>(handler));
-          // Asio's own waits for writability, and that would spin on Unix sockets.
-          else if (detail::path_protocol<Protocol> || state.reads_reports())
-            detail::compose<transfer_signature>(
-                state, detail::send_attempt<ConstBuffers, endpoint_type>(from, to, how),
-                std::forward<decltype(handler)>(handler));
-          else
-            detail::pass_on<transfer_signature>(
-                state, std::forward<decltype(handler)>(handler),
-                [from, native = state.to_native(to), how](state_type& on, auto&& inner) {
-                  on.socket.async_send_to(from, native, how, std::forward<decltype(inner)>(inner));
-                });
-        },
-        std::forward<Token>(token), buffers, peer, flags);
-  }
-
-  /// Sends one datagram that asks for something of its own; see `send_options`, whose errors it has too. Otherwise as
-  /// `async_send_to`.
-  ///
-  /// \code
-  /// co_await socket.async_send_to(asio::buffer(query), peer, dgram::send_options{.hop_limit = 1});
-  /// \endcode
-  template <class ConstBuffers,
-            net::completion_token_for<void(error_code, std::size_t)> Token = default_token>
-  auto async_send_to(const ConstBuffers& buffers, const endpoint_type& peer,
-                     const send_options& options, Token&& token = default_token())
-  {
-    return async_send_request(buffers, peer, detail::send_request(options),
-                              std::forward<Token>(token));
-  }
-
-  /// Answers: the datagram leaves from the address that was asked; see `basic_datagram::reply_path`. Otherwise as
-  /// `async_send_to`.
-  template <class ConstBuffers,
-            net::completion_token_for<void(error_code, std::size_t)> Token = default_token>
-  auto async_send_to(const ConstBuffers& buffers, const basic_reply_path<Protocol>& path,
-                     Token&& token = default_token())
-  {
-    return async_send_request(buffers, path.peer, detail::send_request(path),
-                              std::forward<Token>(token));
-  }
-
-  template <class ConstBuffers,
-            net::completion_token_for<void(error_code, std::size_t)> Token = default_token>
-  auto async_send_to(const ConstBuffers& buffers, const basic_reply_path<Protocol>& path,
-                     const send_options& options, Token&& token = default_token())
-  {
-    return async_send_request(buffers, path.peer, detail::send_request(path, options),
-                              std::forward<Token>(token));
-  }
-
-  /// Receives one datagram; what does not fit into the buffers is cut off. The buffers' memory must stay until
-  /// completion.
-  ///
-  /// Completion: `void(error_code, std::size_t)`, with the bytes received, 0 for an empty datagram. Errors: as for
-  /// `receive`, and `operation_aborted`. Cancellation: terminal, partial and total; no datagram was taken then.
-  ///
-  /// \code
-  /// std::size_t size = co_await socket.async_receive(asio::buffer(storage), asio::use_awaitable);
-  /// \endcode
-  template <class MutableBuffers,
-            net::completion_token_for<void(error_code, std::size_t)> Token = default_token>
-  auto async_receive(const MutableBuffers& buffers, Token&& token = default_token())
-  {
-    return async_receive(buffers, 0, std::forward<Token>(token));
-  }
-
-  template <class MutableBuffers,
-            net::completion_token_for<void(error_code, std::size_t)> Token = default_token>
-  auto async_receive(const MutableBuffers& buffers, net::socket_base::message_flags flags,
-                     Token&& token = default_token())
-  {
-    return detail::initiate<transfer_signature>(
-        target(),
-        [](state_type& state, auto&& handler, const MutableBuffers& into,
-           net::socket_base::message_flags how) {
-          if (state.flags.coalescing)
-            detail::compose<transfer_signature>(state, detail::refused_attempt(error::coalescing),
-                                                std::forward<decltype(handler)>(handler));
-          else if (state.attends_receives())
-            detail::compose<transfer_signature>(
-                state, detail::receive_attempt<MutableBuffers, endpoint_type>(into, nullptr, how),
-                std::forward<decltype(handler)>(handler));
-          else
-            detail::pass_on<transfer_signature>(
-                state, std::forward<decltype(handler)>(handler),
-                [into, how](state_type& on, auto&& inner) {
-                  on.socket.async_receive(into, how, std::forward<decltype(inner)>(inner));
-                });
-        },
-        std::forward<Token>(token), buffers, flags);
-  }
-
-  /// Receives one datagram and says who sent it; `sender` must stay until completion. Otherwise as `async_receive`.
-  ///
-  /// \code
-  /// std::size_t size = co_await socket.async_receive_from(asio::buffer(storage), sender);
-  /// fmt::print("{} bytes from {}\n", size, sender);
-  /// \endcode
-  template <class MutableBuffers,
-            net::completion_token_for<void(error_code, std::size_t)> Token = default_token>
-  auto async_receive_from(const MutableBuffers& buffers, endpoint_type& sender,
-                          Token&& token = default_token())
-  {
-    return async_receive_from(buffers, sender, 0, std::forward<Token>(token));
-  }
-
-  template <class MutableBuffers,
-            net::completion_token_for<void(error_code, std::size_t)> Token = default_token>
-  auto async_receive_from(const MutableBuffers& buffers, endpoint_type& sender,
-                          net::socket_base::message_flags flags, Token&& token = default_token())
-  {
-    return detail::initiate<transfer_signature>(
-        target(),
-        [](state_type& state, auto&& handler, const MutableBuffers& into, endpoint_type* from,
-           net::socket_base::message_flags how) {
-          // Asio's own operation is the cheapest way to one datagram, but knows no mapped senders, and would throw for
-          // a sender whose path fills its room.
-          if (detail::path_protocol<Protocol> || !state.flags.is_plain() ||
-              state.attends_receives())
-            detail::compose<transfer_signature>(
-                state, detail::receive_attempt<MutableBuffers, endpoint_type>(into, from, how),
-                std::forward<decltype(handler)>(handler));
-          else
-            detail::pass_on<transfer_signature>(state, std::forward<decltype(handler)>(handler),
-                                                [into, from, how](state_type& on, auto&& inner) {
-                                                  on.socket.async_receive_from(
-                                                      into, *from, how,
-                                                      std::forward<decltype(inner)>(inner));
-                                                });
-        },
-        std::forward<Token>(token), buffers, &sender, flags);
-  }
-
-  /// The same, and says all that is known of the datagram; `info` must stay until completion.
-  ///
-  /// \code
-  /// dgram::datagram_info info;
-  /// std::size_t size = co_await socket.async_receive_from(asio::buffer(storage), info);
-  /// if (info.truncated()) fmt::print("{} bytes were too many\n", size);
-  /// \endcode
-  template <class MutableBuffers,
-            net::completion_token_for<void(error_code, std::size_t)> Token = default_token>
-  auto async_receive_from(const MutableBuffers& buffers, basic_datagram_info<Protocol>& info,
-                          Token&& token = default_token())
-  {
-    using info_type = basic_datagram_info<Protocol>;
-    return detail::initiate<transfer_signature>(
-        target(),
-        [](state_type& state, auto&& handler, const MutableBuffers& into, info_type* about) {
-          detail::compose<transfer_signature>(
-              state, detail::receive_attempt<MutableBuffers, info_type>(into, about, 0),
-              std::forward<decltype(handler)>(handler));
-        },
-        std::forward<Token>(token), buffers, &info);
-  }
-
 private:
   template <class, class>
   friend class basic_socket;
+  friend detail::single_operations<basic_socket, Protocol, Executor>;
   friend detail::batch_operations<basic_socket, Protocol, Executor>;
-
-  using transfer_signature = void(error_code, std::size_t);
 
   /// Finds the block when an operation is launched, which may be long after it was made (`deferred`): it is the socket's as
   /// that is then, as with Asio's own sockets.
@@ -1442,21 +845,8 @@ private:
     from.abort_operations();
     if (from.socket.is_open()) from.socket.cancel(ignored);
     state_ = std::make_shared<state_type>(next_layer_type(std::move(from.socket)));
-    state_->flags = from.flags;
-    state_->bound = std::exchange(from.bound, {});
-    state_->multicast_interface = from.multicast_interface;
-    state_->pending_receive_error = from.pending_receive_error;
-    state_->counts = from.counts;
-    state_->drops = from.drops;
-    state_->take_over_reports(from);
+    state_->take_over(from);
     other.state_.reset();
-  }
-
-  /// A train of datagrams in one buffer could not be told from one datagram.
-  bool refuses_one(error_code& ec)
-  {
-    if (state().flags.coalescing) ec = error::coalescing;
-    return state().flags.coalescing;
   }
 
 #if DGRAM_HAS_UNIX_DATAGRAMS
@@ -1533,7 +923,8 @@ private:
     state().note_metadata(Option::metadata, option.value());
     if constexpr (std::same_as<Option, option::receive_error>)
       state().set_receives_errors(option.value());
-    if constexpr (std::same_as<Option, option::receive_drop_count>) state().note_drops();
+    if constexpr (std::same_as<Option, option::receive_drop_count>)
+      state().note_drops(native_handle());
     // An IPv6 socket may take IPv4 datagrams, in the mapped form.
     error_code ignored;
     if constexpr (detail::dual_stack_protocol<Protocol>) {
@@ -1543,86 +934,6 @@ private:
         platform::set_option(native_handle(), option.level(v4), option.name(v4), option.data(v4),
                              option.size(v4), ignored);
     }
-  }
-
-  /// Repeats a non-blocking call until it has done something.
-  template <class Function>
-  std::size_t until_done(net::socket_base::wait_type what, error_code& ec, Function function)
-  {
-    detail::wake_up_counter wake_ups;
-    for (;;) {
-      const std::size_t size = function(ec);
-      if (ec != net::error::would_block || state().socket.non_blocking()) return size;
-      if (what == wait_write && state().is_congested(ec)) {
-        state().wait_congestion();
-      } else {
-        state().wait(what, wake_ups, ec);
-        if (ec == net::error::eof)
-          ec.clear();  // as recv(2) says it: no bytes, and no error
-        else if (!ec)
-          continue;
-        return 0;
-      }
-    }
-  }
-
-  template <class ConstBuffers>
-  std::size_t send_request(const ConstBuffers& buffers, const endpoint_type* peer,
-                           const detail::send_request& request, error_code& ec)
-  {
-    return until_done(wait_write, ec, [&](error_code& failure) {
-      return detail::send_one(state(), buffers, peer, 0, failure, &request);
-    });
-  }
-
-  /// As `call`; the text names the peer, and what the datagram asks for in vain.
-  template <class Function>
-  auto call_request(const char* what, const endpoint_type* peer,
-                    const detail::send_request& request, Function function)
-  {
-    error_code ec;
-    const auto result = function(ec);
-    if (ec) throw_request(what, peer, request, ec);
-    return result;
-  }
-
-  template <class ConstBuffers>
-  std::optional<std::size_t> attempt_request(const char* what, const ConstBuffers& buffers,
-                                             const endpoint_type* peer,
-                                             const detail::send_request& request)
-  {
-    return call_request(what, peer, request, [&](error_code& ec) -> std::optional<std::size_t> {
-      const std::size_t size = detail::send_one(state(), buffers, peer, 0, ec, &request);
-      if (ec != net::error::would_block) return size;
-      ec.clear();
-      return std::nullopt;
-    });
-  }
-
-  DGRAM_COLD void throw_request(const char* what, const endpoint_type* peer,
-                                const detail::send_request& request, const error_code& ec)
-  {
-    std::string call(what);
-    if (peer != nullptr) call.append(" \"").append(to_string(*peer)).append("\"");
-    const bool v4 = peer != nullptr ? detail::is_ipv4(*peer) : state().flags.peer_is_ipv4;
-    const auto refused = request.check<Protocol>(v4);
-    if (ec == error_code(refused)) detail::throw_if(refused, call.c_str());
-    detail::throw_if(ec, call.c_str());
-  }
-
-  template <class ConstBuffers, class Peer, class Token>
-  auto async_send_request(const ConstBuffers& buffers, const Peer& peer,
-                          const detail::send_request& request, Token&& token)
-  {
-    using attempt_type = detail::send_attempt<ConstBuffers, Peer, detail::send_request>;
-    return detail::initiate<transfer_signature>(
-        target(),
-        [](state_type& state, auto&& handler, const ConstBuffers& from, const Peer& to,
-           const detail::send_request& what) {
-          detail::compose<transfer_signature>(state, attempt_type(from, to, 0, what),
-                                              std::forward<decltype(handler)>(handler));
-        },
-        std::forward<Token>(token), buffers, peer, request);
   }
 
   std::size_t buffer_size(int name, error_code& ec)
@@ -1657,13 +968,7 @@ private:
   template <class Function>
   static auto call(const char* what, const endpoint_type& subject, Function function)
   {
-    return detail::naming(what, subject, [&] { return call(what, function); });
-  }
-
-  template <class Function>
-  static std::optional<std::size_t> attempt(const char* what, Function function)
-  {
-    return detail::throwing_unless_blocked(what, function);
+    return detail::throwing(what, subject, function);
   }
 
   executor_type executor_;

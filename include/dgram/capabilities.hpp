@@ -172,8 +172,10 @@ const system_capabilities& known_capabilities(const Protocol& protocol)
 /// if (can.max_segments == 1) fmt::print("{} sends datagrams without segmentation\n", can.backend);
 /// if (!dgram::capabilities(dgram::udp::v6()).available) fmt::print("no IPv6 here\n");
 /// \endcode
-inline const system_capabilities& capabilities(const udp& protocol)
+inline const system_capabilities& capabilities(udp protocol)
 {
+  // By value: if it were a reference, GCC would take the result of `capabilities(udp::v6())` for a
+  // reference to that temporary, and warn users (-Wdangling-reference).
   if (protocol.is_dual()) return detail::known_capabilities<2>(protocol);
   if (protocol == udp::v6()) return detail::known_capabilities<1>(protocol);
   return detail::known_capabilities<0>(protocol);
@@ -181,7 +183,7 @@ inline const system_capabilities& capabilities(const udp& protocol)
 
 #if DGRAM_HAS_UNIX_DATAGRAMS
 /// The same of Unix sockets.
-inline const system_capabilities& capabilities(const unix_dgram& protocol)
+inline const system_capabilities& capabilities(unix_dgram protocol)
 {
   return detail::known_capabilities<0>(protocol);
 }

@@ -8,15 +8,53 @@
 //   DGRAM_FORCE_POSIX_BACKEND  take the portable backend where a faster one exists
 //   DGRAM_SYSTEM_HEADER        a header that replaces platform/system.hpp (tests inject faults with it)
 
+// Each unsupported set-up is named here, before the headers that it lacks or cannot read.
 #if __cplusplus < 202002L && !(defined(_MSVC_LANG) && _MSVC_LANG >= 202002L)
 #error "dgram needs C++20: compile with -std=c++20 (or /std:c++20 and /Zc:__cplusplus)"
+#define DGRAM_UNSUPPORTED
+#elif defined(__clang__) && __clang_major__ < 16 && !defined(__apple_build_version__)
+#error "dgram needs Clang 16 or newer, or GCC 12 or newer"
+#define DGRAM_UNSUPPORTED
+#elif defined(__GNUC__) && !defined(__clang__) && __GNUC__ < 12
+#error "dgram needs GCC 12 or newer, or Clang 16 or newer"
+#define DGRAM_UNSUPPORTED
+#elif defined(DGRAM_USE_BOOST_ASIO)
+#if !__has_include(<boost/asio/version.hpp>)
+#error "dgram needs Boost 1.79 or newer for DGRAM_USE_BOOST_ASIO, and none is on the include path"
+#define DGRAM_UNSUPPORTED
+#else
+#include <boost/asio/version.hpp>
+#define DGRAM_ASIO_VERSION BOOST_ASIO_VERSION
+#if DGRAM_ASIO_VERSION < 102201
+#error "dgram needs Boost 1.79 or newer, and the Boost on the include path is older"
+#define DGRAM_UNSUPPORTED
 #endif
+#endif
+#elif !__has_include(<asio/version.hpp>)
+#error "dgram needs Asio 1.22.1 or newer, and no asio.hpp is on the include path"
+#define DGRAM_UNSUPPORTED
+#else
+#include <asio/version.hpp>
+#define DGRAM_ASIO_VERSION ASIO_VERSION
+#if DGRAM_ASIO_VERSION < 102201
+#error "dgram needs Asio 1.22.1 or newer, and the Asio on the include path is older"
+#define DGRAM_UNSUPPORTED
+#endif
+#endif
+
+#if defined(DGRAM_UNSUPPORTED)
+// A compiler reads on after #error and buries it under a thousand lines. A missing header makes it stop.
+#include <unsupported_see_the_error_above>
+#endif
+
+#include <dgram/version.hpp>
 
 #if defined(DGRAM_USE_BOOST_ASIO)
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/associated_allocator.hpp>
 #include <boost/asio/associated_cancellation_slot.hpp>
 #include <boost/asio/associated_executor.hpp>
+#include <boost/asio/associator.hpp>
 #include <boost/asio/async_result.hpp>
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/basic_datagram_socket.hpp>
@@ -29,7 +67,9 @@
 #include <boost/asio/compose.hpp>
 #include <boost/asio/dispatch.hpp>
 #include <boost/asio/error.hpp>
+#include <boost/asio/execution/blocking.hpp>
 #include <boost/asio/execution/context_as.hpp>
+#include <boost/asio/execution/executor.hpp>
 #include <boost/asio/execution_context.hpp>
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/io_context.hpp>
@@ -39,14 +79,12 @@
 #include <boost/asio/query.hpp>
 #include <boost/asio/recycling_allocator.hpp>
 #include <boost/asio/redirect_error.hpp>
+#include <boost/asio/require.hpp>
 #include <boost/asio/socket_base.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/this_coro.hpp>
 #include <boost/asio/use_awaitable.hpp>
-#include <boost/asio/version.hpp>
-#define DGRAM_ASIO_VERSION BOOST_ASIO_VERSION
 #else
-#include <asio/version.hpp>
 // Before 1.26 Asio knows Clang's coroutines by the name they had as an experiment only.
 #if defined(__clang__) && defined(__cpp_impl_coroutine) && ASIO_VERSION < 102600 && \
     !defined(ASIO_HAS_CO_AWAIT)
@@ -56,6 +94,7 @@
 #include <asio/associated_allocator.hpp>
 #include <asio/associated_cancellation_slot.hpp>
 #include <asio/associated_executor.hpp>
+#include <asio/associator.hpp>
 #include <asio/async_result.hpp>
 #include <asio/awaitable.hpp>
 #include <asio/basic_datagram_socket.hpp>
@@ -68,7 +107,9 @@
 #include <asio/compose.hpp>
 #include <asio/dispatch.hpp>
 #include <asio/error.hpp>
+#include <asio/execution/blocking.hpp>
 #include <asio/execution/context_as.hpp>
+#include <asio/execution/executor.hpp>
 #include <asio/execution_context.hpp>
 #include <asio/executor_work_guard.hpp>
 #include <asio/io_context.hpp>
@@ -78,11 +119,11 @@
 #include <asio/query.hpp>
 #include <asio/recycling_allocator.hpp>
 #include <asio/redirect_error.hpp>
+#include <asio/require.hpp>
 #include <asio/socket_base.hpp>
 #include <asio/steady_timer.hpp>
 #include <asio/this_coro.hpp>
 #include <asio/use_awaitable.hpp>
-#define DGRAM_ASIO_VERSION ASIO_VERSION
 #endif
 
 // The associated immediate executor lets an operation that finished at once complete without a trip
@@ -114,9 +155,6 @@
 #endif
 #endif
 
-static_assert(DGRAM_ASIO_VERSION >= 102201,
-              "dgram needs Asio 1.22.1 or newer (Boost 1.79 or newer for Boost.Asio)");
-
 // For functions that are rarely called, and would make their callers large.
 #if defined(__GNUC__)
 #define DGRAM_COLD [[gnu::noinline, gnu::cold]]
@@ -124,8 +162,9 @@ static_assert(DGRAM_ASIO_VERSION >= 102201,
 #define DGRAM_COLD
 #endif
 
-// The inline namespace names what changes the layout or meaning of the types, so that translation units
-// that disagree fail to link instead of breaking the one-definition rule in silence.
+// The inline namespace names everything that changes the layout or meaning of the types: the version (a minor
+// version may break before 1.0), Asio and the backend. Translation units that disagree then fail to link
+// instead of breaking the one-definition rule in silence.
 #if defined(DGRAM_USE_BOOST_ASIO)
 #define DGRAM_ABI_ASIO boost
 #else
@@ -138,9 +177,10 @@ static_assert(DGRAM_ASIO_VERSION >= 102201,
 #else
 #define DGRAM_ABI_BACKEND native
 #endif
-#define DGRAM_ABI_JOIN(asio, backend) v0_##asio##_##backend
-#define DGRAM_ABI_EXPAND(asio, backend) DGRAM_ABI_JOIN(asio, backend)
-#define DGRAM_ABI_TAG DGRAM_ABI_EXPAND(DGRAM_ABI_ASIO, DGRAM_ABI_BACKEND)
+#define DGRAM_ABI_JOIN(major, minor, asio, backend) v##major##_##minor##_##asio##_##backend
+#define DGRAM_ABI_EXPAND(major, minor, asio, backend) DGRAM_ABI_JOIN(major, minor, asio, backend)
+#define DGRAM_ABI_TAG \
+  DGRAM_ABI_EXPAND(DGRAM_VERSION_MAJOR, DGRAM_VERSION_MINOR, DGRAM_ABI_ASIO, DGRAM_ABI_BACKEND)
 
 #define DGRAM_NAMESPACE_BEGIN \
   namespace dgram {           \

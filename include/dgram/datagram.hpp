@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: BSL-1.0
-// One received datagram, and the result of sending several.
+// One received datagram: its bytes, its sender, what the socket's options tell about it, and the way back.
 #ifndef DGRAM_DATAGRAM_HPP
 #define DGRAM_DATAGRAM_HPP
 
+#include <dgram/bytes_view.hpp>
 #include <dgram/config.hpp>
 #include <dgram/control_message.hpp>
 #include <dgram/detail/platform/backend.hpp>
@@ -12,71 +13,14 @@
 #include <algorithm>
 #include <array>
 #include <chrono>
-#include <concepts>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
 #include <optional>
-#include <ranges>
 #include <span>
-#include <string_view>
-#include <type_traits>
 #include <vector>
 
 DGRAM_NAMESPACE_BEGIN
-
-/// Bytes of somebody else's: a `std::span<const std::byte>` that is made of whatever holds bytes, reads as text, and
-/// becomes an Asio buffer with `asio::buffer(view)`.
-class bytes_view : public std::span<const std::byte> {
-public:
-  constexpr bytes_view() noexcept = default;
-
-  bytes_view(const void* data, std::size_t size) noexcept
-      : std::span<const std::byte>(static_cast<const std::byte*>(data), size)
-  {
-  }
-
-  bytes_view(net::const_buffer buffer) noexcept  // NOLINT(*-explicit-*)
-      : bytes_view(buffer.data(), buffer.size())
-  {
-  }
-
-  bytes_view(net::mutable_buffer buffer) noexcept  // NOLINT(*-explicit-*)
-      : bytes_view(buffer.data(), buffer.size())
-  {
-  }
-
-  /// An array of characters is a buffer or a text, and does not say which: pass `asio::buffer` or a `string_view`.
-  bytes_view(char* text) = delete;
-
-  /// Characters without the terminating zero of a literal.
-  bytes_view(const char* text) noexcept  // NOLINT(*-explicit-*)
-      : bytes_view(std::string_view(text).data(), std::string_view(text).size())
-  {
-  }
-
-  /// The bytes of a string, vector, array or view of numbers, characters or bytes.
-  template <std::ranges::contiguous_range Range>
-    requires(std::ranges::sized_range<Range> && !std::is_array_v<std::remove_cvref_t<Range>> &&
-             (std::is_arithmetic_v<std::ranges::range_value_t<Range>> ||
-              std::is_enum_v<std::ranges::range_value_t<Range>>))
-  bytes_view(const Range& range) noexcept  // NOLINT(*-explicit-*)
-      : bytes_view(std::ranges::data(range),
-                   std::ranges::size(range) * sizeof(std::ranges::range_value_t<Range>))
-  {
-  }
-
-  /// The bytes as characters; UDP knows no encoding, so none is checked.
-  std::string_view text() const noexcept { return {reinterpret_cast<const char*>(data()), size()}; }
-
-  /// A template, since newer Asio makes buffers from spans by itself, and two ways would be one too many.
-  template <std::same_as<net::const_buffer> Buffer>
-    requires(!std::convertible_to<std::span<const std::byte>, Buffer>)
-  operator Buffer() const noexcept  // NOLINT(*-explicit-*)
-  {
-    return {data(), size()};
-  }
-};
 
 /// What a router did with a datagram's ECN field, or may do (RFC 3168, section 5).
 enum class ecn_codepoint : std::uint8_t {
@@ -90,8 +34,8 @@ enum class ecn_codepoint : std::uint8_t {
 using receive_time_point =
     std::chrono::time_point<std::chrono::system_clock, std::chrono::nanoseconds>;
 
-/// The way back to who sent a datagram: the peer, and on a socket that is bound to a wildcard address the address that
-/// was asked. Made by `reply_path()` of a datagram, and taken by writers, batches and `send_to`.
+/// The way back to the sender of a datagram: the peer, on a socket that is bound to a wildcard address the address that
+/// was asked, and the interface where that matters. Made by `reply_path()` of a datagram, and taken by writers, batches and `send_to`.
 template <class Protocol>
 struct basic_reply_path {
   typename Protocol::endpoint peer;
@@ -208,6 +152,45 @@ struct received_slot {
   bool is_train() const noexcept { return segment > 0 && size() > segment; }
 };
 
+/// An IPv4-mapped IPv6 address in IPv4's own form, any other as it is.
+inline net::ip::address unmapped(const net::ip::address& address)
+{
+  if (address.is_v4() || !address.to_v6().is_v4_mapped()) return address;
+  return net::ip::make_address_v4(net::ip::v4_mapped, address.to_v6());
+}
+
+/// Whether each link of a host may have another peer with this address (RFC 3927; RFC 4007, section 6). Site-local and unique
+/// local addresses are routed, so they are none of these.
+inline bool is_link_scoped(const net::ip::address& address) noexcept
+{
+  if (address.is_v4()) return address.to_v4().to_uint() >> 16 == 0xA9FE;
+  return address.to_v6().is_link_local();
+}
+
+/// How an answer leaves: from which address (unspecified: the system's choice), and whether by the interface that the
+/// datagram came in by, since the routes do not know which link its sender is on.
+struct way_back {
+  net::ip::address source{};
+  bool by_interface = false;
+};
+
+/// By the scopes of what the datagram was sent to and of its sender. `stands_for` is the address of this host that the
+/// kernel names for one that nobody sends from, and unspecified where it names none.
+inline way_back find_way_back(const net::ip::address& sent_to, const net::ip::address& sender,
+                              const net::ip::address& stands_for)
+{
+  const bool is_broadcast = sent_to == net::ip::address(net::ip::address_v4::broadcast()) ||
+                            (!stands_for.is_unspecified() && stands_for != sent_to);
+  const bool is_shared = is_broadcast || sent_to.is_multicast();
+  // Several hosts have it, so none of them may send from it.
+  const net::ip::address source = is_shared ? net::ip::address() : sent_to;
+  // The route to an address of this host is no link's. The kernel names the sender itself where that is one.
+  if (sender.is_loopback() || sent_to.is_loopback() ||
+      (is_shared && stands_for == sender && !stands_for.is_unspecified()))
+    return {source, false};
+  return {source, is_shared || is_link_scoped(sent_to) || is_link_scoped(sender)};
+}
+
 /// What was received beside the bytes, for `Derived`, which has `control()` (null without any), `sender()` and
 /// `needs_source()`.
 template <class Derived, class Protocol>
@@ -286,9 +269,15 @@ public:
                                 : dgram::control_messages();
   }
 
-  /// The way back to the sender. On a socket that is bound to an address of its own that is the sender. On one that is
-  /// bound to a wildcard address it has the address that was asked, so that the answer comes from there; a datagram
-  /// that was sent to a group is answered from the interface that it came in by.
+  /// The way back to the sender. On a socket that is bound to a wildcard address it has the address that was asked, so that
+  /// the answer comes from there; a group and a broadcast address are none to send from, and leave the source to the system.
+  ///
+  /// Some addresses mean something on one link only. Then the path has the interface that the datagram came in by:
+  ///  - it was sent to a group or to a broadcast address, and not by this host;
+  ///  - one of the two addresses is link-local (169.254.0.0/16, fe80::/10), and none is the loopback address.
+  ///
+  /// Everything else is answered by the interface that the routes name. Without `option::packet_info` the interface is not known,
+  /// and on a socket that is bound to an address of its own the path is the sender alone.
   ///
   /// Error: `error::no_packet_info` on a wildcard socket without `option::packet_info` (a `reader` sets it): without it
   /// the answer could come from another address than the one that was asked, and nobody would expect it from there.
@@ -297,11 +286,12 @@ public:
     ec.clear();
     if (const auto* const known = derived().known_way_back()) return *known;
     basic_reply_path<Protocol> path{derived().sender()};
-    if (!derived().needs_source()) return path;
-    if (!has(field::local))
-      ec = error::no_packet_info;
-    else
-      describe_way_back(path);
+    if constexpr (requires { path.peer.address(); }) {
+      if (has(field::local))
+        describe_way_back(path);
+      else if (derived().needs_source())
+        ec = error::no_packet_info;
+    }
     return path;
   }
 
@@ -347,21 +337,32 @@ private:
 
   void describe_way_back(basic_reply_path<Protocol>& path) const
   {
+    net::ip::address stands_for;
+    if (has(field::local_is_v4)) stands_for = to_v4(control()->reply_source);
     // NOLINTNEXTLINE(bugprone-unchecked-optional-access): the caller has looked
-    const auto local = *local_address();
-    path.source = local;
-    if (has(field::local_is_v4)) {
-      // A broadcast address is none to send from: the kernel says which one stands for it (ip(7)).
-      const auto stands_for = to_v4(control()->reply_source);
-      if (!stands_for.is_unspecified()) path.source = stands_for;
-    }
-    const bool is_nobodys = local.is_multicast() || path.source.is_multicast() ||
-                            path.source == net::ip::address(net::ip::address_v4::broadcast());
-    // Nobody sends from the address of a group. The interface is kept there and where an address means something on
-    // it alone; elsewhere the way back is the routes' affair, and may be another than the way here.
-    if (is_nobodys) path.source = net::ip::address();
-    if (is_nobodys || (local.is_v6() && local.to_v6().is_link_local()))
-      path.interface_index = interface_index();
+    auto way = find_way_back(*local_address(), unmapped(path.peer.address()), stands_for);
+    // One that is bound sends from there by itself.
+    if (derived().needs_source()) path.source = way.source;
+    if (way.by_interface) path.interface_index = interface_index();
+  }
+};
+
+}  // namespace detail
+
+namespace detail {
+
+/// What a receive does with a `datagram_info` that it fills.
+struct info_access {
+  template <class Info>
+  static std::span<std::byte> control_room(Info& info) noexcept
+  {
+    return info.control_room();
+  }
+
+  template <class Info, class... Values>
+  static void assign(Info& info, const Values&... values)
+  {
+    info.assign(values...);
   }
 };
 
@@ -503,7 +504,13 @@ public:
   /// The size that it had on the wire, in bytes; absent where it was truncated and the operating system does not tell.
   std::optional<std::size_t> wire_size() const noexcept { return wire_size_; }
 
-  // What a socket needs; users have no call for these.
+private:
+  friend detail::datagram_metadata<basic_datagram_info, Protocol>;
+  friend struct detail::info_access;
+
+  const platform::received_control* control() const noexcept { return &control_; }
+  bool needs_source() const noexcept { return needs_source_; }
+  static const basic_reply_path<Protocol>* known_way_back() noexcept { return nullptr; }
 
   std::span<std::byte> control_room() noexcept { return room_; }
 
@@ -517,35 +524,12 @@ public:
     needs_source_ = needs_source;
   }
 
-private:
-  friend detail::datagram_metadata<basic_datagram_info, Protocol>;
-
-  const platform::received_control* control() const noexcept { return &control_; }
-  bool needs_source() const noexcept { return needs_source_; }
-  static const basic_reply_path<Protocol>* known_way_back() noexcept { return nullptr; }
-
   endpoint_type sender_;
   std::optional<std::size_t> wire_size_;
   platform::received_control control_;
   alignas(std::max_align_t) std::array<std::byte, platform::receive_control_size> room_;
   bool truncated_ = false;
   bool needs_source_ = false;
-};
-
-/// How a batch was sent.
-struct send_result {
-  std::size_t sent = 0;     ///< how many datagrams the kernel took
-  std::size_t refused = 0;  ///< how many were dropped by the batch's `on_refused`
-  error_code error;  ///< why the first one that is left was not taken; clear when none is left
-
-  /// Adds what a further step moved; the error is that of the last step.
-  send_result& operator+=(const send_result& step) noexcept
-  {
-    sent += step.sent;
-    refused += step.refused;
-    error = step.error;
-    return *this;
-  }
 };
 
 DGRAM_NAMESPACE_END

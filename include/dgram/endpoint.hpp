@@ -5,6 +5,7 @@
 
 #include <dgram/config.hpp>
 #include <dgram/detail/platform/names.hpp>
+#include <dgram/detail/platform/queries.hpp>
 #include <dgram/error.hpp>
 
 #include <charconv>

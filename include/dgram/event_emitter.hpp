@@ -4,6 +4,7 @@
 #define DGRAM_EVENT_EMITTER_HPP
 
 #include <dgram/config.hpp>
+#include <dgram/detail/async/local_ptr.hpp>
 
 #include <algorithm>
 #include <concepts>
@@ -33,39 +34,6 @@ private:
 };
 
 namespace detail {
-
-/// A shared pointer without atomic counts: an emitter belongs to one strand.
-template <class T>
-class local_ptr {
-public:
-  local_ptr() noexcept = default;
-  explicit local_ptr(T* first) noexcept : target_(first) { hold(); }
-  local_ptr(const local_ptr& other) noexcept : target_(other.target_) { hold(); }
-  local_ptr(local_ptr&& other) noexcept : target_(std::exchange(other.target_, nullptr)) {}
-  local_ptr& operator=(local_ptr other) noexcept
-  {
-    std::swap(target_, other.target_);
-    return *this;
-  }
-  ~local_ptr()
-  {
-    if (target_ != nullptr && --target_->holders == 0) delete target_;
-  }
-
-  T* operator->() const noexcept { return target_; }
-  T& operator*() const noexcept { return *target_; }
-  explicit operator bool() const noexcept { return target_ != nullptr; }
-  bool operator==(const local_ptr& other) const noexcept { return target_ == other.target_; }
-  bool is_shared() const noexcept { return target_->holders > 1; }
-
-private:
-  void hold() noexcept
-  {
-    if (target_ != nullptr) ++target_->holders;
-  }
-
-  T* target_ = nullptr;
-};
 
 template <class Signature>
 struct listener_base;

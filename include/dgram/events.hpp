@@ -3,6 +3,7 @@
 #ifndef DGRAM_EVENTS_HPP
 #define DGRAM_EVENTS_HPP
 
+#include <dgram/bytes_view.hpp>
 #include <dgram/config.hpp>
 #include <dgram/datagram.hpp>
 #include <dgram/endpoint.hpp>
@@ -14,7 +15,6 @@
 #include <optional>
 #include <string>
 #include <string_view>
-#include <vector>
 
 #if DGRAM_HAS_UNIX_DATAGRAMS
 #include <dgram/unix_dgram.hpp>
@@ -91,7 +91,7 @@ inline std::string to_string(const basic_address_info<unix_dgram>& info)
 }
 #endif
 
-/// Who sent a datagram, and how it arrived. It is a value, and may be kept.
+/// Who sent a datagram, and how it arrived. It is a value, and may be kept: a reply to it leaves later as it does at once.
 template <class Protocol>
 struct basic_remote_info : basic_address_info<Protocol> {
   std::size_t size = 0;                  ///< bytes of the message
@@ -106,6 +106,9 @@ struct basic_remote_info : basic_address_info<Protocol> {
         wire_size(received.wire_size())
   {
   }
+
+  /// The way back to the sender.
+  basic_reply_path<Protocol> reply_path() const { return {this->endpoint()}; }
 };
 
 /// The same of a UDP datagram, and where it arrived.
@@ -126,9 +129,28 @@ struct basic_remote_info<udp> : basic_address_info<udp> {
         truncated(received.truncated()),
         wire_size(received.wire_size()),
         local_address(received.local_address().value_or(bound)),
-        interface_index(received.interface_index())
+        interface_index(received.interface_index()),
+        sender_(address)
   {
+    error_code not_known;
+    const auto path = received.reply_path(not_known);
+    source_ = path.source;
+    way_back_ = path.interface_index;
   }
+
+  /// The way back to the sender: an answer leaves from the address that the datagram was sent to, and by the interface where
+  /// that matters; see `basic_datagram::reply_path`. The port may be changed before. What was given another address is no
+  /// answer any more, and the system chooses where it leaves from.
+  basic_reply_path<udp> reply_path() const
+  {
+    if (address != sender_) return {endpoint()};
+    return {endpoint(), source_, way_back_};
+  }
+
+private:
+  net::ip::address sender_;
+  net::ip::address source_;  // unspecified: the system's choice
+  unsigned way_back_ = 0;    // the interface; 0: the system's choice
 };
 
 using address_info = basic_address_info<udp>;
@@ -151,12 +173,6 @@ struct drop_info {
   std::size_t count = 0;
 };
 
-/// The bytes of a message, to be kept beyond the listener.
-inline std::vector<std::byte> to_owned(bytes_view bytes)
-{
-  return {bytes.begin(), bytes.end()};
-}
-
 namespace detail {
 
 inline void name_subject(failure& what, const net::ip::udp::endpoint& endpoint)
@@ -170,11 +186,6 @@ inline void name_subject(failure& what, const unix_dgram::endpoint& endpoint)
   what.address = to_string(endpoint);
 }
 #endif
-
-inline failure failure_of(const char* operation, const error_code& ec)
-{
-  return {.code = ec, .operation = operation, .address = {}, .port = 0};
-}
 
 /// The same, naming the endpoint where there is one.
 template <class Endpoint>

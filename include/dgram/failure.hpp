@@ -65,6 +65,11 @@ inline std::string to_string(const failure& failure)
 
 namespace detail {
 
+inline failure failure_of(const char* operation, const error_code& ec)
+{
+  return {.code = ec, .operation = operation, .address = {}, .port = 0};
+}
+
 /// Throws a failure as a `system_error`, whose text ends with what the code means.
 [[noreturn]] inline void throw_failure(const failure& failure)
 {
@@ -79,7 +84,7 @@ namespace detail {
       {.code = ec, .operation = operation, .address = {}, .port = 0, .detail = std::move(what)});
 }
 
-inline std::string quoted(std::string_view text)
+inline std::string in_quotes(std::string_view text)
 {
   return std::string("\"").append(text).append("\"");
 }

@@ -4,7 +4,7 @@
 #define DGRAM_NETWORK_INTERFACE_HPP
 
 #include <dgram/config.hpp>
-#include <dgram/detail/platform/names.hpp>
+#include <dgram/detail/platform/queries.hpp>
 #include <dgram/endpoint.hpp>
 #include <dgram/error.hpp>
 

@@ -6,6 +6,7 @@
 #include <dgram/basic_socket.hpp>
 #include <dgram/config.hpp>
 #include <dgram/datagram.hpp>
+#include <dgram/detail/async/cancellation.hpp>
 #include <dgram/detail/batch/for_each_op.hpp>
 #include <dgram/detail/batch/reader_state.hpp>
 #include <dgram/detail/socket/initiation.hpp>
@@ -33,7 +34,7 @@ DGRAM_NAMESPACE_BEGIN
 /// `reader_config::coalesce` keeps it from that.
 ///
 /// On a socket that is bound to a wildcard address it turns `option::packet_info` on, so that a datagram's `reply_path()` has
-/// the address that was asked.
+/// the address that was asked; and on one that is bound to what other links have too (a group, 255.255.255.255, 169.254.0.0/16).
 ///
 /// A datagram is valid until the next call on the reader, and no longer than the reader; `to_owned()` keeps it. A flood of
 /// datagrams starves nobody: after `reader_config::yield_after` of them without suspension the coroutine lets others go
@@ -215,13 +216,7 @@ private:
   /// Ends the wait however the coroutine leaves it.
   struct wait_scope {
     state_type& state;
-    net::cancellation_slot outer;
-
-    ~wait_scope()
-    {
-      state.end_wait();
-      if (outer.is_connected()) outer.clear();
-    }
+    ~wait_scope() { state.end_wait(); }
   };
 
   /// Takes what is in memory, and receives first where there is nothing. One coroutine and no more: Asio 1.22 keeps the
@@ -243,7 +238,7 @@ private:
     if (asks_first && !state->is_stopped()) state->try_receive(ec);
     if (!state->is_stopped() && (!asks_first || ec == net::error::would_block)) {
       net::cancellation_state cancellation = co_await net::this_coro::cancellation_state;
-      const wait_scope scope{*state, cancellation.slot()};
+      const wait_scope scope{*state};
       state->start_wait();
       (state->start_timer(deadline), ...);
       const auto epoch = state->socket.epoch();
@@ -251,8 +246,7 @@ private:
       do {
         // Our own slot lets `stop` and the deadline end the wait; what the coroutine is told passes through it. Asio
         // clears the coroutine's slot each time it resumes.
-        if (auto outer = cancellation.slot(); outer.is_connected())
-          outer.assign([state](net::cancellation_type type) { state->signal.emit(type); });
+        if (const auto outer = cancellation.slot(); outer.is_connected()) state->let_cancel(outer);
         auto token = net::bind_cancellation_slot(state->signal.slot(),
                                                  net::redirect_error(use_awaitable(), ec));
         const bool backs_off = state->policy.must_back_off(state->socket);

@@ -74,6 +74,14 @@ public:
   /// Where it is to go; null: to the peer that the socket is connected to.
   const endpoint_type* peer() const noexcept { return peer_; }
 
+  /// Where it is to go, with the source that it asks for; there must be a peer.
+  basic_reply_path<Protocol> path() const noexcept
+  {
+    basic_reply_path<Protocol> path{*peer_};
+    if (request_ != nullptr) request_->restore(path);
+    return path;
+  }
+
   /// What it asks for. Its `segment_size` is absent: what was pushed with one is read as the datagrams that it becomes.
   send_options options() const noexcept
   {
@@ -208,7 +216,7 @@ public:
     if (at_.last == at_.path_run && at_.last > at_.first && is_same(path, last_path_)) [[likely]]
       append_like_last(payload);
     else
-      push_segments(payload, 0, path);
+      append_answer(payload, 0, path);
   }
 
   void push(bytes_view payload, const basic_reply_path<Protocol>& path, const send_options& options)
@@ -233,12 +241,28 @@ public:
     append_gathered(payload, nullptr);
   }
 
+  template <class ConstBuffers>
+    requires(net::is_const_buffer_sequence<ConstBuffers>::value &&
+             !std::convertible_to<const ConstBuffers&, bytes_view>)
+  void push(const ConstBuffers& payload, const basic_reply_path<Protocol>& path)
+  {
+    check_room(net::buffer_size(payload), 1);
+    append_gathered(payload, &path.peer, path.is_plain() ? 0 : request_of(path));
+  }
+
   /// Adds one buffer as several datagrams of `segment_size` bytes each, the last perhaps shorter.
   /// Throws `std::invalid_argument` where `segment_size` is 0, and `std::length_error` as `push`.
   void push_segments(bytes_view payload, std::size_t segment_size, const endpoint_type& peer)
   {
     if (segment_size == 0) throw std::invalid_argument("send_batch: segment size must not be 0");
     append_segments(payload, segment_size, &peer);
+  }
+
+  void push_segments(bytes_view payload, std::size_t segment_size,
+                     const basic_reply_path<Protocol>& path)
+  {
+    if (segment_size == 0) throw std::invalid_argument("send_batch: segment size must not be 0");
+    append_answer(payload, segment_size, path);
   }
 
   /// Adds everything that was received, as it is now, to be sent back to where it came from, each by its `reply_path()`,
@@ -260,7 +284,7 @@ public:
     std::size_t index = 0;
     for (const auto& slot : received.slots()) {
       const bytes_view payload(platform::buffer_data(slot.buffer), slot.size());
-      push_segments(payload, slot.is_train() ? slot.segment : 0,
+      append_answer(payload, slot.is_train() ? slot.segment : 0,
                     received.first_of_slot(index++).reply_path());
     }
   }
@@ -291,7 +315,6 @@ public:
     const endpoint_type peer = front_peer();
     const std::size_t size = front_size();
     remove_datagrams(1);
-    at_.describes_at_most = behind_refusal;
     limit_.given_up();
     const refused_handler handler = refused_;  // it may replace itself
     handler(ec, peer, size);
@@ -319,12 +342,13 @@ public:
 
   // What a socket needs; users have no call for these.
 
-  /// The datagrams that wait as messages, runs put together where `may_segment(peer)`, up to the first one that asks for
-  /// what cannot be had; or the error that keeps all from being sent, an address on a connected socket or none on
-  /// another, or the first datagram.
+  /// The datagrams that wait as messages, at most `limit`, runs put together where `may_segment(peer)`, up to the first one
+  /// that asks for what cannot be had; or the error that keeps all from being sent, an address on a connected socket or none
+  /// on another, or the first datagram.
   template <class Predicate>
   std::span<platform::message> prepare(const detail::socket_flags& flags, Predicate may_segment,
-                                       error_code& ec, const detail::unmet_needs& unmet = {})
+                                       error_code& ec, const detail::unmet_needs& unmet = {},
+                                       std::size_t limit = platform::max_buffers)
   {
     ec.clear();
     run_lengths_.clear();
@@ -336,7 +360,7 @@ public:
       ec = platform::destination_required();
     if (ec) return {};
     copied_bytes_ = 0;
-    const std::size_t most = std::min(messages_.size(), at_.describes_at_most);
+    const std::size_t most = std::min(messages_.size(), limit);
     for (std::size_t i = at_.first; i < at_.last && run_lengths_.size() < most; ++i) {
       const run& next = runs_[i];
       if (next.request > 0) [[unlikely]] {
@@ -366,9 +390,6 @@ public:
       segmented_ += length > 1 ? length : 0;
     }
     limit_.sent();
-    // Behind a refusal little is described at a time, or many of them would cost the square of the batch.
-    if (at_.next_run == run_lengths_.size())
-      at_.describes_at_most = std::min(2 * at_.describes_at_most, counts::describes_all);
     remove_datagrams(datagrams);
     return datagrams;
   }
@@ -377,13 +398,7 @@ public:
   std::size_t take_segmented() noexcept { return std::exchange(segmented_, 0); }
 
   /// What the socket must be told, or asked, before all can be sent.
-  detail::socket_needs needs() const noexcept
-  {
-    detail::socket_needs all;
-    for (const auto& request : requests_)
-      all |= request.needs();
-    return all;
-  }
+  detail::socket_needs needs() const noexcept { return at_.needs; }
 
   bool front_is_plain() const noexcept { return first_run().request == 0; }
 
@@ -401,7 +416,6 @@ public:
   {
     runs_[at_.first].is_split = true;
     limit_.given_up();
-    at_.describes_at_most = behind_refusal;
   }
 
   /// Whether the first message can be put to the kernel as shorter ones, from the next `prepare` on.
@@ -446,8 +460,7 @@ private:
     std::size_t path_run =
         0;  // the run whose path is kept, counted from 1: the last one, or none that counts
     std::size_t next_run = 0;  // of those that `prepare` has described
-    static constexpr std::size_t describes_all = platform::max_buffers;
-    std::size_t describes_at_most = describes_all;  // messages at a time
+    detail::socket_needs needs;
   };
 
   /// What a moved-from batch has none of.
@@ -455,14 +468,12 @@ private:
     std::size_t datagrams = 0;
   };
 
-  static constexpr std::size_t behind_refusal = 64;
-
   /// `runs` are there from the beginning; more are made if they are needed.
   basic_send_batch(const send_batch_config& config, std::size_t runs)
       : max_bytes_(byte_limit(config)),
         runs_(runs),
         buffers_(runs),
-        messages_(std::min(config.datagrams, counts::describes_all)),
+        messages_(std::min(config.datagrams, platform::max_buffers)),
         merged_(messages_.size()),
         controls_(messages_.size())
   {
@@ -490,18 +501,31 @@ private:
     return capacity;
   }
 
-  void push_segments(bytes_view payload, std::size_t segment_size,
+  void append_answer(bytes_view payload, std::size_t segment,
                      const basic_reply_path<Protocol>& path)
   {
-    if (!path.is_plain())
-      append_request(payload, &path.peer, detail::send_request(path), segment_size);
-    else if (segment_size > 0)
-      append_segments(payload, segment_size, &path.peer);
+    std::uint32_t request = 0;
+    if (!path.is_plain()) {
+      check_room(payload.size(), count_datagrams(payload.size(), segment));
+      request = request_of(path);
+    }
+    if (segment > 0)
+      append_segments(payload, segment, &path.peer, request);
     else
-      append(payload, &path.peer);
+      append(payload, &path.peer, request);
     // The next answer most often goes the same way: then neither request nor peer need be looked at.
     last_path_ = path;
     at_.path_run = at_.last;
+  }
+
+  /// What an answer asks for beside its peer; there is room for it. Most are for the address that was asked before too.
+  std::uint32_t request_of(const basic_reply_path<Protocol>& path)
+  {
+    if (!requests_.empty() && requests_.back().is_answer(path))
+      return static_cast<std::uint32_t>(requests_.size());
+    const detail::send_request request(path);
+    detail::throw_if(request.template check<Protocol>(detail::is_ipv4(path.peer)), "push");
+    return add_request(request);
   }
 
   void append_request(bytes_view payload, const endpoint_type* peer,
@@ -525,13 +549,13 @@ private:
     if (!option_controls_)
       option_controls_ = std::make_unique_for_overwrite<option_control[]>(messages_.size());
     if (requests_.empty() || !(requests_.back() == request)) requests_.push_back(request);
+    at_.needs |= request.needs();
     return static_cast<std::uint32_t>(requests_.size());
   }
 
   error_code obstacle_to(const run& which, const detail::socket_flags& flags,
                          const detail::unmet_needs& unmet) const noexcept
   {
-    if (which.request == 0) return {};
     const detail::send_request& request = requests_[which.request - 1];
     if (request.needs().has_any_of(unmet.needs)) return unmet.why;
     // One with a peer was checked when it was pushed.
@@ -578,14 +602,15 @@ private:
   }
 
   template <class ConstBuffers>
-  void append_gathered(const ConstBuffers& payload, const endpoint_type* peer)
+  void append_gathered(const ConstBuffers& payload, const endpoint_type* peer,
+                       std::uint32_t request = 0)
   {
     const std::size_t size = net::buffer_size(payload);
     check_room(size, 1);
     if (arena_) {
       std::byte* const copy = arena_.get() + at_.pushed_bytes;
       net::buffer_copy(net::buffer(copy, size), payload);
-      append({copy, size}, peer);
+      append({copy, size}, peer, request);
       return;
     }
     const std::size_t before = at_.buffers;
@@ -599,10 +624,10 @@ private:
       next_buffer() = platform::make_buffer(one.data(), one.size());
     }
     const std::size_t buffers = at_.buffers - before;
-    if (joins_last(size, buffers, peer, 0))
+    if (joins_last(size, buffers, peer, request))
       add_to(runs_[at_.last - 1], size);
     else
-      begin_run(size, buffers, peer, 0);
+      begin_run(size, buffers, peer, request);
     count_pushed(1, size);
   }
 

@@ -6,14 +6,19 @@
 #include <dgram/block_list.hpp>
 #include <dgram/config.hpp>
 #include <dgram/full_policy.hpp>
+#include <dgram/name_resolver.hpp>
+#include <dgram/writer.hpp>
 
 #include <chrono>
+#include <concepts>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <memory>
 #include <stop_token>
 #include <string>
+#include <type_traits>
+#include <utility>
 
 DGRAM_NAMESPACE_BEGIN
 
@@ -32,12 +37,63 @@ inline constexpr socket_type udp6 = socket_type::udp6;
 /// What a lookup reports: an error, or the address of the name.
 using lookup_result = std::function<void(error_code, const net::ip::address&)>;
 
-/// Looks up a host name in the family of the socket, `socket_type::udp4` or `udp6`, and reports once, at once or later. What it throws is
-/// reported too: the code of a `system_error`, of anything else `no_recovery`, with the text as the failure's detail.
+/// What an emitter looks names up with, in place of the system's resolver. It is made of one of these:
+///  - `std::ref(resolver)`, a `name_resolver` as `async_connect` and the others of resolve.hpp take. It must outlive the
+///    socket's lookups. The emitter takes the first address that it finds.
+///  - a function `void(const std::string& host, socket_type, lookup_result)`, as Node's. It looks up the name in the family of
+///    the socket, `udp4` or `udp6`, and reports once, at once or later. It may report on any thread, and also when the socket
+///    and its context have gone, but not while the context is being destroyed on another thread.
 ///
-/// It may report on any thread, and also when the socket and its context have gone, but not while the context is being
-/// destroyed on another thread.
-using lookup_function = std::function<void(const std::string& host, socket_type, lookup_result)>;
+/// What it throws is reported too: the code of a `system_error`, of anything else `no_recovery`, with the text as the failure's
+/// detail. Text with a colon is an address, and it is not asked for that.
+class lookup_function {
+public:
+  lookup_function() noexcept = default;
+
+  template <class Function>
+    requires(!std::same_as<std::remove_cvref_t<Function>, lookup_function> &&
+             std::invocable<Function&, const std::string&, socket_type, lookup_result>)
+  lookup_function(Function&& function)  // NOLINT(*-explicit-*)
+      : ask_(std::forward<Function>(function))
+  {
+  }
+
+  template <name_resolver Resolver>
+  lookup_function(std::reference_wrapper<Resolver> resolver)  // NOLINT(*-explicit-*)
+      : ask_([resolver](const std::string& host, socket_type type, lookup_result report) {
+          ask(resolver.get(), host, type, std::move(report));
+        })
+  {
+  }
+
+  explicit operator bool() const noexcept { return static_cast<bool>(ask_); }
+
+  void operator()(const std::string& host, socket_type type, lookup_result report) const
+  {
+    ask_(host, type, std::move(report));
+  }
+
+private:
+  template <class Resolver>
+  static void ask(Resolver& resolver, const std::string& host, socket_type type,
+                  lookup_result report)
+  {
+    const auto family = type == socket_type::udp6 ? net::ip::udp::v6() : net::ip::udp::v4();
+    auto take = [family, report = std::move(report)](error_code ec, const auto& results) {
+      for (const auto& result : results) {
+        const auto found = static_cast<net::ip::udp::endpoint>(result);
+        if (!ec && found.protocol() == family) return report(ec, found.address());
+      }
+      report(ec ? ec : error_code(net::error::host_not_found), {});
+    };
+    if constexpr (requires { resolver.async_resolve(family, host, std::string(), take); })
+      resolver.async_resolve(family, host, std::string(), std::move(take));
+    else
+      resolver.async_resolve(host, std::string(), std::move(take));
+  }
+
+  std::function<void(const std::string&, socket_type, lookup_result)> ask_;
+};
 
 /// The options of `create_socket`; all but the type may be left out.
 struct socket_options {
@@ -47,7 +103,7 @@ struct socket_options {
   bool ipv6_only = false;             ///< keep a udp6 socket from taking IPv4 traffic
   std::int64_t recv_buffer_size = 0;  ///< bytes; 0: the system's default
   std::int64_t send_buffer_size = 0;  ///< bytes; 0: the system's default
-  lookup_function lookup = {};        ///< in place of the system's resolver
+  lookup_function lookup = {};        ///< looks names up in place of the system's resolver
   std::chrono::milliseconds lookup_lifetime{
       1000};                    ///< how long a looked up name is not asked for again
   std::stop_token signal = {};  ///< closes the socket when stop is requested, on any thread

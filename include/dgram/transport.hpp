@@ -101,7 +101,9 @@ concept emitter_transport =
     transport_handle<typename Transport::handle_type> &&
     requires(Transport socket, const Transport looked_at,
              const typename Transport::protocol_type protocol,
-             const typename Transport::protocol_type::endpoint endpoint, net::const_buffer bytes,
+             const typename Transport::protocol_type::endpoint endpoint,
+             const basic_reply_path<typename Transport::protocol_type> path,
+             net::const_buffer bytes,
              basic_receive_batch<typename Transport::protocol_type> incoming,
              basic_send_batch<typename Transport::protocol_type> outgoing, error_code ec) {
       typename Transport::native_handle_type;
@@ -119,14 +121,14 @@ concept emitter_transport =
       socket.cancel(ec);
       socket.close(ec);
       socket.set_option(option::broadcast(true), ec);
-      socket.receive_buffer_size(1, ec);
-      socket.send_buffer_size(1, ec);
-      { socket.receive_buffer_size(ec) } -> std::convertible_to<std::size_t>;
-      { socket.send_buffer_size(ec) } -> std::convertible_to<std::size_t>;
+      socket.set_receive_buffer_size(1, ec);
+      socket.set_send_buffer_size(1, ec);
+      { socket.get_receive_buffer_size(ec) } -> std::convertible_to<std::size_t>;
+      { socket.get_send_buffer_size(ec) } -> std::convertible_to<std::size_t>;
       { socket.try_receive_batch(incoming, ec) } -> std::convertible_to<std::size_t>;
       { socket.try_send_batch(outgoing) } -> std::same_as<send_result>;
       socket.try_send(bytes, ec);
-      socket.try_send_to(bytes, endpoint, ec);
+      socket.try_send_to(bytes, path, ec);
     } &&
     (!detail::ip_protocol<typename Transport::protocol_type> ||
      requires(Transport socket, const multicast_group group, const network_interface interface,

@@ -4,17 +4,23 @@
 #   need_command PACKAGE COMMAND...   one of the commands is there, or PACKAGE is noted as missing
 #   need_file PACKAGE GLOB...         the same for files
 #   need_cxx, need_cmake, need_catch2 the same where a version counts
-#   install_packages                  installs what was noted; with nothing noted it does nothing
-#   package_from_suite SUITE PACKAGE DIRECTORY
-#                                     unpacks a package of another suite, without root, changing nothing
-#                                     on the system
-#   usage_if_asked SCRIPT ARGUMENTS... prints the head of the script where --help is asked for
+#   need_from_suite SUITE PACKAGE DIRECTORY
+#                                     notes a package of another suite; it is unpacked below DIRECTORY, without
+#                                     root, and changes nothing on the system
 #   need_boost DIRECTORY              a Boost that is new enough
 #   need_newest_asio DIRECTORY        the newest Asio that the distribution carries, unpacked
+#   install_packages                  installs and unpacks what was noted; with nothing noted it does nothing
+#   usage_if_asked SCRIPT ARGUMENTS... prints the head of the script if --help is asked for
 #
-# Works on Debian 12 and 13 and Ubuntu 24.04. On other systems it names what is missing and stops.
+# Works on Debian 12 and 13: scripts/check-bare tries both. Other systems with apt may have packages that are new
+# enough. On a system without apt the scripts name what is missing and stop.
+#
+# Nothing may be taken for granted here but bash, coreutils, sed and grep. A command that may be missing is asked
+# for in a condition: in "x=$(missing | other)" it would end a script under "set -e -o pipefail" without a word.
 
 dgram_missing_packages=()
+dgram_missing_from_suites=() # "SUITE PACKAGE DIRECTORY" each
+dgram_checks_after=()        # functions that must succeed once everything is installed
 dgram_apt_updated=no
 
 usage_if_asked() { # SCRIPT "$@": with --help prints the comment at the head of the script, and ends
@@ -39,8 +45,13 @@ die() {
   exit 1
 }
 
-os_release() { # the value of a field of /etc/os-release
-  (. /etc/os-release 2>/dev/null && eval "printf '%s' \"\${$1:-}\"")
+os_release() { # the value of a field of /etc/os-release; nothing if there is none
+  if [ ! -r /etc/os-release ]; then return 0; fi
+  (. /etc/os-release && eval "printf '%s' \"\${$1:-}\"")
+}
+
+processors() { # how many there are
+  nproc 2>/dev/null || getconf _NPROCESSORS_ONLN 2>/dev/null || echo 1
 }
 
 note_missing() {
@@ -71,9 +82,12 @@ need_file() {
   note_missing "$package"
 }
 
-compiles_cxx20() {
-  command -v "$1" >/dev/null 2>&1 || return 1
-  "$1" -std=c++20 -x c++ -fsyntax-only - >/dev/null 2>&1 <<'CODE'
+dgram_compiler=()
+read -ra dgram_compiler <<<"${CXX:-c++}" # as CMake does, which takes arguments in CXX too
+
+usable_cxx() { # does the compiler that CMake will take know enough of C++20?
+  command -v "${dgram_compiler[0]:-}" >/dev/null 2>&1 || return 1
+  "${dgram_compiler[@]}" -std=c++20 -x c++ -fsyntax-only - >/dev/null 2>&1 <<'CODE'
 #include <concepts>
 #include <coroutine>
 #include <span>
@@ -87,21 +101,34 @@ compiles_cxx20() {
 CODE
 }
 
-need_cxx() { # the compiler that CMake will take: $CXX where it is set, else c++
-  if compiles_cxx20 "${CXX:-c++}"; then return 0; fi
-  if command -v "${CXX:-c++}" >/dev/null 2>&1; then
-    if [ -n "${CXX:-}" ]; then die "$CXX is too old: GCC 12 or Clang 16 is needed"; fi
+need_cxx() {
+  if usable_cxx; then return 0; fi
+  if [ -n "${CXX:-}" ]; then
+    die "CXX is '$CXX', which is missing or too old: GCC 12 or Clang 16 is needed"
   fi
   note_missing g++
+  dgram_checks_after+=(check_cxx)
 }
 
-need_cmake() { # 3.25 or newer; in every distribution that is named above
-  local version
-  version=$(cmake --version 2>/dev/null | sed -n '1s/.*version \([0-9.]*\).*/\1/p')
-  if [ -n "$version" ] && [ "$(printf '3.25\n%s\n' "$version" | sort -V | head -n 1)" = 3.25 ]; then
-    return 0
-  fi
+check_cxx() {
+  usable_cxx || die "c++ is too old in the packages of this system: set CXX to GCC 12, Clang 16 or newer"
+}
+
+usable_cmake() { # 3.25 or newer
+  local text
+  text=$(cmake --version 2>/dev/null) || return 1
+  [[ $text =~ version\ ([0-9]+)\.([0-9]+) ]] || return 1
+  [ "${BASH_REMATCH[1]}" -gt 3 ] || { [ "${BASH_REMATCH[1]}" -eq 3 ] && [ "${BASH_REMATCH[2]}" -ge 25 ]; }
+}
+
+need_cmake() {
+  if usable_cmake; then return 0; fi
   note_missing cmake
+  dgram_checks_after+=(check_cmake)
+}
+
+check_cmake() {
+  usable_cmake || die "cmake is too old in the packages of this system: version 3.25 is needed"
 }
 
 need_catch2() { # version 3, on the system or unpacked below DIRECTORY ($1)
@@ -111,96 +138,143 @@ need_catch2() { # version 3, on the system or unpacked below DIRECTORY ($1)
   done
   case "$(os_release VERSION_CODENAME)" in
     bookworm) # has version 2 only; version 3 is in its backports
-      package_from_suite bookworm-backports libcatch2-dev "$1"
+      need_from_suite bookworm-backports libcatch2-dev "$1"
       ;;
     *) note_missing catch2 ;;
   esac
 }
 
+# Root's rights as they are, or by sudo.
+may_become_root() {
+  [ "$(id -u)" -eq 0 ] || command -v sudo >/dev/null 2>&1
+}
+
 as_root() {
-  if [ "$(id -u)" -eq 0 ]; then
-    "$@"
-  elif command -v sudo >/dev/null 2>&1; then
-    sudo "$@"
-  else
-    die "'$*' needs root; run it as root, or install sudo"
-  fi
+  if [ "$(id -u)" -eq 0 ]; then "$@"; else sudo "$@"; fi
 }
 
 update_package_lists() {
-  if [ "$dgram_apt_updated" = no ]; then
-    as_root apt-get -q update || die "apt-get update failed"
-    dgram_apt_updated=yes
-  fi
+  if [ "$dgram_apt_updated" = yes ]; then return 0; fi
+  may_become_root || return 1
+  as_root apt-get -q update || return 1
+  dgram_apt_updated=yes
 }
 
 install_packages() {
-  if [ ${#dgram_missing_packages[@]} -eq 0 ]; then
+  if [ ${#dgram_missing_packages[@]} -eq 0 ] && [ ${#dgram_missing_from_suites[@]} -eq 0 ]; then
     echo "nothing is missing"
     return 0
   fi
-  echo "installing: ${dgram_missing_packages[*]}"
+  local entry check
+  if [ ${#dgram_missing_packages[@]} -gt 0 ]; then install_missing_packages; fi
+  for entry in ${dgram_missing_from_suites[@]+"${dgram_missing_from_suites[@]}"}; do
+    local suite package directory
+    read -r suite package directory <<<"$entry"
+    package_from_suite "$suite" "$package" "$directory"
+  done
+  dgram_missing_from_suites=()
+  for check in ${dgram_checks_after[@]+"${dgram_checks_after[@]}"}; do "$check"; done
+  dgram_checks_after=()
+}
+
+install_missing_packages() {
+  local names="${dgram_missing_packages[*]}"
+  local by_hand="apt-get update && apt-get install --no-install-recommends $names"
   command -v apt-get >/dev/null 2>&1 ||
-    die "this system has no apt-get; install what these packages hold: ${dgram_missing_packages[*]}"
-  if [ "$(id -u)" -ne 0 ] && ! command -v sudo >/dev/null 2>&1; then
-    die "neither root nor sudo here; install by hand: apt-get install ${dgram_missing_packages[*]}"
-  fi
-  update_package_lists
+    die "this system has no apt-get; install what these Debian packages hold: $names"
+  may_become_root ||
+    die "packages are missing, and there is neither root nor sudo to install them; as root: $by_hand"
+  echo "installing: $names"
+  update_package_lists || die "apt-get update failed; by hand: $by_hand"
   as_root env DEBIAN_FRONTEND=noninteractive apt-get -q install -y --no-install-recommends \
-    "${dgram_missing_packages[@]}" || die "could not install: ${dgram_missing_packages[*]}"
+    "${dgram_missing_packages[@]}" || die "apt-get install failed; by hand: $by_hand"
   dgram_missing_packages=()
 }
 
 package_known() { # does the distribution have this package?
-  update_package_lists >/dev/null
-  apt-cache show "$1" >/dev/null 2>&1
+  if apt-cache show "$1" >/dev/null 2>&1; then return 0; fi
+  # The lists of packages may never have been fetched.
+  update_package_lists >/dev/null && apt-cache show "$1" >/dev/null 2>&1
 }
 
-# The machine's own source entry for its release, rewritten for another suite. Mirror and keys stay.
+has_word() { # WORD TEXT
+  local word
+  local -a words
+  read -ra words <<<"$2"
+  for word in ${words[@]+"${words[@]}"}; do
+    if [ "$word" = "$1" ]; then return 0; fi
+  done
+  return 1
+}
+
+# The first paragraph of a .sources file that is for RELEASE, rewritten for another suite; false if there is none.
+derive_sources() { # FILE RELEASE SUITE
+  local line paragraph='' ours=no enabled=yes
+  while IFS= read -r line || [ -n "$line" ]; do
+    case "$line" in
+      '')
+        if [ "$ours$enabled" = yesyes ]; then break; fi
+        paragraph='' ours=no enabled=yes
+        continue
+        ;;
+      '#'*) continue ;;
+      Enabled:*) if has_word no "${line#*:}"; then enabled=no; fi ;;
+      Suites:*)
+        if has_word "$2" "${line#*:}"; then ours=yes; fi
+        line="Suites: $3"
+        ;;
+      Types:*) line="Types: deb" ;;
+    esac
+    paragraph+=$line$'\n'
+  done <"$1"
+  if [ "$ours$enabled" != yesyes ]; then return 1; fi
+  printf '%s' "$paragraph"
+}
+
+# The same for the first line of a .list file: deb [options] URI suite components
+derive_list() { # FILE RELEASE SUITE
+  local line pattern="^[[:space:]]*(deb[[:space:]]+(\[[^]]*\][[:space:]]+)?[^[:space:]]+[[:space:]]+)$2([[:space:]].*)\$"
+  while IFS= read -r line || [ -n "$line" ]; do
+    if [[ $line =~ $pattern ]]; then
+      printf '%s\n' "${BASH_REMATCH[1]}$3${BASH_REMATCH[3]}"
+      return 0
+    fi
+  done <"$1"
+  return 1
+}
+
+# The machine's own source entry for its release, rewritten for another suite. Mirror and keys stay. DIRECTORY gets
+# derived.sources or derived.list.
 suite_entry() { # SUITE DIRECTORY
   local suite=$1 directory=$2 release file
   release=$(os_release VERSION_CODENAME)
+  if [ -z "$release" ]; then return 1; fi
   for file in /etc/apt/sources.list.d/*.sources; do
-    [ -e "$file" ] || continue
-    awk -v release="$release" -v suite="$suite" '
-      BEGIN { RS = ""; FS = "\n" }
-      /(^|\n)Enabled:[ \t]*no/ { next }
-      {
-        ours = 0
-        for (i = 1; i <= NF; i++)
-          if ($i ~ /^Suites:/ && (" " substr($i, 8) " ") ~ ("[ \t]" release "[ \t]")) ours = 1
-        if (!ours) next
-        for (i = 1; i <= NF; i++) {
-          if ($i ~ /^Suites:/) print "Suites: " suite
-          else if ($i ~ /^Types:/) print "Types: deb"
-          else print $i
-        }
-        exit
-      }' "$file" >"$directory/derived.sources"
-    if [ -s "$directory/derived.sources" ]; then return 0; fi
+    if [ -r "$file" ] && derive_sources "$file" "$release" "$suite" >"$directory/derived.sources"; then return 0; fi
   done
   rm -f "$directory/derived.sources"
   for file in /etc/apt/sources.list /etc/apt/sources.list.d/*.list; do
-    [ -e "$file" ] || continue
-    # deb [options] URI suite components
-    sed -nE "s/^[[:space:]]*(deb[[:space:]]+(\[[^]]*\][[:space:]]+)?[^[:space:]]+[[:space:]]+)$release([[:space:]].*)/\1$suite\3/p" \
-      "$file" | head -n 1 >"$directory/derived.list"
-    if [ -s "$directory/derived.list" ]; then return 0; fi
+    if [ -r "$file" ] && derive_list "$file" "$release" "$suite" >"$directory/derived.list"; then return 0; fi
   done
   rm -f "$directory/derived.list"
   return 1
 }
 
+need_from_suite() { # SUITE PACKAGE DIRECTORY
+  if [ -e "$3/.unpacked-$2-$1" ]; then return 0; fi
+  dgram_missing_from_suites+=("$*")
+}
+
 package_from_suite() { # SUITE PACKAGE DIRECTORY
-  local suite=$1 package=$2 directory=$3 stamp work
-  stamp="$directory/.unpacked-$package-$suite"
-  if [ -e "$stamp" ]; then return 0; fi
+  local suite=$1 package=$2 directory=$3 work
   echo "unpacking $package from $suite into ${directory#"$PWD"/}"
   command -v apt-get >/dev/null 2>&1 || die "this system has no apt-get, which $package comes with"
   work=$(mktemp -d)
   mkdir -p "$work/parts" "$work/lists/partial" "$work/cache/archives/partial"
-  suite_entry "$suite" "$work/parts" ||
+  suite_entry "$suite" "$work/parts" || {
+    rm -rf "$work"
     die "found no source entry for $(os_release VERSION_CODENAME) in /etc/apt to derive $suite from"
+  }
   local options=(
     -q -o Dir::Etc::SourceList=/dev/null -o "Dir::Etc::SourceParts=$work/parts"
     -o "Dir::State::Lists=$work/lists" -o "Dir::Cache=$work/cache"
@@ -213,7 +287,7 @@ package_from_suite() { # SUITE PACKAGE DIRECTORY
   rm -rf "$directory"
   mkdir -p "$directory"
   dpkg -x "$work/$package"_*.deb "$directory" || { rm -rf "$work"; die "could not unpack $package"; }
-  basename "$work/$package"_*.deb >"$stamp"
+  basename "$work/$package"_*.deb >"$directory/.unpacked-$package-$suite"
   rm -rf "$work"
 }
 
@@ -222,14 +296,14 @@ need_newest_asio() { # DIRECTORY
   case "$(os_release ID)" in
     debian) suite=sid ;;
     ubuntu) suite=devel ;;
-    *) die "which suite of $(os_release ID) is its newest is not known here" ;;
+    *) die "the newest Asio comes from a suite of Debian or Ubuntu, and this is neither" ;;
   esac
-  package_from_suite "$suite" libasio-dev "$1"
+  need_from_suite "$suite" libasio-dev "$1"
 }
 
 need_boost() { # DIRECTORY: a Boost whose Asio is new enough, for the test of dgram on Boost.Asio
   case "$(os_release VERSION_CODENAME)" in
-    bookworm) package_from_suite trixie libboost1.83-dev "$1" ;; # its own is of 2020
+    bookworm) need_from_suite trixie libboost1.83-dev "$1" ;; # its own is of 2020
     *) need_file libboost-dev /usr/include/boost/asio/version.hpp ;;
   esac
 }

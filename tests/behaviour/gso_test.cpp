@@ -24,7 +24,7 @@ public:
   explicit sink(asio::io_context& io, bool coalesce, const test::endpoint& at = test::loopback_v4())
       : socket(io, at)
   {
-    socket.receive_buffer_size(4 << 20);
+    socket.set_receive_buffer_size(4 << 20);
     dgram::error_code not_here;
     socket.set_option(dgram::option::coalescing(coalesce), not_here);
   }

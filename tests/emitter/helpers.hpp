@@ -3,7 +3,7 @@
 #ifndef DGRAM_TESTS_EMITTER_HELPERS_HPP
 #define DGRAM_TESTS_EMITTER_HELPERS_HPP
 
-#include <dgram/emitter_socket.hpp>
+#include <dgram/create_socket.hpp>
 
 #include <asio/io_context.hpp>
 #include <asio/ip/udp.hpp>

@@ -277,6 +277,82 @@ TEST_CASE("SND-23: a lookup that throws fails its own sends, and no others", "[e
   test::run_until(io, [&] { return told.size() == 6; });
 }
 
+TEST_CASE("SND-23: short forms of an IPv4 address are looked up, a text with a colon is not",
+          "[emitter]")
+{
+  asio::io_context io;
+  test::listener server(io);
+  // The system's resolver reads it as Node's does.
+  auto client = dgram::create_socket(io, dgram::udp4);
+  client.send("ping", server.port, "127.1");
+  test::run_until(io, [&] { return server.messages.size() == 1; });
+  CHECK(server.senders.back().address == asio::ip::address_v4::loopback());
+
+  std::vector<std::string> asked;
+  auto own = dgram::create_socket(io, {.type = dgram::udp4,
+                                       .lookup = [&](const std::string& name, dgram::socket_type,
+                                                     const dgram::lookup_result& report) {
+                                         asked.push_back(name);
+                                         report({}, asio::ip::address_v4::loopback());
+                                       }});
+  std::vector<std::string> failed;
+  const auto note = [&](const dgram::failure& why) { failed.push_back(why.text()); };
+  for (const char* host : {"127.1", "0x7f.1", "256.1.1.1"})
+    own.send("ping", server.port, host);
+  for (const char* host : {"1:2", "::1::"})
+    own.send("ping", server.port, host, note);
+  test::run_until(io, [&] { return server.messages.size() == 4 && failed.size() == 2; });
+  CHECK(asked == std::vector<std::string>{"127.1", "0x7f.1", "256.1.1.1"});
+  CHECK(failed.front().starts_with("getaddrinfo ENOTFOUND 1:2"));
+  CHECK(test::thrown([&] { own.send("ping", server.port, "41234"); }) ==
+        asio::error::invalid_argument);
+  own.close();
+  client.close();
+  server.socket.close();
+  test::run(io);
+}
+
+namespace {
+
+/// One as `async_connect` takes.
+struct resolver {
+  asio::io_context& io;
+  std::vector<std::string> asked = {};
+
+  template <class Handler>
+  void async_resolve(const std::string& host, const std::string&, Handler handler)
+  {
+    asked.push_back(host);
+    asio::post(io, [handler = std::move(handler), failed = host == "nowhere"]() mutable {
+      const std::vector<asio::ip::udp::endpoint> found{{asio::ip::address_v6::loopback(), 0},
+                                                       {asio::ip::address_v4::loopback(), 0}};
+      handler(failed ? asio::error::host_not_found_try_again : dgram::error_code(), found);
+    });
+  }
+};
+
+}  // namespace
+
+TEST_CASE("N5: a resolver that async_connect takes looks names up for an emitter too", "[emitter]")
+{
+  asio::io_context io;
+  resolver mine{io};
+  static_assert(dgram::name_resolver<resolver>);
+  test::listener server(io);
+  auto client = dgram::create_socket(io, {.type = dgram::udp4, .lookup = std::ref(mine)});
+  client.send("ping", server.port, "server");
+  dgram::failure failed;
+  client.send("ping", server.port, "nowhere", [&](const dgram::failure& why) { failed = why; });
+  test::run_until(io, [&] { return server.messages.size() == 1 && failed; });
+  CHECK(failed.code == asio::error::host_not_found_try_again);
+  CHECK(failed.address == "nowhere");
+  CHECK(mine.asked == std::vector<std::string>{"server", "nowhere"});
+  asio::ip::udp::resolver asios(io);
+  auto other = dgram::create_socket(io, {.type = dgram::udp4, .lookup = std::ref(asios)});
+  other.send("ping", server.port, "localhost");
+  test::run_until(io, [&] { return server.messages.size() == 2; });
+}
+
 TEST_CASE("N5: a lookup on another thread keeps the context running", "[emitter]")
 {
   asio::io_context io;

@@ -123,10 +123,10 @@ public:
   {
     ec.clear();
   }
-  void receive_buffer_size(int, dgram::error_code&) {}
-  void send_buffer_size(int, dgram::error_code&) {}
-  std::size_t receive_buffer_size(dgram::error_code&) { return 0; }
-  std::size_t send_buffer_size(dgram::error_code&) { return 0; }
+  void set_receive_buffer_size(int, dgram::error_code&) {}
+  void set_send_buffer_size(int, dgram::error_code&) {}
+  std::size_t get_receive_buffer_size(dgram::error_code&) { return 0; }
+  std::size_t get_send_buffer_size(dgram::error_code&) { return 0; }
   std::size_t try_receive_batch(dgram::receive_batch& batch, dgram::error_code& ec)
   {
     return handle().try_receive_batch(batch, ec);
@@ -142,7 +142,8 @@ public:
     return asio::buffer_size(bytes);
   }
   template <class Buffers>
-  std::size_t try_send_to(const Buffers& bytes, const endpoint&, dgram::error_code& ec)
+  std::size_t try_send_to(const Buffers& bytes, const dgram::basic_reply_path<dgram::udp>&,
+                          dgram::error_code& ec)
   {
     return try_send(bytes, ec);
   }

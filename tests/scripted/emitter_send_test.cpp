@@ -3,10 +3,12 @@
 #include "support/loopback.hpp"
 #include "support/scripted_system.hpp"
 
-#include <dgram/emitter_socket.hpp>
+#include <dgram/create_socket.hpp>
 
 #include <catch2/generators/catch_generators.hpp>
 
+#include <algorithm>
+#include <array>
 #include <cerrno>
 #include <chrono>
 #include <functional>
@@ -91,6 +93,60 @@ TEST_CASE_METHOD(sender, "SND-30: a lack of room is not reported, and the send i
   run_ready(io);
   CHECK((told.empty() || told == trace{"ok 7"}));
   CHECK(socket.get_send_queue_count() == 0);
+}
+
+TEST_CASE_METHOD(sender, "A reply that waits for the kernel leaves from the address that was asked",
+                 "[emitter][F1]")
+{
+  auto server = dgram::create_socket(io, dgram::udp4);
+  std::vector<dgram::remote_info> senders;
+  server.on<dgram::event::message>(
+      [&](dgram::bytes_view, const dgram::remote_info& from) { senders.push_back(from); });
+  const auto port = server.bind_sync(0).port;
+  asio::ip::udp::socket client(io, test::loopback_v4());
+  client.set_option(asio::socket_base::receive_buffer_size(1 << 20));
+  client.connect({asio::ip::make_address("127.0.0.7"), port});
+  client.send(asio::buffer("?", 1));
+  run_until(io, [&] { return senders.size() == 1; });
+  const auto& from = senders.front();
+  const auto callback = [&](dgram::error_code ec, std::size_t size) {
+    told.push_back((ec ? "error " : "ok ") + std::to_string(size));
+  };
+  asio::cancellation_signal signal;
+  script.send().push(fail(EAGAIN), 3);
+  server.send("a", from, callback);
+  server.send("bb", from, asio::bind_cancellation_slot(signal.slot(), callback));
+  run_until(io, [&] { return script.send().calls() == 1; });
+  CHECK(server.get_send_queue_count() == 2);
+  // In several pieces, and more than the batch has room for.
+  server.send({"cc", "c"}, from, callback);
+  for (int i = 0; i < 300; ++i)
+    server.send("dddd", from, callback);
+  SECTION("and all of them are sent")
+  {
+  }
+  SECTION("and one of them is taken back")
+  {
+    signal.emit(asio::cancellation_type::total);
+  }
+  const std::size_t all = 303;
+  std::size_t heard = 0;
+  client.non_blocking(true);
+  run_until(io, [&] {
+    std::array<char, 8> bytes;
+    dgram::error_code ec;
+    while (client.receive(asio::buffer(bytes), 0, ec) > 0)
+      ++heard;
+    CHECK(ec == asio::error::would_block);
+    return told.size() == all;
+  });
+  std::array<char, 8> bytes;
+  dgram::error_code ec;
+  while (client.receive(asio::buffer(bytes), 0, ec) > 0)
+    ++heard;
+  const auto failed = static_cast<std::size_t>(std::count(told.begin(), told.end(), "error 0"));
+  CHECK(failed <= 1);
+  CHECK(heard == all - failed);
 }
 
 TEST_CASE_METHOD(sender, "SND-30: another error is reported", "[emitter]")

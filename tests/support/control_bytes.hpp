@@ -37,7 +37,8 @@ inline const char* broken_property(std::span<const std::byte> bytes)
   dgram::datagram_info info;
   dgram::platform::received_control said;
   dgram::platform::read_control(bytes, false, said);
-  info.assign({}, false, 0, said, true);
+  dgram::detail::info_access::assign(info, dgram::udp::endpoint(), false, std::size_t{0}, said,
+                                     true);
   if (info.local_address().has_value() == false && info.interface_index() != 0)
     return "an interface comes with an address";
   if (info.ecn().has_value() != info.dscp().has_value()) return "ECN and DSCP come together";

@@ -110,7 +110,8 @@ public:
   }
 
   /// Sets a value below /proc/sys/net, such as "ipv4/ip_forward"; false where that is not allowed.
-  bool sysctl(const std::string& name, int value) const
+  template <class Value>
+  bool sysctl(const std::string& name, const Value& value) const
   {
     return run([&] {
       std::ofstream file("/proc/sys/net/" + name);

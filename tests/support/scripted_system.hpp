@@ -66,7 +66,7 @@ inline outcome take(std::size_t count)
   return {outcome::kind::take, static_cast<int>(count)};
 }
 
-/// Returns `result`; the kernel is not asked.
+/// Returns `result`, of a batch as many as it asked for at most; the kernel is not asked.
 inline outcome claim(std::size_t result)
 {
   return {outcome::kind::claim, static_cast<int>(result)};
@@ -397,7 +397,7 @@ struct system {
     note_flags(flags);
     for (unsigned i = 0; i < count; ++i)
       test::script.offered.push_back(test::describe(messages[i].msg_hdr));
-    return test::script.sendmmsg.play(-1, count, [&](unsigned limit) {
+    const int claimed = test::script.sendmmsg.play(-1, count, [&](unsigned limit) {
       const unsigned good = count_good(messages, limit);
       if (good == 0 && limit > 0) return -1;
       const int sent = ::sendmmsg(fd, messages, good, flags);
@@ -405,6 +405,7 @@ struct system {
         test::script.taken.push_back(test::describe(messages[i].msg_hdr));
       return sent;
     });
+    return std::min(claimed, static_cast<int>(count));
   }
 #endif
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
 // Emitters on strands of a context that several threads run: they share buffers, and nothing else.
-#include <dgram/emitter_socket.hpp>
+#include <dgram/create_socket.hpp>
 
 #include <asio/io_context.hpp>
 #include <asio/post.hpp>

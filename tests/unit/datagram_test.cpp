@@ -193,6 +193,98 @@ TEST_CASE("datagram: what was not asked for is absent")
   CHECK_THROWS_AS(plain.reply_path(), dgram::system_error);
 }
 
+TEST_CASE("datagram: the scopes of both addresses say where an answer leaves from, and by what",
+          "[F8]")
+{
+  struct row {
+    const char* sent_to;
+    const char* sender;
+    const char* stands_for;  // what the kernel names for the address; empty where it names none
+    const char* source;      // empty: the system's choice
+    bool by_interface;
+  };
+  const row table[]{
+      // IPv4: an address of this host, which stands for itself.
+      {"192.0.2.1", "198.51.100.1", "192.0.2.1", "192.0.2.1", false},
+      {"192.0.2.1", "198.51.100.1", "", "192.0.2.1", false},
+      {"10.0.0.1", "192.168.0.1", "10.0.0.1", "10.0.0.1", false},
+      {"192.0.2.1", "169.254.9.9", "192.0.2.1", "192.0.2.1", true},
+      {"169.254.0.1", "169.254.9.9", "169.254.0.1", "169.254.0.1", true},
+      {"169.254.0.1", "192.0.2.9", "169.254.0.1", "169.254.0.1", true},
+      {"169.253.0.1", "169.255.9.9", "169.253.0.1", "169.253.0.1", false},
+      {"127.0.0.7", "127.0.0.1", "127.0.0.7", "127.0.0.7", false},
+      {"127.0.0.1", "169.254.0.1", "127.0.0.1", "127.0.0.1", false},
+      {"169.254.0.1", "127.0.0.1", "169.254.0.1", "169.254.0.1", false},
+      // Of many: none to send from.
+      {"255.255.255.255", "192.0.2.9", "192.0.2.1", "", true},
+      {"255.255.255.255", "169.254.9.9", "192.0.2.1", "", true},
+      {"255.255.255.255", "192.0.2.9", "", "", true},
+      {"255.255.255.255", "0.0.0.0", "", "", true},  // a client of DHCP
+      {"192.0.2.255", "192.0.2.9", "192.0.2.1", "", true},
+      {"169.254.255.255", "169.254.9.9", "169.254.0.1", "", true},
+      {"224.0.0.1", "192.0.2.9", "192.0.2.1", "", true},
+      {"239.255.1.2", "192.0.2.9", "", "", true},
+      {"232.1.2.3", "169.254.9.9", "192.0.2.1", "", true},
+      // The same from this host, whose address the kernel names then.
+      {"192.0.2.255", "192.0.2.1", "192.0.2.1", "", false},
+      {"255.255.255.255", "192.0.2.1", "192.0.2.1", "", false},
+      {"239.255.1.2", "192.0.2.1", "192.0.2.1", "", false},
+      {"127.255.255.255", "127.0.0.1", "127.0.0.1", "", false},
+      // IPv6.
+      {"2001:db8::1", "2001:db8:1::9", "", "2001:db8::1", false},
+      {"2001:db8::1", "fe80::9", "", "2001:db8::1", true},
+      {"fe80::1", "fe80::9", "", "fe80::1", true},
+      {"fe80::1", "2001:db8::9", "", "fe80::1", true},
+      {"febf::1", "febf::9", "", "febf::1", true},
+      {"fec0::1", "fec0::9", "", "fec0::1", false},  // site-local: routed
+      {"fd00::1", "fc00::9", "", "fd00::1", false},  // unique local: routed
+      {"::1", "::1", "", "::1", false},
+      {"fe80::1", "::1", "", "fe80::1", false},
+      {"ff01::1", "fe80::9", "", "", true},
+      {"ff02::1", "fe80::9", "", "", true},
+      {"ff02::1", "2001:db8::9", "", "", true},
+      {"ff03::1", "2001:db8::9", "", "", true},
+      {"ff05::1", "2001:db8::9", "", "", true},
+      {"ff08::1", "2001:db8::9", "", "", true},
+      {"ff0e::1", "2001:db8::9", "", "", true},
+      {"ff3e::1", "fec0::9", "", "", true},
+  };
+  const auto address = [](std::string_view text) {
+    return text.empty() ? asio::ip::address() : dgram::parse_address(text);
+  };
+  for (const row& each : table) {
+    INFO(each.sent_to << " from " << each.sender);
+    const auto way = dgram::detail::find_way_back(address(each.sent_to), address(each.sender),
+                                                  address(each.stands_for));
+    CHECK(way.source == address(each.source));
+    CHECK(way.by_interface == each.by_interface);
+  }
+}
+
+TEST_CASE("datagram: an IPv4 sender in the mapped form has IPv4's scope", "[F8]")
+{
+  for (const char* const sender : {"169.254.9.9", "::ffff:169.254.9.9"}) {
+    std::array<std::byte, 1> bytes{};
+    dgram::platform::received_control said;
+    said.present =
+        dgram::platform::received_control::local | dgram::platform::received_control::local_is_v4;
+    said.address = {192, 0, 2, 1};
+    said.reply_source = {192, 0, 2, 1};
+    said.interface_index = 7;
+    dgram::detail::received_slot<dgram::udp> slot;
+    slot.sender = {dgram::parse_address(sender), 53};
+    slot.control = &said;
+    slot.needs_source = true;
+    const dgram::datagram datagram(bytes, slot);
+    CHECK(datagram.reply_path().source == dgram::parse_address("192.0.2.1"));
+    CHECK(datagram.reply_path().interface_index == 7);
+    // A socket with an address of its own sends from there by itself.
+    slot.needs_source = false;
+    CHECK(datagram.reply_path().source.is_unspecified());
+    CHECK(datagram.reply_path().interface_index == 7);
+  }
+}
+
 TEST_CASE("send_result: a fresh one says that nothing left and nothing failed")
 {
   const dgram::send_result result;

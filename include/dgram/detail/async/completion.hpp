@@ -44,6 +44,8 @@ struct discard_task {
   void operator()(task* which) const noexcept { which->discard(); }
 };
 
+using task_ptr = std::unique_ptr<task, discard_task>;
+
 /// First in, first out; what is left is discarded.
 class task_queue {
 public:
@@ -124,12 +126,21 @@ private:
 };
 
 /// The completion of a pending operation. Whoever ends the operation fills it in; `run` calls the handler.
-template <class... Values>
-class completion : public task {
+class any_completion : public task {
 public:
   failure outcome;
-  std::tuple<Values...> values;
   bool has_slot = false;  // a cancellation slot refers to it, until it runs
+
+protected:
+  ~any_completion() = default;
+};
+
+using any_completion_ptr = std::unique_ptr<any_completion, discard_task>;
+
+template <class... Values>
+class completion : public any_completion {
+public:
+  std::tuple<Values...> values;
 
 protected:
   ~completion() = default;
@@ -289,6 +300,18 @@ completion<Values...>* make_completion(Handler&& handler, const Executor& execut
                          executor);
 }
 
+/// Whether an operation takes this token, and says so if not. Without it the reader is told of Asio's insides.
+template <class Token, class... Values>
+consteval bool is_token()
+{
+  constexpr bool fits = is_plain_callback<std::decay_t<Token>, Values...> ||
+                        net::completion_token_for<Token, void(error_code, Values...)>;
+  static_assert(fits,
+                "the token is neither a completion token of Asio's nor a function of an error_code "
+                "and the values that the operation completes with");
+  return fits;
+}
+
 /// What Asio calls with the handler when an operation is launched.
 template <class Executor, class Launch, class... Values>
 class emitter_initiation {
@@ -322,9 +345,86 @@ auto initiate_completion(const Executor& executor, Token&& token, Launch launch)
   emitter_initiation<Executor, Launch, Values...> initiation(executor, std::move(launch));
   if constexpr (is_plain_callback<handler, Values...>)
     initiation(std::forward<Token>(token));
-  else
+  else if constexpr (is_token<Token, Values...>())
     return net::async_initiate<Token, void(error_code, Values...)>(std::move(initiation), token);
 }
+
+template <class Callback, class Executor>
+inline constexpr bool runs_on =
+    std::same_as<net::associated_executor_t<Callback, Executor>, Executor>;
+
+/// Whether a callback is bound to an executor: else it takes whatever it is offered.
+template <class Callback, class Executor>
+inline constexpr bool has_executor =
+    !runs_on<Callback, Executor> || !runs_on<Callback, net::system_executor>;
+
+/// Is called where the callback is not to run, and has its own executor run it, whose context it keeps running till then.
+template <class Callback, class Executor>
+class forwarding_callback {
+public:
+  template <class From>
+  forwarding_callback(From&& callback, const Executor& other)
+      : callback_(std::forward<From>(callback)),
+        work_(net::get_associated_executor(callback_, other))
+  {
+  }
+
+  void operator()() { dispatch_to(std::move(work_), std::move(callback_)); }
+
+private:
+  Callback callback_;
+  net::executor_work_guard<net::associated_executor_t<Callback, Executor>> work_;
+};
+
+/// The callback, to be called once and on the emitter's executor, which this is.
+template <class Callback, class Executor>
+decltype(auto) run_by_emitter(Callback&& callback, const Executor& emitters)
+{
+  using function = std::decay_t<Callback>;
+  if constexpr (has_executor<function, Executor>)
+    return forwarding_callback<function, Executor>(std::forward<Callback>(callback), emitters);
+  else
+    return std::forward<Callback>(callback);
+}
+
+/// The completion handler of a send whose callback is called where all went well; else there is an 'error' event. The
+/// emitter calls it, and then exists.
+template <class Core, class Callback>
+class sent_callback {
+  using executor = typename Core::executor_type;
+  using function = std::decay_t<decltype(run_by_emitter(std::declval<Callback>(),
+                                                        std::declval<const executor&>()))>;
+
+public:
+  using allocator_type = net::associated_allocator_t<Callback, recycling>;
+  using cancellation_slot_type = net::associated_cancellation_slot_t<Callback>;
+
+  template <class From>
+  sent_callback(Core& core, From&& callback)
+      : core_(&core),
+        allocator_(net::get_associated_allocator(callback, recycling())),
+        slot_(net::get_associated_cancellation_slot(callback)),
+        call_(run_by_emitter(std::forward<From>(callback), core.get_executor()))
+  {
+  }
+
+  allocator_type get_allocator() const noexcept { return allocator_; }
+  cancellation_slot_type get_cancellation_slot() const noexcept { return slot_; }
+
+  void operator()(const failure& outcome)
+  {
+    if (outcome)
+      core_->post_error(outcome);
+    else
+      call_();
+  }
+
+private:
+  Core* core_;
+  allocator_type allocator_;
+  cancellation_slot_type slot_;
+  function call_;
+};
 
 }  // namespace detail
 

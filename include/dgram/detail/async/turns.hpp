@@ -34,28 +34,42 @@ public:
   /// The context, where it is known.
   net::io_context* io() const noexcept { return io_; }
 
+  /// A task of a function.
+  template <class Function>
+  task_ptr make(Function function)
+  {
+    return task_ptr(make_task<function_task<Function>>(recycling(), std::move(function)));
+  }
+
   /// Does something on a later turn.
   template <class Function>
   void post(Function function)
   {
-    deliver(make_task<function_task<Function>>(recycling(), std::move(function)));
+    deliver(make(std::move(function)).release());
   }
 
+  /// Takes the task over, also if it throws.
   void deliver(task* which)
   {
     if (ended_) {
       which->discard();
       return;
     }
+    try {
+      schedule();
+    } catch (...) {
+      which->discard();
+      throw;
+    }
     tasks_.push(which);
-    schedule();
   }
 
   /// Sees to it that there is a next turn.
   void schedule()
   {
-    if (ended_ || std::exchange(scheduled_, true)) return;
+    if (ended_ || scheduled_) return;
     post_stored(memory_, [this](Owner&) { run(); });
+    scheduled_ = true;
   }
 
   /// There is no later turn: what is delivered is discarded.

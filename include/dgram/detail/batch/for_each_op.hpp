@@ -4,11 +4,13 @@
 #define DGRAM_DETAIL_BATCH_FOR_EACH_OP_HPP
 
 #include <dgram/config.hpp>
+#include <dgram/detail/async/cancellation.hpp>
+#include <dgram/detail/async/epoch_guard.hpp>
 #include <dgram/detail/batch/receive_policy.hpp>
+#include <dgram/detail/socket/state.hpp>
 #include <dgram/detail/socket/transfer_op.hpp>
 #include <dgram/error.hpp>
 
-#include <cstdint>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -58,9 +60,9 @@ private:
   void launch(Self& self)
   {
     // A turn has no side effect that a cancellation would have to undo.
-    self.reset_cancellation_state(net::enable_total_cancellation());
+    enable_cancellation(self, state_);
     state_->follow_descriptor();
-    epoch_ = state_->socket.epoch();
+    guard_.enter(state_->socket.epoch());
     state_->policy.begin_waiting();
     if (!state_->is_stopped()) {
       post(self);
@@ -83,7 +85,6 @@ private:
   template <class Self>
   void resume(Self& self, error_code ec)
   {
-    if (auto outer = self.get_cancellation_state().slot(); outer.is_connected()) outer.clear();
     state_->end_wait();
     state_->policy.yielded();
     // Another waiter may have set the shared timer anew, which ends this wait but not this operation.
@@ -153,8 +154,7 @@ private:
   template <class Self>
   bool has_ended(Self& self) const
   {
-    return state_->is_stopped() || state_->socket.epoch() != epoch_ ||
-           self.get_cancellation_state().cancelled() != net::cancellation_type::none;
+    return state_->is_stopped() || guard_.is_over(state_->socket.epoch(), self);
   }
 
   template <class Self>
@@ -164,11 +164,9 @@ private:
     State& waiting = *state_;
     waiting.start_wait();
     // The reader's own slot lets `stop` end the wait; what the operation is told passes through it.
-    // It may outlive the context, and must not keep the block for so long: the wait does.
-    if (auto outer = self.get_cancellation_state().slot(); outer.is_connected())
-      outer.assign([state = std::weak_ptr<State>(state_)](net::cancellation_type type) {
-        if (const auto kept = state.lock()) kept->signal.emit(type);
-      });
+    // Asio clears the operation's slot each time it resumes.
+    if (const auto outer = self.get_cancellation_state().slot(); outer.is_connected())
+      waiting.let_cancel(outer);
     backing_off_ = waiting.policy.must_back_off(waiting.socket);
     auto resumed = net::bind_cancellation_slot(waiting.signal.slot(), std::move(self));
     if (backing_off_)
@@ -192,7 +190,7 @@ private:
 
   std::shared_ptr<State> state_;
   std::optional<Function> function_;
-  std::uint64_t epoch_ = 0;
+  epoch_guard guard_;
   step step_ = step::launch;
   bool backing_off_ = false;  // the wait is on a timer that others may end
 };

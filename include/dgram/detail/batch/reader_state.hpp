@@ -5,6 +5,7 @@
 
 #include <dgram/config.hpp>
 #include <dgram/datagram.hpp>
+#include <dgram/detail/async/cancellation.hpp>
 #include <dgram/detail/batch/receive_policy.hpp>
 #include <dgram/error.hpp>
 #include <dgram/reader_config.hpp>
@@ -119,6 +120,14 @@ struct reader_state : std::enable_shared_from_this<reader_state<Handle>> {
     waiting_ = false;
     ++timer_number_;
     if (timer_) timer_->cancel();
+  }
+
+  /// Lets the slot of the operation that waits end the wait.
+  void let_cancel(const net::cancellation_slot& slot)
+  {
+    on_cancellation(
+        slot, this->weak_from_this(),
+        [](reader_state& self, net::cancellation_type type) { self.signal.emit(type); });
   }
 
   void start_timer(typename clock::time_point deadline)

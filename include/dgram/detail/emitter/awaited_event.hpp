@@ -3,8 +3,10 @@
 #ifndef DGRAM_DETAIL_EMITTER_AWAITED_EVENT_HPP
 #define DGRAM_DETAIL_EMITTER_AWAITED_EVENT_HPP
 
+#include <dgram/bytes_view.hpp>
 #include <dgram/config.hpp>
 #include <dgram/datagram.hpp>
+#include <dgram/detail/async/cancellation.hpp>
 #include <dgram/detail/async/completion.hpp>
 #include <dgram/event_emitter.hpp>
 #include <dgram/events.hpp>
@@ -54,9 +56,8 @@ const T& keep(const T& value)
 template <class Core, class... Values>
 class awaiting_listener {
 public:
-  awaiting_listener(const std::shared_ptr<Core>& core, completion<Values...>* done,
-                    net::cancellation_slot slot)
-      : core_(core), done_(done), slot_(slot)
+  awaiting_listener(const std::shared_ptr<Core>& core, completion<Values...>* done)
+      : core_(core), done_(done)
   {
   }
 
@@ -66,7 +67,6 @@ public:
   ~awaiting_listener()
   {
     if (!done_) return;
-    if (slot_.is_connected()) slot_.clear();
     if (const auto core = core_.lock())
       core->fail(done_.release(), failure_of("once", net::error::operation_aborted));
   }
@@ -75,7 +75,6 @@ public:
     requires(sizeof...(Args) == sizeof...(Values))
   void operator()(const Args&... args)
   {
-    if (slot_.is_connected()) slot_.clear();
     done_->values = std::tuple<Values...>(keep(args)...);
     done_.release()->run();
   }
@@ -83,7 +82,6 @@ public:
 private:
   std::weak_ptr<Core> core_;
   completion_ptr<Values...> done_;
-  net::cancellation_slot slot_;
 };
 
 template <class Event, class Signature = typename Event::signature>
@@ -98,14 +96,14 @@ struct event_awaiter<Event, void(Args...)> {
         core->get_executor(), std::forward<Token>(token),
         [core](completion<typename kept_argument<Args>::type...>* done,
                net::cancellation_slot slot) {
-          awaiting_listener<Core, typename kept_argument<Args>::type...> listener(core, done, slot);
+          awaiting_listener<Core, typename kept_argument<Args>::type...> listener(core, done);
           // A closed socket still emits 'close', and with that lets its listeners go.
           if (core->has_emitted_close()) return;
           const auto id = core->events.template once<Event>(std::move(listener));
-          if (slot.is_connected())
-            slot.assign([weak = std::weak_ptr<Core>(core), id](net::cancellation_type) {
-              if (const auto alive = weak.lock()) alive->events.off(id);
-            });
+          if (!slot.is_connected()) return;
+          done->has_slot = true;
+          on_cancellation(slot, std::weak_ptr<Core>(core),
+                          [id](Core& alive, net::cancellation_type) { alive.events.off(id); });
         });
   }
 };

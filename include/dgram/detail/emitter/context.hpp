@@ -4,6 +4,7 @@
 #define DGRAM_DETAIL_EMITTER_CONTEXT_HPP
 
 #include <dgram/config.hpp>
+#include <dgram/detail/async/spares.hpp>
 
 #include <cstddef>
 #include <memory>
@@ -14,77 +15,6 @@
 DGRAM_NAMESPACE_BEGIN
 
 namespace detail {
-
-/// Objects that are costly to make. Several threads may run the context, so it is locked: once for each batch.
-template <class T>
-class spares {
-public:
-  std::unique_ptr<T> take()
-  {
-    {
-      const std::lock_guard lock(mutex_);
-      ++out_;
-      if (!unused_.empty()) {
-        auto taken = std::move(unused_.back());
-        unused_.pop_back();
-        return taken;
-      }
-    }
-    return std::make_unique<T>();
-  }
-
-  void give_back(std::unique_ptr<T> object)
-  {
-    const std::lock_guard lock(mutex_);
-    --out_;
-    if (unused_.size() < most_unused) unused_.push_back(std::move(object));
-  }
-
-  /// Whether so many are out that they had better come back soon.
-  bool are_scarce()
-  {
-    const std::lock_guard lock(mutex_);
-    return out_ > most_unused;
-  }
-
-private:
-  static constexpr std::size_t most_unused = 8;
-
-  std::mutex mutex_;
-  std::vector<std::unique_ptr<T>> unused_;
-  std::size_t out_ = 0;
-};
-
-/// One such object, or none.
-template <class T>
-class lease {
-public:
-  lease() noexcept = default;
-  explicit lease(std::shared_ptr<spares<T>> source)
-      : source_(std::move(source)), object_(source_->take())
-  {
-  }
-  lease(lease&&) noexcept = default;
-  lease& operator=(lease&& other) noexcept
-  {
-    lease before(std::move(*this));
-    source_ = std::move(other.source_);
-    object_ = std::move(other.object_);
-    return *this;
-  }
-  ~lease()
-  {
-    if (object_) source_->give_back(std::move(object_));
-  }
-
-  T* operator->() const noexcept { return object_.get(); }
-  T& operator*() const noexcept { return *object_; }
-  explicit operator bool() const noexcept { return object_ != nullptr; }
-
-private:
-  std::shared_ptr<spares<T>> source_;
-  std::unique_ptr<T> object_;
-};
 
 /// Emitters of a context, to be paused and resumed together.
 template <class Member>

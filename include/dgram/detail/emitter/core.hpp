@@ -5,6 +5,7 @@
 
 #include <dgram/basic_socket.hpp>
 #include <dgram/config.hpp>
+#include <dgram/detail/async/cancellation.hpp>
 #include <dgram/detail/async/completion.hpp>
 #include <dgram/detail/async/turns.hpp>
 #include <dgram/detail/emitter/backlog.hpp>
@@ -18,7 +19,6 @@
 #include <dgram/detail/emitter/send_queue.hpp>
 #include <dgram/detail/emitter/sending.hpp>
 #include <dgram/detail/emitter/stop_signal.hpp>
-#include <dgram/detail/emitter/waiting_operation.hpp>
 #include <dgram/detail/emitter/work_account.hpp>
 #include <dgram/diagnostics.hpp>
 #include <dgram/error.hpp>
@@ -30,11 +30,11 @@
 #include <dgram/socket_options.hpp>
 #include <dgram/udp.hpp>
 
-#include <algorithm>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <new>
 #include <optional>
 #include <string>
 #include <tuple>
@@ -56,9 +56,10 @@ public:
   using emitter_type =
       event_emitter<event::listening, message_event, event::connect, event::close, event::error,
                     event::error_monitor, event::timeout, event::drain, event::drop>;
-  using target_type = target<endpoint_type>;
-  using destination_type = destination<endpoint_type>;
-  using phase = milestone::phase;
+  using path_type = basic_reply_path<protocol_type>;
+  using destination_type = destination<protocol_type>;
+  using pending_type = pending_operations<Socket, emitter_core>;
+  using phase = typename pending_type::phase;
   using service_type = context_service<incoming_buffers<protocol_type>,
                                        outgoing_buffers<protocol_type>, emitter_core>;
 
@@ -85,8 +86,8 @@ public:
   bool is_closed() const noexcept { return closed_; }
   /// A stop that was requested, on whatever thread, counts once it has closed the socket.
   bool is_running() const noexcept { return !closed_; }
-  phase bind_phase() const noexcept { return establishing_.bind_phase(); }
-  phase connect_phase() const noexcept { return establishing_.connect_phase(); }
+  phase bind_phase() const noexcept { return pending_.bind_phase(); }
+  phase connect_phase() const noexcept { return pending_.connect_phase(); }
   bool is_receiving() const noexcept { return receiving_.is_wanted() && is_bound(); }
   bool is_paused() const noexcept { return pausing_.is_paused(); }
   bool is_pause_due() const noexcept { return pause_is_due_; }
@@ -129,12 +130,19 @@ public:
 
   void deliver(task* which) { turns_.deliver(which); }
 
+  /// An event that is delivered later, made before the call that it tells of has done anything.
+  template <class Event>
+  task_ptr make_event()
+  {
+    return turns_.make([this] {
+      if (!has_ended()) events.template emit<Event>();
+    });
+  }
+
   template <class Event>
   void post_event()
   {
-    post([this] {
-      if (!has_ended()) events.template emit<Event>();
-    });
+    deliver(make_event<Event>().release());
   }
 
   void post_error(failure what)
@@ -145,8 +153,7 @@ public:
   }
 
   /// Ends an operation: tells who waits for it, or else there is an 'error' event.
-  template <class... Values>
-  void fail(completion<Values...>* done, failure what)
+  void fail(any_completion* done, failure what)
   {
     if (done == nullptr) {
       post_error(std::move(what));
@@ -157,42 +164,17 @@ public:
   }
 
   /// Lets a slot cancel an operation as long as it waits.
-  template <class... Values>
-  void let_cancel(completion<Values...>* done, net::cancellation_slot slot)
+  void let_cancel(any_completion* done, net::cancellation_slot slot)
   {
     if (!slot.is_connected()) return;
     done->has_slot = true;
-    slot.assign([weak = this->weak_from_this(), done](net::cancellation_type) {
-      if (const auto core = weak.lock()) core->cancel(done);
-    });
+    on_cancellation(slot, this->weak_from_this(),
+                    [done](emitter_core& core, net::cancellation_type) { core.cancel(done); });
   }
 
   // --- bind and connect ---
 
-  void bind(target_type to, completion<>* done) { establishing_.bind(std::move(to), done); }
-
-  template <class Callback>
-  void bind_with(target_type to, Callback&& callback)
-  {
-    establishing_.bind_with(std::move(to), std::forward<Callback>(callback));
-  }
-
-  void bind_now(const endpoint_type& local, error_code& ec) { establishing_.bind_now(local, ec); }
-
-  void adopt(int descriptor, error_code& ec) { establishing_.adopt(descriptor, ec); }
-
-  void connect(target_type to, completion<>* done) { establishing_.connect(std::move(to), done); }
-
-  template <class Callback>
-  void connect_with(target_type to, Callback&& callback)
-  {
-    establishing_.connect_with(std::move(to), std::forward<Callback>(callback));
-  }
-
-  void connect_now(const endpoint_type& peer, error_code& ec)
-  {
-    establishing_.connect_now(peer, ec);
-  }
+  pending_type& pending() noexcept { return pending_; }
 
   void disconnect(error_code& ec)
   {
@@ -204,13 +186,13 @@ public:
       socket.disconnect(ec);
     if (ec) return;
     sending_.fail(net::error::not_connected);
-    establishing_.disconnected(failure_of("send", net::error::not_connected));
+    pending_.disconnected(failure_of("send", net::error::not_connected));
   }
 
   // --- send ---
 
   /// A send that its completion token launches: what was right at the call may be wrong by now.
-  void send_later(const target_type& to, const payload_view& payload, send_completion* done)
+  void send_later(const destination_type& to, const payload_view& payload, send_completion* done)
   {
     error_code ec;
     if (!is_running())
@@ -221,10 +203,8 @@ public:
       ec = net::error::already_connected;
     if (ec)
       fail(done, failure_of("send", ec));
-    else if (to.name.empty())
-      send(to.endpoint ? destination_type(*to.endpoint) : destination_type(), payload, done);
     else
-      send(destination_type(to.name, to.port), payload, done);
+      send(to, payload, done);
   }
 
   /// False where the queue is full. The bytes are copied unless the kernel takes them at once.
@@ -232,8 +212,8 @@ public:
   {
     note_activity();
     diagnose(diagnostic_channel::send, this, payload.size());
-    if (!to.is_name() && establishing_.can_send(to.peer())) [[likely]]
-      return sending_.send(to.peer(), payload, done);
+    if (!to.is_name() && pending_.can_send(to.path())) [[likely]]
+      return sending_.send(to.path(), payload, done);
     return wait_and_send(to, payload, done);
   }
 
@@ -244,7 +224,7 @@ public:
   void start_receiving()
   {
     receiving_.want(true);
-    establishing_.bind_implicitly();
+    pending_.bind_implicitly();
     receiving_.go_on();
   }
 
@@ -277,8 +257,9 @@ public:
   template <class Apply>
   void set(std::string key, Apply apply, error_code& ec)
   {
+    auto setting = pausing_.prepare(std::move(key), apply);
     with_socket(apply, ec);
-    if (!ec) pausing_.keep(std::move(key), std::move(apply));
+    if (!ec) pausing_.keep(std::move(setting));
   }
 
   void unset(const std::string& key) { pausing_.unset(key); }
@@ -295,7 +276,6 @@ public:
     if (!is_bound()) return;
     flush();
     pausing_.pause(socket, connect_phase() == phase::done);
-    receiving_.disarm();
     discard_descriptor();
   }
 
@@ -313,22 +293,22 @@ public:
     if (closed_ || !is_paused()) return;
     const auto before = pausing_.resume();
     error_code ec;
-    family.open(ec);
-    if (!ec) socket.bind(before.local, ec);
-    pausing_.set_again(socket, ec);
-    if (!ec && before.peer) socket.connect(*before.peer, ec);
+    try {
+      reopen(before, ec);
+    } catch (const std::bad_alloc&) {
+      ec = net::error::no_memory;
+    }
     if (ec) {
       discard_descriptor();
       sending_.fail(ec);
       const failure why = failure_at("bind", ec, &before.local);
-      establishing_.fail_bind(why);
-      if (connect_phase() == phase::done) establishing_.disconnected(why);
+      pending_.fail_bind(why, nullptr);
+      if (connect_phase() == phase::done) pending_.disconnected(why);
       return;
     }
-    watch_arrivals();
     flush();
     receiving_.go_on();
-    establishing_.unpark_later();
+    pending_.release_later();
   }
 
   // --- close ---
@@ -341,13 +321,13 @@ public:
   }
 
   /// Completes when 'close' has been emitted.
-  void close(completion<>* done)
+  void close(any_completion_ptr done)
   {
-    completion_ptr<> held(done);
-    if (close_emitted_)
-      deliver(held.release());
-    else
-      close_done_.push_back(std::move(held));
+    if (close_emitted_) {
+      deliver(done.release());
+      return;
+    }
+    pending_.await_close(std::move(done));
     begin_close();
   }
 
@@ -378,7 +358,7 @@ public:
     stop_.end();
     idle_.cancel();
     sending_.end();
-    establishing_.end();
+    pending_.end();
     discard_descriptor();
     diagnose(diagnostic_channel::close, this);
     post([this] { emit_close(); });
@@ -386,6 +366,7 @@ public:
 
   void discard_descriptor()
   {
+    receiving_.disarm();
     error_code ignored;
     socket.close(ignored);
   }
@@ -411,9 +392,8 @@ public:
   void discard() noexcept
   {
     turns_.discard();
-    establishing_.discard();
+    pending_.discard();
     sending_.discard();
-    const auto close_done = std::exchange(close_done_, {});
     const auto released = std::exchange(events, emitter_type());
   }
 
@@ -437,6 +417,19 @@ public:
 
   void timed_out() { events.template emit<event::timeout>(); }
 
+  /// A wildcard address says nothing of where a datagram arrives, so the kernel is asked to; before the bind, since what
+  /// is queued earlier has no interface.
+  void expect_arrivals(const endpoint_type& local)
+  {
+    if constexpr (is_ip) {
+      error_code not_here;
+      if (options.packet_info)
+        socket.set_option(option::packet_info(true), not_here);
+      else if (local.address().is_unspecified())
+        handle.provide_reply_source();
+    }
+  }
+
   void bound()
   {
     diagnose(diagnostic_channel::bind, this);
@@ -444,22 +437,17 @@ public:
     receiving_.arm_if_wanted();
   }
 
-  void looked_up(std::vector<waiting_operation<endpoint_type>> waiting,
-                 const net::ip::address& address)
+  void looked_up(const std::string& name, const net::ip::address& address)
   {
     const flush_at_end<emitter_core> guard{*this};
-    establishing_.looked_up(std::move(waiting), address);
+    pending_.looked_up(name, address);
   }
 
-  void not_looked_up(std::vector<waiting_operation<endpoint_type>> waiting, const failure& why)
-  {
-    establishing_.not_looked_up(std::move(waiting), why);
-  }
+  void not_looked_up(const failure& why) { pending_.not_looked_up(why); }
 
-  void send_now(const endpoint_type* peer, const std::vector<std::byte>& payload,
-                send_completion* done)
+  void send_now(const path_type* to, const std::vector<std::byte>& payload, send_completion* done)
   {
-    sending_.send(peer, payload, done, true);
+    sending_.send(to, payload, done, true);
   }
 
   error_code ready_to_send(const endpoint_type* peer)
@@ -479,13 +467,16 @@ public:
     not_sent(std::move(done), failure_at("send", ec, peer));
   }
 
-  /// A close that ends a send which has no completion is no error.
   void not_sent(send_completion_ptr done, failure why)
   {
-    if (done != nullptr)
-      std::get<0>(done->values) = 0;
-    else if (why.code == net::error::operation_aborted)
-      return;
+    if (done != nullptr) std::get<0>(done->values) = 0;
+    end_operation(std::move(done), std::move(why));
+  }
+
+  /// To be cancelled, or closed, is no error of an operation that has no completion.
+  void end_operation(any_completion_ptr done, failure why)
+  {
+    if (done == nullptr && why.code == net::error::operation_aborted) return;
     fail(done.release(), std::move(why));
   }
 
@@ -526,7 +517,7 @@ private:
         drops_(*this),
         sending_(*this, turns_, drops_, backlog_, service.outgoing),
         receiving_(*this, turns_, work_, drops_, service.incoming),
-        establishing_(*this)
+        pending_(*this)
   {
   }
 
@@ -538,11 +529,22 @@ private:
       sending_.drop(std::move(held));
       return false;
     }
-    establishing_.send({.kind = action::send,
-                        .to = to.keep(),
-                        .send = {payload.copy(), std::nullopt, std::move(held)},
-                        .place = backlog_place(backlog_, payload.size())});
+    pending_.send({.kind = action::send,
+                   .to = to,
+                   .payload = payload.copy(),
+                   .done = std::move(held),
+                   .place = backlog_place(backlog_, payload.size())});
     return !sending_.is_full();
+  }
+
+  void reopen(const typename pausing<Socket>::ends& before, error_code& ec)
+  {
+    family.open(ec);
+    if (!ec) expect_arrivals(before.local);
+    if (!ec) socket.bind(before.local, ec);
+    pausing_.set_again(socket, ec);
+    if (!ec && before.peer) socket.connect(*before.peer, ec);
+    if (!ec) watch_arrivals();
   }
 
   void emit_error(const failure& what)
@@ -551,54 +553,38 @@ private:
     if (!events.template emit<event::error>(what)) throw_failure(what);
   }
 
-  /// A wildcard address says nothing of where a datagram arrives; the kernel is asked to.
+  /// Says so too of an address that is known only now.
   void watch_arrivals()
   {
     if constexpr (is_ip) {
-      error_code ec;
-      const net::ip::address local = socket.local_endpoint(ec).address();
-      if (options.packet_info || local.is_unspecified())
-        socket.set_option(option::packet_info(true), ec);
-      receiving_.begin(local);
+      error_code ignored;
+      handle.provide_reply_source();
+      receiving_.begin(socket.local_endpoint(ignored).address());
     }
   }
 
   void begin_close()
   {
     if (closed_ || closing_) return;
-    closing_ = establishing_.close_behind();
+    closing_ = pending_.close_behind();
     if (!closing_) close_now();
   }
 
   void cancel(const task* done)
   {
-    if (establishing_.cancel(done)) return;
-    if (auto send = sending_.withdraw(done))
+    if (auto send = sending_.withdraw(done)) {
       not_sent(std::move(send), failure_of("send", net::error::operation_aborted));
-    else if (!closed_)
-      cancel_close(done);
-  }
-
-  /// Ends the wait for the close, and takes it back with the last of those who asked for it.
-  void cancel_close(const task* done)
-  {
-    const auto found = std::find_if(close_done_.begin(), close_done_.end(),
-                                    [done](const auto& each) { return each.get() == done; });
-    if (found == close_done_.end()) return;
-    completion<>* const ended = found->release();
-    close_done_.erase(found);
-    if (close_done_.empty() && !close_is_final_) {
+    } else if (pending_.cancel(done) && closing_ && !close_is_final_ && !pending_.awaits_close()) {
+      // The last of those who asked for the close takes it back.
       closing_ = false;
-      establishing_.withdraw_close();
+      pending_.withdraw_close();
     }
-    fail(ended, failure_of("close", net::error::operation_aborted));
   }
 
   void emit_close()
   {
     close_emitted_ = true;
-    for (auto& done : std::exchange(close_done_, {}))
-      deliver(done.release());
+    pending_.closed();
     // No event comes after this, so what the listeners hold on to is let go, also where one of them throws.
     struct last_event {
       emitter_type& events;
@@ -616,10 +602,9 @@ private:
   backlog backlog_;  // in front of those who count in it
   sending<Socket, emitter_core> sending_;
   receiving<Socket, emitter_core> receiving_;
-  establishing<Socket, emitter_core> establishing_;
+  pending_type pending_;
   pausing<Socket> pausing_;
 
-  std::vector<completion_ptr<>> close_done_;
   std::uint64_t path_errors_ = 0;
   bool closing_ = false;
   bool close_is_final_ = false;  // asked for by who does not wait for it
@@ -636,6 +621,36 @@ void for_each_emitter(net::execution_context& context, Function function)
   for (const auto& core : net::use_service<service_type>(context).members->all())
     function(*core);
 }
+
+/// A shared pointer that is null once it was moved from; to use it then throws `error::not_running`.
+template <class Core>
+class core_pointer {
+public:
+  explicit core_pointer(std::shared_ptr<Core> core) noexcept : core_(std::move(core)) {}
+
+  explicit operator bool() const noexcept { return core_ != nullptr; }
+
+  Core* operator->() const { return shared().get(); }
+  Core& operator*() const { return *shared(); }
+
+  const std::shared_ptr<Core>& shared() const
+  {
+    if (!core_) [[unlikely]]
+      fail();
+    return core_;
+  }
+
+  /// Null where it was moved from.
+  Core* get() const noexcept { return core_.get(); }
+
+private:
+  [[noreturn]] DGRAM_COLD static void fail()
+  {
+    refuse("emitter_socket", error::not_running, "it was moved from");
+  }
+
+  std::shared_ptr<Core> core_;
+};
 
 }  // namespace detail
 

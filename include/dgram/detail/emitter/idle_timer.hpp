@@ -4,6 +4,7 @@
 #define DGRAM_DETAIL_EMITTER_IDLE_TIMER_HPP
 
 #include <dgram/config.hpp>
+#include <dgram/detail/async/deadline.hpp>
 #include <dgram/detail/emitter/work_account.hpp>
 
 #include <chrono>
@@ -60,6 +61,8 @@ private:
 
   bool is_off() const noexcept { return state_->duration.count() == 0 || owner_.is_closed(); }
 
+  clock::time_point due() const { return deadline(state_->last, state_->duration); }
+
   void note_time()
   {
     if (is_off()) return;
@@ -70,20 +73,20 @@ private:
   /// Activity does not set the timer anew; it finds out when it runs out.
   void wait()
   {
-    state_->waiting = true;
-    state_->timer.expires_at(state_->last + state_->duration);
+    state_->timer.expires_at(due());
     state_->timer.async_wait([this, owner = owner_.shared_from_this()](error_code) {
       state_->waiting = false;
       work_.end_wait();
       check();
     });
+    state_->waiting = true;
     work_.begin_wait();
   }
 
   void check()
   {
     if (is_off()) return;
-    if (clock::now() < state_->last + state_->duration)
+    if (clock::now() < due())
       wait();
     else
       owner_.timed_out();

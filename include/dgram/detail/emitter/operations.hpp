@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: BSL-1.0
-// The operations of an emitter socket that have a callback, in the ways in which they can be started.
+// The operations of an emitter socket that have a callback.
 #ifndef DGRAM_DETAIL_EMITTER_OPERATIONS_HPP
 #define DGRAM_DETAIL_EMITTER_OPERATIONS_HPP
 
 #include <dgram/config.hpp>
 #include <dgram/detail/async/completion.hpp>
 #include <dgram/error.hpp>
+#include <dgram/event_emitter.hpp>
 #include <dgram/events.hpp>
 #include <dgram/failure.hpp>
 
@@ -16,103 +17,78 @@ DGRAM_NAMESPACE_BEGIN
 
 namespace detail {
 
-// The operations that have a callback: `start` begins one whose arguments and state were checked, `start_later` one that
-// a completion token launches, `listen` one whose callback is a listener.
+// Of each: `check` says why it cannot be started in this state, and `start` starts it, with a completion, or with a callback
+// that listens for `event`, or with neither.
 
 template <class Core>
 struct binding {
-  typename Core::target_type to;
+  using event = dgram::event::listening;
+  static constexpr const char* name = "bind";
 
-  void start(Core& core, completion<>* done) const { core.bind(to, done); }
+  typename Core::destination_type to;
 
-  template <class Callback>
-  void listen(Core& core, Callback&& callback) const
+  static error_code check(const Core& core)
   {
-    core.bind_with(to, std::forward<Callback>(callback));
+    if (!core.is_running()) return error::not_running;
+    return core.bind_phase() == Core::phase::none ? error_code() : error::already_bound;
   }
 
-  void start_later(Core& core, completion<>* done) const
+  void start(Core& core, any_completion_ptr done, listener_id listener) const
   {
-    if (!core.is_running())
-      core.fail(done, failure_of("bind", error::not_running));
-    else if (core.bind_phase() != Core::phase::none)
-      core.fail(done, failure_of("bind", error::already_bound));
-    else
-      start(core, done);
+    core.pending().bind(to, std::move(done), listener);
+  }
+};
+
+/// A bind that takes a descriptor over.
+template <class Core>
+struct adoption : binding<Core> {
+  int descriptor;
+
+  void start(Core& core, any_completion_ptr done, listener_id) const
+  {
+    error_code ec;
+    core.pending().adopt(descriptor, ec);
+    if (ec && !done) refuse("open", ec, "descriptor " + std::to_string(descriptor));
+    if (!ec) core.template post_event<event::listening>();
+    if (done) core.fail(done.release(), failure_of("open", ec));
   }
 };
 
 template <class Core>
 struct connecting {
-  typename Core::target_type to;
+  using event = dgram::event::connect;
+  static constexpr const char* name = "connect";
 
-  void start(Core& core, completion<>* done) const { core.connect(to, done); }
+  typename Core::destination_type to;
 
-  template <class Callback>
-  void listen(Core& core, Callback&& callback) const
+  static error_code check(const Core& core)
   {
-    core.connect_with(to, std::forward<Callback>(callback));
+    if (!core.is_running()) return error::not_running;
+    return core.connect_phase() == Core::phase::none ? error_code() : net::error::already_connected;
   }
 
-  void start_later(Core& core, completion<>* done) const
+  void start(Core& core, any_completion_ptr done, listener_id listener) const
   {
-    if (!core.is_running())
-      core.fail(done, failure_of("connect", error::not_running));
-    else if (core.connect_phase() != Core::phase::none)
-      core.fail(done, failure_of("connect", net::error::already_connected));
-    else
-      start(core, done);
-  }
-};
-
-template <class Core>
-struct adoption {
-  int descriptor;
-
-  void start(Core& core, completion<>*) const
-  {
-    error_code ec;
-    core.adopt(descriptor, ec);
-    if (ec) refuse("open", ec, "descriptor " + std::to_string(descriptor));
-    core.template post_event<event::listening>();
-  }
-
-  template <class Callback>
-  void listen(Core& core, Callback&& callback) const
-  {
-    start(core, nullptr);
-    core.events.template once<event::listening>(std::forward<Callback>(callback));
-  }
-
-  void start_later(Core& core, completion<>* done) const
-  {
-    error_code ec = error::already_bound;
-    if (!core.is_running())
-      ec = error::not_running;
-    else if (core.bind_phase() == Core::phase::none)
-      core.adopt(descriptor, ec);
-    if (!ec) core.template post_event<event::listening>();
-    core.fail(done, failure_of("open", ec));
+    core.pending().connect(to, std::move(done), listener);
   }
 };
 
 template <class Core>
 struct closing {
-  void start(Core& core, completion<>*) const { core.close(); }
+  using event = dgram::event::close;
+  static constexpr const char* name = "close";
 
-  template <class Callback>
-  void listen(Core& core, Callback&& callback) const
+  static error_code check(const Core& core)
   {
-    core.events.template once<event::close>(std::forward<Callback>(callback));
-    core.close();
+    return core.is_running() && !core.is_closing() ? error_code() : error::not_running;
   }
 
-  void start_later(Core& core, completion<>* done) const
+  void start(Core& core, any_completion_ptr done, listener_id) const
   {
-    if (core.is_running())
-      core.close(done);
+    if (done)
+      core.close(std::move(done));
     else
-      core.fail(done, failure_of("close", error::not_running));
+      core.close();
   }
 };
 

@@ -1,20 +1,26 @@
 // SPDX-License-Identifier: BSL-1.0
-// Binds and connects, and keeps what has to wait for that or for a name.
+// Binds and connects, and keeps what waits for that, for a name, or for its turn.
 #ifndef DGRAM_DETAIL_EMITTER_PENDING_HPP
 #define DGRAM_DETAIL_EMITTER_PENDING_HPP
 
 #include <dgram/config.hpp>
 #include <dgram/detail/async/completion.hpp>
-#include <dgram/detail/emitter/waiting_operation.hpp>
+#include <dgram/detail/emitter/backlog.hpp>
+#include <dgram/detail/emitter/destination.hpp>
+#include <dgram/detail/emitter/send_queue.hpp>
 #include <dgram/detail/names/name_lookups.hpp>
 #include <dgram/diagnostics.hpp>
 #include <dgram/endpoint.hpp>
+#include <dgram/event_emitter.hpp>
 #include <dgram/events.hpp>
 #include <dgram/failure.hpp>
-#include <dgram/option.hpp>
 
 #include <algorithm>
-#include <optional>
+#include <array>
+#include <cstddef>
+#include <iterator>
+#include <list>
+#include <new>
 #include <string>
 #include <utility>
 #include <vector>
@@ -23,57 +29,83 @@ DGRAM_NAMESPACE_BEGIN
 
 namespace detail {
 
+enum class action : unsigned char { bind, connect, send, close };
+
+template <class Protocol>
+struct operation {
+  action kind;
+  destination<Protocol> to = {};
+  std::vector<std::byte> payload = {};  // of a send
+  any_completion_ptr done = {};         // null where nobody waits for the end
+  backlog_place place = {};             // of a send
+
+  const char* name() const noexcept
+  {
+    switch (kind) {
+    case action::bind: return "bind";
+    case action::connect: return "connect";
+    case action::close: return "close";
+    default: return "send";
+    }
+  }
+};
+
 /// `Owner` is the core: it has the socket and its family, events and turns, and is told
-///   void bound();                                            and `listening` is emitted later
-///   void send_now(endpoint_type*, payload_view, send_completion*);
-///   void not_sent(send_completion_ptr, failure);
-///   void close_now();
-///   void close_if_closing();
-///   bool is_paused(); void pause_if_due();                   and then `unpark_later` when it resumes
+///   void expect_arrivals(endpoint_type);                     in front of the bind to this address
+///   void bound();                                            and 'listening' is emitted later
+///   void send_now(const path_type*, payload, send_completion*);
+///   void end_operation(any_completion_ptr, failure);         or an 'error' event where there is no completion
+///   void close_now(); void close_if_closing();
+///   bool is_paused(); void pause_if_due();                   and then `resumed` when it resumes
+///
+/// Every operation that waits is in one list, in the order of the calls, with what it waits for.
 template <class Socket, class Owner>
-class establishing {
+class pending_operations {
 public:
   using protocol_type = typename Socket::protocol_type;
   using endpoint_type = typename protocol_type::endpoint;
   using executor_type = typename Socket::executor_type;
-  using target_type = target<endpoint_type>;
-  using operation = waiting_operation<endpoint_type>;
-  using phase = milestone::phase;
+  using path_type = basic_reply_path<protocol_type>;
+  using destination_type = destination<protocol_type>;
+  using operation_type = operation<protocol_type>;
 
-  explicit establishing(Owner& owner) noexcept : owner_(owner), lookups_(owner) {}
-  establishing(const establishing&) = delete;
-  establishing& operator=(const establishing&) = delete;
+  /// Of the bind and the connect.
+  enum class phase : unsigned char { none, pending, done };
+
+  explicit pending_operations(Owner& owner) noexcept
+      : owner_(owner), lookups_(owner), release_(*this)
+  {
+  }
+  pending_operations(const pending_operations&) = delete;
+  pending_operations& operator=(const pending_operations&) = delete;
 
   phase bind_phase() const noexcept { return bind_.at; }
   phase connect_phase() const noexcept { return connect_.at; }
 
   // --- bind ---
 
-  /// `done` may be null: then a failure is an 'error' event.
-  void bind(target_type to, completion<>* done)
+  /// Without a completion a failure is an 'error' event. The listener is for 'listening', and is forgotten if that is not to be.
+  void bind(destination_type to, any_completion_ptr done, listener_id listener = {})
   {
-    bind_.begin(done);
-    find_endpoint({.kind = action::bind, .to = std::move(to), .number = bind_.number});
+    begin(bind_, {.kind = action::bind, .to = std::move(to), .done = std::move(done)}, listener);
   }
 
-  /// The callback is a listener for 'listening', and is forgotten where that is not to be.
-  template <class Callback>
-  void bind_with(target_type to, Callback&& callback)
-  {
-    bind_.listener =
-        owner_.events.template once<event::listening>(std::forward<Callback>(callback));
-    bind(std::move(to), nullptr);
-  }
-
+  /// What it throws leaves the socket unbound.
   void bind_now(const endpoint_type& local, error_code& ec)
   {
-    if (!owner_.socket.is_open()) owner_.family.open(ec);
-    if (ec) return;
-    owner_.socket.bind(local, ec);
-    if (!ec)
-      bound();
-    else if (connect_.at == phase::none)
-      owner_.discard_descriptor();
+    const bool was_open = owner_.socket.is_open();
+    try {
+      if (owner_.family.is_foreign(local)) ec = net::error::invalid_argument;
+      if (!ec && !was_open) owner_.family.open(ec);
+      if (ec) return;
+      owner_.expect_arrivals(local);
+      owner_.socket.bind(local, ec);
+      if (!ec) bound();
+    } catch (...) {
+      unbind();
+      throw;
+    }
+    if (ec && connect_.at == phase::none) owner_.discard_descriptor();
   }
 
   void adopt(int descriptor, error_code& ec)
@@ -88,51 +120,35 @@ public:
   void bind_implicitly()
   {
     if (bind_.at != phase::none) return;
+    bind(owner_.family.any_address(), nullptr);
     implicit_ = true;
-    bind({owner_.family.any_address(), {}, 0}, nullptr);
   }
 
-  void fail_bind(const failure& why)
+  /// Back to before the bind, whose completion is `done`.
+  void fail_bind(const failure& why, any_completion_ptr done)
   {
-    bind_.give_up();
-    owner_.events.off(std::exchange(bind_.listener, {}));
-    auto waiting = std::exchange(parked_, {});
+    give_up(bind_);
+    list_type waiting = take([](const entry& each) { return each.at == stage::descriptor; });
     const bool was_implicit = std::exchange(implicit_, false);
     // One 'error' event for all who are not told themselves, and first, since a close may be among them.
-    const bool all_told = std::all_of(waiting.begin(), waiting.end(),
-                                      [this](const auto& next) { return is_told(next); });
-    if (bind_.done)
-      owner_.fail(bind_.done.release(), why);
-    else if (!(was_implicit && all_told) && why.code != net::error::operation_aborted)
-      owner_.post_error(why);
+    const bool all_told = std::all_of(waiting.begin(), waiting.end(), is_told);
+    if (done || !was_implicit || !all_told) owner_.end_operation(std::move(done), why);
     for (auto& next : waiting) {
-      if (next.kind == action::close)
+      if (next.what.kind == action::close)
         owner_.post([this] { owner_.close_if_closing(); });
-      else if (is_told(next))
-        refuse(std::move(next), why);
-      else if (next.kind == action::connect)
-        refuse_told(drop_connect(), why);
+      else if (next.what.kind == action::send && is_told(next))
+        owner_.end_operation(std::move(next.what.done), why);
+      else if (next.what.kind == action::connect)
+        fail_connect_behind(why, std::move(next.what.done));
     }
   }
 
   // --- connect ---
 
-  void connect(target_type to, completion<>* done)
+  void connect(destination_type to, any_completion_ptr done, listener_id listener = {})
   {
-    connect_.begin(done);
-    operation next{.kind = action::connect, .to = std::move(to), .number = connect_.number};
-    if (must_park())
-      park(std::move(next));
-    else
-      find_endpoint(std::move(next));
-  }
-
-  template <class Callback>
-  void connect_with(target_type to, Callback&& callback)
-  {
-    connect_.listener =
-        owner_.events.template once<event::connect>(std::forward<Callback>(callback));
-    connect(std::move(to), nullptr);
+    begin(connect_, {.kind = action::connect, .to = std::move(to), .done = std::move(done)},
+          listener);
   }
 
   /// The peer is fixed at once; the event comes later.
@@ -153,184 +169,326 @@ public:
   void disconnected(const failure& why)
   {
     connect_.at = phase::none;
-    for (auto& next : take_for_peer())
-      refuse(std::move(next), why);
+    for (auto& next : take(is_for_peer))
+      owner_.end_operation(std::move(next.what.done), why);
   }
 
   // --- what waits ---
 
   /// Whether a send to this place, null for the connected peer, can go now. Unix datagrams need no bind.
-  bool can_send(const endpoint_type* peer) const noexcept
+  bool can_send(const path_type* to) const noexcept
   {
-    return !must_park() && (peer != nullptr || connect_.at == phase::done);
+    return !must_wait() && (to != nullptr || connect_.at == phase::done);
   }
 
   /// A send that has to wait.
-  void send(operation waiting)
+  void send(operation_type next)
   {
-    if (must_park())
-      park(std::move(waiting));
-    else
-      perform(std::move(waiting));
+    const bool waits = must_wait();
+    if constexpr (is_ip)
+      if (waits) bind_implicitly();
+    const auto added = add(std::move(next), waits ? stage::descriptor : stage::due);
+    if (!waits) undo_if_thrown(added, [&] { advance(added); });
   }
 
   /// Puts a close behind what waits for a bind; false where nothing does.
   bool close_behind()
   {
-    if (bind_.at != phase::pending || parked_.empty()) return false;
-    parked_.push_back({.kind = action::close});
+    if (bind_.at != phase::pending || count(stage::descriptor) == 0) return false;
+    add({.kind = action::close}, stage::descriptor);
     return true;
   }
 
   /// Takes it back.
   void withdraw_close()
   {
-    for (auto& each : parked_)
-      if (each.kind == action::close) each = {};
+    take([](const entry& each) {
+      return each.what.kind == action::close && each.at == stage::descriptor;
+    });
   }
 
-  /// Ends an operation that waits, as if it had not been begun. False where it does not wait here.
+  /// Notes who waits for 'close'.
+  void await_close(any_completion_ptr done)
+  {
+    add({.kind = action::close, .done = std::move(done)}, stage::end);
+  }
+
+  bool awaits_close() const noexcept { return count(stage::end) > 0; }
+
+  /// 'close' is about to be emitted.
+  void closed()
+  {
+    for (auto& next : take([](const entry& each) { return each.at == stage::end; }))
+      owner_.deliver(next.what.done.release());
+  }
+
+  /// Ends an operation that waits, as if it had not been begun. False where it does not wait here, or not any more.
   bool cancel(const task* done)
   {
-    if (bind_.done.get() == done) {
-      fail_bind(failure_of("bind", net::error::operation_aborted));
-    } else if (connect_.done.get() == done) {
-      fail_connect(failure_of("connect", net::error::operation_aborted));
-    } else {
-      send_completion_ptr found = withdraw(done);
-      if (found == nullptr) return false;
-      owner_.not_sent(std::move(found), failure_of("send", net::error::operation_aborted));
-    }
+    const auto found = std::find_if(entries_.begin(), entries_.end(), [done](const entry& each) {
+      return each.what.done.get() == done;
+    });
+    if (found == entries_.end() || owner_.is_closed()) return false;
+    operation_type ended = remove(found);
+    const failure why = failure_of(ended.name(), net::error::operation_aborted);
+    if (ended.kind == action::bind)
+      fail_bind(why, std::move(ended.done));
+    else if (ended.kind == action::connect)
+      fail_connect(why, std::move(ended.done));
+    else
+      owner_.end_operation(std::move(ended.done), why);
     return true;
   }
 
-  /// The bind or the connect is done; on the next turn the listeners for it have been called.
-  void unpark_later()
+  /// The bind or the connect is done, or there is a descriptor again; on the next turn the listeners for it have been called.
+  void release_later()
   {
-    if (has_parked()) owner_.post([this] { unpark(); });
+    if (release_.is_posted || std::none_of(entries_.begin(), entries_.end(),
+                                           [this](const entry& each) { return may_go_on(each); }))
+      return;
+    owner_.deliver(&release_);
+    release_.is_posted = true;
   }
 
-  /// Everything that was started ends.
+  /// Everything that was started ends, but for who waits for 'close'.
   void end()
   {
-    abort_sends(std::exchange(parked_, {}));
-    abort_sends(std::exchange(behind_connect_, {}));
-    abort_sends(lookups_.end());
-    end_operation(bind_.done, "bind");
-    end_operation(connect_.done, "connect");
+    lookups_.end();
+    for (auto at = entries_.begin(); at != entries_.end();) {
+      const auto which = at++;
+      if (which->at == stage::end || which->at == stage::gone) continue;
+      operation_type ended = remove(which);
+      owner_.end_operation(std::move(ended.done),
+                           failure_of(ended.name(), net::error::operation_aborted));
+    }
   }
 
   /// Lets go everything that was started, and tells nobody.
   void discard() noexcept
   {
-    lookups_.discard();
+    lookups_.end();
     // Out of the members before it is destroyed, since what it owns may come back here.
-    const auto parked = std::exchange(parked_, {});
-    const auto behind_connect = std::exchange(behind_connect_, {});
-    const auto ready = std::exchange(ready_, {});
-    const auto bind = std::exchange(bind_.done, nullptr);
-    const auto connect = std::exchange(connect_.done, nullptr);
+    const auto released = std::exchange(entries_, {});
   }
 
   /// A lookup has come to its end.
-  void looked_up(std::vector<operation> waiting, const net::ip::address& address)
+  void looked_up(const std::string& name, const net::ip::address& address)
   {
-    for (auto& next : waiting)
-      perform_later(std::move(next), address);
+    for (auto at = entries_.begin(); at != entries_.end(); ++at) {
+      if (!waits_for_name(*at, name)) continue;
+      at->what.to.resolve(address);
+      await_turn(at);
+    }
   }
 
-  void not_looked_up(std::vector<operation> waiting, const failure& why)
+  void not_looked_up(const failure& why)
   {
-    for (auto& next : waiting)
-      refuse(std::move(next), why);
+    for (auto& next : take([&](const entry& each) { return waits_for_name(each, why.address); })) {
+      if (next.what.kind == action::bind)
+        fail_bind(why, std::move(next.what.done));
+      else if (next.what.kind == action::connect)
+        fail_connect(why, std::move(next.what.done));
+      else
+        owner_.end_operation(std::move(next.what.done), why);
+    }
   }
 
 private:
   static constexpr bool is_ip = ip_protocol<protocol_type>;
 
-  send_completion_ptr withdraw(const task* done)
+  /// What an operation waits for. `due` is one that goes on now; `gone` has ended in another way, and its turn is to find
+  /// nothing.
+  enum class stage : unsigned char { descriptor, peer, name, turn, due, end, gone };
+
+  struct entry;
+  using list_type = std::list<entry>;
+  using iterator = typename list_type::iterator;
+
+  /// As a task it is the operation's turn, which costs no memory of its own.
+  struct entry final : task {
+    entry(pending_operations& list, operation_type&& which, stage first)
+        : of(list), what(std::move(which)), at(first)
+    {
+    }
+    void run() override { of.take_turn(self); }
+    void discard() noexcept override {}
+
+    pending_operations& of;
+    operation_type what;
+    iterator self{};
+    stage at;
+  };
+
+  struct milestone {
+    phase at = phase::none;
+    listener_id listener;
+  };
+
+  struct release_task final : task {
+    explicit release_task(pending_operations& list) noexcept : of(list) {}
+    void run() override
+    {
+      is_posted = false;
+      of.release();
+    }
+    void discard() noexcept override { is_posted = false; }
+
+    pending_operations& of;
+    bool is_posted = false;
+  };
+
+  // --- the list ---
+
+  std::size_t& count(stage which) noexcept { return counts_[static_cast<std::size_t>(which)]; }
+  std::size_t count(stage which) const noexcept { return counts_[static_cast<std::size_t>(which)]; }
+
+  void move_to(entry& which, stage next) noexcept
   {
-    send_completion_ptr found = withdraw_send(parked_, done);
-    if (found == nullptr) found = withdraw_send(behind_connect_, done);
-    if (found == nullptr) found = withdraw_send(ready_, done);
-    if (found == nullptr)
-      lookups_.find_among_waiting([&](auto& waiting) {
-        found = withdraw_send(waiting, done);
-        return found != nullptr;
-      });
-    return found;
+    --count(which.at);
+    ++count(next);
+    which.at = next;
   }
 
-  /// Whether an operation was cancelled, or came to nothing, while it waited.
-  bool is_over(const operation& which) const noexcept
+  iterator add(operation_type what, stage at)
   {
-    switch (which.kind) {
-    case action::nothing: return true;
-    case action::bind: return which.number != bind_.number;
-    case action::connect: return which.number != connect_.number;
-    default: return false;
+    const auto added = entries_.emplace(entries_.end(), *this, std::move(what), at);
+    added->self = added;
+    ++count(at);
+    return added;
+  }
+
+  void erase(iterator which) noexcept
+  {
+    --count(which->at);
+    entries_.erase(which);
+  }
+
+  /// Takes an operation out. An entry whose turn is posted stays until then.
+  operation_type remove(iterator which)
+  {
+    operation_type removed = std::move(which->what);
+    if (which->at == stage::turn)
+      move_to(*which, stage::gone);
+    else
+      erase(which);
+    return removed;
+  }
+
+  /// Takes out all entries of which something is true, in order. No turn of theirs may be posted.
+  template <class Predicate>
+  list_type take(Predicate is_meant)
+  {
+    list_type taken;
+    for (auto at = entries_.begin(); at != entries_.end();) {
+      const auto which = at++;
+      if (!is_meant(*which)) continue;
+      --count(which->at);
+      taken.splice(taken.end(), entries_, which);
+    }
+    return taken;
+  }
+
+  template <class Function>
+  void undo_if_thrown(iterator added, Function function)
+  {
+    const entry* const address = &*added;
+    try {
+      function();
+    } catch (...) {
+      // What was called may have ended it.
+      for (auto at = entries_.begin(); at != entries_.end(); ++at) {
+        if (&*at != address) continue;
+        remove(at);
+        break;
+      }
+      throw;
+    }
+  }
+
+  static bool is_told(const entry& which)
+  {
+    return which.what.kind == action::close || which.what.done != nullptr;
+  }
+
+  static bool is_for_peer(const entry& which)
+  {
+    return which.what.kind == action::send && which.what.to.is_peer();
+  }
+
+  static bool waits_for_name(const entry& which, const std::string& name)
+  {
+    return which.at == stage::name && which.what.to.name() == name;
+  }
+
+  // --- how operations go on ---
+
+  void begin(milestone& which, operation_type next, listener_id listener)
+  {
+    const bool waits = next.kind == action::connect && must_wait();
+    const auto added = add(std::move(next), waits ? stage::descriptor : stage::due);
+    const milestone before = std::exchange(which, {phase::pending, listener});
+    try {
+      undo_if_thrown(added, [&] {
+        if (!waits)
+          find_endpoint(added);
+        else if constexpr (is_ip)
+          bind_implicitly();
+      });
+    } catch (...) {
+      which = before;
+      throw;
     }
   }
 
   /// Goes on with the endpoint on a later turn.
-  void find_endpoint(operation waiting)
+  void find_endpoint(iterator next)
   {
-    const std::string name = waiting.to.name;
-    if (name.empty())
-      perform_later(std::move(waiting));
-    else if (const auto known = lookups_.find(name))
-      perform_later(std::move(waiting), *known);
-    else
-      lookups_.start(name, std::move(waiting));
+    auto& to = next->what.to;
+    if (to.is_name()) {
+      const auto known = lookups_.find(to.name());
+      if (!known) {
+        move_to(*next, stage::name);
+        const std::string name = to.name();  // the entry may be gone amid the call
+        lookups_.start(name);
+        return;
+      }
+      to.resolve(*known);
+    }
+    await_turn(next);
   }
 
-  void perform_later(operation next)
+  void await_turn(iterator next)
   {
-    ready_.push(std::move(next));
-    owner_.post([this] { perform_at(ready_.pop()); });
+    owner_.deliver(&*next);
+    move_to(*next, stage::turn);
   }
 
-  void perform_later(operation next, const net::ip::address& address)
+  /// The endpoint is known, and it is the operation's turn.
+  void take_turn(iterator at)
   {
-    set_endpoint(next, address);
-    perform_later(std::move(next));
-  }
-
-  void set_endpoint(operation& next, const net::ip::address& address)
-  {
-    if constexpr (is_ip) next.to = {endpoint_type(address, next.to.port), {}, 0};
-  }
-
-  /// The endpoint is known.
-  void perform_at(operation next)
-  {
-    if (is_over(next)) return;
-    if (owner_.has_ended()) {
-      abandon(std::move(next));
+    const bool has_ended = owner_.has_ended();  // which ends it, where a stop was requested
+    if (at->at == stage::gone || has_ended) {
+      erase(at);
       return;
     }
-    if (next.kind != action::bind && lacks_descriptor()) {
-      park(std::move(next));
+    move_to(*at, stage::due);
+    if (at->what.kind != action::bind && lacks_descriptor()) {
+      move_to(*at, stage::descriptor);
+      if constexpr (is_ip) bind_implicitly();
       return;
     }
+    operation_type next = remove(at);
     switch (next.kind) {
-    // NOLINTBEGIN(bugprone-unchecked-optional-access): it is known by now
-    case action::bind: finish_bind(*next.to.endpoint); return;
-    case action::connect: finish_connect(*next.to.endpoint); return;
-    // NOLINTEND(bugprone-unchecked-optional-access)
+    case action::bind: finish_bind(std::move(next)); return;
+    case action::connect: finish_connect(std::move(next)); return;
     default: send_now(std::move(next)); return;
     }
   }
 
-  bool must_park() const noexcept
+  bool must_wait() const noexcept
   {
-    return bind_.at == phase::pending || has_parked() || lacks_descriptor();
-  }
-
-  /// Whether there is something in front of what is started now.
-  bool has_parked() const noexcept
-  {
-    return !parked_.empty() || (connect_.at == phase::done && !behind_connect_.empty());
+    return bind_.at == phase::pending || count(stage::descriptor) + count(stage::due) > 0 ||
+           (connect_.at == phase::done && count(stage::peer) > 0) || lacks_descriptor();
   }
 
   /// It is paused, or not bound, or not any more.
@@ -339,89 +497,69 @@ private:
     return owner_.is_paused() || (is_ip && bind_.at != phase::done);
   }
 
-  void park(operation waiting)
+  bool may_go_on(const entry& which) const noexcept
   {
-    parked_.push_back(std::move(waiting));
-    if constexpr (is_ip) bind_implicitly();
-  }
-
-  /// Where it is paused that waits until it resumes.
-  void unpark()
-  {
-    if (owner_.is_paused()) return;
-    if (connect_.at == phase::done) perform_all(std::exchange(behind_connect_, {}));
-    if (bind_.at != phase::pending) perform_all(std::exchange(parked_, {}));
-  }
-
-  void perform_all(std::vector<operation> waiting)
-  {
-    for (auto& next : waiting) {
-      if (owner_.is_closed())
-        abandon(std::move(next));
-      else
-        perform(std::move(next));
+    switch (which.at) {
+    case stage::descriptor: return bind_.at != phase::pending;
+    case stage::peer: return connect_.at == phase::done;
+    default: return which.at == stage::due;
     }
   }
 
-  /// Nothing is in front of it any more.
-  void perform(operation next)
+  /// Where it is paused that waits until it resumes.
+  void release()
   {
-    if (is_over(next)) return;
-    const bool is_send = next.kind == action::send;
-    if (next.kind == action::close)
+    if (owner_.is_paused()) return;
+    // To the front, in order, so that the next one is always found at once.
+    auto rest = entries_.begin();
+    for (auto at = entries_.begin(); at != entries_.end();) {
+      const auto which = at++;
+      if (!may_go_on(*which)) continue;
+      move_to(*which, stage::due);
+      if (which == rest)
+        ++rest;
+      else
+        entries_.splice(rest, entries_, which);
+    }
+    while (!entries_.empty() && entries_.front().at == stage::due) {
+      const auto next = entries_.begin();
+      entries_.splice(entries_.end(), entries_, next);
+      advance(next);
+    }
+    release_later();
+  }
+
+  /// Nothing is in front of it any more.
+  void advance(iterator next)
+  {
+    const auto& to = next->what.to;
+    const bool is_send = next->what.kind == action::send;
+    if (next->what.kind == action::close) {
+      remove(next);
       owner_.close_now();
-    else if (is_send && next.to.is_peer() && connect_.at == phase::pending)
-      behind_connect_.push_back(std::move(next));
-    else if (is_send && (next.to.name.empty() || know_endpoint(next)))
-      send_now(std::move(next));
-    else
-      find_endpoint(std::move(next));
+    } else if (is_send && to.is_peer() && connect_.at == phase::pending) {
+      move_to(*next, stage::peer);
+    } else if (is_send && (!to.is_name() || know_endpoint(next->what))) {
+      send_now(remove(next));
+    } else {
+      find_endpoint(next);
+    }
   }
 
   /// Gives a send whose name is known its endpoint, so that none to the same address overtakes it. Not behind others that
   /// have theirs since a moment ago, which it would overtake.
-  bool know_endpoint(operation& next)
+  bool know_endpoint(operation_type& next)
   {
-    if (!ready_.empty()) return false;
-    const auto known = lookups_.find(next.to.name);
-    if (known) set_endpoint(next, *known);
+    if (count(stage::turn) > 0) return false;
+    const auto known = lookups_.find(next.to.name());
+    if (known) next.to.resolve(*known);
     return known.has_value();
   }
 
-  void send_now(operation next)
+  void send_now(operation_type next)
   {
-    const auto& peer = next.to.endpoint;
-    owner_.send_now(peer ? &*peer : nullptr, next.send.payload, next.send.done.release());
-  }
-
-  void abandon(operation waiting)
-  {
-    failure why = failure_of(waiting.name(), net::error::operation_aborted);
-    refuse(std::move(waiting), std::move(why));
-  }
-
-  void refuse(operation waiting, failure why)
-  {
-    if (is_over(waiting)) return;
-    switch (waiting.kind) {
-    case action::bind: fail_bind(why); return;
-    case action::connect: fail_connect(std::move(why)); return;
-    case action::close: owner_.close_now(); return;
-    default: owner_.not_sent(std::move(waiting.send.done), std::move(why)); return;
-    }
-  }
-
-  /// For those who hear of it in no other way.
-  void refuse_told(std::vector<operation> waiting, const failure& why)
-  {
-    for (auto& next : waiting)
-      if (is_told(next)) refuse(std::move(next), why);
-  }
-
-  bool is_told(const operation& which) const noexcept
-  {
-    if (which.kind == action::close || is_over(which)) return true;
-    return which.kind == action::connect ? connect_.done != nullptr : which.send.done != nullptr;
+    owner_.send_now(next.to.path(), next.payload,
+                    static_cast<send_completion*>(next.done.release()));
   }
 
   void bound()
@@ -429,22 +567,39 @@ private:
     bind_.at = phase::done;
     implicit_ = false;
     owner_.bound();
-    unpark_later();
+    release_later();
     owner_.pause_if_due();
   }
 
-  void finish_bind(const endpoint_type& local)
+  void unbind()
+  {
+    bind_.at = phase::none;
+    connect_.at = phase::none;
+    owner_.discard_descriptor();
+  }
+
+  /// Calls what has no caller that it could throw to.
+  template <class Function>
+  static error_code attempt(Function function)
   {
     error_code ec;
-    if (owner_.family.is_foreign(local))
-      ec = net::error::invalid_argument;
-    else
-      bind_now(local, ec);
+    try {
+      function(ec);
+    } catch (const std::bad_alloc&) {
+      ec = net::error::no_memory;
+    }
+    return ec;
+  }
+
+  void finish_bind(operation_type next)
+  {
+    const endpoint_type local = next.to.endpoint();
+    const error_code ec = attempt([&](error_code& failed) { bind_now(local, failed); });
     if (ec) {
-      fail_bind(failure_at("bind", ec, &local));
+      fail_bind(failure_at("bind", ec, &local), std::move(next.done));
       return;
     }
-    if (bind_.done) owner_.deliver(bind_.done.release());
+    if (next.done) owner_.deliver(next.done.release());
     owner_.events.template emit<event::listening>();
   }
 
@@ -456,65 +611,48 @@ private:
     owner_.socket.connect(peer, ec);
   }
 
-  void finish_connect(const endpoint_type& peer)
+  void finish_connect(operation_type next)
   {
-    error_code ec;
-    connect_now(peer, ec);
+    const endpoint_type peer = next.to.endpoint();
+    const error_code ec = attempt([&](error_code& failed) { connect_now(peer, failed); });
     if (ec) {
-      fail_connect(failure_at("connect", ec, &peer));
+      fail_connect(failure_at("connect", ec, &peer), std::move(next.done));
       return;
     }
-    unpark_later();
-    if (connect_.done) owner_.deliver(connect_.done.release());
+    release_later();
+    if (next.done) owner_.deliver(next.done.release());
     owner_.events.template emit<event::connect>();
   }
 
-  void fail_connect(failure why)
+  /// Back to before the connect, whose completion is `done`.
+  void fail_connect(const failure& why, any_completion_ptr done)
   {
-    for (auto& next : drop_connect())
-      refuse(std::move(next), why);
-    if (connect_.done)
-      owner_.fail(connect_.done.release(), std::move(why));
-    else if (why.code != net::error::operation_aborted)
-      owner_.post_error(std::move(why));
+    give_up(connect_);
+    for (auto& next : take(is_for_peer))
+      owner_.end_operation(std::move(next.what.done), why);
+    owner_.end_operation(std::move(done), why);
   }
 
-  /// Back to before the connect; gives the sends that waited for it.
-  std::vector<operation> drop_connect()
+  /// The same where the bind before it has failed, and who hears of nothing has been told of that.
+  void fail_connect_behind(const failure& why, any_completion_ptr done)
   {
-    connect_.give_up();
-    owner_.events.off(std::exchange(connect_.listener, {}));
-    return take_for_peer();
+    if (done) return fail_connect(why, std::move(done));
+    give_up(connect_);
+    for (auto& next : take(is_for_peer))
+      if (is_told(next)) owner_.end_operation(std::move(next.what.done), why);
   }
 
-  /// The sends that wait for a peer, which is not to be another one's.
-  std::vector<operation> take_for_peer()
-  {
-    auto all = std::exchange(behind_connect_, {});
-    for (auto& each : parked_)
-      if (each.kind == action::send && each.to.is_peer()) all.push_back(std::exchange(each, {}));
-    return all;
-  }
-
-  void abort_sends(std::vector<operation> waiting)
-  {
-    for (auto& next : waiting)
-      if (next.kind == action::send) abandon(std::move(next));
-  }
-
-  void end_operation(completion_ptr<>& done, const char* name)
-  {
-    if (done) owner_.fail(done.release(), failure_of(name, net::error::operation_aborted));
-  }
+  /// What listens for it is not to be called by the next one.
+  void give_up(milestone& which) { owner_.events.off(std::exchange(which, {}).listener); }
 
   Owner& owner_;
-  name_lookups<Owner, operation, executor_type> lookups_;
+  name_lookups<Owner, executor_type> lookups_;
   milestone bind_;
   milestone connect_;
-  std::vector<operation> parked_;          // in order, behind the bind
-  std::vector<operation> behind_connect_;  // sends to the peer that there will be
-  operation_queue<operation> ready_;       // whose turn is posted
-  bool implicit_ = false;                  // nobody asked for the bind
+  bool implicit_ = false;  // nobody asked for the bind
+  std::array<std::size_t, 7> counts_{};
+  release_task release_;
+  list_type entries_;
 };
 
 }  // namespace detail

@@ -100,11 +100,12 @@ private:
 
   void post_turn()
   {
-    if (std::exchange(posted_, true)) return;
+    if (posted_) return;
     turns_.post_stored(turn_memory_, [this](Owner&) {
       posted_ = false;
       if (!armed_) take_turn();
     });
+    posted_ = true;
   }
 
   void arm() { arm(false); }
@@ -114,7 +115,6 @@ private:
 
   void arm(bool on_timer)
   {
-    armed_ = true;
     auto resumed = turns_.stored(wait_memory_, [this, number = ++last_wait_](Owner&) {
       // Another number: the wait was given up, and its work restored, already.
       if (number == last_wait_ && disarm()) take_turn();
@@ -123,6 +123,7 @@ private:
       owner_.handle.async_wait_congestion(std::move(resumed));
     else
       owner_.handle.async_wait(net::socket_base::wait_read, std::move(resumed));
+    armed_ = true;
     work_.begin_wait();
   }
 

@@ -30,10 +30,10 @@ using send_completion = completion<std::size_t>;
 using send_completion_ptr = completion_ptr<std::size_t>;
 
 /// A send that has to wait for something, with bytes of its own.
-template <class Endpoint>
+template <class Protocol>
 struct waiting_send {
   std::vector<std::byte> payload;
-  std::optional<Endpoint> peer;
+  std::optional<basic_reply_path<Protocol>> to;  // none: the connected peer
   send_completion_ptr done;
 };
 
@@ -61,6 +61,7 @@ public:
   using handle_type = typename Socket::handle_type;
   using protocol_type = typename Socket::protocol_type;
   using endpoint_type = typename protocol_type::endpoint;
+  using path_type = basic_reply_path<protocol_type>;
   using buffers_type = outgoing_buffers<protocol_type>;
 
   send_queue(Owner& owner, std::shared_ptr<spares<buffers_type>> source) noexcept
@@ -112,20 +113,20 @@ public:
   }
 
   /// Queues a copy. There must be room.
-  void push(const payload_view& payload, const endpoint_type* peer, send_completion* done)
+  void push(const payload_view& payload, const path_type* to, send_completion* done)
   {
     send_completion_ptr held(done);
     if (!buffers_) acquire();
     // One piece needs no gathering.
     if (payload.pieces() > 1)
-      push_to_batch(payload, peer);
+      push_to_batch(payload, to);
     else
-      push_to_batch(payload.front(), peer);
+      push_to_batch(payload.front(), to);
     buffers_->completions.push_back(std::move(held));
   }
 
   /// Keeps what found no room, in order.
-  void push_overflow(waiting_send<endpoint_type> send)
+  void push_overflow(waiting_send<protocol_type> send)
   {
     overflow_bytes_ += send.payload.size();
     overflow_.push(std::move(send));
@@ -153,13 +154,13 @@ public:
   }
 
   /// Offers one datagram from where its bytes are. Returns its error, which is one to wait for if `must_wait` says so.
-  error_code offer_directly(const payload_view& payload, const endpoint_type* peer)
+  error_code offer_directly(const payload_view& payload, const path_type* to)
   {
     // The batch for this lies beside that of the queue, which is empty.
     if (!buffers_) acquire();
     auto& batch = buffers_->direct;
-    if (peer != nullptr)
-      batch.push(payload, *peer);
+    if (to != nullptr)
+      batch.push(payload, *to);
     else
       batch.push(payload);
     const error_code ec = out_.attempt([&] { return owner_.handle.try_send_batch(batch); });
@@ -181,7 +182,7 @@ public:
     }
     overflow_bytes_ = 0;
     for (auto& send : std::exchange(overflow_, {}))
-      owner_.not_sent(std::move(send.done), ec, send.peer ? &*send.peer : nullptr);
+      owner_.not_sent(std::move(send.done), ec, send.to ? &send.to->peer : nullptr);
   }
 
   /// Lets go everything that is left, and tells nobody.
@@ -238,7 +239,7 @@ private:
   /// A batch gives nothing back from its midst, so what waits in it goes in front of what found no room.
   void empty_batch()
   {
-    operation_queue<waiting_send<endpoint_type>> all;
+    operation_queue<waiting_send<protocol_type>> all;
     auto& batch = buffers_->batch;
     overflow_bytes_ += batch.bytes();
     for (; !batch.empty(); batch.drop_front()) {
@@ -246,7 +247,7 @@ private:
       std::vector<std::byte> payload(next.size());
       next.copy_to(payload);
       all.push({std::move(payload),
-                next.peer() != nullptr ? std::optional(*next.peer()) : std::nullopt,
+                next.peer() != nullptr ? std::optional(next.path()) : std::nullopt,
                 std::move(buffers_->completions[first_++])});
     }
     while (!overflow_.empty())
@@ -299,17 +300,17 @@ private:
     while (!overflow_.empty() && buffers_room(overflow_.front().payload.size())) {
       auto send = overflow_.pop();
       overflow_bytes_ -= send.payload.size();
-      push(send.payload, send.peer ? &*send.peer : nullptr, send.done.release());
+      push(send.payload, send.to ? &*send.to : nullptr, send.done.release());
       any = true;
     }
     return any;
   }
 
   template <class Payload>
-  void push_to_batch(const Payload& payload, const endpoint_type* peer)
+  void push_to_batch(const Payload& payload, const path_type* to)
   {
-    if (peer != nullptr)
-      buffers_->batch.push(payload, *peer);
+    if (to != nullptr)
+      buffers_->batch.push(payload, *to);
     else
       buffers_->batch.push(payload);
   }
@@ -335,7 +336,7 @@ private:
   std::size_t first_ = 0;  // of the completions, that of the first datagram that waits
   bool held_back_ = false;
   bool is_urgent_ = false;
-  operation_queue<waiting_send<endpoint_type>> overflow_;
+  operation_queue<waiting_send<protocol_type>> overflow_;
   std::size_t overflow_bytes_ = 0;
 };
 

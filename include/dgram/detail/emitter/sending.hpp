@@ -30,6 +30,7 @@ template <class Socket, class Owner>
 class sending {
 public:
   using endpoint_type = typename Socket::protocol_type::endpoint;
+  using path_type = basic_reply_path<typename Socket::protocol_type>;
   using queue_type = send_queue<Socket, Owner>;
 
   sending(Owner& owner, turns<Owner>& later, drop_counts<Owner>& drops, const backlog& waiting,
@@ -66,17 +67,17 @@ public:
   }
 
   /// Sends to the peer, null for the connected one. False where the queue is full.
-  bool send(const endpoint_type* peer, const payload_view& payload, send_completion* done,
+  bool send(const path_type* to, const payload_view& payload, send_completion* done,
             bool admitted = false)
   {
     if (done != nullptr) std::get<0>(done->values) = payload.size();
-    if (const auto ec = owner_.ready_to_send(peer)) [[unlikely]] {
-      owner_.not_sent(send_completion_ptr(done), ec, peer);
+    if (const auto ec = owner_.ready_to_send(peer_of(to))) [[unlikely]] {
+      owner_.not_sent(send_completion_ptr(done), ec, peer_of(to));
       return true;
     }
     if (!queue_.takes_at_once(payload)) [[unlikely]]
-      return send_otherwise(peer, payload, send_completion_ptr(done), admitted);
-    queue_.push(payload, peer, done);
+      return send_otherwise(to, payload, send_completion_ptr(done), admitted);
+    queue_.push(payload, to, done);
     turns_.schedule();
     return true;
   }
@@ -112,24 +113,29 @@ public:
 
 private:
   /// What is large, or in several pieces, or finds the queue full or in need of a flush.
-  DGRAM_COLD bool send_otherwise(const endpoint_type* peer, const payload_view& payload,
+  DGRAM_COLD bool send_otherwise(const path_type* to, const payload_view& payload,
                                  send_completion_ptr done, bool admitted)
   {
     const bool copies = payload.pieces() <= 1 && payload.size() <= queue_type::most_bytes;
-    if (!copies && send_directly(peer, payload, done)) return true;
+    if (!copies && send_directly(to, payload, done)) return true;
     if (!queue_.has_room(payload.size())) flush();
     if (!admitted && queue_.is_held_back() && !admit(payload.size())) {
       drop(std::move(done));
       return false;
     }
     if (queue_.has_room(payload.size()))
-      queue_.push(payload, peer, done.release());
+      queue_.push(payload, to, done.release());
     else
       queue_.push_overflow(
-          {payload.copy(), peer != nullptr ? std::optional(*peer) : std::nullopt, std::move(done)});
+          {payload.copy(), to != nullptr ? std::optional(*to) : std::nullopt, std::move(done)});
     if (queue_.is_urgent()) flush();
     if (!queue_.is_held_back()) turns_.schedule();
     return !full_;
+  }
+
+  static const endpoint_type* peer_of(const path_type* to) noexcept
+  {
+    return to != nullptr ? &to->peer : nullptr;
   }
 
   void tell_if_drained()
@@ -140,22 +146,21 @@ private:
 
   /// From where the bytes are, if nothing is queued in front; false where it is to be queued. What is larger than the queue
   /// copies cannot wait: it leaves now, or not at all.
-  bool send_directly(const endpoint_type* peer, const payload_view& payload,
-                     send_completion_ptr& done)
+  bool send_directly(const path_type* to, const payload_view& payload, send_completion_ptr& done)
   {
     const bool can_wait = payload.size() <= queue_type::most_bytes;
     flush();
     if (!queue_.empty()) {
-      if (!can_wait) owner_.not_sent(std::move(done), net::error::no_buffer_space, peer);
+      if (!can_wait) owner_.not_sent(std::move(done), net::error::no_buffer_space, peer_of(to));
       return !can_wait;
     }
-    error_code ec = queue_.offer_directly(payload, peer);
+    error_code ec = queue_.offer_directly(payload, to);
     if (queue_.must_wait(ec)) {
       if (can_wait) return false;
       ec = net::error::no_buffer_space;
     }
     if (ec)
-      owner_.not_sent(std::move(done), ec, peer);
+      owner_.not_sent(std::move(done), ec, peer_of(to));
     else if (done != nullptr)
       owner_.sent(done.release());
     return true;

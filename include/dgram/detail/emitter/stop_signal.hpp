@@ -4,6 +4,7 @@
 #define DGRAM_DETAIL_EMITTER_STOP_SIGNAL_HPP
 
 #include <dgram/config.hpp>
+#include <dgram/detail/async/cancellation.hpp>
 #include <dgram/socket_options.hpp>
 
 #include <memory>
@@ -30,25 +31,15 @@ public:
     }
     if (options_.signal.stop_possible())
       on_stop_.emplace(options_.signal, request{owner, executor});
-    if (options_.slot.is_connected()) watch_slot(owner);
+    if (options_.slot.is_connected())
+      on_cancellation(options_.slot, owner,
+                      [](Owner& alive, net::cancellation_type) { alive.close_if_running(); });
   }
 
-  void end()
-  {
-    on_stop_.reset();
-    if (!in_slot_.expired()) options_.slot.clear();
-  }
+  /// The slot is left alone: it may belong to another socket by now, and its signal may be gone.
+  void end() noexcept { on_stop_.reset(); }
 
 private:
-  void watch_slot(const std::weak_ptr<Owner>& owner)
-  {
-    const auto mark = std::make_shared<char>();
-    in_slot_ = mark;
-    options_.slot.assign([owner, mark](net::cancellation_type) {
-      if (const auto alive = owner.lock()) alive->close_if_running();
-    });
-  }
-
   /// Runs on whatever thread requests the stop, and closes at once where that is one that the socket's listeners run on.
   struct request {
     std::weak_ptr<Owner> owner;
@@ -67,7 +58,6 @@ private:
   };
 
   socket_options& options_;
-  std::weak_ptr<char> in_slot_;  // until the slot is given to another, or its signal is gone
   std::optional<std::stop_callback<request>> on_stop_;
 };
 

@@ -1,18 +1,22 @@
 // SPDX-License-Identifier: BSL-1.0
-// Looks names up, each once for all that wait for it.
+// Lookups of names: what needs one, one that is under way, and those of an emitter.
 #ifndef DGRAM_DETAIL_NAMES_NAME_LOOKUPS_HPP
 #define DGRAM_DETAIL_NAMES_NAME_LOOKUPS_HPP
 
 #include <dgram/config.hpp>
-#include <dgram/detail/names/name_table.hpp>
+#include <dgram/detail/async/deadline.hpp>
+#include <dgram/endpoint.hpp>
+#include <dgram/error.hpp>
 #include <dgram/failure.hpp>
-#include <dgram/socket_options.hpp>
 
 #include <algorithm>
-#include <cstdint>
+#include <array>
+#include <chrono>
+#include <cstddef>
 #include <exception>
-#include <iterator>
+#include <functional>
 #include <memory>
+#include <new>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -23,10 +27,116 @@ DGRAM_NAMESPACE_BEGIN
 
 namespace detail {
 
-/// `Owner` is held by `shared_from_this`, has `get_executor`, `post` and `options`, and is told:
-///   void looked_up(std::vector<Waiting>, net::ip::address);
-///   void not_looked_up(std::vector<Waiting>, failure);
-template <class Owner, class Waiting, class Executor>
+/// The address that a host is spelled as. None for a name, which a resolver is asked for, and then there is no error; none
+/// and `ec` for text that can be neither. No name has a colon; digits alone are a port in the wrong place. What else
+/// getaddrinfo(3) takes for an address, as "127.1", is left to the resolver.
+inline std::optional<net::ip::address> read_host(std::string_view text, error_code& ec)
+{
+  const auto address = parse_address(text, ec);
+  if (!ec) return address;
+  const bool is_name = !text.empty() && text.find(':') == std::string_view::npos &&
+                       text.find('\0') == std::string_view::npos && !only_has(text, "0123456789");
+  if (is_name) ec.clear();
+  return std::nullopt;
+}
+
+/// A lookup under way, held by those who wait for it: what the resolver reports when they are gone finds nobody.
+class lookup : public std::enable_shared_from_this<lookup> {
+public:
+  using endpoint_type = net::ip::udp::endpoint;
+
+  /// `told` is called once, when the result is there.
+  explicit lookup(std::function<void()> told) : told_(std::move(told)) {}
+
+  bool is_done() const noexcept { return done_; }
+  const error_code& error() const noexcept { return error_; }
+  const std::vector<endpoint_type>& found() const noexcept { return found_; }
+
+  template <class Results>
+  void finish(const error_code& ec, const Results& results)
+  {
+    if (std::exchange(done_, true)) return;
+    error_ = ec;
+    try {
+      for (const auto& result : results)
+        found_.push_back(static_cast<endpoint_type>(result));
+    } catch (const std::bad_alloc&) {
+      error_ = net::error::no_memory;
+    }
+    if (!error_ && found_.empty()) error_ = net::error::host_not_found;
+    std::exchange(told_, nullptr)();
+  }
+
+  /// What a resolver calls, by the executor that it is associated with.
+  template <class Executor>
+  class handler {
+  public:
+    using executor_type = Executor;
+
+    handler(lookup& of, const Executor& executor)
+        : lookup_(of.weak_from_this()), executor_(executor)
+    {
+    }
+
+    executor_type get_executor() const noexcept { return executor_; }
+
+    template <class Results>
+    void operator()(const error_code& ec, const Results& results) const
+    {
+      if (const auto asked = lookup_.lock()) asked->finish(ec, results);
+    }
+
+    /// The same from any thread, at once or later, also when the context has gone with those who asked.
+    void report(const error_code& ec, const net::ip::address& address) const
+    {
+      if (lookup_.expired()) return;
+      net::post(executor_,
+                [self = *this, ec, address] { self(ec, std::array{endpoint_type(address, 0)}); });
+    }
+
+  private:
+    std::weak_ptr<lookup> lookup_;
+    Executor executor_;
+  };
+
+  /// `family` is what the socket takes, where that is one.
+  template <class Resolver, class Executor>
+  void ask(Resolver& resolver, const Executor& executor, const std::optional<net::ip::udp>& family,
+           const std::string& host, const std::string& service)
+  {
+    handler<Executor> report(*this, executor);
+    if constexpr (requires { resolver.async_resolve(*family, host, service, report); }) {
+      if (family) {
+        resolver.async_resolve(*family, host, service, std::move(report));
+        return;
+      }
+    }
+    resolver.async_resolve(host, service, std::move(report));
+  }
+
+  /// Asks a resolver of Asio's, which lives as long as the lookup.
+  template <class Executor>
+  void ask_system(const Executor& executor, const std::optional<net::ip::udp>& family,
+                  const std::string& host, const std::string& service)
+  {
+    auto own = std::make_shared<net::ip::basic_resolver<net::ip::udp, Executor>>(executor);
+    ask(*own, executor, family, host, service);
+    resolver_ = std::move(own);
+  }
+
+private:
+  std::function<void()> told_;
+  std::shared_ptr<void> resolver_;
+  std::vector<endpoint_type> found_;
+  error_code error_;
+  bool done_ = false;
+};
+
+/// The lookups of an emitter: each name once for all that wait for it, and not again for a while. `Owner` is held by
+/// `shared_from_this`, has `get_executor`, `post` and `options`, knows the family by `is_v6`, and is told:
+///   void looked_up(const std::string& name, const net::ip::address&);
+///   void not_looked_up(const failure&);                      whose address is the name
+template <class Owner, class Executor>
 class name_lookups {
 public:
   explicit name_lookups(Owner& owner) noexcept : owner_(owner) {}
@@ -34,133 +144,132 @@ public:
   name_lookups& operator=(const name_lookups&) = delete;
 
   /// The address of a name that was looked up a moment ago.
-  std::optional<net::ip::address> find(std::string_view name) const { return known_.find(name); }
-
-  void start(const std::string& name, Waiting waiting)
+  std::optional<net::ip::address> find(std::string_view name) const
   {
-    const auto same = std::find_if(pending_.begin(), pending_.end(),
-                                   [&](const auto& each) { return each->name == name; });
-    if (same != pending_.end()) {
-      (*same)->waiting.push_back(std::move(waiting));
+    for (const auto& each : known_)
+      if (each.name == name && each.expiry > clock::now()) return each.address;
+    return std::nullopt;
+  }
+
+  /// The owner will be told, unless this throws.
+  void start(const std::string& name)
+  {
+    if (std::any_of(pending_.begin(), pending_.end(),
+                    [&](auto& each) { return each.name == name; }))
       return;
+    // A lookup of the user's own may be anywhere: it is what keeps the context running meanwhile.
+    auto begun = std::make_shared<lookup>([this, name, owner = owner_.weak_from_this(),
+                                           work = net::make_work_guard(owner_.get_executor())] {
+      if (const auto held = owner.lock()) finish(name, {});
+    });
+    pending_.push_back({name, begun});
+    try {
+      ask(name, *begun);
+    } catch (...) {
+      std::erase_if(pending_, [&](const auto& each) { return each.asked == begun; });
+      throw;
     }
-    const auto number = ++last_number_;
-    pending_.push_back(std::make_unique<lookup>(number, name, owner_.get_executor()));
-    pending_.back()->waiting.push_back(std::move(waiting));
-    ask(name, number);
   }
 
-  /// Calls a function with the list of those that wait for each name, until it returns true.
-  template <class Function>
-  void find_among_waiting(Function function)
-  {
-    for (auto& each : pending_)
-      if (function(each->waiting)) return;
-  }
-
-  /// Gives up; what is reported now finds nobody.
-  std::vector<Waiting> end()
-  {
-    std::vector<Waiting> all;
-    for (auto& each : std::exchange(pending_, {}))
-      std::move(each->waiting.begin(), each->waiting.end(), std::back_inserter(all));
-    resolver_.reset();
-    return all;
-  }
-
-  /// The same, and tells nobody.
-  void discard() noexcept { const auto released = std::exchange(pending_, {}); }
+  /// Gives up: the owner is told of nothing that was started before.
+  void end() noexcept { const auto released = std::exchange(pending_, {}); }
 
 private:
-  using resolver_type = net::ip::basic_resolver<net::ip::udp, Executor>;
+  using clock = std::chrono::steady_clock;
 
-  struct lookup {
-    lookup(std::uint64_t count, std::string looked_for, const Executor& executor)
-        : number(count), name(std::move(looked_for)), work(executor)
-    {
-    }
+  static constexpr std::size_t most_known = 16;
 
-    std::uint64_t number;
+  struct pending {
     std::string name;
-    std::vector<Waiting> waiting;
-    net::executor_work_guard<Executor> work;  // a lookup of the user's own may be anywhere
+    std::shared_ptr<lookup> asked;
   };
 
-  void ask(const std::string& name, std::uint64_t number)
-  {
-    if (owner_.options.lookup)
-      ask_user(name, number);
-    else
-      ask_system(name, number);
-  }
+  struct known {
+    std::string name;
+    net::ip::address address;
+    clock::time_point expiry;
+  };
 
-  /// It may report on any thread, at once, or twice. What it throws is its failure: other operations than those that ask
-  /// for the name are under way here, and are not to suffer.
-  void ask_user(const std::string& name, std::uint64_t number)
+  /// What a lookup of the user's throws is its failure: other operations than those that ask for the name are under way here,
+  /// and are not to suffer.
+  void ask(const std::string& name, lookup& begun)
   {
     try {
-      owner_.options.lookup(name, owner_.options.type,
-                            [this, weak = owner_.weak_from_this(), executor = owner_.get_executor(),
-                             number](error_code ec, const net::ip::address& address) {
-                              // The context may have gone with the socket.
-                              if (weak.expired()) return;
-                              net::post(executor, [this, weak, number, ec, address] {
-                                if (const auto owner = weak.lock()) finish(number, ec, address);
-                              });
-                            });
+      error_code ec;
+      read_host(name, ec);
+      if (ec)
+        fail_later(name, begun, net::error::host_not_found, ec.message());
+      else if (owner_.options.lookup)
+        ask_user(name, begun);
+      else
+        begun.ask_system(owner_.get_executor(), family(), name, "");
     } catch (const system_error& error) {
       const error_code none = net::error::no_recovery;
-      fail_later(number, error.code() ? error.code() : none, error.what());
+      fail_later(name, begun, error.code() ? error.code() : none, error.what());
     } catch (const std::exception& error) {
-      fail_later(number, net::error::no_recovery, error.what());
+      fail_later(name, begun, net::error::no_recovery, error.what());
     } catch (...) {
-      fail_later(number, net::error::no_recovery, {});
+      fail_later(name, begun, net::error::no_recovery, {});
     }
   }
 
-  void fail_later(std::uint64_t number, const error_code& ec, std::string detail)
+  /// It may report on any thread, at once, or twice.
+  void ask_user(const std::string& name, lookup& begun)
   {
-    owner_.post([this, number, ec, detail = std::move(detail)] { finish(number, ec, {}, detail); });
+    const lookup::handler<Executor> handler(begun, owner_.get_executor());
+    owner_.options.lookup(name, owner_.options.type,
+                          [handler](const error_code& ec, const net::ip::address& address) {
+                            handler.report(ec, address);
+                          });
   }
 
-  /// Asio's resolver has a thread of its own.
-  void ask_system(const std::string& name, std::uint64_t number)
+  net::ip::udp family() const
   {
-    if (!resolver_) resolver_.emplace(owner_.get_executor());
-    const bool v6 = owner_.options.type == socket_type::udp6;
-    resolver_->async_resolve(
-        v6 ? net::ip::udp::v6() : net::ip::udp::v4(), name, "",
-        [this, owner = owner_.shared_from_this(), number](
-            error_code ec, const typename resolver_type::results_type& results) {
-          if (!ec && results.begin() == results.end()) ec = net::error::host_not_found;
-          finish(number, ec, ec ? net::ip::address() : results.begin()->endpoint().address());
-        });
+    return owner_.family.is_v6() ? net::ip::udp::v6() : net::ip::udp::v4();
   }
 
-  void finish(std::uint64_t number, const error_code& ec, const net::ip::address& address,
-              const std::string& detail = {})
+  void fail_later(const std::string& name, lookup& begun, const error_code& ec, std::string detail)
+  {
+    owner_.post([this, name, ec, detail = std::move(detail), asked = begun.weak_from_this()] {
+      if (!asked.expired()) finish(name, failure{.code = ec, .address = {}, .detail = detail});
+    });
+  }
+
+  void finish(const std::string& name, failure why)
   {
     const auto found = std::find_if(pending_.begin(), pending_.end(),
-                                    [number](const auto& each) { return each->number == number; });
-    if (found == pending_.end()) return;  // closed meanwhile, or reported twice
-    const auto done = std::move(*found);
+                                    [&](const auto& each) { return each.name == name; });
+    if (found == pending_.end()) return;
+    auto done = std::move(*found);
     pending_.erase(found);
-    if (!ec) known_.remember(done->name, address, owner_.options.lookup_lifetime);
-    if (ec)
-      owner_.not_looked_up(std::move(done->waiting), {.code = ec,
-                                                      .operation = "getaddrinfo",
-                                                      .address = done->name,
-                                                      .port = 0,
-                                                      .detail = detail});
-    else
-      owner_.looked_up(std::move(done->waiting), address);
+    if (!why) why.code = done.asked->error();
+    if (why) {
+      why.operation = "getaddrinfo";
+      why.address = std::move(done.name);
+      owner_.not_looked_up(why);
+      return;
+    }
+    const net::ip::address address = done.asked->found().front().address();
+    remember(done.name, address);
+    owner_.looked_up(done.name, address);
+  }
+
+  /// Without memory for that it is looked up again.
+  void remember(const std::string& name, const net::ip::address& address)
+  {
+    const auto lifetime = owner_.options.lookup_lifetime;
+    if (lifetime.count() <= 0) return;
+    try {
+      std::erase_if(known_, [&](const known& each) { return each.name == name; });
+      if (known_.size() == most_known) known_.erase(known_.begin());
+      known_.push_back({name, address, deadline(clock::now(), lifetime)});
+    } catch (const std::bad_alloc&) {
+    }
   }
 
   Owner& owner_;
-  std::vector<std::unique_ptr<lookup>> pending_;
-  name_table known_;
-  std::optional<resolver_type> resolver_;
-  std::uint64_t last_number_ = 0;
+  std::vector<pending> pending_;
+  std::vector<known> known_;
 };
 
 }  // namespace detail

@@ -3,8 +3,8 @@
 #ifndef DGRAM_DETAIL_PLATFORM_BACKEND_LINUX_HPP
 #define DGRAM_DETAIL_PLATFORM_BACKEND_LINUX_HPP
 
+#include <dgram/detail/platform/basics.hpp>
 #include <dgram/detail/platform/message.hpp>
-#include <dgram/detail/platform/names.hpp>
 #include <dgram/detail/platform/system.hpp>
 
 #include <algorithm>

@@ -3,8 +3,8 @@
 #ifndef DGRAM_DETAIL_PLATFORM_BACKEND_WINDOWS_HPP
 #define DGRAM_DETAIL_PLATFORM_BACKEND_WINDOWS_HPP
 
+#include <dgram/detail/platform/errors.hpp>
 #include <dgram/detail/platform/message.hpp>
-#include <dgram/detail/platform/names.hpp>
 #include <dgram/detail/platform/system.hpp>
 
 #include <cstddef>

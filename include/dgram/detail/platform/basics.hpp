@@ -36,12 +36,6 @@ inline error_code last_error() noexcept
   return make_system_error(::WSAGetLastError());
 }
 
-/// A datagram without a peer on a socket that is not connected.
-inline error_code destination_required() noexcept
-{
-  return make_system_error(WSAEDESTADDRREQ);
-}
-
 #else
 
 /// errno as an error code; EAGAIN and EWOULDBLOCK are the same to callers.
@@ -52,20 +46,7 @@ inline error_code last_error() noexcept
   return make_system_error(value);
 }
 
-/// A datagram without a peer on a socket that is not connected.
-inline error_code destination_required() noexcept
-{
-  return make_system_error(EDESTADDRREQ);
-}
-
 #endif
-
-/// Whether a send that failed so should be tried again on a timer: the device queue or kernel memory is
-/// exhausted while the socket stays writable, so waiting for writability would spin.
-inline bool is_congestion(const error_code& ec) noexcept
-{
-  return ec == net::error::no_buffer_space || ec == net::error::no_memory;
-}
 
 inline void set_option(descriptor_type fd, int level, int name, const void* value, std::size_t size,
                        error_code& ec) noexcept

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: BSL-1.0
-// Control messages as the kernel gives and takes them, and the names of those that the library knows.
+// Control messages as the kernel gives and takes them.
 #ifndef DGRAM_DETAIL_PLATFORM_CONTROL_HPP
 #define DGRAM_DETAIL_PLATFORM_CONTROL_HPP
 
 #include <dgram/config.hpp>
-#include <dgram/detail/platform/names.hpp>
+#include <dgram/detail/platform/basics.hpp>
 #include <dgram/detail/platform/system.hpp>
 
 #if !defined(_WIN32)
@@ -31,77 +31,6 @@
 DGRAM_NAMESPACE_BEGIN
 
 namespace platform {
-
-namespace names {
-
-// What makes the kernel add a control message to what it delivers. -1: this system has no such option.
-#if defined(IP_PKTINFO)
-inline constexpr int ipv4_packet_info = IP_PKTINFO;
-#else
-inline constexpr int ipv4_packet_info = -1;
-#endif
-#if defined(IPV6_RECVPKTINFO)
-inline constexpr int ipv6_packet_info = IPV6_RECVPKTINFO;
-#elif defined(_WIN32)
-inline constexpr int ipv6_packet_info = IPV6_PKTINFO;
-#else
-inline constexpr int ipv6_packet_info = -1;
-#endif
-#if defined(IP_RECVTOS)
-inline constexpr int ipv4_receive_traffic_class = IP_RECVTOS;
-#else
-inline constexpr int ipv4_receive_traffic_class = -1;
-#endif
-#if defined(IPV6_RECVTCLASS)
-inline constexpr int ipv6_receive_traffic_class = IPV6_RECVTCLASS;
-#else
-inline constexpr int ipv6_receive_traffic_class = -1;
-#endif
-#if defined(IP_RECVTTL)
-inline constexpr int ipv4_receive_hop_limit = IP_RECVTTL;
-#else
-inline constexpr int ipv4_receive_hop_limit = -1;
-#endif
-#if defined(IPV6_RECVHOPLIMIT)
-inline constexpr int ipv6_receive_hop_limit = IPV6_RECVHOPLIMIT;
-#elif defined(_WIN32)
-inline constexpr int ipv6_receive_hop_limit = IPV6_HOPLIMIT;
-#else
-inline constexpr int ipv6_receive_hop_limit = -1;
-#endif
-
-#if defined(__linux__) && !defined(DGRAM_FORCE_POSIX_BACKEND)
-inline constexpr int timestamps = SO_TIMESTAMPING;
-inline constexpr int receive_timestamps_value =
-    SOF_TIMESTAMPING_RX_SOFTWARE | SOF_TIMESTAMPING_RX_HARDWARE | SOF_TIMESTAMPING_SOFTWARE |
-    SOF_TIMESTAMPING_RAW_HARDWARE;
-// Of the datagrams that ask for it; a number tells which one it was, and no copy of it is kept.
-inline constexpr int send_timestamps_value = SOF_TIMESTAMPING_SOFTWARE |
-                                             SOF_TIMESTAMPING_RAW_HARDWARE |
-                                             SOF_TIMESTAMPING_OPT_ID | SOF_TIMESTAMPING_OPT_TSONLY;
-inline constexpr int drop_count = SO_RXQ_OVFL;
-inline constexpr int ipv4_receive_error = IP_RECVERR;
-inline constexpr int ipv6_receive_error = IPV6_RECVERR;
-inline constexpr int transmit_time = SO_TXTIME;
-inline constexpr int ipv4_mtu = IP_MTU;
-inline constexpr int ipv6_mtu = IPV6_MTU;
-#else
-#if defined(SO_TIMESTAMP) && !defined(_WIN32)
-inline constexpr int timestamps = SO_TIMESTAMP;
-#else
-inline constexpr int timestamps = -1;
-#endif
-inline constexpr int receive_timestamps_value = 1;
-inline constexpr int send_timestamps_value = 0;
-inline constexpr int drop_count = -1;
-inline constexpr int ipv4_receive_error = -1;
-inline constexpr int ipv6_receive_error = -1;
-inline constexpr int transmit_time = -1;
-inline constexpr int ipv4_mtu = -1;
-inline constexpr int ipv6_mtu = -1;
-#endif
-
-}  // namespace names
 
 /// What a socket was told to say of each datagram that it receives.
 struct metadata {

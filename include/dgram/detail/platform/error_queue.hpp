@@ -5,7 +5,6 @@
 
 #include <dgram/config.hpp>
 #include <dgram/detail/platform/control.hpp>
-#include <dgram/detail/platform/names.hpp>
 #include <dgram/detail/platform/system.hpp>
 
 #if !defined(_WIN32)

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: BSL-1.0
-// Socket options, peer queries and interface look-up as the operating system spells them.
+// Socket options as the operating system spells them: their names, and the arguments that they take.
 #ifndef DGRAM_DETAIL_PLATFORM_NAMES_HPP
 #define DGRAM_DETAIL_PLATFORM_NAMES_HPP
 
+#include <dgram/config.hpp>
 #include <dgram/detail/platform/basics.hpp>
 #include <dgram/detail/platform/system.hpp>
 
@@ -12,205 +13,21 @@
 #include <netinet/in.h>
 #include <netinet/udp.h>
 #include <sys/socket.h>
-
-#include <cerrno>
 #endif
 
-#include <array>
+#if defined(__linux__)
+#include <linux/net_tstamp.h>
+#endif
+
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
-#include <string>
-#include <vector>
 
 DGRAM_NAMESPACE_BEGIN
 
 namespace platform {
 
 #if !defined(_WIN32)
-
-// Errors that Asio has no names for.
-inline error_code no_such_device() noexcept
-{
-  return make_system_error(ENODEV);
-}
-inline error_code address_not_available() noexcept
-{
-  return make_system_error(EADDRNOTAVAIL);
-}
-inline error_code protocol_not_supported() noexcept
-{
-  return make_system_error(EPROTONOSUPPORT);
-}
-
-/// Whether this is what a call fails with that is told of an ICMP message about an earlier datagram (udp(7), ip(7);
-/// net/ipv4/icmp.c, icmp_err_convert; net/ipv6/icmp.c, icmpv6_err_convert). Of a receive it is nothing else.
-inline bool is_path_error(const error_code& ec) noexcept
-{
-  if (ec.category() != net::error::get_system_category()) return false;
-  switch (ec.value()) {
-  case ECONNREFUSED:
-  case EHOSTUNREACH:
-  case ENETUNREACH:
-  case EHOSTDOWN:
-  case EMSGSIZE:
-  case ENOPROTOOPT:
-  case EPROTO:
-  case EOPNOTSUPP:
-  case EACCES:
-#if defined(ENONET)
-  case ENONET:
-#endif
-    return true;
-  default: return false;
-  }
-}
-
-/// Whether nothing will come any more (shutdown(2)). A receive that does not block only says that it would (Linux); where
-/// poll(2) does not tell, this is false.
-inline bool is_receiving_shut_down([[maybe_unused]] int fd) noexcept
-{
-#if defined(POLLRDHUP)
-  ::pollfd asked{fd, POLLRDHUP, 0};
-  return system::poll(&asked, 1, 0) == 1 && (asked.revents & POLLRDHUP) != 0;
-#else
-  return false;
-#endif
-}
-
-inline bool is_connected(int fd, error_code& ec) noexcept
-{
-  ::sockaddr_storage peer;
-  ::socklen_t size = sizeof peer;
-  ec.clear();
-  if (system::getpeername(fd, reinterpret_cast<::sockaddr*>(&peer), &size) == 0) return true;
-  if (errno != ENOTCONN) ec = last_error();
-  return false;
-}
-
-/// Whether the kernel puts datagrams together for this socket (udp(7), UDP_GRO).
-inline bool is_coalescing(int fd) noexcept
-{
-#if defined(__linux__)
-  error_code ec;
-  return get_int_option(fd, IPPROTO_UDP, UDP_GRO, ec) != 0 && !ec;
-#else
-  static_cast<void>(fd);
-  return false;
-#endif
-}
-
-// What Windows needs to be told of a socket, and says of one without an address; nothing here.
-inline void prepare_descriptor(int, error_code&) noexcept
-{
-}
-inline void report_refusals(int, bool) noexcept
-{
-}
-inline void claim_address(int) noexcept
-{
-}
-inline bool is_unbound(const error_code&) noexcept
-{
-  return false;
-}
-
-/// Ends the association with the peer. POSIX leaves the way open; AF_UNSPEC is connect(2)'s on Linux. The
-/// BSDs do the same, and report EAFNOSUPPORT when they are done.
-inline void disconnect(int fd, error_code& ec) noexcept
-{
-  ::sockaddr nobody{};
-  nobody.sa_family = AF_UNSPEC;
-  if (system::connect(fd, &nobody, sizeof nobody) != 0 && errno != EAFNOSUPPORT)
-    ec = last_error();
-  else
-    ec.clear();
-}
-
-inline descriptor_kind describe(int fd, error_code& ec) noexcept
-{
-  descriptor_kind kind;
-  kind.type = get_int_option(fd, SOL_SOCKET, SO_TYPE, ec);
-  if (ec) return kind;
-#if defined(SO_DOMAIN)
-  kind.family = get_int_option(fd, SOL_SOCKET, SO_DOMAIN, ec);
-#else
-  ::sockaddr_storage local;
-  ::socklen_t size = sizeof local;
-  if (::getsockname(fd, reinterpret_cast<::sockaddr*>(&local), &size) != 0)
-    ec = last_error();
-  else
-    kind.family = local.ss_family;
-#endif
-  return kind;
-}
-
-/// The index of the interface with this name; 0 where there is none.
-inline unsigned interface_index(const std::string& name) noexcept
-{
-  return system::if_nametoindex(name.c_str());
-}
-
-/// The name of the interface with this index; empty where there is none.
-inline std::string interface_name(unsigned index)
-{
-  std::array<char, IF_NAMESIZE> name{};
-  return system::if_indextoname(index, name.data()) != nullptr ? std::string(name.data())
-                                                               : std::string();
-}
-
-inline interface_entry make_interface_entry(const ::ifaddrs& from)
-{
-  interface_entry entry;
-  entry.name = from.ifa_name;
-  entry.is_up = (from.ifa_flags & IFF_UP) != 0;
-  entry.is_loopback = (from.ifa_flags & IFF_LOOPBACK) != 0;
-  entry.has_multicast = (from.ifa_flags & IFF_MULTICAST) != 0;
-  const int family = from.ifa_addr != nullptr ? from.ifa_addr->sa_family : AF_UNSPEC;
-  entry.has_address = family == AF_INET || family == AF_INET6;
-  if (family == AF_INET) {
-    ::sockaddr_in v4;
-    std::memcpy(&v4, from.ifa_addr, sizeof v4);
-    entry.address = net::ip::address_v4(ntohl(v4.sin_addr.s_addr));
-  } else if (family == AF_INET6) {
-    ::sockaddr_in6 v6;
-    net::ip::address_v6::bytes_type bytes;
-    std::memcpy(&v6, from.ifa_addr, sizeof v6);
-    std::memcpy(bytes.data(), &v6.sin6_addr, bytes.size());
-    entry.address = net::ip::address_v6(bytes);
-  }
-  return entry;
-}
-
-/// The interfaces of this host, each as often as it has addresses, and on most systems once more.
-inline std::vector<interface_entry> interfaces(error_code& ec)
-{
-  std::vector<interface_entry> entries;
-  ::ifaddrs* first = nullptr;
-  if (system::getifaddrs(&first) != 0) {
-    ec = last_error();
-    return entries;
-  }
-  ec.clear();
-  for (const ::ifaddrs* entry = first; entry != nullptr; entry = entry->ifa_next)
-    entries.push_back(make_interface_entry(*entry));
-  system::freeifaddrs(first);
-  return entries;
-}
-
-/// Whether a message that was to be cut into segments was refused for that: the interface lacks the checksum
-/// offload (EIO), or the segments do not fit its MTU or the kernel does not know the option (EINVAL).
-inline bool is_segmentation_refused(const error_code& ec) noexcept
-{
-  return ec == make_system_error(EIO) || ec == net::error::invalid_argument;
-}
-
-/// Whether joining was refused since that is done: EADDRINUSE, or, of a source, EADDRNOTAVAIL (net/ipv4/igmp.c,
-/// ip_mc_source).
-inline bool is_member_already(const error_code& ec) noexcept
-{
-  return ec == net::error::address_in_use || ec == make_system_error(EADDRNOTAVAIL);
-}
 
 namespace names {
 
@@ -361,6 +178,77 @@ inline interface_request make_interface_request(unsigned interface_index,
 }
 
 #endif
+
+namespace names {
+
+// What makes the kernel add a control message to what it delivers.
+#if defined(IP_PKTINFO)
+inline constexpr int ipv4_packet_info = IP_PKTINFO;
+#else
+inline constexpr int ipv4_packet_info = unsupported;
+#endif
+#if defined(IPV6_RECVPKTINFO)
+inline constexpr int ipv6_packet_info = IPV6_RECVPKTINFO;
+#elif defined(_WIN32)
+inline constexpr int ipv6_packet_info = IPV6_PKTINFO;
+#else
+inline constexpr int ipv6_packet_info = unsupported;
+#endif
+#if defined(IP_RECVTOS)
+inline constexpr int ipv4_receive_traffic_class = IP_RECVTOS;
+#else
+inline constexpr int ipv4_receive_traffic_class = unsupported;
+#endif
+#if defined(IPV6_RECVTCLASS)
+inline constexpr int ipv6_receive_traffic_class = IPV6_RECVTCLASS;
+#else
+inline constexpr int ipv6_receive_traffic_class = unsupported;
+#endif
+#if defined(IP_RECVTTL)
+inline constexpr int ipv4_receive_hop_limit = IP_RECVTTL;
+#else
+inline constexpr int ipv4_receive_hop_limit = unsupported;
+#endif
+#if defined(IPV6_RECVHOPLIMIT)
+inline constexpr int ipv6_receive_hop_limit = IPV6_RECVHOPLIMIT;
+#elif defined(_WIN32)
+inline constexpr int ipv6_receive_hop_limit = IPV6_HOPLIMIT;
+#else
+inline constexpr int ipv6_receive_hop_limit = unsupported;
+#endif
+
+#if defined(__linux__) && !defined(DGRAM_FORCE_POSIX_BACKEND)
+inline constexpr int timestamps = SO_TIMESTAMPING;
+inline constexpr int receive_timestamps_value =
+    SOF_TIMESTAMPING_RX_SOFTWARE | SOF_TIMESTAMPING_RX_HARDWARE | SOF_TIMESTAMPING_SOFTWARE |
+    SOF_TIMESTAMPING_RAW_HARDWARE;
+// Of the datagrams that ask for it; a number tells which one it was, and no copy of it is kept.
+inline constexpr int send_timestamps_value = SOF_TIMESTAMPING_SOFTWARE |
+                                             SOF_TIMESTAMPING_RAW_HARDWARE |
+                                             SOF_TIMESTAMPING_OPT_ID | SOF_TIMESTAMPING_OPT_TSONLY;
+inline constexpr int drop_count = SO_RXQ_OVFL;
+inline constexpr int ipv4_receive_error = IP_RECVERR;
+inline constexpr int ipv6_receive_error = IPV6_RECVERR;
+inline constexpr int transmit_time = SO_TXTIME;
+inline constexpr int ipv4_mtu = IP_MTU;
+inline constexpr int ipv6_mtu = IPV6_MTU;
+#else
+#if defined(SO_TIMESTAMP) && !defined(_WIN32)
+inline constexpr int timestamps = SO_TIMESTAMP;
+#else
+inline constexpr int timestamps = unsupported;
+#endif
+inline constexpr int receive_timestamps_value = 1;
+inline constexpr int send_timestamps_value = 0;
+inline constexpr int drop_count = unsupported;
+inline constexpr int ipv4_receive_error = unsupported;
+inline constexpr int ipv6_receive_error = unsupported;
+inline constexpr int transmit_time = unsupported;
+inline constexpr int ipv4_mtu = unsupported;
+inline constexpr int ipv6_mtu = unsupported;
+#endif
+
+}  // namespace names
 
 /// The argument of join_group and leave_group (RFC 3678, section 5.1).
 inline ::group_req make_group_request(unsigned interface_index, const void* address,

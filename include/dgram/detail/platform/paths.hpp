@@ -3,7 +3,7 @@
 #ifndef DGRAM_DETAIL_PLATFORM_PATHS_HPP
 #define DGRAM_DETAIL_PLATFORM_PATHS_HPP
 
-#include <dgram/detail/platform/names.hpp>
+#include <dgram/detail/platform/basics.hpp>
 #include <dgram/detail/platform/probe_socket.hpp>
 #include <dgram/detail/platform/system.hpp>
 

@@ -3,7 +3,7 @@
 #ifndef DGRAM_DETAIL_PLATFORM_PROBE_SOCKET_HPP
 #define DGRAM_DETAIL_PLATFORM_PROBE_SOCKET_HPP
 
-#include <dgram/detail/platform/names.hpp>
+#include <dgram/detail/platform/errors.hpp>
 #include <dgram/detail/platform/system.hpp>
 
 #if !defined(_WIN32)

@@ -3,14 +3,17 @@
 #ifndef DGRAM_DETAIL_SOCKET_BATCH_OPERATIONS_HPP
 #define DGRAM_DETAIL_SOCKET_BATCH_OPERATIONS_HPP
 
+#include <dgram/bytes_view.hpp>
 #include <dgram/config.hpp>
-#include <dgram/datagram.hpp>
+#include <dgram/default_token.hpp>
+#include <dgram/detail/async/throwing.hpp>
 #include <dgram/detail/socket/attempts.hpp>
 #include <dgram/detail/socket/initiation.hpp>
 #include <dgram/detail/socket/segment_cursor.hpp>
 #include <dgram/detail/socket/state.hpp>
 #include <dgram/path_error.hpp>
 #include <dgram/send_options.hpp>
+#include <dgram/send_result.hpp>
 #include <dgram/socket_statistics.hpp>
 
 #include <cstddef>
@@ -50,11 +53,11 @@ public:
   template <class Batch>
   std::size_t receive_batch(Batch& batch, error_code& ec)
   {
-    wake_up_counter wake_ups;
+    blocking_wait waiting;
     for (;;) {
       const std::size_t count = try_receive_batch(batch, ec);
       if (ec != net::error::would_block) return count;
-      self().state().wait(net::socket_base::wait_read, wake_ups, ec);
+      self().state().wait(net::socket_base::wait_read, waiting, ec);
       if (ec) return 0;
     }
   }
@@ -66,7 +69,7 @@ public:
   }
 
   /// Sends what the kernel takes now, without blocking. What it does not take stays in the batch, in order, and
-  /// `send_result::error` says why: `would_block`, `no_buffer_space`, or the error of the first datagram that stays.
+  /// `send_result::error` says why: `would_block`, `no_buffer_space`, `address_in_use` (no port is free), or the error of the first datagram that stays.
   /// `already_connected` or `destination_address_required`: nothing was sent, since a datagram has a peer where
   /// the socket is connected, or none where it is not.
   template <class Batch>
@@ -80,15 +83,13 @@ public:
   send_result send_batch(Batch& batch)
   {
     send_result result;
+    blocking_wait waiting;
     for (;;) {
-      result += try_send_batch(batch);
-      if (result.error != net::error::would_block) return result;
-      state_type& state = self().state();
-      if (state.stays_writable()) {
-        state.wait_congestion();
-        continue;
-      }
-      state.socket.wait(net::socket_base::wait_write, result.error);
+      const send_result step = try_send_batch(batch);
+      result += step;
+      if (step.error != net::error::would_block) return result;
+      if (step.sent > 0) waiting = blocking_wait();
+      self().state().wait(net::socket_base::wait_write, waiting, result.error);
       if (result.error) return result;
     }
   }

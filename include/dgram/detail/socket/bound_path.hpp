@@ -4,11 +4,10 @@
 #define DGRAM_DETAIL_SOCKET_BOUND_PATH_HPP
 
 #include <dgram/config.hpp>
+#include <dgram/detail/socket/protocols.hpp>
 #include <dgram/endpoint.hpp>
 
-#include <concepts>
 #include <string>
-#include <string_view>
 #include <type_traits>
 #include <utility>
 
@@ -19,15 +18,6 @@
 DGRAM_NAMESPACE_BEGIN
 
 namespace detail {
-
-/// Whether the addresses of a protocol are paths.
-template <class Protocol>
-concept path_protocol = requires(const typename Protocol::endpoint& endpoint) { endpoint.path(); };
-
-/// Text that stands for one of its endpoints.
-template <class Text, class Protocol>
-concept endpoint_text =
-    path_protocol<Protocol> && std::convertible_to<const Text&, std::string_view>;
 
 #if DGRAM_HAS_UNIX_DATAGRAMS
 

@@ -5,7 +5,7 @@
 
 #include <dgram/config.hpp>
 #include <dgram/detail/platform/names.hpp>
-#include <dgram/detail/socket/state.hpp>
+#include <dgram/detail/socket/protocols.hpp>
 #include <dgram/error.hpp>
 #include <dgram/option.hpp>
 

@@ -51,7 +51,7 @@ public:
 
   template <class Predicate>
   std::span<platform::message> prepare(const socket_flags& flags, Predicate may_segment,
-                                       error_code& ec, const unmet_needs& unmet = {})
+                                       error_code& ec, const unmet_needs& unmet, std::size_t)
   {
     ec.clear();
     if (segment_ == 0) ec = net::error::invalid_argument;

@@ -7,7 +7,8 @@
 #include <dgram/datagram.hpp>
 #include <dgram/detail/platform/backend.hpp>
 #include <dgram/detail/platform/control.hpp>
-#include <dgram/detail/socket/state.hpp>
+#include <dgram/detail/socket/flags.hpp>
+#include <dgram/detail/socket/protocols.hpp>
 #include <dgram/endpoint.hpp>
 #include <dgram/error.hpp>
 #include <dgram/send_options.hpp>
@@ -120,9 +121,15 @@ public:
   }
 
   template <class Protocol>
-  explicit send_request(const basic_reply_path<Protocol>& path, const send_options& options = {})
+  send_request(const basic_reply_path<Protocol>& path, const send_options& options)
       : send_request(with_path(path, options))
   {
+  }
+
+  template <class Protocol>
+  explicit send_request(const basic_reply_path<Protocol>& path) : send_request(path, send_options())
+  {
+    is_answer_ = true;
   }
 
   /// Why it cannot be done for a peer of this family; clear where it can. Where there is no IP there are only the
@@ -195,6 +202,23 @@ public:
     if (options_.timestamp) control.add_timestamp_request();
     control.add_raw(std::span<const std::byte>(control_).first(control_size_));
     return room.first(control.size());
+  }
+
+  /// Whether it is that of an answer with this path, and is right for its peer.
+  template <class Protocol>
+  bool is_answer(const basic_reply_path<Protocol>& path) const noexcept
+  {
+    if (!is_answer_ || options_.interface_index != path.interface_index) return false;
+    if (!options_.source) return path.source.is_unspecified();
+    return *options_.source == path.source && path.source.is_v4() == is_ipv4(path.peer);
+  }
+
+  /// Completes the way back of an answer.
+  template <class Protocol>
+  void restore(basic_reply_path<Protocol>& path) const noexcept
+  {
+    if (options_.source) path.source = *options_.source;
+    path.interface_index = options_.interface_index;
   }
 
   /// Whether datagrams that ask for the one and for the other may leave as one message.
@@ -296,6 +320,7 @@ private:
   std::size_t control_size_ = 0;
   error_code error_;
   member bad_value_ = member::none;
+  bool is_answer_ = false;  // what a reply path alone asks for
 };
 
 // NOLINTBEGIN(bugprone-unchecked-optional-access): what is refused is there

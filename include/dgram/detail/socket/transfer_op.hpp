@@ -4,11 +4,13 @@
 #define DGRAM_DETAIL_SOCKET_TRANSFER_OP_HPP
 
 #include <dgram/config.hpp>
-#include <dgram/detail/socket/state.hpp>
+#include <dgram/detail/async/cancellation.hpp>
+#include <dgram/detail/async/epoch_guard.hpp>
+#include <dgram/detail/socket/wake_ups.hpp>
 #include <dgram/error.hpp>
 
-#include <cstdint>
 #include <memory>
+#include <type_traits>
 #include <utility>
 
 DGRAM_NAMESPACE_BEGIN
@@ -23,8 +25,14 @@ void resume_later([[maybe_unused]] const Executor& executor, Self&& self)
   auto immediate = net::get_associated_immediate_executor(self, executor);
   net::dispatch(immediate, std::forward<Self>(self));
 #else
+  using own = net::associated_executor_t<std::decay_t<Self>>;
+  constexpr bool may_run_inline = net::execution::is_executor<own>::value &&
+                                  !net::can_require_v<own, net::execution::blocking_t::never_t>;
   // To the handler's own executor at once: by way of the socket's it would take two trips.
-  net::post(std::forward<Self>(self));
+  if constexpr (may_run_inline)
+    net::post(executor, std::forward<Self>(self));
+  else
+    net::post(std::forward<Self>(self));
 #endif
 }
 
@@ -32,6 +40,7 @@ void resume_later([[maybe_unused]] const Executor& executor, Self&& self)
 enum class progress {
   done,       ///< complete with the attempt's results
   not_ready,  ///< wait until the descriptor is readable or writable
+  moved,      ///< the same, after a part was sent
   congested,  ///< a send's descriptor is ready and will stay so: wait on a timer
 };
 
@@ -54,12 +63,11 @@ public:
   {
     switch (step_) {
     case step::launch:
-      epoch_ = state_->epoch;
+      guard_.enter(state_->epoch);
       advance(self);
       return;
     case step::wait:
-      // A wake-up may have been queued before a cancel or close, so its success proves nothing.
-      if (state_->epoch != epoch_ || cancelled(self)) ec = net::error::operation_aborted;
+      if (guard_.is_over(state_->epoch, self)) ec = net::error::operation_aborted;
       // Another operation may have set the shared timer anew, which ends this wait but not this operation.
       else if (backing_off_)
         ec.clear();
@@ -78,12 +86,6 @@ private:
   enum class step : unsigned char { launch, wait, finish };
 
   template <class Self>
-  static bool cancelled(Self& self)
-  {
-    return self.get_cancellation_state().cancelled() != net::cancellation_type::none;
-  }
-
-  template <class Self>
   void advance(Self& self)
   {
     const progress outcome = attempt_.attempt(*state_);
@@ -100,11 +102,12 @@ private:
     if (step_ == step::launch) {
       step_ = step::wait;
       // Late, since it may allocate: a wait has no side effect, so every kind of cancellation can be honoured.
-      self.reset_cancellation_state(net::enable_total_cancellation());
+      enable_cancellation(self, state_);
     }
     State& state = *state_;
     if constexpr (Attempt::wait_for == net::socket_base::wait_write) {
-      backing_off_ = outcome == progress::congested;
+      if (outcome == progress::moved) wake_ups_ = wake_up_counter();
+      backing_off_ = outcome == progress::congested || wake_ups_.is_vain(state.reports_taken);
     } else {
       backing_off_ = wake_ups_.is_vain(state.reports_taken);
     }
@@ -129,40 +132,10 @@ private:
 
   std::shared_ptr<State> state_;
   Attempt attempt_;
-  std::uint64_t epoch_ = 0;
+  epoch_guard guard_;
   step step_ = step::launch;
   bool backing_off_ = false;  // the wait is on a timer that others may end
   wake_up_counter wake_ups_;
-};
-
-/// Asio's own operation with a hold on the block.
-template <class State, class Launch>
-class held_op {
-public:
-  held_op(std::shared_ptr<State> state, Launch launch)
-      : state_(std::move(state)), launch_(std::move(launch))
-  {
-  }
-
-  template <class Self>
-  void operator()(Self& self)
-  {
-    self.reset_cancellation_state(net::enable_total_cancellation());
-    State& state = *state_;
-    const Launch launch = launch_;
-    launch(state, std::move(self));
-  }
-
-  template <class Self, class... Values>
-  void operator()(Self& self, const error_code& ec, const Values&... values)
-  {
-    state_.reset();
-    self.complete(ec, values...);
-  }
-
-private:
-  std::shared_ptr<State> state_;
-  Launch launch_;
 };
 
 }  // namespace detail

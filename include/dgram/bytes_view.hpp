@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: BSL-1.0
+// A view of bytes that converts from whatever holds them, and to text and buffers.
+#ifndef DGRAM_BYTES_VIEW_HPP
+#define DGRAM_BYTES_VIEW_HPP
+
+#include <dgram/config.hpp>
+
+#include <concepts>
+#include <cstddef>
+#include <ranges>
+#include <span>
+#include <string_view>
+#include <type_traits>
+#include <vector>
+
+DGRAM_NAMESPACE_BEGIN
+
+/// Bytes of somebody else's: a `std::span<const std::byte>` that is made of whatever holds bytes, reads as text, and
+/// becomes an Asio buffer with `asio::buffer(view)`.
+class bytes_view : public std::span<const std::byte> {
+public:
+  constexpr bytes_view() noexcept = default;
+
+  bytes_view(const void* data, std::size_t size) noexcept
+      : std::span<const std::byte>(static_cast<const std::byte*>(data), size)
+  {
+  }
+
+  bytes_view(net::const_buffer buffer) noexcept  // NOLINT(*-explicit-*)
+      : bytes_view(buffer.data(), buffer.size())
+  {
+  }
+
+  bytes_view(net::mutable_buffer buffer) noexcept  // NOLINT(*-explicit-*)
+      : bytes_view(buffer.data(), buffer.size())
+  {
+  }
+
+  /// An array of characters is a buffer or a text, and does not say which: pass `asio::buffer` or a `string_view`.
+  bytes_view(char* text) = delete;
+
+  /// Characters without the terminating zero of a literal.
+  bytes_view(const char* text) noexcept  // NOLINT(*-explicit-*)
+      : bytes_view(std::string_view(text).data(), std::string_view(text).size())
+  {
+  }
+
+  /// The bytes of a string, vector, array or view of numbers, characters or bytes.
+  template <std::ranges::contiguous_range Range>
+    requires(std::ranges::sized_range<Range> && !std::is_array_v<std::remove_cvref_t<Range>> &&
+             (std::is_arithmetic_v<std::ranges::range_value_t<Range>> ||
+              std::is_enum_v<std::ranges::range_value_t<Range>>))
+  bytes_view(const Range& range) noexcept  // NOLINT(*-explicit-*)
+      : bytes_view(std::ranges::data(range),
+                   std::ranges::size(range) * sizeof(std::ranges::range_value_t<Range>))
+  {
+  }
+
+  /// The bytes as characters; UDP knows no encoding, so none is checked.
+  std::string_view text() const noexcept { return {reinterpret_cast<const char*>(data()), size()}; }
+
+  /// A template, since newer Asio makes buffers from spans by itself, and two ways would be one too many.
+  template <std::same_as<net::const_buffer> Buffer>
+    requires(!std::convertible_to<std::span<const std::byte>, Buffer>)
+  operator Buffer() const noexcept  // NOLINT(*-explicit-*)
+  {
+    return {data(), size()};
+  }
+};
+
+/// A copy of the bytes, which may be kept.
+inline std::vector<std::byte> to_owned(bytes_view bytes)
+{
+  return {bytes.begin(), bytes.end()};
+}
+
+DGRAM_NAMESPACE_END
+
+#endif

@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: BSL-1.0
+// What an operation leaves in the cancellation slot of its handler.
+#ifndef DGRAM_DETAIL_ASYNC_CANCELLATION_HPP
+#define DGRAM_DETAIL_ASYNC_CANCELLATION_HPP
+
+#include <dgram/config.hpp>
+
+#include <memory>
+#include <type_traits>
+#include <utility>
+
+DGRAM_NAMESPACE_BEGIN
+
+namespace detail {
+
+// An operation may be destroyed uncalled, with its context, when the signal has gone: a destructor
+// never touches a slot. The signal may also outlive the operation, its socket and its context: what
+// is left in the slot refers to them weakly. An operation that completes may clear its slot, as
+// Asio's own do.
+
+/// A slot that no handler has, to be told apart from theirs.
+struct default_slot : net::cancellation_slot {};
+
+/// Whether a handler may have a cancellation slot. Its type decides: a handler without one, whatever wraps it,
+/// has the slot that the associated trait is given as the default.
+template <class Handler>
+inline constexpr bool may_have_slot =
+    !std::is_same_v<net::associated_cancellation_slot_t<std::decay_t<Handler>, default_slot>,
+                    default_slot>;
+
+/// Calls `function(Owner&, cancellation_type)` when the slot is signalled, as long as the owner exists.
+template <class Slot, class Owner, class Function>
+void on_cancellation(Slot slot, std::weak_ptr<Owner> owner, Function function)
+{
+  slot.assign([owner = std::move(owner), function](net::cancellation_type type) {
+    if (const auto alive = owner.lock()) function(*alive, type);
+  });
+}
+
+/// Lets every type of cancellation pass while the owner exists, and none afterwards: Asio's
+/// operations leave a plain pointer to the insides of their socket or timer in a slot.
+class while_exists {
+public:
+  explicit while_exists(std::weak_ptr<const void> owner) noexcept : owner_(std::move(owner)) {}
+
+  net::cancellation_type_t operator()(net::cancellation_type_t type) const noexcept
+  {
+    return owner_.expired() ? net::cancellation_type_t(net::cancellation_type::none) : type;
+  }
+
+private:
+  std::weak_ptr<const void> owner_;
+};
+
+/// Enables every type of cancellation of a composed operation. `owner` is what it waits on: a
+/// shared or a weak pointer.
+template <class Self, class Owner>
+void enable_cancellation(Self& self, const Owner& owner)
+{
+  if (!self.get_cancellation_state().slot().is_connected()) return;
+  self.reset_cancellation_state(while_exists(owner), net::enable_total_cancellation());
+}
+
+/// The handler of one of Asio's own operations on what `owner` has: the handler with another slot,
+/// connected to its own. Asio does not touch a slot when it completes an operation, and neither
+/// does this.
+template <class Handler>
+class guarded_handler {
+public:
+  using cancellation_slot_type = net::cancellation_slot;
+
+  template <class From>
+  guarded_handler(From&& handler, const std::weak_ptr<const void>& owner)
+      : slot_(net::cancellation_state(net::get_associated_cancellation_slot(handler),
+                                      while_exists(owner), net::enable_total_cancellation())
+                  .slot()),
+        handler_(std::forward<From>(handler))
+  {
+  }
+
+  cancellation_slot_type get_cancellation_slot() const noexcept { return slot_; }
+  const Handler& handler() const noexcept { return handler_; }
+
+  template <class... Args>
+  void operator()(Args&&... args)
+  {
+    std::move(handler_)(std::forward<Args>(args)...);
+  }
+
+private:
+  cancellation_slot_type slot_;
+  Handler handler_;
+};
+
+}  // namespace detail
+
+DGRAM_NAMESPACE_END
+
+/// All but the slot is the handler's.
+template <template <class, class> class Associator, class Handler, class Default>
+struct dgram::net::associator<Associator, dgram::detail::guarded_handler<Handler>, Default>
+    : Associator<Handler, Default> {
+  static auto get(const dgram::detail::guarded_handler<Handler>& guarded) noexcept
+  {
+    return Associator<Handler, Default>::get(guarded.handler());
+  }
+
+  static auto get(const dgram::detail::guarded_handler<Handler>& guarded,
+                  const Default& otherwise) noexcept
+  {
+    return Associator<Handler, Default>::get(guarded.handler(), otherwise);
+  }
+};
+
+#endif

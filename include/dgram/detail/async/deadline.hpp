@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: BSL-1.0
+// Points in time that a caller's duration cannot push beyond the clock's end.
+#ifndef DGRAM_DETAIL_ASYNC_DEADLINE_HPP
+#define DGRAM_DETAIL_ASYNC_DEADLINE_HPP
+
+#include <dgram/config.hpp>
+
+#include <chrono>
+
+DGRAM_NAMESPACE_BEGIN
+
+namespace detail {
+
+/// `from` plus a duration of any size: the clock's last time point if the sum is later, `from` if it is earlier.
+template <class Clock, class Rep, class Period>
+typename Clock::time_point deadline(const std::chrono::time_point<Clock>& from,
+                                    const std::chrono::duration<Rep, Period>& wait)
+{
+  if (wait <= wait.zero()) return from;
+  using given = std::chrono::duration<Rep, Period>;
+  const auto last = std::chrono::time_point<Clock>::max();
+  const bool fits = wait < std::chrono::duration_cast<given>(last - from);
+  return fits ? from + std::chrono::duration_cast<typename Clock::duration>(wait) : last;
+}
+
+}  // namespace detail
+
+DGRAM_NAMESPACE_END
+
+#endif

@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: BSL-1.0
+// How an operation that waits finds out that it was to end.
+#ifndef DGRAM_DETAIL_ASYNC_EPOCH_GUARD_HPP
+#define DGRAM_DETAIL_ASYNC_EPOCH_GUARD_HPP
+
+#include <dgram/config.hpp>
+
+#include <cstdint>
+
+DGRAM_NAMESPACE_BEGIN
+
+namespace detail {
+
+/// `cancel`, `close`, `release` and a new descriptor begin another epoch of a socket. A wake-up may have been queued
+/// before that, or before a cancellation of the operation itself: that a wait succeeded proves nothing. The guard
+/// remembers the epoch in which the operation was launched.
+class epoch_guard {
+public:
+  void enter(std::uint64_t epoch) noexcept { epoch_ = epoch; }
+
+  bool is_over(std::uint64_t now) const noexcept { return now != epoch_; }
+
+  /// The same for a composed operation, which may have been cancelled by itself.
+  template <class Self>
+  bool is_over(std::uint64_t now, const Self& self) const
+  {
+    return is_over(now) ||
+           self.get_cancellation_state().cancelled() != net::cancellation_type::none;
+  }
+
+private:
+  std::uint64_t epoch_ = 0;
+};
+
+}  // namespace detail
+
+DGRAM_NAMESPACE_END
+
+#endif

@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: BSL-1.0
+// Where an operation of an emitter goes.
+#ifndef DGRAM_DETAIL_EMITTER_DESTINATION_HPP
+#define DGRAM_DETAIL_EMITTER_DESTINATION_HPP
+
+#include <dgram/config.hpp>
+#include <dgram/datagram.hpp>
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+DGRAM_NAMESPACE_BEGIN
+
+namespace detail {
+
+/// An endpoint, with the way back if it is that of an answer; or a name, until its address is known; or the connected peer.
+template <class Protocol>
+class destination {
+public:
+  using endpoint_type = typename Protocol::endpoint;
+  using path_type = basic_reply_path<Protocol>;
+
+  /// The connected peer.
+  destination() noexcept = default;
+  destination(const endpoint_type& endpoint) : path_{endpoint}, kind_(kind::known) {}
+  destination(const path_type& path) : path_(path), kind_(kind::known) {}
+  destination(std::string_view name, std::uint16_t port)
+      : name_(name), port_(port), kind_(kind::name)
+  {
+  }
+
+  bool is_peer() const noexcept { return kind_ == kind::peer; }
+  bool is_name() const noexcept { return kind_ == kind::name; }
+  const std::string& name() const noexcept { return name_; }
+
+  /// Null for the connected peer, and for a name.
+  const path_type* path() const noexcept { return kind_ == kind::known ? &path_ : nullptr; }
+
+  /// Of neither of these.
+  const endpoint_type& endpoint() const noexcept { return path_.peer; }
+
+  /// The name stands for this address.
+  void resolve(const net::ip::address& address)
+  {
+    if constexpr (ip_protocol<Protocol>) path_.peer = endpoint_type(address, port_);
+    kind_ = kind::known;
+  }
+
+private:
+  enum class kind : unsigned char { peer, known, name };
+
+  path_type path_{};
+  std::string name_;
+  std::uint16_t port_ = 0;
+  kind kind_ = kind::peer;
+};
+
+}  // namespace detail
+
+DGRAM_NAMESPACE_END
+
+#endif

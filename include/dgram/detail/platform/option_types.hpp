@@ -1,0 +1,250 @@
+// SPDX-License-Identifier: BSL-1.0
+// What socket options are made of: a value with its checks, and the level and name of each family.
+#ifndef DGRAM_DETAIL_PLATFORM_OPTION_TYPES_HPP
+#define DGRAM_DETAIL_PLATFORM_OPTION_TYPES_HPP
+
+#include <dgram/config.hpp>
+#include <dgram/detail/platform/control.hpp>
+#include <dgram/detail/platform/names.hpp>
+#include <dgram/error.hpp>
+
+#include <cstddef>
+#include <string>
+
+DGRAM_NAMESPACE_BEGIN
+
+namespace detail {
+
+/// Text as a template argument: the name by which an option is told of in errors.
+template <std::size_t Size>
+struct literal {
+  consteval literal(const char (&from)[Size]) noexcept  // NOLINT(*-explicit-*,*-avoid-c-arrays)
+  {
+    for (std::size_t i = 0; i < Size; ++i)
+      text[i] = from[i];
+  }
+
+  char text[Size]{};  // NOLINT(*-avoid-c-arrays)
+};
+
+/// The parts that every option has: a value of type `T`, and the checks. `Names` gives level and name by family.
+template <class Names, literal Label, class T>
+class option_base {
+public:
+  static constexpr const char* label = Label.text;
+
+  template <class Protocol>
+  int level(const Protocol& protocol) const noexcept
+  {
+    return Names::level(protocol.family());
+  }
+
+  template <class Protocol>
+  int name(const Protocol& protocol) const noexcept
+  {
+    return Names::name(protocol.family());
+  }
+
+  template <class Protocol>
+  void* data(const Protocol&) noexcept
+  {
+    return &data_;
+  }
+
+  template <class Protocol>
+  const void* data(const Protocol&) const noexcept
+  {
+    return &data_;
+  }
+
+  template <class Protocol>
+  std::size_t size(const Protocol&) const noexcept
+  {
+    return sizeof data_;
+  }
+
+  template <class Protocol>
+  void resize(const Protocol&, std::size_t) noexcept
+  {
+  }
+
+protected:
+  constexpr explicit option_base(T data) noexcept : data_(data) {}
+
+  T data_;  // NOLINT(*-non-private-*,*-identifier-naming)
+};
+
+/// `hop_limit{7}`: how errors show an option.
+template <class Option>
+std::string show_option(const std::string& value)
+{
+  return std::string(Option::label).append("{").append(value).append("}");
+}
+
+template <class Names, literal Label>
+class boolean_option : public option_base<Names, Label, int> {
+public:
+  constexpr explicit boolean_option(bool on = false) noexcept
+      : option_base<Names, Label, int>(on ? 1 : 0)
+  {
+  }
+
+  constexpr bool value() const noexcept { return this->data_ != 0; }
+  constexpr explicit operator bool() const noexcept { return value(); }
+
+  static error_code check() noexcept { return {}; }
+
+  friend std::string to_string(const boolean_option& option)
+  {
+    return show_option<boolean_option>(option ? "true" : "false");
+  }
+};
+
+/// An option whose value is refused outside `Least..Greatest`: by `check` on our sockets, and on a plain Asio
+/// socket by the kernel (EINVAL), which is given no bytes of it.
+template <class Names, literal Label, int Least, int Greatest>
+class integer_option : public option_base<Names, Label, int> {
+public:
+  constexpr explicit integer_option(int value = Least) noexcept
+      : option_base<Names, Label, int>(value)
+  {
+  }
+
+  constexpr int value() const noexcept { return this->data_; }
+
+  error_code check() const noexcept
+  {
+    return is_valid() ? error_code() : make_error_code(error::out_of_range);
+  }
+
+  /// Asio asks the constant object for what it sets, and the other for the room that it may fill.
+  template <class Protocol>
+  std::size_t size(const Protocol&) const noexcept
+  {
+    return is_valid() ? sizeof this->data_ : 0;
+  }
+
+  template <class Protocol>
+  std::size_t size(const Protocol&) noexcept
+  {
+    return sizeof this->data_;
+  }
+
+  friend std::string to_string(const integer_option& option)
+  {
+    return show_option<integer_option>(std::to_string(option.value()));
+  }
+
+private:
+  constexpr bool is_valid() const noexcept { return value() >= Least && value() <= Greatest; }
+};
+
+template <int Name>
+struct socket_names {
+  static constexpr int level(int) noexcept { return platform::names::socket_level; }
+  static constexpr int name(int) noexcept { return Name; }
+};
+
+template <int V4Name, int V6Name>
+struct ip_names {
+  static constexpr int level(int family) noexcept
+  {
+    return family == platform::names::ipv6_family ? platform::names::ipv6_level
+                                                  : platform::names::ipv4_level;
+  }
+  static constexpr int name(int family) noexcept
+  {
+    return family == platform::names::ipv6_family ? V6Name : V4Name;
+  }
+};
+
+template <int Name>
+struct udp_names {
+  static constexpr int level(int) noexcept { return platform::names::udp_level; }
+  static constexpr int name(int) noexcept { return Name; }
+};
+
+template <int Name>
+struct ipv6_names {
+  static constexpr int level(int) noexcept { return platform::names::ipv6_level; }
+  static constexpr int name(int) noexcept { return Name; }
+};
+
+struct device_names {
+  static constexpr int level(int family) noexcept { return platform::names::device_level(family); }
+  static constexpr int name(int family) noexcept { return platform::names::device_name(family); }
+};
+
+inline constexpr int max_int = 0x7fffffff;
+
+/// A buffer size beyond the system's limit: set by another name than it is read by.
+template <int ForcedName, int Name, literal Label>
+class forced_size_option : public integer_option<socket_names<ForcedName>, Label, 1, max_int> {
+  using base = integer_option<socket_names<ForcedName>, Label, 1, max_int>;
+
+public:
+  using base::base;
+
+  template <class Protocol>
+  int name(const Protocol& protocol) const noexcept
+  {
+    return base::name(protocol);
+  }
+
+  template <class Protocol>
+  int name(const Protocol&) noexcept
+  {
+    return Name;
+  }
+};
+
+/// An option that makes the kernel say more of each datagram. The socket has to know, so it is set
+/// through the socket.
+template <class Names, literal Label, platform::metadata::field Field>
+class metadata_option : public boolean_option<Names, Label> {
+public:
+  static constexpr platform::metadata::field metadata = Field;
+
+  using boolean_option<Names, Label>::boolean_option;
+
+  static error_code check() noexcept
+  {
+    constexpr int name = Names::name(platform::names::ipv6_family);
+    return name == platform::names::unsupported ? error_code(net::error::operation_not_supported)
+                                                : error_code();
+  }
+};
+
+/// The value is a set of flags, which are set together.
+template <int Name, literal Label, int On>
+class flags_option : public option_base<socket_names<Name>, Label, int> {
+public:
+  constexpr explicit flags_option(bool on = false) noexcept
+      : option_base<socket_names<Name>, Label, int>(on ? On : 0)
+  {
+  }
+
+  constexpr bool value() const noexcept { return (this->data_ & On) == On; }
+  constexpr explicit operator bool() const noexcept { return value(); }
+
+  static error_code check() noexcept { return {}; }
+
+  friend std::string to_string(const flags_option& option)
+  {
+    return show_option<flags_option>(option ? "true" : "false");
+  }
+};
+
+/// What the options of this library have and those of Asio do not.
+template <class Option>
+concept own_option = requires(const Option& option) {
+  option.check();
+  Option::label;
+  to_string(option);
+};
+
+}  // namespace detail
+
+DGRAM_NAMESPACE_END
+
+#endif

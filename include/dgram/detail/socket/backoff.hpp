@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: BSL-1.0
+// The timer that operations wait on while the kernel has no room although the descriptor is ready.
+#ifndef DGRAM_DETAIL_SOCKET_BACKOFF_HPP
+#define DGRAM_DETAIL_SOCKET_BACKOFF_HPP
+
+#include <dgram/config.hpp>
+#include <dgram/detail/socket/wake_ups.hpp>
+
+#include <algorithm>
+#include <chrono>
+#include <optional>
+#include <thread>
+#include <utility>
+
+DGRAM_NAMESPACE_BEGIN
+
+namespace detail {
+
+/// How long to wait for room: each wait is twice as long as the one before.
+class backoff_delay {
+public:
+  std::chrono::milliseconds next() noexcept
+  {
+    return std::exchange(delay_, std::min(delay_ * 2, longest));
+  }
+
+  void reset() noexcept { delay_ = shortest; }
+
+private:
+  static constexpr std::chrono::milliseconds shortest{1};
+  static constexpr std::chrono::milliseconds longest{50};
+
+  std::chrono::milliseconds delay_ = shortest;
+};
+
+/// What a blocking call remembers while nothing moves.
+struct blocking_wait {
+  wake_up_counter wake_ups;
+  backoff_delay delay;
+
+  void sleep() { std::this_thread::sleep_for(delay.next()); }
+};
+
+/// Operations that wait at the same time share the timer: one that set it anew would wake the others, and they it,
+/// without end. The timer is made when it is first needed.
+template <class Executor>
+class backoff {
+  using clock = std::chrono::steady_clock;
+  using timer_type = net::basic_waitable_timer<clock, net::wait_traits<clock>, Executor>;
+
+public:
+  template <class Token>
+  auto async_wait(const Executor& executor, Token&& token)
+  {
+    return start(executor).async_wait(std::forward<Token>(token));
+  }
+
+  /// Ends all waits that are pending.
+  void cancel()
+  {
+    if (timer_) timer_->cancel();
+  }
+
+  /// The next wait is a short one again.
+  void reset() noexcept { delay_.reset(); }
+
+private:
+  timer_type& start(const Executor& executor)
+  {
+    timer_type& timer = timer_ ? *timer_ : timer_.emplace(executor);
+    if (timer.expiry() <= clock::now()) {
+      timer.expires_after(delay_.next());
+    }
+    return timer;
+  }
+
+  std::optional<timer_type> timer_;
+  backoff_delay delay_;
+};
+
+}  // namespace detail
+
+DGRAM_NAMESPACE_END
+
+#endif

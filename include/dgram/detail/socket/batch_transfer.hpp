@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: BSL-1.0
+// Sending and receiving a batch, as far as the kernel goes without blocking.
+#ifndef DGRAM_DETAIL_SOCKET_BATCH_TRANSFER_HPP
+#define DGRAM_DETAIL_SOCKET_BATCH_TRANSFER_HPP
+
+#include <dgram/config.hpp>
+#include <dgram/detail/platform/backend.hpp>
+#include <dgram/detail/platform/errors.hpp>
+#include <dgram/detail/socket/flags.hpp>
+#include <dgram/detail/socket/refusals.hpp>
+#include <dgram/detail/socket/reports.hpp>
+#include <dgram/error.hpp>
+#include <dgram/send_result.hpp>
+
+#include <cstddef>
+#include <utility>
+
+DGRAM_NAMESPACE_BEGIN
+
+namespace detail {
+
+template <class State, class Batch>
+void count_received(State& state, const Batch& batch)
+{
+  auto& counts = state.counts;
+  ++counts.receive_calls;
+  counts.received += batch.size();
+  counts.received_bytes += batch.bytes();
+  counts.truncated += batch.truncated();
+  if (state.flags.coalescing) counts.coalesced += batch.coalesced();
+  if (state.flags.metadata == 0) return;
+  if (const auto dropped = batch.dropped()) state.drops.read(*dropped);
+}
+
+/// Receives what is queued, up to the slots that the batch offers, without blocking. Returns how many datagrams.
+template <class State, class Batch>
+std::size_t receive_many(State& state, Batch& batch, error_code& ec)
+{
+  const auto slots = batch.prepare(state.flags, ec);
+  if (!ec) ec = std::exchange(state.pending_receive_error, error_code());
+  if (ec) return 0;
+  const std::size_t count = past_reports(state, ec, [&](error_code& failure) {
+    // What a Unix socket gives beside the bytes may be descriptors; see `reserve_control`.
+    constexpr int flags = State::has_addresses ? 0 : platform::descriptors_close_on_exec;
+    return platform::backend::receive(state.fd(), slots.data(), slots.size(), flags, failure);
+  });
+  batch.commit(count, state.flags);
+  if (count > 0) {
+    state.end_congestion();
+    state.drained = count < slots.size() && !ec;
+    // An error behind the first datagrams is told to the next receive, if it is one that receives are told.
+    if (ec && state.reads_reports()) {
+      path_error_filter filter;
+      if (filter.passes(state, ec, state.flags.receives_errors)) ec.clear();
+      filter.settle(state, ec);
+    }
+    state.pending_receive_error = std::exchange(ec, error_code());
+    count_received(state, batch);
+  }
+  return batch.size();
+}
+
+/// Whether a batch is to be tried again after an error: since that was no error of its first datagram, or since it can be
+/// put to the kernel in another way.
+template <class State, class Batch>
+bool can_try_otherwise(State& state, Batch& batch, const error_code& ec, path_error_filter& filter,
+                       bool& tries_without_class)
+{
+  // To a connected socket an earlier datagram's error may come where nobody asked for reports.
+  const bool suspects =
+      state.flags.receives_errors || (state.flags.connected && is_refusal(state, ec));
+  if (filter.passes(state, ec, suspects)) return true;
+  filter.settle(state, ec);
+  // The kernel may be one that takes fewer in one message.
+  if (ec == net::error::invalid_argument && batch.try_shorter()) return true;
+  if (batch.front_is_segmented() && is_refusal(state, ec)) {
+    // The kernel tells no more: one by one, each datagram goes out or gets an error of its own. Where they ask for
+    // something the error may be of that.
+    if (batch.front_is_plain() && platform::is_segmentation_refused(ec))
+      state.unsegmented.insert(batch.front_peer());
+    batch.split_front();
+    return true;
+  }
+  if (tries_without_class || state.flags.traffic_class_refused ||
+      ec != net::error::invalid_argument || !batch.front_sets_traffic_class())
+    return false;
+  // A kernel that takes no traffic class per datagram takes the datagram without it.
+  tries_without_class = state.flags.traffic_class_refused = true;
+  return true;
+}
+
+/// Sends as much of the batch as the kernel takes; what it does not take stays in the batch.
+template <class State, class Batch>
+send_result send_many(State& state, Batch& batch)
+{
+  send_result result;
+  unmet_needs unmet;
+  if (const socket_needs needs = batch.needs(); needs.any()) unmet = state.provide(needs);
+  auto& counts = state.counts;
+  path_error_filter filter;
+  bool tries_without_class = false;
+  const auto prepare = [&] {
+    return batch.prepare(
+        state.flags,
+        [&](const auto& peer) { return State::knows_trains && !state.unsegmented.contains(peer); },
+        result.error, unmet, state.window.size());
+  };
+  std::size_t taken = 0;  // of the messages that were described last
+  auto rest = prepare();
+  while (!rest.empty() || result.error) {
+    const bool reached_kernel = !rest.empty();
+    const std::size_t count =
+        reached_kernel ? state.send(rest.data(), rest.size(), 0, result.error) : 0;
+    if (count > 0) {
+      const std::size_t waiting = batch.bytes();
+      const std::size_t datagrams = batch.consume(count);
+      result.sent += datagrams;
+      ++counts.send_calls;
+      counts.sent += datagrams;
+      counts.sent_bytes += waiting - batch.bytes();
+      counts.short_sends += count < rest.size() ? 1 : 0;
+      rest = rest.subspan(count);
+      taken += count;
+      filter.settle(state, error_code());
+      tries_without_class = false;
+    }
+    if (!result.error) {
+      if (rest.empty()) {
+        if (taken == state.window.size()) state.window.grow();
+        taken = 0;
+        rest = prepare();
+      }
+      continue;
+    }
+    if (reached_kernel) state.window.stop(taken, !is_refusal(state, result.error));
+    taken = 0;
+    if (!reached_kernel ||
+        !can_try_otherwise(state, batch, result.error, filter, tries_without_class)) {
+      if (std::exchange(tries_without_class, false)) state.flags.traffic_class_refused = false;
+      if (!is_refusal(state, result.error)) break;
+      ++counts.rejected;
+      if (!batch.refuse_front(result.error)) break;
+      ++result.refused;
+    }
+    rest = prepare();
+  }
+  if (result.error == net::error::would_block) ++counts.would_block;
+  if (result.sent > 0) {
+    counts.segmented += batch.take_segmented();
+    state.end_congestion();
+  }
+  return result;
+}
+
+}  // namespace detail
+
+DGRAM_NAMESPACE_END
+
+#endif

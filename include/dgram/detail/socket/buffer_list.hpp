@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: BSL-1.0
+// The pieces of one datagram, and the limit of how many there may be.
+#ifndef DGRAM_DETAIL_SOCKET_BUFFER_LIST_HPP
+#define DGRAM_DETAIL_SOCKET_BUFFER_LIST_HPP
+
+#include <dgram/config.hpp>
+#include <dgram/detail/platform/message.hpp>
+
+#include <array>
+#include <cstddef>
+#include <type_traits>
+
+DGRAM_NAMESPACE_BEGIN
+
+namespace detail {
+
+/// Whether a buffer sequence has more pieces than one datagram may have. Asio leaves those out that are too many.
+template <class Buffers>
+bool has_too_many_pieces(const Buffers& buffers)
+{
+  if constexpr (std::is_convertible_v<const Buffers&, net::const_buffer>) {
+    return false;
+  } else {
+    auto next = net::buffer_sequence_begin(buffers);
+    const auto last = net::buffer_sequence_end(buffers);
+    for (std::size_t count = 0; next != last; ++next)
+      if (++count > platform::max_buffers_per_datagram) return true;
+    return false;
+  }
+}
+
+/// A buffer sequence as the kernel takes it; `is_whole` is false if it has too many pieces.
+class buffer_list {
+public:
+  template <class Buffers>
+  explicit buffer_list(const Buffers& buffers)
+  {
+    auto next = net::buffer_sequence_begin(buffers);
+    const auto last = net::buffer_sequence_end(buffers);
+    for (; next != last && count_ < buffers_.size(); ++next) {
+      const net::const_buffer one(*next);
+      buffers_[count_++] = platform::make_buffer(one.data(), one.size());
+      total_ += one.size();
+    }
+    is_whole_ = next == last;
+  }
+
+  void describe(platform::message& message) noexcept
+  {
+    message.set_buffers(buffers_.data(), count_);
+  }
+
+  std::size_t total() const noexcept { return total_; }
+  bool is_whole() const noexcept { return is_whole_; }
+
+private:
+  std::array<platform::buffer, platform::max_buffers_per_datagram> buffers_;
+  std::size_t count_ = 0;
+  std::size_t total_ = 0;
+  bool is_whole_ = false;
+};
+
+}  // namespace detail
+
+DGRAM_NAMESPACE_END
+
+#endif

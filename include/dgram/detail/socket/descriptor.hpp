@@ -1,0 +1,312 @@
+// SPDX-License-Identifier: BSL-1.0
+// What is known of a descriptor, and what the kernel is told and asked of it.
+#ifndef DGRAM_DETAIL_SOCKET_DESCRIPTOR_HPP
+#define DGRAM_DETAIL_SOCKET_DESCRIPTOR_HPP
+
+#include <dgram/config.hpp>
+#include <dgram/detail/platform/control.hpp>
+#include <dgram/detail/platform/error_queue.hpp>
+#include <dgram/detail/platform/names.hpp>
+#include <dgram/detail/socket/flags.hpp>
+#include <dgram/detail/socket/membership.hpp>
+#include <dgram/detail/socket/send_window.hpp>
+#include <dgram/error.hpp>
+#include <dgram/multicast.hpp>
+#include <dgram/network_interface.hpp>
+#include <dgram/socket_statistics.hpp>
+
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+DGRAM_NAMESPACE_BEGIN
+
+namespace detail {
+
+/// No template, so that it is compiled once for all protocols and executors. The number of the descriptor is passed in,
+/// since Asio's socket has it.
+struct descriptor {
+  using fd_type = platform::descriptor_type;
+
+  socket_flags flags;
+
+  /// Tells descriptors apart that came after each other: what belongs to one must not be asked of the next.
+  std::uint64_t descriptor_number = 0;
+
+  /// The index last set, since Linux does not tell it of an IPv4 socket.
+  unsigned multicast_interface = 0;
+
+  /// The last batch was short, so the queue was empty: the next one waits before it asks the kernel again.
+  bool drained = false;
+
+  /// What the last batch met after its datagrams, which the kernel will not say again.
+  error_code pending_receive_error;
+
+  /// How much of the next batch is described at once.
+  send_window window;
+
+  socket_statistics counts;
+  wrapping_counter drops;
+
+  /// How many reports have come from the error queue: what explains wake-ups of those who waited for something else.
+  std::uint64_t reports_taken = 0;
+
+  /// Nothing that was known of the descriptor holds for the next one.
+  void forget()
+  {
+    ++descriptor_number;
+    flags = {};
+    multicast_interface = 0;
+    drained = false;
+    pending_receive_error.clear();
+    window = {};
+    counts = {};
+    drops = {};
+  }
+
+  /// The descriptor goes on in another socket.
+  void take_over(const descriptor& from)
+  {
+    flags = from.flags;
+    multicast_interface = from.multicast_interface;
+    pending_receive_error = from.pending_receive_error;
+    counts = from.counts;
+    drops = from.drops;
+    reports_taken = from.reports_taken;
+  }
+
+  bool reads_reports() const noexcept { return flags.receives_errors || flags.send_timestamps; }
+
+  /// Whether a receive has to see to something that Asio's own would not.
+  bool attends_receives() const noexcept { return reads_reports() || pending_receive_error; }
+
+  /// The error of an earlier datagram was told to a call, and is in no queue.
+  void note_unreported(const error_code& ec) noexcept
+  {
+    if (flags.receives_errors) {
+      ++counts.lost_reports;
+    } else {
+      ++counts.path_errors;
+      pending_receive_error = ec;
+      drained = false;  // a receive is to look, and not to wait
+    }
+  }
+
+  socket_statistics statistics(fd_type fd)
+  {
+    std::uint32_t now = 0;
+    if (platform::read_drops(fd, now)) drops.read(now);
+    return statistics();
+  }
+
+  socket_statistics statistics() const
+  {
+    socket_statistics result = counts;
+    result.dropped = drops.value();
+    return result;
+  }
+
+  void change_membership(fd_type fd, membership_change change, const multicast_group& group,
+                         const network_interface& interface, std::vector<unsigned>& joined,
+                         error_code& ec) const
+  {
+    const bool is_v6 = flags.family == platform::names::ipv6_family;
+    const membership_socket self{fd, !is_v6 || flags.dual, is_v6};
+    if (change == membership_change::leave && !joined.empty())
+      detail::change_on_each(self, change, group, joined, ec);
+    else
+      detail::change_membership(self, change, group, interface, joined, ec);
+  }
+
+  // --- options that the library must know of ---
+
+  static void set_coalescing([[maybe_unused]] fd_type fd, [[maybe_unused]] bool on, error_code& ec)
+  {
+    namespace names = platform::names;
+    if constexpr (names::coalescing == names::unsupported)
+      ec = net::error::operation_not_supported;
+    else
+      set_int(fd, names::udp_level, names::coalescing, on ? 1 : 0, ec);
+  }
+
+  /// One option of the system's has the times of receives and of sends.
+  void set_timestamps([[maybe_unused]] fd_type fd, [[maybe_unused]] bool receives,
+                      [[maybe_unused]] bool sends, error_code& ec)
+  {
+    namespace names = platform::names;
+    if constexpr (names::timestamps == names::unsupported) {
+      ec = net::error::operation_not_supported;
+    } else {
+      const int value = (receives ? names::receive_timestamps_value : 0) |
+                        (sends ? names::send_timestamps_value : 0);
+      set_int(fd, names::socket_level, names::timestamps, value, ec);
+      if (ec) return;
+      note_metadata(platform::metadata::timestamp, receives);
+      flags.send_timestamps = sends;
+    }
+  }
+
+  static void clear_v6_only(fd_type fd, error_code& ec)
+  {
+    namespace names = platform::names;
+    set_int(fd, names::ipv6_level, names::ipv6_only, 0, ec);
+  }
+
+  /// The option of a bound socket is fixed, and asking for what it is already would be refused too.
+  static void adopt_dual(fd_type fd, error_code& ec)
+  {
+    namespace names = platform::names;
+    const bool v6_only = platform::get_int_option(fd, names::ipv6_level, names::ipv6_only, ec) != 0;
+    if (!ec && v6_only) clear_v6_only(fd, ec);
+  }
+
+  static std::size_t read_mtu(fd_type fd, bool v4, error_code& ec)
+  {
+    namespace names = platform::names;
+    const int mtu = platform::get_int_option(fd, v4 ? names::ipv4_level : names::ipv6_level,
+                                             v4 ? names::ipv4_mtu : names::ipv6_mtu, ec);
+    return ec ? 0 : static_cast<std::size_t>(mtu);
+  }
+
+  /// Takes an error away that the kernel would tell the next call, whatever that is.
+  static void clear_pending_error(fd_type fd)
+  {
+    namespace names = platform::names;
+    error_code ignored;
+    platform::get_int_option(fd, names::socket_level, names::pending_error, ignored);
+  }
+
+  // --- what is said of each datagram ---
+
+  /// The kernel was told to say, or not to say, this.
+  void note_metadata(platform::metadata::field field, bool on) noexcept
+  {
+    const unsigned bits = on ? flags.metadata | unsigned{field} : flags.metadata & ~unsigned{field};
+    flags.metadata = static_cast<std::uint8_t>(bits);
+  }
+
+  /// A datagram of which nothing is said came before the first drop only where none had been counted when the kernel began
+  /// to say it: one that was queued before that has nothing either.
+  void note_drops(fd_type fd)
+  {
+    std::uint32_t now = 0;
+    const bool counts_drops = (flags.metadata & platform::metadata::drop_count) != 0;
+    flags.silence_is_no_drop = counts_drops && platform::read_drops(fd, now) && now == 0;
+  }
+
+  /// Answers of a wildcard socket are to leave from the address that was asked.
+  void provide_reply_source(fd_type fd)
+  {
+    namespace names = platform::names;
+    flags.wants_reply_source = true;
+    if (!flags.wildcard && !flags.on_a_link) return;
+    if ((flags.metadata & platform::metadata::packet_info) != 0) return;
+    const bool is_v6 = flags.family == names::ipv6_family;
+    error_code ec;
+    if (is_v6) set_int(fd, names::ipv6_level, names::ipv6_packet_info, 1, ec);
+    error_code ipv4;
+    set_int(fd, names::ipv4_level, names::ipv4_packet_info, 1, ipv4);
+    if (!is_v6) ec = ipv4;
+    if (!ec) note_metadata(platform::metadata::packet_info, true);
+  }
+
+  /// What an adopted descriptor says of each datagram.
+  void read_metadata(fd_type fd)
+  {
+    namespace names = platform::names;
+    using platform::metadata;
+    note_metadata(metadata::packet_info,
+                  is_set(fd, names::ipv4_packet_info, names::ipv6_packet_info));
+    note_metadata(metadata::traffic_class,
+                  is_set(fd, names::ipv4_receive_traffic_class, names::ipv6_receive_traffic_class));
+    note_metadata(metadata::hop_limit,
+                  is_set(fd, names::ipv4_receive_hop_limit, names::ipv6_receive_hop_limit));
+    note_metadata(metadata::timestamp, is_set(fd, names::timestamps));
+    note_metadata(metadata::drop_count, is_set(fd, names::drop_count));
+    note_drops(fd);
+    flags.receives_errors = is_set(fd, names::ipv4_receive_error, names::ipv6_receive_error);
+  }
+
+  // --- what datagrams need that ask for something of their own ---
+
+  /// Sees to it. Returns what cannot be had.
+  unmet_needs provide(fd_type fd, const socket_needs& needs)
+  {
+    unmet_needs unmet;
+    const auto note = [&](bool socket_needs::* need, const error_code& ec) {
+      unmet.needs.*need = bool(ec);
+      if (ec && !unmet.why) unmet.why = ec;
+    };
+    error_code ec;
+    if (needs.traffic_class) {
+      read_traffic_classes(fd, ec);
+      note(&socket_needs::traffic_class, ec);
+    }
+    if (needs.transmit_time && !flags.transmit_time) {
+      set_transmit_time(fd, ec);
+      note(&socket_needs::transmit_time, ec);
+    }
+    if (needs.timestamps && !flags.send_timestamps) {
+      set_timestamps(fd, (flags.metadata & platform::metadata::timestamp) != 0, true, ec);
+      note(&socket_needs::timestamps, ec);
+    }
+    return unmet;
+  }
+
+private:
+  static void set_int(fd_type fd, int level, int name, int value, error_code& ec)
+  {
+    platform::set_option(fd, level, name, &value, sizeof value, ec);
+  }
+
+  bool is_set(fd_type fd, int ipv4_name, int ipv6_name) const
+  {
+    namespace names = platform::names;
+    const bool v6 = flags.family == names::ipv6_family;
+    return is_on(fd, v6 ? names::ipv6_level : names::ipv4_level, v6 ? ipv6_name : ipv4_name);
+  }
+
+  static bool is_set(fd_type fd, int name)
+  {
+    return is_on(fd, platform::names::socket_level, name);
+  }
+
+  static bool is_on(fd_type fd, int level, int name)
+  {
+    error_code ec;
+    return name != platform::names::unsupported &&
+           platform::get_int_option(fd, level, name, ec) != 0 && !ec;
+  }
+
+  void set_transmit_time(fd_type fd, error_code& ec)
+  {
+    namespace names = platform::names;
+    const platform::transmit_time_request request;
+    platform::set_option(fd, names::socket_level, names::transmit_time, &request.value,
+                         sizeof request.value, ec);
+    flags.transmit_time = !ec;
+  }
+
+  /// Asked each time: options can be set behind our back.
+  void read_traffic_classes(fd_type fd, error_code& ec)
+  {
+    namespace names = platform::names;
+    const auto read = [&](int level, int name, error_code& failure) {
+      const int value = platform::get_int_option(fd, level, name, failure);
+      return static_cast<std::uint8_t>(value);
+    };
+    // Not every system lets an IPv6 socket speak of IPv4.
+    error_code ipv4;
+    flags.ipv4_traffic_class = read(names::ipv4_level, names::ipv4_traffic_class, ipv4);
+    if (flags.family == names::ipv6_family)
+      flags.ipv6_traffic_class = read(names::ipv6_level, names::ipv6_traffic_class, ec);
+    else
+      ec = ipv4;
+  }
+};
+
+}  // namespace detail
+
+DGRAM_NAMESPACE_END
+
+#endif

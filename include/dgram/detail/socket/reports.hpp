@@ -1,0 +1,249 @@
+// SPDX-License-Identifier: BSL-1.0
+// The reports of a socket: errors of earlier datagrams and times of sends, kept and waited for.
+#ifndef DGRAM_DETAIL_SOCKET_REPORTS_HPP
+#define DGRAM_DETAIL_SOCKET_REPORTS_HPP
+
+#include <dgram/config.hpp>
+#include <dgram/detail/async/epoch_guard.hpp>
+#include <dgram/detail/async/signal.hpp>
+#include <dgram/detail/platform/error_queue.hpp>
+#include <dgram/detail/platform/errors.hpp>
+#include <dgram/detail/socket/descriptor.hpp>
+#include <dgram/endpoint.hpp>
+#include <dgram/error.hpp>
+#include <dgram/path_error.hpp>
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <optional>
+#include <utility>
+#include <vector>
+
+DGRAM_NAMESPACE_BEGIN
+
+namespace detail {
+
+/// The reports that are kept for who comes later. Memory is taken with the first one, and once.
+template <class Report>
+class report_ring {
+public:
+  /// Keeps one more; where there were too many the oldest is gone, which is false.
+  bool push(const Report& report)
+  {
+    if (kept_.empty()) kept_.resize(capacity);
+    const bool is_full = size_ == capacity;
+    kept_[(first_ + size_) % capacity] = report;
+    if (is_full)
+      first_ = (first_ + 1) % capacity;
+    else
+      ++size_;
+    return !is_full;
+  }
+
+  bool pop(Report& into)
+  {
+    if (size_ == 0) return false;
+    into = kept_[first_];
+    first_ = (first_ + 1) % capacity;
+    --size_;
+    return true;
+  }
+
+  void clear() noexcept { size_ = 0; }
+
+private:
+  static constexpr std::size_t capacity = 64;
+
+  std::vector<Report> kept_;
+  std::size_t first_ = 0;
+  std::size_t size_ = 0;
+};
+
+/// Whose an error is that a call failed with, as far as the queue of reports tells.
+enum class blame : std::uint8_t { unknown, own, earlier };
+
+/// Calls `keep(report)`, which says whether it had room, with each report that the kernel has queued. Returns whose the
+/// error is that a call failed with.
+template <class Keep>
+blame drain_reports(platform::descriptor_type fd, descriptor& of, const error_code& failure,
+                    Keep keep)
+{
+  using kind = platform::queued_report::kind;
+  bool is_earlier = false;
+  bool is_own = false;
+  platform::queued_report report;
+  while (platform::next_report(fd, report)) {
+    ++of.reports_taken;
+    if (report.what != kind::unknown) of.counts.lost_reports += keep(report) ? 0 : 1;
+    if (report.what != kind::unknown && report.what != kind::time) ++of.counts.path_errors;
+    is_earlier = is_earlier || report.what == kind::icmp || report.what == kind::icmpv6;
+    is_own = is_own || (report.what == kind::host && report.error == failure.value());
+  }
+  if (is_own) return blame::own;
+  return is_earlier ? blame::earlier : blame::unknown;
+}
+
+/// The reports that wait to be asked for, and the operations that wait for reports.
+template <class Protocol, class Executor>
+class report_store {
+public:
+  explicit report_store(const Executor& executor) : signal_(executor) {}
+
+  /// Keeps one more; false if the oldest one had to go for it.
+  bool keep(const platform::queued_report& report)
+  {
+    if (report.what == platform::queued_report::kind::time)
+      return times_.push(to_timestamp(report));
+    return errors_.push(to_path_error(report));
+  }
+
+  bool next(basic_path_error<Protocol>& into) { return errors_.pop(into); }
+  bool next(send_timestamp& into) { return times_.pop(into); }
+
+  void clear_errors() noexcept { errors_.clear(); }
+
+  void clear() noexcept
+  {
+    errors_.clear();
+    times_.clear();
+  }
+
+  template <class Executor1>
+  void take_over(report_store<Protocol, Executor1>& from)
+  {
+    errors_ = std::move(from.errors_);
+    times_ = std::move(from.times_);
+  }
+
+  /// Wakes all that wait: there are new reports, or there will be none.
+  void notify() { signal_.notify(); }
+
+  /// Waits until there are new reports, whoever takes them from the kernel. Ends with `operation_aborted` then.
+  template <class State, class Token>
+  auto async_wait(State& state, Token&& token)
+  {
+    watch(state);
+    return signal_.async_wait(std::forward<Token>(token));
+  }
+
+  /// Those who wait are counted, so that nothing is pending when none does.
+  void begin_waiting() noexcept { ++waiting_; }
+  void end_waiting()
+  {
+    if (--waiting_ == 0) stop_watch_.emit(net::cancellation_type::total);
+  }
+
+private:
+  template <class, class>
+  friend class report_store;
+
+  /// One wait on the descriptor for all who wait for reports: an operation that receives may take a report from the
+  /// kernel before a wait on the descriptor tells of it, and must be able to wake who waits for that.
+  template <class State>
+  void watch(State& state)
+  {
+    if (std::exchange(watching_, true)) return;
+    epoch_guard guard;
+    guard.enter(state.epoch);
+    auto woken = [this, self = state.shared_from_this(), guard](error_code ec) {
+      watching_ = false;
+      if (!ec && !guard.is_over(self->epoch)) self->take_reports();
+      // They look for themselves, and watch again where they find nothing.
+      signal_.notify();
+    };
+    state.socket.async_wait(net::socket_base::wait_error,
+                            net::bind_cancellation_slot(stop_watch_.slot(), std::move(woken)));
+  }
+
+  static basic_path_error<Protocol> to_path_error(const platform::queued_report& report)
+  {
+    using kind = platform::queued_report::kind;
+    basic_path_error<Protocol> result;
+    typename Protocol::endpoint native;
+    if (report.peer_size <= native.capacity()) {
+      std::memcpy(native.data(), &report.peer, report.peer_size);
+      native.resize(report.peer_size);
+      result.peer = canonical(native);
+    }
+    result.code = platform::make_system_error(report.error);
+    result.offender = report.offender;
+    result.origin = report.what == kind::icmp     ? path_error_origin::icmp
+                    : report.what == kind::icmpv6 ? path_error_origin::icmpv6
+                                                  : path_error_origin::host;
+    result.icmp_type = report.type;
+    result.icmp_code = report.code;
+    if (result.code == net::error::message_size && report.info > 0) result.mtu = report.info;
+    return result;
+  }
+
+  static send_timestamp to_timestamp(const platform::queued_report& report)
+  {
+    const auto point = [](std::int64_t time) -> std::optional<receive_time_point> {
+      if (time == 0) return std::nullopt;
+      return receive_time_point(std::chrono::nanoseconds(time));
+    };
+    return {report.id, point(report.software_time), point(report.hardware_time)};
+  }
+
+  report_ring<basic_path_error<Protocol>> errors_;
+  report_ring<send_timestamp> times_;
+  signal<Executor> signal_;
+  net::cancellation_signal stop_watch_;
+  int waiting_ = 0;
+  bool watching_ = false;
+};
+
+/// Tells the errors of earlier datagrams from those of the call that fails with them. Most are in the queue of reports. That
+/// has the room of the receive queue, though, and where there is none the kernel tells the next call alone
+/// (net/core/skbuff.c, sock_queue_err_skb; net/ipv4/udp.c, __udp4_lib_err). It does so once, so that an error which comes
+/// again is the call's own.
+class path_error_filter {
+public:
+  /// Whether to try again.
+  template <class State>
+  bool passes(State& state, const error_code& ec, bool suspects)
+  {
+    const blame of = state.reads_reports() ? state.take_reports(ec) : blame::unknown;
+    if (ec == net::error::would_block || of == blame::own) return false;
+    if (of == blame::earlier) return true;
+    if (!suspects || ec == suspect_ || !platform::is_path_error(ec)) return false;
+    suspect_ = ec;
+    return true;
+  }
+
+  /// The call has come to this in the end.
+  template <class State>
+  void settle(State& state, const error_code& ec)
+  {
+    if (!suspect_) return;
+    if (ec != suspect_) state.note_unreported(suspect_);
+    suspect_.clear();
+  }
+
+private:
+  error_code suspect_;
+};
+
+/// Calls `function(error_code&)`, and again while nothing was moved and the error is an earlier datagram's: each round takes
+/// the reports that came meanwhile.
+template <class State, class Function>
+std::size_t past_reports(State& state, error_code& ec, Function function)
+{
+  std::size_t result = function(ec);
+  if (result == 0 && ec && state.reads_reports()) {
+    path_error_filter filter;
+    while (result == 0 && ec && filter.passes(state, ec, state.flags.receives_errors))
+      result = function(ec);
+    filter.settle(state, ec);
+  }
+  if (ec == net::error::would_block) ++state.counts.would_block;
+  return result;
+}
+
+}  // namespace detail
+
+DGRAM_NAMESPACE_END
+
+#endif

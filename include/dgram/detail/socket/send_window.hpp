@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: BSL-1.0
+// How much of a batch is described for the kernel at once.
+#ifndef DGRAM_DETAIL_SOCKET_SEND_WINDOW_HPP
+#define DGRAM_DETAIL_SOCKET_SEND_WINDOW_HPP
+
+#include <dgram/config.hpp>
+
+#include <algorithm>
+#include <cstddef>
+
+DGRAM_NAMESPACE_BEGIN
+
+namespace detail {
+
+/// After a refusal, and when the queue was full, what is left of a batch is described anew. To describe all of it each
+/// time would cost the square of the batch's size. So the window shrinks to twice what the kernel took before it
+/// stopped, and doubles whenever the kernel takes all of it. A full queue has room for many when it has room again.
+class send_window {
+public:
+  std::size_t size() const noexcept { return size_; }
+
+  /// The kernel stopped after so many of the messages that were described.
+  void stop(std::size_t taken, bool is_full) noexcept
+  {
+    size_ = std::clamp(2 * taken, is_full ? least_when_full : least, most);
+  }
+
+  void grow() noexcept { size_ = std::min(2 * size_, most); }
+
+private:
+  static constexpr std::size_t least = 8;
+  static constexpr std::size_t least_when_full = 64;
+  static constexpr std::size_t most = 1024;  // one system call takes no more (UIO_MAXIOV)
+
+  std::size_t size_ = most;
+};
+
+}  // namespace detail
+
+DGRAM_NAMESPACE_END
+
+#endif

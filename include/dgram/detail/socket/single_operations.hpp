@@ -1,0 +1,651 @@
+// SPDX-License-Identifier: BSL-1.0
+// The operations on one datagram: blocking, trying and asynchronous.
+#ifndef DGRAM_DETAIL_SOCKET_SINGLE_OPERATIONS_HPP
+#define DGRAM_DETAIL_SOCKET_SINGLE_OPERATIONS_HPP
+
+#include <dgram/config.hpp>
+#include <dgram/datagram.hpp>
+#include <dgram/default_token.hpp>
+#include <dgram/detail/async/throwing.hpp>
+#include <dgram/detail/socket/attempts.hpp>
+#include <dgram/detail/socket/backoff.hpp>
+#include <dgram/detail/socket/buffer_list.hpp>
+#include <dgram/detail/socket/initiation.hpp>
+#include <dgram/detail/socket/protocols.hpp>
+#include <dgram/detail/socket/send_request.hpp>
+#include <dgram/detail/socket/single_transfer.hpp>
+#include <dgram/detail/socket/state.hpp>
+#include <dgram/endpoint.hpp>
+#include <dgram/error.hpp>
+#include <dgram/send_options.hpp>
+
+#include <cstddef>
+#include <optional>
+#include <string>
+#include <utility>
+
+DGRAM_NAMESPACE_BEGIN
+
+namespace detail {
+
+/// `Derived` has a `state()`, and a `target()` that operations are launched on.
+template <class Derived, class Protocol, class Executor>
+class single_operations {
+  using state_type = socket_state<Protocol, Executor>;
+  using default_token = default_token_t<Executor>;
+  using endpoint_type = typename Protocol::endpoint;
+
+public:
+  // A datagram has at most 64 pieces, received or sent, in all forms: for a sequence of more buffers the error is
+  // `message_size`, and nothing is received or sent.
+
+  // --- one datagram, blocking ---
+
+  /// Sends one datagram to the connected peer; blocks while the send queue is full. Returns the bytes sent.
+  /// Errors: `destination_address_required`, `message_size`, and others of send(2).
+  template <class ConstBuffers>
+  std::size_t send(const ConstBuffers& buffers, net::socket_base::message_flags flags,
+                   error_code& ec)
+  {
+    if (self().state().reads_reports() || has_too_many_pieces(buffers))
+      return until_done(net::socket_base::wait_write, ec, [&](error_code& failure) {
+        return send_one(self().state(), buffers, static_cast<const endpoint_type*>(nullptr), flags,
+                        failure);
+      });
+    return self().state().socket.send(buffers, flags, ec);
+  }
+
+  template <class ConstBuffers>
+  std::size_t send(const ConstBuffers& buffers, net::socket_base::message_flags flags = 0)
+  {
+    return throwing("send", [&](error_code& ec) { return send(buffers, flags, ec); });
+  }
+
+  /// Sends one datagram to `peer`. Errors: `already_connected`, `address_in_use` (no port is free for a socket that is
+  /// not bound), and those of sendto(2).
+  template <class ConstBuffers>
+  std::size_t send_to(const ConstBuffers& buffers, const endpoint_type& peer,
+                      net::socket_base::message_flags flags, error_code& ec)
+  {
+    if (self().state().flags.connected) {
+      ec = net::error::already_connected;
+      return 0;
+    }
+    // Asio's own waits for writability where the descriptor does not block, and that would spin on Unix sockets.
+    if (path_protocol<Protocol> || self().state().reads_reports() || has_too_many_pieces(buffers))
+      return until_done(net::socket_base::wait_write, ec, [&](error_code& failure) {
+        return send_one(self().state(), buffers, &peer, flags, failure);
+      });
+    self().state().provide_port(ec);
+    if (ec) return 0;
+    return self().state().socket.send_to(buffers, self().state().to_native(peer), flags, ec);
+  }
+
+  template <class ConstBuffers>
+  std::size_t send_to(const ConstBuffers& buffers, const endpoint_type& peer,
+                      net::socket_base::message_flags flags = 0)
+  {
+    return throwing("send_to", peer,
+                    [&](error_code& ec) { return send_to(buffers, peer, flags, ec); });
+  }
+
+  /// Sends one datagram that asks for something of its own; see `send_options`, whose errors it has too.
+  template <class ConstBuffers>
+  std::size_t send(const ConstBuffers& buffers, const send_options& options, error_code& ec)
+  {
+    return send_asking(buffers, nullptr, send_request(options), ec);
+  }
+
+  template <class ConstBuffers>
+  std::size_t send(const ConstBuffers& buffers, const send_options& options)
+  {
+    const send_request request(options);
+    return throwing_request("send", nullptr, request, [&](error_code& ec) {
+      return send_asking(buffers, nullptr, request, ec);
+    });
+  }
+
+  template <class ConstBuffers>
+  std::size_t send_to(const ConstBuffers& buffers, const endpoint_type& peer,
+                      const send_options& options, error_code& ec)
+  {
+    return send_asking(buffers, &peer, send_request(options), ec);
+  }
+
+  template <class ConstBuffers>
+  std::size_t send_to(const ConstBuffers& buffers, const endpoint_type& peer,
+                      const send_options& options)
+  {
+    const send_request request(options);
+    return throwing_request("send_to", &peer, request, [&](error_code& ec) {
+      return send_asking(buffers, &peer, request, ec);
+    });
+  }
+
+  /// Answers: the datagram leaves from the address that was asked; see `basic_datagram::reply_path`.
+  template <class ConstBuffers>
+  std::size_t send_to(const ConstBuffers& buffers, const basic_reply_path<Protocol>& path,
+                      const send_options& options, error_code& ec)
+  {
+    return send_asking(buffers, &path.peer, send_request(path, options), ec);
+  }
+
+  template <class ConstBuffers>
+  std::size_t send_to(const ConstBuffers& buffers, const basic_reply_path<Protocol>& path,
+                      error_code& ec)
+  {
+    return send_to(buffers, path, send_options(), ec);
+  }
+
+  template <class ConstBuffers>
+  std::size_t send_to(const ConstBuffers& buffers, const basic_reply_path<Protocol>& path,
+                      const send_options& options = send_options())
+  {
+    const send_request request(path, options);
+    return throwing_request("send_to", &path.peer, request, [&](error_code& ec) {
+      return send_asking(buffers, &path.peer, request, ec);
+    });
+  }
+
+  /// Receives one datagram; blocks until there is one. Returns the bytes received, 0 for an empty datagram, and 0 at once
+  /// where receiving was shut down and nothing is queued (Linux); what does not fit is cut off. Errors: those of recv(2); `connection_refused` on a connected socket.
+  template <class MutableBuffers>
+  std::size_t receive(const MutableBuffers& buffers, net::socket_base::message_flags flags,
+                      error_code& ec)
+  {
+    if (attends_receive(self().state(), buffers))
+      return until_done(net::socket_base::wait_read, ec, [&](error_code& failure) {
+        return receive_one(self().state(), buffers, static_cast<endpoint_type*>(nullptr), flags,
+                           failure);
+      });
+    return self().state().socket.receive(buffers, flags, ec);
+  }
+
+  template <class MutableBuffers>
+  std::size_t receive(const MutableBuffers& buffers, net::socket_base::message_flags flags = 0)
+  {
+    return throwing("receive", [&](error_code& ec) { return receive(buffers, flags, ec); });
+  }
+
+  /// The same, and says who sent it.
+  template <class MutableBuffers>
+  std::size_t receive_from(const MutableBuffers& buffers, endpoint_type& sender,
+                           net::socket_base::message_flags flags, error_code& ec)
+  {
+    // Asio's own would throw for a sender whose path fills its room.
+    if (path_protocol<Protocol> || attends_receive(self().state(), buffers))
+      return until_done(net::socket_base::wait_read, ec, [&](error_code& failure) {
+        return receive_one(self().state(), buffers, &sender, flags, failure);
+      });
+    const std::size_t size = self().state().socket.receive_from(buffers, sender, flags, ec);
+    if (!ec) sender = self().state().from_native(sender);
+    return size;
+  }
+
+  template <class MutableBuffers>
+  std::size_t receive_from(const MutableBuffers& buffers, endpoint_type& sender,
+                           net::socket_base::message_flags flags = 0)
+  {
+    return throwing("receive_from",
+                    [&](error_code& ec) { return receive_from(buffers, sender, flags, ec); });
+  }
+
+  /// The same, and says all that is known of the datagram; see `basic_datagram_info`.
+  template <class MutableBuffers>
+  std::size_t receive_from(const MutableBuffers& buffers, basic_datagram_info<Protocol>& info,
+                           error_code& ec)
+  {
+    return until_done(net::socket_base::wait_read, ec, [&](error_code& failure) {
+      return receive_one(self().state(), buffers, &info, 0, failure);
+    });
+  }
+
+  template <class MutableBuffers>
+  std::size_t receive_from(const MutableBuffers& buffers, basic_datagram_info<Protocol>& info)
+  {
+    return throwing("receive_from",
+                    [&](error_code& ec) { return receive_from(buffers, info, ec); });
+  }
+
+  // --- one datagram, never blocking ---
+  //
+  // With `error_code&`: `would_block` where nothing can be done now. Without: an empty optional instead, and other
+  // errors are thrown.
+
+  template <class ConstBuffers>
+  std::size_t try_send(const ConstBuffers& buffers, error_code& ec)
+  {
+    return send_one(self().state(), buffers, static_cast<const endpoint_type*>(nullptr), 0, ec);
+  }
+
+  template <class ConstBuffers>
+  std::optional<std::size_t> try_send(const ConstBuffers& buffers)
+  {
+    return throwing_unless_blocked("try_send",
+                                   [&](error_code& ec) { return try_send(buffers, ec); });
+  }
+
+  template <class ConstBuffers>
+  std::size_t try_send(const ConstBuffers& buffers, const send_options& options, error_code& ec)
+  {
+    const send_request request(options);
+    return send_one(self().state(), buffers, static_cast<const endpoint_type*>(nullptr), 0, ec,
+                    &request);
+  }
+
+  template <class ConstBuffers>
+  std::optional<std::size_t> try_send(const ConstBuffers& buffers, const send_options& options)
+  {
+    return try_request("try_send", buffers, nullptr, send_request(options));
+  }
+
+  template <class ConstBuffers>
+  std::size_t try_send_to(const ConstBuffers& buffers, const endpoint_type& peer, error_code& ec)
+  {
+    return send_one(self().state(), buffers, &peer, 0, ec);
+  }
+
+  template <class ConstBuffers>
+  std::optional<std::size_t> try_send_to(const ConstBuffers& buffers, const endpoint_type& peer)
+  {
+    return throwing_unless_blocked("try_send_to", peer,
+                                   [&](error_code& ec) { return try_send_to(buffers, peer, ec); });
+  }
+
+  template <class ConstBuffers>
+  std::size_t try_send_to(const ConstBuffers& buffers, const endpoint_type& peer,
+                          const send_options& options, error_code& ec)
+  {
+    const send_request request(options);
+    return send_one(self().state(), buffers, &peer, 0, ec, &request);
+  }
+
+  template <class ConstBuffers>
+  std::optional<std::size_t> try_send_to(const ConstBuffers& buffers, const endpoint_type& peer,
+                                         const send_options& options)
+  {
+    return try_request("try_send_to", buffers, &peer, send_request(options));
+  }
+
+  template <class ConstBuffers>
+  std::size_t try_send_to(const ConstBuffers& buffers, const basic_reply_path<Protocol>& path,
+                          error_code& ec)
+  {
+    const send_request request(path);
+    return send_one(self().state(), buffers, &path.peer, 0, ec, &request);
+  }
+
+  template <class ConstBuffers>
+  std::optional<std::size_t> try_send_to(const ConstBuffers& buffers,
+                                         const basic_reply_path<Protocol>& path)
+  {
+    return try_request("try_send_to", buffers, &path.peer, send_request(path));
+  }
+
+  template <class MutableBuffers>
+  std::size_t try_receive(const MutableBuffers& buffers, error_code& ec)
+  {
+    return receive_one(self().state(), buffers, static_cast<endpoint_type*>(nullptr), 0, ec);
+  }
+
+  template <class MutableBuffers>
+  std::optional<std::size_t> try_receive(const MutableBuffers& buffers)
+  {
+    return throwing_unless_blocked("try_receive",
+                                   [&](error_code& ec) { return try_receive(buffers, ec); });
+  }
+
+  template <class MutableBuffers>
+  std::size_t try_receive_from(const MutableBuffers& buffers, endpoint_type& sender, error_code& ec)
+  {
+    return receive_one(self().state(), buffers, &sender, 0, ec);
+  }
+
+  template <class MutableBuffers>
+  std::optional<std::size_t> try_receive_from(const MutableBuffers& buffers, endpoint_type& sender)
+  {
+    return throwing_unless_blocked(
+        "try_receive_from", [&](error_code& ec) { return try_receive_from(buffers, sender, ec); });
+  }
+
+  template <class MutableBuffers>
+  std::size_t try_receive_from(const MutableBuffers& buffers, basic_datagram_info<Protocol>& info,
+                               error_code& ec)
+  {
+    return receive_one(self().state(), buffers, &info, 0, ec);
+  }
+
+  template <class MutableBuffers>
+  std::optional<std::size_t> try_receive_from(const MutableBuffers& buffers,
+                                              basic_datagram_info<Protocol>& info)
+  {
+    return throwing_unless_blocked(
+        "try_receive_from", [&](error_code& ec) { return try_receive_from(buffers, info, ec); });
+  }
+
+  // --- asynchronous operations ---
+  //
+  // Of all of them: the completion handler is called exactly once, never inside the initiating function, by its
+  // associated executor, whose default is the socket's. Buffers, endpoints and batches that are passed by
+  // reference must stay until then. Memory comes from the handler's associated allocator and is released before the
+  // handler is called; in steady state none is allocated. An operation that can finish at once does so through the
+  // handler's immediate executor (Asio 1.27 and newer) or a post. Without a token: see `default_token_t`.
+  //
+  // Where several operations of one direction are pending, which of them gets the next datagram is not specified.
+
+  /// Sends one datagram to the connected peer; waits while the send queue is full. The buffers' memory must stay
+  /// until completion.
+  ///
+  /// Completion: `void(error_code, std::size_t)`, with the bytes sent. Errors: as for `send`, and
+  /// `operation_aborted`. Cancellation: terminal, partial and total; the datagram was not sent then.
+  ///
+  /// \code
+  /// std::size_t size = co_await socket.async_send(asio::buffer(query), asio::use_awaitable);
+  /// \endcode
+  template <class ConstBuffers,
+            net::completion_token_for<void(error_code, std::size_t)> Token = default_token>
+  auto async_send(const ConstBuffers& buffers, Token&& token = default_token())
+  {
+    return async_send(buffers, 0, std::forward<Token>(token));
+  }
+
+  template <class ConstBuffers,
+            net::completion_token_for<void(error_code, std::size_t)> Token = default_token>
+  auto async_send(const ConstBuffers& buffers, net::socket_base::message_flags flags,
+                  Token&& token = default_token())
+  {
+    return initiate<transfer_signature>(
+        self().target(),
+        [](state_type& state, auto&& handler, const ConstBuffers& from,
+           net::socket_base::message_flags how) {
+          if (state.reads_reports() || has_too_many_pieces(from))
+            compose<transfer_signature>(state, send_attempt<ConstBuffers, no_peer>(from, {}, how),
+                                        std::forward<decltype(handler)>(handler));
+          else
+            pass_on(state, std::forward<decltype(handler)>(handler),
+                    [from, how](state_type& on, auto&& inner) {
+                      on.socket.async_send(from, how, std::forward<decltype(inner)>(inner));
+                    });
+        },
+        std::forward<Token>(token), buffers, flags);
+  }
+
+  /// Sends one datagram that asks for something of its own; see `send_options`, whose errors it has too. Otherwise as
+  /// `async_send`.
+  template <class ConstBuffers,
+            net::completion_token_for<void(error_code, std::size_t)> Token = default_token>
+  auto async_send(const ConstBuffers& buffers, const send_options& options,
+                  Token&& token = default_token())
+  {
+    return async_send_request(buffers, no_peer(), send_request(options),
+                              std::forward<Token>(token));
+  }
+
+  /// Sends one datagram to `peer`, which is copied. `already_connected` where the socket is connected. Otherwise as
+  /// `async_send`.
+  ///
+  /// \code
+  /// socket.async_send_to(asio::buffer(query), peer, [](dgram::error_code ec, std::size_t) {
+  ///   if (ec) fmt::print("not sent: {}\n", ec.message());
+  /// });
+  /// \endcode
+  template <class ConstBuffers,
+            net::completion_token_for<void(error_code, std::size_t)> Token = default_token>
+  auto async_send_to(const ConstBuffers& buffers, const endpoint_type& peer,
+                     Token&& token = default_token())
+  {
+    return async_send_to(buffers, peer, 0, std::forward<Token>(token));
+  }
+
+  template <class ConstBuffers,
+            net::completion_token_for<void(error_code, std::size_t)> Token = default_token>
+  auto async_send_to(const ConstBuffers& buffers, const endpoint_type& peer,
+                     net::socket_base::message_flags flags, Token&& token = default_token())
+  {
+    return initiate<transfer_signature>(
+        self().target(),
+        [](state_type& state, auto&& handler, const ConstBuffers& from, const endpoint_type& to,
+           net::socket_base::message_flags how) {
+          error_code refused;
+          state.provide_port(refused);
+          if (state.flags.connected) refused = net::error::already_connected;
+          if (refused)
+            compose<transfer_signature>(state, refused_attempt(refused),
+                                        std::forward<decltype(handler)>(handler));
+          // Asio's own waits for writability, and that would spin on Unix sockets.
+          else if (path_protocol<Protocol> || state.reads_reports() || has_too_many_pieces(from))
+            compose<transfer_signature>(state,
+                                        send_attempt<ConstBuffers, endpoint_type>(from, to, how),
+                                        std::forward<decltype(handler)>(handler));
+          else
+            pass_on(state, std::forward<decltype(handler)>(handler),
+                    [from, native = state.to_native(to), how](state_type& on, auto&& inner) {
+                      on.socket.async_send_to(from, native, how,
+                                              std::forward<decltype(inner)>(inner));
+                    });
+        },
+        std::forward<Token>(token), buffers, peer, flags);
+  }
+
+  /// Sends one datagram that asks for something of its own; see `send_options`, whose errors it has too. Otherwise as
+  /// `async_send_to`.
+  ///
+  /// \code
+  /// co_await socket.async_send_to(asio::buffer(query), peer, dgram::send_options{.hop_limit = 1});
+  /// \endcode
+  template <class ConstBuffers,
+            net::completion_token_for<void(error_code, std::size_t)> Token = default_token>
+  auto async_send_to(const ConstBuffers& buffers, const endpoint_type& peer,
+                     const send_options& options, Token&& token = default_token())
+  {
+    return async_send_request(buffers, peer, send_request(options), std::forward<Token>(token));
+  }
+
+  /// Answers: the datagram leaves from the address that was asked; see `basic_datagram::reply_path`. Otherwise as
+  /// `async_send_to`.
+  template <class ConstBuffers,
+            net::completion_token_for<void(error_code, std::size_t)> Token = default_token>
+  auto async_send_to(const ConstBuffers& buffers, const basic_reply_path<Protocol>& path,
+                     Token&& token = default_token())
+  {
+    return async_send_request(buffers, path.peer, send_request(path), std::forward<Token>(token));
+  }
+
+  template <class ConstBuffers,
+            net::completion_token_for<void(error_code, std::size_t)> Token = default_token>
+  auto async_send_to(const ConstBuffers& buffers, const basic_reply_path<Protocol>& path,
+                     const send_options& options, Token&& token = default_token())
+  {
+    return async_send_request(buffers, path.peer, send_request(path, options),
+                              std::forward<Token>(token));
+  }
+
+  /// Receives one datagram; what does not fit into the buffers is cut off. The buffers' memory must stay until
+  /// completion.
+  ///
+  /// Completion: `void(error_code, std::size_t)`, with the bytes received, 0 for an empty datagram. Errors: as for
+  /// `receive`, and `operation_aborted`. Cancellation: terminal, partial and total; no datagram was taken then.
+  ///
+  /// \code
+  /// std::size_t size = co_await socket.async_receive(asio::buffer(storage), asio::use_awaitable);
+  /// \endcode
+  template <class MutableBuffers,
+            net::completion_token_for<void(error_code, std::size_t)> Token = default_token>
+  auto async_receive(const MutableBuffers& buffers, Token&& token = default_token())
+  {
+    return async_receive(buffers, 0, std::forward<Token>(token));
+  }
+
+  template <class MutableBuffers,
+            net::completion_token_for<void(error_code, std::size_t)> Token = default_token>
+  auto async_receive(const MutableBuffers& buffers, net::socket_base::message_flags flags,
+                     Token&& token = default_token())
+  {
+    return initiate<transfer_signature>(
+        self().target(),
+        [](state_type& state, auto&& handler, const MutableBuffers& into,
+           net::socket_base::message_flags how) {
+          if (attends_receive(state, into))
+            compose<transfer_signature>(
+                state, receive_attempt<MutableBuffers, endpoint_type>(into, nullptr, how),
+                std::forward<decltype(handler)>(handler));
+          else
+            pass_on(state, std::forward<decltype(handler)>(handler),
+                    [into, how](state_type& on, auto&& inner) {
+                      on.socket.async_receive(into, how, std::forward<decltype(inner)>(inner));
+                    });
+        },
+        std::forward<Token>(token), buffers, flags);
+  }
+
+  /// Receives one datagram and says who sent it; `sender` must stay until completion. Otherwise as `async_receive`.
+  ///
+  /// \code
+  /// std::size_t size = co_await socket.async_receive_from(asio::buffer(storage), sender);
+  /// fmt::print("{} bytes from {}\n", size, sender);
+  /// \endcode
+  template <class MutableBuffers,
+            net::completion_token_for<void(error_code, std::size_t)> Token = default_token>
+  auto async_receive_from(const MutableBuffers& buffers, endpoint_type& sender,
+                          Token&& token = default_token())
+  {
+    return async_receive_from(buffers, sender, 0, std::forward<Token>(token));
+  }
+
+  template <class MutableBuffers,
+            net::completion_token_for<void(error_code, std::size_t)> Token = default_token>
+  auto async_receive_from(const MutableBuffers& buffers, endpoint_type& sender,
+                          net::socket_base::message_flags flags, Token&& token = default_token())
+  {
+    return initiate<transfer_signature>(
+        self().target(),
+        [](state_type& state, auto&& handler, const MutableBuffers& into, endpoint_type* from,
+           net::socket_base::message_flags how) {
+          // Asio's own operation is the cheapest way to one datagram, but knows no mapped senders, and would throw for
+          // a sender whose path fills its room.
+          if (path_protocol<Protocol> || !state.flags.is_plain() || attends_receive(state, into))
+            compose<transfer_signature>(
+                state, receive_attempt<MutableBuffers, endpoint_type>(into, from, how),
+                std::forward<decltype(handler)>(handler));
+          else
+            pass_on(state, std::forward<decltype(handler)>(handler),
+                    [into, from, how](state_type& on, auto&& inner) {
+                      on.socket.async_receive_from(into, *from, how,
+                                                   std::forward<decltype(inner)>(inner));
+                    });
+        },
+        std::forward<Token>(token), buffers, &sender, flags);
+  }
+
+  /// The same, and says all that is known of the datagram; `info` must stay until completion.
+  ///
+  /// \code
+  /// dgram::datagram_info info;
+  /// std::size_t size = co_await socket.async_receive_from(asio::buffer(storage), info);
+  /// if (info.truncated()) fmt::print("{} bytes were too many\n", size);
+  /// \endcode
+  template <class MutableBuffers,
+            net::completion_token_for<void(error_code, std::size_t)> Token = default_token>
+  auto async_receive_from(const MutableBuffers& buffers, basic_datagram_info<Protocol>& info,
+                          Token&& token = default_token())
+  {
+    using info_type = basic_datagram_info<Protocol>;
+    return initiate<transfer_signature>(
+        self().target(),
+        [](state_type& state, auto&& handler, const MutableBuffers& into, info_type* about) {
+          compose<transfer_signature>(state,
+                                      receive_attempt<MutableBuffers, info_type>(into, about, 0),
+                                      std::forward<decltype(handler)>(handler));
+        },
+        std::forward<Token>(token), buffers, &info);
+  }
+
+private:
+  using transfer_signature = void(error_code, std::size_t);
+
+  /// Whether Asio's own receive would not do, or not say what is wrong.
+  template <class Buffers>
+  static bool attends_receive(const state_type& state, const Buffers& buffers)
+  {
+    return state.attends_receives() || state.flags.coalescing || has_too_many_pieces(buffers);
+  }
+
+  /// Repeats a non-blocking call until it has done something.
+  template <class Function>
+  std::size_t until_done(net::socket_base::wait_type what, error_code& ec, Function function)
+  {
+    blocking_wait waiting;
+    for (;;) {
+      const std::size_t size = function(ec);
+      if (ec != net::error::would_block || self().state().socket.non_blocking()) return size;
+      self().state().wait(what, waiting, ec);
+      if (!ec) continue;
+      if (ec == net::error::eof) ec.clear();  // as recv(2) says it: no bytes, and no error
+      return 0;
+    }
+  }
+
+  template <class ConstBuffers>
+  std::size_t send_asking(const ConstBuffers& buffers, const endpoint_type* peer,
+                          const send_request& request, error_code& ec)
+  {
+    return until_done(net::socket_base::wait_write, ec, [&](error_code& failure) {
+      return send_one(self().state(), buffers, peer, 0, failure, &request);
+    });
+  }
+
+  /// The text names the peer, and what the datagram asks for in vain.
+  template <class Function>
+  auto throwing_request(const char* what, const endpoint_type* peer, const send_request& request,
+                        Function function)
+  {
+    return throwing_by([&](const error_code& ec) { throw_request(what, peer, request, ec); },
+                       function);
+  }
+
+  template <class ConstBuffers>
+  std::optional<std::size_t> try_request(const char* what, const ConstBuffers& buffers,
+                                         const endpoint_type* peer, const send_request& request)
+  {
+    return throwing_unless_blocked_by(
+        [&](const error_code& ec) { throw_request(what, peer, request, ec); },
+        [&](error_code& ec) { return send_one(self().state(), buffers, peer, 0, ec, &request); });
+  }
+
+  DGRAM_COLD void throw_request(const char* what, const endpoint_type* peer,
+                                const send_request& request, const error_code& ec)
+  {
+    std::string call(what);
+    if (peer != nullptr) call.append(" \"").append(to_string(*peer)).append("\"");
+    const bool v4 = peer != nullptr ? is_ipv4(*peer) : self().state().flags.peer_is_ipv4;
+    const auto refused = request.template check<Protocol>(v4);
+    if (ec == error_code(refused)) throw_if(refused, call.c_str());
+    throw_if(ec, call.c_str());
+  }
+
+  template <class ConstBuffers, class Peer, class Token>
+  auto async_send_request(const ConstBuffers& buffers, const Peer& peer,
+                          const send_request& request, Token&& token)
+  {
+    using attempt_type = send_attempt<ConstBuffers, Peer, send_request>;
+    return initiate<transfer_signature>(
+        self().target(),
+        [](state_type& state, auto&& handler, const ConstBuffers& from, const Peer& to,
+           const send_request& what) {
+          compose<transfer_signature>(state, attempt_type(from, to, 0, what),
+                                      std::forward<decltype(handler)>(handler));
+        },
+        std::forward<Token>(token), buffers, peer, request);
+  }
+
+  friend Derived;
+  single_operations() = default;
+
+  Derived& self() noexcept { return static_cast<Derived&>(*this); }
+};
+
+}  // namespace detail
+
+DGRAM_NAMESPACE_END
+
+#endif

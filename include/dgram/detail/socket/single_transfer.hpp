@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: BSL-1.0
+// Sending and receiving one datagram, in one try that never blocks.
+#ifndef DGRAM_DETAIL_SOCKET_SINGLE_TRANSFER_HPP
+#define DGRAM_DETAIL_SOCKET_SINGLE_TRANSFER_HPP
+
+#include <dgram/config.hpp>
+#include <dgram/datagram.hpp>
+#include <dgram/detail/platform/backend.hpp>
+#include <dgram/detail/platform/control.hpp>
+#include <dgram/detail/socket/buffer_list.hpp>
+#include <dgram/detail/socket/reports.hpp>
+#include <dgram/detail/socket/send_request.hpp>
+#include <dgram/error.hpp>
+
+#include <algorithm>
+#include <array>
+#include <cstddef>
+#include <optional>
+#include <type_traits>
+#include <utility>
+
+DGRAM_NAMESPACE_BEGIN
+
+namespace detail {
+
+/// Where a single receive puts who sent the datagram: nowhere, into an endpoint, or into a `datagram_info`.
+template <class Target, class State>
+void describe_received(Target* target, State& state, const platform::message& message,
+                       typename State::endpoint_type& native)
+{
+  if (target == nullptr) return;
+  native.resize(std::min<std::size_t>(message.address_size(), native.capacity()));
+  if constexpr (std::is_same_v<Target, typename State::endpoint_type>) {
+    *target = state.from_native(native);
+  } else {
+    platform::received_control said;
+    platform::read_control(message.control(), message.control_truncated(), said);
+    said.assume_no_drops(state.flags.silence_is_no_drop);
+    if (said.has(platform::received_control::drops_given)) state.drops.read(said.drops);
+    std::optional<std::size_t> wire_size = message.size();
+    if (message.truncated() && !platform::backend::reports_wire_size) wire_size.reset();
+    info_access::assign(*target, state.from_native(native), message.truncated(), wire_size, said,
+                        state.flags.wildcard);
+  }
+}
+
+/// Receives one datagram without blocking; `target` may be null.
+template <class State, class Buffers, class Target>
+std::size_t receive_one(State& state, const Buffers& buffers, Target* target, int flags,
+                        error_code& ec)
+{
+  ec = std::exchange(state.pending_receive_error, error_code());
+  // A train of datagrams in one buffer could not be told from one datagram.
+  if (!ec && state.flags.coalescing) ec = error::coalescing;
+  buffer_list list(buffers);
+  if (!ec && !list.is_whole()) ec = net::error::message_size;
+  if (ec) return 0;
+  platform::message message;
+  list.describe(message);
+  typename State::endpoint_type native;
+  const std::size_t count = past_reports(state, ec, [&](error_code& failure) {
+    if (target != nullptr) message.set_address(native.data(), native.capacity());
+    // Where there is room a Unix socket puts descriptors there that nobody would close (unix(7), SCM_RIGHTS).
+    if constexpr (State::has_addresses && !std::is_same_v<Target, typename State::endpoint_type>)
+      if (target != nullptr) message.set_control(info_access::control_room(*target));
+    return platform::backend::receive(state.fd(), &message, 1, flags, failure);
+  });
+  if (count == 0) return 0;
+  describe_received(target, state, message, native);
+  const std::size_t size = std::min(message.size(), list.total());
+  ++state.counts.receive_calls;
+  ++state.counts.received;
+  state.counts.received_bytes += size;
+  state.counts.truncated += message.truncated() ? 1 : 0;
+  return size;
+}
+
+/// Sends one datagram without blocking; `peer` is null on a connected socket, `request` where nothing is asked for.
+template <class State, class Buffers>
+std::size_t send_one(State& state, const Buffers& buffers,
+                     const typename State::endpoint_type* peer, int flags, error_code& ec,
+                     const send_request* request = nullptr)
+{
+  if (peer != nullptr && state.flags.connected) {
+    ec = net::error::already_connected;
+    return 0;
+  }
+  buffer_list list(buffers);
+  if (!list.is_whole()) {
+    ec = net::error::message_size;
+    return 0;
+  }
+  platform::message message;
+  list.describe(message);
+  typename State::endpoint_type native;
+  if (peer != nullptr) {
+    native = state.to_native(*peer);
+    message.set_address(native.data(), native.size());
+  }
+  alignas(std::max_align_t) std::array<std::byte, platform::send_control_size> control;
+  std::size_t segment = 0;
+  const auto write_control = [&](bool v4) {
+    message.set_control(request->write(control, v4, state.flags, segment));
+  };
+  const bool v4 = peer != nullptr ? is_ipv4(*peer) : state.flags.peer_is_ipv4;
+  if (request != nullptr) {
+    ec = request->check<typename State::protocol_type>(v4);
+    if (!ec) ec = state.provide(request->needs()).why;
+    if (!ec && list.total() > request->segment_size()) segment = request->segment_size();
+    if (!ec && segment > 0 && (!State::knows_trains || platform::backend::max_segments == 1))
+      ec = net::error::operation_not_supported;
+    if (ec) return 0;
+    write_control(v4);
+  }
+  const auto send = [&](error_code& failure) { return state.send(&message, 1, flags, failure); };
+  std::size_t sent = past_reports(state, ec, send);
+  if (ec == net::error::invalid_argument && request != nullptr && segment == 0 &&
+      request->sets_traffic_class() && !state.flags.traffic_class_refused) {
+    // A kernel that takes no traffic class per datagram takes the datagram without it.
+    state.flags.traffic_class_refused = true;
+    write_control(v4);
+    sent = past_reports(state, ec, send);
+    state.flags.traffic_class_refused = sent == 1;
+  }
+  if (sent == 0) return 0;
+  state.end_congestion();
+  const std::size_t datagrams = segment > 0 ? (list.total() - 1) / segment + 1 : 1;
+  state.counts.sent += datagrams;
+  state.counts.segmented += segment > 0 ? datagrams : 0;
+  state.counts.sent_bytes += message.size();
+  ++state.counts.send_calls;
+  return message.size();
+}
+
+}  // namespace detail
+
+DGRAM_NAMESPACE_END
+
+#endif

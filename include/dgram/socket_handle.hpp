@@ -1,0 +1,189 @@
+// SPDX-License-Identifier: BSL-1.0
+// A reference to a socket that stays valid when the socket is moved, closed or destroyed.
+#ifndef DGRAM_SOCKET_HANDLE_HPP
+#define DGRAM_SOCKET_HANDLE_HPP
+
+#include <dgram/config.hpp>
+#include <dgram/detail/socket/attempts.hpp>
+#include <dgram/detail/socket/batch_operations.hpp>
+#include <dgram/detail/socket/initiation.hpp>
+#include <dgram/detail/socket/membership.hpp>
+#include <dgram/detail/socket/state.hpp>
+#include <dgram/fwd.hpp>
+#include <dgram/multicast.hpp>
+#include <dgram/network_interface.hpp>
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <utility>
+#include <vector>
+
+DGRAM_NAMESPACE_BEGIN
+
+namespace detail {
+
+/// What looking names up does with a socket.
+struct lookup_access {
+  /// Waits for `wake`, which closing, cancelling and the like also call.
+  template <class Handle, class Token>
+  static auto async_wait(const Handle& handle, Token&& token)
+  {
+    return handle.async_wait_lookup(std::forward<Token>(token));
+  }
+
+  template <class Handle>
+  static void wake(Handle& handle)
+  {
+    handle.wake_lookups();
+  }
+
+  /// Sends to the first of the peers, at least one, that is not refused.
+  template <class Handle, class... Args>
+  static void async_send_to_first(const Handle& handle, Args&&... args)
+  {
+    handle.async_send_to_first(std::forward<Args>(args)...);
+  }
+};
+
+}  // namespace detail
+
+/// A reference to an open or closed socket that survives the moving, closing and destruction of the socket, and then
+/// finds it closed. It has the operations on batches; readers and writers hold one.
+template <class Protocol, class Executor>
+class basic_socket_handle
+    : public detail::batch_operations<basic_socket_handle<Protocol, Executor>, Protocol, Executor> {
+  using state_type = detail::socket_state<Protocol, Executor>;
+
+public:
+  using protocol_type = Protocol;
+  using endpoint_type = typename Protocol::endpoint;
+  using executor_type = Executor;
+
+  /// The clock of the deadlines of what is built on the socket, and a timer that goes by it.
+  using clock_type = std::chrono::steady_clock;
+  using timer_type = net::basic_waitable_timer<clock_type, net::wait_traits<clock_type>, Executor>;
+
+  executor_type get_executor() const noexcept { return state_->socket.get_executor(); }
+
+  bool is_open() const noexcept { return state_->socket.is_open(); }
+
+  /// Changes when the socket is closed, opened, cancelled or released: what was started before is to end then.
+  std::uint64_t epoch() const noexcept { return state_->epoch; }
+
+  /// Waits until the socket is readable or writable. Completion: `void(error_code)`.
+  template <class Token>
+  auto async_wait(net::socket_base::wait_type what, Token&& token)
+  {
+    return state_->socket.async_wait(what, std::forward<Token>(token));
+  }
+
+  /// Waits, after a send for which the kernel had no buffer space, until another is worth a try. Completion:
+  /// `void(error_code)`.
+  template <class Token>
+  auto async_wait_congestion(Token&& token)
+  {
+    return state_->async_wait_congestion(std::forward<Token>(token));
+  }
+
+  /// Lets the kernel put datagrams together, or stops it; see `option::coalescing`.
+  void set_coalescing(bool on, error_code& ec) { state_->set_coalescing(on, ec); }
+
+  bool is_coalescing() const noexcept { return state_->flags.coalescing; }
+
+  bool is_connected() const noexcept { return state_->flags.connected; }
+
+  /// Lets datagrams know what address they were sent to where an answer needs that: see `option::packet_info`.
+  void provide_reply_source() { state_->provide_reply_source(); }
+
+  /// How many reports have come from the error queue; they wake those who wait for datagrams, too.
+  std::uint64_t reports_taken() const noexcept { return state_->reports_taken; }
+
+  /// Whether a send that failed so is to be tried again after `async_wait_congestion`.
+  bool is_congested(const error_code& ec) const noexcept { return state_->is_congested(ec); }
+
+  /// Another one for each descriptor that the socket has had.
+  std::uint64_t descriptor_number() const noexcept { return state_->descriptor_number; }
+
+  /// See `basic_socket::join` and `leave`; `joined` are the indices of those of all interfaces where it was joined.
+  void join(const multicast_group& group, const network_interface& interface,
+            std::vector<unsigned>& joined, error_code& ec)
+  {
+    state_->change_membership(detail::membership_change::join, group, interface, joined, ec);
+  }
+
+  void leave(const multicast_group& group, const network_interface& interface,
+             std::vector<unsigned>& joined, error_code& ec)
+  {
+    state_->change_membership(detail::membership_change::leave, group, interface, joined, ec);
+  }
+
+  /// Whether the last batch emptied the queue, and no error waits behind it.
+  bool is_drained() const noexcept { return state_->drained; }
+
+  /// Whether the last call has left an error that the next receive reports, without a look at the descriptor.
+  bool has_pending_error() const noexcept
+  {
+    return static_cast<bool>(state_->pending_receive_error);
+  }
+
+  /// What the socket was opened with. Error: `bad_descriptor`.
+  protocol_type protocol(error_code& ec) const { return state_->protocol(ec); }
+
+  // As of the socket.
+  void bind(const endpoint_type& local, error_code& ec) { state_->bind(local, ec); }
+  void connect(const endpoint_type& peer, error_code& ec) { state_->connect(peer, ec); }
+  void close(error_code& ec) { state_->close(ec); }
+
+  /// Expires with the socket and everything that is pending on it.
+  std::weak_ptr<const void> lifetime() const noexcept { return state_; }
+
+private:
+  template <class, class>
+  friend class basic_socket;
+  friend detail::batch_operations<basic_socket_handle, Protocol, Executor>;
+  friend struct detail::lookup_access;
+
+  explicit basic_socket_handle(std::shared_ptr<state_type> state) noexcept
+      : state_(std::move(state))
+  {
+  }
+
+  template <class Token>
+  auto async_wait_lookup(Token&& token) const
+  {
+    return state_->async_wait_lookup(std::forward<Token>(token));
+  }
+
+  void wake_lookups() { state_->wake_lookups(); }
+
+  template <class ConstBuffers, class Handler>
+  void async_send_to_first(const ConstBuffers& buffers, std::vector<endpoint_type> peers,
+                           net::socket_base::message_flags flags, Handler&& handler) const
+  {
+    using attempt = detail::send_attempt<ConstBuffers, std::vector<endpoint_type>>;
+    detail::compose<void(error_code, std::size_t)>(
+        *state_, attempt(buffers, std::move(peers), flags), std::forward<Handler>(handler));
+  }
+
+  state_type& state() const noexcept { return *state_; }
+
+  /// What an operation is launched on keeps the block, since a handle need not stay.
+  class launch_target {
+  public:
+    explicit launch_target(std::shared_ptr<state_type> state) noexcept : state_(std::move(state)) {}
+    state_type& state() const noexcept { return *state_; }
+
+  private:
+    std::shared_ptr<state_type> state_;
+  };
+
+  launch_target target() const noexcept { return launch_target(state_); }
+
+  std::shared_ptr<state_type> state_;
+};
+
+DGRAM_NAMESPACE_END
+
+#endif

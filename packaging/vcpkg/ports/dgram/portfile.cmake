@@ -1,0 +1,19 @@
+# An overlay port: it takes the sources from the tree that it is part of. For a registry, replace SOURCE_PATH by
+# what vcpkg_from_github or vcpkg_download_distfile gives.
+get_filename_component(SOURCE_PATH "${CMAKE_CURRENT_LIST_DIR}/../../../.." ABSOLUTE)
+
+# Headers only: there is nothing to build twice.
+set(VCPKG_BUILD_TYPE release)
+
+vcpkg_cmake_configure(
+  SOURCE_PATH "${SOURCE_PATH}"
+  OPTIONS
+    -DDGRAM_INSTALL=ON
+    -DDGRAM_FETCH_ASIO=OFF)
+vcpkg_cmake_install()
+vcpkg_cmake_config_fixup(CONFIG_PATH share/cmake/dgram)
+vcpkg_fixup_pkgconfig()
+
+file(REMOVE_RECURSE "${CURRENT_PACKAGES_DIR}/share/licenses")
+file(INSTALL "${CMAKE_CURRENT_LIST_DIR}/usage" DESTINATION "${CURRENT_PACKAGES_DIR}/share/${PORT}")
+vcpkg_install_copyright(FILE_LIST "${SOURCE_PATH}/LICENSE")

@@ -1,0 +1,134 @@
+#!/usr/bin/env bash
+# Started by "scripts/check packages". Everything is made in build/packages, each time from nothing but the virtual
+# environment of Conan.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/../.."
+. scripts/lib/apt.sh
+
+work=$PWD/build/packages
+mkdir -p "$work"
+
+step "packages: looking for what is needed"
+need_library_build
+need_command python3 python3
+need_boost build/deps/boost
+if ! python3 -c 'import ensurepip, venv' 2>/dev/null; then note_missing python3-venv; fi
+install_packages
+if [ ! -x "$work/conan/bin/conan" ]; then
+  rm -rf "$work/conan"
+  python3 -m venv "$work/conan"
+  "$work/conan/bin/pip" install --quiet 'conan>=2.4,<3' || die "could not install conan with pip"
+fi
+
+step "packages: versions and files"
+python3 tests/packages/check_metadata.py
+
+step "packages: Conan"
+# A home of its own, without the public index, which cannot be reached from everywhere. What dgram needs of it is made
+# from the headers of this machine.
+export CONAN_HOME=$work/conan-home
+rm -rf "$CONAN_HOME" "$work/index" "$work/consumer" "$work/tests"
+conan() { "$work/conan/bin/conan" "$@"; }
+quietly() { # COMMAND...: what it says is shown if it fails
+  if ! "$@" >"$work/log" 2>&1; then
+    cat "$work/log" >&2
+    die "failed: $*"
+  fi
+}
+refused() { # TEXT COMMAND...: fails, and says TEXT
+  local text=$1
+  shift
+  if "$@" >"$work/log" 2>&1; then die "was not refused: $*"; fi
+  grep -qF "$text" "$work/log" || { cat "$work/log" >&2; die "was refused without '$text': $*"; }
+}
+quietly conan profile detect
+quietly conan remote disable '*'
+include_of() { # HEADER: the directory that holds it
+  local directory
+  for directory in /usr/local/include /usr/include; do
+    if [ -e "$directory/$1" ]; then printf '%s' "$directory"; return; fi
+  done
+  die "no $1 here"
+}
+stand_in() { # NAME DIRECTORY
+  DGRAM_STAND_IN_DIR=$2 quietly conan create tests/packages/conan/stand_in --name="$1"
+}
+stand_in asio "$(include_of asio.hpp)"
+stand_in fmt "$(include_of fmt/core.h)"
+boost=$PWD/build/deps/boost/usr/include
+if [ ! -e "$boost/boost/version.hpp" ]; then boost=$(include_of boost/version.hpp); fi
+stand_in boost "$boost"
+
+# Nothing may be written into the source tree.
+options=(-s build_type=Debug -c "tools.cmake.cmake_layout:test_folder=$work/tests"
+  -c tools.cmake.cmaketoolchain:user_presets=)
+standard=(-s compiler.cppstd=20)
+echo "conan create, from this tree, with test_package"
+quietly conan create packaging/conan/all "${options[@]}" "${standard[@]}"
+grep -q '^5 bytes from 127.0.0.1:' "$work/log" || die "test_package did not run"
+refused 'Current cppstd (17) is lower than the required C++ standard (20)' \
+  conan create packaging/conan/all "${options[@]}" -s compiler.cppstd=17
+refused "this tree is dgram" conan create packaging/conan/all "${options[@]}" "${standard[@]}" --version=99.0.0
+
+echo "a consumer with CMakeDeps"
+mkdir -p "$work/consumer"
+quietly conan install tests/packages/conan/consumer -of "$work/consumer" "${options[@]}" "${standard[@]}"
+quietly cmake -S tests/packages/conan/consumer -B "$work/consumer/build" -G Ninja -DCMAKE_BUILD_TYPE=Debug \
+  -DCMAKE_TOOLCHAIN_FILE="$work/consumer/conan_toolchain.cmake"
+quietly cmake --build "$work/consumer/build"
+"$work/consumer/build/server" | grep -q '^5 bytes from' || die "the consumer does not run"
+
+echo "conan create, as in an index, from an archive; on Boost.Asio"
+version=$(conan inspect packaging/conan/all --format=json | python3 -c 'import json, sys; print(json.load(sys.stdin)["version"])')
+mkdir -p "$work/index/dgram-$version"
+cp -r packaging/conan "$work/index/recipes"
+cp -r include LICENSE "$work/index/dgram-$version"
+tar -C "$work/index" -czf "$work/index/dgram-$version.tar.gz" "dgram-$version"
+sed -i -e "s|url: .*|url: \"file://$work/index/dgram-$version.tar.gz\"|" \
+  -e "s|sha256: .*|sha256: \"$(sha256sum "$work/index/dgram-$version.tar.gz" | cut -d' ' -f1)\"|" \
+  "$work/index/recipes/all/conandata.yml"
+quietly conan create "$work/index/recipes/all" --version="$version" "${options[@]}" "${standard[@]}" \
+  -o 'dgram/*:with_boost=True' -o 'dgram/*:with_fmt=False'
+grep -q '^5 bytes from 127.0.0.1:' "$work/log" || die "test_package did not run"
+refused 'conandata.yml has no dgram 99.0.0' conan create "$work/index/recipes/all" --version=99.0.0 "${options[@]}" "${standard[@]}"
+
+step "packages: one header, with all examples"
+rm -rf "$work/single"
+mkdir -p "$work/single"
+scripts/amalgamate --forward "$work/single/include"
+compiler=${CXX:-c++}
+for candidate in clang++-19 clang++-18 clang++-17 clang++-16; do # takes half the time
+  if [ -z "${CXX:-}" ] && command -v "$candidate" >/dev/null 2>&1; then compiler=$candidate; break; fi
+done
+flags=(-std=c++20 -O0 -DASIO_STANDALONE -DASIO_HAS_CO_AWAIT=1 -I"$work/single/include" -pthread)
+build_example() { # SOURCE
+  local name=${1#examples/}
+  name=${name%.cpp}
+  "$compiler" "${flags[@]}" "$1" -o "$work/single/example_${name//\//_}" -lfmt || die "does not compile: $1"
+}
+export -f build_example die
+export compiler work
+jobs=$(processors)
+printf '%s\0' examples/*.cpp examples/*/*.cpp |
+  xargs -0 -P "$jobs" -n 1 bash -c 'flags=('"${flags[*]@Q}"'); build_example "$1"' bash
+for test in 'client.sh' 'echo.sh example_echo_coroutine' 'echo.sh example_echo_callback' 'unix_echo.sh' 'arguments.sh'; do
+  # shellcheck disable=SC2086
+  set -- $test
+  script=$1
+  shift
+  bash "tests/examples/$script" "$work/single" "$@" || [ $? -eq 77 ] || die "tests/examples/$script $* failed with the single header"
+done
+echo "$(find "$work/single" -maxdepth 1 -type f -perm -u+x | wc -l) examples are built, and their tests pass"
+
+step "packages: vcpkg"
+if command -v vcpkg >/dev/null 2>&1; then
+  rm -rf "$work/vcpkg"
+  vcpkg install --overlay-ports=packaging/vcpkg/ports 'dgram[fmt]' --x-install-root="$work/vcpkg/installed" ||
+    die "vcpkg install failed"
+  cmake -S packaging/vcpkg/example -B "$work/vcpkg/build" -G Ninja -DCMAKE_BUILD_TYPE=Debug \
+    -DCMAKE_PREFIX_PATH="$(dirname "$(find "$work/vcpkg/installed" -path '*/share/dgram' -type d | head -n 1)")/.."
+  cmake --build "$work/vcpkg/build"
+  echo "vcpkg: the port installs, and the example builds"
+else
+  echo "vcpkg is not on the path: the port's metadata was checked, and the port was not run"
+fi

@@ -1,0 +1,11 @@
+# Brings dgram into a consumer's project in the form that the test names: FORM is find_package or subdirectory.
+macro(bring_dgram)
+  if(FORM STREQUAL "find_package")
+    find_package(dgram ${REQUESTED_VERSION} CONFIG REQUIRED COMPONENTS ${ARGN})
+  elseif(FORM STREQUAL "subdirectory")
+    set(DGRAM_COMPONENTS ${ARGN})
+    add_subdirectory("${DGRAM_SOURCE_DIR}" dgram)
+  else()
+    message(FATAL_ERROR "FORM is '${FORM}'")
+  endif()
+endmacro()

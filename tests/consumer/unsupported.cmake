@@ -1,0 +1,39 @@
+# What cannot work is refused by the first line that the compiler prints, and is not followed by hundreds more.
+
+cmake_minimum_required(VERSION 3.25)
+include("${CMAKE_CURRENT_LIST_DIR}/common.cmake")
+
+if(NOT COMPILER_ID MATCHES "^(GNU|Clang)$")
+  message(STATUS "not tried with ${COMPILER_ID}")
+  return()
+endif()
+
+file(REMOVE_RECURSE "${WORK_DIR}")
+file(WRITE "${WORK_DIR}/old/asio/version.hpp" "#define ASIO_VERSION 101800\n")
+file(WRITE "${WORK_DIR}/old/boost/asio/version.hpp" "#define BOOST_ASIO_VERSION 101800\n")
+
+function(expect text)
+  set(command "${COMPILER}" -fsyntax-only -I "${DGRAM_SOURCE_DIR}/include" -DASIO_STANDALONE ${ARGN}
+    "${CMAKE_CURRENT_LIST_DIR}/small.cpp")
+  refuse("error: (#error )?\"${text}" ${command})
+  execute_process(COMMAND ${command} OUTPUT_VARIABLE output ERROR_VARIABLE output)
+  string(REGEX MATCHALL "\n" lines "${output}")
+  list(LENGTH lines count)
+  if(count GREATER 30)
+    message(FATAL_ERROR "${count} lines are printed for: ${text}")
+  endif()
+endfunction()
+
+expect("dgram needs C\\+\\+20: compile with -std=c\\+\\+20" -std=c++17)
+expect("dgram needs Asio 1.22.1 or newer, and the Asio on the include path is older"
+  -std=c++20 -isystem "${WORK_DIR}/old")
+expect("dgram needs Boost 1.79 or newer, and the Boost on the include path is older"
+  -std=c++20 -DDGRAM_USE_BOOST_ASIO -isystem "${WORK_DIR}/old")
+expect("dgram needs Asio 1.22.1 or newer, and no asio.hpp is on the include path" -std=c++20 -nostdinc)
+expect("dgram needs Boost 1.79 or newer for DGRAM_USE_BOOST_ASIO, and none is on the include path"
+  -std=c++20 -DDGRAM_USE_BOOST_ASIO -nostdinc)
+if(COMPILER_ID STREQUAL "GNU")
+  expect("dgram needs GCC 12 or newer" -std=c++20 -U__GNUC__ -D__GNUC__=11)
+else()
+  expect("dgram needs Clang 16 or newer" -std=c++20 -U__clang_major__ -D__clang_major__=15)
+endif()
