@@ -96,7 +96,17 @@ public:
   ///
   /// On a Unix socket no control messages are received without this. With it a datagram may bring open descriptors
   /// (unix(7), `SCM_RIGHTS`): whoever offers the room is to look for them and to close them.
-  void reserve_control(std::size_t bytes) noexcept { reserved_control_ = bytes; }
+  ///
+  /// Throws `std::length_error` if that is more than memory can have for all slots; nothing is changed then.
+  void reserve_control(std::size_t bytes)
+  {
+    // No system counts the room of one datagram in more than an int.
+    constexpr std::size_t most = std::numeric_limits<int>::max();
+    constexpr std::size_t own = platform::receive_control_size + control_alignment;
+    if (bytes > most - own || capacity() > most_memory / (bytes + own))
+      throw std::length_error("receive_batch: more room for control messages than there can be");
+    reserved_control_ = bytes;
+  }
 
   /// Forgets what was received.
   void clear() noexcept
@@ -121,8 +131,9 @@ public:
     control_type& said = stored_[at_.used];
     static_cast<platform::received_control&>(said) = detail::to_control(info);
     slot& filled = slots_[at_.used];
-    filled.wire_size =
-        static_cast<std::uint32_t>(std::max(payload.size(), info.wire_size.value_or(0)));
+    filled.wire_size = static_cast<std::uint32_t>(
+        std::min<std::size_t>(std::max(payload.size(), info.wire_size.value_or(0)),
+                              std::numeric_limits<std::uint32_t>::max()));
     // A buffer of this size is what `size` looks at, also where something else has cut the datagram.
     const std::size_t kept = std::min(payload.size(), slot_size_);
     filled.truncated = filled.wire_size > kept;
@@ -285,11 +296,15 @@ private:
   {
     if (capacity == 0) throw std::invalid_argument("receive_batch: capacity must not be 0");
     if (slot_size == 0) throw std::invalid_argument("receive_batch: slot size must not be 0");
-    constexpr std::size_t most = std::numeric_limits<std::size_t>::max();
-    if (slot_size > most - stagger || capacity > most / (slot_size + stagger))
+    if (slot_size > most_memory - stagger || capacity > most_memory / (slot_size + stagger))
       throw std::length_error("receive_batch: more memory than there can be");
     return capacity;
   }
+
+  static constexpr std::size_t most_memory = std::numeric_limits<std::ptrdiff_t>::max();
+
+  /// In whole cache lines.
+  static constexpr std::size_t control_alignment = 64;
 
   /// Room for a train's size alone is small, which keeps it in the cache.
   static constexpr std::size_t train_control_size = 64;
@@ -300,7 +315,8 @@ private:
     const bool all =
         (flags.metadata != 0 && !detail::path_protocol<Protocol>) || reserved_control_ > 0;
     if (!all) return flags.coalescing ? train_control_size : 0;
-    return (platform::receive_control_size + reserved_control_ + 63) / 64 * 64;
+    const std::size_t size = platform::receive_control_size + reserved_control_;
+    return (size + control_alignment - 1) / control_alignment * control_alignment;
   }
 
   std::span<std::byte> control_room(std::size_t index) noexcept
@@ -310,8 +326,11 @@ private:
 
   void change_control(std::size_t size)
   {
-    control_ = size > 0 ? std::make_unique_for_overwrite<std::byte[]>(capacity() * size) : nullptr;
+    // Both or none: the messages refer to the memory that is there.
+    auto control =
+        size > 0 ? std::make_unique_for_overwrite<std::byte[]>(capacity() * size) : nullptr;
     metadata_ = size > train_control_size ? std::make_unique<control_type[]>(capacity()) : nullptr;
+    control_ = std::move(control);
     control_size_ = size;
     for (std::size_t i = 0; i < capacity(); ++i) {
       slots_[i].segment = 0;

@@ -137,7 +137,8 @@ public:
   /// Room for `capacity` datagrams. Throws `std::invalid_argument` where it is 0.
   explicit basic_send_batch(std::size_t capacity) : basic_send_batch({.datagrams = capacity}) {}
 
-  /// Throws `std::invalid_argument` where there is no room for one datagram.
+  /// Throws `std::invalid_argument` if there is no room for one datagram, and `std::length_error` if there is more than
+  /// memory can have.
   explicit basic_send_batch(const send_batch_config& config)
       : basic_send_batch(config, checked(config.datagrams))
   {
@@ -489,8 +490,11 @@ private:
 
   static constexpr std::size_t default_arena_size = 262144;
 
-  static std::size_t byte_limit(const send_batch_config& config) noexcept
+  static std::size_t byte_limit(const send_batch_config& config)
   {
+    constexpr std::size_t most = std::numeric_limits<std::ptrdiff_t>::max();
+    if (config.copy && config.bytes > most)
+      throw std::length_error("send_batch: more memory than there can be");
     if (config.bytes != 0) return config.bytes;
     return config.copy ? default_arena_size : std::numeric_limits<std::size_t>::max();
   }
