@@ -87,7 +87,8 @@ public:
   using protocol_type = Protocol;
   using endpoint_type = typename Protocol::endpoint;
   using executor_type = Executor;
-  using next_layer_type = typename state_type::inner_type;
+  // Named without the block, whose type a program that only holds sockets need not instantiate.
+  using next_layer_type = detail::inner_socket<Protocol, Executor>;
   using lowest_layer_type = typename next_layer_type::lowest_layer_type;
   using native_handle_type = typename next_layer_type::native_handle_type;
   using default_token = default_token_t<Executor>;
@@ -102,10 +103,7 @@ public:
   };
 
   /// A closed socket.
-  explicit basic_socket(const executor_type& executor)
-      : executor_(executor), state_(std::make_shared<state_type>(executor))
-  {
-  }
+  explicit basic_socket(const executor_type& executor);
 
   /// A closed socket on the context's executor.
   template <class Context>
@@ -116,11 +114,7 @@ public:
 
   /// An open socket that is not bound. Throws what `open` and the options report.
   basic_socket(const executor_type& executor, const protocol_type& protocol,
-               const socket_config& config = {})
-      : basic_socket(executor)
-  {
-    open(protocol, config);
-  }
+               const socket_config& config = {});
 
   template <class Context>
     requires std::convertible_to<Context&, net::execution_context&>
@@ -131,11 +125,7 @@ public:
 
   /// An open socket that is bound to `local`. Throws what `open`, the options and `bind` report.
   basic_socket(const executor_type& executor, const endpoint_type& local,
-               const socket_config& config = {})
-      : basic_socket(executor, protocol_type(local.protocol()), config)
-  {
-    bind(local);
-  }
+               const socket_config& config = {});
 
   template <class Context>
     requires std::convertible_to<Context&, net::execution_context&>
@@ -825,15 +815,12 @@ private:
   /// A moved-from socket has no block until it is used again.
   state_type& state() const
   {
-    if (!state_) state_ = std::make_shared<state_type>(executor_);
+    if (!state_) make_state();
     return *state_;
   }
 
-  void shut_down() noexcept
-  {
-    error_code ignored;
-    if (state_) state_->close(ignored);
-  }
+  void make_state() const;
+  void shut_down() noexcept;
 
   template <class Other>
   void take_over(Other&& other)
@@ -974,6 +961,46 @@ private:
   executor_type executor_;
   mutable std::shared_ptr<state_type> state_;
 };
+
+// Outside of the class: what is defined in a class is inline, and compiled by each unit that uses it even if an
+// `extern template` says that another unit has it.
+
+template <class Protocol, class Executor>
+basic_socket<Protocol, Executor>::basic_socket(const executor_type& executor)
+    : executor_(executor), state_(std::make_shared<state_type>(executor))
+{
+}
+
+template <class Protocol, class Executor>
+basic_socket<Protocol, Executor>::basic_socket(const executor_type& executor,
+                                               const protocol_type& protocol,
+                                               const socket_config& config)
+    : basic_socket(executor)
+{
+  open(protocol, config);
+}
+
+template <class Protocol, class Executor>
+basic_socket<Protocol, Executor>::basic_socket(const executor_type& executor,
+                                               const endpoint_type& local,
+                                               const socket_config& config)
+    : basic_socket(executor, protocol_type(local.protocol()), config)
+{
+  bind(local);
+}
+
+template <class Protocol, class Executor>
+void basic_socket<Protocol, Executor>::make_state() const
+{
+  state_ = std::make_shared<state_type>(executor_);
+}
+
+template <class Protocol, class Executor>
+void basic_socket<Protocol, Executor>::shut_down() noexcept
+{
+  error_code ignored;
+  if (state_) state_->close(ignored);
+}
 
 DGRAM_NAMESPACE_END
 

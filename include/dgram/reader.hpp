@@ -356,6 +356,11 @@ reader(Handle, const reader_config& = {})
     -> reader<typename Handle::protocol_type, typename Handle::executor_type, net::any_io_executor,
               Handle>;
 
+#if defined(DGRAM_COMPILED)
+// One unit of the program has these; see dgram/compiled.hpp.
+extern template class reader<udp>;
+#endif
+
 DGRAM_NAMESPACE_END
 
 #endif

@@ -438,6 +438,11 @@ using receive_batch = basic_receive_batch<udp>;
 using datagram = basic_datagram<udp>;
 using owned_datagram = basic_owned_datagram<udp>;
 
+#if defined(DGRAM_COMPILED)
+// One unit of the program has these; see dgram/compiled.hpp.
+extern template class basic_receive_batch<udp>;
+#endif
+
 DGRAM_NAMESPACE_END
 
 #endif

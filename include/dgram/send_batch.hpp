@@ -364,7 +364,7 @@ public:
     const std::size_t most = std::min(messages_.size(), limit);
     for (std::size_t i = at_.first; i < at_.last && run_lengths_.size() < most; ++i) {
       const run& next = runs_[i];
-      if (next.request > 0) [[unlikely]] {
+      if (next.request > 0 || next.each > detail::max_ipv4_payload) [[unlikely]] {
         const auto obstacle = obstacle_to(next, flags, unmet);
         if (obstacle && i == at_.first) ec = obstacle;
         if (obstacle) break;
@@ -560,11 +560,15 @@ private:
   error_code obstacle_to(const run& which, const detail::socket_flags& flags,
                          const detail::unmet_needs& unmet) const noexcept
   {
+    const bool v4 = which.addressed ? detail::is_ipv4(which.peer) : flags.peer_is_ipv4;
+    if (detail::is_beyond_protocol<Protocol>(std::min(which.each, which.bytes), v4))
+      return net::error::message_size;
+    if (which.request == 0) return {};
     const detail::send_request& request = requests_[which.request - 1];
     if (request.needs().has_any_of(unmet.needs)) return unmet.why;
     // One with a peer was checked when it was pushed.
     if (which.addressed) return {};
-    return request.template check<Protocol>(flags.peer_is_ipv4);
+    return request.template check<Protocol>(v4);
   }
 
   bool leaves_alone(const run& which) const noexcept
@@ -927,6 +931,11 @@ private:
 };
 
 using send_batch = basic_send_batch<udp>;
+
+#if defined(DGRAM_COMPILED)
+// One unit of the program has these; see dgram/compiled.hpp.
+extern template class basic_send_batch<udp>;
+#endif
 
 DGRAM_NAMESPACE_END
 

@@ -20,6 +20,26 @@
 
 DGRAM_NAMESPACE_BEGIN
 
+namespace detail {
+
+/// A completion token that stands for any: what a wait with it returns is known without an instantiation of the wait.
+struct any_token {};
+
+}  // namespace detail
+
+DGRAM_NAMESPACE_END
+
+template <class Result, class... Args>
+class dgram::net::async_result<dgram::detail::any_token, Result(Args...)> {
+public:
+  using return_type = void;
+
+  template <class Initiation, class Token, class... InitArgs>
+  static void initiate(Initiation&&, Token&&, InitArgs&&...);
+};
+
+DGRAM_NAMESPACE_BEGIN
+
 /// A copyable reference to a socket, or to another transport, that stays valid when the socket is moved or destroyed,
 /// and then finds it closed. Readers, writers and emitters are built on one.
 ///
@@ -52,7 +72,7 @@ concept transport_handle =
     requires(Handle handle, const Handle looked_at,
              basic_receive_batch<typename Handle::protocol_type> incoming,
              basic_send_batch<typename Handle::protocol_type> outgoing, error_code ec,
-             void (*done)(error_code), typename Handle::timer_type timer,
+             detail::any_token done, typename Handle::timer_type timer,
              typename Handle::clock_type::time_point time,
              typename Handle::clock_type::duration duration) {
       typename Handle::executor_type;

@@ -386,6 +386,11 @@ writer(Handle, const writer_config& = {})
     -> writer<typename Handle::protocol_type, typename Handle::executor_type, net::any_io_executor,
               Handle>;
 
+#if defined(DGRAM_COMPILED)
+// One unit of the program has these; see dgram/compiled.hpp.
+extern template class writer<udp>;
+#endif
+
 DGRAM_NAMESPACE_END
 
 #endif

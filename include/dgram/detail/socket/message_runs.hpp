@@ -6,6 +6,7 @@
 #include <dgram/config.hpp>
 #include <dgram/detail/platform/backend.hpp>
 #include <dgram/detail/platform/message.hpp>
+#include <dgram/detail/socket/protocols.hpp>
 
 #include <cstddef>
 #include <cstdint>
@@ -40,12 +41,11 @@ inline bool same_bytes(const net::ip::udp::endpoint& a, const net::ip::udp::endp
   return a.size() == sizeof(::sockaddr_in) || (is_same_at(16) && is_same_at(20));
 }
 
-/// The most payload that one message to this peer may have: 65,535 bytes less the headers (RFC 768, RFC 791), and
-/// on IPv6 less those of UDP alone (RFC 8200). What goes to a mapped address goes over IPv4.
+/// What goes to a mapped address goes over IPv4.
 inline std::size_t max_payload_size(const net::ip::udp::endpoint& peer) noexcept
 {
-  if (peer.size() != sizeof(::sockaddr_in6)) return 65507;
-  return peer.address().to_v6().is_v4_mapped() ? 65507 : 65527;
+  if (peer.size() != sizeof(::sockaddr_in6)) return max_ipv4_payload;
+  return peer.address().to_v6().is_v4_mapped() ? max_ipv4_payload : max_ipv6_payload;
 }
 
 #if DGRAM_HAS_UNIX_DATAGRAMS
