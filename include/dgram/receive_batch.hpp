@@ -372,7 +372,7 @@ private:
   void note_way_back(std::size_t index, control_type& of) const
   {
     of.knows_way_back = false;
-    if (!slots_[index].needs_source || !slots_[index].is_train()) return;
+    if (!slots_[index].is_train()) return;
     error_code ec;
     of.way_back = view(slots_[index], 0).reply_path(ec);
     of.knows_way_back = !ec;
