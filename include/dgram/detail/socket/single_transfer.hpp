@@ -49,7 +49,7 @@ template <class State, class Buffers, class Target>
 std::size_t receive_one(State& state, const Buffers& buffers, Target* target, int flags,
                         error_code& ec)
 {
-  ec = std::exchange(state.pending_receive_error, error_code());
+  ec = state.pending_receive_error.take();
   // A train of datagrams in one buffer could not be told from one datagram.
   if (!ec && state.flags.coalescing) ec = error::coalescing;
   buffer_list list(buffers);
@@ -102,7 +102,7 @@ std::size_t send_one(State& state, const Buffers& buffers,
   const auto write_control = [&](bool v4) {
     message.set_control(request->write(control, v4, state.flags, segment));
   };
-  const bool v4 = peer != nullptr ? is_ipv4(*peer) : state.flags.peer_is_ipv4;
+  const bool v4 = peer != nullptr ? is_ipv4(*peer) : bool(state.flags.peer_is_ipv4);
   if (is_beyond_protocol<typename State::protocol_type>(list.total(), v4)) {
     ec = net::error::message_size;
     return 0;
