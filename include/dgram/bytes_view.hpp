@@ -11,6 +11,7 @@
 #include <span>
 #include <string_view>
 #include <type_traits>
+#include <vector>
 
 DGRAM_NAMESPACE_BEGIN
 
@@ -66,6 +67,12 @@ public:
     return {data(), size()};
   }
 };
+
+/// A copy of the bytes, which may be kept.
+inline std::vector<std::byte> to_owned(bytes_view bytes)
+{
+  return {bytes.begin(), bytes.end()};
+}
 
 DGRAM_NAMESPACE_END
 

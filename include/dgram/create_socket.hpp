@@ -109,6 +109,44 @@ detail::made_on<Source, unix_emitter_socket> create_unix_socket(Source&& source,
 }
 #endif
 
+namespace detail {
+
+template <class Source, class Token, class... Place>
+auto send_from_new(Source& source, socket_type type, const payload_view& message, Token&& token,
+                   const Place&... place)
+{
+  using made = made_on<Source, emitter_socket>;
+  const auto executor = executor_of(source);
+  const auto make = [executor, context = io_context_of(source), type] {
+    return std::make_shared<made>(executor, context, socket_options{.type = type});
+  };
+  // What is wrong with the arguments is thrown here, by a socket which is that of the first launch: nobody catches what a
+  // launch throws, and a deferred operation may be launched again.
+  const auto spare = std::make_shared<std::shared_ptr<made>>(make());
+  return initiate_completion<std::size_t>(
+      executor, std::forward<Token>(token),
+      [make, spare, executor, bytes = message.copy(),
+       to = core_access::destination(**spare, place...)](send_completion* done,
+                                                         net::cancellation_slot slot) {
+        auto socket = std::exchange(*spare, nullptr);
+        if (!socket) socket = make();
+        done->has_slot = slot.is_connected();
+        auto sent = [socket, held = send_completion_ptr(done)](const failure& outcome,
+                                                               std::size_t size) mutable {
+          held->outcome = outcome;
+          std::get<0>(held->values) = size;
+          if (const auto state = socket->state(); !state.closed && !state.closing) socket->close();
+          held.release()->run();
+        };
+        auto* const sending = make_completion<std::size_t>(std::move(sent), executor);
+        const auto& core = core_access::of(*socket);
+        core->let_cancel(sending, slot);
+        detail::start_late_send(*core, to, bytes, sending);
+      });
+}
+
+}  // namespace detail
+
 /// Sends one datagram from a socket that is made for it and closes itself. Completion:
 /// `void(error_code, std::size_t)`. Thrown, at the call, and reported: as for `send`. Cancellation: as for `send`, with
 /// the bind as one of the things that it waits for.
@@ -120,34 +158,16 @@ template <detail::executor_source Source, class Token>
 auto send_once(Source&& source, socket_type type, const payload_view& message, std::int64_t port,
                std::string_view address, Token&& token)
 {
-  using made = detail::made_on<Source, emitter_socket>;
-  const auto executor = detail::executor_of(source);
-  const auto make = [executor, context = detail::io_context_of(source), type] {
-    return std::make_shared<made>(executor, context, socket_options{.type = type});
-  };
-  // What is wrong with the arguments is thrown here, by a socket which is that of the first launch: nobody catches what a
-  // launch throws, and a deferred operation may be launched again.
-  const auto spare = std::make_shared<std::shared_ptr<made>>(make());
-  return detail::initiate_completion<std::size_t>(
-      executor, std::forward<Token>(token),
-      [make, spare, executor, bytes = message.copy(),
-       to = detail::core_access::destination(**spare, port, address)](detail::send_completion* done,
-                                                                      net::cancellation_slot slot) {
-        auto socket = std::exchange(*spare, nullptr);
-        if (!socket) socket = make();
-        done->has_slot = slot.is_connected();
-        auto sent = [socket, held = detail::send_completion_ptr(done)](const failure& outcome,
-                                                                       std::size_t size) mutable {
-          held->outcome = outcome;
-          std::get<0>(held->values) = size;
-          if (const auto state = socket->state(); !state.closed && !state.closing) socket->close();
-          held.release()->run();
-        };
-        auto* const sending = detail::make_completion<std::size_t>(std::move(sent), executor);
-        const auto& core = detail::core_access::of(*socket);
-        core->let_cancel(sending, slot);
-        core->send_later(to, bytes, sending);
-      });
+  return detail::send_from_new(source, type, message, std::forward<Token>(token), port, address);
+}
+
+/// The same to an endpoint.
+template <detail::executor_source Source, class Endpoint, class Token>
+  requires detail::call_endpoint<const Endpoint&, udp>
+auto send_once(Source&& source, socket_type type, const payload_view& message,
+               const Endpoint& endpoint, Token&& token)
+{
+  return detail::send_from_new(source, type, message, std::forward<Token>(token), endpoint);
 }
 
 /// Pauses all emitter sockets of a context that are bound, or about to be and then after it: their descriptors are closed.

@@ -61,14 +61,13 @@ struct core_access {
     return socket.core_.shared();
   }
 
-  /// Where a datagram for this port and address is to go. Thrown: as for `send`.
-  template <class Socket>
-  static auto destination(const Socket& socket, std::int64_t port, std::string_view address)
+  /// Where a datagram with these arguments is to go. Thrown: as for `send`.
+  template <class Socket, class... Args>
+  static auto destination(const Socket& socket, const Args&... args)
   {
-    call parsed;
-    parsed.add(port);
-    parsed.add(host(address));
-    return socket.peer_of("send", parsed);
+    call<typename Socket::protocol_type> parsed;
+    return parse_call(
+        parsed, [&](auto& call) { return socket.reader("send").peer(call); }, args...);
   }
 };
 
@@ -134,6 +133,8 @@ class basic_emitter_socket {
   using phase = typename core_type::phase;
   using destination_type = typename core_type::destination_type;
 
+  using call_type = detail::call<typename Socket::protocol_type>;
+
   static constexpr bool is_ip = detail::ip_protocol<typename Socket::protocol_type>;
 
   template <class Event>
@@ -152,25 +153,25 @@ public:
 
   /// See `create_socket`. `io` may be null: then `unref` is not supported.
   basic_emitter_socket(const executor_type& executor, net::io_context* io, socket_options options)
-      : core_(std::make_shared<core_type>(executor, io, checked(std::move(options))))
+      : core_(detail::make_emitter<Socket>(executor, io, std::move(options)))
   {
-    core_->start();
   }
 
   basic_emitter_socket(basic_emitter_socket&&) noexcept = default;
   basic_emitter_socket& operator=(basic_emitter_socket&& other) noexcept
   {
     if (this != &other) {
-      if (core_) core_->abandon();
+      if (core_) detail::abandon_emitter(*core_);
       core_ = std::move(other.core_);
     }
     return *this;
   }
 
-  /// Closes the socket: no event is emitted any more, and what is pending completes with `operation_aborted`.
+  /// Closes the socket at once, also in front of sends that wait for a bind, which `close` would send: no event is emitted any
+  /// more, and what is pending completes with `operation_aborted`.
   ~basic_emitter_socket()
   {
-    if (core_) core_->abandon();
+    if (core_) detail::abandon_emitter(*core_);
   }
 
   executor_type get_executor() { return core_->get_executor(); }
@@ -250,8 +251,8 @@ public:
 
   // --- bind ---
 
-  /// Binds, and starts to receive. `bind([port][, address][, callback])`; of a Unix socket `bind(path[, callback])`,
-  /// where `@name` is an abstract name, as everywhere that it takes a path.
+  /// Binds, and starts to receive. `bind([port][, address][, callback])` or `bind(endpoint[, callback])`; of a Unix socket
+  /// `bind(path[, callback])`, where `@name` is an abstract name, as everywhere that it takes a path.
   ///
   /// Without a port the system chooses one, without an address it is all of them; a name is looked up. The event is
   /// 'listening'. Without a callback it returns the socket, with one of a completion token what that gives.
@@ -262,11 +263,11 @@ public:
     requires(!detail::starts_with<bind_options, Args...>)
   decltype(auto) bind(Args&&... args)
   {
-    detail::check_endpoint_call<is_ip, Args...>();
-    detail::call parsed;
+    detail::check_endpoint_call<protocol_type, Args...>();
+    call_type parsed;
     return detail::parse_call(
         parsed,
-        [this](detail::call& call, auto&&... callback) -> decltype(auto) {
+        [this](call_type& call, auto&&... callback) -> decltype(auto) {
           return this->bind_to(call, std::forward<decltype(callback)>(callback)...);
         },
         std::forward<Args>(args)...);
@@ -278,7 +279,7 @@ public:
   template <class... Callback>
   decltype(auto) bind(const bind_options& where, Callback&&... callback)
   {
-    detail::call call;
+    call_type call;
     call.add(where.port);
     call.add(where.address);
     if (where.fd <= 0) return bind_to(call, std::forward<Callback>(callback)...);
@@ -286,17 +287,16 @@ public:
                        std::forward<Callback>(callback)...);
   }
 
-  /// Binds at once, to an address that is spelled out, and returns where. 'listening' comes later. Thrown: as above, what
-  /// bind(2) reports, `invalid_argument` for a name.
-  address_info bind_sync(std::int64_t port = 0, std::string_view address = {})
-    requires is_ip
+  /// Binds at once, to an address that is spelled out, and returns where: `bind_sync([port][, address])`,
+  /// `bind_sync(endpoint)`, of a Unix socket `bind_sync(path)`. 'listening' comes later. Thrown: as above, what bind(2) reports,
+  /// `invalid_argument` for a name.
+  template <class... Args>
+    requires(!detail::starts_with<bind_options, Args...>)
+  address_info bind_sync(const Args&... args)
   {
-    const std::uint16_t number = checked_port("bind", port, 0);
-    check<detail::binding<core_type>>();
-    auto local = core_->family.any_address();
-    if (!address.empty()) local.address(literal(address, "bind"));
-    local.port(number);
-    return bind_at(local);
+    detail::check_endpoint_call<protocol_type, const Args&...>();
+    call_type parsed;
+    return detail::parse_call(parsed, [this](call_type& call) { return bind_at(call); }, args...);
   }
 
   /// The same; or it takes over a descriptor.
@@ -308,18 +308,10 @@ public:
     return address();
   }
 
-  /// To a path, or to an abstract name, `@name`; a file of that name is `./@name`.
-  address_info bind_sync(std::string_view path)
-    requires(!is_ip)
-  {
-    check<detail::binding<core_type>>();
-    return bind_at(destination_of("bind", path, 0).endpoint());
-  }
-
   // --- connect ---
 
-  /// Fixes the peer: sends go to it, and only its datagrams are received. `connect(port[, address][, callback])`, of a
-  /// Unix socket `connect(path[, callback])`. An unbound UDP socket is bound first. Without an address it is this host.
+  /// Fixes the peer: sends go to it, and only its datagrams are received. `connect(port[, address][, callback])` or
+  /// `connect(endpoint[, callback])`, of a Unix socket `connect(path[, callback])`. An unbound UDP socket is bound first. Without an address it is this host.
   ///
   /// The event is 'connect'. A callback that takes an error gets it also where the bind fails.
   ///
@@ -328,32 +320,26 @@ public:
   template <class... Args>
   decltype(auto) connect(Args&&... args)
   {
-    detail::check_endpoint_call<is_ip, Args...>();
-    detail::call parsed;
+    detail::check_endpoint_call<protocol_type, Args...>();
+    call_type parsed;
     return detail::parse_call(
         parsed,
-        [this](detail::call& call, auto&&... callback) -> decltype(auto) {
+        [this](call_type& call, auto&&... callback) -> decltype(auto) {
           return this->connect_to(call, std::forward<decltype(callback)>(callback)...);
         },
         std::forward<Args>(args)...);
   }
 
-  /// Connects at once, to an address that is spelled out; 'connect' comes later. Binds an unbound socket. Thrown: as above,
-  /// what bind(2) and connect(2) report, `invalid_argument` for a name, `error::already_bound` while a bind is on its way.
-  basic_emitter_socket& connect_sync(std::int64_t port, std::string_view address = {})
+  /// Connects at once, to an address that is spelled out: `connect_sync(port[, address])` or `connect_sync(endpoint)`;
+  /// 'connect' comes later. Binds an unbound socket. Thrown: as above, what bind(2) and connect(2) report, `invalid_argument`
+  /// for a name, `error::already_bound` while a bind is on its way.
+  template <class... Args>
     requires is_ip
+  basic_emitter_socket& connect_sync(const Args&... args)
   {
-    const std::uint16_t number = checked_port("connect", port, 1);
-    check<detail::connecting<core_type>>();
-    auto peer = core_->family.loopback(number);
-    if (!address.empty()) peer.address(literal(address, "connect"));
-    if (const auto ec = core_->family.check_peer(peer)) fail_at("connect", ec, peer);
-    if (core_->bind_phase() == phase::pending) throw_now(error::already_bound, "connect");
-    if (core_->bind_phase() == phase::none) bind_sync();
-    error_code ec;
-    core_->pending().connect_now(peer, ec);
-    if (ec) fail_at("connect", ec, peer);
-    core_->template post_event<event::connect>();
+    detail::check_endpoint_call<protocol_type, const Args&...>();
+    call_type parsed;
+    detail::parse_call(parsed, [this](call_type& call) { connect_at(call); }, args...);
     return *this;
   }
 
@@ -369,7 +355,8 @@ public:
   // --- send ---
 
   /// Sends one datagram: `send(message[, offset, length], port[, address][, callback])`; of a connected socket
-  /// `send(message[, offset, length][, callback])`; of a Unix socket a path stands in place of port and address.
+  /// `send(message[, offset, length][, callback])`. In place of port and address there may be an endpoint, or what `address`
+  /// returns, and of a Unix socket a path.
   ///
   /// For the message see `payload_view`; it need not outlive the call. Offset and length count bytes. Without an address it
   /// is this host; a name is looked up, though not again within `socket_options::lookup_lifetime`. An unbound UDP socket is
@@ -389,11 +376,11 @@ public:
     requires(!detail::starts_with<remote_info, Args...>)
   decltype(auto) send(const payload_view& message, Args&&... args)
   {
-    detail::check_send_call<is_ip, Args...>();
-    detail::call parsed;
+    detail::check_send_call<protocol_type, Args...>();
+    call_type parsed;
     return detail::parse_call(
         parsed,
-        [this, &message](detail::call& call, auto&&... callback) -> decltype(auto) {
+        [this, &message](call_type& call, auto&&... callback) -> decltype(auto) {
           return this->send_to(message, call, std::forward<decltype(callback)>(callback)...);
         },
         std::forward<Args>(args)...);
@@ -495,7 +482,7 @@ public:
         core_->get_executor(), std::forward<Token>(token),
         [core = core_.shared()](detail::completion<>* done, const net::cancellation_slot& slot) {
           core->let_cancel(done, slot);
-          core->close(detail::any_completion_ptr(done));
+          detail::start_close(*core, detail::any_completion_ptr(done));
         });
   }
 
@@ -549,7 +536,8 @@ public:
   }
 
   /// The socket does not keep `io_context::run()` from returning any more; what it has to send still does. Thrown:
-  /// `operation_not_supported` where it was not created with an `io_context`.
+  /// `operation_not_supported` where it was not created with an `io_context`, and with `ASIO_NO_TS_EXECUTORS`, since Asio then
+  /// has no way to take work back.
   basic_emitter_socket& unref()
   {
     if (!core_->can_unref()) throw_now(net::error::operation_not_supported, "unref");
@@ -596,38 +584,50 @@ public:
   }
 
   /// The interface that multicast datagrams leave by: an address of it, for IPv6 `::%eth0` or `::%2`; 0.0.0.0 and ::
-  /// leave it to the system. Thrown: `invalid_argument` for other text, EADDRNOTAVAIL where no interface has the address.
+  /// leave it to the system. A `udp6` socket has one interface for each family. Thrown: `invalid_argument` for other text,
+  /// EADDRNOTAVAIL where no interface has the address, ENOPROTOOPT for an IPv6 address on a `udp4` socket.
   void set_multicast_interface(std::string_view address)
     requires is_ip
   {
     constexpr auto operation = "set_multicast_interface";
     check_bound(operation);
-    const auto interface =
-        detail::parse_outgoing_interface(operation, address, core_->family.is_v6());
-    set(operation, option::multicast_interface(interface), detail::quoted(address));
+    const bool is_v6 = core_->family.is_v6();
+    const auto outgoing = detail::parse_outgoing_interface(operation, address, is_v6);
+    error_code ec;
+    core_->set(
+        outgoing.is_v6 ? "set_multicast_interface of IPv6" : "set_multicast_interface of IPv4",
+        [outgoing, is_v6](Socket& socket, error_code& failed) {
+          outgoing.apply(socket, is_v6, failed);
+        },
+        ec);
+    if (ec) detail::refuse(operation, ec, detail::in_quotes(address));
   }
 
   /// Joins a group; without an interface (an address of it, or its name) the system chooses one. Binds an unbound socket.
-  /// Thrown: `invalid_argument` for a group that is none or missing, or an interface that is none, ENODEV for one that does
-  /// not exist, `address_in_use` for the second time, ENOPROTOOPT for a group of the other family.
+  /// A `udp6` socket joins groups of both families. Thrown: `invalid_argument` for a group that is none or missing, an
+  /// interface that is none, and addresses of different families in one call; ENODEV for an interface that does not exist,
+  /// `address_in_use` for the second time, ENOPROTOOPT for an IPv6 group on a `udp4` socket.
   void add_membership(std::string_view group, std::string_view interface = {})
     requires is_ip
   {
-    change_membership("add_membership", true, group, {}, interface);
+    change_membership("add_membership", detail::membership_change::join, group, {}, interface);
   }
 
   /// Leaves a group; closing does that too.
   void drop_membership(std::string_view group, std::string_view interface = {})
     requires is_ip
   {
-    change_membership("drop_membership", false, group, {}, interface);
+    change_membership("drop_membership", detail::membership_change::leave, group, {}, interface);
   }
 
   /// Joins or leaves.
   void set_membership(std::string_view group, std::string_view interface, membership_operation what)
     requires is_ip
   {
-    change_membership("set_membership", what == membership_operation::join, group, {}, interface);
+    const bool joins = what == membership_operation::join;
+    change_membership("set_membership",
+                      joins ? detail::membership_change::join : detail::membership_change::leave,
+                      group, {}, interface);
   }
 
   void set_membership(std::string_view group, membership_operation what)
@@ -641,14 +641,16 @@ public:
                                       std::string_view interface = {})
     requires is_ip
   {
-    change_membership("add_source_specific_membership", true, group, source, interface);
+    change_membership("add_source_specific_membership", detail::membership_change::join, group,
+                      source, interface);
   }
 
   void drop_source_specific_membership(std::string_view source, std::string_view group,
                                        std::string_view interface = {})
     requires is_ip
   {
-    change_membership("drop_source_specific_membership", false, group, source, interface);
+    change_membership("drop_source_specific_membership", detail::membership_change::leave, group,
+                      source, interface);
   }
 
   /// The kernel's queues, in bytes. It adjusts what it is given in silence: Linux doubles it, within a limit. Thrown:
@@ -656,14 +658,14 @@ public:
   void set_recv_buffer_size(std::int64_t bytes)
   {
     set("set_recv_buffer_size",
-        option::receive_buffer_size(buffer_size("set_recv_buffer_size", bytes)),
+        option::receive_buffer_size(detail::checked_buffer_size("set_recv_buffer_size", bytes)),
         std::to_string(bytes) + " bytes");
   }
 
   void set_send_buffer_size(std::int64_t bytes)
   {
     set("set_send_buffer_size",
-        option::send_buffer_size(buffer_size("set_send_buffer_size", bytes)),
+        option::send_buffer_size(detail::checked_buffer_size("set_send_buffer_size", bytes)),
         std::to_string(bytes) + " bytes");
   }
 
@@ -671,38 +673,20 @@ public:
   {
     check_bound("get_recv_buffer_size");
     return ask("get_recv_buffer_size",
-               [](Socket& socket, error_code& ec) { return socket.receive_buffer_size(ec); });
+               [](Socket& socket, error_code& ec) { return socket.get_receive_buffer_size(ec); });
   }
 
   std::size_t get_send_buffer_size() const
   {
     check_bound("get_send_buffer_size");
     return ask("get_send_buffer_size",
-               [](Socket& socket, error_code& ec) { return socket.send_buffer_size(ec); });
+               [](Socket& socket, error_code& ec) { return socket.get_send_buffer_size(ec); });
   }
 
 private:
   friend detail::core_access;
 
   // --- checks ---
-
-  static socket_options checked(socket_options options)
-  {
-    const auto type = options.type;
-    if (is_ip && type != dgram::socket_type::udp4 && type != dgram::socket_type::udp6)
-      detail::refuse("create_socket", error::bad_type,
-                     "type " + std::to_string(static_cast<int>(type)));
-    check_initial_size("recv_buffer_size ", options.recv_buffer_size);
-    check_initial_size("send_buffer_size ", options.send_buffer_size);
-    return options;
-  }
-
-  static void check_initial_size(const char* which, std::int64_t bytes)
-  {
-    if (bytes < 0 || bytes > detail::most_uint32)
-      detail::refuse("create_socket", error::out_of_range,
-                     which + detail::beyond(bytes, 0, detail::most_uint32) + " bytes");
-  }
 
   [[noreturn]] DGRAM_COLD static void throw_now(const error_code& ec, const char* operation)
   {
@@ -733,102 +717,21 @@ private:
     if (const auto ec = Operation::check(*core_)) throw_now(ec, Operation::name);
   }
 
-  static std::uint16_t checked_port(const char* operation, std::int64_t port, std::int64_t least)
+  auto reader(const char* operation) const
   {
-    if (port < least || port > 65535)
-      detail::refuse(operation, error::bad_port, "port " + detail::beyond(port, least, 65535));
-    return static_cast<std::uint16_t>(port);
-  }
-
-  static std::uint16_t checked_peer_port(const char* operation, const detail::call& call)
-  {
-    if (call.count == 0) detail::refuse(operation, error::bad_port, "no port");
-    return checked_port(operation, call.numbers[0], 1);
-  }
-
-  static int buffer_size(const char* operation, std::int64_t bytes)
-  {
-    if (bytes > 0 && bytes <= detail::max_int) return static_cast<int>(bytes);
-    const bool fits = bytes > 0 && bytes <= detail::most_uint32;
-    detail::refuse(operation, fits ? error_code(net::error::invalid_argument) : error::out_of_range,
-                   detail::beyond(bytes, 1, detail::max_int) + " bytes");
-  }
-
-  static net::ip::address literal(std::string_view text, const char* operation)
-  {
-    error_code ec;
-    const auto address = parse_address(text, ec);
-    if (ec)
-      detail::refuse(operation, net::error::invalid_argument,
-                     detail::quoted(text) + " is not an address");
-    return address;
-  }
-
-  // --- targets ---
-
-  /// An address that is spelled out needs no lookup.
-  static destination_type destination_of(const char* operation, const detail::host& to,
-                                         std::uint16_t port)
-  {
-    if constexpr (is_ip) {
-      if (to.address != nullptr) return {endpoint_type(*to.address, port)};
-      error_code not_an_address;
-      const auto address = parse_address(to.text, not_an_address);
-      if (!not_an_address) return {endpoint_type(address, port)};
-      // A lookup would take it for the number of an IPv4 address (inet_aton(3)).
-      if (to.text.find_first_not_of("0123456789") == std::string_view::npos)
-        detail::refuse(
-            operation, net::error::invalid_argument,
-            detail::quoted(to.text) + " is neither an address nor a name; a port is a number");
-      return {to.text, port};
-    }
-#if DGRAM_HAS_UNIX_DATAGRAMS
-    else {
-      error_code ec;
-      const auto endpoint = parse_unix_endpoint(to.text, ec);
-      if (ec) detail::refuse(operation, ec, detail::quoted(to.text));
-      return {endpoint};
-    }
-#endif
-  }
-
-  destination_type bind_target(const detail::call& call) const
-  {
-    if constexpr (is_ip) {
-      const std::uint16_t port = checked_port("bind", call.numbers[0], 0);
-      if (call.to) return destination_of("bind", *call.to, port);
-      auto local = core_->family.any_address();
-      local.port(port);
-      // A lookup of the user's own may say what "all addresses" is.
-      if (core_->options.lookup) return {local.address().to_string(), port};
-      return {local};
-    } else {
-      return call.to ? destination_of("bind", *call.to, 0) : destination_type(endpoint_type());
-    }
-  }
-
-  destination_type peer_of(const char* operation, const detail::call& call) const
-  {
-    if constexpr (is_ip) {
-      const std::uint16_t port = checked_peer_port(operation, call);
-      if (call.to) return destination_of(operation, *call.to, port);
-      return {core_->family.loopback(port)};
-    } else {
-      if (!call.to) detail::refuse(operation, net::error::invalid_argument, "no path");
-      return destination_of(operation, *call.to, 0);
-    }
+    return detail::destination_reader<Socket>(operation, core_->family);
   }
 
   /// Arguments are looked at before the state.
-  destination_type send_destination(const detail::call& call) const
+  destination_type send_destination(const call_type& call) const
   {
     if (core_->connect_phase() == phase::none) {
-      destination_type to = peer_of("send", call);
+      destination_type to = reader("send").peer(call);
       check_running("send");
       return to;
     }
     check_running("send");
-    if (call.count > 0 || call.to) throw_now(net::error::already_connected, "send");
+    if (call.has_destination()) throw_now(net::error::already_connected, "send");
     return {};
   }
 
@@ -866,7 +769,7 @@ private:
         throw;
       }
       return (*this);
-    } else {
+    } else if constexpr (detail::is_callback<Callback>()) {
       const auto initiate = [&]() -> decltype(auto) {
         return detail::initiate_completion<>(
             core_->get_executor(), std::forward<Callback>(callback),
@@ -890,30 +793,50 @@ private:
   }
 
   template <class... Callback>
-  decltype(auto) bind_to(const detail::call& call, Callback&&... callback)
+  decltype(auto) bind_to(const call_type& call, Callback&&... callback)
   {
-    return start<true>(detail::binding<core_type>{bind_target(call)},
+    const bool looks_up = static_cast<bool>(core_->options.lookup);
+    return start<true>(detail::binding<core_type>{reader("bind").local(call, looks_up)},
                        std::forward<Callback>(callback)...);
   }
 
-  address_info bind_at(const endpoint_type& local)
+  address_info bind_at(const call_type& call)
   {
+    const auto where = reader("bind");
+    const endpoint_type local = where.literal(where.local(call, false));
+    check<detail::binding<core_type>>();
+    auto listening = core_->template make_event<event::listening>();
     error_code ec;
     core_->pending().bind_now(local, ec);
     if (ec) fail_at("bind", ec, local);
-    core_->template post_event<event::listening>();
+    core_->deliver(listening.release());
     return address();
   }
 
   template <class... Callback>
-  decltype(auto) connect_to(const detail::call& call, Callback&&... callback)
+  decltype(auto) connect_to(const call_type& call, Callback&&... callback)
   {
-    return start<false>(detail::connecting<core_type>{peer_of("connect", call)},
+    return start<false>(detail::connecting<core_type>{reader("connect").peer(call)},
                         std::forward<Callback>(callback)...);
   }
 
+  void connect_at(const call_type& call)
+  {
+    const auto where = reader("connect");
+    const endpoint_type peer = where.literal(where.peer(call));
+    check<detail::connecting<core_type>>();
+    if (const auto ec = core_->family.check_peer(peer)) fail_at("connect", ec, peer);
+    if (core_->bind_phase() == phase::pending) throw_now(error::already_bound, "connect");
+    if (core_->bind_phase() == phase::none) bind_sync();
+    auto connected = core_->template make_event<event::connect>();
+    error_code ec;
+    core_->pending().connect_now(peer, ec);
+    if (ec) fail_at("connect", ec, peer);
+    core_->deliver(connected.release());
+  }
+
   template <class... Callback>
-  decltype(auto) send_to(const payload_view& message, detail::call& call, Callback&&... callback)
+  decltype(auto) send_to(const payload_view& message, call_type& call, Callback&&... callback)
   {
     if (call.count < 2)
       return send_whole(message, send_destination(call), std::forward<Callback>(callback)...);
@@ -924,7 +847,7 @@ private:
 
   bool send_whole(const payload_view& message, const destination_type& to)
   {
-    return core_->send(to, message, nullptr);
+    return detail::start_send(*core_, to, message, nullptr);
   }
 
   template <class Callback>
@@ -935,23 +858,23 @@ private:
     if constexpr (detail::takes_code<handler, std::size_t> ||
                   detail::is_plain_callback<handler, std::size_t>) {
       const net::cancellation_slot slot = net::get_associated_cancellation_slot(callback);
-      auto* const done = detail::make_completion<std::size_t>(std::forward<Callback>(callback),
-                                                              core_->get_executor());
-      core_->let_cancel(done, slot);
-      core_->send(to, message, done);
+      detail::send_completion_ptr done(detail::make_completion<std::size_t>(
+          std::forward<Callback>(callback), core_->get_executor()));
+      core_->let_cancel(done.get(), slot);
+      detail::start_send(*core_, to, message, done.release());
       return (*this);
     } else if constexpr (std::invocable<handler&>) {
       return send_whole(
           message, to,
           detail::sent_callback<core_type, handler>(*core_, std::forward<Callback>(callback)));
-    } else {
+    } else if constexpr (detail::is_callback<Callback, std::size_t>()) {
       // When a deferred or awaited send is launched, the message may be gone.
       return detail::initiate_completion<std::size_t>(
           core_->get_executor(), std::forward<Callback>(callback),
           [core = core_.shared(), to, bytes = message.copy()](detail::send_completion* done,
                                                               const net::cancellation_slot& slot) {
             core->let_cancel(done, slot);
-            core->send_later(to, bytes, done);
+            detail::start_late_send(*core, to, bytes, done);
           });
     }
   }
@@ -985,35 +908,27 @@ private:
     return answer;
   }
 
-  void change_membership(const char* operation, bool join, std::string_view group,
-                         std::string_view source, std::string_view interface)
+  void change_membership(const char* operation, detail::membership_change change,
+                         std::string_view group, std::string_view source,
+                         std::string_view interface)
   {
     check_running(operation);
-    const auto membership = detail::parse_membership(operation, group, source, interface);
+    const bool is_v6 = core_->family.is_v6();
+    const auto membership =
+        detail::parse_membership(operation, change, is_v6, group, source, interface);
     if (core_->bind_phase() == phase::none) bind_sync();
     check_bound(operation);
+    const auto apply = [change, membership, is_v6](Socket& socket, error_code& failed) {
+      detail::apply_membership(socket, change, membership, is_v6, failed);
+    };
     error_code ec;
-    apply_membership(join, membership, ec);
-    if (ec) detail::refuse_membership(operation, ec, group, source, interface);
-  }
-
-  void apply_membership(bool join, const detail::membership_text& membership, error_code& ec)
-  {
-    if (join) {
-      core_->set(
-          membership.key,
-          [membership](Socket& socket, error_code& failed) {
-            socket.join(membership.group, membership.interface, failed);
-          },
-          ec);
+    if (change == detail::membership_change::join) {
+      core_->set(membership.key, apply, ec);
     } else {
-      core_->with_socket(
-          [&](Socket& socket, error_code& failed) {
-            socket.leave(membership.group, membership.interface, failed);
-          },
-          ec);
+      core_->with_socket(apply, ec);
       if (!ec) core_->unset(membership.key);
     }
+    if (ec) detail::refuse_membership(operation, change, ec, group, source, interface);
   }
 
   detail::core_pointer<core_type> core_;
@@ -1023,6 +938,31 @@ private:
 using emitter_socket = basic_emitter_socket<udp::socket>;
 #if DGRAM_HAS_UNIX_DATAGRAMS
 using unix_emitter_socket = basic_emitter_socket<unix_dgram::socket>;
+#endif
+
+#if defined(DGRAM_COMPILED)
+// One unit of the program has these; see dgram/compiled.hpp.
+extern template class detail::listener_list<event::listening>;
+extern template class detail::listener_list<event::message::of<udp>>;
+extern template class detail::listener_list<event::error>;
+extern template std::shared_ptr<detail::emitter_core<udp::socket>>
+detail::make_emitter<udp::socket>(const udp::socket::executor_type&, net::io_context*,
+                                  socket_options);
+extern template void detail::abandon_emitter(detail::emitter_core<udp::socket>&);
+extern template void detail::start_bind(detail::emitter_core<udp::socket>&,
+                                        const detail::destination<udp>&, detail::any_completion_ptr,
+                                        listener_id);
+extern template void detail::start_connect(detail::emitter_core<udp::socket>&,
+                                           const detail::destination<udp>&,
+                                           detail::any_completion_ptr, listener_id);
+extern template bool detail::start_send(detail::emitter_core<udp::socket>&,
+                                        const detail::destination<udp>&, const payload_view&,
+                                        detail::completion<std::size_t>*);
+extern template void detail::start_late_send(detail::emitter_core<udp::socket>&,
+                                             const detail::destination<udp>&, const payload_view&,
+                                             detail::completion<std::size_t>*);
+extern template void detail::start_close(detail::emitter_core<udp::socket>&,
+                                         detail::any_completion_ptr);
 #endif
 
 DGRAM_NAMESPACE_END

@@ -39,14 +39,14 @@ struct streamed_by;
 template <class... Args>
 struct streamed_by<void(Args...)> : streamed<typename kept_argument<Args>::type...> {};
 
-/// What listener and stream share. It knows nothing of the emitter, which has the listener.
-template <class Value, class Executor>
-class stream_state : public std::enable_shared_from_this<stream_state<Value, Executor>> {
+/// What listener and stream share. It does not keep the emitter, which has the listener.
+template <class Value, class Core>
+class stream_state : public std::enable_shared_from_this<stream_state<Value, Core>> {
 public:
   using value_type = Value;
   using completion_type = completion<std::optional<Value>>;
 
-  stream_state(const Executor& executor, std::size_t most) : executor_(executor), most_(most) {}
+  stream_state(const std::shared_ptr<Core>& core, std::size_t most) : core_(core), most_(most) {}
 
   std::size_t size() const noexcept { return queue_.size(); }
   std::uint64_t dropped() const noexcept { return dropped_; }
@@ -103,10 +103,10 @@ private:
   void finish(completion_ptr<std::optional<Value>> done, const error_code& ec)
   {
     if (ec) done->outcome = failure_of("next", ec);
-    net::post(executor_, [done = std::move(done)]() mutable { done.release()->run(); });
+    if (const auto core = core_.lock()) core->deliver(done.release());
   }
 
-  Executor executor_;
+  std::weak_ptr<Core> core_;
   std::size_t most_;
   operation_queue<Value> queue_;
   completion_ptr<std::optional<Value>> waiting_;
@@ -166,7 +166,7 @@ public:
 
   /// See `basic_emitter_socket::stream`.
   event_stream(const std::shared_ptr<Core>& core, std::size_t most)
-      : core_(core), state_(std::make_shared<state_type>(core->get_executor(), most))
+      : core_(core), state_(std::make_shared<state_type>(core, most))
   {
     detail::stream_listener<state_type> listener(state_);
     // A closed socket emits nothing, and lets no listener go.
@@ -208,7 +208,7 @@ public:
   std::uint64_t dropped() const noexcept { return state_->dropped(); }
 
 private:
-  using state_type = detail::stream_state<value_type, executor_type>;
+  using state_type = detail::stream_state<value_type, Core>;
 
   void stop()
   {

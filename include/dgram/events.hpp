@@ -3,6 +3,7 @@
 #ifndef DGRAM_EVENTS_HPP
 #define DGRAM_EVENTS_HPP
 
+#include <dgram/bytes_view.hpp>
 #include <dgram/config.hpp>
 #include <dgram/datagram.hpp>
 #include <dgram/endpoint.hpp>
@@ -14,7 +15,6 @@
 #include <optional>
 #include <string>
 #include <string_view>
-#include <vector>
 
 #if DGRAM_HAS_UNIX_DATAGRAMS
 #include <dgram/unix_dgram.hpp>
@@ -172,12 +172,6 @@ struct drop_info {
   drop_reason reason{};
   std::size_t count = 0;
 };
-
-/// The bytes of a message, to be kept beyond the listener.
-inline std::vector<std::byte> to_owned(bytes_view bytes)
-{
-  return {bytes.begin(), bytes.end()};
-}
 
 namespace detail {
 

@@ -5,8 +5,12 @@
 
 #include <sys/resource.h>
 
+#include <chrono>
 #include <cstdio>
 #include <memory>
+#include <new>
+#include <string>
+#include <vector>
 
 namespace {
 
@@ -153,4 +157,159 @@ TEST_CASE("M2: an idle socket costs at most 4 KiB", "[emitter]")
   const std::size_t each = (resident_bytes() - before) / count;
   INFO(each << " bytes each");
   CHECK(each <= 4096);
+}
+
+namespace {
+
+/// A socket, another that it sends to, and what can be begun on it.
+struct bench {
+  asio::io_context io;
+  test::listener target{io};
+  dgram::emitter_socket socket = dgram::create_socket(
+      io,
+      {.type = dgram::udp4,
+       .lookup = [](const std::string&, dgram::socket_type, const dgram::lookup_result& report) {
+         report({}, asio::ip::address_v4::loopback());
+       }});
+  int events = 0;  // completions and callbacks
+
+  auto note()
+  {
+    return [this](auto&&...) { ++events; };
+  }
+
+  void bind()
+  {
+    if (!socket.state().bound) socket.bind_sync(0, "127.0.0.1");
+    test::run_ready(io);
+  }
+
+  /// Runs what there is to do; a lack of memory may end each call of `run`, and an error that nobody hears too.
+  void run()
+  {
+    for (int left = 100; left > 0; --left) {
+      try {
+        test::run_ready(io);
+        return;
+      } catch (const std::bad_alloc&) {
+      } catch (const dgram::system_error&) {
+      }
+    }
+    FAIL("it fails again and again");
+  }
+};
+
+struct step {
+  const char* name;
+  void (*prepare)(bench&);
+  void (*operate)(bench&);
+};
+
+constexpr const char* long_name = "a-name-that-is-too-long-to-be-kept-within-a-string.test";
+
+const step steps[] = {
+    {"bind", [](bench&) {}, [](bench& b) { b.socket.bind(0, "127.0.0.1", [&b] { ++b.events; }); }},
+    {"bind with a completion", [](bench&) {},
+     [](bench& b) { b.socket.bind(0, "127.0.0.1", [&b](dgram::error_code) { ++b.events; }); }},
+    {"bind by name", [](bench&) {}, [](bench& b) { b.socket.bind(0, long_name); }},
+    {"bind_sync", [](bench&) {}, [](bench& b) { b.socket.bind_sync(0, "127.0.0.1"); }},
+    {"connect", [](bench& b) { b.bind(); },
+     [](bench& b) { b.socket.connect(b.target.port, [&b](dgram::error_code) { ++b.events; }); }},
+    {"connect, unbound", [](bench&) {},
+     [](bench& b) { b.socket.connect(b.target.port, "127.0.0.1", [&b] { ++b.events; }); }},
+    {"connect by name", [](bench& b) { b.bind(); },
+     [](bench& b) { b.socket.connect(b.target.port, long_name, b.note()); }},
+    {"connect_sync", [](bench& b) { b.bind(); },
+     [](bench& b) { b.socket.connect_sync(b.target.port); }},
+    {"send", [](bench& b) { b.bind(); },
+     [](bench& b) {
+       b.socket.send("ping", b.target.port, [&b](dgram::error_code) { ++b.events; });
+     }},
+    {"send, unbound", [](bench&) {},
+     [](bench& b) { b.socket.send("ping", b.target.port, [&b] { ++b.events; }); }},
+    {"send by name", [](bench& b) { b.bind(); },
+     [](bench& b) {
+       for (int i = 0; i < 3; ++i)
+         b.socket.send("ping", b.target.port, long_name, [&b](dgram::error_code) { ++b.events; });
+     }},
+    {"send of pieces", [](bench& b) { b.bind(); },
+     [](bench& b) { b.socket.send({"pi", "ng"}, b.target.port); }},
+    {"once", [](bench& b) { b.bind(); },
+     [](bench& b) {
+       b.socket.once<test::event::message>([&b](dgram::error_code, const std::vector<std::byte>&,
+                                                const dgram::remote_info&) { ++b.events; });
+     }},
+    {"stream", [](bench& b) { b.bind(); },
+     [](bench& b) {
+       auto messages = b.socket.stream<test::event::message>();
+       messages.next([&b](dgram::error_code, const auto&) { ++b.events; });
+     }},
+    {"add_membership", [](bench& b) { b.bind(); },
+     [](bench& b) { b.socket.add_membership("239.255.77.8", "127.0.0.1"); }},
+    {"set_timeout", [](bench& b) { b.bind(); },
+     [](bench& b) { b.socket.set_timeout(std::chrono::hours(1)); }},
+    {"recv_start", [](bench& b) { b.bind(); },
+     [](bench& b) {
+       b.socket.recv_stop();
+       b.socket.recv_start();
+     }},
+    {"pause and resume", [](bench& b) { b.bind(); },
+     [](bench& b) {
+       dgram::pause_sockets(b.io);
+       dgram::resume_sockets(b.io);
+     }},
+};
+
+/// Brings it to where a new socket would be brought by the same calls, and sends from there.
+void check_that_it_works(bench& b)
+{
+  dgram::resume_sockets(b.io);
+  b.run();
+  CHECK_NOTHROW(b.bind());
+  test::run_until(b.io, [&] { return b.socket.state().bound; });
+  const auto before = b.target.messages.size();
+  bool sent = false;
+  if (!b.socket.state().connected) {
+    b.socket.connect(b.target.port, asio::ip::address_v4::loopback(), [](dgram::error_code) {});
+    test::run_until(b.io, [&] { return b.socket.state().connected; });
+  }
+  b.socket.send("works", [&](dgram::error_code ec, std::size_t) { sent = !ec; });
+  test::run_until(b.io, [&] { return sent && b.target.messages.size() > before; });
+  CHECK(b.target.messages.back() == "works");
+  bool answered = false;
+  b.socket.once<test::event::message>([&] { answered = true; });
+  if (!b.socket.state().receiving) b.socket.recv_start();
+  b.target.socket.send("answer", b.target.senders.back());
+  test::run_until(b.io, [&] { return answered; });
+  bool closed = false;
+  b.socket.close([&] { closed = true; });
+  test::run_until(b.io, [&] { return closed; });
+}
+
+}  // namespace
+
+TEST_CASE("A lack of memory at any point of an operation leaves an emitter that works",
+          "[emitter][F5]")
+{
+  if (!test::fails_allocations) SKIP("allocations cannot be made to fail here");
+  for (const auto& each : steps) {
+    bool has_failed = true;
+    for (std::size_t n = 1; has_failed; ++n) {
+      CAPTURE(each.name, n);
+      REQUIRE(n < 200);
+      bench b;
+      each.prepare(b);
+      {
+        const test::failing_allocation failing(n);
+        try {
+          each.operate(b);
+        } catch (const std::bad_alloc&) {
+        } catch (const dgram::system_error&) {
+        }
+        b.run();
+        has_failed = failing.has_failed();
+      }
+      check_that_it_works(b);
+    }
+  }
 }

@@ -7,14 +7,24 @@
 #include <cstdint>
 #include <string>
 
-using dgram::detail::shape_of;
-
 namespace {
 
 using callback = void (*)(dgram::error_code);
 
 template <class... Args>
-constexpr bool is_place = shape_of<Args...>().addresses <= 1 && shape_of<Args...>().is_ordered;
+consteval dgram::detail::call_shape shape_of()
+{
+  return dgram::detail::shape_of<dgram::udp, Args...>();
+}
+
+template <class... Args>
+consteval dgram::detail::call_shape unix_shape_of()
+{
+  return dgram::detail::shape_of<dgram::unix_dgram, Args...>();
+}
+
+template <class... Args>
+constexpr bool is_place = shape_of<Args...>().is_place() && shape_of<Args...>().is_ordered;
 
 template <class... Args>
 constexpr bool binds = is_place<Args...> && shape_of<Args...>().is_endpoint(true);

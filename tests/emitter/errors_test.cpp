@@ -136,7 +136,9 @@ TEST_CASE("Texts: groups, sources and interfaces", "[emitter]")
   CHECK(thrown_text([&] { socket.drop_membership("10.0.0.1"); }) ==
         "drop_membership EINVAL (group \"10.0.0.1\" is not a multicast address)" + invalid);
   CHECK(thrown_text([&] { socket.add_membership("239.255.77.1", "zzz"); }) ==
-        "add_membership EINVAL (interface \"zzz\" is neither an address nor a name)" + invalid);
+        "add_membership EINVAL (interface \"zzz\" is neither an address of the group's family nor "
+        "a name)" +
+            invalid);
   CHECK(thrown_text([&] { socket.add_membership("239.255.77.1", "9.9.9.9"); }) ==
         "add_membership ENODEV (group \"239.255.77.1\", interface \"9.9.9.9\")" +
             meaning(dgram::platform::no_such_device()));
@@ -147,7 +149,7 @@ TEST_CASE("Texts: groups, sources and interfaces", "[emitter]")
         "host)" +
             invalid);
   CHECK(thrown_text([&] { socket.add_membership("ff02::1:77"); }) ==
-        "add_membership ENOPROTOOPT (group \"ff02::1:77\")" +
+        "add_membership ENOPROTOOPT (group \"ff02::1:77\" on a udp4 socket)" +
             meaning(asio::error::no_protocol_option));
   CHECK(thrown_text([&] { socket.set_multicast_interface("undefined"); }) ==
         "set_multicast_interface EINVAL (\"undefined\" is not an address)" + invalid);
@@ -155,8 +157,16 @@ TEST_CASE("Texts: groups, sources and interfaces", "[emitter]")
         "set_multicast_interface EADDRNOTAVAIL (\"224.0.0.2\" is of no interface here)" +
             meaning(dgram::platform::address_not_available()));
   CHECK(thrown_text([&] { socket.set_multicast_interface("::1"); }) ==
-        "set_multicast_interface EPROTONOSUPPORT (\"::1\" on a udp4 socket)" +
-            meaning(dgram::platform::protocol_not_supported()));
+        "set_multicast_interface ENOPROTOOPT (\"::1\" on a udp4 socket)" +
+            meaning(asio::error::no_protocol_option));
+  CHECK(thrown_text([&] { socket.add_source_specific_membership("::1", "232.1.1.1"); }) ==
+        "add_source_specific_membership EINVAL (source \"::1\" is not of the family of group "
+        "\"232.1.1.1\")" +
+            invalid);
+  CHECK(thrown_text([&] { socket.add_membership("239.1.1.1", "::1"); }) ==
+        "add_membership EINVAL (interface \"::1\" is neither an address of the group's family nor "
+        "a name)" +
+            invalid);
 }
 
 TEST_CASE("Texts: what the system reports, as an event and thrown", "[emitter]")

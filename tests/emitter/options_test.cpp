@@ -180,7 +180,7 @@ TEST_CASE("MCT-16: outgoing interfaces", "[emitter]")
   CHECK(thrown([&] { socket.set_multicast_interface(""); }) == invalid);
   CHECK(test::thrown_text([&] {
           socket.set_multicast_interface("::1");
-        }).starts_with("set_multicast_interface EPROTONOSUPPORT"));
+        }).starts_with("set_multicast_interface ENOPROTOOPT"));
 }
 
 TEST_CASE("MCT-16: outgoing interfaces of IPv6", "[emitter]")
@@ -195,6 +195,44 @@ TEST_CASE("MCT-16: outgoing interfaces of IPv6", "[emitter]")
   socket.add_membership("ff01::77:1", "::1%lo");
   CHECK(thrown([&] { socket.add_membership("ff01::77:1", "::1%lo"); }) ==
         asio::error::address_in_use);
+}
+
+TEST_CASE("MCT-10: a udp6 socket is a member of groups of both families, also after a pause",
+          "[emitter][F13]")
+{
+  DGRAM_SKIP_WITHOUT_IPV6();
+  asio::io_context io;
+  auto socket = dgram::create_socket(io, dgram::udp6);
+  trace heard;
+  socket.on<test::event::message>([&](dgram::bytes_view m) { heard.emplace_back(m.text()); });
+  const auto port = socket.bind_sync().port;
+  socket.add_membership("239.255.77.5", "127.0.0.1");
+  socket.add_membership("ff01::77:5", "::1%lo");
+  socket.set_multicast_interface("127.0.0.1");
+  test::run_ready(io);
+  CHECK(thrown([&] { socket.add_membership("239.255.77.5", "127.0.0.1"); }) ==
+        asio::error::address_in_use);
+
+  auto four = dgram::create_socket(io, dgram::udp4);
+  four.bind_sync();
+  four.set_multicast_interface("127.0.0.1");
+  four.send("four", port, "239.255.77.5");
+  test::run_until(io, [&] { return heard.size() == 1; });
+
+  dgram::pause_sockets(io);
+  dgram::resume_sockets(io);
+  four.send("four", port, "239.255.77.5");
+  test::run_until(io, [&] { return heard.size() == 2; });
+  CHECK(thrown([&] { socket.add_membership("ff01::77:5", "::1%lo"); }) ==
+        asio::error::address_in_use);
+
+  socket.drop_membership("239.255.77.5", "127.0.0.1");
+  four.send("four", port, "239.255.77.5");
+  four.send("straight", port, "127.0.0.1");
+  test::run_until(io, [&] { return heard.size() == 3; });
+  CHECK(heard.back() == "straight");
+  CHECK(thrown([&] { socket.drop_membership("239.255.77.5", "127.0.0.1"); }) ==
+        dgram::platform::address_not_available());
 }
 
 TEST_CASE("S1.59: sockets of a context are paused, and resume as they were", "[emitter]")

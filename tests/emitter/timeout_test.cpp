@@ -6,7 +6,10 @@
 
 #include <sys/resource.h>
 
+#include <cstddef>
+#include <limits>
 #include <optional>
+#include <string>
 #include <vector>
 
 using std::chrono::milliseconds;
@@ -169,4 +172,64 @@ TEST_CASE("S1.58: a single send that was put off can be launched twice", "[emitt
   test::run_until(io, [&] { return sent == 2 && target.messages.size() == 2; });
   target.socket.close();
   test::run(io);
+}
+
+TEST_CASE("Durations of any size: how long a socket is idle, and a name known", "[emitter][F16]")
+{
+  using limits = std::numeric_limits<milliseconds::rep>;
+  // Far ahead: no 'timeout', and one lookup.
+  for (const auto longest : {limits::max(), limits::max() - 1, limits::max() / 2,
+                             limits::max() / 1000000, limits::max() / 1000000 + 1}) {
+    CAPTURE(longest);
+    asio::io_context io;
+    test::listener target(io);
+    int asked = 0;
+    int timeouts = 0;
+    auto socket = dgram::create_socket(
+        io, {.type = dgram::udp4,
+             .lookup =
+                 [&](const std::string&, dgram::socket_type, const dgram::lookup_result& report) {
+                   ++asked;
+                   report({}, asio::ip::address_v4::loopback());
+                 },
+             .lookup_lifetime = milliseconds(longest)});
+    socket.set_timeout(milliseconds(longest), [&] { ++timeouts; });
+    target.socket.set_timeout(milliseconds(longest), [&] { ++timeouts; });
+    for (std::size_t count = 1; count <= 3; ++count) {
+      socket.send("x", target.port, "peer.test");
+      test::run_until(io, [&] { return target.messages.size() == count; });
+    }
+    CHECK(asked == 1);
+    CHECK(timeouts == 0);
+    // It can still be set to something short.
+    socket.set_timeout(milliseconds(1));
+    test::run_until(io, [&] { return timeouts == 1; });
+  }
+  // None: never a 'timeout', and a lookup each time.
+  for (const auto none :
+       {limits::min(), limits::min() / 1000000, milliseconds::rep{-1}, milliseconds::rep{0}}) {
+    CAPTURE(none);
+    asio::io_context io;
+    test::listener target(io);
+    std::size_t asked = 0;
+    int timeouts = 0;
+    auto socket = dgram::create_socket(
+        io, {.type = dgram::udp4,
+             .lookup =
+                 [&](const std::string&, dgram::socket_type, const dgram::lookup_result& report) {
+                   ++asked;
+                   report({}, asio::ip::address_v4::loopback());
+                 },
+             .lookup_lifetime = milliseconds(none)});
+    socket.set_timeout(milliseconds(none), [&] { ++timeouts; });
+    for (std::size_t count = 1; count <= 3; ++count) {
+      socket.send("x", target.port, "peer.test");
+      test::run_until(io, [&] { return target.messages.size() == count; });
+      CHECK(asked == count);
+    }
+    socket.close();
+    target.socket.close();
+    test::run(io);
+    CHECK(timeouts == 0);
+  }
 }

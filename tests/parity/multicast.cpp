@@ -174,4 +174,42 @@ PARITY_SCENARIO(multicast_interface_v6)
   run();
 }
 
+// Each call with addresses of each family.
+PARITY_SCENARIO(multicast_families_v6)
+{
+  auto& four = open("four");
+  auto& six = open("six", {.type = dgram::udp6});
+  const auto calls = [&](auto& socket) {
+    for (const auto* group : {"239.255.77.9", "ff02::77:9"}) {
+      for (const auto* on : {"0.0.0.0", "127.0.0.1", "9.9.9.9", "::", "::%lo", "::1%lo"}) {
+        attempt(socket, fmt::format("join {} on {}", group, on),
+                [&] { socket.add_membership(group, on); });
+        attempt(socket, fmt::format("leave {} on {}", group, on),
+                [&] { socket.drop_membership(group, on); });
+      }
+    }
+    for (const auto* source : {"127.0.0.1", "::1"}) {
+      for (const auto* group : {"232.1.77.9", "ff32::77:9"}) {
+        for (const auto* on : {"127.0.0.1", "::%lo"}) {
+          const auto what = fmt::format("{} from {} on {}", group, source, on);
+          attempt(socket, "join " + what,
+                  [&] { socket.add_source_specific_membership(source, group, on); });
+          attempt(socket, "leave " + what,
+                  [&] { socket.drop_source_specific_membership(source, group, on); });
+        }
+      }
+    }
+    for (const auto* on : {"0.0.0.0", "127.0.0.1", "9.9.9.9", "::", "::%lo", "::1", "::1%lo"})
+      attempt(socket, fmt::format("send on {}", on), [&] { socket.set_multicast_interface(on); });
+    close(socket);
+  };
+  four.bind(0, [&] {
+    six.bind(0, [&] {
+      calls(four);
+      calls(six);
+    });
+  });
+  run();
+}
+
 }  // namespace

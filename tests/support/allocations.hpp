@@ -18,6 +18,13 @@ namespace detail {
 // Trivial, so that it may be touched by the first allocation of a thread.
 inline thread_local std::size_t allocations = 0;
 inline thread_local std::size_t releases = 0;
+inline thread_local std::size_t until_failure = 0;  // 0: none fails
+
+/// Whether this allocation is the one that is to fail.
+inline bool is_to_fail() noexcept
+{
+  return until_failure > 0 && --until_failure == 0;
+}
 }  // namespace detail
 
 /// How many heap allocations this thread has made.
@@ -32,6 +39,17 @@ inline std::size_t releases() noexcept
   return detail::releases;
 }
 
+/// While it lives, the n-th allocation of this thread fails, once.
+class failing_allocation {
+public:
+  explicit failing_allocation(std::size_t n) noexcept { detail::until_failure = n; }
+  failing_allocation(const failing_allocation&) = delete;
+  failing_allocation& operator=(const failing_allocation&) = delete;
+  ~failing_allocation() { detail::until_failure = 0; }
+
+  bool has_failed() const noexcept { return detail::until_failure == 0; }
+};
+
 }  // namespace test
 
 #if defined(DGRAM_TESTS_SANITIZED_HEAP)
@@ -45,6 +63,7 @@ extern "C" int __sanitizer_install_malloc_and_free_hooks(void (*on_malloc)(const
 namespace test {
 
 constexpr bool counts_allocations = true;
+constexpr bool fails_allocations = false;
 
 void count_allocation(const volatile void*, std::size_t)
 {
@@ -75,24 +94,28 @@ void __libc_free(void* memory);
 void* malloc(std::size_t size) noexcept
 {
   ++test::detail::allocations;
+  if (test::detail::is_to_fail()) return nullptr;
   return __libc_malloc(size);
 }
 
 void* calloc(std::size_t count, std::size_t size) noexcept
 {
   ++test::detail::allocations;
+  if (test::detail::is_to_fail()) return nullptr;
   return __libc_calloc(count, size);
 }
 
 void* realloc(void* memory, std::size_t size) noexcept
 {
   ++test::detail::allocations;
+  if (test::detail::is_to_fail()) return nullptr;
   return __libc_realloc(memory, size);
 }
 
 void* aligned_alloc(std::size_t alignment, std::size_t size) noexcept
 {
   ++test::detail::allocations;
+  if (test::detail::is_to_fail()) return nullptr;
   return __libc_memalign(alignment, size);
 }
 
@@ -100,6 +123,7 @@ int posix_memalign(void** memory, std::size_t alignment, std::size_t size) noexc
 {
   constexpr int no_memory = 12;
   ++test::detail::allocations;
+  if (test::detail::is_to_fail()) return no_memory;
   *memory = __libc_memalign(alignment, size);
   return *memory == nullptr ? no_memory : 0;
 }
@@ -114,12 +138,14 @@ void free(void* memory) noexcept
 
 namespace test {
 constexpr bool counts_allocations = true;
+constexpr bool fails_allocations = true;
 }  // namespace test
 
 #else
 
 namespace test {
 constexpr bool counts_allocations = false;
+constexpr bool fails_allocations = false;
 }  // namespace test
 
 #endif

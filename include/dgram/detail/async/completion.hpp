@@ -44,6 +44,8 @@ struct discard_task {
   void operator()(task* which) const noexcept { which->discard(); }
 };
 
+using task_ptr = std::unique_ptr<task, discard_task>;
+
 /// First in, first out; what is left is discarded.
 class task_queue {
 public:
@@ -298,6 +300,18 @@ completion<Values...>* make_completion(Handler&& handler, const Executor& execut
                          executor);
 }
 
+/// Whether an operation takes this token, and says so if not. Without it the reader is told of Asio's insides.
+template <class Token, class... Values>
+consteval bool is_token()
+{
+  constexpr bool fits = is_plain_callback<std::decay_t<Token>, Values...> ||
+                        net::completion_token_for<Token, void(error_code, Values...)>;
+  static_assert(fits,
+                "the token is neither a completion token of Asio's nor a function of an error_code "
+                "and the values that the operation completes with");
+  return fits;
+}
+
 /// What Asio calls with the handler when an operation is launched.
 template <class Executor, class Launch, class... Values>
 class emitter_initiation {
@@ -331,7 +345,7 @@ auto initiate_completion(const Executor& executor, Token&& token, Launch launch)
   emitter_initiation<Executor, Launch, Values...> initiation(executor, std::move(launch));
   if constexpr (is_plain_callback<handler, Values...>)
     initiation(std::forward<Token>(token));
-  else
+  else if constexpr (is_token<Token, Values...>())
     return net::async_initiate<Token, void(error_code, Values...)>(std::move(initiation), token);
 }
 

@@ -11,11 +11,12 @@ DGRAM_NAMESPACE_BEGIN
 
 namespace detail {
 
-/// `from` plus a duration of any size: the clock's last time point if the sum is later.
+/// `from` plus a duration of any size: the clock's last time point if the sum is later, `from` if it is earlier.
 template <class Clock, class Rep, class Period>
 typename Clock::time_point deadline(const std::chrono::time_point<Clock>& from,
                                     const std::chrono::duration<Rep, Period>& wait)
 {
+  if (wait <= wait.zero()) return from;
   using given = std::chrono::duration<Rep, Period>;
   const auto last = std::chrono::time_point<Clock>::max();
   const bool fits = wait < std::chrono::duration_cast<given>(last - from);

@@ -34,11 +34,18 @@ public:
   /// The context, where it is known.
   net::io_context* io() const noexcept { return io_; }
 
+  /// A task of a function.
+  template <class Function>
+  task_ptr make(Function function)
+  {
+    return task_ptr(make_task<function_task<Function>>(recycling(), std::move(function)));
+  }
+
   /// Does something on a later turn.
   template <class Function>
   void post(Function function)
   {
-    deliver(make_task<function_task<Function>>(recycling(), std::move(function)));
+    deliver(make(std::move(function)).release());
   }
 
   /// Takes the task over, also if it throws.

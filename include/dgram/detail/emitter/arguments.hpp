@@ -5,9 +5,16 @@
 
 #include <dgram/config.hpp>
 #include <dgram/datagram.hpp>
+#include <dgram/detail/async/completion.hpp>
+#include <dgram/detail/emitter/destination.hpp>
+#include <dgram/detail/emitter/opener.hpp>
+#include <dgram/endpoint.hpp>
 #include <dgram/error.hpp>
+#include <dgram/events.hpp>
 #include <dgram/failure.hpp>
+#include <dgram/option.hpp>
 #include <dgram/payload.hpp>
+#include <dgram/socket_options.hpp>
 
 #include <array>
 #include <concepts>
@@ -18,6 +25,10 @@
 #include <string_view>
 #include <type_traits>
 #include <utility>
+
+#if DGRAM_HAS_UNIX_DATAGRAMS
+#include <dgram/unix_dgram.hpp>
+#endif
 
 DGRAM_NAMESPACE_BEGIN
 
@@ -38,10 +49,14 @@ struct host {
 };
 
 /// The arguments of one call, apart from its callback.
+template <class Protocol>
 struct call {
+  using endpoint_type = typename Protocol::endpoint;
+
   std::array<std::int64_t, 3> numbers{};
   std::size_t count = 0;
   std::optional<host> to;
+  const endpoint_type* endpoint = nullptr;  // in place of port and address, or of a path
 
   template <std::integral Number>
   void add(Number number) noexcept
@@ -54,6 +69,8 @@ struct call {
   {
     if (!where.is_empty()) to = where;
   }
+
+  bool has_destination() const noexcept { return count > 0 || to || endpoint != nullptr; }
 
   /// Takes offset and length from in front of the others.
   void drop_slice() noexcept
@@ -81,74 +98,109 @@ concept family_address = std::same_as<std::remove_cvref_t<T>, net::ip::address_v
 template <class T>
 concept call_address = family_address<T> || std::convertible_to<T, host>;
 
+/// An endpoint, or what `address` and `remote_address` of an emitter return.
+template <class T, class Protocol>
+concept call_endpoint =
+    !call_address<T> && (std::convertible_to<T, typename Protocol::endpoint> ||
+                         std::derived_from<std::remove_cvref_t<T>, basic_address_info<Protocol>>);
+
+template <class Protocol, class T>
+typename Protocol::endpoint endpoint_of(const T& where)
+{
+  if constexpr (std::convertible_to<const T&, typename Protocol::endpoint>)
+    return where;
+  else
+    return where.endpoint();
+}
+
 /// How many arguments of each kind a call has, and whether they are in order.
 struct call_shape {
   std::size_t numbers = 0;
   std::size_t addresses = 0;
+  std::size_t endpoints = 0;
   bool is_ordered = true;
 
-  constexpr void count(bool is_number, bool is_address) noexcept
+  constexpr void count(bool is_number, bool is_address, bool is_endpoint) noexcept
   {
-    if (is_number && addresses > 0) is_ordered = false;
+    if (is_number && addresses + endpoints > 0) is_ordered = false;
     if (is_number) ++numbers;
     if (is_address) ++addresses;
+    if (is_endpoint) ++endpoints;
   }
 
-  /// Bind and connect: the port, which a Unix socket has not.
+  constexpr bool is_place() const noexcept { return addresses + endpoints <= 1; }
+
+  /// Bind and connect: the port, which a Unix socket has not, and which is in an endpoint.
   constexpr bool is_endpoint(bool has_port) const noexcept
   {
-    return numbers == 0 || (has_port && numbers == 1);
+    return numbers == 0 || (has_port && numbers == 1 && endpoints == 0);
   }
 
   /// Send: the port, behind offset and length.
   constexpr bool is_datagram(bool has_port) const noexcept
   {
-    return has_port ? numbers <= 3 : numbers == 0 || numbers == 2;
+    return has_port && endpoints == 0 ? numbers <= 3 : numbers == 0 || numbers == 2;
   }
 };
 
-template <class... Args>
+template <class Protocol, class... Args>
 consteval call_shape shape_of()
 {
   call_shape shape;
-  (shape.count(call_number<Args>, call_address<Args>), ...);
+  (shape.count(call_number<Args>, call_address<Args>, call_endpoint<Args, Protocol>), ...);
   return shape;
 }
 
 /// Says what is wrong with the arguments where a call that has them is compiled.
-template <class... Args>
+template <class Protocol, class... Args>
 constexpr void check_place()
 {
-  static_assert(shape_of<Args...>().addresses <= 1, "there is one address, or one path, at most");
-  static_assert(shape_of<Args...>().is_ordered, "numbers come first, and then the address");
+  constexpr call_shape shape = shape_of<Protocol, Args...>();
+  static_assert(shape.is_place(), "there is one address, one path or one endpoint at most");
+  static_assert(shape.is_ordered, "numbers come first, and then the address");
 }
 
-template <bool HasPort, class... Args>
+template <class Protocol, class... Args>
 constexpr void check_endpoint_call()
 {
-  check_place<Args...>();
-  static_assert(shape_of<Args...>().is_endpoint(HasPort),
-                "the only number is the port, and a Unix socket has none");
+  check_place<Protocol, Args...>();
+  static_assert(shape_of<Protocol, Args...>().is_endpoint(ip_protocol<Protocol>),
+                "the only number is the port; an endpoint has it, and a Unix socket has none");
 }
 
-template <bool HasPort, class... Args>
+template <class Protocol, class... Args>
 constexpr void check_send_call()
 {
-  check_place<Args...>();
-  static_assert(
-      shape_of<Args...>().is_datagram(HasPort),
-      "the numbers are offset and length, or the port, or all three; a Unix socket has no port");
+  check_place<Protocol, Args...>();
+  static_assert(shape_of<Protocol, Args...>().is_datagram(ip_protocol<Protocol>),
+                "the numbers are offset and length, or the port, or all three; an endpoint has the "
+                "port, and a Unix socket has none");
+}
+
+/// Whether a call may end with this argument, and says so if not. Without it the reader is told of Asio's insides.
+template <class Token, class... Values>
+consteval bool is_callback()
+{
+  using function = std::decay_t<Token>;
+  constexpr bool fits = std::invocable<function&> || takes_code<function, Values...> ||
+                        is_plain_callback<function, Values...> ||
+                        net::completion_token_for<Token, void(error_code, Values...)>;
+  static_assert(fits,
+                "the last argument is none of: a function without arguments, a function of an "
+                "error_code or a const failure& (and of the size, for send), a completion token of "
+                "Asio's");
+  return fits;
 }
 
 /// Calls `run(call, callback)`, or `run(call)` where there is no callback.
-template <class Run>
-decltype(auto) parse_call(call& parsed, Run&& run)
+template <class Call, class Run>
+decltype(auto) parse_call(Call& parsed, Run&& run)
 {
   return run(parsed);
 }
 
-template <class Run, class First, class... Rest>
-decltype(auto) parse_call(call& parsed, Run&& run, First&& first, Rest&&... rest)
+template <class Protocol, class Run, class First, class... Rest>
+decltype(auto) parse_call(call<Protocol>& parsed, Run&& run, First&& first, Rest&&... rest)
 {
   if constexpr (call_number<First>) {
     parsed.add(first);
@@ -160,9 +212,14 @@ decltype(auto) parse_call(call& parsed, Run&& run, First&& first, Rest&&... rest
   } else if constexpr (std::convertible_to<First, host>) {
     parsed.add(host(first));
     return parse_call(parsed, run, std::forward<Rest>(rest)...);
+  } else if constexpr (call_endpoint<First, Protocol>) {
+    const auto endpoint = endpoint_of<Protocol>(first);
+    parsed.endpoint = &endpoint;
+    return parse_call(parsed, run, std::forward<Rest>(rest)...);
   } else {
-    static_assert(sizeof...(Rest) == 0, "the callback or completion token is the last argument");
-    return run(parsed, std::forward<First>(first));
+    static_assert(sizeof...(Rest) == 0,
+                  "numbers, an address or an endpoint, and last a callback or completion token");
+    if constexpr (sizeof...(Rest) == 0) return run(parsed, std::forward<First>(first));
   }
 }
 
@@ -181,6 +238,136 @@ inline bytes_view slice_of(const payload_view& message, std::int64_t offset, std
     refuse_slice("length " + std::to_string(length) + " from offset " + std::to_string(offset));
   return {message.front().data() + offset, static_cast<std::size_t>(length)};
 }
+
+inline net::ip::address literal_address(const char* operation, std::string_view text)
+{
+  error_code ec;
+  const auto address = parse_address(text, ec);
+  if (ec) refuse(operation, net::error::invalid_argument, in_quotes(text) + " is not an address");
+  return address;
+}
+
+inline std::uint16_t checked_port(const char* operation, std::int64_t port, std::int64_t least)
+{
+  if (port < least || port > 65535)
+    refuse(operation, error::bad_port, "port " + beyond(port, least, 65535));
+  return static_cast<std::uint16_t>(port);
+}
+
+/// The kernel has buffer sizes of 31 bits, and Node takes 32.
+inline int checked_buffer_size(const char* operation, std::int64_t bytes)
+{
+  if (bytes > 0 && bytes <= max_int) return static_cast<int>(bytes);
+  const bool fits = bytes > 0 && bytes <= most_uint32;
+  refuse(operation, fits ? error_code(net::error::invalid_argument) : error::out_of_range,
+         beyond(bytes, 1, max_int) + " bytes");
+}
+
+inline socket_options checked_options(socket_options options, bool needs_type)
+{
+  const auto type = options.type;
+  if (needs_type && type != socket_type::udp4 && type != socket_type::udp6)
+    refuse("create_socket", error::bad_type, "type " + std::to_string(static_cast<int>(type)));
+  const auto check_size = [](const char* which, std::int64_t bytes) {
+    if (bytes < 0 || bytes > most_uint32)
+      refuse("create_socket", error::out_of_range,
+             which + beyond(bytes, 0, most_uint32) + " bytes");
+  };
+  check_size("recv_buffer_size ", options.recv_buffer_size);
+  check_size("send_buffer_size ", options.send_buffer_size);
+  return options;
+}
+
+/// Reads the destination of a call. `Family` knows the addresses of the socket's family.
+template <class Socket>
+class destination_reader {
+public:
+  using protocol_type = typename Socket::protocol_type;
+  using endpoint_type = typename protocol_type::endpoint;
+  using destination_type = destination<protocol_type>;
+  using call_type = call<protocol_type>;
+
+  destination_reader(const char* operation, const family<Socket>& kind) noexcept
+      : operation_(operation), family_(kind)
+  {
+  }
+
+  /// Of a bind: without an address it is all of them, which a lookup of the user's own may have an address for.
+  destination_type local(const call_type& call, bool looks_up) const
+  {
+    if (call.endpoint != nullptr) return {*call.endpoint};
+    if constexpr (is_ip) {
+      const std::uint16_t port = checked_port(operation_, call.numbers[0], 0);
+      if (call.to) return named(*call.to, port);
+      auto any = family_.any_address();
+      any.port(port);
+      if (looks_up) return {any.address().to_string(), port};
+      return {any};
+    } else {
+      return call.to ? named(*call.to, 0) : destination_type(endpoint_type());
+    }
+  }
+
+  /// Of a send or a connect: without an address it is this host.
+  destination_type peer(const call_type& call) const
+  {
+    if (call.endpoint != nullptr) {
+      if constexpr (is_ip)
+        checked_port(operation_, call.endpoint->port(), 1);
+      else if (is_unnamed(*call.endpoint))
+        refuse(operation_, net::error::invalid_argument, "the endpoint has no path");
+      return {*call.endpoint};
+    }
+    if constexpr (is_ip) {
+      if (call.count == 0) refuse(operation_, error::bad_port, "no port");
+      const std::uint16_t port = checked_port(operation_, call.numbers[0], 1);
+      if (call.to) return named(*call.to, port);
+      return {family_.loopback(port)};
+    } else {
+      if (!call.to) refuse(operation_, net::error::invalid_argument, "no path");
+      return named(*call.to, 0);
+    }
+  }
+
+  /// What is not spelled out is refused.
+  endpoint_type literal(const destination_type& where) const
+  {
+    if (where.is_name())
+      refuse(operation_, net::error::invalid_argument,
+             in_quotes(where.name()) + " is not an address");
+    return where.endpoint();
+  }
+
+private:
+  static constexpr bool is_ip = ip_protocol<protocol_type>;
+
+  /// An address that is spelled out needs no lookup.
+  destination_type named(const host& to, std::uint16_t port) const
+  {
+    if constexpr (is_ip) {
+      if (to.address != nullptr) return {endpoint_type(*to.address, port)};
+      error_code not_an_address;
+      const auto address = parse_address(to.text, not_an_address);
+      if (!not_an_address) return {endpoint_type(address, port)};
+      // A lookup would take it for the number of an IPv4 address (inet_aton(3)).
+      if (only_has(to.text, "0123456789"))
+        refuse(operation_, net::error::invalid_argument,
+               in_quotes(to.text) + " is neither an address nor a name; a port is a number");
+      return {to.text, port};
+    }
+#if DGRAM_HAS_UNIX_DATAGRAMS
+    else {
+      error_code ec;
+      const auto endpoint = parse_unix_endpoint(to.text, ec);
+      if (ec) refuse(operation_, ec, in_quotes(to.text));
+      return {endpoint};
+    }
+#endif
+  }
+
+  const char* operation_;
+  const family<Socket>& family_;
+};
 
 }  // namespace detail
 

@@ -3,6 +3,7 @@
 #ifndef DGRAM_DETAIL_EMITTER_AWAITED_EVENT_HPP
 #define DGRAM_DETAIL_EMITTER_AWAITED_EVENT_HPP
 
+#include <dgram/bytes_view.hpp>
 #include <dgram/config.hpp>
 #include <dgram/datagram.hpp>
 #include <dgram/detail/async/cancellation.hpp>

@@ -34,6 +34,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <new>
 #include <optional>
 #include <string>
 #include <tuple>
@@ -129,12 +130,19 @@ public:
 
   void deliver(task* which) { turns_.deliver(which); }
 
+  /// An event that is delivered later, made before the call that it tells of has done anything.
+  template <class Event>
+  task_ptr make_event()
+  {
+    return turns_.make([this] {
+      if (!has_ended()) events.template emit<Event>();
+    });
+  }
+
   template <class Event>
   void post_event()
   {
-    post([this] {
-      if (!has_ended()) events.template emit<Event>();
-    });
+    deliver(make_event<Event>().release());
   }
 
   void post_error(failure what)
@@ -249,8 +257,9 @@ public:
   template <class Apply>
   void set(std::string key, Apply apply, error_code& ec)
   {
+    auto setting = pausing_.prepare(std::move(key), apply);
     with_socket(apply, ec);
-    if (!ec) pausing_.keep(std::move(key), std::move(apply));
+    if (!ec) pausing_.keep(std::move(setting));
   }
 
   void unset(const std::string& key) { pausing_.unset(key); }
@@ -267,7 +276,6 @@ public:
     if (!is_bound()) return;
     flush();
     pausing_.pause(socket, connect_phase() == phase::done);
-    receiving_.disarm();
     discard_descriptor();
   }
 
@@ -285,11 +293,11 @@ public:
     if (closed_ || !is_paused()) return;
     const auto before = pausing_.resume();
     error_code ec;
-    family.open(ec);
-    if (!ec) expect_arrivals(before.local);
-    if (!ec) socket.bind(before.local, ec);
-    pausing_.set_again(socket, ec);
-    if (!ec && before.peer) socket.connect(*before.peer, ec);
+    try {
+      reopen(before, ec);
+    } catch (const std::bad_alloc&) {
+      ec = net::error::no_memory;
+    }
     if (ec) {
       discard_descriptor();
       sending_.fail(ec);
@@ -298,7 +306,6 @@ public:
       if (connect_phase() == phase::done) pending_.disconnected(why);
       return;
     }
-    watch_arrivals();
     flush();
     receiving_.go_on();
     pending_.release_later();
@@ -338,7 +345,7 @@ public:
   /// Closed; or about to be, by a stop that was requested, and then at once.
   bool has_ended()
   {
-    if (!closed_ && options.signal.stop_requested()) close_if_running();
+    if (!closed_ && stop_.is_requested()) close_if_running();
     return closed_;
   }
 
@@ -359,6 +366,7 @@ public:
 
   void discard_descriptor()
   {
+    receiving_.disarm();
     error_code ignored;
     socket.close(ignored);
   }
@@ -529,6 +537,16 @@ private:
     return !sending_.is_full();
   }
 
+  void reopen(const typename pausing<Socket>::ends& before, error_code& ec)
+  {
+    family.open(ec);
+    if (!ec) expect_arrivals(before.local);
+    if (!ec) socket.bind(before.local, ec);
+    pausing_.set_again(socket, ec);
+    if (!ec && before.peer) socket.connect(*before.peer, ec);
+    if (!ec) watch_arrivals();
+  }
+
   void emit_error(const failure& what)
   {
     events.template emit<event::error_monitor>(what);
@@ -602,6 +620,67 @@ void for_each_emitter(net::execution_context& context, Function function)
   using service_type = typename emitter_core<Socket>::service_type;
   for (const auto& core : net::use_service<service_type>(context).members->all())
     function(*core);
+}
+
+// What a socket object asks of its emitter, as functions: an `extern template` of one costs units that have no emitter
+// nothing, where one of the class would instantiate the class.
+
+template <class Socket>
+std::shared_ptr<emitter_core<Socket>> make_emitter(const typename Socket::executor_type& executor,
+                                                   net::io_context* io, socket_options options)
+{
+  constexpr bool is_ip = ip_protocol<typename Socket::protocol_type>;
+  const auto made = std::make_shared<emitter_core<Socket>>(
+      executor, io, checked_options(std::move(options), is_ip));
+  made->start();
+  return made;
+}
+
+template <class Socket>
+void abandon_emitter(emitter_core<Socket>& core)
+{
+  core.abandon();
+}
+
+template <class Socket>
+void start_bind(emitter_core<Socket>& core, const destination<typename Socket::protocol_type>& to,
+                any_completion_ptr done, listener_id listener)
+{
+  core.pending().bind(to, std::move(done), listener);
+}
+
+template <class Socket>
+void start_connect(emitter_core<Socket>& core,
+                   const destination<typename Socket::protocol_type>& to, any_completion_ptr done,
+                   listener_id listener)
+{
+  core.pending().connect(to, std::move(done), listener);
+}
+
+template <class Socket>
+bool start_send(emitter_core<Socket>& core, const destination<typename Socket::protocol_type>& to,
+                const payload_view& payload, completion<std::size_t>* done)
+{
+  return core.send(to, payload, done);
+}
+
+/// A send that its completion token launches.
+template <class Socket>
+void start_late_send(emitter_core<Socket>& core,
+                     const destination<typename Socket::protocol_type>& to,
+                     const payload_view& payload, completion<std::size_t>* done)
+{
+  core.send_later(to, payload, done);
+}
+
+/// Without a completion nothing takes it back.
+template <class Socket>
+void start_close(emitter_core<Socket>& core, any_completion_ptr done)
+{
+  if (done)
+    core.close(std::move(done));
+  else
+    core.close();
 }
 
 /// A shared pointer that is null once it was moved from; to use it then throws `error::not_running`.

@@ -73,13 +73,13 @@ private:
   /// Activity does not set the timer anew; it finds out when it runs out.
   void wait()
   {
-    state_->waiting = true;
     state_->timer.expires_at(due());
     state_->timer.async_wait([this, owner = owner_.shared_from_this()](error_code) {
       state_->waiting = false;
       work_.end_wait();
       check();
     });
+    state_->waiting = true;
     work_.begin_wait();
   }
 

@@ -10,10 +10,12 @@
 #include <dgram/failure.hpp>
 #include <dgram/multicast.hpp>
 #include <dgram/network_interface.hpp>
+#include <dgram/option.hpp>
 
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 DGRAM_NAMESPACE_BEGIN
 
@@ -27,11 +29,15 @@ struct membership_text {
 };
 
 /// An interface's address, with or without a scope that says the same, or its name; no text for "any".
-inline network_interface parse_interface(std::string_view text, error_code& ec)
+inline network_interface parse_interface(std::string_view text, bool is_v6, error_code& ec)
 {
   if (text.empty()) return {};
   error_code not_an_address;
   const auto address = parse_address(text, not_an_address);
+  if (!not_an_address && address.is_v6() != is_v6) {
+    ec = net::error::invalid_argument;
+    return {};
+  }
   const auto scope = text.find('%');
   if (!not_an_address && scope != std::string_view::npos)
     return network_interface(parse_scope(text.substr(scope + 1), ec));
@@ -44,86 +50,130 @@ inline network_interface parse_interface(std::string_view text, error_code& ec)
   return named;
 }
 
-/// Throws for text that is no address.
-inline net::ip::address parse_or_refuse(const char* operation, const char* what,
-                                        std::string_view text)
+/// What Node reports, in the system's codes.
+inline error_code membership_error(membership_change change, const error_code& ec)
 {
-  error_code ec;
-  const auto address = parse_address(text, ec);
-  if (ec)
-    refuse(operation, net::error::invalid_argument, what + quoted(text) + " is not an address");
-  return address;
+  if (ec == error::not_multicast || ec == error::bad_source) return net::error::invalid_argument;
+  if (ec == error::unknown_interface || ec == error::no_multicast)
+    return change == membership_change::join ? platform::no_such_device()
+                                             : platform::address_not_available();
+  return ec;
 }
 
-inline membership_text parse_membership(const char* operation, std::string_view group,
-                                        std::string_view source, std::string_view interface)
+/// `is_v6` is the family of the socket: one of IPv6 takes groups of both.
+inline membership_text parse_membership(const char* operation, membership_change change, bool is_v6,
+                                        std::string_view group, std::string_view source,
+                                        std::string_view interface)
 {
   if (group.empty()) refuse(operation, net::error::invalid_argument, "no group");
-  const auto address = parse_or_refuse(operation, "group ", group);
+  const auto parse = [operation](const char* what, std::string_view text) {
+    error_code ec;
+    const auto address = parse_address(text, ec);
+    if (ec)
+      refuse(operation, net::error::invalid_argument,
+             what + in_quotes(text) + " is not an address");
+    return address;
+  };
+  const auto address = parse("group ", group);
   membership_text result;
-  result.group = source.empty()
-                     ? multicast_group(address)
-                     : multicast_group(address, parse_or_refuse(operation, "source ", source));
+  result.group = multicast_group(address);
+  if (!source.empty()) {
+    const auto from = parse("source ", source);
+    if (from.is_v6() != address.is_v6())
+      refuse(operation, net::error::invalid_argument,
+             "source " + in_quotes(source) + " is not of the family of group " + in_quotes(group));
+    result.group = multicast_group(address, from);
+  }
   error_code ec;
-  result.interface = parse_interface(interface, ec);
+  result.interface = parse_interface(interface, address.is_v6(), ec);
   if (ec == net::error::invalid_argument)
-    refuse(operation, ec, "interface " + quoted(interface) + " is neither an address nor a name");
-  if (ec) refuse(operation, platform::no_such_device(), "interface " + quoted(interface));
+    refuse(operation, ec,
+           "interface " + in_quotes(interface) +
+               " is neither an address of the group's family nor a name");
+  if (address.is_v6() && !is_v6 && address.is_multicast())
+    refuse(operation, net::error::no_protocol_option,
+           "group " + in_quotes(group) + " on a udp4 socket");
+  if (ec) refuse(operation, membership_error(change, ec), "interface " + in_quotes(interface));
   result.key.append(group).append(" ").append(source).append(" ").append(interface);
   return result;
 }
 
-/// What Node reports, in the system's codes.
-inline error_code membership_error(const error_code& ec)
+[[noreturn]] inline void refuse_membership(const char* operation, membership_change change,
+                                           const error_code& ec, std::string_view group,
+                                           std::string_view source, std::string_view interface)
 {
-  if (ec == error::not_multicast || ec == error::bad_source) return net::error::invalid_argument;
-  if (ec == error::unknown_interface || ec == error::no_multicast)
-    return platform::no_such_device();
-  if (ec == net::error::address_family_not_supported) return net::error::no_protocol_option;
-  return ec;
-}
-
-[[noreturn]] inline void refuse_membership(const char* operation, const error_code& ec,
-                                           std::string_view group, std::string_view source,
-                                           std::string_view interface)
-{
-  std::string what = "group " + quoted(group);
+  std::string what = "group " + in_quotes(group);
   if (ec == error::not_multicast)
     what += " is not a multicast address";
   else if (ec == error::bad_source)
-    what = "source " + quoted(source) + " is not the address of one host";
+    what = "source " + in_quotes(source) + " is not the address of one host";
   else if (!interface.empty())
-    what += ", interface " + quoted(interface);
-  refuse(operation, membership_error(ec), std::move(what));
+    what += ", interface " + in_quotes(interface);
+  refuse(operation, membership_error(change, ec), std::move(what));
+}
+
+/// Joins or leaves. An IPv6 socket is a member of IPv4 groups too, since it hears what is sent to them.
+template <class Socket>
+void apply_membership(Socket& socket, membership_change change, const membership_text& membership,
+                      bool is_v6, error_code& ec)
+{
+  const auto& [group, interface, key] = membership;
+  if (is_v6 && group.address().is_v4()) {
+    const membership_socket both{socket.native_handle(), true, true};
+    std::vector<unsigned> joined;
+    detail::change_membership(both, change, group, interface, joined, ec);
+  } else if (change == membership_change::join) {
+    socket.join(group, interface, ec);
+  } else {
+    socket.leave(group, interface, ec);
+  }
 }
 
 /// The interface that multicast datagrams are to leave by; see `set_multicast_interface`.
-inline network_interface parse_outgoing_interface(const char* operation, std::string_view text,
-                                                  bool is_v6)
+struct outgoing_interface {
+  network_interface interface;
+  bool is_v6;  // for datagrams of which family
+
+  /// An IPv6 socket has one for each family.
+  template <class Socket>
+  void apply(Socket& socket, bool socket_is_v6, error_code& ec) const
+  {
+    const option::multicast_interface value(interface);
+    if (is_v6 == socket_is_v6) {
+      socket.set_option(value, ec);
+      return;
+    }
+    const auto v4 = net::ip::udp::v4();
+    ec = value.check();
+    if (!ec)
+      platform::set_option(socket.native_handle(), value.level(v4), value.name(v4), value.data(v4),
+                           value.size(v4), ec);
+  }
+};
+
+inline outgoing_interface parse_outgoing_interface(const char* operation, std::string_view text,
+                                                   bool socket_is_v6)
 {
   const auto percent = text.find('%');
   error_code ec;
   const auto address = parse_address(text.substr(0, percent), ec);
-  if (ec) refuse(operation, net::error::invalid_argument, quoted(text) + " is not an address");
-  if (address.is_v6() != is_v6) {
-    // No address at all is none of either family, and what the kernel says of such an option.
-    ec = address.is_unspecified() ? error_code(net::error::no_protocol_option)
-                                  : platform::protocol_not_supported();
-    refuse(operation, ec, quoted(text) + (is_v6 ? " on a udp6 socket" : " on a udp4 socket"));
-  }
-  if (is_v6) {
+  if (ec) refuse(operation, net::error::invalid_argument, in_quotes(text) + " is not an address");
+  if (address.is_v6()) {
+    if (!socket_is_v6)
+      refuse(operation, net::error::no_protocol_option, in_quotes(text) + " on a udp4 socket");
     // A scope that does not exist leaves it to the system, as Node does.
     error_code unknown;
     const bool scoped = percent != std::string_view::npos;
     const unsigned index = scoped ? parse_scope(text.substr(percent + 1), unknown) : 0;
-    return index == 0 ? network_interface() : network_interface(index);
+    return {index == 0 ? network_interface() : network_interface(index), true};
   }
-  if (address.is_unspecified()) return {};
+  if (address.is_unspecified()) return {network_interface(), false};
   network_interface interface(address);
   interface.index(ec);
   if (ec)
-    refuse(operation, platform::address_not_available(), quoted(text) + " is of no interface here");
-  return interface;
+    refuse(operation, platform::address_not_available(),
+           in_quotes(text) + " is of no interface here");
+  return {interface, false};
 }
 
 }  // namespace detail

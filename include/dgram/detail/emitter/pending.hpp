@@ -20,6 +20,7 @@
 #include <cstddef>
 #include <iterator>
 #include <list>
+#include <new>
 #include <string>
 #include <utility>
 #include <vector>
@@ -89,16 +90,22 @@ public:
     begin(bind_, {.kind = action::bind, .to = std::move(to), .done = std::move(done)}, listener);
   }
 
+  /// What it throws leaves the socket unbound.
   void bind_now(const endpoint_type& local, error_code& ec)
   {
-    if (!owner_.socket.is_open()) owner_.family.open(ec);
-    if (ec) return;
-    owner_.expect_arrivals(local);
-    owner_.socket.bind(local, ec);
-    if (!ec)
-      bound();
-    else if (connect_.at == phase::none)
-      owner_.discard_descriptor();
+    const bool was_open = owner_.socket.is_open();
+    try {
+      if (owner_.family.is_foreign(local)) ec = net::error::invalid_argument;
+      if (!ec && !was_open) owner_.family.open(ec);
+      if (ec) return;
+      owner_.expect_arrivals(local);
+      owner_.socket.bind(local, ec);
+      if (!ec) bound();
+    } catch (...) {
+      unbind();
+      throw;
+    }
+    if (ec && connect_.at == phase::none) owner_.discard_descriptor();
   }
 
   void adopt(int descriptor, error_code& ec)
@@ -564,14 +571,30 @@ private:
     owner_.pause_if_due();
   }
 
+  void unbind()
+  {
+    bind_.at = phase::none;
+    connect_.at = phase::none;
+    owner_.discard_descriptor();
+  }
+
+  /// Calls what has no caller that it could throw to.
+  template <class Function>
+  static error_code attempt(Function function)
+  {
+    error_code ec;
+    try {
+      function(ec);
+    } catch (const std::bad_alloc&) {
+      ec = net::error::no_memory;
+    }
+    return ec;
+  }
+
   void finish_bind(operation_type next)
   {
     const endpoint_type local = next.to.endpoint();
-    error_code ec;
-    if (owner_.family.is_foreign(local))
-      ec = net::error::invalid_argument;
-    else
-      bind_now(local, ec);
+    const error_code ec = attempt([&](error_code& failed) { bind_now(local, failed); });
     if (ec) {
       fail_bind(failure_at("bind", ec, &local), std::move(next.done));
       return;
@@ -591,8 +614,7 @@ private:
   void finish_connect(operation_type next)
   {
     const endpoint_type peer = next.to.endpoint();
-    error_code ec;
-    connect_now(peer, ec);
+    const error_code ec = attempt([&](error_code& failed) { connect_now(peer, failed); });
     if (ec) {
       fail_connect(failure_at("connect", ec, &peer), std::move(next.done));
       return;

@@ -29,7 +29,6 @@ namespace detail {
 
 template <class Protocol>
 struct incoming_buffers {
-  // As many datagrams as a turn hands over; the slots of a train stay in the cache if they are few.
   static constexpr std::size_t slots = 32;
   basic_receive_batch<Protocol> batch{slots};
 };
@@ -93,7 +92,6 @@ public:
   }
 
 private:
-  static constexpr std::size_t messages_per_turn = 32;
   static constexpr bool is_ip = ip_protocol<protocol_type>;
 
   using message_event = event::message::of<protocol_type>;
@@ -102,11 +100,12 @@ private:
 
   void post_turn()
   {
-    if (std::exchange(posted_, true)) return;
+    if (posted_) return;
     turns_.post_stored(turn_memory_, [this](Owner&) {
       posted_ = false;
       if (!armed_) take_turn();
     });
+    posted_ = true;
   }
 
   void arm() { arm(false); }
@@ -116,7 +115,6 @@ private:
 
   void arm(bool on_timer)
   {
-    armed_ = true;
     auto resumed = turns_.stored(wait_memory_, [this, number = ++last_wait_](Owner&) {
       // Another number: the wait was given up, and its work restored, already.
       if (number == last_wait_ && disarm()) take_turn();
@@ -125,6 +123,7 @@ private:
       owner_.handle.async_wait_congestion(std::move(resumed));
     else
       owner_.handle.async_wait(net::socket_base::wait_read, std::move(resumed));
+    armed_ = true;
     work_.begin_wait();
   }
 
@@ -199,7 +198,8 @@ private:
   {
     typename Owner::emitter_type::template emission<message_event> emit(owner_.events);
     arrival<protocol_type> info(bound_address_);
-    for (std::size_t budget = messages_per_turn; budget > 0 && rest_ > 0; --budget) {
+    turn_limit<typename Socket::handle_type::clock_type> limit(rest_);
+    while (rest_ > 0 && !limit.is_reached()) {
       const auto datagram = *at_++;
       --rest_;
       if (owner_.family.is_blocked(datagram.sender())) [[unlikely]] {

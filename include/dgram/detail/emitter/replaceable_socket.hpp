@@ -45,12 +45,24 @@ public:
 
   ends resume() { return std::move(*std::exchange(ends_, nullptr)); }
 
-  /// Keeps a setting, which a pause is to outlast; `key` names what it replaces.
+  struct setting {
+    std::string key;
+    std::function<void(Socket&, error_code&)> apply;
+  };
+
+  /// A setting that can be kept without memory of its own; `key` names what it replaces.
   template <class Apply>
-  void keep(std::string key, Apply apply)
+  setting prepare(std::string key, const Apply& apply)
   {
-    unset(key);
-    settings_.push_back({std::move(key), std::move(apply)});
+    settings_.reserve(settings_.size() + 1);
+    return {std::move(key), apply};
+  }
+
+  /// Keeps a setting, which a pause is to outlast.
+  void keep(setting kept)
+  {
+    unset(kept.key);
+    settings_.push_back(std::move(kept));
   }
 
   void unset(const std::string& key)
@@ -66,11 +78,6 @@ public:
   }
 
 private:
-  struct setting {
-    std::string key;
-    std::function<void(Socket&, error_code&)> apply;
-  };
-
   std::unique_ptr<ends> ends_;
   std::vector<setting> settings_;
 };

@@ -16,6 +16,7 @@
 #include <exception>
 #include <functional>
 #include <memory>
+#include <new>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -56,8 +57,12 @@ public:
   {
     if (std::exchange(done_, true)) return;
     error_ = ec;
-    for (const auto& result : results)
-      found_.push_back(static_cast<endpoint_type>(result));
+    try {
+      for (const auto& result : results)
+        found_.push_back(static_cast<endpoint_type>(result));
+    } catch (const std::bad_alloc&) {
+      error_ = net::error::no_memory;
+    }
     if (!error_ && found_.empty()) error_ = net::error::host_not_found;
     std::exchange(told_, nullptr)();
   }
@@ -158,7 +163,12 @@ public:
       if (const auto held = owner.lock()) finish(name, {});
     });
     pending_.push_back({name, begun});
-    ask(name, *begun);
+    try {
+      ask(name, *begun);
+    } catch (...) {
+      std::erase_if(pending_, [&](const auto& each) { return each.asked == begun; });
+      throw;
+    }
   }
 
   /// Gives up: the owner is told of nothing that was started before.
@@ -230,27 +240,31 @@ private:
     const auto found = std::find_if(pending_.begin(), pending_.end(),
                                     [&](const auto& each) { return each.name == name; });
     if (found == pending_.end()) return;
-    const auto done = std::move(*found);
+    auto done = std::move(*found);
     pending_.erase(found);
     if (!why) why.code = done.asked->error();
     if (why) {
       why.operation = "getaddrinfo";
-      why.address = name;
+      why.address = std::move(done.name);
       owner_.not_looked_up(why);
       return;
     }
     const net::ip::address address = done.asked->found().front().address();
-    remember(name, address);
-    owner_.looked_up(name, address);
+    remember(done.name, address);
+    owner_.looked_up(done.name, address);
   }
 
+  /// Without memory for that it is looked up again.
   void remember(const std::string& name, const net::ip::address& address)
   {
     const auto lifetime = owner_.options.lookup_lifetime;
     if (lifetime.count() <= 0) return;
-    std::erase_if(known_, [&](const known& each) { return each.name == name; });
-    if (known_.size() == most_known) known_.erase(known_.begin());
-    known_.push_back({name, address, deadline(clock::now(), lifetime)});
+    try {
+      std::erase_if(known_, [&](const known& each) { return each.name == name; });
+      if (known_.size() == most_known) known_.erase(known_.begin());
+      known_.push_back({name, address, deadline(clock::now(), lifetime)});
+    } catch (const std::bad_alloc&) {
+    }
   }
 
   Owner& owner_;

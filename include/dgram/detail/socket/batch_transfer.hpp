@@ -71,6 +71,8 @@ bool can_try_otherwise(State& state, Batch& batch, const error_code& ec, path_er
       state.flags.receives_errors || (state.flags.connected && is_refusal(state, ec));
   if (filter.passes(state, ec, suspects)) return true;
   filter.settle(state, ec);
+  // The kernel may be one that takes fewer in one message.
+  if (ec == net::error::invalid_argument && batch.try_shorter()) return true;
   if (batch.front_is_segmented() && is_refusal(state, ec)) {
     // The kernel tells no more: one by one, each datagram goes out or gets an error of its own. Where they ask for
     // something the error may be of that.
