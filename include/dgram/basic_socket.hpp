@@ -72,7 +72,10 @@ struct socket_config {
 /// None loses a datagram: it completes with `operation_aborted` only where nothing was received or sent.
 ///
 /// **Thread safety**: distinct sockets are safe. One socket is not: its calls and its completions belong on one
-/// strand, which is implicit where one thread runs the context.
+/// strand, which is implicit where one thread runs the context. As with Asio, the synchronous `send`, `send_to`, `receive`,
+/// `receive_from`, `connect` and `shutdown` of one open socket may run in several threads at the same time, if they take
+/// flags or nothing (no `send_options`, reply path or info) and the socket has no `option::receive_error`; its counts may miss
+/// some of them.
 ///
 /// Operations passed to `next_layer()` by hand bypass all this: do not connect, close or open through it.
 template <class Protocol, class Executor>
