@@ -74,6 +74,29 @@ struct routed {
 
 }  // namespace
 
+TEST_CASE("the source address stays that of the first connect, and is chosen anew by reconnect")
+{
+  const bool v4 = GENERATE(true, false);
+  CAPTURE(v4);
+  routed host;
+  // Host 1 is on both networks, and each way has a source address of its own.
+  udp_socket socket =
+      host.net.on(1, [&] { return udp_socket(host.io, v4 ? dgram::udp::v4() : dgram::udp::v6()); });
+  const auto own = [v4](int lan) { return on_host(1, 0, lan, v4).address(); };
+  host.net.on(1, [&] {
+    socket.connect(on_host(0, 9, 0, v4));
+    CHECK(socket.local_endpoint().address() == own(0));
+    const auto port = socket.local_endpoint().port();
+    socket.connect(on_host(2, 9, 1, v4));
+    CHECK(socket.remote_endpoint() == on_host(2, 9, 1, v4));
+    CHECK(socket.local_endpoint().address() == own(0));
+    socket.reconnect(on_host(2, 9, 1, v4));
+    CHECK(socket.local_endpoint().address() == own(1));
+    CHECK(socket.local_endpoint().port() == port);
+    return 0;
+  });
+}
+
 TEST_CASE("a server with two addresses answers from the one that was asked")
 {
   const bool v4 = GENERATE(true, false);
