@@ -536,7 +536,8 @@ public:
   }
 
   /// The socket does not keep `io_context::run()` from returning any more; what it has to send still does. Thrown:
-  /// `operation_not_supported` where it was not created with an `io_context`.
+  /// `operation_not_supported` where it was not created with an `io_context`, and with `ASIO_NO_TS_EXECUTORS`, since Asio then
+  /// has no way to take work back.
   basic_emitter_socket& unref()
   {
     if (!core_->can_unref()) throw_now(net::error::operation_not_supported, "unref");

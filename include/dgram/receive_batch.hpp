@@ -43,6 +43,8 @@ DGRAM_NAMESPACE_BEGIN
 /// \endcode
 template <class Protocol>
 class basic_receive_batch {
+  using control_type = detail::slot_control<Protocol>;
+
 public:
   using endpoint_type = typename Protocol::endpoint;
   using value_type = basic_datagram<Protocol>;
@@ -125,9 +127,9 @@ public:
   bool store(bytes_view payload, const endpoint_type& sender, const arrival_info& info = {})
   {
     if (at_.used >= at_.offered) return false;
-    if (!stored_) stored_ = std::make_unique<platform::received_control[]>(capacity());
-    platform::received_control& said = stored_[at_.used];
-    said = detail::to_control(info);
+    if (!stored_) stored_ = std::make_unique<control_type[]>(capacity());
+    control_type& said = stored_[at_.used];
+    static_cast<platform::received_control&>(said) = detail::to_control(info);
     slot& filled = slots_[at_.used];
     filled.wire_size = static_cast<std::uint32_t>(
         std::min<std::size_t>(std::max(payload.size(), info.wire_size.value_or(0)),
@@ -141,6 +143,7 @@ public:
     filled.segment = said.segment;
     filled.needs_source = info.wildcard;
     filled.control = &said;
+    note_way_back(at_.used, said);
     ++at_.used;
     at_.bytes += kept;
     at_.truncated += filled.truncated ? 1 : 0;
@@ -326,9 +329,7 @@ private:
     // Both or none: the messages refer to the memory that is there.
     auto control =
         size > 0 ? std::make_unique_for_overwrite<std::byte[]>(capacity() * size) : nullptr;
-    metadata_ = size > train_control_size
-                    ? std::make_unique<platform::received_control[]>(capacity())
-                    : nullptr;
+    metadata_ = size > train_control_size ? std::make_unique<control_type[]>(capacity()) : nullptr;
     control_ = std::move(control);
     control_size_ = size;
     for (std::size_t i = 0; i < capacity(); ++i) {
@@ -354,16 +355,27 @@ private:
       const platform::message& message = messages_[i];
       slot& filled = slots_[i];
       if (metadata_) {
-        platform::received_control& said = metadata_[i];
+        control_type& said = metadata_[i];
         platform::read_control(message.control(), message.control_truncated(), said);
         said.assume_no_drops(flags.silence_is_no_drop);
         filled.segment = said.segment;
+        note_way_back(i, said);
       } else {
         filled.segment = static_cast<std::uint32_t>(message.segment_size());
       }
       messages_[i].set_control(control_room(i));
       if (filled.is_train()) at_.datagrams += (filled.size() - 1) / filled.segment;
     }
+  }
+
+  /// The datagrams of a train are answered the same way.
+  void note_way_back(std::size_t index, control_type& of) const
+  {
+    of.knows_way_back = false;
+    if (!slots_[index].is_train()) return;
+    error_code ec;
+    of.way_back = view(slots_[index], 0).reply_path(ec);
+    of.knows_way_back = !ec;
   }
 
   /// The slots are to be filled by the kernel again.
@@ -395,8 +407,8 @@ private:
   std::vector<slot> slots_;
   std::vector<platform::message> messages_;
   std::unique_ptr<std::byte[]> control_;
-  std::unique_ptr<platform::received_control[]> metadata_;
-  std::unique_ptr<platform::received_control[]> stored_;  // of what `store` has added
+  std::unique_ptr<control_type[]> metadata_;
+  std::unique_ptr<control_type[]> stored_;  // of what `store` has added
   std::unique_ptr<std::byte[]> storage_;
 };
 

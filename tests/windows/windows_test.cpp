@@ -257,7 +257,7 @@ void connects_and_disconnects()
   error_code ec;
   client.connect(server.local_endpoint(), ec);
   CHECK_EQUAL(ec, asio::error::already_connected);
-  if (is_wine()) return;  // Linux takes the port away, and Wine lets nobody bind again
+  if (is_wine()) return;  // Linux takes the port away, and Wine lets no socket bind again
   client.disconnect(ec);
   CHECK_CLEAR(ec);
   client.remote_endpoint(ec);

@@ -346,7 +346,7 @@ public:
   /// Closed; or about to be, by a stop that was requested, and then at once.
   bool has_ended()
   {
-    if (!closed_ && options.signal.stop_requested()) close_if_running();
+    if (!closed_ && stop_.is_requested()) close_if_running();
     return closed_;
   }
 

@@ -8,8 +8,10 @@
 #include <dgram/socket_options.hpp>
 
 #include <memory>
+#if DGRAM_HAS_STOP_TOKEN
 #include <optional>
 #include <stop_token>
+#endif
 
 DGRAM_NAMESPACE_BEGIN
 
@@ -23,23 +25,42 @@ public:
   stop_signal(const stop_signal&) = delete;
   stop_signal& operator=(const stop_signal&) = delete;
 
+  bool is_requested() const noexcept
+  {
+#if DGRAM_HAS_STOP_TOKEN
+    return options_.signal.stop_requested();
+#else
+    return false;
+#endif
+  }
+
   void watch(const std::weak_ptr<Owner>& owner, const Executor& executor)
   {
+#if DGRAM_HAS_STOP_TOKEN
     if (options_.signal.stop_requested()) {
       request::close(owner);
       return;
     }
     if (options_.signal.stop_possible())
       on_stop_.emplace(options_.signal, request{owner, executor});
+#else
+    static_cast<void>(executor);
+#endif
     if (options_.slot.is_connected())
       on_cancellation(options_.slot, owner,
                       [](Owner& alive, net::cancellation_type) { alive.close_if_running(); });
   }
 
   /// The slot is left alone: it may belong to another socket by now, and its signal may be gone.
-  void end() noexcept { on_stop_.reset(); }
+  void end() noexcept
+  {
+#if DGRAM_HAS_STOP_TOKEN
+    on_stop_.reset();
+#endif
+  }
 
 private:
+#if DGRAM_HAS_STOP_TOKEN
   /// Runs on whatever thread requests the stop, and closes at once where that is one that the socket's listeners run on.
   struct request {
     std::weak_ptr<Owner> owner;
@@ -57,8 +78,10 @@ private:
     }
   };
 
-  socket_options& options_;
   std::optional<std::stop_callback<request>> on_stop_;
+#endif
+
+  socket_options& options_;
 };
 
 }  // namespace detail

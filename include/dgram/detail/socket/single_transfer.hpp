@@ -101,13 +101,17 @@ std::size_t send_one(State& state, const Buffers& buffers,
   }
   const auto send = [&](error_code& failure) { return state.send(&message, 1, flags, failure); };
   std::size_t segment = 0;
+  const bool v4 = peer != nullptr ? is_ipv4(*peer) : state.flags.peer_is_ipv4;
+  if (is_beyond_protocol<typename State::protocol_type>(list.total(), v4)) {
+    ec = net::error::message_size;
+    return 0;
+  }
   std::size_t sent = 0;
   if constexpr (asks) {
     alignas(std::max_align_t) std::array<std::byte, platform::send_control_size> control;
     const auto write_control = [&](bool v4) {
       message.set_control(request->write(control, v4, state.flags, segment));
     };
-    const bool v4 = peer != nullptr ? is_ipv4(*peer) : state.flags.peer_is_ipv4;
     ec = request->template check<typename State::protocol_type>(v4);
     if (!ec) ec = state.provide(request->needs()).why;
     if (!ec && list.total() > request->segment_size()) segment = request->segment_size();
