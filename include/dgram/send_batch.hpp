@@ -24,7 +24,6 @@
 #include <functional>
 #include <limits>
 #include <memory>
-#include <ranges>
 #include <span>
 #include <stdexcept>
 #include <string>

@@ -8,6 +8,7 @@
 #include <dgram/detail/async/cancellation.hpp>
 #include <dgram/detail/async/completion.hpp>
 #include <dgram/detail/async/turns.hpp>
+#include <dgram/detail/emitter/arguments.hpp>
 #include <dgram/detail/emitter/backlog.hpp>
 #include <dgram/detail/emitter/context.hpp>
 #include <dgram/detail/emitter/drop_counts.hpp>
