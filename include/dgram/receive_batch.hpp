@@ -245,7 +245,7 @@ public:
     if (at_.datagrams == at_.used) return 0;
     std::size_t alone = 0;
     for (std::size_t i = 0; i < at_.used; ++i)
-      alone += slots_[i].is_train() ? 0 : 1;
+      alone += slots_[i].is_train() ? 0U : 1U;
     return at_.datagrams - alone;
   }
 
