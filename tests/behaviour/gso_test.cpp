@@ -10,6 +10,7 @@
 #include <catch2/generators/catch_generators_adapters.hpp>
 #include <catch2/generators/catch_generators_random.hpp>
 
+#include <deque>
 #include <numeric>
 #include <random>
 #include <string>
@@ -23,7 +24,7 @@ public:
   explicit sink(asio::io_context& io, bool coalesce, const test::endpoint& at = test::loopback_v4())
       : socket(io, at)
   {
-    socket.receive_buffer_size(4 << 20);
+    socket.set_receive_buffer_size(4 << 20);
     dgram::error_code not_here;
     socket.set_option(dgram::option::coalescing(coalesce), not_here);
   }
@@ -395,6 +396,99 @@ TEST_CASE("GSO: trains of any length are answered by a server on a wildcard addr
     back += text;
   CHECK(back == payload);
   CHECK(client.senders == std::vector<test::endpoint>(length, target));
+}
+
+TEST_CASE(
+    "GSO: answers to datagrams that differ go their own ways, whatever was pushed before them")
+{
+  // The same slots are used again and again, for one peer and for others, that ask one address or another.
+  const bool copies = GENERATE(false, true);
+  const bool writes = GENERATE(false, true);
+  asio::io_context io;
+  dgram::udp::socket server{io, {dgram::udp::v4(), 0}};
+  dgram::reader reader{server, {.slots = 2}};
+  dgram::writer writer{reader};
+  std::vector<sink> sinks;
+  sinks.reserve(2);
+  for (int i = 0; i < 2; ++i)
+    sinks.emplace_back(io, true);
+  const auto port = server.local_endpoint().port();
+  std::vector<std::vector<std::pair<std::string, test::endpoint>>> expected(2);
+  std::mt19937 random(7);
+  for (int round = 0; round < 60; ++round) {
+    std::size_t left = 0;
+    for (int i = 0; i < 3; ++i) {
+      const std::size_t who = random() % 2;
+      const test::endpoint asked(asio::ip::make_address_v4(0x7f000001U + random() % 2), port);
+      const std::size_t size = 1 + random() % 3;
+      const std::size_t count = 1 + random() % 5;
+      const std::string payload = pattern(size * count);
+      REQUIRE(send_segments(io, sinks[who].socket, payload, size, asked).sent == count);
+      for (std::size_t at = 0; at < payload.size(); at += size)
+        expected[who].emplace_back(payload.substr(at, size), asked);
+      left += count;
+    }
+    dgram::send_batch out({.datagrams = 64, .copy = true});
+    dgram::send_batch referring(64);
+    dgram::send_batch& used = copies ? out : referring;
+    std::deque<std::string> kept;
+    test::run(io, [&]() -> asio::awaitable<void> {
+      while (left > 0) {
+        const auto batch = co_await reader.next_batch();
+        for (const dgram::datagram& datagram : batch) {
+          kept.emplace_back(datagram.payload().text());
+          const auto way = datagram.reply_path();
+          if (writes)
+            co_await writer.send(kept.back(), way);
+          else
+            used.push(kept.back(), way);
+          --left;
+        }
+      }
+      if (writes) co_await writer.flush();
+    }());
+    if (!writes) REQUIRE_FALSE(server.send_batch(used).error);
+  }
+  for (std::size_t i = 0; i < 2; ++i) {
+    std::vector<std::pair<std::string, test::endpoint>> got;
+    const auto texts = sinks[i].take();
+    for (std::size_t j = 0; j < texts.size(); ++j)
+      got.emplace_back(texts[j], sinks[i].senders[j]);
+    CHECK(got == expected[i]);
+  }
+}
+
+TEST_CASE("send_batch: an answer that was changed is no longer the one before")
+{
+  asio::io_context io;
+  sink first(io, false);
+  sink second(io, false);
+  dgram::udp::socket sender{io, {dgram::udp::v4(), 0}};
+  dgram::send_batch batch({.datagrams = 16, .copy = true});
+  dgram::reply_path path{first.socket.local_endpoint(), asio::ip::make_address("127.0.0.5")};
+  batch.push("a", path);
+  batch.push("b", path);
+  path.source = asio::ip::make_address("127.0.0.6");
+  batch.push("c", path);
+  path.peer = second.socket.local_endpoint();
+  batch.push("d", path);
+  batch.push("e", path, {.hop_limit = 3});
+  batch.push("f", path);
+  batch.push("g", path.peer);
+  batch.push("h", path);
+  path.source = asio::ip::address();
+  batch.push("i", path);
+  batch.push("jj", path);
+  CHECK(sender.send_batch(batch).sent == 10);
+  CHECK(first.take() == std::vector<std::string>{"a", "b", "c"});
+  CHECK(first.senders[1].address() == asio::ip::make_address("127.0.0.5"));
+  CHECK(first.senders[2].address() == asio::ip::make_address("127.0.0.6"));
+  CHECK(second.take() == std::vector<std::string>{"d", "e", "f", "g", "h", "i", "jj"});
+  const auto source = [&](std::size_t i) { return second.senders[i].address().to_string(); };
+  for (const std::size_t i : {0U, 1U, 2U, 4U})
+    CHECK(source(i) == "127.0.0.6");
+  for (const std::size_t i : {3U, 5U, 6U})
+    CHECK(source(i) == "127.0.0.1");
 }
 
 TEST_CASE("send_batch: one that fits a receive batch takes an answer to each datagram in any order",

@@ -160,8 +160,9 @@ struct system_script {
   call_script if_nametoindex, if_indextoname, getifaddrs, freeifaddrs;
   call_script socket, bind, lstat, unlink, getcwd;
 
-  /// What the kernel thinks of a message that it is asked to send, when it has taken so many before: an errno, or 0. A
-  /// call ends in front of a message that is refused, and tells the error where that is its first, as the kernel does.
+  /// What the kernel thinks of a message that it is asked to send, when it has taken so many
+  /// before: an errno, or 0. A call ends in front of a message that is refused, and tells the error
+  /// where that is its first, as the kernel does.
   std::function<int(const offered_message&, std::size_t before)> verdict;
 
   /// The messages of all sends, in order, and those of them that the kernel took.
@@ -320,8 +321,9 @@ inline std::vector<std::string> numbers(std::size_t first, std::size_t last)
   return texts;
 }
 
-/// The texts "first", ..., "last - 1", each longer than the one before it. No two of them leave as one message, since
-/// a run begins with its longest datagram: a step of the script is a datagram then, on every backend.
+/// The texts "first", ..., "last - 1", each longer than the one before it. No two of them leave as
+/// one message, since a run begins with its longest datagram: a step of the script is a datagram
+/// then, on every backend.
 inline std::vector<std::string> growing(std::size_t first, std::size_t last)
 {
   std::vector<std::string> texts;

@@ -312,7 +312,10 @@ public:
   destination_type peer(const call_type& call) const
   {
     if (call.endpoint != nullptr) {
-      if constexpr (is_ip) checked_port(operation_, call.endpoint->port(), 1);
+      if constexpr (is_ip)
+        checked_port(operation_, call.endpoint->port(), 1);
+      else if (is_unnamed(*call.endpoint))
+        refuse(operation_, net::error::invalid_argument, "the endpoint has no path");
       return {*call.endpoint};
     }
     if constexpr (is_ip) {

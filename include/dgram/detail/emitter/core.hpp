@@ -622,6 +622,67 @@ void for_each_emitter(net::execution_context& context, Function function)
     function(*core);
 }
 
+// What a socket object asks of its emitter, as functions: an `extern template` of one costs units that have no emitter
+// nothing, where one of the class would instantiate the class.
+
+template <class Socket>
+std::shared_ptr<emitter_core<Socket>> make_emitter(const typename Socket::executor_type& executor,
+                                                   net::io_context* io, socket_options options)
+{
+  constexpr bool is_ip = ip_protocol<typename Socket::protocol_type>;
+  const auto made = std::make_shared<emitter_core<Socket>>(
+      executor, io, checked_options(std::move(options), is_ip));
+  made->start();
+  return made;
+}
+
+template <class Socket>
+void abandon_emitter(emitter_core<Socket>& core)
+{
+  core.abandon();
+}
+
+template <class Socket>
+void start_bind(emitter_core<Socket>& core, const destination<typename Socket::protocol_type>& to,
+                any_completion_ptr done, listener_id listener)
+{
+  core.pending().bind(to, std::move(done), listener);
+}
+
+template <class Socket>
+void start_connect(emitter_core<Socket>& core,
+                   const destination<typename Socket::protocol_type>& to, any_completion_ptr done,
+                   listener_id listener)
+{
+  core.pending().connect(to, std::move(done), listener);
+}
+
+template <class Socket>
+bool start_send(emitter_core<Socket>& core, const destination<typename Socket::protocol_type>& to,
+                const payload_view& payload, completion<std::size_t>* done)
+{
+  return core.send(to, payload, done);
+}
+
+/// A send that its completion token launches.
+template <class Socket>
+void start_late_send(emitter_core<Socket>& core,
+                     const destination<typename Socket::protocol_type>& to,
+                     const payload_view& payload, completion<std::size_t>* done)
+{
+  core.send_later(to, payload, done);
+}
+
+/// Without a completion nothing takes it back.
+template <class Socket>
+void start_close(emitter_core<Socket>& core, any_completion_ptr done)
+{
+  if (done)
+    core.close(std::move(done));
+  else
+    core.close();
+}
+
 /// A shared pointer that is null once it was moved from; to use it then throws `error::not_running`.
 template <class Core>
 class core_pointer {

@@ -64,6 +64,10 @@ public:
     const std::size_t most = whole ? limit_.now() : 1;
     const std::size_t fit = std::min(most, max_payload_size(peer_) / segment_);
     chunk_ = std::min(std::max<std::size_t>(fit, 1) * segment_, size_);
+    if (is_beyond_protocol<Protocol>(chunk_, v4)) {
+      ec = net::error::message_size;
+      return {};
+    }
     auto& [native, message, buffer, control] = *room_;
     buffer = platform::make_buffer(rest_, chunk_);
     message.set_buffers(&buffer, 1);
