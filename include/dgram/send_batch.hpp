@@ -5,6 +5,7 @@
 
 #include <dgram/config.hpp>
 #include <dgram/datagram.hpp>
+#include <dgram/detail/async/checked_size.hpp>
 #include <dgram/detail/async/reset_on_move.hpp>
 #include <dgram/detail/platform/backend.hpp>
 #include <dgram/detail/socket/message_runs.hpp>
@@ -491,9 +492,7 @@ private:
 
   static std::size_t byte_limit(const send_batch_config& config)
   {
-    constexpr std::size_t most = std::numeric_limits<std::ptrdiff_t>::max();
-    if (config.copy && config.bytes > most)
-      throw std::length_error("send_batch: more memory than there can be");
+    if (config.copy) detail::checked_size("send_batch: bytes", config.bytes);
     if (config.bytes != 0) return config.bytes;
     return config.copy ? default_arena_size : std::numeric_limits<std::size_t>::max();
   }
@@ -501,7 +500,7 @@ private:
   static std::size_t checked(std::size_t capacity)
   {
     if (capacity == 0) throw std::invalid_argument("send_batch: capacity must not be 0");
-    return capacity;
+    return detail::checked_size("send_batch: capacity", capacity, sizeof(run));
   }
 
   void append_answer(bytes_view payload, std::size_t segment,

@@ -71,7 +71,7 @@ std::size_t receive_one(State& state, const Buffers& buffers, Target* target, in
   ++state.counts.receive_calls;
   ++state.counts.received;
   state.counts.received_bytes += size;
-  state.counts.truncated += message.truncated() ? 1 : 0;
+  state.counts.truncated += message.truncated() ? 1U : 0U;
   return size;
 }
 
