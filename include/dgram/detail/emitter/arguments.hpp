@@ -239,14 +239,6 @@ inline bytes_view slice_of(const payload_view& message, std::int64_t offset, std
   return {message.front().data() + offset, static_cast<std::size_t>(length)};
 }
 
-inline net::ip::address literal_address(const char* operation, std::string_view text)
-{
-  error_code ec;
-  const auto address = parse_address(text, ec);
-  if (ec) refuse(operation, net::error::invalid_argument, quoted(text) + " is not an address");
-  return address;
-}
-
 inline std::uint16_t checked_port(const char* operation, std::int64_t port, std::int64_t least)
 {
   if (port < least || port > 65535)
@@ -330,7 +322,8 @@ public:
   endpoint_type literal(const destination_type& where) const
   {
     if (where.is_name())
-      refuse(operation_, net::error::invalid_argument, quoted(where.name()) + " is not an address");
+      refuse(operation_, net::error::invalid_argument,
+             detail::quoted(where.name()) + " is not an address");
     return where.endpoint();
   }
 
@@ -348,14 +341,14 @@ private:
       // A lookup would take it for the number of an IPv4 address (inet_aton(3)).
       if (only_has(to.text, "0123456789"))
         refuse(operation_, net::error::invalid_argument,
-               quoted(to.text) + " is neither an address nor a name; a port is a number");
+               detail::quoted(to.text) + " is neither an address nor a name; a port is a number");
       return {to.text, port};
     }
 #if DGRAM_HAS_UNIX_DATAGRAMS
     else {
       error_code ec;
       const auto endpoint = parse_unix_endpoint(to.text, ec);
-      if (ec) refuse(operation_, ec, quoted(to.text));
+      if (ec) refuse(operation_, ec, detail::quoted(to.text));
       return {endpoint};
     }
 #endif

@@ -7,19 +7,19 @@
 #include <dgram/config.hpp>
 #include <dgram/detail/async/cancellation.hpp>
 #include <dgram/detail/async/completion.hpp>
+#include <dgram/detail/async/idle_timer.hpp>
+#include <dgram/detail/async/stop_signal.hpp>
 #include <dgram/detail/async/turns.hpp>
+#include <dgram/detail/async/work_account.hpp>
 #include <dgram/detail/emitter/backlog.hpp>
 #include <dgram/detail/emitter/context.hpp>
 #include <dgram/detail/emitter/drop_counts.hpp>
-#include <dgram/detail/emitter/idle_timer.hpp>
 #include <dgram/detail/emitter/opener.hpp>
 #include <dgram/detail/emitter/pending.hpp>
 #include <dgram/detail/emitter/receiving.hpp>
 #include <dgram/detail/emitter/replaceable_socket.hpp>
 #include <dgram/detail/emitter/send_queue.hpp>
 #include <dgram/detail/emitter/sending.hpp>
-#include <dgram/detail/emitter/stop_signal.hpp>
-#include <dgram/detail/emitter/work_account.hpp>
 #include <dgram/diagnostics.hpp>
 #include <dgram/error.hpp>
 #include <dgram/event_emitter.hpp>
@@ -116,7 +116,7 @@ public:
   {
     members_->add(this->shared_from_this());
     diagnose(diagnostic_channel::create, this);
-    stop_.watch(this->weak_from_this(), get_executor());
+    stop_.watch(this->weak_from_this(), get_executor(), options.signal, options.slot);
   }
 
   // --- turns ---
@@ -510,7 +510,6 @@ private:
         options(std::move(given)),
         family(socket, options),
         members_(service.members),
-        stop_(options),
         turns_(*this, io),
         work_(turns_),
         idle_(*this, work_),

@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: BSL-1.0
-// Closes an emitter when the stop token or the cancellation slot of its options says so.
-#ifndef DGRAM_DETAIL_EMITTER_STOP_SIGNAL_HPP
-#define DGRAM_DETAIL_EMITTER_STOP_SIGNAL_HPP
+// Closes an object when a stop token or a cancellation slot says so.
+#ifndef DGRAM_DETAIL_ASYNC_STOP_SIGNAL_HPP
+#define DGRAM_DETAIL_ASYNC_STOP_SIGNAL_HPP
 
 #include <dgram/config.hpp>
 #include <dgram/detail/async/cancellation.hpp>
-#include <dgram/socket_options.hpp>
 
 #include <memory>
 #include <optional>
@@ -19,20 +18,20 @@ namespace detail {
 template <class Owner, class Executor>
 class stop_signal {
 public:
-  explicit stop_signal(socket_options& options) noexcept : options_(options) {}
+  stop_signal() = default;
   stop_signal(const stop_signal&) = delete;
   stop_signal& operator=(const stop_signal&) = delete;
 
-  void watch(const std::weak_ptr<Owner>& owner, const Executor& executor)
+  void watch(const std::weak_ptr<Owner>& owner, const Executor& executor,
+             const std::stop_token& token, net::cancellation_slot slot)
   {
-    if (options_.signal.stop_requested()) {
+    if (token.stop_requested()) {
       request::close(owner);
       return;
     }
-    if (options_.signal.stop_possible())
-      on_stop_.emplace(options_.signal, request{owner, executor});
-    if (options_.slot.is_connected())
-      on_cancellation(options_.slot, owner,
+    if (token.stop_possible()) on_stop_.emplace(token, request{owner, executor});
+    if (slot.is_connected())
+      on_cancellation(slot, owner,
                       [](Owner& alive, net::cancellation_type) { alive.close_if_running(); });
   }
 
@@ -57,7 +56,6 @@ private:
     }
   };
 
-  socket_options& options_;
   std::optional<std::stop_callback<request>> on_stop_;
 };
 
