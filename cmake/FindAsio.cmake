@@ -5,7 +5,7 @@
 #      CMake or environment variables). It may be a source tree (headers in asio/include up to Asio
 #      1.36, in include from 1.38 on), an install prefix, an unpacked distribution package
 #      (usr/include) or the include directory itself. A root without Asio is an error: falling back
-#      to another copy in silence would test or ship the wrong one;
+#      to another copy without a word would test or ship the wrong one;
 #   2. a target asio::asio that the project has already;
 #   3. a CMake package named asio, as Conan and vcpkg provide (target asio::asio);
 #   4. the compiler's own include path, where the distributions' header-only packages are. They ship

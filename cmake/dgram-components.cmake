@@ -4,6 +4,7 @@
 #   asio   dgram::dgram on standalone Asio (the default)
 #   boost  dgram::boost on Boost.Asio
 #   fmt    dgram::fmt, which dgram/format.hpp needs beside dgram::dgram or dgram::boost
+#   compiled  dgram::compiled, see dgram-compiled.cmake; it is there in any case
 #
 # Without asio and boost in the list, the default is taken. With dgram_on_boost the default is boost, and
 # dgram::dgram is dgram::boost.
@@ -12,7 +13,8 @@
 # install(EXPORT) then names dgram::dgram, and its package finds dgram. dgram itself is in no export set.
 
 set(dgram_cmake_dir "${CMAKE_CURRENT_LIST_DIR}")
-set(dgram_known_components asio boost fmt)
+include("${CMAKE_CURRENT_LIST_DIR}/dgram-compiled.cmake")
+set(dgram_known_components asio boost fmt compiled)
 set(dgram_asio_minimum 1.22.1)
 
 # dgram_choose_components(COMPONENT...) sets dgram_components (with the default) and dgram_component_problem (empty
@@ -145,4 +147,7 @@ function(dgram_add_component_targets version include_dir)
     add_library(dgram::fmt INTERFACE IMPORTED ${dgram_global})
     target_link_libraries(dgram::fmt INTERFACE fmt::fmt)
   endif()
+  # They need nothing, and cost nothing if they are not linked.
+  dgram_add_compiled_target(dgram::compiled dgram::dgram)
+  dgram_add_compiled_target(dgram::boost_compiled dgram::boost)
 endfunction()

@@ -5,7 +5,8 @@ include(GNUInstallDirs)
 include(CMakePackageConfigHelpers)
 
 set(dgram_package_dir "${CMAKE_INSTALL_DATADIR}/cmake/dgram")
-set(dgram_package_modules "${PROJECT_SOURCE_DIR}/cmake/dgram-components.cmake" "${PROJECT_SOURCE_DIR}/cmake/FindAsio.cmake")
+set(dgram_package_modules "${PROJECT_SOURCE_DIR}/cmake/dgram-components.cmake" "${PROJECT_SOURCE_DIR}/cmake/FindAsio.cmake"
+  "${PROJECT_SOURCE_DIR}/cmake/dgram-compiled.cmake" "${PROJECT_SOURCE_DIR}/cmake/dgram-compiled.cpp")
 
 # One component, so that `cmake --install <dir> --component dgram` takes dgram alone even if the build
 # tree holds fetched test libraries with install rules of their own.

@@ -110,7 +110,7 @@ inline void rethrow(const std::exception_ptr& failure)
 template <class Program>
 int run(int argc, char** argv, std::string_view usage, Program program)
 {
-  // Whoever reads the output through a pipe waits for whole lines, not for a full buffer.
+  // A program that reads the output through a pipe waits for whole lines, not for a full buffer.
   std::setvbuf(stdout, nullptr, _IOLBF, BUFSIZ);
   try {
     command_line words(std::vector<std::string_view>(argv + 1, argv + argc));

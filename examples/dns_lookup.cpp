@@ -41,7 +41,7 @@ asio::awaitable<std::optional<dns::answer>> ask(dgram::udp::socket& socket,
     dgram::error_code ec;
     co_await socket.async_send(asio::buffer(query), asio::redirect_error(asio::use_awaitable, ec));
     while (true) {
-      // The socket is connected, so nobody but the server is heard; it may answer an earlier try.
+      // The socket is connected, so it receives from the server only, which may answer an earlier try.
       const auto datagram = co_await reader.next_until(deadline, ec);
       if (ec == asio::error::timed_out) break;
       if (ec == asio::error::connection_refused) continue;  // it may be about to start

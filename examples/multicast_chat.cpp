@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// A chat over IP multicast: everybody who has joined the group hears what anybody says.
+// A chat over IP multicast: every member of the group receives what each of them says.
 //
 //   example_multicast_chat [--group ADDRESS:PORT] [--interface NAME] [--name NAME] [--say TEXT]...
 //                          [--answer TEXT] [--count N] [--timeout S]
@@ -7,7 +7,7 @@
 // Joins 239.255.77.77:7077 or another group on the interface (lo: nothing leaves the host). Says
 // each TEXT, or the lines of standard input where there is neither --say nor --answer; shows what
 // others say, and answers the first line. Ends after N lines, or S seconds (5) after all was said,
-// with exit code 1 if N did not come. Nobody acknowledges multicast, and nothing is sent again. Try
+// with exit code 1 if N did not come. Multicast is not acknowledged, and no datagram is sent again. Try
 //   example_multicast_chat --name ann --answer "hello, bob" --count 1 --timeout 60 &
 //   example_multicast_chat --name bob --say "anybody there?" --count 1
 

@@ -8,7 +8,7 @@
 // sources alone. Ends after N lines, or with exit code 1 if they did not come within S seconds. Says each TEXT from the
 // source, which is an address of this host. Try
 //   example_multicast_source_specific listen 127.0.0.1 --count 1 --timeout 60 &
-//   example_multicast_source_specific say 127.0.0.2 "nobody hears this"
+//   example_multicast_source_specific say 127.0.0.2 "this is not heard"
 //   example_multicast_source_specific say 127.0.0.1 "this is heard"
 
 #include "command_line.hpp"

@@ -3,7 +3,7 @@
 //
 //   example_path_probe ADDRESS:PORT [--timeout MS]
 //
-// It sends datagrams that nobody may fragment, as large as the way is thought to take, until one is not complained of.
+// It sends datagrams that no host may fragment, as large as the path is expected to take, until no router complains.
 // Each complaint is printed with the router that made it. A closed port is as good as an open one: its refusal says
 // that the datagram has arrived.
 

@@ -3,8 +3,8 @@
 //
 //   example_syslog_sender [--path PATH] [--priority FACILITY.SEVERITY] [--tag TAG] TEXT...
 //
-// The defaults are /dev/log, user.notice and "dgram". Each TEXT is one line. Nothing is lost: where the logger is busy and its
-// queue full, the sender waits. Exit code 1 where nobody listens on the path. Try it with
+// The defaults are /dev/log, user.notice and "dgram". Each TEXT is one line. No line is lost: if the logger's
+// queue is full, the sender waits. Exit code 1 if no socket listens on the path. Try it with
 //   example_syslog_collector /tmp/log.sock &
 //   example_syslog_sender --path /tmp/log.sock --priority mail.warning "the queue is long"
 

@@ -8,7 +8,8 @@
 
 namespace bench {
 
-/// Made by `operator new` and by `aligned_alloc`, which Asio's handlers use, in this process so far.
+/// Made by `operator new` and by `aligned_alloc`, which Asio's handlers use, in this process so
+/// far.
 std::uint64_t allocations() noexcept;
 
 /// A counter that a process and those that it forks have in common.

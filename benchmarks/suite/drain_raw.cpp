@@ -58,7 +58,7 @@ public:
   }
 
 private:
-  /// Looks at each datagram, as whoever takes them will.
+  /// Looks at each datagram, as every receiver does.
   std::size_t visit(std::size_t slot)
   {
     const std::size_t segment = slots_.segment_size(slot);

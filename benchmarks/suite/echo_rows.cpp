@@ -184,7 +184,7 @@ std::vector<candidate> peers()
   return found;
 }
 
-/// Bare system calls with their best slot counts, dgram, and everybody else.
+/// Bare system calls with their best slot counts, dgram, and all others.
 std::vector<candidate> candidates(row& of, const load_config& config, const run_config& how)
 {
   const slot_sweep sweep(of, config, how);

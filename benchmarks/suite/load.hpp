@@ -22,8 +22,9 @@ struct load_config {
   bool sliding = false;     // every answer makes room for another datagram
 };
 
-/// A closed loop. A flow sends its window whole and waits for all answers; or, sliding, it sends as many as were
-/// answered: then client and server are busy at the same time, and each finds little queued when it looks.
+/// A closed loop. A flow sends its window whole and waits for all answers; or, sliding, it sends as
+/// many as were answered: then client and server are busy at the same time, and each finds little
+/// queued when it looks.
 class load {
 public:
   load(const sockaddr_in& server, const load_config& config);

@@ -80,6 +80,7 @@ bool measure_rows(const arguments& given, const bench::run_config& how, bench::r
   bench::add_send_rows(makers);
   bench::add_echo_rows(makers);
   bench::add_memory_rows(makers);
+  if (!given.compile_times.empty()) bench::add_compile_rows(makers, given.compile_times);
   bool all_met = true;
   const auto take = [&](bench::row measured) {
     if (measured.lost() > 0) {
@@ -92,8 +93,6 @@ bool measure_rows(const arguments& given, const bench::run_config& how, bench::r
   };
   for (const bench::row_maker& maker : makers)
     if (is_wanted(given.names, maker.label)) take(maker.measure(how));
-  if (!given.compile_times.empty() && is_wanted(given.names, "C1"))
-    take(bench::read_compile_times(given.compile_times));
   return bench::print_allocations(into) && all_met;
 }
 

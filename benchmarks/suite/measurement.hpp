@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// Rows of the table: the same work done by several implementations in turn, and what came out of it.
+// Rows of the table: several implementations do the same work in turn, with these results.
 #ifndef DGRAM_BENCHMARKS_SUITE_MEASUREMENT_HPP
 #define DGRAM_BENCHMARKS_SUITE_MEASUREMENT_HPP
 
@@ -34,8 +34,8 @@ struct contender {
 
 enum class relation { cost_at_most, speed_at_least, figure_at_most };
 
-/// "`ours` costs at most `limit` times what `theirs` costs", "is at least `limit` times as fast", or "costs at most
-/// `limit`", without `theirs`.
+/// "`ours` costs at most `limit` times what `theirs` costs", "is at least `limit` times as fast",
+/// or "costs at most `limit`", without `theirs`.
 struct target {
   std::string ours;
   relation is;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
-// Bare system calls, used as a C programmer would: everything is set up once, and only what the kernel changes is
-// reset. The controls are made of these, and so is the load.
+// Bare system calls, used as a C programmer would: everything is set up once, and only what the
+// kernel changes is reset. The controls are made of these, and so is the load.
 #ifndef DGRAM_BENCHMARKS_SUITE_RAW_HPP
 #define DGRAM_BENCHMARKS_SUITE_RAW_HPP
 
@@ -30,7 +30,8 @@ private:
   int fd_;
 };
 
-/// The largest payload of one message, and the most datagrams that the kernel cuts it into (udp(7)).
+/// The largest payload of one message, and the most datagrams that the kernel cuts it into
+/// (udp(7)).
 inline constexpr std::size_t max_train_bytes = 65507;
 inline constexpr std::size_t max_train_datagrams = 64;
 
@@ -90,8 +91,8 @@ public:
   std::size_t size() const noexcept { return count_; }
   void clear() noexcept { count_ = 0; }
 
-  /// Adds a message. `peer` stays the caller's, and is null on a connected socket. With a segment size the kernel
-  /// cuts the payload apart.
+  /// Adds a message. `peer` stays the caller's, and is null on a connected socket. With a segment
+  /// size the kernel cuts the payload apart.
   void add(const void* data, std::size_t size, const sockaddr_in* peer, std::size_t segment = 0);
 
   /// The same with a payload in several places; `buffers` stay the caller's.

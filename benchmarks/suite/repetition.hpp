@@ -40,11 +40,12 @@ private:
   std::uint64_t lost_ = 0;
 };
 
-/// Calls `work(datagrams, repetition&)` several times. The time is the lower quartile: interrupts and other
-/// programs only ever add to it.
+/// Calls `work(datagrams, repetition&)` several times. The time is the lower quartile: interrupts
+/// and other programs only ever add to it.
 ///
-/// Asio's memory for handlers lives as long as a call of `run`, so that each repetition allocates a little before it
-/// needs no more. Half the work allocates as much; only what the other half adds is counted.
+/// Asio's memory for handlers lives as long as a call of `run`, so that each repetition allocates a
+/// little before it needs no more. Half the work allocates as much; only what the other half adds
+/// is counted.
 template <class Work>
 sample repeat(std::size_t datagrams, int repetitions, Work work)
 {

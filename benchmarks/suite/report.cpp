@@ -99,8 +99,9 @@ std::optional<double> ratio_to_raw(const row& of, const contender& one)
 
 std::optional<double> speedup_over_asio(const row& of, const contender& one)
 {
-  if (!of.has(names::asio_coroutine)) return std::nullopt;
-  return of.ratio(names::asio_coroutine, one.name);
+  for (const char* const asio : {names::asio_coroutine, names::asio_header})
+    if (of.has(asio)) return of.ratio(asio, one.name);
+  return std::nullopt;
 }
 
 std::string describe(const verdict& one)

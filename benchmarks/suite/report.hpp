@@ -43,8 +43,8 @@ bool print_row(const row& measured);
 void print_sweep(const sweep& measured);
 bool print_allocations(const report& all);
 
-/// Writes one object per row and implementation, and per point of a sweep, one on each line. A run of rows keeps the
-/// sweeps that the file has, and the other way round.
+/// Writes one object per row and implementation, and per point of a sweep, one on each line. A run
+/// of rows keeps the sweeps that the file has, and the other way round.
 void update_json(const std::string& file, const report& all);
 
 std::string draw(const row& measured);

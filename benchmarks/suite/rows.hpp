@@ -28,17 +28,18 @@ struct row_maker {
 namespace names {
 inline constexpr const char* asio_callback = "asio callback";
 inline constexpr const char* asio_coroutine = "asio coroutine";
+inline constexpr const char* asio_header = "asio.hpp";
 inline constexpr const char* libuv = "libuv";
 inline constexpr const char* node = "node";
 }  // namespace names
-
-/// The compile times that a script has measured: lines of "dgram SECONDS" and "asio SECONDS" in turn.
-row read_compile_times(const std::string& file);
 
 void add_drain_rows(std::vector<row_maker>& rows);
 void add_send_rows(std::vector<row_maker>& rows);
 void add_echo_rows(std::vector<row_maker>& rows);
 void add_memory_rows(std::vector<row_maker>& rows);
+
+/// The compile times that a script has measured: lines of "PROGRAM SECONDS", see scripts/lib/compile-times.sh.
+void add_compile_rows(std::vector<row_maker>& rows, const std::string& file);
 
 }  // namespace bench
 

@@ -54,10 +54,12 @@ using sender_ptr = std::unique_ptr<sender>;
 sender_ptr raw_sendto(const job& work);
 sender_ptr raw_sendmmsg(const job& work);
 
-/// On a socket that an epoll watches, as that of an event loop: then each datagram that leaves looks for who waits.
+/// On a socket that an epoll watches, as that of an event loop: then each datagram that leaves
+/// looks for waiting threads.
 sender_ptr raw_sendmmsg_watched(const job& work);
 
-// To one peer only: payloads that lie apart, gathered by the kernel, or one buffer with all of them.
+// To one peer only: payloads that lie apart, gathered by the kernel, or one buffer with all of
+// them.
 sender_ptr raw_gso_gathered(const job& work);
 sender_ptr raw_gso(const job& work);
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
-// Runs a part of a coroutine or of a chain of callbacks at a time, so that what is timed is the steady state and
-// not its start.
+// Runs a part of a coroutine or of a chain of callbacks at a time, so that what is timed is the
+// steady state and not its start.
 #ifndef DGRAM_BENCHMARKS_SUITE_TURN_HPP
 #define DGRAM_BENCHMARKS_SUITE_TURN_HPP
 
@@ -30,7 +30,8 @@ public:
   /// Ends the turn, which who is called later than at its start has to do.
   void end() { io_.stop(); }
 
-  /// For a coroutine: ends the turn, and returns in the next one. The first call begins the first turn.
+  /// For a coroutine: ends the turn, and returns in the next one. The first call begins the first
+  /// turn.
   asio::awaitable<void> next()
   {
     end();

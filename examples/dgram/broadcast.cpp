@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// Sets the options that say how far a datagram reaches, and sends one to everybody.
+// Sets the options that say how far a datagram reaches, and sends one to all hosts.
 //
 //   example_dgram_broadcast [--port N] [--to ADDRESS]      the defaults are 41237 and 255.255.255.255
 

@@ -59,14 +59,14 @@ struct socket_config {
 ///  - moving a socket leaves its pending operations pending; moving it into one of another executor type
 ///    completes them with `operation_aborted`.
 ///  - options check their values: see `option`.
-///  - `receive_buffer_size` and `send_buffer_size` are functions of the socket; Asio's options of these names are
-///    written `asio::socket_base::receive_buffer_size`.
 ///
 /// **Pending operations** hold what they need: the socket may be moved, closed or destroyed while they are pending
 /// or while their completion is queued. Closing, destroying, `cancel`, `release` and moving another socket over
 /// this one complete them with `operation_aborted`.
 ///
 /// **Errors** come twice: thrown as `system_error`, or in an `error_code&`. A closed socket is `bad_descriptor`.
+/// Functions that take an `error_code&` and have no other result also return the error code, as Asio's do; with
+/// `ASIO_NO_DEPRECATED`, Asio's return nothing, and neither do these.
 ///
 /// **Cancellation**: every asynchronous operation honours its slot for terminal, partial and total cancellation.
 /// None loses a datagram: it completes with `operation_aborted` only where nothing was received or sent.
@@ -81,13 +81,15 @@ class basic_socket
       public detail::single_operations<basic_socket<Protocol, Executor>, Protocol, Executor>,
       public detail::batch_operations<basic_socket<Protocol, Executor>, Protocol, Executor> {
   using state_type = detail::socket_state<Protocol, Executor>;
+  using sync_result = detail::sync_result;
 
 public:
   using protocol_type = Protocol;
   using endpoint_type = typename Protocol::endpoint;
   using executor_type = Executor;
-  using next_layer_type = typename state_type::inner_type;
-  using lowest_layer_type = next_layer_type;
+  // Named without the block, whose type a program that only holds sockets need not instantiate.
+  using next_layer_type = detail::inner_socket<Protocol, Executor>;
+  using lowest_layer_type = typename next_layer_type::lowest_layer_type;
   using native_handle_type = typename next_layer_type::native_handle_type;
   using default_token = default_token_t<Executor>;
 
@@ -101,10 +103,7 @@ public:
   };
 
   /// A closed socket.
-  explicit basic_socket(const executor_type& executor)
-      : executor_(executor), state_(std::make_shared<state_type>(executor))
-  {
-  }
+  explicit basic_socket(const executor_type& executor);
 
   /// A closed socket on the context's executor.
   template <class Context>
@@ -115,11 +114,7 @@ public:
 
   /// An open socket that is not bound. Throws what `open` and the options report.
   basic_socket(const executor_type& executor, const protocol_type& protocol,
-               const socket_config& config = {})
-      : basic_socket(executor)
-  {
-    open(protocol, config);
-  }
+               const socket_config& config = {});
 
   template <class Context>
     requires std::convertible_to<Context&, net::execution_context&>
@@ -130,11 +125,7 @@ public:
 
   /// An open socket that is bound to `local`. Throws what `open`, the options and `bind` report.
   basic_socket(const executor_type& executor, const endpoint_type& local,
-               const socket_config& config = {})
-      : basic_socket(executor, protocol_type(local.protocol()), config)
-  {
-    bind(local);
-  }
+               const socket_config& config = {});
 
   template <class Context>
     requires std::convertible_to<Context&, net::execution_context&>
@@ -161,15 +152,15 @@ public:
 #endif
 
   /// Takes over an open descriptor, as `assign` does.
-  template <std::same_as<native_handle_type> Descriptor>
+  template <std::convertible_to<native_handle_type> Descriptor>
   basic_socket(const executor_type& executor, const protocol_type& protocol,
                const Descriptor& descriptor)
       : basic_socket(executor)
   {
-    assign(protocol, descriptor);
+    assign(protocol, static_cast<native_handle_type>(descriptor));
   }
 
-  template <class Context, std::same_as<native_handle_type> Descriptor>
+  template <class Context, std::convertible_to<native_handle_type> Descriptor>
     requires std::convertible_to<Context&, net::execution_context&>
   basic_socket(Context& context, const protocol_type& protocol, const Descriptor& descriptor)
       : basic_socket(executor_type(context.get_executor()), protocol, descriptor)
@@ -217,13 +208,16 @@ public:
   /// Closes the socket; pending operations complete with `operation_aborted`.
   ~basic_socket() { shut_down(); }
 
-  executor_type get_executor() noexcept { return executor_; }
+  decltype(std::declval<next_layer_type&>().get_executor()) get_executor() noexcept
+  {
+    return executor_;
+  }
 
   /// Asio's socket underneath, for functions that name its type.
   next_layer_type& next_layer() { return state().socket; }
   const next_layer_type& next_layer() const { return state().socket; }
-  lowest_layer_type& lowest_layer() { return next_layer(); }
-  const lowest_layer_type& lowest_layer() const { return next_layer(); }
+  lowest_layer_type& lowest_layer() { return next_layer().lowest_layer(); }
+  const lowest_layer_type& lowest_layer() const { return next_layer().lowest_layer(); }
 
   bool is_open() const noexcept { return state_ && state_->socket.is_open(); }
 
@@ -239,7 +233,11 @@ public:
   // --- opening and closing ---
 
   /// Opens the socket. Errors: `already_open`, and what socket(2) reports.
-  void open(const protocol_type& protocol, error_code& ec) { state().open(protocol, ec); }
+  sync_result open(const protocol_type& protocol, error_code& ec)
+  {
+    state().open(protocol, ec);
+    return sync_result(ec);
+  }
 
   /// Opens an IPv4 socket where nothing is said.
   void open(const protocol_type& protocol = default_protocol())
@@ -248,10 +246,11 @@ public:
   }
 
   /// Opens the socket and sets the options; where one is refused, the socket is closed again.
-  void open(const protocol_type& protocol, const socket_config& config, error_code& ec)
+  sync_result open(const protocol_type& protocol, const socket_config& config, error_code& ec)
   {
     std::string refused;
     open(protocol, config, refused, ec);
+    return sync_result(ec);
   }
 
   void open(const protocol_type& protocol, const socket_config& config)
@@ -268,9 +267,11 @@ public:
   ///
   /// Errors: `already_open`, `error::wrong_descriptor` (not a datagram socket, or one of another family),
   /// and what getsockopt(2) and getpeername(2) report; `invalid_argument` where `protocol` is dual and the socket is bound as IPv6 only.
-  void assign(const protocol_type& protocol, const native_handle_type& descriptor, error_code& ec)
+  sync_result assign(const protocol_type& protocol, const native_handle_type& descriptor,
+                     error_code& ec)
   {
     state().assign(protocol, descriptor, ec);
+    return sync_result(ec);
   }
 
   void assign(const protocol_type& protocol, const native_handle_type& descriptor)
@@ -295,10 +296,11 @@ public:
   }
 
   /// Closes the socket; pending operations complete with `operation_aborted`. Closing a closed socket does nothing.
-  void close(error_code& ec)
+  sync_result close(error_code& ec)
   {
     ec.clear();
     if (state_) state_->close(ec);
+    return sync_result(ec);
   }
 
   void close()
@@ -309,13 +311,14 @@ public:
   /// Completes pending operations with `operation_aborted`, also those whose wake-up is queued already, unless
   /// they have moved a datagram or, for `async_wait`, found the socket ready. What a writer has queued is lost, and
   /// counted. Error: `bad_descriptor`; a name that is looked up for a closed socket is given up all the same.
-  void cancel(error_code& ec)
+  sync_result cancel(error_code& ec)
   {
     if (state_) state_->abort_operations();
     if (is_open())
       state_->socket.cancel(ec);
     else
       ec = net::error::bad_descriptor;
+    return sync_result(ec);
   }
 
   void cancel()
@@ -327,7 +330,11 @@ public:
 
   /// Binds to a local endpoint; port 0 asks for any free one. A port is exclusive unless `reuse_address` or
   /// `reuse_port` is set before. For paths see `unix_dgram`. Errors: those of bind(2), such as `address_in_use`.
-  void bind(const endpoint_type& local, error_code& ec) { state().bind(local, ec); }
+  sync_result bind(const endpoint_type& local, error_code& ec)
+  {
+    state().bind(local, ec);
+    return sync_result(ec);
+  }
 
   void bind(const endpoint_type& local)
   {
@@ -337,10 +344,11 @@ public:
 #if DGRAM_HAS_UNIX_DATAGRAMS
   /// The same for the text of a Unix endpoint.
   template <detail::endpoint_text<Protocol> Text>
-  void bind(const Text& local, error_code& ec)
+  sync_result bind(const Text& local, error_code& ec)
   {
     const auto endpoint = detail::unix_endpoint_of(local, ec);
     if (!ec) bind(endpoint, ec);
+    return sync_result(ec);
   }
 
   template <detail::endpoint_text<Protocol> Text>
@@ -353,7 +361,11 @@ public:
   /// Fixes the peer: sends go to it, and only its datagrams are received. Opens a closed socket, with the peer's
   /// protocol. Errors: `error::bad_port` (0), `already_connected`, `address_in_use` (no port is free), and those of
   /// connect(2).
-  void connect(const endpoint_type& peer, error_code& ec) { state().connect(peer, ec); }
+  sync_result connect(const endpoint_type& peer, error_code& ec)
+  {
+    state().connect(peer, ec);
+    return sync_result(ec);
+  }
 
   void connect(const endpoint_type& peer)
   {
@@ -363,10 +375,11 @@ public:
 #if DGRAM_HAS_UNIX_DATAGRAMS
   /// The same for the text of a Unix endpoint.
   template <detail::endpoint_text<Protocol> Text>
-  void connect(const Text& peer, error_code& ec)
+  sync_result connect(const Text& peer, error_code& ec)
   {
     const auto endpoint = detail::unix_endpoint_of(peer, ec);
     if (!ec) connect(endpoint, ec);
+    return sync_result(ec);
   }
 
   template <detail::endpoint_text<Protocol> Text>
@@ -378,7 +391,11 @@ public:
 
   /// Ends the association with the peer; the local port stays. Errors: `not_connected`, `bad_descriptor`, and
   /// `address_in_use` where Linux had given the port up and another socket was faster.
-  void disconnect(error_code& ec) { state().disconnect(ec); }
+  sync_result disconnect(error_code& ec)
+  {
+    state().disconnect(ec);
+    return sync_result(ec);
+  }
 
   void disconnect()
   {
@@ -416,12 +433,12 @@ public:
   /// Errors: `error::out_of_range` and others of the option's own check, `operation_not_supported` where the system has
   /// no such option, and those of setsockopt(2). What is thrown names the option and its value.
   template <class Option>
-  void set_option(const Option& option, error_code& ec)
+  sync_result set_option(const Option& option, error_code& ec)
   {
     ec.clear();
     if constexpr (std::same_as<Option, option::v6_only>)
       if (option && state().flags.dual) ec = net::error::invalid_argument;
-    if (ec) return;
+    if (ec) return sync_result(ec);
     // Times of sends are in the same queue, which the kernel empties when it is told to report no more errors.
     if constexpr (std::same_as<Option, option::receive_error>)
       if (state().reads_reports()) state().take_reports();
@@ -437,6 +454,7 @@ public:
       if (!ec) state().multicast_interface = option.index();
     if constexpr (requires { Option::metadata; })
       if (!ec) note_metadata(option);
+    return sync_result(ec);
   }
 
   template <class Option>
@@ -453,16 +471,17 @@ public:
   /// Reads an option; of one with two parts, that of the socket's family (IPv6 on a dual-stack socket). Errors:
   /// `operation_not_supported` where the system has no such option, and those of getsockopt(2).
   template <class Option>
-  void get_option(Option& option, error_code& ec) const
+  sync_result get_option(Option& option, error_code& ec) const
   {
     if constexpr (std::same_as<Option, option::multicast_interface> &&
                   detail::dual_stack_protocol<Protocol>) {
       const bool remembered = is_ipv4(ec);
       if (remembered) option.assign(state().multicast_interface);
-      if (remembered || ec) return;
+      if (remembered || ec) return sync_result(ec);
     }
     state().socket.get_option(option, ec);
     if constexpr (detail::own_option<Option>) detail::name_unsupported(ec);
+    return sync_result(ec);
   }
 
   template <class Option>
@@ -476,36 +495,37 @@ public:
 
   /// The size of the kernel's receive queue in bytes, as the kernel counts: on Linux twice what was asked for, since
   /// it reckons its own overhead in (socket(7)).
-  std::size_t receive_buffer_size(error_code& ec)
+  std::size_t get_receive_buffer_size(error_code& ec)
   {
     return buffer_size(platform::names::receive_buffer, ec);
   }
 
-  std::size_t receive_buffer_size()
+  std::size_t get_receive_buffer_size()
   {
-    return call("receive_buffer_size", [&](error_code& ec) { return receive_buffer_size(ec); });
+    return call("get_receive_buffer_size",
+                [&](error_code& ec) { return get_receive_buffer_size(ec); });
   }
 
   /// Asks for `size` bytes (at least 1) and returns what took effect: the kernel limits it in silence
   /// (`net.core.rmem_max` on Linux). Errors: `error::out_of_range`, `bad_descriptor`.
-  std::size_t receive_buffer_size(int size, error_code& ec)
+  std::size_t set_receive_buffer_size(int size, error_code& ec)
   {
     set_option(option::receive_buffer_size(size), ec);
-    return ec ? 0 : receive_buffer_size(ec);
+    return ec ? 0 : get_receive_buffer_size(ec);
   }
 
-  std::size_t receive_buffer_size(int size)
+  std::size_t set_receive_buffer_size(int size)
   {
-    return call("receive_buffer_size",
-                [&](error_code& ec) { return receive_buffer_size(size, ec); });
+    return call("set_receive_buffer_size",
+                [&](error_code& ec) { return set_receive_buffer_size(size, ec); });
   }
 
   /// The same beyond the system's limit, where the process may (`option::forced_receive_buffer_size`). Errors:
-  /// `no_permission`, `operation_not_supported`, and those of `receive_buffer_size`.
+  /// `no_permission`, `operation_not_supported`, and those of `set_receive_buffer_size`.
   std::size_t force_receive_buffer_size(int size, error_code& ec)
   {
     set_option(option::forced_receive_buffer_size(size), ec);
-    return ec ? 0 : receive_buffer_size(ec);
+    return ec ? 0 : get_receive_buffer_size(ec);
   }
 
   std::size_t force_receive_buffer_size(int size)
@@ -514,32 +534,33 @@ public:
                 [&](error_code& ec) { return force_receive_buffer_size(size, ec); });
   }
 
-  /// The size of the kernel's send queue in bytes; see `receive_buffer_size`.
-  std::size_t send_buffer_size(error_code& ec)
+  /// The size of the kernel's send queue in bytes; see `get_receive_buffer_size`.
+  std::size_t get_send_buffer_size(error_code& ec)
   {
     return buffer_size(platform::names::send_buffer, ec);
   }
 
-  std::size_t send_buffer_size()
+  std::size_t get_send_buffer_size()
   {
-    return call("send_buffer_size", [&](error_code& ec) { return send_buffer_size(ec); });
+    return call("get_send_buffer_size", [&](error_code& ec) { return get_send_buffer_size(ec); });
   }
 
-  std::size_t send_buffer_size(int size, error_code& ec)
+  std::size_t set_send_buffer_size(int size, error_code& ec)
   {
     set_option(option::send_buffer_size(size), ec);
-    return ec ? 0 : send_buffer_size(ec);
+    return ec ? 0 : get_send_buffer_size(ec);
   }
 
-  std::size_t send_buffer_size(int size)
+  std::size_t set_send_buffer_size(int size)
   {
-    return call("send_buffer_size", [&](error_code& ec) { return send_buffer_size(size, ec); });
+    return call("set_send_buffer_size",
+                [&](error_code& ec) { return set_send_buffer_size(size, ec); });
   }
 
   std::size_t force_send_buffer_size(int size, error_code& ec)
   {
     set_option(option::forced_send_buffer_size(size), ec);
-    return ec ? 0 : send_buffer_size(ec);
+    return ec ? 0 : get_send_buffer_size(ec);
   }
 
   std::size_t force_send_buffer_size(int size)
@@ -549,9 +570,10 @@ public:
   }
 
   template <class Command>
-  void io_control(Command& command, error_code& ec)
+  sync_result io_control(Command& command, error_code& ec)
   {
     state().socket.io_control(command, ec);
+    return sync_result(ec);
   }
 
   template <class Command>
@@ -561,14 +583,22 @@ public:
   }
 
   bool non_blocking() const { return state().socket.non_blocking(); }
-  void non_blocking(bool on, error_code& ec) { state().socket.non_blocking(on, ec); }
+  sync_result non_blocking(bool on, error_code& ec)
+  {
+    state().socket.non_blocking(on, ec);
+    return sync_result(ec);
+  }
   void non_blocking(bool on)
   {
     call("non_blocking", [&](error_code& ec) { non_blocking(on, ec); });
   }
 
   bool native_non_blocking() const { return state().socket.native_non_blocking(); }
-  void native_non_blocking(bool on, error_code& ec) { state().socket.native_non_blocking(on, ec); }
+  sync_result native_non_blocking(bool on, error_code& ec)
+  {
+    state().socket.native_non_blocking(on, ec);
+    return sync_result(ec);
+  }
   void native_non_blocking(bool on)
   {
     call("native_non_blocking", [&](error_code& ec) { native_non_blocking(on, ec); });
@@ -588,9 +618,10 @@ public:
     return call("available", [&](error_code& ec) { return available(ec); });
   }
 
-  void shutdown(net::socket_base::shutdown_type what, error_code& ec)
+  sync_result shutdown(net::socket_base::shutdown_type what, error_code& ec)
   {
     state().socket.shutdown(what, ec);
+    return sync_result(ec);
   }
   void shutdown(net::socket_base::shutdown_type what)
   {
@@ -610,12 +641,17 @@ public:
   /// On `network_interface::all()` it is joined on every interface that is up, has multicast and an address of the group's
   /// family, but loopback; one that appears later takes another call. Where one refuses, those that were joined are
   /// left and the error is told; being a member there already is none, unless nothing new was joined.
-  void join(const multicast_group& group, const network_interface& interface, error_code& ec)
+  sync_result join(const multicast_group& group, const network_interface& interface, error_code& ec)
   {
     change_membership(detail::membership_change::join, group, interface, ec);
+    return sync_result(ec);
   }
 
-  void join(const multicast_group& group, error_code& ec) { join(group, network_interface(), ec); }
+  sync_result join(const multicast_group& group, error_code& ec)
+  {
+    join(group, network_interface(), ec);
+    return sync_result(ec);
+  }
 
   void join(const multicast_group& group, const network_interface& interface = network_interface())
   {
@@ -624,14 +660,17 @@ public:
 
   /// Leaves a group that was joined on that interface, or on all of them. Errors: as for `join`; where it was not joined
   /// EADDRNOTAVAIL, with a source EINVAL. Closing the socket leaves all its groups.
-  void leave(const multicast_group& group, const network_interface& interface, error_code& ec)
+  sync_result leave(const multicast_group& group, const network_interface& interface,
+                    error_code& ec)
   {
     change_membership(detail::membership_change::leave, group, interface, ec);
+    return sync_result(ec);
   }
 
-  void leave(const multicast_group& group, error_code& ec)
+  sync_result leave(const multicast_group& group, error_code& ec)
   {
     leave(group, network_interface(), ec);
+    return sync_result(ec);
   }
 
   void leave(const multicast_group& group, const network_interface& interface = network_interface())
@@ -647,14 +686,17 @@ public:
   /// socket.join(dgram::multicast_group{"239.1.2.3"});
   /// socket.block(dgram::multicast_group{"239.1.2.3", "10.0.0.7"});
   /// \endcode
-  void block(const multicast_group& group, const network_interface& interface, error_code& ec)
+  sync_result block(const multicast_group& group, const network_interface& interface,
+                    error_code& ec)
   {
     change_membership(detail::membership_change::block, group, interface, ec);
+    return sync_result(ec);
   }
 
-  void block(const multicast_group& group, error_code& ec)
+  sync_result block(const multicast_group& group, error_code& ec)
   {
     block(group, network_interface(), ec);
+    return sync_result(ec);
   }
 
   void block(const multicast_group& group, const network_interface& interface = network_interface())
@@ -663,14 +705,17 @@ public:
   }
 
   /// Ends what `block` began. Errors: as there; EADDRNOTAVAIL where the source is not blocked.
-  void unblock(const multicast_group& group, const network_interface& interface, error_code& ec)
+  sync_result unblock(const multicast_group& group, const network_interface& interface,
+                      error_code& ec)
   {
     change_membership(detail::membership_change::unblock, group, interface, ec);
+    return sync_result(ec);
   }
 
-  void unblock(const multicast_group& group, error_code& ec)
+  sync_result unblock(const multicast_group& group, error_code& ec)
   {
     unblock(group, network_interface(), ec);
+    return sync_result(ec);
   }
 
   void unblock(const multicast_group& group,
@@ -693,7 +738,11 @@ public:
   }
 
   /// Waits until the socket is readable, writable or has an error.
-  void wait(net::socket_base::wait_type what, error_code& ec) { state().socket.wait(what, ec); }
+  sync_result wait(net::socket_base::wait_type what, error_code& ec)
+  {
+    state().socket.wait(what, ec);
+    return sync_result(ec);
+  }
   void wait(net::socket_base::wait_type what)
   {
     call("wait", [&](error_code& ec) { wait(what, ec); });
@@ -766,15 +815,12 @@ private:
   /// A moved-from socket has no block until it is used again.
   state_type& state() const
   {
-    if (!state_) state_ = std::make_shared<state_type>(executor_);
+    if (!state_) make_state();
     return *state_;
   }
 
-  void shut_down() noexcept
-  {
-    error_code ignored;
-    if (state_) state_->close(ignored);
-  }
+  void make_state() const;
+  void shut_down() noexcept;
 
   template <class Other>
   void take_over(Other&& other)
@@ -915,6 +961,46 @@ private:
   executor_type executor_;
   mutable std::shared_ptr<state_type> state_;
 };
+
+// Outside of the class: what is defined in a class is inline, and compiled by each unit that uses it even if an
+// `extern template` says that another unit has it.
+
+template <class Protocol, class Executor>
+basic_socket<Protocol, Executor>::basic_socket(const executor_type& executor)
+    : executor_(executor), state_(std::make_shared<state_type>(executor))
+{
+}
+
+template <class Protocol, class Executor>
+basic_socket<Protocol, Executor>::basic_socket(const executor_type& executor,
+                                               const protocol_type& protocol,
+                                               const socket_config& config)
+    : basic_socket(executor)
+{
+  open(protocol, config);
+}
+
+template <class Protocol, class Executor>
+basic_socket<Protocol, Executor>::basic_socket(const executor_type& executor,
+                                               const endpoint_type& local,
+                                               const socket_config& config)
+    : basic_socket(executor, protocol_type(local.protocol()), config)
+{
+  bind(local);
+}
+
+template <class Protocol, class Executor>
+void basic_socket<Protocol, Executor>::make_state() const
+{
+  state_ = std::make_shared<state_type>(executor_);
+}
+
+template <class Protocol, class Executor>
+void basic_socket<Protocol, Executor>::shut_down() noexcept
+{
+  error_code ignored;
+  if (state_) state_->close(ignored);
+}
 
 DGRAM_NAMESPACE_END
 

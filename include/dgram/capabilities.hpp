@@ -41,7 +41,8 @@ struct system_capabilities {
   /// Sockets of this kind can be opened. Where not, there is nothing of what follows.
   bool available = false;
 
-  /// How many datagrams of a batch may leave in one message that the kernel cuts apart (GSO); 1: none do.
+  /// How many datagrams of a batch may leave in one message that the kernel cuts apart (GSO), as far as is known; 1: none do.
+  /// Older kernels take 64 and newer ones 128, which the first longer message finds out.
   std::size_t max_segments = 1;
 
   bool coalescing = false;           ///< `option::coalescing` (GRO)
@@ -115,7 +116,7 @@ void find_ip_capabilities(system_capabilities& found, const platform::probe_sock
   const auto has = [&]<class Option>(const Option&) {
     return !ask_for_option<Option>(probe, protocol);
   };
-  if (has(segmentation())) found.max_segments = platform::backend::max_segments;
+  if (has(segmentation())) found.max_segments = platform::segment_limit();
   found.coalescing = has(option::coalescing());
   found.packet_info = has(option::packet_info());
   found.receive_ecn = has(option::receive_ecn());

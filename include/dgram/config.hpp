@@ -18,6 +18,12 @@
 #elif defined(__GNUC__) && !defined(__clang__) && __GNUC__ < 12
 #error "dgram needs GCC 12 or newer, or Clang 16 or newer"
 #define DGRAM_UNSUPPORTED
+#elif !defined(__cpp_exceptions) && !defined(_CPPUNWIND)
+#error "dgram needs exceptions: compile without -fno-exceptions (or with /EHsc)"
+#define DGRAM_UNSUPPORTED
+#elif defined(ASIO_NO_EXCEPTIONS) || defined(BOOST_ASIO_NO_EXCEPTIONS)
+#error "dgram needs exceptions: compile without ASIO_NO_EXCEPTIONS and BOOST_ASIO_NO_EXCEPTIONS"
+#define DGRAM_UNSUPPORTED
 #elif defined(DGRAM_USE_BOOST_ASIO)
 #if !__has_include(<boost/asio/version.hpp>)
 #error "dgram needs Boost 1.79 or newer for DGRAM_USE_BOOST_ASIO, and none is on the include path"
@@ -48,6 +54,8 @@
 #endif
 
 #include <dgram/version.hpp>
+
+#include <version>
 
 #if defined(DGRAM_USE_BOOST_ASIO)
 #include <boost/asio/any_io_executor.hpp>
@@ -155,6 +163,20 @@
 #endif
 #endif
 
+// libc++ 19 has std::stop_token only with -fexperimental-library. Without it `socket_options` has no `signal`.
+#if defined(__cpp_lib_jthread)
+#define DGRAM_HAS_STOP_TOKEN 1
+#else
+#define DGRAM_HAS_STOP_TOKEN 0
+#endif
+
+// Asio counts work down only for the executors of the Networking TS. Without them no emitter can be unreferenced.
+#if defined(ASIO_NO_TS_EXECUTORS) || defined(BOOST_ASIO_NO_TS_EXECUTORS)
+#define DGRAM_HAS_UNREF 0
+#else
+#define DGRAM_HAS_UNREF 1
+#endif
+
 // For functions that are rarely called, and would make their callers large.
 #if defined(__GNUC__)
 #define DGRAM_COLD [[gnu::noinline, gnu::cold]]
@@ -163,7 +185,7 @@
 #endif
 
 // The inline namespace names everything that changes the layout or meaning of the types: the version (a minor
-// version may break before 1.0), Asio and the backend. Translation units that disagree then fail to link
+// version may break before 1.0), Asio, the backend and what is left out. Translation units that disagree then fail to link
 // instead of breaking the one-definition rule in silence.
 #if defined(DGRAM_USE_BOOST_ASIO)
 #define DGRAM_ABI_ASIO boost
@@ -177,10 +199,23 @@
 #else
 #define DGRAM_ABI_BACKEND native
 #endif
-#define DGRAM_ABI_JOIN(major, minor, asio, backend) v##major##_##minor##_##asio##_##backend
-#define DGRAM_ABI_EXPAND(major, minor, asio, backend) DGRAM_ABI_JOIN(major, minor, asio, backend)
-#define DGRAM_ABI_TAG \
-  DGRAM_ABI_EXPAND(DGRAM_VERSION_MAJOR, DGRAM_VERSION_MINOR, DGRAM_ABI_ASIO, DGRAM_ABI_BACKEND)
+#if DGRAM_HAS_STOP_TOKEN
+#define DGRAM_ABI_STOP_TOKEN
+#else
+#define DGRAM_ABI_STOP_TOKEN _no_stop_token
+#endif
+#if DGRAM_HAS_UNREF
+#define DGRAM_ABI_UNREF
+#else
+#define DGRAM_ABI_UNREF _no_unref
+#endif
+#define DGRAM_ABI_JOIN(major, minor, asio, backend, stop_token, unref) \
+  v##major##_##minor##_##asio##_##backend##stop_token##unref
+#define DGRAM_ABI_EXPAND(major, minor, asio, backend, stop_token, unref) \
+  DGRAM_ABI_JOIN(major, minor, asio, backend, stop_token, unref)
+#define DGRAM_ABI_TAG                                                                           \
+  DGRAM_ABI_EXPAND(DGRAM_VERSION_MAJOR, DGRAM_VERSION_MINOR, DGRAM_ABI_ASIO, DGRAM_ABI_BACKEND, \
+                   DGRAM_ABI_STOP_TOKEN, DGRAM_ABI_UNREF)
 
 #define DGRAM_NAMESPACE_BEGIN \
   namespace dgram {           \

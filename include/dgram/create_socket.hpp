@@ -141,7 +141,7 @@ auto send_from_new(Source& source, socket_type type, const payload_view& message
         auto* const sending = make_completion<std::size_t>(std::move(sent), executor);
         const auto& core = core_access::of(*socket);
         core->let_cancel(sending, slot);
-        core->send_later(to, bytes, sending);
+        detail::start_late_send(*core, to, bytes, sending);
       });
 }
 

@@ -126,6 +126,13 @@ inline platform::received_control to_control(const arrival_info& info) noexcept
   return said;
 }
 
+/// What is said of a slot, and the way back that the datagrams of a train have in common: it is described once.
+template <class Protocol>
+struct slot_control : platform::received_control {
+  bool knows_way_back = false;
+  basic_reply_path<Protocol> way_back{};
+};
+
 /// What one system call put into one slot of a batch: a datagram, or a train of them. It fills one cache line.
 template <class Protocol>
 struct received_slot {
@@ -133,7 +140,7 @@ struct received_slot {
   std::uint32_t wire_size = 0;  ///< bytes that came; those that fit were received
   std::uint32_t segment =
       0;  ///< of which each datagram has so many, the last perhaps fewer; 0: one datagram
-  const platform::received_control* control = nullptr;
+  const slot_control<Protocol>* control = nullptr;
   typename Protocol::endpoint sender{};
   bool truncated = false;
   bool needs_source = false;  ///< the socket has no address of its own
@@ -277,6 +284,7 @@ public:
   basic_reply_path<Protocol> reply_path(error_code& ec) const
   {
     ec.clear();
+    if (const auto* const known = derived().known_way_back()) return *known;
     basic_reply_path<Protocol> path{derived().sender()};
     if constexpr (requires { path.peer.address(); }) {
       if (has(field::local))
@@ -289,6 +297,7 @@ public:
 
   basic_reply_path<Protocol> reply_path() const
   {
+    if (const auto* const known = derived().known_way_back()) return *known;
     error_code ec;
     auto path = reply_path(ec);
     throw_if(ec, "reply_path");
@@ -433,6 +442,11 @@ private:
 
   const platform::received_control* control() const noexcept { return slot_->control; }
   bool needs_source() const noexcept { return slot_->needs_source; }
+  const basic_reply_path<Protocol>* known_way_back() const noexcept
+  {
+    return slot_->control != nullptr && slot_->control->knows_way_back ? &slot_->control->way_back
+                                                                       : nullptr;
+  }
 
   std::span<std::byte> payload_;
   const detail::received_slot<Protocol>* slot_;
@@ -496,6 +510,7 @@ private:
 
   const platform::received_control* control() const noexcept { return &control_; }
   bool needs_source() const noexcept { return needs_source_; }
+  static const basic_reply_path<Protocol>* known_way_back() noexcept { return nullptr; }
 
   std::span<std::byte> control_room() noexcept { return room_; }
 

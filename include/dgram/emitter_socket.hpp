@@ -153,17 +153,15 @@ public:
 
   /// See `create_socket`. `io` may be null: then `unref` is not supported.
   basic_emitter_socket(const executor_type& executor, net::io_context* io, socket_options options)
-      : core_(std::make_shared<core_type>(executor, io,
-                                          detail::checked_options(std::move(options), is_ip)))
+      : core_(detail::make_emitter<Socket>(executor, io, std::move(options)))
   {
-    core_->start();
   }
 
   basic_emitter_socket(basic_emitter_socket&&) noexcept = default;
   basic_emitter_socket& operator=(basic_emitter_socket&& other) noexcept
   {
     if (this != &other) {
-      if (core_) core_->abandon();
+      if (core_) detail::abandon_emitter(*core_);
       core_ = std::move(other.core_);
     }
     return *this;
@@ -173,7 +171,7 @@ public:
   /// more, and what is pending completes with `operation_aborted`.
   ~basic_emitter_socket()
   {
-    if (core_) core_->abandon();
+    if (core_) detail::abandon_emitter(*core_);
   }
 
   executor_type get_executor() { return core_->get_executor(); }
@@ -484,7 +482,7 @@ public:
         core_->get_executor(), std::forward<Token>(token),
         [core = core_.shared()](detail::completion<>* done, const net::cancellation_slot& slot) {
           core->let_cancel(done, slot);
-          core->close(detail::any_completion_ptr(done));
+          detail::start_close(*core, detail::any_completion_ptr(done));
         });
   }
 
@@ -538,7 +536,8 @@ public:
   }
 
   /// The socket does not keep `io_context::run()` from returning any more; what it has to send still does. Thrown:
-  /// `operation_not_supported` where it was not created with an `io_context`.
+  /// `operation_not_supported` where it was not created with an `io_context`, and with `ASIO_NO_TS_EXECUTORS`, since Asio then
+  /// has no way to take work back.
   basic_emitter_socket& unref()
   {
     if (!core_->can_unref()) throw_now(net::error::operation_not_supported, "unref");
@@ -601,7 +600,7 @@ public:
           outgoing.apply(socket, is_v6, failed);
         },
         ec);
-    if (ec) detail::refuse(operation, ec, detail::quoted(address));
+    if (ec) detail::refuse(operation, ec, detail::in_quotes(address));
   }
 
   /// Joins a group; without an interface (an address of it, or its name) the system chooses one. Binds an unbound socket.
@@ -674,14 +673,14 @@ public:
   {
     check_bound("get_recv_buffer_size");
     return ask("get_recv_buffer_size",
-               [](Socket& socket, error_code& ec) { return socket.receive_buffer_size(ec); });
+               [](Socket& socket, error_code& ec) { return socket.get_receive_buffer_size(ec); });
   }
 
   std::size_t get_send_buffer_size() const
   {
     check_bound("get_send_buffer_size");
     return ask("get_send_buffer_size",
-               [](Socket& socket, error_code& ec) { return socket.send_buffer_size(ec); });
+               [](Socket& socket, error_code& ec) { return socket.get_send_buffer_size(ec); });
   }
 
 private:
@@ -848,7 +847,7 @@ private:
 
   bool send_whole(const payload_view& message, const destination_type& to)
   {
-    return core_->send(to, message, nullptr);
+    return detail::start_send(*core_, to, message, nullptr);
   }
 
   template <class Callback>
@@ -862,7 +861,7 @@ private:
       detail::send_completion_ptr done(detail::make_completion<std::size_t>(
           std::forward<Callback>(callback), core_->get_executor()));
       core_->let_cancel(done.get(), slot);
-      core_->send(to, message, done.release());
+      detail::start_send(*core_, to, message, done.release());
       return (*this);
     } else if constexpr (std::invocable<handler&>) {
       return send_whole(
@@ -875,7 +874,7 @@ private:
           [core = core_.shared(), to, bytes = message.copy()](detail::send_completion* done,
                                                               const net::cancellation_slot& slot) {
             core->let_cancel(done, slot);
-            core->send_later(to, bytes, done);
+            detail::start_late_send(*core, to, bytes, done);
           });
     }
   }
@@ -939,6 +938,31 @@ private:
 using emitter_socket = basic_emitter_socket<udp::socket>;
 #if DGRAM_HAS_UNIX_DATAGRAMS
 using unix_emitter_socket = basic_emitter_socket<unix_dgram::socket>;
+#endif
+
+#if defined(DGRAM_COMPILED)
+// One unit of the program has these; see dgram/compiled.hpp.
+extern template class detail::listener_list<event::listening>;
+extern template class detail::listener_list<event::message::of<udp>>;
+extern template class detail::listener_list<event::error>;
+extern template std::shared_ptr<detail::emitter_core<udp::socket>>
+detail::make_emitter<udp::socket>(const udp::socket::executor_type&, net::io_context*,
+                                  socket_options);
+extern template void detail::abandon_emitter(detail::emitter_core<udp::socket>&);
+extern template void detail::start_bind(detail::emitter_core<udp::socket>&,
+                                        const detail::destination<udp>&, detail::any_completion_ptr,
+                                        listener_id);
+extern template void detail::start_connect(detail::emitter_core<udp::socket>&,
+                                           const detail::destination<udp>&,
+                                           detail::any_completion_ptr, listener_id);
+extern template bool detail::start_send(detail::emitter_core<udp::socket>&,
+                                        const detail::destination<udp>&, const payload_view&,
+                                        detail::completion<std::size_t>*);
+extern template void detail::start_late_send(detail::emitter_core<udp::socket>&,
+                                             const detail::destination<udp>&, const payload_view&,
+                                             detail::completion<std::size_t>*);
+extern template void detail::start_close(detail::emitter_core<udp::socket>&,
+                                         detail::any_completion_ptr);
 #endif
 
 DGRAM_NAMESPACE_END

@@ -149,26 +149,8 @@ public:
   /// Whether nothing has changed since this snapshot.
   bool is(const local_ptr<entries>& snapshot) const noexcept { return current_ == snapshot; }
 
-  void add(local_ptr<listener> added, bool in_front)
-  {
-    auto& all = writable().all;
-    all.insert(in_front ? all.begin() : all.end(), std::move(added));
-  }
-
-  bool remove(listener_id id)
-  {
-    if (!current_) return false;
-    const auto has_id = [id](const auto& entry) { return entry->id == id; };
-    const auto& all = current_->all;
-    const auto found = std::find_if(all.begin(), all.end(), has_id);
-    if (found == all.end()) return false;
-    const auto index = found - all.begin();
-    auto& rest = writable().all;
-    const auto removed = rest[static_cast<std::size_t>(index)];  // what it captured goes last
-    rest.erase(rest.begin() + index);
-    return true;
-  }
-
+  void add(local_ptr<listener> added, bool in_front);
+  bool remove(listener_id id);
   void clear() noexcept { const auto released = std::exchange(current_, {}); }
 
 private:
@@ -183,6 +165,30 @@ private:
 
   local_ptr<entries> current_;
 };
+
+// Outside of the class, where an `extern template` keeps them from being compiled by each unit.
+
+template <class Event>
+void listener_list<Event>::add(local_ptr<listener> added, bool in_front)
+{
+  auto& all = writable().all;
+  all.insert(in_front ? all.begin() : all.end(), std::move(added));
+}
+
+template <class Event>
+bool listener_list<Event>::remove(listener_id id)
+{
+  if (!current_) return false;
+  const auto has_id = [id](const auto& entry) { return entry->id == id; };
+  const auto& all = current_->all;
+  const auto found = std::find_if(all.begin(), all.end(), has_id);
+  if (found == all.end()) return false;
+  const auto index = found - all.begin();
+  auto& rest = writable().all;
+  const auto removed = rest[static_cast<std::size_t>(index)];  // what it captured goes last
+  rest.erase(rest.begin() + index);
+  return true;
+}
 
 }  // namespace detail
 

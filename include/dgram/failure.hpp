@@ -84,7 +84,7 @@ inline failure failure_of(const char* operation, const error_code& ec)
       {.code = ec, .operation = operation, .address = {}, .port = 0, .detail = std::move(what)});
 }
 
-inline std::string quoted(std::string_view text)
+inline std::string in_quotes(std::string_view text)
 {
   return std::string("\"").append(text).append("\"");
 }

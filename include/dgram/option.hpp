@@ -65,7 +65,7 @@ using receive_all_groups =
                            "receive_all_groups">;
 
 /// The size of the kernel's receive queue in bytes, at least 1 (SO_RCVBUF). The kernel adjusts it in silence:
-/// `basic_socket::receive_buffer_size` sets it and returns what took effect.
+/// `basic_socket::set_receive_buffer_size` sets it and returns what took effect.
 using receive_buffer_size =
     detail::integer_option<detail::socket_names<platform::names::receive_buffer>,
                            "receive_buffer_size", 1, detail::max_int>;

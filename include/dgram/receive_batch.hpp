@@ -43,6 +43,8 @@ DGRAM_NAMESPACE_BEGIN
 /// \endcode
 template <class Protocol>
 class basic_receive_batch {
+  using control_type = detail::slot_control<Protocol>;
+
 public:
   using endpoint_type = typename Protocol::endpoint;
   using value_type = basic_datagram<Protocol>;
@@ -74,6 +76,9 @@ public:
   /// How many slots there are.
   std::size_t capacity() const noexcept { return slots_.size(); }
 
+  /// How many datagrams all slots can hold: each a train of the shortest ones.
+  std::size_t most_datagrams() const noexcept { return capacity() * slot_size_; }
+
   /// The largest datagram that arrives whole, in bytes.
   std::size_t slot_size() const noexcept { return slot_size_; }
 
@@ -91,7 +96,17 @@ public:
   ///
   /// On a Unix socket no control messages are received without this. With it a datagram may bring open descriptors
   /// (unix(7), `SCM_RIGHTS`): whoever offers the room is to look for them and to close them.
-  void reserve_control(std::size_t bytes) noexcept { reserved_control_ = bytes; }
+  ///
+  /// Throws `std::length_error` if that is more than memory can have for all slots; nothing is changed then.
+  void reserve_control(std::size_t bytes)
+  {
+    // No system counts the room of one datagram in more than an int.
+    constexpr std::size_t most = std::numeric_limits<int>::max();
+    constexpr std::size_t own = platform::receive_control_size + control_alignment;
+    if (bytes > most - own || capacity() > most_memory / (bytes + own))
+      throw std::length_error("receive_batch: more room for control messages than there can be");
+    reserved_control_ = bytes;
+  }
 
   /// Forgets what was received.
   void clear() noexcept
@@ -112,12 +127,13 @@ public:
   bool store(bytes_view payload, const endpoint_type& sender, const arrival_info& info = {})
   {
     if (at_.used >= at_.offered) return false;
-    if (!stored_) stored_ = std::make_unique<platform::received_control[]>(capacity());
-    platform::received_control& said = stored_[at_.used];
-    said = detail::to_control(info);
+    if (!stored_) stored_ = std::make_unique<control_type[]>(capacity());
+    control_type& said = stored_[at_.used];
+    static_cast<platform::received_control&>(said) = detail::to_control(info);
     slot& filled = slots_[at_.used];
-    filled.wire_size =
-        static_cast<std::uint32_t>(std::max(payload.size(), info.wire_size.value_or(0)));
+    filled.wire_size = static_cast<std::uint32_t>(
+        std::min<std::size_t>(std::max(payload.size(), info.wire_size.value_or(0)),
+                              std::numeric_limits<std::uint32_t>::max()));
     // A buffer of this size is what `size` looks at, also where something else has cut the datagram.
     const std::size_t kept = std::min(payload.size(), slot_size_);
     filled.truncated = filled.wire_size > kept;
@@ -127,6 +143,7 @@ public:
     filled.segment = said.segment;
     filled.needs_source = info.wildcard;
     filled.control = &said;
+    note_way_back(at_.used, said);
     ++at_.used;
     at_.bytes += kept;
     at_.truncated += filled.truncated ? 1 : 0;
@@ -279,11 +296,15 @@ private:
   {
     if (capacity == 0) throw std::invalid_argument("receive_batch: capacity must not be 0");
     if (slot_size == 0) throw std::invalid_argument("receive_batch: slot size must not be 0");
-    constexpr std::size_t most = std::numeric_limits<std::size_t>::max();
-    if (slot_size > most - stagger || capacity > most / (slot_size + stagger))
+    if (slot_size > most_memory - stagger || capacity > most_memory / (slot_size + stagger))
       throw std::length_error("receive_batch: more memory than there can be");
     return capacity;
   }
+
+  static constexpr std::size_t most_memory = std::numeric_limits<std::ptrdiff_t>::max();
+
+  /// In whole cache lines.
+  static constexpr std::size_t control_alignment = 64;
 
   /// Room for a train's size alone is small, which keeps it in the cache.
   static constexpr std::size_t train_control_size = 64;
@@ -294,7 +315,8 @@ private:
     const bool all =
         (flags.metadata != 0 && !detail::path_protocol<Protocol>) || reserved_control_ > 0;
     if (!all) return flags.coalescing ? train_control_size : 0;
-    return (platform::receive_control_size + reserved_control_ + 63) / 64 * 64;
+    const std::size_t size = platform::receive_control_size + reserved_control_;
+    return (size + control_alignment - 1) / control_alignment * control_alignment;
   }
 
   std::span<std::byte> control_room(std::size_t index) noexcept
@@ -304,10 +326,11 @@ private:
 
   void change_control(std::size_t size)
   {
-    control_ = size > 0 ? std::make_unique_for_overwrite<std::byte[]>(capacity() * size) : nullptr;
-    metadata_ = size > train_control_size
-                    ? std::make_unique<platform::received_control[]>(capacity())
-                    : nullptr;
+    // Both or none: the messages refer to the memory that is there.
+    auto control =
+        size > 0 ? std::make_unique_for_overwrite<std::byte[]>(capacity() * size) : nullptr;
+    metadata_ = size > train_control_size ? std::make_unique<control_type[]>(capacity()) : nullptr;
+    control_ = std::move(control);
     control_size_ = size;
     for (std::size_t i = 0; i < capacity(); ++i) {
       slots_[i].segment = 0;
@@ -332,16 +355,27 @@ private:
       const platform::message& message = messages_[i];
       slot& filled = slots_[i];
       if (metadata_) {
-        platform::received_control& said = metadata_[i];
+        control_type& said = metadata_[i];
         platform::read_control(message.control(), message.control_truncated(), said);
         said.assume_no_drops(flags.silence_is_no_drop);
         filled.segment = said.segment;
+        note_way_back(i, said);
       } else {
         filled.segment = static_cast<std::uint32_t>(message.segment_size());
       }
       messages_[i].set_control(control_room(i));
       if (filled.is_train()) at_.datagrams += (filled.size() - 1) / filled.segment;
     }
+  }
+
+  /// The datagrams of a train are answered the same way.
+  void note_way_back(std::size_t index, control_type& of) const
+  {
+    of.knows_way_back = false;
+    if (!slots_[index].needs_source || !slots_[index].is_train()) return;
+    error_code ec;
+    of.way_back = view(slots_[index], 0).reply_path(ec);
+    of.knows_way_back = !ec;
   }
 
   /// The slots are to be filled by the kernel again.
@@ -373,8 +407,8 @@ private:
   std::vector<slot> slots_;
   std::vector<platform::message> messages_;
   std::unique_ptr<std::byte[]> control_;
-  std::unique_ptr<platform::received_control[]> metadata_;
-  std::unique_ptr<platform::received_control[]> stored_;  // of what `store` has added
+  std::unique_ptr<control_type[]> metadata_;
+  std::unique_ptr<control_type[]> stored_;  // of what `store` has added
   std::unique_ptr<std::byte[]> storage_;
 };
 
@@ -403,6 +437,11 @@ private:
 using receive_batch = basic_receive_batch<udp>;
 using datagram = basic_datagram<udp>;
 using owned_datagram = basic_owned_datagram<udp>;
+
+#if defined(DGRAM_COMPILED)
+// One unit of the program has these; see dgram/compiled.hpp.
+extern template class basic_receive_batch<udp>;
+#endif
 
 DGRAM_NAMESPACE_END
 

@@ -137,24 +137,30 @@ public:
   /// Room for `capacity` datagrams. Throws `std::invalid_argument` where it is 0.
   explicit basic_send_batch(std::size_t capacity) : basic_send_batch({.datagrams = capacity}) {}
 
-  /// Throws `std::invalid_argument` where there is no room for one datagram.
+  /// Throws `std::invalid_argument` if there is no room for one datagram, and `std::length_error` if there is more than
+  /// memory can have.
   explicit basic_send_batch(const send_batch_config& config)
-      : max_bytes_(byte_limit(config)),
-        runs_(checked(config.datagrams)),
-        messages_(config.datagrams),
-        merged_(config.datagrams),
-        controls_(config.datagrams)
+      : basic_send_batch(config, checked(config.datagrams))
   {
-    buffers_.reserve(config.datagrams);
-    run_lengths_.reserve(config.datagrams);
-    if (config.copy) arena_ = std::make_unique_for_overwrite<std::byte[]>(max_bytes_);
+  }
+
+  /// A batch that fits what `received` can hold: there is room for an answer to each of its datagrams, however many a peer
+  /// has sent as one train, and for `push_replies`. It refers to its payloads. Memory is taken as datagrams are pushed.
+  ///
+  /// \code
+  /// dgram::receive_batch in{16};
+  /// dgram::send_batch out{in};
+  /// \endcode
+  explicit basic_send_batch(const basic_receive_batch<Protocol>& received)
+      : basic_send_batch({.datagrams = received.most_datagrams()}, received.capacity())
+  {
   }
 
   basic_send_batch(basic_send_batch&&) noexcept = default;
   basic_send_batch& operator=(basic_send_batch&&) noexcept = default;
 
   /// How many datagrams there is room for.
-  std::size_t capacity() const noexcept { return runs_.size(); }
+  std::size_t capacity() const noexcept { return room_.datagrams; }
 
   /// How many bytes of payload there is room for.
   std::size_t max_bytes() const noexcept { return max_bytes_; }
@@ -208,7 +214,10 @@ public:
   /// Adds an answer: it leaves from the address that was asked.
   void push(bytes_view payload, const basic_reply_path<Protocol>& path)
   {
-    append_answer(payload, 0, path);
+    if (at_.last == at_.path_run && at_.last > at_.first && is_same(path, last_path_)) [[likely]]
+      append_like_last(payload);
+    else
+      append_answer(payload, 0, path);
   }
 
   void push(bytes_view payload, const basic_reply_path<Protocol>& path, const send_options& options)
@@ -263,9 +272,11 @@ public:
   ///
   /// \code
   /// dgram::receive_batch in{16};
-  /// dgram::send_batch out{16 * 64};
+  /// dgram::send_batch out{in};                                 // fits whatever arrives
+  /// socket.set_option(dgram::option::packet_info{true});       // a socket on a wildcard address answers from the one asked
   /// co_await socket.async_receive_batch(in);
-  /// for (dgram::datagram datagram : in) datagram.mutable_payload()[0] = std::byte{'!'};
+  /// for (dgram::datagram datagram : in)
+  ///   if (!datagram.payload().empty()) datagram.mutable_payload()[0] = std::byte{'!'};
   /// out.push_replies(in);
   /// co_await socket.async_send_batch(out);
   /// \endcode
@@ -283,7 +294,6 @@ public:
   void clear() noexcept
   {
     static_cast<counts&>(at_) = counts();
-    buffers_.clear();
     requests_.clear();
   }
 
@@ -306,6 +316,7 @@ public:
     const endpoint_type peer = front_peer();
     const std::size_t size = front_size();
     remove_datagrams(1);
+    limit_.given_up();
     const refused_handler handler = refused_;  // it may replace itself
     handler(ec, peer, size);
     return true;
@@ -337,8 +348,8 @@ public:
   /// on another, or the first datagram.
   template <class Predicate>
   std::span<platform::message> prepare(const detail::socket_flags& flags, Predicate may_segment,
-                                       error_code& ec, const detail::unmet_needs& unmet,
-                                       std::size_t limit)
+                                       error_code& ec, const detail::unmet_needs& unmet = {},
+                                       std::size_t limit = platform::max_buffers)
   {
     ec.clear();
     run_lengths_.clear();
@@ -349,21 +360,24 @@ public:
     else if (!flags.connected && at_.addressed < at_.last - at_.first)
       ec = platform::destination_required();
     if (ec) return {};
-    for (std::size_t i = at_.first; i < at_.last && run_lengths_.size() < limit; ++i) {
+    copied_bytes_ = 0;
+    const std::size_t most = std::min(messages_.size(), limit);
+    for (std::size_t i = at_.first; i < at_.last && run_lengths_.size() < most; ++i) {
       const run& next = runs_[i];
-      if (next.request > 0) [[unlikely]]
-        if (const error_code obstacle = obstacle_to(next, flags, unmet)) {
-          if (i == at_.first) ec = obstacle;
-          break;
-        }
+      if (next.request > 0 || next.each > detail::max_ipv4_payload) [[unlikely]] {
+        const auto obstacle = obstacle_to(next, flags, unmet);
+        if (obstacle && i == at_.first) ec = obstacle;
+        if (obstacle) break;
+      }
       if constexpr (detail::dual_stack_protocol<Protocol>)
-        if (flags.dual) map_peer(next);
+        if (flags.dual) map_peer(i);
       if (next.datagrams == 1)
         describe(next, buffers_.data() + next.first_buffer, next.buffers, 1, flags);
       else
-        describe_run(next, !next.is_split && !leaves_alone(next) && may_segment(next.peer), flags,
-                     limit);
+        describe_run(next, !next.is_split && !leaves_alone(next) && may_segment(next.peer), most,
+                     flags);
     }
+    if (ec) return {};
     return {messages_.data(), run_lengths_.size()};
   }
 
@@ -376,6 +390,7 @@ public:
       datagrams += length;
       segmented_ += length > 1 ? length : 0;
     }
+    limit_.sent();
     remove_datagrams(datagrams);
     return datagrams;
   }
@@ -398,12 +413,20 @@ public:
   std::size_t front_size() const noexcept { return std::min(first_run().each, first_run().bytes); }
 
   /// From the next `prepare` on, the datagrams of the first message go one by one.
-  void split_front() noexcept { runs_[at_.first].is_split = true; }
+  void split_front() noexcept
+  {
+    runs_[at_.first].is_split = true;
+    limit_.given_up();
+  }
+
+  /// Whether the first message can be put to the kernel as shorter ones, from the next `prepare` on.
+  bool try_shorter() noexcept { return limit_.try_shorter(run_lengths_[at_.next_run]); }
 
 private:
   /// Datagrams that leave together where the path lets them: neighbours to one peer that ask for the same and are of one
   /// size, but for the last, which may be shorter. It is found out as they are pushed.
   struct run {
+    std::size_t limit = 0;  // bytes of one message to the peer
     std::size_t first_buffer = 0;
     std::size_t buffers = 0;  // of each datagram; of all together where they are in one piece
     std::size_t datagrams = 0;
@@ -430,13 +453,35 @@ private:
     std::size_t first = 0;  // the runs [first, last) wait
     std::size_t last = 0;
     std::size_t addressed = 0;  // of them
+    std::size_t buffers = 0;    // in use
     std::size_t pushed = 0;     // datagrams, since the batch was last empty
     std::size_t pushed_bytes = 0;
     std::size_t gone = 0;  // of them
     std::size_t gone_bytes = 0;
+    std::size_t path_run =
+        0;  // the run whose path is kept, counted from 1: the last one, or none that counts
     std::size_t next_run = 0;  // of those that `prepare` has described
     detail::socket_needs needs;
   };
+
+  /// What a moved-from batch has none of.
+  struct capacities {
+    std::size_t datagrams = 0;
+  };
+
+  /// `runs` are there from the beginning; more are made if they are needed.
+  basic_send_batch(const send_batch_config& config, std::size_t runs)
+      : max_bytes_(byte_limit(config)),
+        runs_(runs),
+        buffers_(runs),
+        messages_(std::min(config.datagrams, platform::max_buffers)),
+        merged_(messages_.size()),
+        controls_(messages_.size())
+  {
+    room_.datagrams = config.datagrams;
+    run_lengths_.reserve(messages_.size());
+    if (config.copy) arena_ = std::make_unique_for_overwrite<std::byte[]>(max_bytes_);
+  }
 
   static std::size_t count_datagrams(std::size_t size, std::size_t segment) noexcept
   {
@@ -445,8 +490,11 @@ private:
 
   static constexpr std::size_t default_arena_size = 262144;
 
-  static std::size_t byte_limit(const send_batch_config& config) noexcept
+  static std::size_t byte_limit(const send_batch_config& config)
   {
+    constexpr std::size_t most = std::numeric_limits<std::ptrdiff_t>::max();
+    if (config.copy && config.bytes > most)
+      throw std::length_error("send_batch: more memory than there can be");
     if (config.bytes != 0) return config.bytes;
     return config.copy ? default_arena_size : std::numeric_limits<std::size_t>::max();
   }
@@ -469,6 +517,9 @@ private:
       append_segments(payload, segment, &path.peer, request);
     else
       append(payload, &path.peer, request);
+    // The next answer most often goes the same way: then neither request nor peer need be looked at.
+    last_path_ = path;
+    at_.path_run = at_.last;
   }
 
   /// What an answer asks for beside its peer; there is room for it. Most are for the address that was asked before too.
@@ -500,7 +551,7 @@ private:
   std::uint32_t add_request(const detail::send_request& request)
   {
     if (!option_controls_)
-      option_controls_ = std::make_unique_for_overwrite<option_control[]>(capacity());
+      option_controls_ = std::make_unique_for_overwrite<option_control[]>(messages_.size());
     if (requests_.empty() || !(requests_.back() == request)) requests_.push_back(request);
     at_.needs |= request.needs();
     return static_cast<std::uint32_t>(requests_.size());
@@ -509,11 +560,15 @@ private:
   error_code obstacle_to(const run& which, const detail::socket_flags& flags,
                          const detail::unmet_needs& unmet) const noexcept
   {
+    const bool v4 = which.addressed ? detail::is_ipv4(which.peer) : flags.peer_is_ipv4;
+    if (detail::is_beyond_protocol<Protocol>(std::min(which.each, which.bytes), v4))
+      return net::error::message_size;
+    if (which.request == 0) return {};
     const detail::send_request& request = requests_[which.request - 1];
     if (request.needs().has_any_of(unmet.needs)) return unmet.why;
     // One with a peer was checked when it was pushed.
     if (which.addressed) return {};
-    return request.template check<Protocol>(flags.peer_is_ipv4);
+    return request.template check<Protocol>(v4);
   }
 
   bool leaves_alone(const run& which) const noexcept
@@ -543,8 +598,15 @@ private:
   void append(bytes_view payload, const endpoint_type* peer, std::uint32_t request = 0)
   {
     check_room(payload.size(), 1);
-    buffers_.push_back(kept(payload));
-    add_datagram(payload.size(), 1, peer, request);
+    const std::size_t size = payload.size();
+    if (joins_last(size, 1, peer, request)) {
+      keep_in(runs_[at_.last - 1], payload);
+      add_to(runs_[at_.last - 1], size);
+    } else {
+      next_buffer() = kept(payload);
+      begin_run(size, 1, peer, request);
+    }
+    count_pushed(1, size);
   }
 
   template <class ConstBuffers>
@@ -553,15 +615,28 @@ private:
   {
     const std::size_t size = net::buffer_size(payload);
     check_room(size, 1);
-    const std::size_t before = buffers_.size();
     if (arena_) {
       std::byte* const copy = arena_.get() + at_.pushed_bytes;
       net::buffer_copy(net::buffer(copy, size), payload);
-      buffers_.push_back(platform::make_buffer(copy, size));
-    } else {
-      detail::append_buffers(payload, buffers_);
+      append({copy, size}, peer, request);
+      return;
     }
-    add_datagram(size, buffers_.size() - before, peer, request);
+    const std::size_t before = at_.buffers;
+    const auto last = net::buffer_sequence_end(payload);
+    for (auto next = net::buffer_sequence_begin(payload); next != last; ++next) {
+      if (at_.buffers - before == platform::max_buffers_per_datagram) {
+        at_.buffers = before;
+        throw std::length_error("send_batch: a datagram of more than 64 buffers");
+      }
+      const net::const_buffer one(*next);
+      next_buffer() = platform::make_buffer(one.data(), one.size());
+    }
+    const std::size_t buffers = at_.buffers - before;
+    if (joins_last(size, buffers, peer, request))
+      add_to(runs_[at_.last - 1], size);
+    else
+      begin_run(size, buffers, peer, request);
+    count_pushed(1, size);
   }
 
   /// Several datagrams in one buffer.
@@ -570,7 +645,7 @@ private:
   {
     const std::size_t datagrams = count_datagrams(payload.size(), segment);
     check_room(payload.size(), datagrams);
-    buffers_.push_back(kept(payload));
+    next_buffer() = kept(payload);
     run& added = begin_run(payload.size(), 1, peer, request);
     added.datagrams = datagrams;
     added.each = segment;
@@ -578,12 +653,37 @@ private:
     count_pushed(datagrams, payload.size());
   }
 
+  platform::buffer& next_buffer()
+  {
+    if (at_.buffers == buffers_.size()) [[unlikely]]
+      buffers_.resize(2 * buffers_.size());
+    return buffers_[at_.buffers++];
+  }
+
   platform::buffer kept(bytes_view payload) noexcept
   {
     if (!arena_) return platform::make_buffer(payload.data(), payload.size());
+    return platform::make_buffer(copied(payload), payload.size());
+  }
+
+  std::byte* copied(bytes_view payload) noexcept
+  {
     std::byte* const copy = arena_.get() + at_.pushed_bytes;
-    if (!payload.empty()) std::memcpy(copy, payload.data(), payload.size());
-    return platform::make_buffer(copy, payload.size());
+    // One that was gathered is there already.
+    if (!payload.empty() && payload.data() != copy)
+      std::memcpy(copy, payload.data(), payload.size());
+    return copy;
+  }
+
+  /// A further datagram of the last run. Copies lie side by side, and are one piece.
+  void keep_in(run& last, bytes_view payload)
+  {
+    if (arena_) {
+      copied(payload);
+      last.in_one_piece = true;
+    } else {
+      next_buffer() = platform::make_buffer(payload.data(), payload.size());
+    }
   }
 
   void count_pushed(std::size_t datagrams, std::size_t bytes) noexcept
@@ -592,18 +692,10 @@ private:
     at_.pushed_bytes += bytes;
   }
 
-  /// The last `buffers` buffers are a datagram of `size` bytes.
-  void add_datagram(std::size_t size, std::size_t buffers, const endpoint_type* peer,
-                    std::uint32_t request)
+  bool joins_last(std::size_t size, std::size_t buffers, const endpoint_type* peer,
+                  std::uint32_t request) const noexcept
   {
-    if (at_.last > at_.first && joins(runs_[at_.last - 1], size, buffers, peer, request)) {
-      run& last = runs_[at_.last - 1];
-      last.bytes += size;
-      last.is_complete = ++last.datagrams == platform::backend::max_segments || size < last.each;
-    } else {
-      begin_run(size, buffers, peer, request);
-    }
-    count_pushed(1, size);
+    return at_.last > at_.first && joins(runs_[at_.last - 1], size, buffers, peer, request);
   }
 
   bool joins(const run& last, std::size_t size, std::size_t buffers, const endpoint_type* peer,
@@ -612,16 +704,54 @@ private:
     return !last.is_complete && !last.is_split && size > 0 && size <= last.each &&
            buffers == last.buffers && request == last.request &&
            last.addressed == (peer != nullptr) &&
-           (peer == nullptr || detail::same_bytes(*peer, last.peer)) &&
-           last.bytes + size <= detail::max_payload_size(last.peer) &&
+           (peer == nullptr || detail::same_bytes(*peer, last.peer)) && fits(last, size);
+  }
+
+  bool fits(const run& last, std::size_t size) const noexcept
+  {
+    return last.bytes + size <= last.limit &&
            (arena_ || (last.datagrams + 1) * last.buffers <= platform::max_buffers);
+  }
+
+  static bool is_same(const basic_reply_path<Protocol>& a,
+                      const basic_reply_path<Protocol>& b) noexcept
+  {
+    return a.interface_index == b.interface_index && detail::same_bytes(a.peer, b.peer) &&
+           a.source == b.source;
+  }
+
+  /// One datagram for the peer of the last run, asking for the same.
+  void append_like_last(bytes_view payload)
+  {
+    check_room(payload.size(), 1);
+    const std::size_t size = payload.size();
+    run& last = runs_[at_.last - 1];
+    if (!last.is_complete && !last.is_split && size > 0 && size <= last.each && last.buffers == 1 &&
+        fits(last, size)) [[likely]] {
+      keep_in(last, payload);
+      add_to(last, size);
+    } else {
+      const endpoint_type peer = last.peer;  // the runs may move
+      next_buffer() = kept(payload);
+      begin_run(size, 1, &peer, last.request);
+      at_.path_run = at_.last;
+    }
+    count_pushed(1, size);
+  }
+
+  static void add_to(run& last, std::size_t size) noexcept
+  {
+    last.bytes += size;
+    last.is_complete = ++last.datagrams == platform::backend::max_segments || size < last.each;
   }
 
   run& begin_run(std::size_t size, std::size_t buffers, const endpoint_type* peer,
                  std::uint32_t request)
   {
+    if (at_.last == runs_.size()) [[unlikely]]
+      runs_.resize(2 * runs_.size());
     run& next = runs_[at_.last++];
-    next.first_buffer = buffers_.size() - buffers;
+    next.first_buffer = at_.buffers - buffers;
     next.buffers = buffers;
     next.datagrams = 1;
     next.each = next.bytes = size;
@@ -635,6 +765,7 @@ private:
     } else {
       next.peer = endpoint_type();
     }
+    next.limit = detail::max_payload_size(next.peer);
     return next;
   }
 
@@ -660,9 +791,8 @@ private:
     const std::size_t bytes = which.first_bytes(count);
     if (which.in_one_piece) {
       platform::buffer& rest = buffers_[which.first_buffer];
-      rest =
-          platform::make_buffer(static_cast<const std::byte*>(platform::buffer_data(rest)) + bytes,
-                                platform::buffer_size(rest) - bytes);
+      rest = platform::make_buffer(
+          static_cast<const std::byte*>(platform::buffer_data(rest)) + bytes, which.bytes - bytes);
     } else {
       which.first_buffer += count * which.buffers;
     }
@@ -671,30 +801,61 @@ private:
     at_.gone_bytes += bytes;
   }
 
-  /// Several datagrams, as few messages as may be.
-  void describe_run(const run& which, bool together, const detail::socket_flags& flags,
-                    std::size_t limit)
+  /// Several datagrams, as few messages as may be, and no more than there is room for.
+  void describe_run(const run& which, bool together, std::size_t most_messages,
+                    const detail::socket_flags& flags)
   {
+    const std::size_t each = together ? limit_.now() : 1;
     // Copied payloads lie side by side: one buffer is cheaper for the kernel than many.
-    if (which.in_one_piece || (arena_ && together))
-      describe_pieces(which, together ? platform::backend::max_segments : 1, flags, limit);
-    else if (together)
-      describe(which, buffers_.data() + which.first_buffer, which.datagrams * which.buffers,
-               which.datagrams, flags);
-    else
-      for (std::size_t i = 0; i < which.datagrams && run_lengths_.size() < limit; ++i)
-        describe(which, buffers_.data() + which.first_buffer + i * which.buffers, which.buffers, 1,
-                 flags);
+    if (which.in_one_piece || (arena_ && together)) {
+      const auto* bytes =
+          static_cast<const std::byte*>(platform::buffer_data(buffers_[which.first_buffer]));
+      describe_pieces(which, bytes, each, most_messages, flags);
+    } else if (together && is_better_copied(which)) {
+      describe_pieces(which, copy_run(which), each, most_messages, flags);
+    } else {
+      for (std::size_t i = 0; i < which.datagrams && run_lengths_.size() < most_messages;) {
+        const std::size_t count = std::min(each, which.datagrams - i);
+        describe(which, buffers_.data() + which.first_buffer + i * which.buffers,
+                 count * which.buffers, count, flags);
+        i += count;
+      }
+    }
+  }
+
+  // To gather many small pieces is the kernel's most expensive way: it costs more than to copy them.
+  static constexpr std::size_t many_pieces = 8;
+  static constexpr std::size_t small_payload = 512;
+  static constexpr std::size_t copied_at_most = 262144;
+
+  bool is_better_copied(const run& which) const noexcept
+  {
+    return which.datagrams * which.buffers >= many_pieces && which.each <= small_payload &&
+           which.bytes <= copied_at_most - copied_bytes_;
+  }
+
+  /// The payloads of a run, side by side until the next `prepare`.
+  const std::byte* copy_run(const run& which)
+  {
+    if (!copied_) copied_ = std::make_unique_for_overwrite<std::byte[]>(copied_at_most);
+    std::byte* const first = copied_.get() + copied_bytes_;
+    std::byte* next = first;
+    for (std::size_t i = 0; i < which.datagrams * which.buffers; ++i) {
+      const platform::buffer& piece = buffers_[which.first_buffer + i];
+      const std::size_t size = platform::buffer_size(piece);
+      if (size > 0) std::memcpy(next, platform::buffer_data(piece), size);
+      next += size;
+    }
+    copied_bytes_ += which.bytes;
+    return first;
   }
 
   /// Datagrams that lie side by side, as messages of at most `most` of them each.
-  void describe_pieces(const run& which, std::size_t most, const detail::socket_flags& flags,
-                       std::size_t limit)
+  void describe_pieces(const run& which, const std::byte* bytes, std::size_t most,
+                       std::size_t most_messages, const detail::socket_flags& flags)
   {
-    const auto* bytes =
-        static_cast<const std::byte*>(platform::buffer_data(buffers_[which.first_buffer]));
-    const std::size_t fit = detail::max_payload_size(which.peer) / which.each;
-    const std::size_t step = std::max<std::size_t>(std::min(most, fit), 1) * which.each;
+    const std::size_t limit = which.limit / which.each;
+    const std::size_t step = std::max<std::size_t>(std::min(most, limit), 1) * which.each;
     std::size_t offset = 0;
     do {
       const std::size_t size = std::min(step, which.bytes - offset);
@@ -702,7 +863,7 @@ private:
       piece = platform::make_buffer(bytes + offset, size);
       describe(which, &piece, 1, count_datagrams(size, which.each), flags);
       offset += size;
-    } while (offset < which.bytes && run_lengths_.size() < limit);
+    } while (offset < which.bytes && run_lengths_.size() < most_messages);
   }
 
   /// The next message: `count` datagrams of a run.
@@ -741,18 +902,19 @@ private:
   }
 
   /// A dual-stack socket takes IPv4 peers in their mapped form; kept apart, so that the batch can be sent on
-  /// another socket as it was pushed.
-  void map_peer(const run& which)
+  /// another socket as it was pushed. What `prepare` has described refers to it.
+  void map_peer(std::size_t index)
   {
-    if (native_.empty()) native_.resize(capacity());
-    native_[index_of(which)] = mapped(which.peer);
+    if (native_.size() < runs_.size()) native_.resize(runs_.size());
+    native_[index] = mapped(runs_[index].peer);
   }
 
   std::size_t max_bytes_;
+  detail::reset_on_move<capacities> room_;
   detail::reset_on_move<counts> at_;
   std::vector<run> runs_;
-  std::vector<platform::message> messages_;
   std::vector<platform::buffer> buffers_;
+  std::vector<platform::message> messages_;
   std::vector<platform::buffer> merged_;
   std::vector<platform::control_buffer> controls_;
   std::vector<detail::send_request> requests_;
@@ -761,10 +923,19 @@ private:
   std::vector<std::size_t> run_lengths_;
   std::vector<endpoint_type> native_;
   std::unique_ptr<std::byte[]> arena_;
+  std::unique_ptr<std::byte[]> copied_;  // small payloads of what `prepare` has described
+  std::size_t copied_bytes_ = 0;
+  detail::segment_limit limit_;
+  basic_reply_path<Protocol> last_path_{};
   refused_handler refused_;
 };
 
 using send_batch = basic_send_batch<udp>;
+
+#if defined(DGRAM_COMPILED)
+// One unit of the program has these; see dgram/compiled.hpp.
+extern template class basic_send_batch<udp>;
+#endif
 
 DGRAM_NAMESPACE_END
 

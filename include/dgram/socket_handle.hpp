@@ -75,6 +75,8 @@ public:
   /// Waits until the socket is readable or writable. Completion: `void(error_code)`.
   template <class Token>
   auto async_wait(net::socket_base::wait_type what, Token&& token)
+      -> decltype(std::declval<detail::inner_socket<Protocol, Executor>&>().async_wait(
+          what, std::forward<Token>(token)))
   {
     return state_->socket.async_wait(what, std::forward<Token>(token));
   }
@@ -83,6 +85,7 @@ public:
   /// `void(error_code)`.
   template <class Token>
   auto async_wait_congestion(Token&& token)
+      -> decltype(std::declval<timer_type&>().async_wait(std::forward<Token>(token)))
   {
     return state_->async_wait_congestion(std::forward<Token>(token));
   }

@@ -15,10 +15,12 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
-#include <stop_token>
 #include <string>
 #include <type_traits>
 #include <utility>
+#if DGRAM_HAS_STOP_TOKEN
+#include <stop_token>
+#endif
 
 DGRAM_NAMESPACE_BEGIN
 
@@ -105,8 +107,12 @@ struct socket_options {
   std::int64_t send_buffer_size = 0;  ///< bytes; 0: the system's default
   lookup_function lookup = {};        ///< looks names up in place of the system's resolver
   std::chrono::milliseconds lookup_lifetime{
-      1000};                    ///< how long a looked up name is not asked for again
-  std::stop_token signal = {};  ///< closes the socket when stop is requested, on any thread
+      1000};  ///< how long a looked up name is not asked for again
+#if DGRAM_HAS_STOP_TOKEN
+  /// Closes the socket when stop is requested, on any thread. The option is missing where the standard library has no
+  /// `std::stop_token`: libc++ 19 has it only with `-fexperimental-library`. `slot` is always there.
+  std::stop_token signal = {};
+#endif
   /// Closes the socket when it is signalled. A slot holds one socket, the last that it was given to.
   net::cancellation_slot slot = {};
   std::shared_ptr<const block_list> receive_block_list = {};  ///< senders that are not heard

@@ -20,6 +20,26 @@
 
 DGRAM_NAMESPACE_BEGIN
 
+namespace detail {
+
+/// A completion token that stands for any: what a wait with it returns is known without an instantiation of the wait.
+struct any_token {};
+
+}  // namespace detail
+
+DGRAM_NAMESPACE_END
+
+template <class Result, class... Args>
+class dgram::net::async_result<dgram::detail::any_token, Result(Args...)> {
+public:
+  using return_type = void;
+
+  template <class Initiation, class Token, class... InitArgs>
+  static void initiate(Initiation&&, Token&&, InitArgs&&...);
+};
+
+DGRAM_NAMESPACE_BEGIN
+
 /// A copyable reference to a socket, or to another transport, that stays valid when the socket is moved or destroyed,
 /// and then finds it closed. Readers, writers and emitters are built on one.
 ///
@@ -52,7 +72,7 @@ concept transport_handle =
     requires(Handle handle, const Handle looked_at,
              basic_receive_batch<typename Handle::protocol_type> incoming,
              basic_send_batch<typename Handle::protocol_type> outgoing, error_code ec,
-             void (*done)(error_code), typename Handle::timer_type timer,
+             detail::any_token done, typename Handle::timer_type timer,
              typename Handle::clock_type::time_point time,
              typename Handle::clock_type::duration duration) {
       typename Handle::executor_type;
@@ -121,10 +141,10 @@ concept emitter_transport =
       socket.cancel(ec);
       socket.close(ec);
       socket.set_option(option::broadcast(true), ec);
-      socket.receive_buffer_size(1, ec);
-      socket.send_buffer_size(1, ec);
-      { socket.receive_buffer_size(ec) } -> std::convertible_to<std::size_t>;
-      { socket.send_buffer_size(ec) } -> std::convertible_to<std::size_t>;
+      socket.set_receive_buffer_size(1, ec);
+      socket.set_send_buffer_size(1, ec);
+      { socket.get_receive_buffer_size(ec) } -> std::convertible_to<std::size_t>;
+      { socket.get_send_buffer_size(ec) } -> std::convertible_to<std::size_t>;
       { socket.try_receive_batch(incoming, ec) } -> std::convertible_to<std::size_t>;
       { socket.try_send_batch(outgoing) } -> std::same_as<send_result>;
       socket.try_send(bytes, ec);

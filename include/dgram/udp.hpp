@@ -57,6 +57,12 @@ using datagram_info = basic_datagram_info<udp>;
 using reply_path = basic_reply_path<udp>;
 using path_error = basic_path_error<udp>;
 
+#if defined(DGRAM_COMPILED)
+// One unit of the program has these; see dgram/compiled.hpp.
+extern template class basic_socket_handle<udp, net::any_io_executor>;
+extern template class basic_socket<udp, net::any_io_executor>;
+#endif
+
 DGRAM_NAMESPACE_END
 
 #endif

@@ -149,6 +149,45 @@ public:
     return try_push(payload, detail::no_peer(), options);
   }
 
+  /// Queues a datagram without a coroutine of its own, for loops over a batch, and returns whether there is room for another
+  /// one of any size. If not, `flush` makes room: who does not wait for it gets `no_buffer_space` by the next call that finds
+  /// none. With `full_policy::drop_newest` it never has to be waited for.
+  ///
+  /// Throws `system_error` as `send` does. The payload is copied.
+  ///
+  /// \code
+  /// dgram::reader reader{socket};
+  /// dgram::writer writer{reader};
+  /// while (auto datagrams = co_await reader.next_batch())
+  ///   for (const dgram::datagram& datagram : datagrams)
+  ///     if (!writer.push(datagram.payload(), datagram.reply_path())) co_await writer.flush();
+  /// \endcode
+  bool push(bytes_view payload, const endpoint_type& peer) { return push_to(payload, peer); }
+
+  bool push(bytes_view payload, const basic_reply_path<Protocol>& path)
+  {
+    return push_to(payload, path);
+  }
+
+  /// The same, to the peer that the socket is connected to.
+  bool push(bytes_view payload) { return push_to(payload, detail::no_peer()); }
+
+  /// The same with what the datagram asks for. Throws also what `send_options` names.
+  bool push(bytes_view payload, const endpoint_type& peer, const send_options& options)
+  {
+    return push_to(payload, peer, options);
+  }
+
+  bool push(bytes_view payload, const basic_reply_path<Protocol>& path, const send_options& options)
+  {
+    return push_to(payload, path, options);
+  }
+
+  bool push(bytes_view payload, const std::same_as<send_options> auto& options)
+  {
+    return push_to(payload, detail::no_peer(), options);
+  }
+
   /// Returns when everything that was queued has been handed to the kernel or refused. Throws `system_error`: the reason
   /// where some of it was lost meanwhile, and `operation_aborted` where the coroutine was cancelled.
   net::awaitable<void, Executor> flush();
@@ -170,23 +209,44 @@ private:
   bool try_push(bytes_view payload, const Target& to, const Options&... options)
   {
     const std::size_t datagrams = state_type::count(payload, options...);
-    error_code ec = state_->check(to);
-    if (!ec && !state_->can_take(payload.size(), datagrams))
-      state_->make_room(payload.size(), datagrams, ec);
-    if (ec || !state_->can_take(payload.size(), datagrams)) return false;
-    state_->push(payload, to, options...);
+    if (!state_->takes_at_once(payload.size(), datagrams, to)) [[unlikely]] {
+      error_code ec = state_->check(to);
+      if (!ec) state_->make_room(payload.size(), datagrams, ec);
+      if (ec || !state_->can_take(payload.size(), datagrams)) return false;
+    }
+    state_->push(payload, datagrams, to, options...);
     return true;
+  }
+
+  template <class Target, class... Options>
+  bool push_to(bytes_view payload, const Target& to, const Options&... options)
+  {
+    const std::size_t datagrams = state_type::count(payload, options...);
+    if (!state_->takes_at_once(payload.size(), datagrams, to)) [[unlikely]] {
+      detail::throw_if(state_->check(to), "push");
+      error_code ec;
+      state_->make_room(payload.size(), datagrams, ec);
+      if (!state_->must_wait(payload.size(), datagrams, ec) && !ec &&
+          !state_->can_take(payload.size(), datagrams)) {
+        state_->count_dropped(payload.size(), datagrams, to);
+        return true;
+      }
+      if (!ec && !state_->can_take(payload.size(), datagrams)) ec = net::error::no_buffer_space;
+      detail::throw_if(ec, "push");
+    }
+    state_->push(payload, datagrams, to, options...);
+    return state_->has_room_for_any();
   }
 
   template <class Target, class... Options>
   net::awaitable<void, Executor> send_to(bytes_view payload, Target to, Options... options)
   {
     const std::size_t datagrams = state_type::count(payload, options...);
-    detail::throw_if(state_->check(to), "send");
-    if (state_->can_take(payload.size(), datagrams)) {
-      state_->push(payload, to, options...);
+    if (state_->takes_at_once(payload.size(), datagrams, to)) {
+      state_->push(payload, datagrams, to, options...);
       co_return;
     }
+    detail::throw_if(state_->check(to), "send");
     co_await send_when_room(state_, payload, datagrams, &to, &options...);
   }
 
@@ -202,7 +262,7 @@ private:
       co_await wait_room(*state);
     detail::throw_if(ec, "send");
     if (state->can_take(payload.size(), datagrams))
-      state->push(payload, *to, *options...);
+      state->push(payload, datagrams, *to, *options...);
     else
       state->count_dropped(payload.size(), datagrams, *to);
   }
@@ -325,6 +385,11 @@ template <transport_handle Handle>
 writer(Handle, const writer_config& = {})
     -> writer<typename Handle::protocol_type, typename Handle::executor_type, net::any_io_executor,
               Handle>;
+
+#if defined(DGRAM_COMPILED)
+// One unit of the program has these; see dgram/compiled.hpp.
+extern template class writer<udp>;
+#endif
 
 DGRAM_NAMESPACE_END
 

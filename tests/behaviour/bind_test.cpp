@@ -348,7 +348,7 @@ TEST_CASE("BND-26: an adopted descriptor keeps its address and works", "[bind]")
   udp_socket socket(io);
   socket.assign(dgram::udp::v4(), raw.release());
   CHECK(socket.local_endpoint() == local);
-  const std::size_t size = socket.receive_buffer_size(4096);
+  const std::size_t size = socket.set_receive_buffer_size(4096);
   CHECK((size == 4096 || size == 8192));
 
   udp_socket peer(io, test::loopback_v4());

@@ -138,10 +138,11 @@ TEST_CASE_METHOD(closed_socket,
                [&](ec_type& ec) { socket.set_option(option::multicast_interface(), ec); });
   option::broadcast broadcast;
   check_closed("get broadcast", [&](ec_type& ec) { socket.get_option(broadcast, ec); });
-  check_closed("receive buffer", [&](ec_type& ec) { socket.receive_buffer_size(ec); });
-  check_closed("set receive buffer", [&](ec_type& ec) { socket.receive_buffer_size(4096, ec); });
-  check_closed("send buffer", [&](ec_type& ec) { socket.send_buffer_size(ec); });
-  check_closed("set send buffer", [&](ec_type& ec) { socket.send_buffer_size(4096, ec); });
+  check_closed("receive buffer", [&](ec_type& ec) { socket.get_receive_buffer_size(ec); });
+  check_closed("set receive buffer",
+               [&](ec_type& ec) { socket.set_receive_buffer_size(4096, ec); });
+  check_closed("send buffer", [&](ec_type& ec) { socket.get_send_buffer_size(ec); });
+  check_closed("set send buffer", [&](ec_type& ec) { socket.set_send_buffer_size(4096, ec); });
 
   check_closed("send", [&](ec_type& ec) { socket.send(buffer, 0, ec); });
   check_closed("send_to", [&](ec_type& ec) { socket.send_to(buffer, peer, 0, ec); });

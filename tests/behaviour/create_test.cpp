@@ -130,11 +130,11 @@ TEST_CASE("CRE-07: buffer sizes of a configuration hold when the socket is there
   asio::io_context io;
   const dgram::socket_config config{.receive_buffer_size = 10000, .send_buffer_size = 15000};
   udp_socket unbound(io, dgram::udp::v4(), config);
-  CHECK(is_size_or_double(unbound.receive_buffer_size(), 10000));
-  CHECK(is_size_or_double(unbound.send_buffer_size(), 15000));
+  CHECK(is_size_or_double(unbound.get_receive_buffer_size(), 10000));
+  CHECK(is_size_or_double(unbound.get_send_buffer_size(), 15000));
   udp_socket bound(io, test::loopback_v4(), config);
-  CHECK(is_size_or_double(bound.receive_buffer_size(), 10000));
-  CHECK(is_size_or_double(bound.send_buffer_size(), 15000));
+  CHECK(is_size_or_double(bound.get_receive_buffer_size(), 10000));
+  CHECK(is_size_or_double(bound.get_send_buffer_size(), 15000));
 }
 
 TEST_CASE("CRE-08: an impossible buffer size is refused when the socket is opened", "[create]")
@@ -154,8 +154,8 @@ TEST_CASE("CRE-08: an impossible buffer size is refused when the socket is opene
   }
   udp_socket plain(io, dgram::udp::v4());
   udp_socket zero(io, dgram::udp::v4(), {.receive_buffer_size = 0, .send_buffer_size = 0});
-  CHECK(zero.receive_buffer_size() == plain.receive_buffer_size());
-  CHECK(zero.send_buffer_size() == plain.send_buffer_size());
+  CHECK(zero.get_receive_buffer_size() == plain.get_receive_buffer_size());
+  CHECK(zero.get_send_buffer_size() == plain.get_send_buffer_size());
 }
 
 TEST_CASE("CRE-12: sockets are made from a context or an executor, with or without address",

@@ -10,6 +10,7 @@
 #include <catch2/generators/catch_generators_adapters.hpp>
 #include <catch2/generators/catch_generators_random.hpp>
 
+#include <deque>
 #include <numeric>
 #include <random>
 #include <string>
@@ -23,7 +24,7 @@ public:
   explicit sink(asio::io_context& io, bool coalesce, const test::endpoint& at = test::loopback_v4())
       : socket(io, at)
   {
-    socket.receive_buffer_size(4 << 20);
+    socket.set_receive_buffer_size(4 << 20);
     dgram::error_code not_here;
     socket.set_option(dgram::option::coalescing(coalesce), not_here);
   }
@@ -319,7 +320,7 @@ TEST_CASE("GSO: a received batch is sent back as it is, trains whole")
   second.socket.send_to(asio::buffer("plain", 5), target);
   second.socket.send_to(asio::buffer("", 0), target);
   dgram::receive_batch in{16};
-  dgram::send_batch out{16 * 64};
+  dgram::send_batch out{in};
   REQUIRE(server.receive_batch(in) == 12);
   for (const dgram::datagram& datagram : in)
     if (!datagram.payload().empty()) datagram.mutable_payload()[0] = std::byte{'!'};
@@ -332,6 +333,187 @@ TEST_CASE("GSO: a received batch is sent back as it is, trains whole")
     REQUIRE(text.substr(0, 1) == "!");
   if (!not_here) REQUIRE(first.slots == 1);
   REQUIRE(second.take() == std::vector<std::string>{"!lain", ""});
+}
+
+TEST_CASE("GSO: trains of any length are answered by a server on a wildcard address", "[F24]")
+{
+  const std::size_t length = GENERATE(1U, 2U, 63U, 64U, 65U, 127U, 128U, 500U);
+  const bool v6 = GENERATE(false, true);
+  CAPTURE(length, v6);
+  if (v6) DGRAM_SKIP_WITHOUT_IPV6();
+  asio::io_context io;
+  dgram::udp::socket server{io, {v6 ? dgram::udp::v6() : dgram::udp::v4(), 0}};
+  server.set_option(dgram::option::packet_info{true});
+  dgram::error_code not_here;
+  server.set_option(dgram::option::coalescing{true}, not_here);
+  sink client(io, true, v6 ? test::loopback_v6() : test::loopback_v4());
+  const auto here = v6 ? asio::ip::address(asio::ip::address_v6::loopback())
+                       : asio::ip::address(asio::ip::make_address("127.0.0.7"));
+  const test::endpoint target(here, server.local_endpoint().port());
+  const std::string payload = pattern(length * 10);
+  REQUIRE(send_segments(io, client.socket, payload, 10, target).sent == length);
+
+  std::size_t answered = 0;
+  const auto way = GENERATE(0, 1, 2, 3);
+  CAPTURE(way);
+  const auto receive_all = [&](auto&& answer) {
+    dgram::receive_batch in{16};
+    dgram::send_batch out{in};
+    while (answered < length) {
+      answered += server.receive_batch(in);
+      answer(in, out);
+      REQUIRE_FALSE(server.send_batch(out).error);
+    }
+  };
+  if (way == 0) {
+    receive_all([](auto& in, auto& out) { out.push_replies(in); });
+  } else if (way == 1) {
+    receive_all([](auto& in, auto& out) {
+      for (const dgram::datagram& datagram : in)
+        out.push(datagram.payload(), datagram.reply_path());
+    });
+  } else {
+    test::run(io, [&]() -> asio::awaitable<void> {
+      dgram::reader reader{server};
+      dgram::writer writer{reader};
+      while (answered < length) {
+        if (way == 2) {
+          const auto datagram = co_await reader.next();
+          co_await writer.send(datagram->payload(), datagram->reply_path());
+          ++answered;
+        } else {
+          const auto batch = co_await reader.next_batch();
+          for (const dgram::datagram& datagram : batch)
+            co_await writer.send(datagram.payload(), datagram.reply_path());
+          answered += batch.size();
+        }
+      }
+      co_await writer.flush();
+    }());
+  }
+  std::string back;
+  for (const auto& text : client.take())
+    back += text;
+  CHECK(back == payload);
+  CHECK(client.senders == std::vector<test::endpoint>(length, target));
+}
+
+TEST_CASE(
+    "GSO: answers to datagrams that differ go their own ways, whatever was pushed before them")
+{
+  // The same slots are used again and again, for one peer and for others, that ask one address or another.
+  const bool copies = GENERATE(false, true);
+  const bool writes = GENERATE(false, true);
+  asio::io_context io;
+  dgram::udp::socket server{io, {dgram::udp::v4(), 0}};
+  dgram::reader reader{server, {.slots = 2}};
+  dgram::writer writer{reader};
+  std::vector<sink> sinks;
+  sinks.reserve(2);
+  for (int i = 0; i < 2; ++i)
+    sinks.emplace_back(io, true);
+  const auto port = server.local_endpoint().port();
+  std::vector<std::vector<std::pair<std::string, test::endpoint>>> expected(2);
+  std::mt19937 random(7);
+  for (int round = 0; round < 60; ++round) {
+    std::size_t left = 0;
+    for (int i = 0; i < 3; ++i) {
+      const std::size_t who = random() % 2;
+      const test::endpoint asked(asio::ip::make_address_v4(0x7f000001U + random() % 2), port);
+      const std::size_t size = 1 + random() % 3;
+      const std::size_t count = 1 + random() % 5;
+      const std::string payload = pattern(size * count);
+      REQUIRE(send_segments(io, sinks[who].socket, payload, size, asked).sent == count);
+      for (std::size_t at = 0; at < payload.size(); at += size)
+        expected[who].emplace_back(payload.substr(at, size), asked);
+      left += count;
+    }
+    dgram::send_batch out({.datagrams = 64, .copy = true});
+    dgram::send_batch referring(64);
+    dgram::send_batch& used = copies ? out : referring;
+    std::deque<std::string> kept;
+    test::run(io, [&]() -> asio::awaitable<void> {
+      while (left > 0) {
+        const auto batch = co_await reader.next_batch();
+        for (const dgram::datagram& datagram : batch) {
+          kept.emplace_back(datagram.payload().text());
+          const auto way = datagram.reply_path();
+          if (writes)
+            co_await writer.send(kept.back(), way);
+          else
+            used.push(kept.back(), way);
+          --left;
+        }
+      }
+      if (writes) co_await writer.flush();
+    }());
+    if (!writes) REQUIRE_FALSE(server.send_batch(used).error);
+  }
+  for (std::size_t i = 0; i < 2; ++i) {
+    std::vector<std::pair<std::string, test::endpoint>> got;
+    const auto texts = sinks[i].take();
+    for (std::size_t j = 0; j < texts.size(); ++j)
+      got.emplace_back(texts[j], sinks[i].senders[j]);
+    CHECK(got == expected[i]);
+  }
+}
+
+TEST_CASE("send_batch: an answer that was changed is no longer the one before")
+{
+  asio::io_context io;
+  sink first(io, false);
+  sink second(io, false);
+  dgram::udp::socket sender{io, {dgram::udp::v4(), 0}};
+  dgram::send_batch batch({.datagrams = 16, .copy = true});
+  dgram::reply_path path{first.socket.local_endpoint(), asio::ip::make_address("127.0.0.5")};
+  batch.push("a", path);
+  batch.push("b", path);
+  path.source = asio::ip::make_address("127.0.0.6");
+  batch.push("c", path);
+  path.peer = second.socket.local_endpoint();
+  batch.push("d", path);
+  batch.push("e", path, {.hop_limit = 3});
+  batch.push("f", path);
+  batch.push("g", path.peer);
+  batch.push("h", path);
+  path.source = asio::ip::address();
+  batch.push("i", path);
+  batch.push("jj", path);
+  CHECK(sender.send_batch(batch).sent == 10);
+  CHECK(first.take() == std::vector<std::string>{"a", "b", "c"});
+  CHECK(first.senders[1].address() == asio::ip::make_address("127.0.0.5"));
+  CHECK(first.senders[2].address() == asio::ip::make_address("127.0.0.6"));
+  CHECK(second.take() == std::vector<std::string>{"d", "e", "f", "g", "h", "i", "jj"});
+  const auto source = [&](std::size_t i) { return second.senders[i].address().to_string(); };
+  for (const std::size_t i : {0U, 1U, 2U, 4U})
+    CHECK(source(i) == "127.0.0.6");
+  for (const std::size_t i : {3U, 5U, 6U})
+    CHECK(source(i) == "127.0.0.1");
+}
+
+TEST_CASE("send_batch: one that fits a receive batch takes an answer to each datagram in any order",
+          "[F24]")
+{
+  asio::io_context io;
+  std::vector<sink> sinks;
+  for (int i = 0; i < 3; ++i)
+    sinks.emplace_back(io, false);
+  dgram::udp::socket sender{io, test::loopback_v4()};
+  dgram::receive_batch in{2};
+  dgram::send_batch out{in};
+  CHECK(out.capacity() == 2 * 65536);
+  std::vector<std::string> texts;
+  for (int i = 0; i < 300; ++i)
+    texts.push_back(std::to_string(i));
+  for (std::size_t i = 0; i < texts.size(); ++i)
+    out.push(texts[i], sinks[i % 3].socket.local_endpoint());
+  CHECK(sender.send_batch(out).sent == 300);
+  for (std::size_t s = 0; s < 3; ++s) {
+    std::vector<std::string> expected;
+    for (std::size_t i = s; i < texts.size(); i += 3)
+      expected.push_back(texts[i]);
+    CHECK(sinks[s].take() == expected);
+  }
 }
 
 TEST_CASE("batch: whatever is pushed arrives, per peer in order, exactly once")

@@ -253,6 +253,7 @@ TEST_CASE("ECN-06 single sends, segments and writers give their requests to thei
   dgram::writer writer{reader};
   REQUIRE(writer.try_send("a", over.to_receiver(), send_options{.dscp = 3}));
   REQUIRE(writer.try_send("b", over.to_receiver()));
+  writer.close();
   REQUIRE(writer.size() == 0);
   CHECK(dscp() == 3);
   CHECK(dscp() == 0);
@@ -751,7 +752,7 @@ TEST_CASE("what finds the receive queue full is counted")
   if (!dgram::platform::has_error_queue) SKIP("this system does not count drops");
   pair over(links[0]);
   over.receiver.set_option(option::receive_drop_count(true));
-  over.receiver.receive_buffer_size(4096);
+  over.receiver.set_receive_buffer_size(4096);
   for (int i = 0; i < 200; ++i)
     over.sender.send_to(asio::buffer(std::string(500, 'x')), over.to_receiver());
   std::uint64_t received = 0;

@@ -64,10 +64,10 @@ TEST_CASE(
       CHECK(std::string(failure.what()).find(what) == 0);
     }
   };
-  check("receive_buffer_size", [&] { socket.receive_buffer_size(); });
-  check("receive_buffer_size", [&] { socket.receive_buffer_size(8192); });
-  check("send_buffer_size", [&] { socket.send_buffer_size(); });
-  check("send_buffer_size", [&] { socket.send_buffer_size(8192); });
+  check("get_receive_buffer_size", [&] { socket.get_receive_buffer_size(); });
+  check("set_receive_buffer_size", [&] { socket.set_receive_buffer_size(8192); });
+  check("get_send_buffer_size", [&] { socket.get_send_buffer_size(); });
+  check("set_send_buffer_size", [&] { socket.set_send_buffer_size(8192); });
   check("force_receive_buffer_size", [&] { socket.force_receive_buffer_size(8192); });
   check("force_send_buffer_size", [&] { socket.force_send_buffer_size(8192); });
 }
@@ -79,16 +79,16 @@ TEST_CASE("OPT-04 a buffer size is a positive int")
   STATIC_REQUIRE_FALSE(can_be_size<double>);
   asio::io_context io;
   udp::socket socket(io, test::loopback_v4());
-  const std::size_t before = socket.receive_buffer_size();
+  const std::size_t before = socket.get_receive_buffer_size();
   dgram::error_code ec;
   for (const int size : {-1, 0, -2147483647 - 1}) {
-    CHECK(socket.receive_buffer_size(size, ec) == 0);
+    CHECK(socket.set_receive_buffer_size(size, ec) == 0);
     CHECK(ec == dgram::error::out_of_range);
     CHECK(ec == std::errc::invalid_argument);
-    CHECK(socket.send_buffer_size(size, ec) == 0);
+    CHECK(socket.set_send_buffer_size(size, ec) == 0);
     CHECK(ec == dgram::error::out_of_range);
   }
-  CHECK(socket.receive_buffer_size() == before);
+  CHECK(socket.get_receive_buffer_size() == before);
 }
 
 TEST_CASE("options: hop limits and the traffic class are in the header of what is sent")

@@ -213,6 +213,60 @@ TEST_CASE("ERR-16 a datagram that is too large is reported once, whatever error 
   CHECK(too_large == 1);
 }
 
+TEST_CASE("ERR-16 what no datagram can have is told once, by the send alone", "[F19]")
+{
+  SKIP_WITHOUT_ERROR_QUEUE();
+  reporting on;
+  const std::size_t most = on.dead.address().is_v4() ? 65507 : 65527;
+  const std::size_t size = most + GENERATE(1, 8, 20, 28, 29, 1000);
+  const bool connected = GENERATE(false, true);
+  CAPTURE(size, connected);
+  const std::string text(size, 'x');
+  const auto large = asio::buffer(text);
+  auto& socket = on.socket;
+  dgram::send_batch batch{4};
+  std::vector<dgram::error_code> told;
+  const auto tell = [&](dgram::error_code ec, auto&&...) { told.push_back(ec); };
+  dgram::error_code ec;
+  if (connected) {
+    socket.connect(on.dead);
+    socket.send(large, 0, ec);
+    tell(ec);
+    socket.send(large, dgram::send_options{.hop_limit = 9}, ec);
+    tell(ec);
+    socket.try_send(large, ec);
+    tell(ec);
+    socket.async_send(large, tell);
+    batch.push(text);
+  } else {
+    socket.send_to(large, on.dead, 0, ec);
+    tell(ec);
+    socket.send_to(large, on.dead, dgram::send_options{.hop_limit = 9}, ec);
+    tell(ec);
+    socket.try_send_to(large, on.dead, ec);
+    tell(ec);
+    socket.async_send_to(large, on.dead, tell);
+    socket.async_send_segments(text, size, on.dead, tell);
+    batch.push(text, on.dead);
+    batch.push(text, on.dead, dgram::send_options{.hop_limit = 9});
+    batch.push_segments(text, size, on.dead);
+  }
+  test::run(on.io);
+  while (!batch.empty()) {
+    tell(socket.try_send_batch(batch).error);
+    batch.drop_front();
+  }
+  CHECK(told.size() >= 5);
+  for (std::size_t i = 0; i < told.size(); ++i) {
+    CAPTURE(i);
+    CHECK(told[i] == asio::error::message_size);
+  }
+  std::size_t too_large = 0;
+  while (const auto error = socket.try_receive_error())
+    too_large += error->code == asio::error::message_size ? 1 : 0;
+  CHECK(too_large == 0);
+}
+
 TEST_CASE("ERR-08 the queue is asked without waiting, and may be empty")
 {
   SKIP_WITHOUT_ERROR_QUEUE();

@@ -32,6 +32,8 @@ expect("dgram needs Boost 1.79 or newer, and the Boost on the include path is ol
 expect("dgram needs Asio 1.22.1 or newer, and no asio.hpp is on the include path" -std=c++20 -nostdinc)
 expect("dgram needs Boost 1.79 or newer for DGRAM_USE_BOOST_ASIO, and none is on the include path"
   -std=c++20 -DDGRAM_USE_BOOST_ASIO -nostdinc)
+expect("dgram needs exceptions: compile without -fno-exceptions" -std=c++20 -fno-exceptions)
+expect("dgram needs exceptions: compile without ASIO_NO_EXCEPTIONS" -std=c++20 -DASIO_NO_EXCEPTIONS)
 if(COMPILER_ID STREQUAL "GNU")
   expect("dgram needs GCC 12 or newer" -std=c++20 -U__GNUC__ -D__GNUC__=11)
 else()

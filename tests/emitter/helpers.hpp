@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
-// Shared by the emitter's tests: sockets that keep a trace of their events, and a context under a watchdog.
+// Shared by the emitter's tests: sockets that keep a trace of their events, and a context under a
+// watchdog.
 #ifndef DGRAM_TESTS_EMITTER_HELPERS_HPP
 #define DGRAM_TESTS_EMITTER_HELPERS_HPP
 

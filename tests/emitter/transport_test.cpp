@@ -123,10 +123,10 @@ public:
   {
     ec.clear();
   }
-  void receive_buffer_size(int, dgram::error_code&) {}
-  void send_buffer_size(int, dgram::error_code&) {}
-  std::size_t receive_buffer_size(dgram::error_code&) { return 0; }
-  std::size_t send_buffer_size(dgram::error_code&) { return 0; }
+  void set_receive_buffer_size(int, dgram::error_code&) {}
+  void set_send_buffer_size(int, dgram::error_code&) {}
+  std::size_t get_receive_buffer_size(dgram::error_code&) { return 0; }
+  std::size_t get_send_buffer_size(dgram::error_code&) { return 0; }
   std::size_t try_receive_batch(dgram::receive_batch& batch, dgram::error_code& ec)
   {
     return handle().try_receive_batch(batch, ec);

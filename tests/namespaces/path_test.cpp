@@ -281,7 +281,7 @@ TEST_CASE("datagrams that found the queue full are counted when the next ones co
   auto receiver = net.on(1, [&] {
     udp_socket socket(io, network::endpoint_v4(1));
     socket.set_option(option::receive_drop_count(true));
-    socket.receive_buffer_size(4096);
+    socket.set_receive_buffer_size(4096);
     return socket;
   });
   const std::string payload(500, 'x');

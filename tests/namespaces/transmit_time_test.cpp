@@ -211,6 +211,7 @@ TEST_CASE("a datagram that asks to leave later is overtaken by one that does not
     CHECK(on.arrivals(2, [&](time_point later) {
       REQUIRE(writer.try_send("with", on.target, send_options{.transmit_time = later}));
       REQUIRE(writer.try_send("without", on.target));
+      writer.close();
       REQUIRE(writer.size() == 0);
     }) == overtaken);
   }
@@ -326,6 +327,7 @@ TEST_CASE("the kernel has the time that each datagram asks for", "[namespaces]")
     dgram::writer writer{reader};
     REQUIRE(writer.try_send("with", on.target, asking(5)));
     REQUIRE(writer.try_send("without", on.target));
+    writer.close();
     REQUIRE(writer.size() == 0);
     on.take(2);
     CHECK(seen->take() == times({at(5)}));

@@ -69,7 +69,8 @@ std::string failure(const dgram::failure& failed);
 
 dgram::bytes_view bytes(std::string_view text);
 
-/// A lookup of the scenario's own: `find` gives the address of a name, or "" for one that it does not know.
+/// A lookup of the scenario's own: `find` gives the address of a name, or "" for one that it does
+/// not know.
 dgram::lookup_function looks_up(std::function<std::string(std::string_view)> find);
 
 inline std::string no_name(std::string_view)

@@ -253,7 +253,7 @@ TEST_CASE_METHOD(sockets, "an error without a report is an earlier datagram's, a
 TEST_CASE_METHOD(sockets, "an error behind the first datagrams of a large batch ends no receive")
 {
   socket.set_option(option::receive_error(true));
-  socket.receive_buffer_size(4 << 20);
+  socket.set_receive_buffer_size(4 << 20);
   // The kernel takes at most 1,024 messages at once, so that there is a second call.
   dgram::receive_batch in(1030, 64);
   for (int i = 0; i < 1030; ++i)

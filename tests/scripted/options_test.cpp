@@ -275,25 +275,26 @@ TEST_CASE_METHOD(host, "a buffer size that cannot be read is reported", "[option
   const bool sets = GENERATE(false, true);
   script.getsockopt.push(fail(ENOBUFS), 4);
   ec = {};
-  CHECK((sets ? socket.receive_buffer_size(4096, ec) : socket.receive_buffer_size(ec)) == 0);
+  CHECK((sets ? socket.set_receive_buffer_size(4096, ec) : socket.get_receive_buffer_size(ec)) ==
+        0);
   CHECK(ec == system_error(ENOBUFS));
   ec = {};
-  CHECK((sets ? socket.send_buffer_size(4096, ec) : socket.send_buffer_size(ec)) == 0);
+  CHECK((sets ? socket.set_send_buffer_size(4096, ec) : socket.get_send_buffer_size(ec)) == 0);
   CHECK(ec == system_error(ENOBUFS));
-  CHECK_THROWS_AS(sets ? socket.receive_buffer_size(4096) : socket.receive_buffer_size(),
+  CHECK_THROWS_AS(sets ? socket.set_receive_buffer_size(4096) : socket.get_receive_buffer_size(),
                   dgram::system_error);
-  CHECK_THROWS_AS(sets ? socket.send_buffer_size(4096) : socket.send_buffer_size(),
+  CHECK_THROWS_AS(sets ? socket.set_send_buffer_size(4096) : socket.get_send_buffer_size(),
                   dgram::system_error);
-  CHECK(socket.receive_buffer_size(ec) > 0);
+  CHECK(socket.get_receive_buffer_size(ec) > 0);
   CHECK_FALSE(ec);
 }
 
 TEST_CASE_METHOD(host, "a buffer size that is refused is not read back", "[options]")
 {
   socket.open(dgram::udp::v4());
-  CHECK(socket.receive_buffer_size(0, ec) == 0);
+  CHECK(socket.set_receive_buffer_size(0, ec) == 0);
   CHECK(ec == dgram::error::out_of_range);
-  CHECK(socket.send_buffer_size(-1, ec) == 0);
+  CHECK(socket.set_send_buffer_size(-1, ec) == 0);
   CHECK(ec == dgram::error::out_of_range);
   CHECK(script.getsockopt.calls() == 0);
 }

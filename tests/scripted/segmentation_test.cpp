@@ -476,10 +476,11 @@ TEST_CASE_METHOD(one_run, "async_send_segments sends a refused buffer one by one
 TEST_CASE_METHOD(sender, "a buffer of several messages goes on behind the one that was refused",
                  "[segmentation]")
 {
-  // 150 segments are three messages; one that fails after others had left must not be repeated from the start.
+  // A message and a rest; one that fails after others had left must not be repeated from the start.
+  constexpr std::size_t whole_message = dgram::platform::backend::max_segments;
   constexpr std::size_t many = 150;
   const bool batched = GENERATE(false, true);
-  const std::size_t refused_message = GENERATE(0U, 1U, 2U);
+  const std::size_t refused_message = GENERATE(0U, 1U);
   const int error = GENERATE(EIO, EMSGSIZE);
   if (!segments && refused_message > 0) return;
   const strings texts = equal(many, '#');
@@ -501,7 +502,95 @@ TEST_CASE_METHOD(sender, "a buffer of several messages goes on behind the one th
   CHECK(result.sent == many);
   CHECK_FALSE(result.error);
   CHECK(peers[0].received(many) == texts);
-  if (segments) CHECK(script.taken.size() == refused_message + many - 64 * refused_message);
+  if (segments)
+    CHECK(script.taken.size() == refused_message + many - whole_message * refused_message);
+}
+
+TEST_CASE_METHOD(sender, "what a kernel takes at most in one message is found out once",
+                 "[segmentation][F24]")
+{
+  if (!segments) SKIP("this backend sends no runs");
+  struct forgetting {
+    ~forgetting() { dgram::platform::known_segments = dgram::platform::backend::max_segments; }
+  } const at_the_end;
+  const bool copies = GENERATE(false, true);
+  const bool in_one_piece = GENERATE(false, true);
+  constexpr std::size_t many = 200;
+  const strings texts = equal(many, '#');
+  const std::string whole = join(texts);
+  peers.emplace_back(io);
+  std::size_t refused = 0;
+  script.verdict = [&](const offered_message& message, std::size_t) {
+    const bool too_long = message.is_run() && message.size > 64 * message.segment;
+    refused += too_long ? 1 : 0;
+    return too_long ? EINVAL : 0;
+  };
+  for (int round = 0; round < 2; ++round) {
+    dgram::send_batch large({.datagrams = many, .copy = copies});
+    if (in_one_piece)
+      large.push_segments(whole, 4, peers[0].endpoint());
+    else
+      test::push_all(large, texts, peers[0].endpoint());
+    const auto result = socket.try_send_batch(large);
+    CHECK(result.sent == many);
+    CHECK_FALSE(result.error);
+    CHECK(peers[0].received(many) == texts);
+    CHECK(refused == 1);
+  }
+  CHECK(script.taken.size() == 2 * (many / 64 + 1));
+  // It was the length: the path is one that takes runs.
+  CHECK(leaves_as_run(peers[0]));
+}
+
+TEST_CASE_METHOD(sender,
+                 "a long message that is refused for another reason tells nothing of its length",
+                 "[segmentation][F24]")
+{
+  if (!segments) SKIP("this backend sends no runs");
+  constexpr std::size_t many = 100;
+  const strings texts = equal(many, '#');
+  peers.emplace_back(io);
+  peers.emplace_back(io);
+  refuse_runs_to(peers[0].endpoint(), EINVAL);
+  for (auto& peer : peers) {
+    dgram::send_batch large(many);
+    test::push_all(large, texts, peer.endpoint());
+    CHECK(socket.try_send_batch(large).sent == many);
+    CHECK(peer.received(many) == texts);
+  }
+  CHECK(script.taken.back().size == many * texts[0].size());  // one message
+}
+
+TEST_CASE_METHOD(sender,
+                 "the work for refused datagrams grows with their number, not with its square",
+                 "[F4]")
+{
+  const std::size_t many = GENERATE(500U, 4000U);
+  peers.emplace_back(io);
+  const auto good = peers[0].endpoint();
+  const test::endpoint bad(asio::ip::make_address("127.0.0.9"), 9);
+  const bool alternates = GENERATE(false, true);
+  script.verdict = [&](const offered_message& message, std::size_t) {
+    return message.peer == bad ? EPERM : 0;
+  };
+  dgram::send_batch large(many);
+  std::size_t refused = 0;
+  large.on_refused([&](dgram::error_code, const test::endpoint&, std::size_t) { ++refused; });
+  std::size_t wanted = 0;
+  for (std::size_t i = 0; i < many; ++i) {
+    const bool is_good = alternates && i % 2 == 0;
+    wanted += is_good ? 0 : 1;
+    large.push("x", is_good ? good : bad);
+  }
+  std::size_t described = 0;
+  while (!large.empty()) {
+    dgram::error_code ignored;
+    described += large.prepare({}, [](const auto&) { return true; }, ignored).size();
+    large.consume(alternates && refused % 2 == 0 ? 1 : 0);
+    if (!large.empty()) large.refuse_front(asio::error::access_denied);
+  }
+  CHECK(described <= 1024 + 65 * many);
+  CHECK(refused >= wanted);
 }
 
 TEST_CASE_METHOD(one_run, "a pending ICMP error is no refusal of the run that reports it",

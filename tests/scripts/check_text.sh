@@ -36,6 +36,7 @@ printf '# A\n\nThe buffer is\nhad by the caller.\n' >a.md
 finds "a phrase across a line break" 3 a.md phrases "$phrases"
 printf '| a | b |\n|---|---|\n| one | it was told of errors |\n' >a.md
 finds "a phrase in a table" 3 a.md phrases "$phrases"
+# shellcheck disable=SC2016 # the backquotes are Markdown's
 printf 'The user `nobody` is a name.\n\n```sh\nsu nobody\n```\n\n    su nobody\n' >a.md
 passes "code in Markdown" a.md phrases "$phrases"
 printf 'What it is.\n\nhad\n' >a.md
@@ -63,6 +64,58 @@ printf '[a](c.md)\n' >a.md
 finds "a link to no file" 1 a.md links
 printf '\n[a](b.md#c)\n' >a.md
 finds "a link to no heading" 2 a.md links
+
+# --- long comments are broken, and nothing else is touched ---
+
+wraps() { # WHAT: a.hpp becomes what standard input says
+  cat >expected
+  python3 "$1/scripts/lib/wrap-comments.py" 40 a.hpp
+  if ! diff a.hpp expected; then
+    printf 'FAILED: %s\n' "$2"
+    failures=$((failures + 1))
+  fi
+}
+
+cat >a.hpp <<'END'
+// SPDX-License-Identifier: BSL-1.0
+// What this header is for, in a sentence that is long.
+#define A "a string that is longer than forty columns"
+
+  /// Short line
+  /// by short line.
+  ///
+  /// A paragraph that is too long for a line.
+  /// Errors: one.
+  ///  - an item that is longer than one line
+  ///    and goes on
+  ///  - another one
+  /// \code
+  /// auto code = "that may be as long as it must be";
+  /// \endcode
+  int a;  // behind code, however long that may become
+END
+wraps "$1" "comments of every kind" <<'END'
+// SPDX-License-Identifier: BSL-1.0
+// What this header is for, in a
+// sentence that is long.
+#define A "a string that is longer than forty columns"
+
+  /// Short line
+  /// by short line.
+  ///
+  /// A paragraph that is too long for a
+  /// line.
+  /// Errors: one.
+  ///  - an item that is longer than one
+  ///    line and goes on
+  ///  - another one
+  /// \code
+  /// auto code = "that may be as long as it must be";
+  /// \endcode
+  int a;  // behind code, however long that may become
+END
+cp a.hpp expected_again
+wraps "$1" "a second time, nothing changes" <expected_again
 
 echo "$failures failed"
 [ "$failures" -eq 0 ]

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
-// What the tests use of Asio beyond the library's own needs, under names that hold for every supported version.
+// What the tests use of Asio beyond the library's own needs, under names that hold for every
+// supported version.
 #ifndef DGRAM_TESTS_SUPPORT_ASIO_HPP
 #define DGRAM_TESTS_SUPPORT_ASIO_HPP
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
-// A host of several addresses, and clients that hear answers from the one that they asked, and nothing else.
+// A host of several addresses, and clients that hear answers from the one that they asked, and
+// nothing else.
 #ifndef DGRAM_TESTS_SUPPORT_ASKED_ADDRESSES_HPP
 #define DGRAM_TESTS_SUPPORT_ASKED_ADDRESSES_HPP
 
@@ -42,7 +43,8 @@ inline bool is_ipv6(asked_over how)
   return how == asked_over::ipv6;
 }
 
-/// The address that clients have. The system's own choice for an answer to it is the address itself.
+/// The address that clients have. The system's own choice for an answer to it is the address
+/// itself.
 inline asio::ip::address client_address(asked_over how)
 {
   return asio::ip::make_address(is_ipv6(how) ? "fd77::1" : "127.0.0.1");
@@ -54,7 +56,8 @@ inline asio::ip::address server_address(asked_over how, std::size_t number)
   return asio::ip::make_address((is_ipv6(how) ? "fd77::1" : "127.0.0.1") + std::to_string(number));
 }
 
-/// Waits until that address is reached: what is sent on a new interface before the kernel has looked after it is lost.
+/// Waits until that address is reached: what is sent on a new interface before the kernel has
+/// looked after it is lost.
 inline void await_address(const asio::ip::address& address)
 {
   asio::io_context io;
@@ -69,7 +72,8 @@ inline void await_address(const asio::ip::address& address)
   } while (!socket.try_receive_from(asio::buffer(bytes), from));
 }
 
-/// Calls the function where these addresses are: IPv6 has but one on a loopback interface, so it takes a host of its own.
+/// Calls the function where these addresses are: IPv6 has but one on a loopback interface, so it
+/// takes a host of its own.
 template <class Function>
 void on_host_of(asked_over how, Function function)
 {

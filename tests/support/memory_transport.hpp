@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
-// A socket without a system behind it: datagrams go from queue to queue in memory. Readers and writers run on it as on a
-// socket.
+// A socket without a system behind it: datagrams go from queue to queue in memory. Readers and
+// writers run on it as on a socket.
 #ifndef DGRAM_TESTS_SUPPORT_MEMORY_TRANSPORT_HPP
 #define DGRAM_TESTS_SUPPORT_MEMORY_TRANSPORT_HPP
 

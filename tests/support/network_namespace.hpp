@@ -34,8 +34,8 @@
 
 namespace test {
 
-/// A network namespace without a name: it lives as long as this object, or a socket made in it, and everything in it
-/// goes with it, also when the test is killed.
+/// A network namespace without a name: it lives as long as this object, or a socket made in it, and
+/// everything in it goes with it, also when the test is killed.
 class network_namespace {
 public:
   network_namespace()
@@ -62,7 +62,8 @@ public:
     if (descriptor_ != -1) ::close(descriptor_);
   }
 
-  /// Calls the function with this thread inside; the sockets that it opens stay there, wherever they are used later.
+  /// Calls the function with this thread inside; the sockets that it opens stay there, wherever
+  /// they are used later.
   template <class Function>
   auto run(Function function) const
   {
@@ -120,8 +121,8 @@ public:
     });
   }
 
-  /// Waits until every interface carries datagrams: the kernel looks after new links in the background. `with_ipv6`: and
-  /// has an IPv6 address of its link that may be used.
+  /// Waits until every interface carries datagrams: the kernel looks after new links in the
+  /// background. `with_ipv6`: and has an IPv6 address of its link that may be used.
   void await_links(bool with_ipv6) const
   {
     const auto deadline = std::chrono::steady_clock::now() + seconds(10);
@@ -176,9 +177,10 @@ private:
   int descriptor_ = -1;
 };
 
-/// Hosts on switches (`lans`): `network{{0}, {0, 1}, {1}}` has three hosts, of which the second is on both switches.
-/// Host h, counted from 1, has on switch s the interface "lan<s>" with the addresses 10.77.<s>.<h> and fd77:<s>::<h>, and is up; IPv4
-/// groups are routed to its first interface. Everything is skipped, with the reason, where it is not allowed.
+/// Hosts on switches (`lans`): `network{{0}, {0, 1}, {1}}` has three hosts, of which the second is
+/// on both switches. Host h, counted from 1, has on switch s the interface "lan<s>" with the
+/// addresses 10.77.<s>.<h> and fd77:<s>::<h>, and is up; IPv4 groups are routed to its first
+/// interface. Everything is skipped, with the reason, where it is not allowed.
 ///
 /// \code
 /// test::network net{{0}, {0}};
@@ -269,7 +271,8 @@ private:
   {
     while (switch_count_ <= s) {
       const std::string name = "br" + std::to_string(switch_count_++);
-      // Without snooping every group reaches every port, whether or not its members' reports were seen yet.
+      // Without snooping every group reaches every port, whether or not its members' reports were
+      // seen yet.
       const auto refused = switches_.try_ip("link add " + name + " type bridge mcast_snooping 0\n" +
                                             "link set " + name + " up\n");
       if (refused) SKIP("no bridges between network namespaces here: " << *refused);

@@ -13,8 +13,9 @@
 
 namespace test {
 
-/// Linux begins to take times a little after the first socket has asked for them, and ends when the last one goes
-/// (net/core/dev.c, net_enable_timestamp). One that has asked is kept here; returns when it gets times.
+/// Linux begins to take times a little after the first socket has asked for them, and ends when the
+/// last one goes (net/core/dev.c, net_enable_timestamp). One that has asked is kept here; returns
+/// when it gets times.
 inline void await_receive_times()
 {
   static asio::io_context context;

@@ -66,7 +66,7 @@ inline outcome take(std::size_t count)
   return {outcome::kind::take, static_cast<int>(count)};
 }
 
-/// Returns `result`; the kernel is not asked.
+/// Returns `result`, of a batch as many as it asked for at most; the kernel is not asked.
 inline outcome claim(std::size_t result)
 {
   return {outcome::kind::claim, static_cast<int>(result)};
@@ -160,8 +160,9 @@ struct system_script {
   call_script if_nametoindex, if_indextoname, getifaddrs, freeifaddrs;
   call_script socket, bind, lstat, unlink, getcwd;
 
-  /// What the kernel thinks of a message that it is asked to send, when it has taken so many before: an errno, or 0. A
-  /// call ends in front of a message that is refused, and tells the error where that is its first, as the kernel does.
+  /// What the kernel thinks of a message that it is asked to send, when it has taken so many
+  /// before: an errno, or 0. A call ends in front of a message that is refused, and tells the error
+  /// where that is its first, as the kernel does.
   std::function<int(const offered_message&, std::size_t before)> verdict;
 
   /// The messages of all sends, in order, and those of them that the kernel took.
@@ -320,8 +321,9 @@ inline std::vector<std::string> numbers(std::size_t first, std::size_t last)
   return texts;
 }
 
-/// The texts "first", ..., "last - 1", each longer than the one before it. No two of them leave as one message, since
-/// a run begins with its longest datagram: a step of the script is a datagram then, on every backend.
+/// The texts "first", ..., "last - 1", each longer than the one before it. No two of them leave as
+/// one message, since a run begins with its longest datagram: a step of the script is a datagram
+/// then, on every backend.
 inline std::vector<std::string> growing(std::size_t first, std::size_t last)
 {
   std::vector<std::string> texts;
@@ -397,7 +399,7 @@ struct system {
     note_flags(flags);
     for (unsigned i = 0; i < count; ++i)
       test::script.offered.push_back(test::describe(messages[i].msg_hdr));
-    return test::script.sendmmsg.play(-1, count, [&](unsigned limit) {
+    const int claimed = test::script.sendmmsg.play(-1, count, [&](unsigned limit) {
       const unsigned good = count_good(messages, limit);
       if (good == 0 && limit > 0) return -1;
       const int sent = ::sendmmsg(fd, messages, good, flags);
@@ -405,6 +407,7 @@ struct system {
         test::script.taken.push_back(test::describe(messages[i].msg_hdr));
       return sent;
     });
+    return std::min(claimed, static_cast<int>(count));
   }
 #endif
 

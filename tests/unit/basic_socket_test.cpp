@@ -170,8 +170,8 @@ TEST_CASE("basic_socket: the configuration is applied before bind")
   socket_type plain(io, test::loopback_v4());
   plain.set_option(dgram::option::receive_buffer_size(10'000));
   plain.set_option(dgram::option::send_buffer_size(12'000));
-  CHECK(socket.receive_buffer_size() == plain.receive_buffer_size());
-  CHECK(socket.send_buffer_size() == plain.send_buffer_size());
+  CHECK(socket.get_receive_buffer_size() == plain.get_receive_buffer_size());
+  CHECK(socket.get_send_buffer_size() == plain.get_send_buffer_size());
   // Both asked for it, so they may share the address; without it they may not.
   CHECK_NOTHROW(socket_type(io, socket.local_endpoint(), {.reuse_address = true}));
   CHECK_THROWS_AS(socket_type(io, socket.local_endpoint()), dgram::system_error);
@@ -736,10 +736,10 @@ TEST_CASE("basic_socket: every call on a closed socket is bad_descriptor")
   check("wait", [&] { socket.wait(asio::socket_base::wait_read, ec); });
   check("available", [&] { (void)socket.available(ec); });
   check("shutdown", [&] { socket.shutdown(asio::socket_base::shutdown_both, ec); });
-  check("receive_buffer_size", [&] { (void)socket.receive_buffer_size(ec); });
-  check("receive_buffer_size(n)", [&] { (void)socket.receive_buffer_size(1000, ec); });
-  check("send_buffer_size", [&] { (void)socket.send_buffer_size(ec); });
-  check("send_buffer_size(n)", [&] { (void)socket.send_buffer_size(1000, ec); });
+  check("receive_buffer_size", [&] { (void)socket.get_receive_buffer_size(ec); });
+  check("receive_buffer_size(n)", [&] { (void)socket.set_receive_buffer_size(1000, ec); });
+  check("send_buffer_size", [&] { (void)socket.get_send_buffer_size(ec); });
+  check("send_buffer_size(n)", [&] { (void)socket.set_send_buffer_size(1000, ec); });
   check("non_blocking", [&] { socket.non_blocking(true, ec); });
   check("native_non_blocking", [&] { socket.native_non_blocking(true, ec); });
   CHECK(socket.native_handle() == -1);

@@ -265,7 +265,7 @@ TEST_CASE("datagram: an IPv4 sender in the mapped form has IPv4's scope", "[F8]"
 {
   for (const char* const sender : {"169.254.9.9", "::ffff:169.254.9.9"}) {
     std::array<std::byte, 1> bytes{};
-    dgram::platform::received_control said;
+    dgram::detail::slot_control<dgram::udp> said;
     said.present =
         dgram::platform::received_control::local | dgram::platform::received_control::local_is_v4;
     said.address = {192, 0, 2, 1};

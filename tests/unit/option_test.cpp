@@ -270,7 +270,7 @@ TEST_CASE("option: a dual-stack socket gets both parts")
   CHECK(test::raw_option(fd, IPPROTO_IP, IP_MULTICAST_LOOP) == 0);
   check_round_trip<option::broadcast>(socket, true, SOL_SOCKET, SO_BROADCAST);
   check_round_trip<option::reuse_address>(socket, true, SOL_SOCKET, SO_REUSEADDR);
-  CHECK_FALSE(socket.receive_buffer_size(20'000) == 0);
+  CHECK_FALSE(socket.set_receive_buffer_size(20'000) == 0);
 }
 
 TEST_CASE("option: an IPv6 socket that is not dual gets its own part alone")
@@ -529,19 +529,19 @@ TEST_CASE("option: a buffer beyond the system's limit, and what took effect")
   const auto effective = static_cast<std::size_t>(beyond) * 2;
   asio::io_context io;
   udp::socket socket(io, udp::v4());
-  CHECK(socket.receive_buffer_size(beyond) < effective);
+  CHECK(socket.set_receive_buffer_size(beyond) < effective);
   dgram::error_code ec;
   const std::size_t took = socket.force_receive_buffer_size(beyond, ec);
   if (ec == asio::error::no_permission) SKIP("this process may not: " + ec.message());
   REQUIRE_FALSE(ec);
   CHECK(took == effective);
   CHECK(socket.force_receive_buffer_size(beyond) == effective);
-  CHECK(socket.receive_buffer_size() == effective);
+  CHECK(socket.get_receive_buffer_size() == effective);
   option::forced_receive_buffer_size read;
   socket.get_option(read);
   CHECK(read.value() == beyond);
   CHECK(socket.force_send_buffer_size(beyond) == effective);
-  CHECK(socket.send_buffer_size() == effective);
+  CHECK(socket.get_send_buffer_size() == effective);
   option::forced_send_buffer_size read_send;
   socket.get_option(read_send);
   CHECK(read_send.value() == beyond);
@@ -689,12 +689,12 @@ TEST_CASE("OPT-05: buffer sizes read back as the kernel counts them, and traffic
     CAPTURE(size);
     const auto receive = static_cast<std::size_t>(effective_buffer_size(size, "rmem_max"));
     const auto send = static_cast<std::size_t>(effective_buffer_size(size, "wmem_max"));
-    CHECK(socket.receive_buffer_size(size) == receive);
-    CHECK(socket.receive_buffer_size() == receive);
+    CHECK(socket.set_receive_buffer_size(size) == receive);
+    CHECK(socket.get_receive_buffer_size() == receive);
     CHECK(test::raw_option(socket.native_handle(), SOL_SOCKET, SO_RCVBUF) ==
           static_cast<int>(receive));
-    CHECK(socket.send_buffer_size(size) == send);
-    CHECK(socket.send_buffer_size() == send);
+    CHECK(socket.set_send_buffer_size(size) == send);
+    CHECK(socket.get_send_buffer_size() == send);
     CHECK(test::raw_option(socket.native_handle(), SOL_SOCKET, SO_SNDBUF) ==
           static_cast<int>(send));
     // Asio takes Linux's doubling back when an option is read, so that it reads as it was set.
@@ -710,8 +710,8 @@ TEST_CASE("OPT-06: a buffer size of 1 is accepted, and what took effect is told"
 {
   asio::io_context io;
   udp::socket socket(io, test::loopback_v4());
-  const std::size_t receive = socket.receive_buffer_size(1);
-  const std::size_t send = socket.send_buffer_size(1);
+  const std::size_t receive = socket.set_receive_buffer_size(1);
+  const std::size_t send = socket.set_send_buffer_size(1);
   CHECK(receive >= 1);
   CHECK(send >= 1);
 #if defined(__linux__)
@@ -725,15 +725,15 @@ TEST_CASE("OPT-06: a buffer size of 1 is accepted, and what took effect is told"
   // Below 1 nothing is asked of the kernel.
   for (const int size : {0, -1}) {
     dgram::error_code ec;
-    CHECK(socket.receive_buffer_size(size, ec) == 0);
+    CHECK(socket.set_receive_buffer_size(size, ec) == 0);
     CHECK(ec == dgram::error::out_of_range);
-    CHECK(socket.send_buffer_size(size, ec) == 0);
+    CHECK(socket.set_send_buffer_size(size, ec) == 0);
     CHECK(ec == dgram::error::out_of_range);
-    CHECK_THROWS_AS(socket.receive_buffer_size(size), dgram::system_error);
-    CHECK_THROWS_AS(socket.send_buffer_size(size), dgram::system_error);
+    CHECK_THROWS_AS(socket.set_receive_buffer_size(size), dgram::system_error);
+    CHECK_THROWS_AS(socket.set_send_buffer_size(size), dgram::system_error);
   }
-  CHECK(socket.receive_buffer_size() == receive);
-  CHECK(socket.send_buffer_size() == send);
+  CHECK(socket.get_receive_buffer_size() == receive);
+  CHECK(socket.get_send_buffer_size() == send);
 }
 
 TEST_CASE("OPT-07: broadcast, reuse_address, do_not_route and debug read back as they were set")

@@ -11,6 +11,7 @@
 #include <catch2/catch_test_macros.hpp>
 #include <catch2/generators/catch_generators.hpp>
 
+#include <algorithm>
 #include <chrono>
 #include <optional>
 #include <string>
@@ -111,6 +112,32 @@ TEST_CASE("a reader's deadline goes by the clock of its transport")
   slow_clock::at += 500ms;
   test::run(s.io);
   CHECK(outcome == dgram::error_code(asio::error::timed_out));
+}
+
+TEST_CASE("a batch of trains is handed over whole, unless the function is slow")
+{
+  const bool is_slow = GENERATE(false, true);
+  scene s;
+  slow_socket slow{s.socket};
+  dgram::reader reader{slow, {.yield_after = 1000}};
+  test::send_train(s.peer, std::string(200, 'x'), 1, s.socket.local_endpoint());
+  test::send_train(s.peer, std::string(100, 'x'), 1, s.socket.local_endpoint());
+  std::size_t seen = 0;
+  reader.async_for_each(
+      [&](const dgram::datagram&) {
+        ++seen;
+        if (is_slow) slow_clock::at += slow_clock::duration(1);
+      },
+      [](dgram::error_code) {});
+  std::size_t most = 0;  // in one handler
+  while (seen < 300) {
+    const std::size_t before = seen;
+    s.io.restart();
+    REQUIRE(s.io.run_one_for(10s) == 1);
+    most = std::max(most, seen - before);
+  }
+  CHECK(seen == 300);
+  CHECK(most == (is_slow ? 32 : 300));
 }
 
 TEST_CASE("a writer whose transport takes nothing waits for it, and loses nothing")

@@ -616,7 +616,7 @@ TEST_CASE_METHOD(unix_test, "UNX-16 what is larger than the send buffer is messa
 {
   unix_socket server(io, path);
   auto client = open();
-  client.send_buffer_size(8192);
+  client.set_send_buffer_size(8192);
   const std::string large(1 << 20, 'x');
   dgram::error_code ec;
   client.send_to(asio::buffer(large), path, 0, ec);

@@ -103,6 +103,71 @@ DGRAM_EACH_TRANSPORT_TEST_CASE(
   }());
 }
 
+DGRAM_EACH_TRANSPORT_TEST_CASE("writer: push queues a batch's answers, and says when to wait")
+{
+  server<TestType> s;
+  using writer_type = test::writer_of<TestType>;
+  const bool drops = GENERATE(false, true);
+  writer_type writer{
+      *s.reader,
+      {.datagrams = 8,
+       .bytes = 200'000,
+       .when_full = drops ? dgram::full_policy::drop_newest : dgram::full_policy::wait}};
+  constexpr int many = 30;
+  for (int i = 0; i < many; ++i)
+    s.client.send_to(asio::buffer(std::to_string(i)), s.socket.local_endpoint());
+  int waits = 0;
+  test::run(s.io, [&]() -> asio::awaitable<void> {
+    for (int left = many; left > 0;) {
+      const auto datagrams = co_await s.reader->next_batch();
+      for (const dgram::datagram& datagram : datagrams)
+        if (--left; !writer.push(datagram.payload(), datagram.reply_path())) {
+          ++waits;
+          co_await writer.flush();
+        }
+    }
+    co_await writer.flush();
+  }());
+  std::vector<std::string> expected;
+  for (int i = 0; i < many; ++i)
+    expected.push_back(std::to_string(i));
+  CHECK(s.arrived() == expected);
+  CHECK(waits == 0);  // the kernel took all
+  CHECK(writer.statistics().sent == many);
+}
+
+TEST_CASE("writer: push says that the queue is full, drops, or throws if nothing waits")
+{
+  const bool drops = GENERATE(false, true);
+  server<test::memory_socket> s;
+  dgram::writer writer{
+      s.socket,
+      {.datagrams = 4,
+       .when_full = drops ? dgram::full_policy::drop_newest : dgram::full_policy::wait}};
+  s.socket.fail_sends(asio::error::would_block);
+  for (int i = 0; i < 4; ++i)
+    CHECK(writer.push("x", s.peer()) == (i < 3 || drops));
+  if (drops) {
+    CHECK(writer.push("dropped", s.peer()));
+  } else {
+    try {
+      writer.push("no room", s.peer());
+      FAIL();
+    } catch (const dgram::system_error& failure) {
+      CHECK(failure.code() == asio::error::no_buffer_space);
+    }
+  }
+  CHECK(writer.statistics().dropped == (drops ? 1 : 0));
+  CHECK(writer.statistics().queued == 4);
+  CHECK_THROWS_AS(writer.push(std::string(300'000, 'x'), s.peer()), dgram::system_error);
+  CHECK_THROWS_AS(writer.push("x"), dgram::system_error);
+  s.socket.fail_sends({});
+  test::run(s.io);
+  CHECK(s.arrived().size() == 4);
+  s.socket.close();
+  CHECK_THROWS_AS(writer.push("x", s.peer()), dgram::system_error);
+}
+
 TEST_CASE("writer: of a socket alone it has the same statistics, errors and back-pressure")
 {
   server<> s;

@@ -300,7 +300,7 @@ void sets_options()
   option::broadcast broadcast;
   socket.get_option(broadcast);
   CHECK(broadcast.value());
-  CHECK(socket.receive_buffer_size(1 << 18) >= 1U << 18);
+  CHECK(socket.set_receive_buffer_size(1 << 18) >= 1U << 18);
   error_code ec;
   socket.set_option(option::hop_limit(256), ec);
   CHECK_EQUAL(ec, dgram::error::out_of_range);

@@ -21,7 +21,7 @@ public:
   work_account(const work_account&) = delete;
   work_account& operator=(const work_account&) = delete;
 
-  bool can_unref() const noexcept { return turns_.io() != nullptr; }
+  bool can_unref() const noexcept { return DGRAM_HAS_UNREF && turns_.io() != nullptr; }
   bool has_ref() const noexcept { return !unref_; }
 
   void unref()
@@ -54,16 +54,20 @@ private:
   void take()
   {
     if (taken_ >= to_take()) return;
+#if DGRAM_HAS_UNREF
     turns_.post([this] {
       for (; taken_ < to_take(); ++taken_)
         turns_.io()->get_executor().on_work_finished();
     });
+#endif
   }
 
   void restore()
   {
+#if DGRAM_HAS_UNREF
     for (; taken_ > to_take(); --taken_)
       turns_.io()->get_executor().on_work_started();
+#endif
   }
 
   turns<Owner>& turns_;

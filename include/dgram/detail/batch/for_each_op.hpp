@@ -6,6 +6,7 @@
 #include <dgram/config.hpp>
 #include <dgram/detail/async/cancellation.hpp>
 #include <dgram/detail/async/epoch_guard.hpp>
+#include <dgram/detail/batch/receive_policy.hpp>
 #include <dgram/detail/socket/state.hpp>
 #include <dgram/detail/socket/transfer_op.hpp>
 #include <dgram/error.hpp>
@@ -100,7 +101,11 @@ private:
   template <class Self>
   void turn(Self& self, error_code ec)
   {
-    while (!ec && hand_over(self)) {
+    while (!ec) {
+      if (const handed how = hand_over(self); how == handed::later)
+        return;
+      else if (how == handed::no_more)
+        break;
       state_->begin_receive();
       if (has_ended(self)) break;
       if (state_->is_drained()) {
@@ -120,13 +125,21 @@ private:
     complete(self, ec);
   }
 
-  /// Calls the function with what is in memory; false where it has been made to end.
+  enum class handed : unsigned char { all, later, no_more };
+
+  /// Calls the function with what is in memory, all of it or as much as there is time for: the rest comes later, when others
+  /// have had their turn. `no_more` where it has been made to end.
   template <class Self>
-  bool hand_over(Self& self)
+  handed hand_over(Self& self)
   {
+    turn_limit<typename State::clock> limit(state_->remaining);
     while (!has_ended(self)) {
+      if (state_->at_end()) return handed::all;
+      if (limit.is_reached()) {
+        post(self);
+        return handed::later;
+      }
       const auto datagram = state_->take();
-      if (!datagram) return true;
       try {
         // NOLINTNEXTLINE(bugprone-unchecked-optional-access): it is there until the operation completes
         std::invoke(*function_, *datagram);
@@ -135,7 +148,7 @@ private:
         throw;
       }
     }
-    return false;
+    return handed::no_more;
   }
 
   template <class Self>

@@ -7,6 +7,7 @@
 #include <dgram/detail/socket/state.hpp>
 
 #include <algorithm>
+#include <chrono>
 #include <cstddef>
 #include <utility>
 
@@ -70,6 +71,32 @@ private:
   std::size_t since_yield_ = 0;
   std::size_t slots_ = most_slots;
   wake_up_counter wake_ups_;
+};
+
+/// How long the datagrams of one batch are handed over to functions of the user's before others have their turn. It is asked
+/// before each of them, and looks at the clock only where there are many: a batch of trains is handed over whole, unless
+/// the functions are slow.
+template <class Clock>
+class turn_limit {
+public:
+  explicit turn_limit(std::size_t datagrams)
+  {
+    if (datagrams > between_looks) began_ = Clock::now();
+  }
+
+  bool is_reached()
+  {
+    if (left_-- > 0) return false;
+    left_ = between_looks - 1;
+    return Clock::now() - began_ >= longest;
+  }
+
+private:
+  static constexpr std::size_t between_looks = 32;
+  static constexpr std::chrono::microseconds longest{100};
+
+  typename Clock::time_point began_{};
+  std::size_t left_ = between_looks;
 };
 
 }  // namespace detail

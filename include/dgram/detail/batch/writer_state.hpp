@@ -12,6 +12,7 @@
 #include <dgram/send_batch.hpp>
 #include <dgram/writer_config.hpp>
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -74,7 +75,27 @@ struct writer_state : std::enable_shared_from_this<writer_state<Handle>> {
 
   bool can_take(std::size_t size, std::size_t datagrams) const noexcept
   {
-    return !closed_ && batch.has_room(size, datagrams) && socket_.is_open();
+    return batch.has_room(size, datagrams) && !closed_ && socket_.is_open();
+  }
+
+  /// The same, where the peer is one that can be sent to; false says nothing of why not.
+  template <class Target>
+  bool takes_at_once(std::size_t size, std::size_t datagrams, const Target&) const noexcept
+  {
+    constexpr bool addressed = !std::is_same_v<Target, no_peer>;
+    return batch.has_room(size, datagrams) && !closed_ && socket_.is_open() &&
+           socket_.is_connected() != addressed;
+  }
+
+  /// Whether the next datagram, of any size, finds room, or is dropped for want of it.
+  bool has_room_for_any()
+  {
+    constexpr std::size_t largest = 65535;
+    const std::size_t size = std::min(largest, batch.max_bytes());
+    if (batch.has_room(size)) [[likely]]
+      return true;
+    flush();
+    return batch.has_room(size) || when_full_ == full_policy::drop_newest;
   }
 
   /// Flushes; `ec` says why waiting for room is of no use.
@@ -96,17 +117,16 @@ struct writer_state : std::enable_shared_from_this<writer_state<Handle>> {
 
   /// `to` is an endpoint, a reply path, or `no_peer` on a connected socket; `options` come behind it.
   template <class Target, class... Options>
-  void push(bytes_view payload, const Target& to, const Options&... options)
+  void push(bytes_view payload, std::size_t datagrams, const Target& to, const Options&... options)
   {
     // What was queued for an earlier descriptor must not go out on this one.
     if (epoch_ != socket_.epoch()) lose(net::error::operation_aborted);
     epoch_ = socket_.epoch();
-    const std::size_t before = batch.size();
     if constexpr (std::is_same_v<Target, no_peer>)
       batch.push(payload, options...);
     else
       batch.push(payload, to, options...);
-    statistics.queued += batch.size() - before;
+    statistics.queued += datagrams;
     // What one handler, or one resumption of a coroutine, sends leaves together, when it ends. The answer to the last
     // datagram of a turn need not wait for that, unless more than one was sent behind the last turn, too.
     const bool answers = reader_ && reader_->is_behind_turn();

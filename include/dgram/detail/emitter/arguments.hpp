@@ -304,7 +304,10 @@ public:
   destination_type peer(const call_type& call) const
   {
     if (call.endpoint != nullptr) {
-      if constexpr (is_ip) checked_port(operation_, call.endpoint->port(), 1);
+      if constexpr (is_ip)
+        checked_port(operation_, call.endpoint->port(), 1);
+      else if (is_unnamed(*call.endpoint))
+        refuse(operation_, net::error::invalid_argument, "the endpoint has no path");
       return {*call.endpoint};
     }
     if constexpr (is_ip) {
@@ -323,7 +326,7 @@ public:
   {
     if (where.is_name())
       refuse(operation_, net::error::invalid_argument,
-             detail::quoted(where.name()) + " is not an address");
+             in_quotes(where.name()) + " is not an address");
     return where.endpoint();
   }
 
@@ -341,14 +344,14 @@ private:
       // A lookup would take it for the number of an IPv4 address (inet_aton(3)).
       if (only_has(to.text, "0123456789"))
         refuse(operation_, net::error::invalid_argument,
-               detail::quoted(to.text) + " is neither an address nor a name; a port is a number");
+               in_quotes(to.text) + " is neither an address nor a name; a port is a number");
       return {to.text, port};
     }
 #if DGRAM_HAS_UNIX_DATAGRAMS
     else {
       error_code ec;
       const auto endpoint = parse_unix_endpoint(to.text, ec);
-      if (ec) refuse(operation_, ec, detail::quoted(to.text));
+      if (ec) refuse(operation_, ec, in_quotes(to.text));
       return {endpoint};
     }
 #endif

@@ -8,9 +8,9 @@
 #include <dgram/detail/async/cancellation.hpp>
 #include <dgram/detail/async/completion.hpp>
 #include <dgram/detail/async/idle_timer.hpp>
-#include <dgram/detail/async/stop_signal.hpp>
 #include <dgram/detail/async/turns.hpp>
 #include <dgram/detail/async/work_account.hpp>
+#include <dgram/detail/emitter/arguments.hpp>
 #include <dgram/detail/emitter/backlog.hpp>
 #include <dgram/detail/emitter/context.hpp>
 #include <dgram/detail/emitter/drop_counts.hpp>
@@ -20,6 +20,7 @@
 #include <dgram/detail/emitter/replaceable_socket.hpp>
 #include <dgram/detail/emitter/send_queue.hpp>
 #include <dgram/detail/emitter/sending.hpp>
+#include <dgram/detail/emitter/stop_signal.hpp>
 #include <dgram/diagnostics.hpp>
 #include <dgram/error.hpp>
 #include <dgram/event_emitter.hpp>
@@ -116,7 +117,7 @@ public:
   {
     members_->add(this->shared_from_this());
     diagnose(diagnostic_channel::create, this);
-    stop_.watch(this->weak_from_this(), get_executor(), options.signal, options.slot);
+    stop_.watch(this->weak_from_this(), get_executor());
   }
 
   // --- turns ---
@@ -345,7 +346,7 @@ public:
   /// Closed; or about to be, by a stop that was requested, and then at once.
   bool has_ended()
   {
-    if (!closed_ && options.signal.stop_requested()) close_if_running();
+    if (!closed_ && stop_.is_requested()) close_if_running();
     return closed_;
   }
 
@@ -510,6 +511,7 @@ private:
         options(std::move(given)),
         family(socket, options),
         members_(service.members),
+        stop_(options),
         turns_(*this, io),
         work_(turns_),
         idle_(*this, work_),
@@ -619,6 +621,67 @@ void for_each_emitter(net::execution_context& context, Function function)
   using service_type = typename emitter_core<Socket>::service_type;
   for (const auto& core : net::use_service<service_type>(context).members->all())
     function(*core);
+}
+
+// What a socket object asks of its emitter, as functions: an `extern template` of one costs units that have no emitter
+// nothing, where one of the class would instantiate the class.
+
+template <class Socket>
+std::shared_ptr<emitter_core<Socket>> make_emitter(const typename Socket::executor_type& executor,
+                                                   net::io_context* io, socket_options options)
+{
+  constexpr bool is_ip = ip_protocol<typename Socket::protocol_type>;
+  const auto made = std::make_shared<emitter_core<Socket>>(
+      executor, io, checked_options(std::move(options), is_ip));
+  made->start();
+  return made;
+}
+
+template <class Socket>
+void abandon_emitter(emitter_core<Socket>& core)
+{
+  core.abandon();
+}
+
+template <class Socket>
+void start_bind(emitter_core<Socket>& core, const destination<typename Socket::protocol_type>& to,
+                any_completion_ptr done, listener_id listener)
+{
+  core.pending().bind(to, std::move(done), listener);
+}
+
+template <class Socket>
+void start_connect(emitter_core<Socket>& core,
+                   const destination<typename Socket::protocol_type>& to, any_completion_ptr done,
+                   listener_id listener)
+{
+  core.pending().connect(to, std::move(done), listener);
+}
+
+template <class Socket>
+bool start_send(emitter_core<Socket>& core, const destination<typename Socket::protocol_type>& to,
+                const payload_view& payload, completion<std::size_t>* done)
+{
+  return core.send(to, payload, done);
+}
+
+/// A send that its completion token launches.
+template <class Socket>
+void start_late_send(emitter_core<Socket>& core,
+                     const destination<typename Socket::protocol_type>& to,
+                     const payload_view& payload, completion<std::size_t>* done)
+{
+  core.send_later(to, payload, done);
+}
+
+/// Without a completion nothing takes it back.
+template <class Socket>
+void start_close(emitter_core<Socket>& core, any_completion_ptr done)
+{
+  if (done)
+    core.close(std::move(done));
+  else
+    core.close();
 }
 
 /// A shared pointer that is null once it was moved from; to use it then throws `error::not_running`.

@@ -71,7 +71,7 @@ inline membership_text parse_membership(const char* operation, membership_change
     const auto address = parse_address(text, ec);
     if (ec)
       refuse(operation, net::error::invalid_argument,
-             what + detail::quoted(text) + " is not an address");
+             what + in_quotes(text) + " is not an address");
     return address;
   };
   const auto address = parse("group ", group);
@@ -81,20 +81,19 @@ inline membership_text parse_membership(const char* operation, membership_change
     const auto from = parse("source ", source);
     if (from.is_v6() != address.is_v6())
       refuse(operation, net::error::invalid_argument,
-             "source " + detail::quoted(source) + " is not of the family of group " +
-                 detail::quoted(group));
+             "source " + in_quotes(source) + " is not of the family of group " + in_quotes(group));
     result.group = multicast_group(address, from);
   }
   error_code ec;
   result.interface = parse_interface(interface, address.is_v6(), ec);
   if (ec == net::error::invalid_argument)
     refuse(operation, ec,
-           "interface " + detail::quoted(interface) +
+           "interface " + in_quotes(interface) +
                " is neither an address of the group's family nor a name");
   if (address.is_v6() && !is_v6 && address.is_multicast())
     refuse(operation, net::error::no_protocol_option,
-           "group " + detail::quoted(group) + " on a udp4 socket");
-  if (ec) refuse(operation, membership_error(change, ec), "interface " + detail::quoted(interface));
+           "group " + in_quotes(group) + " on a udp4 socket");
+  if (ec) refuse(operation, membership_error(change, ec), "interface " + in_quotes(interface));
   result.key.append(group).append(" ").append(source).append(" ").append(interface);
   return result;
 }
@@ -103,13 +102,13 @@ inline membership_text parse_membership(const char* operation, membership_change
                                            const error_code& ec, std::string_view group,
                                            std::string_view source, std::string_view interface)
 {
-  std::string what = "group " + detail::quoted(group);
+  std::string what = "group " + in_quotes(group);
   if (ec == error::not_multicast)
     what += " is not a multicast address";
   else if (ec == error::bad_source)
-    what = "source " + detail::quoted(source) + " is not the address of one host";
+    what = "source " + in_quotes(source) + " is not the address of one host";
   else if (!interface.empty())
-    what += ", interface " + detail::quoted(interface);
+    what += ", interface " + in_quotes(interface);
   refuse(operation, membership_error(change, ec), std::move(what));
 }
 
@@ -158,11 +157,10 @@ inline outgoing_interface parse_outgoing_interface(const char* operation, std::s
   const auto percent = text.find('%');
   error_code ec;
   const auto address = parse_address(text.substr(0, percent), ec);
-  if (ec)
-    refuse(operation, net::error::invalid_argument, detail::quoted(text) + " is not an address");
+  if (ec) refuse(operation, net::error::invalid_argument, in_quotes(text) + " is not an address");
   if (address.is_v6()) {
     if (!socket_is_v6)
-      refuse(operation, net::error::no_protocol_option, detail::quoted(text) + " on a udp4 socket");
+      refuse(operation, net::error::no_protocol_option, in_quotes(text) + " on a udp4 socket");
     // A scope that does not exist leaves it to the system, as Node does.
     error_code unknown;
     const bool scoped = percent != std::string_view::npos;
@@ -174,7 +172,7 @@ inline outgoing_interface parse_outgoing_interface(const char* operation, std::s
   interface.index(ec);
   if (ec)
     refuse(operation, platform::address_not_available(),
-           detail::quoted(text) + " is of no interface here");
+           in_quotes(text) + " is of no interface here");
   return {interface, false};
 }
 

@@ -137,9 +137,9 @@ private:
   void set_buffer_sizes(error_code& ec)
   {
     if (options_.recv_buffer_size > 0)
-      socket_.receive_buffer_size(static_cast<int>(options_.recv_buffer_size), ec);
+      socket_.set_receive_buffer_size(static_cast<int>(options_.recv_buffer_size), ec);
     if (!ec && options_.send_buffer_size > 0)
-      socket_.send_buffer_size(static_cast<int>(options_.send_buffer_size), ec);
+      socket_.set_send_buffer_size(static_cast<int>(options_.send_buffer_size), ec);
   }
 
   Socket& socket_;

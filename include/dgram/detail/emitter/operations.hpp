@@ -35,7 +35,7 @@ struct binding {
 
   void start(Core& core, any_completion_ptr done, listener_id listener) const
   {
-    core.pending().bind(to, std::move(done), listener);
+    start_bind(core, to, std::move(done), listener);
   }
 };
 
@@ -69,7 +69,7 @@ struct connecting {
 
   void start(Core& core, any_completion_ptr done, listener_id listener) const
   {
-    core.pending().connect(to, std::move(done), listener);
+    start_connect(core, to, std::move(done), listener);
   }
 };
 
@@ -85,10 +85,7 @@ struct closing {
 
   void start(Core& core, any_completion_ptr done, listener_id) const
   {
-    if (done)
-      core.close(std::move(done));
-    else
-      core.close();
+    start_close(core, std::move(done));
   }
 };
 

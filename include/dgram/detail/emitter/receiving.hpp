@@ -29,7 +29,6 @@ namespace detail {
 
 template <class Protocol>
 struct incoming_buffers {
-  // As many datagrams as a turn hands over; the slots of a train stay in the cache if they are few.
   static constexpr std::size_t slots = 32;
   basic_receive_batch<Protocol> batch{slots};
 };
@@ -93,7 +92,6 @@ public:
   }
 
 private:
-  static constexpr std::size_t messages_per_turn = 32;
   static constexpr bool is_ip = ip_protocol<protocol_type>;
 
   using message_event = event::message::of<protocol_type>;
@@ -200,7 +198,8 @@ private:
   {
     typename Owner::emitter_type::template emission<message_event> emit(owner_.events);
     arrival<protocol_type> info(bound_address_);
-    for (std::size_t budget = messages_per_turn; budget > 0 && rest_ > 0; --budget) {
+    turn_limit<typename Socket::handle_type::clock_type> limit(rest_);
+    while (rest_ > 0 && !limit.is_reached()) {
       const auto datagram = *at_++;
       --rest_;
       if (owner_.family.is_blocked(datagram.sender())) [[unlikely]] {

@@ -14,7 +14,10 @@
 //       Whether a truncated datagram's length is the one it had on the wire.
 //
 //   static constexpr std::size_t max_segments;
-//       How many datagrams one message may hold to be cut apart by the kernel; 1 where it cannot.
+//       How many datagrams one message may hold to be cut apart by the kernel, in any version of it; 1 where it cannot.
+//
+//   static constexpr std::size_t sure_segments;
+//       The same in every version of it.
 //
 //   static constexpr std::size_t max_messages;
 //       How many messages one system call takes; 1 where it takes them one by one.
@@ -42,6 +45,9 @@
 #error "dgram has no backend for this operating system yet"
 #endif
 
+#include <atomic>
+#include <cstddef>
+
 DGRAM_NAMESPACE_BEGIN
 
 namespace platform {
@@ -55,6 +61,20 @@ using backend = linux_backend;
 #else
 using backend = posix_backend;
 #endif
+
+/// How many datagrams this kernel takes in one message, as far as it has been found out: a send finds it out.
+inline std::atomic<std::size_t> known_segments{backend::max_segments};
+
+inline std::size_t segment_limit() noexcept
+{
+  return known_segments.load(std::memory_order_relaxed);
+}
+
+/// Longer messages than `sure_segments` were refused, and the same datagrams in shorter ones were not.
+inline void note_old_segment_limit() noexcept
+{
+  known_segments.store(backend::sure_segments, std::memory_order_relaxed);
+}
 
 }  // namespace platform
 

@@ -18,8 +18,9 @@ namespace platform {
 struct linux_backend {
   static constexpr const char* name = "linux";
   static constexpr bool reports_wire_size = true;
-  static constexpr std::size_t max_segments =
-      64;  // linux/udp.h, UDP_MAX_SEGMENTS; newer kernels take 128
+  // linux/udp.h, UDP_MAX_SEGMENTS: 128 since Linux 6.10.
+  static constexpr std::size_t max_segments = 128;
+  static constexpr std::size_t sure_segments = 64;
 
   // Both calls cap the count at UIO_MAXIOV; saying so keeps "fewer than asked" meaningful.
   static constexpr std::size_t max_messages = 1024;

@@ -18,6 +18,7 @@ struct windows_backend {
   static constexpr const char* name = "windows";
   static constexpr bool reports_wire_size = false;
   static constexpr std::size_t max_segments = 1;
+  static constexpr std::size_t sure_segments = 1;
   static constexpr std::size_t max_messages = 1;
 
   static std::size_t receive(::SOCKET socket, message* first, std::size_t count, int flags,

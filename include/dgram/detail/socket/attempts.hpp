@@ -169,11 +169,9 @@ public:
   template <class State>
   progress attempt(State& state)
   {
-    const send_request* request = nullptr;
-    if constexpr (std::is_same_v<Request, send_request>) request = &request_;
     do {
-      size_ =
-          send_one(state, buffers_, peer<typename State::endpoint_type>(), flags_, error_, request);
+      size_ = send_one(state, buffers_, peer<typename State::endpoint_type>(), flags_, error_,
+                       &request_);
     } while (error_ && is_refusal(state, error_) && next_peer());
     return classify(state, error_, 0);
   }
@@ -280,31 +278,6 @@ public:
 
 private:
   Endpoint peer_;
-  error_code error_;
-};
-
-/// Completes a transfer that was refused before it reached the kernel.
-class refused_attempt {
-public:
-  static constexpr auto wait_for = net::socket_base::wait_write;
-
-  explicit refused_attempt(error_code ec) noexcept : error_(ec) {}
-
-  template <class State>
-  progress attempt(State&) noexcept
-  {
-    return progress::done;
-  }
-
-  void abort(const error_code& ec) noexcept { error_ = ec; }
-
-  template <class Self>
-  void complete(Self& self)
-  {
-    self.complete(error_, std::size_t{0});
-  }
-
-private:
   error_code error_;
 };
 

@@ -71,6 +71,8 @@ bool can_try_otherwise(State& state, Batch& batch, const error_code& ec, path_er
       state.flags.receives_errors || (state.flags.connected && is_refusal(state, ec));
   if (filter.passes(state, ec, suspects)) return true;
   filter.settle(state, ec);
+  // The kernel may be one that takes fewer in one message.
+  if (ec == net::error::invalid_argument && batch.try_shorter()) return true;
   if (batch.front_is_segmented() && is_refusal(state, ec)) {
     // The kernel tells no more: one by one, each datagram goes out or gets an error of its own. Where they ask for
     // something the error may be of that.
@@ -130,7 +132,7 @@ send_result send_many(State& state, Batch& batch)
       }
       continue;
     }
-    if (reached_kernel) state.window.stop(taken, result.error == net::error::would_block);
+    if (reached_kernel) state.window.stop(taken, !is_refusal(state, result.error));
     taken = 0;
     if (!reached_kernel ||
         !can_try_otherwise(state, batch, result.error, filter, tries_without_class)) {

@@ -6,8 +6,10 @@
 #include <dgram/config.hpp>
 #include <dgram/detail/platform/message.hpp>
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
+#include <limits>
 #include <type_traits>
 
 DGRAM_NAMESPACE_BEGIN
@@ -40,7 +42,7 @@ public:
     for (; next != last && count_ < buffers_.size(); ++next) {
       const net::const_buffer one(*next);
       buffers_[count_++] = platform::make_buffer(one.data(), one.size());
-      total_ += one.size();
+      total_ += std::min(one.size(), std::numeric_limits<std::size_t>::max() - total_);
     }
     is_whole_ = next == last;
   }

@@ -4,14 +4,15 @@
 #define DGRAM_DETAIL_SOCKET_MESSAGE_RUNS_HPP
 
 #include <dgram/config.hpp>
+#include <dgram/detail/platform/backend.hpp>
 #include <dgram/detail/platform/message.hpp>
+#include <dgram/detail/socket/protocols.hpp>
 
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
 #include <limits>
-#include <stdexcept>
-#include <vector>
+#include <utility>
 
 DGRAM_NAMESPACE_BEGIN
 
@@ -40,12 +41,11 @@ inline bool same_bytes(const net::ip::udp::endpoint& a, const net::ip::udp::endp
   return a.size() == sizeof(::sockaddr_in) || (is_same_at(16) && is_same_at(20));
 }
 
-/// The most payload that one message to this peer may have: 65,535 bytes less the headers (RFC 768, RFC 791), and
-/// on IPv6 less those of UDP alone (RFC 8200). What goes to a mapped address goes over IPv4.
+/// What goes to a mapped address goes over IPv4.
 inline std::size_t max_payload_size(const net::ip::udp::endpoint& peer) noexcept
 {
-  if (peer.size() != sizeof(::sockaddr_in6)) return 65507;
-  return peer.address().to_v6().is_v4_mapped() ? 65507 : 65527;
+  if (peer.size() != sizeof(::sockaddr_in6)) return max_ipv4_payload;
+  return peer.address().to_v6().is_v4_mapped() ? max_ipv4_payload : max_ipv6_payload;
 }
 
 #if DGRAM_HAS_UNIX_DATAGRAMS
@@ -56,21 +56,35 @@ inline std::size_t max_payload_size(const net::local::datagram_protocol::endpoin
 }
 #endif
 
-/// Adds the buffers of one datagram. Throws `std::length_error` where they are more than a datagram may have.
-template <class ConstBuffers>
-void append_buffers(const ConstBuffers& payload, std::vector<platform::buffer>& buffers)
-{
-  const std::size_t before = buffers.size();
-  const auto last = net::buffer_sequence_end(payload);
-  for (auto next = net::buffer_sequence_begin(payload); next != last; ++next) {
-    if (buffers.size() - before == platform::max_buffers_per_datagram) {
-      buffers.resize(before);
-      throw std::length_error("send_batch: a datagram of more than 64 buffers");
-    }
-    const net::const_buffer one(*next);
-    buffers.push_back(platform::make_buffer(one.data(), one.size()));
+/// How many datagrams one message may have. Whether the kernel is an old one, which takes fewer, is found out by the first
+/// long message.
+class segment_limit {
+public:
+  std::size_t now() const noexcept
+  {
+    return tries_shorter_ ? platform::backend::sure_segments : platform::segment_limit();
   }
-}
+
+  /// A message of so many was refused; false if there is no shorter form to try.
+  bool try_shorter(std::size_t datagrams) noexcept
+  {
+    if (datagrams <= platform::backend::sure_segments) return false;
+    tries_shorter_ = true;
+    return true;
+  }
+
+  void sent() noexcept
+  {
+    if (std::exchange(tries_shorter_, false)) [[unlikely]]
+      platform::note_old_segment_limit();
+  }
+
+  /// It was not the length.
+  void given_up() noexcept { tries_shorter_ = false; }
+
+private:
+  bool tries_shorter_ = false;
+};
 
 }  // namespace detail
 

@@ -61,9 +61,13 @@ public:
     if (!ec && request_.needs().has_any_of(unmet.needs)) ec = unmet.why;
     if (ec || done_) return {};
     const bool whole = !split_ && !request_.leaves_alone() && may_segment(peer_);
-    const std::size_t most = whole ? platform::backend::max_segments : 1;
+    const std::size_t most = whole ? limit_.now() : 1;
     const std::size_t fit = std::min(most, max_payload_size(peer_) / segment_);
     chunk_ = std::min(std::max<std::size_t>(fit, 1) * segment_, size_);
+    if (is_beyond_protocol<Protocol>(chunk_, v4)) {
+      ec = net::error::message_size;
+      return {};
+    }
     auto& [native, message, buffer, control] = *room_;
     buffer = platform::make_buffer(rest_, chunk_);
     message.set_buffers(&buffer, 1);
@@ -82,6 +86,7 @@ public:
   {
     const std::size_t datagrams = chunk_ == 0 ? 1 : (chunk_ - 1) / segment_ + 1;
     segmented_ += datagrams > 1 ? datagrams : 0;
+    limit_.sent();
     rest_ += chunk_;
     size_ -= chunk_;
     done_ = size_ == 0;
@@ -89,8 +94,13 @@ public:
   }
 
   bool front_is_segmented() const noexcept { return chunk_ > segment_; }
+  bool try_shorter() noexcept { return limit_.try_shorter(chunk_ / segment_); }
   const endpoint_type& front_peer() const noexcept { return peer_; }
-  void split_front() noexcept { split_ = true; }
+  void split_front() noexcept
+  {
+    split_ = true;
+    limit_.given_up();
+  }
   std::size_t bytes() const noexcept { return size_; }
   std::size_t take_segmented() noexcept { return std::exchange(segmented_, 0); }
   socket_needs needs() const noexcept { return request_.needs(); }
@@ -104,6 +114,7 @@ private:
   std::size_t segment_;
   std::size_t chunk_ = 0;
   std::size_t segmented_ = 0;
+  [[no_unique_address]] segment_limit limit_;
   bool split_ = false;
   bool done_ = false;
   endpoint_type peer_;

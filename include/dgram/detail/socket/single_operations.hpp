@@ -408,12 +408,10 @@ public:
            net::socket_base::message_flags how) {
           error_code refused;
           state.provide_port(refused);
-          if (state.flags.connected) refused = net::error::already_connected;
-          if (refused)
-            compose<transfer_signature>(state, refused_attempt(refused),
-                                        std::forward<decltype(handler)>(handler));
-          // Asio's own waits for writability, and that would spin on Unix sockets.
-          else if (path_protocol<Protocol> || state.reads_reports() || has_too_many_pieces(from))
+          // Asio's own waits for writability, and that would spin on Unix sockets. The attempt completes with what is
+          // refused.
+          if (path_protocol<Protocol> || refused || state.flags.connected ||
+              state.reads_reports() || has_too_many_pieces(from))
             compose<transfer_signature>(state,
                                         send_attempt<ConstBuffers, endpoint_type>(from, to, how),
                                         std::forward<decltype(handler)>(handler));

@@ -75,12 +75,14 @@ std::size_t receive_one(State& state, const Buffers& buffers, Target* target, in
   return size;
 }
 
-/// Sends one datagram without blocking; `peer` is null on a connected socket, `request` where nothing is asked for.
-template <class State, class Buffers>
+/// Sends one datagram without blocking; `peer` is null on a connected socket. `Request` is `send_request`, or
+/// `no_request`, which is not looked at: then what a request takes is not instantiated.
+template <class State, class Buffers, class Request = no_request>
 std::size_t send_one(State& state, const Buffers& buffers,
                      const typename State::endpoint_type* peer, int flags, error_code& ec,
-                     const send_request* request = nullptr)
+                     [[maybe_unused]] const Request* request = nullptr)
 {
+  constexpr bool asks = std::is_same_v<Request, send_request>;
   if (peer != nullptr && state.flags.connected) {
     ec = net::error::already_connected;
     return 0;
@@ -97,30 +99,37 @@ std::size_t send_one(State& state, const Buffers& buffers,
     native = state.to_native(*peer);
     message.set_address(native.data(), native.size());
   }
-  alignas(std::max_align_t) std::array<std::byte, platform::send_control_size> control;
+  const auto send = [&](error_code& failure) { return state.send(&message, 1, flags, failure); };
   std::size_t segment = 0;
-  const auto write_control = [&](bool v4) {
-    message.set_control(request->write(control, v4, state.flags, segment));
-  };
   const bool v4 = peer != nullptr ? is_ipv4(*peer) : state.flags.peer_is_ipv4;
-  if (request != nullptr) {
-    ec = request->check<typename State::protocol_type>(v4);
+  if (is_beyond_protocol<typename State::protocol_type>(list.total(), v4)) {
+    ec = net::error::message_size;
+    return 0;
+  }
+  std::size_t sent = 0;
+  if constexpr (asks) {
+    alignas(std::max_align_t) std::array<std::byte, platform::send_control_size> control;
+    const auto write_control = [&](bool v4) {
+      message.set_control(request->write(control, v4, state.flags, segment));
+    };
+    ec = request->template check<typename State::protocol_type>(v4);
     if (!ec) ec = state.provide(request->needs()).why;
     if (!ec && list.total() > request->segment_size()) segment = request->segment_size();
     if (!ec && segment > 0 && (!State::knows_trains || platform::backend::max_segments == 1))
       ec = net::error::operation_not_supported;
     if (ec) return 0;
     write_control(v4);
-  }
-  const auto send = [&](error_code& failure) { return state.send(&message, 1, flags, failure); };
-  std::size_t sent = past_reports(state, ec, send);
-  if (ec == net::error::invalid_argument && request != nullptr && segment == 0 &&
-      request->sets_traffic_class() && !state.flags.traffic_class_refused) {
-    // A kernel that takes no traffic class per datagram takes the datagram without it.
-    state.flags.traffic_class_refused = true;
-    write_control(v4);
     sent = past_reports(state, ec, send);
-    state.flags.traffic_class_refused = sent == 1;
+    if (ec == net::error::invalid_argument && segment == 0 && request->sets_traffic_class() &&
+        !state.flags.traffic_class_refused) {
+      // A kernel that takes no traffic class per datagram takes the datagram without it.
+      state.flags.traffic_class_refused = true;
+      write_control(v4);
+      sent = past_reports(state, ec, send);
+      state.flags.traffic_class_refused = sent == 1;
+    }
+  } else {
+    sent = past_reports(state, ec, send);
   }
   if (sent == 0) return 0;
   state.end_congestion();

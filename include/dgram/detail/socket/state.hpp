@@ -33,6 +33,10 @@ DGRAM_NAMESPACE_BEGIN
 
 namespace detail {
 
+/// Asio's socket underneath.
+template <class Protocol, class Executor>
+using inner_socket = net::basic_datagram_socket<typename Protocol::native_protocol, Executor>;
+
 /// Asio's socket, what is known of its descriptor, and the waits. An operation notes the epoch when it is launched;
 /// see `epoch_guard`.
 template <class Protocol, class Executor>
@@ -40,7 +44,7 @@ struct socket_state : descriptor, std::enable_shared_from_this<socket_state<Prot
   using protocol_type = Protocol;
   using executor_type = Executor;
   using endpoint_type = typename Protocol::endpoint;
-  using inner_type = net::basic_datagram_socket<typename Protocol::native_protocol, Executor>;
+  using inner_type = inner_socket<Protocol, Executor>;
 
   explicit socket_state(const Executor& executor) : socket(executor) {}
 

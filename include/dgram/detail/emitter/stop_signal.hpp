@@ -1,14 +1,17 @@
 // SPDX-License-Identifier: BSL-1.0
-// Closes an object when a stop token or a cancellation slot says so.
-#ifndef DGRAM_DETAIL_ASYNC_STOP_SIGNAL_HPP
-#define DGRAM_DETAIL_ASYNC_STOP_SIGNAL_HPP
+// Closes an emitter when the stop token or the cancellation slot of its options says so.
+#ifndef DGRAM_DETAIL_EMITTER_STOP_SIGNAL_HPP
+#define DGRAM_DETAIL_EMITTER_STOP_SIGNAL_HPP
 
 #include <dgram/config.hpp>
 #include <dgram/detail/async/cancellation.hpp>
+#include <dgram/socket_options.hpp>
 
 #include <memory>
+#if DGRAM_HAS_STOP_TOKEN
 #include <optional>
 #include <stop_token>
+#endif
 
 DGRAM_NAMESPACE_BEGIN
 
@@ -18,27 +21,46 @@ namespace detail {
 template <class Owner, class Executor>
 class stop_signal {
 public:
-  stop_signal() = default;
+  explicit stop_signal(socket_options& options) noexcept : options_(options) {}
   stop_signal(const stop_signal&) = delete;
   stop_signal& operator=(const stop_signal&) = delete;
 
-  void watch(const std::weak_ptr<Owner>& owner, const Executor& executor,
-             const std::stop_token& token, net::cancellation_slot slot)
+  bool is_requested() const noexcept
   {
-    if (token.stop_requested()) {
+#if DGRAM_HAS_STOP_TOKEN
+    return options_.signal.stop_requested();
+#else
+    return false;
+#endif
+  }
+
+  void watch(const std::weak_ptr<Owner>& owner, const Executor& executor)
+  {
+#if DGRAM_HAS_STOP_TOKEN
+    if (options_.signal.stop_requested()) {
       request::close(owner);
       return;
     }
-    if (token.stop_possible()) on_stop_.emplace(token, request{owner, executor});
-    if (slot.is_connected())
-      on_cancellation(slot, owner,
+    if (options_.signal.stop_possible())
+      on_stop_.emplace(options_.signal, request{owner, executor});
+#else
+    static_cast<void>(executor);
+#endif
+    if (options_.slot.is_connected())
+      on_cancellation(options_.slot, owner,
                       [](Owner& alive, net::cancellation_type) { alive.close_if_running(); });
   }
 
   /// The slot is left alone: it may belong to another socket by now, and its signal may be gone.
-  void end() noexcept { on_stop_.reset(); }
+  void end() noexcept
+  {
+#if DGRAM_HAS_STOP_TOKEN
+    on_stop_.reset();
+#endif
+  }
 
 private:
+#if DGRAM_HAS_STOP_TOKEN
   /// Runs on whatever thread requests the stop, and closes at once where that is one that the socket's listeners run on.
   struct request {
     std::weak_ptr<Owner> owner;
@@ -57,6 +79,9 @@ private:
   };
 
   std::optional<std::stop_callback<request>> on_stop_;
+#endif
+
+  socket_options& options_;
 };
 
 }  // namespace detail
