@@ -11,6 +11,7 @@
 #include <dgram/detail/socket/batch_operations.hpp>
 #include <dgram/detail/socket/initiation.hpp>
 #include <dgram/detail/socket/membership.hpp>
+#include <dgram/detail/socket/opening.hpp>
 #include <dgram/detail/socket/option_access.hpp>
 #include <dgram/detail/socket/single_operations.hpp>
 #include <dgram/detail/socket/state.hpp>
@@ -33,21 +34,6 @@
 #include <vector>
 
 DGRAM_NAMESPACE_BEGIN
-
-/// How a socket is opened and bound. Everything is the operating system's default unless said otherwise.
-///
-/// \code
-/// dgram::udp::socket socket{io, {dgram::udp::v6(), 5353}, {.reuse_address = true, .dual_stack = true}};
-/// \endcode
-struct socket_config {
-  bool reuse_address = false;   ///< share the address with sockets that ask for it too
-  bool reuse_port = false;      ///< spread the flows over the sockets that ask for it too
-  bool dual_stack = false;      ///< serve IPv4 and IPv6 with one socket; see `udp::dual`
-  bool v6_only = false;         ///< keep an IPv6 socket from taking IPv4 traffic
-  bool broadcast = false;       ///< allow sending to broadcast addresses
-  int receive_buffer_size = 0;  ///< bytes of the kernel's receive queue; 0 leaves the default
-  int send_buffer_size = 0;     ///< bytes of the kernel's send queue; 0 leaves the default
-};
 
 /// A datagram socket.
 ///
@@ -252,7 +238,7 @@ public:
   sync_result open(const protocol_type& protocol, const socket_config& config, error_code& ec)
   {
     std::string refused;
-    open(protocol, config, refused, ec);
+    detail::open_configured(*this, protocol, config, refused, ec);
     return sync_result(ec);
   }
 
@@ -260,7 +246,7 @@ public:
   {
     error_code ec;
     std::string refused;
-    open(protocol, config, refused, ec);
+    detail::open_configured(*this, protocol, config, refused, ec);
     if (!refused.empty()) detail::throw_if(ec, "open", refused);
     detail::throw_if(ec, "open");
   }
@@ -900,48 +886,6 @@ private:
       return protocol_type();
   }
 
-  static protocol_type with_dual_stack(const protocol_type& protocol, const socket_config& config)
-  {
-    if constexpr (detail::dual_stack_protocol<Protocol>)
-      if (config.dual_stack) return Protocol::dual();
-    return protocol;
-  }
-
-  /// Sets what the configuration asks for, until one is refused; `refused` is then its text.
-  void configure(const protocol_type& protocol, const socket_config& config, std::string& refused,
-                 error_code& ec)
-  {
-    const auto set = [&](bool wanted, const auto& option) {
-      if (!wanted || ec) return;
-      set_option(option, ec);
-      if (ec) refused = to_string(option);
-    };
-    if (config.v6_only && protocol.family() != platform::names::ipv6_family) {
-      ec = net::error::invalid_argument;
-      refused = to_string(option::v6_only(true));
-    }
-    if (config.dual_stack && !detail::dual_stack_protocol<Protocol>) {
-      ec = net::error::invalid_argument;
-      refused = "dual_stack";
-    }
-    set(config.reuse_address, option::reuse_address(true));
-    set(config.reuse_port, option::reuse_port(true));
-    set(config.v6_only, option::v6_only(true));
-    set(config.broadcast, option::broadcast(true));
-    set(config.receive_buffer_size != 0, option::receive_buffer_size(config.receive_buffer_size));
-    set(config.send_buffer_size != 0, option::send_buffer_size(config.send_buffer_size));
-  }
-
-  void open(const protocol_type& protocol, const socket_config& config, std::string& refused,
-            error_code& ec)
-  {
-    open(with_dual_stack(protocol, config), ec);
-    if (ec) return;
-    configure(protocol, config, refused, ec);
-    error_code ignored;
-    if (ec) close(ignored);
-  }
-
   bool is_ipv4(error_code& ec) const
   {
     const int family = state().family(ec);
@@ -1006,8 +950,7 @@ private:
   mutable std::shared_ptr<state_type> state_;
 };
 
-// Outside of the class: what is defined in a class is inline, and compiled by each unit that uses it even if an
-// `extern template` says that another unit has it.
+// Outside of the class: `extern template` does not keep inline functions out of a unit.
 
 template <class Protocol, class Executor>
 basic_socket<Protocol, Executor>::basic_socket(const executor_type& executor)
