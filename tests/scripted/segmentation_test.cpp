@@ -621,3 +621,36 @@ TEST_CASE_METHOD(sender, "a connected socket falls back likewise", "[segmentatio
     CHECK(runs_offered(test::endpoint()) == (segments && round == 0 ? 1 : 0));
   }
 }
+
+TEST_CASE_METHOD(sender, "what was learned of the old peer's path is not held against the new one",
+                 "[send]")
+{
+  if constexpr (!segments) SKIP("this backend has no segmentation");
+  for (int i = 0; i < 2; ++i)
+    peers.emplace_back(io);
+  socket.connect(peers[0].endpoint());
+  script.verdict = [](const offered_message& message, std::size_t) {
+    return message.is_run() ? EIO : 0;
+  };
+  const auto leaves_as_run = [&](test::plain_peer& to) {
+    dgram::send_batch two(2);
+    two.push("1");
+    two.push("2");
+    script.offered.clear();
+    CHECK(socket.try_send_batch(two).sent == 2);
+    CHECK(to.received(2) == strings{"1", "2"});
+    return script.offered.front().is_run();
+  };
+  CHECK(leaves_as_run(peers[0]));
+  CHECK_FALSE(leaves_as_run(peers[0]));
+  script.verdict = nullptr;
+  SECTION("connect")
+  {
+    socket.connect(peers[1].endpoint());
+  }
+  SECTION("reconnect")
+  {
+    socket.reconnect(peers[1].endpoint());
+  }
+  CHECK(leaves_as_run(peers[1]));
+}
