@@ -817,3 +817,23 @@ TEST_CASE_METHOD(unix_test, "a Unix datagram that asks for what only IP has is r
   CHECK(client.statistics().segmented == 0);
   CHECK(drain(server) == 3);
 }
+
+TEST_CASE("reader: Unix datagrams arrive whole up to the system's default send buffer",
+          "[unix][F10]")
+{
+  asio::io_context io;
+  dgram::unix_dgram::socket receiver{io, dgram::unix_dgram{}};
+  receiver.bind({});
+  dgram::unix_dgram::socket sender{io, dgram::unix_dgram{}};
+  dgram::error_code ec;
+  const std::string large(200'000, 'x');
+  sender.send_to(asio::buffer(large), receiver.local_endpoint(), 0, ec);
+  if (ec) SKIP("this system sends no such datagram: " << ec.message());
+  std::size_t got = 0;
+  test::run(io, [&]() -> asio::awaitable<void> {
+    dgram::reader reader{receiver};
+    const auto datagram = co_await reader.next();
+    got = datagram->truncated() ? 1 : datagram->payload().size();
+  }());
+  CHECK(got == large.size());
+}

@@ -517,7 +517,8 @@ private:
         idle_(*this, work_),
         drops_(*this),
         sending_(*this, turns_, drops_, backlog_, service.outgoing),
-        receiving_(*this, turns_, work_, drops_, service.incoming),
+        receiving_(*this, turns_, work_, drops_,
+                   buffers_for<protocol_type>(options.receive_size, service.incoming)),
         pending_(*this)
   {
   }
