@@ -5,6 +5,7 @@
 
 #include <dgram/config.hpp>
 #include <dgram/datagram.hpp>
+#include <dgram/detail/async/checked_size.hpp>
 #include <dgram/detail/async/reset_on_move.hpp>
 #include <dgram/detail/platform/backend.hpp>
 #include <dgram/detail/socket/message_runs.hpp>
@@ -24,7 +25,6 @@
 #include <functional>
 #include <limits>
 #include <memory>
-#include <ranges>
 #include <span>
 #include <stdexcept>
 #include <string>
@@ -364,11 +364,11 @@ public:
     const std::size_t most = std::min(messages_.size(), limit);
     for (std::size_t i = at_.first; i < at_.last && run_lengths_.size() < most; ++i) {
       const run& next = runs_[i];
-      if (next.request > 0 || next.each > detail::max_ipv4_payload) [[unlikely]]
-        if (const error_code obstacle = obstacle_to(next, flags, unmet)) {
-          if (i == at_.first) ec = obstacle;
-          break;
-        }
+      if (next.request > 0 || next.each > detail::max_ipv4_payload) [[unlikely]] {
+        const auto obstacle = obstacle_to(next, flags, unmet);
+        if (obstacle && i == at_.first) ec = obstacle;
+        if (obstacle) break;
+      }
       if constexpr (detail::dual_stack_protocol<Protocol>)
         if (flags.dual) map_peer(i);
       if (next.datagrams == 1)
@@ -492,9 +492,7 @@ private:
 
   static std::size_t byte_limit(const send_batch_config& config)
   {
-    constexpr std::size_t most = std::numeric_limits<std::ptrdiff_t>::max();
-    if (config.copy && config.bytes > most)
-      throw std::length_error("send_batch: more memory than there can be");
+    if (config.copy) detail::checked_size("send_batch: bytes", config.bytes);
     if (config.bytes != 0) return config.bytes;
     return config.copy ? default_arena_size : std::numeric_limits<std::size_t>::max();
   }
@@ -502,7 +500,7 @@ private:
   static std::size_t checked(std::size_t capacity)
   {
     if (capacity == 0) throw std::invalid_argument("send_batch: capacity must not be 0");
-    return capacity;
+    return detail::checked_size("send_batch: capacity", capacity, sizeof(run));
   }
 
   void append_answer(bytes_view payload, std::size_t segment,

@@ -7,11 +7,13 @@
 #include <dgram/config.hpp>
 #include <dgram/detail/async/cancellation.hpp>
 #include <dgram/detail/async/completion.hpp>
+#include <dgram/detail/async/idle_timer.hpp>
 #include <dgram/detail/async/turns.hpp>
+#include <dgram/detail/async/work_account.hpp>
+#include <dgram/detail/emitter/arguments.hpp>
 #include <dgram/detail/emitter/backlog.hpp>
 #include <dgram/detail/emitter/context.hpp>
 #include <dgram/detail/emitter/drop_counts.hpp>
-#include <dgram/detail/emitter/idle_timer.hpp>
 #include <dgram/detail/emitter/opener.hpp>
 #include <dgram/detail/emitter/pending.hpp>
 #include <dgram/detail/emitter/receiving.hpp>
@@ -19,7 +21,6 @@
 #include <dgram/detail/emitter/send_queue.hpp>
 #include <dgram/detail/emitter/sending.hpp>
 #include <dgram/detail/emitter/stop_signal.hpp>
-#include <dgram/detail/emitter/work_account.hpp>
 #include <dgram/diagnostics.hpp>
 #include <dgram/error.hpp>
 #include <dgram/event_emitter.hpp>

@@ -606,6 +606,8 @@ private:
   void connect_descriptor(const endpoint_type& peer, error_code& ec)
   {
     if (!owner_.socket.is_open()) owner_.family.open(ec);
+    // The kernel would replace a peer that the socket got by other means.
+    if (!ec && owner_.handle.is_connected()) ec = net::error::already_connected;
     if (ec) return;
     owner_.flush();
     owner_.socket.connect(peer, ec);

@@ -7,11 +7,11 @@
 #include <dgram/datagram.hpp>
 #include <dgram/detail/async/handler_memory.hpp>
 #include <dgram/detail/async/turns.hpp>
+#include <dgram/detail/async/work_account.hpp>
 #include <dgram/detail/batch/receive_policy.hpp>
 #include <dgram/detail/emitter/arrival.hpp>
 #include <dgram/detail/emitter/context.hpp>
 #include <dgram/detail/emitter/drop_counts.hpp>
-#include <dgram/detail/emitter/work_account.hpp>
 #include <dgram/diagnostics.hpp>
 #include <dgram/endpoint.hpp>
 #include <dgram/events.hpp>

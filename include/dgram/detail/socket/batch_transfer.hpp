@@ -118,7 +118,7 @@ send_result send_many(State& state, Batch& batch)
       ++counts.send_calls;
       counts.sent += datagrams;
       counts.sent_bytes += waiting - batch.bytes();
-      counts.short_sends += count < rest.size() ? 1 : 0;
+      counts.short_sends += count < rest.size() ? 1U : 0U;
       rest = rest.subspan(count);
       taken += count;
       filter.settle(state, error_code());

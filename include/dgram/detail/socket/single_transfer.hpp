@@ -71,22 +71,18 @@ std::size_t receive_one(State& state, const Buffers& buffers, Target* target, in
   ++state.counts.receive_calls;
   ++state.counts.received;
   state.counts.received_bytes += size;
-  state.counts.truncated += message.truncated() ? 1 : 0;
+  state.counts.truncated += message.truncated() ? 1U : 0U;
   return size;
 }
 
-/// Sends one datagram without blocking; `peer` is null on a connected socket. `Request` is `send_request`, or
-/// `no_request`, which is not looked at: then what a request takes is not instantiated.
+/// Sends one datagram without blocking, to `peer` or, if it is null, to that of a connected socket. `Request` is
+/// `send_request`, or `no_request`, which is not looked at: then what a request takes is not instantiated.
 template <class State, class Buffers, class Request = no_request>
 std::size_t send_one(State& state, const Buffers& buffers,
                      const typename State::endpoint_type* peer, int flags, error_code& ec,
                      [[maybe_unused]] const Request* request = nullptr)
 {
   constexpr bool asks = std::is_same_v<Request, send_request>;
-  if (peer != nullptr && state.flags.connected) {
-    ec = net::error::already_connected;
-    return 0;
-  }
   buffer_list list(buffers);
   if (!list.is_whole()) {
     ec = net::error::message_size;
