@@ -689,7 +689,8 @@ public:
   }
 
   /// Leaves a group that was joined on that interface, or on all of them. Errors: as for `join`; where it was not joined
-  /// EADDRNOTAVAIL, with a source EINVAL. Closing the socket leaves all its groups.
+  /// EADDRNOTAVAIL, with a source EINVAL. Closing the socket leaves all its groups. An interface is meant that was called so
+  /// when the group was joined, whatever has become of it: what was joined can be left if it is gone or renamed.
   sync_result leave(const multicast_group& group, const network_interface& interface,
                     error_code& ec)
   {

@@ -37,6 +37,9 @@ struct descriptor {
   /// The index last set, since Linux does not tell it of an IPv4 socket.
   unsigned multicast_interface = 0;
 
+  /// What is to be left by the index by which it was joined.
+  joined_groups joined;
+
   /// The last batch was short, so the queue was empty: the next one waits before it asks the kernel again.
   bool drained = false;
 
@@ -58,6 +61,7 @@ struct descriptor {
     ++descriptor_number;
     flags = {};
     multicast_interface = 0;
+    joined = {};
     drained = false;
     pending_receive_error = kept_error();
     window = {};
@@ -70,6 +74,7 @@ struct descriptor {
   {
     flags = from.flags;
     multicast_interface = from.multicast_interface;
+    joined = from.joined;
     pending_receive_error = from.pending_receive_error;
     counts = from.counts;
     drops = from.drops;
@@ -103,15 +108,12 @@ struct descriptor {
   socket_statistics statistics() const { return counts.with_drops(drops.value()); }
 
   void change_membership(fd_type fd, membership_change change, const multicast_group& group,
-                         const network_interface& interface, std::vector<unsigned>& joined,
-                         error_code& ec) const
+                         const network_interface& interface, std::vector<unsigned>& where,
+                         error_code& ec)
   {
     const bool is_v6 = flags.family == platform::names::ipv6_family;
     const membership_socket self{fd, !is_v6 || flags.dual, is_v6};
-    if (change == membership_change::leave && !joined.empty())
-      detail::change_on_each(self, change, group, joined, ec);
-    else
-      detail::change_membership(self, change, group, interface, joined, ec);
+    detail::change_membership(self, change, group, interface, where, joined, ec);
   }
 
   // --- options that the library must know of ---
