@@ -53,8 +53,8 @@ struct socket_config {
 ///
 /// It has every operation of `asio::basic_datagram_socket`, with the same signatures and meaning, and can stand
 /// where one stood; a function that names Asio's type takes `next_layer()`. What differs, on purpose:
-///  - `connect` on a connected socket and `send_to` on a connected socket are `already_connected`, on every
-///    system; `disconnect` first.
+///  - batches and writers refuse an address on a connected socket (`already_connected`), on every system.
+///    For `connect` and for the sends of one datagram the kernel decides: see there, and `reconnect`.
 ///  - a dual-stack socket (`udp::dual()`) takes and gives plain IPv4 endpoints.
 ///  - moving a socket leaves its pending operations pending; moving it into one of another executor type
 ///    completes them with `operation_aborted`.
@@ -72,7 +72,10 @@ struct socket_config {
 /// None loses a datagram: it completes with `operation_aborted` only where nothing was received or sent.
 ///
 /// **Thread safety**: distinct sockets are safe. One socket is not: its calls and its completions belong on one
-/// strand, which is implicit where one thread runs the context.
+/// strand, which is implicit where one thread runs the context. As with Asio, the synchronous `send`, `send_to`, `receive`,
+/// `receive_from`, `connect` and `shutdown` of one open socket may run in several threads at the same time, if they take
+/// flags or nothing (no `send_options`, reply path or info) and the socket has no `option::receive_error`; its counts may miss
+/// some of them.
 ///
 /// Operations passed to `next_layer()` by hand bypass all this: do not connect, close or open through it.
 template <class Protocol, class Executor>
@@ -359,8 +362,17 @@ public:
 #endif
 
   /// Fixes the peer: sends go to it, and only its datagrams are received. Opens a closed socket, with the peer's
-  /// protocol. Errors: `error::bad_port` (0), `already_connected`, `address_in_use` (no port is free), and those of
-  /// connect(2).
+  /// protocol. Errors: `error::bad_port` (0), `address_in_use` (no port is free), and those of connect(2).
+  ///
+  /// On a connected socket the kernel decides. All systems replace the peer. Pending errors and kept reports of the old
+  /// peer are forgotten, and so is what was learned of segmentation. If it fails, Linux and Windows keep the old peer;
+  /// macOS and the BSDs have ended the old association then. What a socket keeps of it all the same:
+  ///  - The source address stays that of the first `connect` on Linux, even if the way to the new peer has another one.
+  ///  - Datagrams of the old peer that were queued still come, on UDP.
+  ///  - A dual-stack socket that is connected to an IPv4 peer refuses an IPv6 one (`address_family_not_supported` on Linux).
+  ///  - What waits to be sent goes to the new peer.
+  ///
+  /// `reconnect` avoids the first three.
   sync_result connect(const endpoint_type& peer, error_code& ec)
   {
     state().connect(peer, ec);
@@ -386,6 +398,38 @@ public:
   void connect(const Text& peer)
   {
     connect(endpoint_of("connect", peer));
+  }
+#endif
+
+  /// Fixes another peer: `disconnect`, if the socket is connected, and `connect`. The port stays; the source address is
+  /// chosen anew. Datagrams that others than the new peer have sent are discarded. If the socket was not connected, this
+  /// is `connect`. Errors: those of `disconnect` and `connect`; the socket has no peer then, except after
+  /// `error::bad_port`, which changes nothing. A reader may have received datagrams of the old peer before; they stay.
+  sync_result reconnect(const endpoint_type& peer, error_code& ec)
+  {
+    state().reconnect(peer, ec);
+    return sync_result(ec);
+  }
+
+  void reconnect(const endpoint_type& peer)
+  {
+    call("reconnect", peer, [&](error_code& ec) { reconnect(peer, ec); });
+  }
+
+#if DGRAM_HAS_UNIX_DATAGRAMS
+  /// The same for the text of a Unix endpoint.
+  template <detail::endpoint_text<Protocol> Text>
+  sync_result reconnect(const Text& peer, error_code& ec)
+  {
+    const auto endpoint = detail::unix_endpoint_of(peer, ec);
+    if (!ec) reconnect(endpoint, ec);
+    return sync_result(ec);
+  }
+
+  template <detail::endpoint_text<Protocol> Text>
+  void reconnect(const Text& peer)
+  {
+    reconnect(endpoint_of("reconnect", peer));
   }
 #endif
 

@@ -945,6 +945,7 @@ using unix_emitter_socket = basic_emitter_socket<unix_dgram::socket>;
 extern template class detail::listener_list<event::listening>;
 extern template class detail::listener_list<event::message::of<udp>>;
 extern template class detail::listener_list<event::error>;
+extern template class detail::destination_reader<udp::socket>;
 extern template std::shared_ptr<detail::emitter_core<udp::socket>>
 detail::make_emitter<udp::socket>(const udp::socket::executor_type&, net::io_context*,
                                   socket_options);

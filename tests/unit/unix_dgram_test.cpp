@@ -45,7 +45,7 @@ struct unix_test {
   unix_socket open() { return unix_socket(io, unix_dgram{}); }
 };
 
-/// A socket file that nobody listens on.
+/// A socket file that no socket listens on.
 void leave_behind(const std::string& path)
 {
   asio::io_context io;
@@ -762,7 +762,7 @@ TEST_CASE_METHOD(unix_test, "descriptors that a peer sends are not left open", "
   unix_dgram::receive_batch batch(2);
   CHECK(server.receive_batch(batch) == 1);
   CHECK(open_descriptors() == before);
-  // Who asks for them gets them, and no child process with them.
+  // A program that asks for them gets them, and its child processes do not.
   batch.reserve_control(64);
   send_descriptors(path);
   CHECK(server.receive_batch(batch) == 1);

@@ -59,6 +59,8 @@ public:
       return;
     }
     if (!socket_.is_open()) family_.open(ec);
+    // The kernel would replace a peer that the socket got by other means.
+    if (!ec && socket_.handle().is_connected()) ec = net::error::already_connected;
     if (!ec) socket_.connect(peer, ec);
   }
 

@@ -7,6 +7,7 @@
 #include <dgram/detail/platform/control.hpp>
 #include <dgram/detail/platform/error_queue.hpp>
 #include <dgram/detail/platform/names.hpp>
+#include <dgram/detail/socket/counts.hpp>
 #include <dgram/detail/socket/flags.hpp>
 #include <dgram/detail/socket/membership.hpp>
 #include <dgram/detail/socket/send_window.hpp>
@@ -40,12 +41,12 @@ struct descriptor {
   bool drained = false;
 
   /// What the last batch met after its datagrams, which the kernel will not say again.
-  error_code pending_receive_error;
+  kept_error pending_receive_error;
 
   /// How much of the next batch is described at once.
   send_window window;
 
-  socket_statistics counts;
+  socket_counts counts;
   wrapping_counter drops;
 
   /// How many reports have come from the error queue: what explains wake-ups of those who waited for something else.
@@ -58,7 +59,7 @@ struct descriptor {
     flags = {};
     multicast_interface = 0;
     drained = false;
-    pending_receive_error.clear();
+    pending_receive_error = kept_error();
     window = {};
     counts = {};
     drops = {};
@@ -78,7 +79,7 @@ struct descriptor {
   bool reads_reports() const noexcept { return flags.receives_errors || flags.send_timestamps; }
 
   /// Whether a receive has to see to something that Asio's own would not.
-  bool attends_receives() const noexcept { return reads_reports() || pending_receive_error; }
+  bool attends_receives() const noexcept { return reads_reports() || bool(pending_receive_error); }
 
   /// The error of an earlier datagram was told to a call, and is in no queue.
   void note_unreported(const error_code& ec) noexcept
@@ -99,12 +100,7 @@ struct descriptor {
     return statistics();
   }
 
-  socket_statistics statistics() const
-  {
-    socket_statistics result = counts;
-    result.dropped = drops.value();
-    return result;
-  }
+  socket_statistics statistics() const { return counts.with_drops(drops.value()); }
 
   void change_membership(fd_type fd, membership_change change, const multicast_group& group,
                          const network_interface& interface, std::vector<unsigned>& joined,

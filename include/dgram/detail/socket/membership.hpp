@@ -161,8 +161,7 @@ inline void change_membership(const membership_socket& socket, membership_change
       change == membership_change::join ? multicast_index(interface, ec) : interface.index(ec);
   if (ec) return;
   // A link-local group's scope is an interface too (RFC 4007, section 6).
-  if (index == 0 && group.address().is_v6())
-    index = static_cast<unsigned>(group.address().to_v6().scope_id());
+  if (index == 0 && group.address().is_v6()) index = group.address().to_v6().scope_id();
   change_membership(socket, change, group, index, ec);
 }
 
