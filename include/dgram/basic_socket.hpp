@@ -11,6 +11,7 @@
 #include <dgram/detail/socket/batch_operations.hpp>
 #include <dgram/detail/socket/initiation.hpp>
 #include <dgram/detail/socket/membership.hpp>
+#include <dgram/detail/socket/opening.hpp>
 #include <dgram/detail/socket/option_access.hpp>
 #include <dgram/detail/socket/single_operations.hpp>
 #include <dgram/detail/socket/state.hpp>
@@ -33,21 +34,6 @@
 #include <vector>
 
 DGRAM_NAMESPACE_BEGIN
-
-/// How a socket is opened and bound. Everything is the operating system's default unless said otherwise.
-///
-/// \code
-/// dgram::udp::socket socket{io, {dgram::udp::v6(), 5353}, {.reuse_address = true, .dual_stack = true}};
-/// \endcode
-struct socket_config {
-  bool reuse_address = false;   ///< share the address with sockets that ask for it too
-  bool reuse_port = false;      ///< spread the flows over the sockets that ask for it too
-  bool dual_stack = false;      ///< serve IPv4 and IPv6 with one socket; see `udp::dual`
-  bool v6_only = false;         ///< keep an IPv6 socket from taking IPv4 traffic
-  bool broadcast = false;       ///< allow sending to broadcast addresses
-  int receive_buffer_size = 0;  ///< bytes of the kernel's receive queue; 0 leaves the default
-  int send_buffer_size = 0;     ///< bytes of the kernel's send queue; 0 leaves the default
-};
 
 /// A datagram socket.
 ///
@@ -72,7 +58,10 @@ struct socket_config {
 /// None loses a datagram: it completes with `operation_aborted` only where nothing was received or sent.
 ///
 /// **Thread safety**: distinct sockets are safe. One socket is not: its calls and its completions belong on one
-/// strand, which is implicit where one thread runs the context.
+/// strand, which is implicit where one thread runs the context. As with Asio, the synchronous `send`, `send_to`, `receive`,
+/// `receive_from`, `connect` and `shutdown` of one open socket may run in several threads at the same time, if they take
+/// flags or nothing (no `send_options`, reply path or info) and the socket has no `option::receive_error`; its counts may miss
+/// some of them.
 ///
 /// Operations passed to `next_layer()` by hand bypass all this, except that the next call on the socket notices what they
 /// changed. A socket file stays if the socket is closed there.
@@ -244,7 +233,8 @@ public:
 
   /// Asio's socket underneath, for functions that name its type. What calls on it change is noticed: since the socket was
   /// handed out, each operation asks the kernel for the peer, the local address and the options that matter to it, in about
-  /// fifteen system calls. A descriptor that was opened there is not dual-stack.
+  /// fifteen system calls. A descriptor that was opened there is not dual-stack. From then on, also synchronous sends and
+  /// receives belong on one thread at a time.
   next_layer_type& next_layer() { return state().share(); }
   const next_layer_type& next_layer() const { return state().socket; }
   lowest_layer_type& lowest_layer() { return next_layer().lowest_layer(); }
@@ -280,7 +270,7 @@ public:
   sync_result open(const protocol_type& protocol, const socket_config& config, error_code& ec)
   {
     std::string refused;
-    open(protocol, config, refused, ec);
+    detail::open_configured(*this, protocol, config, refused, ec);
     return sync_result(ec);
   }
 
@@ -288,7 +278,7 @@ public:
   {
     error_code ec;
     std::string refused;
-    open(protocol, config, refused, ec);
+    detail::open_configured(*this, protocol, config, refused, ec);
     if (!refused.empty()) detail::throw_if(ec, "open", refused);
     detail::throw_if(ec, "open");
   }
@@ -731,7 +721,8 @@ public:
   }
 
   /// Leaves a group that was joined on that interface, or on all of them. Errors: as for `join`; where it was not joined
-  /// EADDRNOTAVAIL, with a source EINVAL. Closing the socket leaves all its groups.
+  /// EADDRNOTAVAIL, with a source EINVAL. Closing the socket leaves all its groups. An interface is meant that was called so
+  /// when the group was joined, whatever has become of it: what was joined can be left if it is gone or renamed.
   sync_result leave(const multicast_group& group, const network_interface& interface,
                     error_code& ec)
   {
@@ -928,48 +919,6 @@ private:
       return protocol_type();
   }
 
-  static protocol_type with_dual_stack(const protocol_type& protocol, const socket_config& config)
-  {
-    if constexpr (detail::dual_stack_protocol<Protocol>)
-      if (config.dual_stack) return Protocol::dual();
-    return protocol;
-  }
-
-  /// Sets what the configuration asks for, until one is refused; `refused` is then its text.
-  void configure(const protocol_type& protocol, const socket_config& config, std::string& refused,
-                 error_code& ec)
-  {
-    const auto set = [&](bool wanted, const auto& option) {
-      if (!wanted || ec) return;
-      set_option(option, ec);
-      if (ec) refused = to_string(option);
-    };
-    if (config.v6_only && protocol.family() != platform::names::ipv6_family) {
-      ec = net::error::invalid_argument;
-      refused = to_string(option::v6_only(true));
-    }
-    if (config.dual_stack && !detail::dual_stack_protocol<Protocol>) {
-      ec = net::error::invalid_argument;
-      refused = "dual_stack";
-    }
-    set(config.reuse_address, option::reuse_address(true));
-    set(config.reuse_port, option::reuse_port(true));
-    set(config.v6_only, option::v6_only(true));
-    set(config.broadcast, option::broadcast(true));
-    set(config.receive_buffer_size != 0, option::receive_buffer_size(config.receive_buffer_size));
-    set(config.send_buffer_size != 0, option::send_buffer_size(config.send_buffer_size));
-  }
-
-  void open(const protocol_type& protocol, const socket_config& config, std::string& refused,
-            error_code& ec)
-  {
-    open(with_dual_stack(protocol, config), ec);
-    if (ec) return;
-    configure(protocol, config, refused, ec);
-    error_code ignored;
-    if (ec) close(ignored);
-  }
-
   bool is_ipv4(error_code& ec) const
   {
     const int family = state().family(ec);
@@ -1034,8 +983,7 @@ private:
   mutable std::shared_ptr<state_type> state_;
 };
 
-// Outside of the class: what is defined in a class is inline, and compiled by each unit that uses it even if an
-// `extern template` says that another unit has it.
+// Outside of the class: `extern template` does not keep inline functions out of a unit.
 
 template <class Protocol, class Executor>
 basic_socket<Protocol, Executor>::basic_socket(const executor_type& executor)

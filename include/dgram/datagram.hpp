@@ -105,7 +105,8 @@ inline platform::received_control to_control(const arrival_info& info) noexcept
   if (info.ecn || info.dscp) {
     note(field::traffic_class_given);
     const unsigned ecn = info.ecn ? static_cast<unsigned>(*info.ecn) : 0;
-    said.traffic_class = static_cast<std::uint8_t>(info.dscp.value_or(0) << 2U | (ecn & 3U));
+    said.traffic_class =
+        static_cast<std::uint8_t>(static_cast<unsigned>(info.dscp.value_or(0)) << 2U | (ecn & 3U));
   }
   if (info.hop_limit) {
     note(field::hop_limit_given);
@@ -252,7 +253,8 @@ public:
   }
 
   /// How many datagrams the kernel had dropped when this one was queued, since the socket was opened, modulo 2^32; with
-  /// `option::receive_drop_count`, else absent. `statistics` counts on across the wrap.
+  /// `option::receive_drop_count`, else absent. `statistics` counts on across the wrap. On a socket that coalesces a train that was
+  /// dropped counts as one.
   std::optional<std::uint32_t> dropped() const noexcept
   {
     if (!has(field::drops_given)) return std::nullopt;

@@ -149,7 +149,7 @@ inline std::string to_string(const net::ip::address& address)
 {
   if (address.is_v4() || address.to_v6().scope_id() == 0) return address.to_string();
   auto v6 = address.to_v6();
-  const auto index = static_cast<unsigned>(v6.scope_id());
+  const unsigned index = v6.scope_id();
   v6.scope_id(0);
   const std::string scope = platform::interface_name(index);
   std::string text = v6.to_string();

@@ -107,7 +107,7 @@ private:
     auto bare = address;
     unsigned scope = 0;
     if (address.is_v6()) {
-      scope = static_cast<unsigned>(address.to_v6().scope_id());
+      scope = address.to_v6().scope_id();
       bare = net::ip::address_v6(address.to_v6().to_bytes());
     }
     error_code ignored;

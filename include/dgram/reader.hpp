@@ -7,6 +7,7 @@
 #include <dgram/config.hpp>
 #include <dgram/datagram.hpp>
 #include <dgram/detail/async/cancellation.hpp>
+#include <dgram/detail/async/deadline.hpp>
 #include <dgram/detail/batch/for_each_op.hpp>
 #include <dgram/detail/batch/reader_state.hpp>
 #include <dgram/detail/socket/initiation.hpp>
@@ -207,11 +208,7 @@ private:
     return [](state_type& state) { return state.take(); };
   }
 
-  static time_point after(duration timeout)
-  {
-    const auto now = clock_type::now();
-    return timeout > time_point::max() - now ? time_point::max() : now + timeout;
-  }
+  static time_point after(duration timeout) { return detail::deadline(clock_type::now(), timeout); }
 
   /// Ends the wait however the coroutine leaves it.
   struct wait_scope {

@@ -5,6 +5,7 @@
 
 #include <dgram/config.hpp>
 #include <dgram/datagram.hpp>
+#include <dgram/detail/async/checked_size.hpp>
 #include <dgram/detail/async/reset_on_move.hpp>
 #include <dgram/detail/platform/backend.hpp>
 #include <dgram/detail/socket/state.hpp>
@@ -51,7 +52,10 @@ public:
 
   /// The largest datagram that IPv4 and IPv6 carry fits, and a coalesced train, so nothing is truncated by default.
   /// A slot costs address space; memory only as far as datagrams have filled it.
-  static constexpr std::size_t default_slot_size = 65536;
+  ///
+  /// A Unix datagram may be as large as its sender's send buffer. The default holds those of a sender with the system's
+  /// default, which is 208 KiB on Linux; larger ones need larger slots.
+  static constexpr std::size_t default_slot_size = detail::path_protocol<Protocol> ? 262144 : 65536;
 
   /// `capacity` slots of `slot_size` bytes. Throws `std::invalid_argument` where either is 0, and
   /// `std::length_error` where their product is more than memory can have.
@@ -103,8 +107,10 @@ public:
     // No system counts the room of one datagram in more than an int.
     constexpr std::size_t most = std::numeric_limits<int>::max();
     constexpr std::size_t own = platform::receive_control_size + control_alignment;
-    if (bytes > most - own || capacity() > most_memory / (bytes + own))
-      throw std::length_error("receive_batch: more room for control messages than there can be");
+    if (bytes > most - own)
+      detail::refuse_size("receive_batch: room for control messages", bytes, most - own);
+    detail::checked_size("receive_batch: slots with room for control messages", capacity(),
+                         bytes + own);
     reserved_control_ = bytes;
   }
 
@@ -259,7 +265,7 @@ public:
     if (at_.datagrams == at_.used) return 0;
     std::size_t alone = 0;
     for (std::size_t i = 0; i < at_.used; ++i)
-      alone += slots_[i].is_train() ? 0 : 1;
+      alone += slots_[i].is_train() ? 0U : 1U;
     return at_.datagrams - alone;
   }
 
@@ -296,12 +302,9 @@ private:
   {
     if (capacity == 0) throw std::invalid_argument("receive_batch: capacity must not be 0");
     if (slot_size == 0) throw std::invalid_argument("receive_batch: slot size must not be 0");
-    if (slot_size > most_memory - stagger || capacity > most_memory / (slot_size + stagger))
-      throw std::length_error("receive_batch: more memory than there can be");
-    return capacity;
+    detail::checked_size("receive_batch: slot size", slot_size, stagger);
+    return detail::checked_size("receive_batch: capacity", capacity, slot_size + stagger);
   }
-
-  static constexpr std::size_t most_memory = std::numeric_limits<std::ptrdiff_t>::max();
 
   /// In whole cache lines.
   static constexpr std::size_t control_alignment = 64;
@@ -372,7 +375,7 @@ private:
   void note_way_back(std::size_t index, control_type& of) const
   {
     of.knows_way_back = false;
-    if (!slots_[index].needs_source || !slots_[index].is_train()) return;
+    if (!slots_[index].is_train()) return;
     error_code ec;
     of.way_back = view(slots_[index], 0).reply_path(ec);
     of.knows_way_back = !ec;

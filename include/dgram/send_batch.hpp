@@ -5,6 +5,7 @@
 
 #include <dgram/config.hpp>
 #include <dgram/datagram.hpp>
+#include <dgram/detail/async/checked_size.hpp>
 #include <dgram/detail/async/reset_on_move.hpp>
 #include <dgram/detail/platform/backend.hpp>
 #include <dgram/detail/socket/message_runs.hpp>
@@ -24,7 +25,6 @@
 #include <functional>
 #include <limits>
 #include <memory>
-#include <ranges>
 #include <span>
 #include <stdexcept>
 #include <string>
@@ -492,9 +492,7 @@ private:
 
   static std::size_t byte_limit(const send_batch_config& config)
   {
-    constexpr std::size_t most = std::numeric_limits<std::ptrdiff_t>::max();
-    if (config.copy && config.bytes > most)
-      throw std::length_error("send_batch: more memory than there can be");
+    if (config.copy) detail::checked_size("send_batch: bytes", config.bytes);
     if (config.bytes != 0) return config.bytes;
     return config.copy ? default_arena_size : std::numeric_limits<std::size_t>::max();
   }
@@ -502,7 +500,7 @@ private:
   static std::size_t checked(std::size_t capacity)
   {
     if (capacity == 0) throw std::invalid_argument("send_batch: capacity must not be 0");
-    return capacity;
+    return detail::checked_size("send_batch: capacity", capacity, sizeof(run));
   }
 
   void append_answer(bytes_view payload, std::size_t segment,
@@ -560,7 +558,7 @@ private:
   error_code obstacle_to(const run& which, const detail::socket_flags& flags,
                          const detail::unmet_needs& unmet) const noexcept
   {
-    const bool v4 = which.addressed ? detail::is_ipv4(which.peer) : flags.peer_is_ipv4;
+    const bool v4 = which.addressed ? detail::is_ipv4(which.peer) : bool(flags.peer_is_ipv4);
     if (detail::is_beyond_protocol<Protocol>(std::min(which.each, which.bytes), v4))
       return net::error::message_size;
     if (which.request == 0) return {};
@@ -891,7 +889,7 @@ private:
   void describe_request(const run& of, std::size_t at, std::size_t count,
                         const detail::socket_flags& flags)
   {
-    const bool v4 = of.addressed ? detail::is_ipv4(of.peer) : flags.peer_is_ipv4;
+    const bool v4 = of.addressed ? detail::is_ipv4(of.peer) : bool(flags.peer_is_ipv4);
     messages_[at].set_control(requests_[of.request - 1].write(option_controls_[at].bytes, v4, flags,
                                                               count > 1 ? of.each : 0));
   }

@@ -55,7 +55,7 @@ struct routed {
     net.host(2).ip("route add 10.77.0.0/24 via 10.77.1.2\nroute add fd77:0::/64 via fd77:1::2\n");
   }
 
-  /// A socket on host 0 that is told of errors and never fragments.
+  /// A socket on host 0 that reports errors and never fragments.
   udp_socket probe(bool v4)
   {
     return net.on(0, [&] {
@@ -146,7 +146,7 @@ TEST_CASE("a group and a broadcast address are not what is answered from")
     return socket;
   });
   const auto port = server.local_endpoint().port();
-  // The first one also waits for the link: what is sent to many before it is up is lost in silence.
+  // The first one also waits for the link: multicasts before it is up are lost without an error.
   for (const char* address : {"10.77.0.2", "239.1.2.3", "10.77.0.255", "255.255.255.255"}) {
     INFO(address);
     const test::endpoint asked(asio::ip::make_address(address), port);

@@ -561,38 +561,6 @@ TEST_CASE_METHOD(sender,
   CHECK(script.taken.back().size == many * texts[0].size());  // one message
 }
 
-TEST_CASE_METHOD(sender,
-                 "the work for refused datagrams grows with their number, not with its square",
-                 "[F4]")
-{
-  const std::size_t many = GENERATE(500U, 4000U);
-  peers.emplace_back(io);
-  const auto good = peers[0].endpoint();
-  const test::endpoint bad(asio::ip::make_address("127.0.0.9"), 9);
-  const bool alternates = GENERATE(false, true);
-  script.verdict = [&](const offered_message& message, std::size_t) {
-    return message.peer == bad ? EPERM : 0;
-  };
-  dgram::send_batch large(many);
-  std::size_t refused = 0;
-  large.on_refused([&](dgram::error_code, const test::endpoint&, std::size_t) { ++refused; });
-  std::size_t wanted = 0;
-  for (std::size_t i = 0; i < many; ++i) {
-    const bool is_good = alternates && i % 2 == 0;
-    wanted += is_good ? 0 : 1;
-    large.push("x", is_good ? good : bad);
-  }
-  std::size_t described = 0;
-  while (!large.empty()) {
-    dgram::error_code ignored;
-    described += large.prepare({}, [](const auto&) { return true; }, ignored).size();
-    large.consume(alternates && refused % 2 == 0 ? 1 : 0);
-    if (!large.empty()) large.refuse_front(asio::error::access_denied);
-  }
-  CHECK(described <= 1024 + 65 * many);
-  CHECK(refused >= wanted);
-}
-
 TEST_CASE_METHOD(one_run, "a pending ICMP error is no refusal of the run that reports it",
                  "[segmentation]")
 {

@@ -337,7 +337,7 @@ TEST_CASE_METHOD(names, "a lookup that takes long can be ended at once", "[resol
   io.poll();
   CHECK(calls == 1);
   CHECK(result == asio::error::operation_aborted);
-  if (resolver.when == answer::later) resolver.tell();  // finds nobody
+  if (resolver.when == answer::later) resolver.tell();  // finds no operation
   test::run(io);
   CHECK(calls == 1);
   CHECK_FALSE(heard());

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// What is thrown of send_options that cannot be had: the member, its value, and the call.
+// The exception for send_options that cannot be met names the member, its value, and the call.
 #include <dgram/send_options.hpp>
 
 #include "support/asio.hpp"

@@ -45,7 +45,8 @@ public:
 
   net::cancellation_type_t operator()(net::cancellation_type_t type) const noexcept
   {
-    return owner_.expired() ? net::cancellation_type_t(net::cancellation_type::none) : type;
+    if (owner_.expired()) return net::cancellation_type::none;
+    return type;
   }
 
 private:

@@ -19,8 +19,17 @@ DGRAM_NAMESPACE_BEGIN
 
 namespace detail {
 
+class task;
+
+/// What waits in one queue, in order. It is no part of `task`, which has no friends: with a friend the destructor counts
+/// as accessible, and compilers ask for a virtual one.
+class task_link {
+  friend class task_queue;
+  task* next_ = nullptr;
+};
+
 /// Something to be done once. It owns its memory, so that queueing it costs none.
-class task {
+class task : public task_link {
 public:
   task(const task&) = delete;
   task& operator=(const task&) = delete;
@@ -34,10 +43,6 @@ public:
 protected:
   task() = default;
   ~task() = default;
-
-private:
-  friend class task_queue;
-  task* next_ = nullptr;
 };
 
 struct discard_task {
@@ -63,8 +68,8 @@ public:
 
   void push(task* added) noexcept
   {
-    added->next_ = nullptr;
-    (empty() ? first_ : last_->next_) = added;
+    next(added) = nullptr;
+    (empty() ? first_ : next(last_)) = added;
     last_ = added;
     ++size_;
   }
@@ -72,10 +77,12 @@ public:
   task* pop() noexcept
   {
     --size_;
-    return std::exchange(first_, first_->next_);
+    return std::exchange(first_, next(first_));
   }
 
 private:
+  static task*& next(task_link* of) noexcept { return of->next_; }
+
   task* first_ = nullptr;
   task* last_ = nullptr;
   std::size_t size_ = 0;

@@ -9,6 +9,7 @@
 #include <cerrno>
 #include <cstddef>
 #include <string>
+#include <type_traits>
 
 DGRAM_NAMESPACE_BEGIN
 
@@ -75,6 +76,17 @@ inline int get_int_option(descriptor_type fd, int level, int name, error_code& e
   int value = 0;
   get_option(fd, level, name, &value, sizeof value, ec);
   return value;
+}
+
+/// Gives a size to a field of a system's structure, the type of which differs from system to system. Where it is the same a
+/// cast would be warned of as useless.
+template <class Field>
+void set_field(Field& field, std::size_t value) noexcept
+{
+  if constexpr (std::is_same_v<Field, std::size_t>)
+    field = value;
+  else
+    field = static_cast<Field>(value);
 }
 
 /// What kind of socket a descriptor is.

@@ -115,7 +115,7 @@ inline bool next_control(std::span<const std::byte> bytes, std::size_t& offset,
   if (rest < control_header_size) return false;
   control_header header;
   std::memcpy(&header, bytes.data() + offset, sizeof header);
-  const auto length = static_cast<std::size_t>(header.cmsg_len);
+  const std::size_t length = header.cmsg_len;
   if (length < control_header_size || length > rest) return false;
   item.level = header.cmsg_level;
   item.type = header.cmsg_type;
@@ -133,7 +133,7 @@ inline bool append_control(std::span<std::byte> room, std::size_t& used, int lev
   std::byte* const at = room.data() + used;
   std::memset(at, 0, control_space(size));  // the padding too: it goes to the kernel
   control_header header{};
-  header.cmsg_len = static_cast<decltype(header.cmsg_len)>(control_length(size));
+  set_field(header.cmsg_len, control_length(size));
   header.cmsg_level = level;
   header.cmsg_type = type;
   std::memcpy(at, &header, sizeof header);

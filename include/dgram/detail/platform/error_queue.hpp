@@ -16,6 +16,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <memory>
 #include <optional>
 
 DGRAM_NAMESPACE_BEGIN
@@ -103,7 +104,9 @@ inline void read_report(std::span<const std::byte> control, queued_report& into)
 /// Takes one entry; false where there is none.
 inline bool next_report(int fd, queued_report& into)
 {
-  into = queued_report();
+  // In place: GCC 12 warns of the assignment, whose optional it takes for uninitialized when sanitizers are on.
+  std::destroy_at(&into);
+  std::construct_at(&into);
   alignas(::cmsghdr) std::array<std::byte, 512> control;
   // The datagram's own bytes come with it; nobody asked for them, and they are cut off here.
   ::msghdr header{};

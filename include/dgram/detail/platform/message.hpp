@@ -4,6 +4,7 @@
 #define DGRAM_DETAIL_PLATFORM_MESSAGE_HPP
 
 #include <dgram/config.hpp>
+#include <dgram/detail/platform/basics.hpp>
 
 #if defined(_WIN32)
 
@@ -81,7 +82,7 @@ struct message : native_message {
   void set_buffers(buffer* first, std::size_t count) noexcept
   {
     msg_hdr.msg_iov = first;
-    msg_hdr.msg_iovlen = static_cast<decltype(msg_hdr.msg_iovlen)>(count);
+    set_field(msg_hdr.msg_iovlen, count);
   }
 
   void set_address(const void* data, std::size_t size) noexcept
@@ -101,14 +102,13 @@ struct message : native_message {
   void set_control(std::span<const std::byte> room) noexcept
   {
     msg_hdr.msg_control = const_cast<std::byte*>(room.data());
-    msg_hdr.msg_controllen = static_cast<decltype(msg_hdr.msg_controllen)>(room.size());
+    set_field(msg_hdr.msg_controllen, room.size());
   }
 
   /// The control data that were received.
   std::span<const std::byte> control() const noexcept
   {
-    return {static_cast<const std::byte*>(msg_hdr.msg_control),
-            static_cast<std::size_t>(msg_hdr.msg_controllen)};
+    return {static_cast<const std::byte*>(msg_hdr.msg_control), msg_hdr.msg_controllen};
   }
 
   void clear_control() noexcept

@@ -173,7 +173,7 @@ inline interface_request make_interface_request(unsigned interface_index,
 {
   interface_request request{};
   request.imr_ifindex = static_cast<int>(interface_index);
-  request.imr_address.s_addr = htonl(static_cast<std::uint32_t>(address.to_uint()));
+  request.imr_address.s_addr = htonl(address.to_uint());
   return request;
 }
 

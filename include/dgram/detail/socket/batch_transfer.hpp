@@ -38,7 +38,7 @@ std::size_t receive_many(State& state, Batch& batch, error_code& ec)
 {
   state.notice();
   const auto slots = batch.prepare(state.flags, ec);
-  if (!ec) ec = std::exchange(state.pending_receive_error, error_code());
+  if (!ec) ec = state.pending_receive_error.take();
   if (ec) return 0;
   const std::size_t count = past_reports(state, ec, [&](error_code& failure) {
     // What a Unix socket gives beside the bytes may be descriptors; see `reserve_control`.
@@ -120,7 +120,7 @@ send_result send_many(State& state, Batch& batch)
       ++counts.send_calls;
       counts.sent += datagrams;
       counts.sent_bytes += waiting - batch.bytes();
-      counts.short_sends += count < rest.size() ? 1 : 0;
+      counts.short_sends += count < rest.size() ? 1U : 0U;
       rest = rest.subspan(count);
       taken += count;
       filter.settle(state, error_code());

@@ -295,9 +295,11 @@ private:
   // NOLINTBEGIN(bugprone-unchecked-optional-access): called only where it is asked for
   std::int64_t transmit_nanoseconds() const noexcept
   {
-    return std::chrono::duration_cast<std::chrono::nanoseconds>(
-               options_.transmit_time->time_since_epoch())
-        .count();
+    // The kernel's times have no sign: one before the clock's start would be in the far future.
+    return std::max<std::int64_t>(std::chrono::duration_cast<std::chrono::nanoseconds>(
+                                      options_.transmit_time->time_since_epoch())
+                                      .count(),
+                                  0);
   }
   // NOLINTEND(bugprone-unchecked-optional-access)
 

@@ -631,7 +631,7 @@ private:
   {
     std::string call(what);
     if (peer != nullptr) call.append(" \"").append(to_string(*peer)).append("\"");
-    const bool v4 = peer != nullptr ? is_ipv4(*peer) : self().state().flags.peer_is_ipv4;
+    const bool v4 = peer != nullptr ? is_ipv4(*peer) : bool(self().state().flags.peer_is_ipv4);
     const auto refused = request.template check<Protocol>(v4);
     if (ec == error_code(refused)) throw_if(refused, call.c_str());
     throw_if(ec, call.c_str());

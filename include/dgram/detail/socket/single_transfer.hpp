@@ -50,7 +50,7 @@ std::size_t receive_one(State& state, const Buffers& buffers, Target* target, in
                         error_code& ec)
 {
   state.notice();
-  ec = std::exchange(state.pending_receive_error, error_code());
+  ec = state.pending_receive_error.take();
   // A train of datagrams in one buffer could not be told from one datagram.
   if (!ec && state.flags.coalescing) ec = error::coalescing;
   buffer_list list(buffers);
@@ -76,7 +76,7 @@ std::size_t receive_one(State& state, const Buffers& buffers, Target* target, in
   ++state.counts.receive_calls;
   ++state.counts.received;
   state.counts.received_bytes += size;
-  state.counts.truncated += message.truncated() ? 1 : 0;
+  state.counts.truncated += message.truncated() ? 1U : 0U;
   return told;
 }
 
@@ -103,15 +103,15 @@ std::size_t send_one(State& state, const Buffers& buffers,
   }
   const auto send = [&](error_code& failure) { return state.send(&message, 1, flags, failure); };
   std::size_t segment = 0;
-  const bool v4 = peer != nullptr ? is_ipv4(*peer) : state.flags.peer_is_ipv4;
+  std::size_t sent = 0;
+  const bool v4 = peer != nullptr ? is_ipv4(*peer) : bool(state.flags.peer_is_ipv4);
   if (is_beyond_protocol<typename State::protocol_type>(list.total(), v4)) {
     ec = net::error::message_size;
     return 0;
   }
-  std::size_t sent = 0;
   if constexpr (asks) {
     alignas(std::max_align_t) std::array<std::byte, platform::send_control_size> control;
-    const auto write_control = [&](bool v4) {
+    const auto write_control = [&] {
       message.set_control(request->write(control, v4, state.flags, segment));
     };
     ec = request->template check<typename State::protocol_type>(v4);
@@ -120,13 +120,13 @@ std::size_t send_one(State& state, const Buffers& buffers,
     if (!ec && segment > 0 && (!State::knows_trains || platform::backend::max_segments == 1))
       ec = net::error::operation_not_supported;
     if (ec) return 0;
-    write_control(v4);
+    write_control();
     sent = past_reports(state, ec, send);
     if (ec == net::error::invalid_argument && segment == 0 && request->sets_traffic_class() &&
         !state.flags.traffic_class_refused) {
       // A kernel that takes no traffic class per datagram takes the datagram without it.
       state.flags.traffic_class_refused = true;
-      write_control(v4);
+      write_control();
       sent = past_reports(state, ec, send);
       state.flags.traffic_class_refused = sent == 1;
     }

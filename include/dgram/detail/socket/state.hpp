@@ -537,7 +537,7 @@ private:
   {
     if (reads_reports()) take_reports();
     clear_pending_error(fd());
-    pending_receive_error.clear();
+    pending_receive_error = error_code();
     unsegmented.clear();
     end_congestion();
     if (reports_) reports_->clear_errors();
