@@ -33,6 +33,7 @@
 #include <dgram/send_batch.hpp>
 #include <dgram/send_options.hpp>
 #include <dgram/send_result.hpp>
+#include <dgram/socket_config.hpp>
 #include <dgram/socket_handle.hpp>
 #include <dgram/socket_statistics.hpp>
 #include <dgram/udp.hpp>

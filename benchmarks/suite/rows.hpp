@@ -38,7 +38,8 @@ void add_send_rows(std::vector<row_maker>& rows);
 void add_echo_rows(std::vector<row_maker>& rows);
 void add_memory_rows(std::vector<row_maker>& rows);
 
-/// The compile times that a script has measured: lines of "PROGRAM SECONDS", see scripts/lib/compile-times.sh.
+/// The compile times that a script has measured: lines of "PROGRAM SECONDS", see
+/// scripts/lib/compile-times.sh.
 void add_compile_rows(std::vector<row_maker>& rows, const std::string& file);
 
 }  // namespace bench

@@ -11,6 +11,7 @@
 #include <dgram/detail/socket/batch_operations.hpp>
 #include <dgram/detail/socket/initiation.hpp>
 #include <dgram/detail/socket/membership.hpp>
+#include <dgram/detail/socket/opening.hpp>
 #include <dgram/detail/socket/option_access.hpp>
 #include <dgram/detail/socket/single_operations.hpp>
 #include <dgram/detail/socket/state.hpp>
@@ -34,27 +35,12 @@
 
 DGRAM_NAMESPACE_BEGIN
 
-/// How a socket is opened and bound. Everything is the operating system's default unless said otherwise.
-///
-/// \code
-/// dgram::udp::socket socket{io, {dgram::udp::v6(), 5353}, {.reuse_address = true, .dual_stack = true}};
-/// \endcode
-struct socket_config {
-  bool reuse_address = false;   ///< share the address with sockets that ask for it too
-  bool reuse_port = false;      ///< spread the flows over the sockets that ask for it too
-  bool dual_stack = false;      ///< serve IPv4 and IPv6 with one socket; see `udp::dual`
-  bool v6_only = false;         ///< keep an IPv6 socket from taking IPv4 traffic
-  bool broadcast = false;       ///< allow sending to broadcast addresses
-  int receive_buffer_size = 0;  ///< bytes of the kernel's receive queue; 0 leaves the default
-  int send_buffer_size = 0;     ///< bytes of the kernel's send queue; 0 leaves the default
-};
-
 /// A datagram socket.
 ///
 /// It has every operation of `asio::basic_datagram_socket`, with the same signatures and meaning, and can stand
 /// where one stood; a function that names Asio's type takes `next_layer()`. What differs, on purpose:
-///  - `connect` on a connected socket and `send_to` on a connected socket are `already_connected`, on every
-///    system; `disconnect` first.
+///  - batches and writers refuse an address on a connected socket (`already_connected`), on every system.
+///    For `connect` and for the sends of one datagram the kernel decides: see there, and `reconnect`.
 ///  - a dual-stack socket (`udp::dual()`) takes and gives plain IPv4 endpoints.
 ///  - moving a socket leaves its pending operations pending; moving it into one of another executor type
 ///    completes them with `operation_aborted`.
@@ -72,7 +58,10 @@ struct socket_config {
 /// None loses a datagram: it completes with `operation_aborted` only where nothing was received or sent.
 ///
 /// **Thread safety**: distinct sockets are safe. One socket is not: its calls and its completions belong on one
-/// strand, which is implicit where one thread runs the context.
+/// strand, which is implicit where one thread runs the context. As with Asio, the synchronous `send`, `send_to`, `receive`,
+/// `receive_from`, `connect` and `shutdown` of one open socket may run in several threads at the same time, if they take
+/// flags or nothing (no `send_options`, reply path or info) and the socket has no `option::receive_error`; its counts may miss
+/// some of them.
 ///
 /// Operations passed to `next_layer()` by hand bypass all this: do not connect, close or open through it.
 template <class Protocol, class Executor>
@@ -249,7 +238,7 @@ public:
   sync_result open(const protocol_type& protocol, const socket_config& config, error_code& ec)
   {
     std::string refused;
-    open(protocol, config, refused, ec);
+    detail::open_configured(*this, protocol, config, refused, ec);
     return sync_result(ec);
   }
 
@@ -257,7 +246,7 @@ public:
   {
     error_code ec;
     std::string refused;
-    open(protocol, config, refused, ec);
+    detail::open_configured(*this, protocol, config, refused, ec);
     if (!refused.empty()) detail::throw_if(ec, "open", refused);
     detail::throw_if(ec, "open");
   }
@@ -359,8 +348,17 @@ public:
 #endif
 
   /// Fixes the peer: sends go to it, and only its datagrams are received. Opens a closed socket, with the peer's
-  /// protocol. Errors: `error::bad_port` (0), `already_connected`, `address_in_use` (no port is free), and those of
-  /// connect(2).
+  /// protocol. Errors: `error::bad_port` (0), `address_in_use` (no port is free), and those of connect(2).
+  ///
+  /// On a connected socket the kernel decides. All systems replace the peer. Pending errors and kept reports of the old
+  /// peer are forgotten, and so is what was learned of segmentation. If it fails, Linux and Windows keep the old peer;
+  /// macOS and the BSDs have ended the old association then. What a socket keeps of it all the same:
+  ///  - The source address stays that of the first `connect` on Linux, even if the way to the new peer has another one.
+  ///  - Datagrams of the old peer that were queued still come, on UDP.
+  ///  - A dual-stack socket that is connected to an IPv4 peer refuses an IPv6 one (`address_family_not_supported` on Linux).
+  ///  - What waits to be sent goes to the new peer.
+  ///
+  /// `reconnect` avoids the first three.
   sync_result connect(const endpoint_type& peer, error_code& ec)
   {
     state().connect(peer, ec);
@@ -386,6 +384,38 @@ public:
   void connect(const Text& peer)
   {
     connect(endpoint_of("connect", peer));
+  }
+#endif
+
+  /// Fixes another peer: `disconnect`, if the socket is connected, and `connect`. The port stays; the source address is
+  /// chosen anew. Datagrams that others than the new peer have sent are discarded. If the socket was not connected, this
+  /// is `connect`. Errors: those of `disconnect` and `connect`; the socket has no peer then, except after
+  /// `error::bad_port`, which changes nothing. A reader may have received datagrams of the old peer before; they stay.
+  sync_result reconnect(const endpoint_type& peer, error_code& ec)
+  {
+    state().reconnect(peer, ec);
+    return sync_result(ec);
+  }
+
+  void reconnect(const endpoint_type& peer)
+  {
+    call("reconnect", peer, [&](error_code& ec) { reconnect(peer, ec); });
+  }
+
+#if DGRAM_HAS_UNIX_DATAGRAMS
+  /// The same for the text of a Unix endpoint.
+  template <detail::endpoint_text<Protocol> Text>
+  sync_result reconnect(const Text& peer, error_code& ec)
+  {
+    const auto endpoint = detail::unix_endpoint_of(peer, ec);
+    if (!ec) reconnect(endpoint, ec);
+    return sync_result(ec);
+  }
+
+  template <detail::endpoint_text<Protocol> Text>
+  void reconnect(const Text& peer)
+  {
+    reconnect(endpoint_of("reconnect", peer));
   }
 #endif
 
@@ -659,7 +689,8 @@ public:
   }
 
   /// Leaves a group that was joined on that interface, or on all of them. Errors: as for `join`; where it was not joined
-  /// EADDRNOTAVAIL, with a source EINVAL. Closing the socket leaves all its groups.
+  /// EADDRNOTAVAIL, with a source EINVAL. Closing the socket leaves all its groups. An interface is meant that was called so
+  /// when the group was joined, whatever has become of it: what was joined can be left if it is gone or renamed.
   sync_result leave(const multicast_group& group, const network_interface& interface,
                     error_code& ec)
   {
@@ -856,48 +887,6 @@ private:
       return protocol_type();
   }
 
-  static protocol_type with_dual_stack(const protocol_type& protocol, const socket_config& config)
-  {
-    if constexpr (detail::dual_stack_protocol<Protocol>)
-      if (config.dual_stack) return Protocol::dual();
-    return protocol;
-  }
-
-  /// Sets what the configuration asks for, until one is refused; `refused` is then its text.
-  void configure(const protocol_type& protocol, const socket_config& config, std::string& refused,
-                 error_code& ec)
-  {
-    const auto set = [&](bool wanted, const auto& option) {
-      if (!wanted || ec) return;
-      set_option(option, ec);
-      if (ec) refused = to_string(option);
-    };
-    if (config.v6_only && protocol.family() != platform::names::ipv6_family) {
-      ec = net::error::invalid_argument;
-      refused = to_string(option::v6_only(true));
-    }
-    if (config.dual_stack && !detail::dual_stack_protocol<Protocol>) {
-      ec = net::error::invalid_argument;
-      refused = "dual_stack";
-    }
-    set(config.reuse_address, option::reuse_address(true));
-    set(config.reuse_port, option::reuse_port(true));
-    set(config.v6_only, option::v6_only(true));
-    set(config.broadcast, option::broadcast(true));
-    set(config.receive_buffer_size != 0, option::receive_buffer_size(config.receive_buffer_size));
-    set(config.send_buffer_size != 0, option::send_buffer_size(config.send_buffer_size));
-  }
-
-  void open(const protocol_type& protocol, const socket_config& config, std::string& refused,
-            error_code& ec)
-  {
-    open(with_dual_stack(protocol, config), ec);
-    if (ec) return;
-    configure(protocol, config, refused, ec);
-    error_code ignored;
-    if (ec) close(ignored);
-  }
-
   bool is_ipv4(error_code& ec) const
   {
     const int family = state().family(ec);
@@ -962,8 +951,7 @@ private:
   mutable std::shared_ptr<state_type> state_;
 };
 
-// Outside of the class: what is defined in a class is inline, and compiled by each unit that uses it even if an
-// `extern template` says that another unit has it.
+// Outside of the class: `extern template` does not keep inline functions out of a unit.
 
 template <class Protocol, class Executor>
 basic_socket<Protocol, Executor>::basic_socket(const executor_type& executor)

@@ -7,7 +7,6 @@
 
 #include <concepts>
 #include <cstddef>
-#include <ranges>
 #include <span>
 #include <string>
 #include <string_view>

@@ -7,6 +7,7 @@
 
 DGRAM_NAMESPACE_BEGIN
 
+template class detail::datagram_metadata<basic_datagram<udp>, udp>;
 template class basic_socket_handle<udp, net::any_io_executor>;
 template class basic_socket<udp, net::any_io_executor>;
 template class basic_receive_batch<udp>;
@@ -16,6 +17,7 @@ template class writer<udp>;
 template class detail::listener_list<event::listening>;
 template class detail::listener_list<event::message::of<udp>>;
 template class detail::listener_list<event::error>;
+template class detail::destination_reader<udp::socket>;
 template std::shared_ptr<detail::emitter_core<udp::socket>> detail::make_emitter<udp::socket>(
     const udp::socket::executor_type&, net::io_context*, socket_options);
 template void detail::abandon_emitter(detail::emitter_core<udp::socket>&);
@@ -32,11 +34,6 @@ template void detail::start_late_send(detail::emitter_core<udp::socket>&,
                                       const detail::destination<udp>&, const payload_view&,
                                       detail::completion<std::size_t>*);
 template void detail::start_close(detail::emitter_core<udp::socket>&, detail::any_completion_ptr);
-
-#if DGRAM_HAS_UNIX_DATAGRAMS
-template class basic_socket_handle<unix_dgram, net::any_io_executor>;
-template class basic_socket<unix_dgram, net::any_io_executor>;
-#endif
 
 DGRAM_NAMESPACE_END
 

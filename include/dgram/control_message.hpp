@@ -11,7 +11,6 @@
 #include <cstddef>
 #include <iterator>
 #include <optional>
-#include <ranges>
 #include <span>
 #include <type_traits>
 

@@ -253,7 +253,8 @@ public:
   }
 
   /// How many datagrams the kernel had dropped when this one was queued, since the socket was opened, modulo 2^32; with
-  /// `option::receive_drop_count`, else absent. `statistics` counts on across the wrap.
+  /// `option::receive_drop_count`, else absent. `statistics` counts on across the wrap. On a socket that coalesces a train that was
+  /// dropped counts as one.
   std::optional<std::uint32_t> dropped() const noexcept
   {
     if (!has(field::drops_given)) return std::nullopt;

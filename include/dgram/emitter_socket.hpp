@@ -494,7 +494,7 @@ public:
     check_running("getsockname");
     error_code ec = net::error::bad_descriptor;
     endpoint_type local;
-    if (core_->bind_phase() == phase::done) local = core_->local_endpoint(ec);
+    if (core_->bind_phase() == phase::done) local = core_->replaceable.local_endpoint(ec);
     if (ec) throw_now(ec, "getsockname");
     return address_info(local);
   }
@@ -505,7 +505,7 @@ public:
     check_running("getpeername");
     error_code ec = net::error::not_connected;
     endpoint_type peer;
-    if (core_->connect_phase() == phase::done) peer = core_->remote_endpoint(ec);
+    if (core_->connect_phase() == phase::done) peer = core_->replaceable.remote_endpoint(ec);
     if (ec) throw_now(ec, "getpeername");
     return address_info(peer);
   }
@@ -594,7 +594,7 @@ public:
     const bool is_v6 = core_->family.is_v6();
     const auto outgoing = detail::parse_outgoing_interface(operation, address, is_v6);
     error_code ec;
-    core_->set(
+    core_->replaceable.set(
         outgoing.is_v6 ? "set_multicast_interface of IPv6" : "set_multicast_interface of IPv4",
         [outgoing, is_v6](Socket& socket, error_code& failed) {
           outgoing.apply(socket, is_v6, failed);
@@ -887,7 +887,7 @@ private:
   {
     check_bound(operation);
     error_code ec;
-    core_->set(
+    core_->replaceable.set(
         operation,
         [option](Socket& socket, error_code& failed) { socket.set_option(option, failed); }, ec);
     if (ec == error::out_of_range) ec = net::error::invalid_argument;
@@ -899,7 +899,7 @@ private:
   {
     std::size_t answer = 0;
     error_code ec;
-    core_->with_socket(
+    core_->replaceable.with_socket(
         [&](Socket& socket, error_code& failed) {
           answer = static_cast<std::size_t>(query(socket, failed));
         },
@@ -923,10 +923,10 @@ private:
     };
     error_code ec;
     if (change == detail::membership_change::join) {
-      core_->set(membership.key, apply, ec);
+      core_->replaceable.set(membership.key, apply, ec);
     } else {
-      core_->with_socket(apply, ec);
-      if (!ec) core_->unset(membership.key);
+      core_->replaceable.with_socket(apply, ec);
+      if (!ec) core_->replaceable.unset(membership.key);
     }
     if (ec) detail::refuse_membership(operation, change, ec, group, source, interface);
   }
@@ -945,6 +945,7 @@ using unix_emitter_socket = basic_emitter_socket<unix_dgram::socket>;
 extern template class detail::listener_list<event::listening>;
 extern template class detail::listener_list<event::message::of<udp>>;
 extern template class detail::listener_list<event::error>;
+extern template class detail::destination_reader<udp::socket>;
 extern template std::shared_ptr<detail::emitter_core<udp::socket>>
 detail::make_emitter<udp::socket>(const udp::socket::executor_type&, net::io_context*,
                                   socket_options);

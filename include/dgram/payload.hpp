@@ -14,7 +14,7 @@
 #include <cstdint>
 #include <initializer_list>
 #include <new>
-#include <ranges>
+#include <span>  // and the concepts of ranges: <ranges> itself is slow to compile
 #include <string_view>
 #include <type_traits>
 #include <vector>

@@ -52,7 +52,10 @@ public:
 
   /// The largest datagram that IPv4 and IPv6 carry fits, and a coalesced train, so nothing is truncated by default.
   /// A slot costs address space; memory only as far as datagrams have filled it.
-  static constexpr std::size_t default_slot_size = 65536;
+  ///
+  /// A Unix datagram may be as large as its sender's send buffer. The default holds those of a sender with the system's
+  /// default, which is 208 KiB on Linux; larger ones need larger slots.
+  static constexpr std::size_t default_slot_size = detail::path_protocol<Protocol> ? 262144 : 65536;
 
   /// `capacity` slots of `slot_size` bytes. Throws `std::invalid_argument` where either is 0, and
   /// `std::length_error` where their product is more than memory can have.
@@ -372,7 +375,7 @@ private:
   void note_way_back(std::size_t index, control_type& of) const
   {
     of.knows_way_back = false;
-    if (!slots_[index].needs_source || !slots_[index].is_train()) return;
+    if (!slots_[index].is_train()) return;
     error_code ec;
     of.way_back = view(slots_[index], 0).reply_path(ec);
     of.knows_way_back = !ec;

@@ -68,7 +68,8 @@ auto async_bind(basic_socket<Protocol, Executor>& socket, std::string_view host,
 /// was; but a closed one has been open meanwhile, which ends what else was pending on it, such as another lookup, with
 /// `operation_aborted`.
 ///
-/// Completion: `void(error_code)`. Errors: see above; `already_connected`, `error::bad_port` (0), and those of connect(2).
+/// Completion: `void(error_code)`. Errors: see above; `error::bad_port` (0), and those of connect(2). On a connected socket
+/// the kernel decides: see `basic_socket::connect`.
 ///
 /// \code
 /// co_await dgram::async_connect(socket, "dns.example.net", "domain", asio::use_awaitable);
@@ -98,8 +99,8 @@ auto async_connect(basic_socket<Protocol, Executor>& socket, std::string_view ho
 /// Sends one datagram to a peer by name: the first that is not refused. The buffers' memory must stay until completion. It
 /// waits while the send queue is full or the kernel has no buffer space.
 ///
-/// Completion: `void(error_code, std::size_t)`, with the bytes sent. Errors: see above; `bad_descriptor`,
-/// `already_connected`, and those of sendto(2).
+/// Completion: `void(error_code, std::size_t)`, with the bytes sent. Errors: see above; `bad_descriptor`, and those of
+/// sendto(2).
 ///
 /// \code
 /// co_await dgram::async_send_to(socket, asio::buffer(query), "dns.example.net", "53", asio::use_awaitable);

@@ -25,7 +25,6 @@
 #include <functional>
 #include <limits>
 #include <memory>
-#include <ranges>
 #include <span>
 #include <stdexcept>
 #include <string>
@@ -559,7 +558,7 @@ private:
   error_code obstacle_to(const run& which, const detail::socket_flags& flags,
                          const detail::unmet_needs& unmet) const noexcept
   {
-    const bool v4 = which.addressed ? detail::is_ipv4(which.peer) : flags.peer_is_ipv4;
+    const bool v4 = which.addressed ? detail::is_ipv4(which.peer) : bool(flags.peer_is_ipv4);
     if (detail::is_beyond_protocol<Protocol>(std::min(which.each, which.bytes), v4))
       return net::error::message_size;
     if (which.request == 0) return {};
@@ -890,7 +889,7 @@ private:
   void describe_request(const run& of, std::size_t at, std::size_t count,
                         const detail::socket_flags& flags)
   {
-    const bool v4 = of.addressed ? detail::is_ipv4(of.peer) : flags.peer_is_ipv4;
+    const bool v4 = of.addressed ? detail::is_ipv4(of.peer) : bool(flags.peer_is_ipv4);
     messages_[at].set_control(requests_[of.request - 1].write(option_controls_[at].bytes, v4, flags,
                                                               count > 1 ? of.each : 0));
   }

@@ -125,6 +125,10 @@ struct socket_options {
   /// What becomes of a datagram beyond that. To wait is advice, as with Node's streams: `send` returns false and queues the
   /// datagram all the same, so who goes on sending goes on filling memory. To drop is a limit that holds.
   full_policy when_full = full_policy::wait;
+
+  /// Datagrams of up to so many bytes arrive whole; 0: up to 64 KiB with UDP, which is all of them, and 256 KiB with Unix
+  /// sockets. A Unix datagram may be as large as its sender's send buffer; a larger one is cut, and `rinfo.truncated` says so.
+  std::size_t receive_size = 0;
 };
 
 /// What `bind` may be given instead of port and address. With GCC 12 give it a name before it goes into a `co_await`

@@ -34,7 +34,9 @@ struct socket_statistics {
   /// had no room: the queue's is that of the receive buffer. A time that finds no room is not known of.
   std::uint64_t lost_reports = 0;
 
-  /// Datagrams that came and found the receive queue full, or were broken (Linux: SO_RXQ_OVFL; elsewhere 0).
+  /// Datagrams that came and found the receive queue full, or were broken (Linux: SO_RXQ_OVFL; elsewhere 0). On a socket that
+  /// coalesces this is the least that it can be: the kernel counts a train that it drops as one. The count is exact while
+  /// coalescing is off (`option::coalescing`, `reader_config::coalesce`).
   std::uint64_t dropped = 0;
 
   /// Datagrams per call that took any.

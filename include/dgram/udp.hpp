@@ -59,6 +59,7 @@ using path_error = basic_path_error<udp>;
 
 #if defined(DGRAM_COMPILED)
 // One unit of the program has these; see dgram/compiled.hpp.
+extern template class detail::datagram_metadata<basic_datagram<udp>, udp>;
 extern template class basic_socket_handle<udp, net::any_io_executor>;
 extern template class basic_socket<udp, net::any_io_executor>;
 #endif

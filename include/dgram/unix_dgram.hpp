@@ -78,12 +78,6 @@ public:
   friend bool operator==(const unix_dgram&, const unix_dgram&) noexcept { return true; }
 };
 
-#if defined(DGRAM_COMPILED)
-// One unit of the program has these; see dgram/compiled.hpp.
-extern template class basic_socket_handle<unix_dgram, net::any_io_executor>;
-extern template class basic_socket<unix_dgram, net::any_io_executor>;
-#endif
-
 DGRAM_NAMESPACE_END
 
 #endif

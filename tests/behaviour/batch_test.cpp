@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// Batches: many datagrams in one call, partly taken, refused as a whole, empty, and to nobody.
+// Batches: many datagrams in one call, partly taken, refused as a whole, empty, and to no socket.
 #include "behaviour/helpers.hpp"
 
 #include <dgram.hpp>
@@ -114,7 +114,7 @@ TEST_CASE("BAT-04: a batch may be larger than what one system call takes", "[bat
 {
   constexpr std::size_t count = 2500;
   asio::io_context io;
-  // Nobody reads, and the queue of the receiver overflows: it is the sender that is looked at.
+  // The receiver does not read, and its queue overflows: the test looks at the sender.
   const udp_socket receiver(io, test::loopback_v4());
   udp_socket sender(io, dgram::udp::v4());
   dgram::send_batch batch(count);
@@ -196,7 +196,7 @@ TEST_CASE("BAT-06: forty queued datagrams come separately, each with its sender"
 
 TEST_CASE("BAT-07: a slot that is too small cuts its datagram and says so", "[batch]")
 {
-  // Small slots are a choice of the caller's, who knows the protocol; nothing is lost in silence.
+  // The caller knows the protocol and chooses small slots; no loss goes unreported.
   asio::io_context io;
   udp_socket receiver(io, test::loopback_v4());
   udp_socket sender(io, dgram::udp::v4());

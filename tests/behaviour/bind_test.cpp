@@ -442,7 +442,7 @@ TEST_CASE("BND-31: receiving on an adopted blocking descriptor does not block", 
 
 TEST_CASE("BND-31: adopting a descriptor leaves its options alone", "[bind]")
 {
-  // Sharing a port is for the one to ask who made the descriptor: nobody else gets in beside it.
+  // Only the creator of the descriptor can ask for sharing: no other socket binds beside it.
   asio::io_context io;
   test::raw_descriptor raw(AF_INET, SOCK_DGRAM);
   raw.bind(test::loopback_v4());

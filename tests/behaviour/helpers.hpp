@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
-// Shared by the behaviour tests: waiting for a datagram, probing for none, descriptors of nobody.
+// Shared by the behaviour tests: waiting for a datagram, probing for none, descriptors that belong
+// to no socket.
 #ifndef DGRAM_TESTS_BEHAVIOUR_HELPERS_HPP
 #define DGRAM_TESTS_BEHAVIOUR_HELPERS_HPP
 
@@ -154,7 +155,7 @@ private:
   int value_;
 };
 
-/// A socket connected to a port where nobody listens any more.
+/// A socket connected to a port where no socket listens any more.
 inline udp_socket connected_to_nobody(asio::io_context& io)
 {
   udp_socket socket(io, loopback_v4());

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// One more than a limit is an error, in each form of each operation, and never cut in silence.
+// One more than a limit is an error, in each form of each operation, and never cut without an error.
 #include "support/loopback.hpp"
 
 #include <dgram.hpp>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// What is said of each datagram beside its bytes, and what each can ask for: over IPv4, IPv6 and both.
+// The metadata of each datagram, and what each can request: over IPv4, IPv6 and both.
 #include "behaviour/helpers.hpp"
 #include "support/asio.hpp"
 #include "support/loopback.hpp"
@@ -60,7 +60,7 @@ struct pair {
     return v4 ? test::loopback_v4(port) : test::loopback_v6(port);
   }
 
-  /// Turns on all that is to be had here.
+  /// Turns on all that this system has.
   void ask_for_all()
   {
     receiver.set_option(option::packet_info(true));
@@ -536,7 +536,7 @@ TEST_CASE("an answer leaves from the address that was asked")
   const auto asked = over.v4 ? dgram::parse_address("127.0.0.77") : dgram::parse_address("::1");
   const test::endpoint server(asked, over.receiver.local_endpoint().port());
   test::udp_socket client(over.io, over.v4 ? test::loopback_v4() : test::loopback_v6());
-  client.connect(server);  // hears nobody else
+  client.connect(server);  // receives from no other peer
   const auto hears = [&](const char* what) {
     UNSCOPED_INFO(what);
     std::array<char, 16> storage;

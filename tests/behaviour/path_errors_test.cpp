@@ -31,7 +31,8 @@ constexpr bool reports_errors = dgram::platform::has_error_queue;
     if constexpr (!reports_errors) SKIP("this system has no error queue"); \
   } while (false)
 
-/// A socket that is told of errors, over IPv4, IPv6, and IPv4 on dual stack, and a port where nobody listens.
+/// A socket that reports errors, over IPv4, IPv6, and IPv4 on dual stack, and a port without a
+/// socket.
 struct reporting {
   reporting() : socket(io)
   {
@@ -111,7 +112,7 @@ TEST_CASE("ERR-07 sends behind an error leave all the same, on sockets that are 
   reporting on;
   for (int i = 0; i < 2; ++i)
     on.socket.send_to(asio::buffer("a", 1), on.dead);
-  // Each of these would be told of an earlier one's error.
+  // Each of these would get an earlier one's error.
   dgram::send_batch out(4);
   out.push("b", on.dead);
   out.push("cc", on.dead);

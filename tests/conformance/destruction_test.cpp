@@ -44,7 +44,7 @@ dgram::socket_options with_silent_lookup()
   return options;
 }
 
-/// All that the operations refer to. Nobody reads from the socket at `path`, and its queue is full.
+/// All that the operations refer to. The socket at `path` does not read, and its queue is full.
 struct objects {
   explicit objects(asio::io_context& context) : io(context)
   {

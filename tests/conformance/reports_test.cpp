@@ -16,7 +16,7 @@
 
 namespace {
 
-/// A socket that has just sent to nobody.
+/// A socket that has just sent to a port without a socket.
 template <class Executor>
 struct refused {
   explicit refused(const Executor& executor) : socket(executor)

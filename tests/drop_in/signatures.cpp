@@ -32,7 +32,7 @@ extern asio::socket_base::bytes_readable command;
 void on_transfer(std::error_code, std::size_t);
 void on_event(std::error_code);
 
-/// What stands in our signatures for a type of Asio's: the protocol, and sockets of it.
+/// What stands in our signatures for a type of Asio's: the protocol, and its sockets.
 template <class T>
 struct translated {
   using type = T;

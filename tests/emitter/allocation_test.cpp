@@ -184,7 +184,7 @@ struct bench {
     test::run_ready(io);
   }
 
-  /// Runs what there is to do; a lack of memory may end each call of `run`, and an error that nobody hears too.
+  /// Runs what there is to do; a lack of memory may end each call of `run`, and an error without a listener too.
   void run()
   {
     for (int left = 100; left > 0; --left) {

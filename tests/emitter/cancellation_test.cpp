@@ -85,7 +85,7 @@ TEST_CASE("Cancelled: a bind that waits for a name", "[emitter]")
   test::run_ready(io);
   cancel(io, bind, type);
   CHECK_FALSE(socket.state().bound);
-  lookup.answer();  // finds nobody
+  lookup.answer();  // finds no operation
   test::run_ready(io);
   CHECK_FALSE(socket.state().bound);
   CHECK(socket.bind_sync(0, "127.0.0.1").port > 0);

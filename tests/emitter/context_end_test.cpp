@@ -144,7 +144,7 @@ TEST_CASE("A completion that was not delivered yet ends with the context uncalle
 
 TEST_CASE("A single send that waits for its name ends with the context", "[emitter]")
 {
-  // Nothing runs: the system's lookup is under way, or over and not reported.
+  // Nothing runs: the system's lookup is pending, or over and not reported.
   std::optional<asio::io_context> io(std::in_place);
   auto kept = std::make_shared<int>(0);
   const std::weak_ptr<int> watched = kept;

@@ -45,7 +45,7 @@ void run_until(asio::io_context& io, Condition condition)
     if (io.run_one_until(deadline) == 0) FAIL("nothing happened any more, or not in time");
 }
 
-/// Runs what is due now and what comes of it, without waiting for anything.
+/// Runs what is due now and what follows from that, without waiting for anything.
 inline void run_ready(asio::io_context& io)
 {
   io.restart();
@@ -128,7 +128,7 @@ struct slow_lookup {
   }
 };
 
-/// A port on loopback that nobody listens on.
+/// A port on loopback without a socket.
 inline std::uint16_t dead_port()
 {
   asio::io_context io;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// The emitter: sockets that are paused and resume, with what was under way and what is started meanwhile.
+// The emitter: sockets that are paused and resume, with what was pending and what is started meanwhile.
 #include "emitter/helpers.hpp"
 #include "support/asio.hpp"
 

@@ -63,7 +63,7 @@ struct server {
   }
   server(asio::io_context& io, asked_over how) : server(io, how, options_of(how)) {}
 
-  /// Lets each client ask, and keeps what the server is told of them.
+  /// Lets each client ask, and keeps what the server learns about them.
   std::vector<remote_info> ask_all(asio::io_context& io)
   {
     std::vector<remote_info> senders;

@@ -272,7 +272,7 @@ TEST_CASE("SND-23: a lookup that throws fails its own sends, and no others", "[e
   CHECK(told[0].find("peer.test (no peer.test)") != std::string::npos);
   CHECK(told[2].find("peer.test (no peer.test)") != std::string::npos);
   CHECK(told[3] == "4");
-  // The name can be asked for again, and nobody is left waiting for it.
+  // The name can be asked for again, and no send is left waiting for it.
   socket.send("6", 9, "peer.test", note("6"));
   test::run_until(io, [&] { return told.size() == 6; });
 }

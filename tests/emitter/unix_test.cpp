@@ -3,6 +3,8 @@
 #include "emitter/helpers.hpp"
 #include "support/temporary_directory.hpp"
 
+#include <catch2/generators/catch_generators.hpp>
+
 #include <unistd.h>
 
 #include <optional>
@@ -378,4 +380,35 @@ TEST_CASE("CON-25: what is held back for one peer does not go to the next one", 
   CHECK(second.messages == trace{"for the second"});
   CHECK(lost == held);
   CHECK(drained == 1);
+}
+
+TEST_CASE(
+    "Unix datagrams arrive whole up to the system's default send buffer, and beyond if asked to",
+    "[emitter][unix][F10]")
+{
+  const test::temporary_directory directory;
+  asio::io_context io;
+  const std::string path = directory.path() + "/server";
+  const std::size_t asked = GENERATE(std::size_t{0}, std::size_t{600'000});
+  const std::size_t size = asked == 0 ? 200'000 : 600'000;
+  dgram::unix_dgram::socket sender{io, dgram::unix_dgram{}};
+  dgram::error_code refused;
+  sender.set_option(asio::socket_base::send_buffer_size(4 << 20), refused);
+  const std::string large(size, 'x');
+
+  auto target = dgram::create_unix_socket(io, {.receive_size = asked});
+  std::size_t got = 0;
+  bool truncated = true;
+  target.on<test::event::message>(
+      [&](dgram::bytes_view message, const dgram::unix_remote_info& from) {
+        got = message.size();
+        truncated = from.truncated;
+      });
+  target.bind_sync(path);
+  dgram::error_code ec;
+  sender.send_to(asio::buffer(large), path, 0, ec);
+  if (ec) SKIP("this system sends no such datagram: " << ec.message());
+  test::run_until(io, [&] { return got > 0; });
+  CHECK(got == size);
+  CHECK_FALSE(truncated);
 }

@@ -3,7 +3,7 @@
 #   client.sh EXAMPLES
 . "$(dirname "$0")/common.sh"
 
-# Nobody listens: the system says so at once, and the client asks again all the same.
+# No socket listens: the system says so at once, and the client asks again nevertheless.
 listen gone "$examples/example_echo_callback"
 quits gone TERM
 dead=$endpoint

@@ -3,7 +3,7 @@
 # The first argument of every test is the directory of the example programs.
 set -euo pipefail
 
-# A watchdog for all of it, also where a test is run by hand.
+# A watchdog for the whole test, also if it is run by hand.
 if [ -z "${DGRAM_TEST_WATCHDOG:-}" ]; then
   DGRAM_TEST_WATCHDOG=1 exec timeout 50 bash "$0" "$@"
 fi

@@ -17,7 +17,7 @@ for address in 127.0.0.1 127.0.0.2 127.5.6.7; do
 done
 ask ::1 AAAA ::1
 ask ::1 A ''
-# What is no question is not answered, and disturbs nobody.
+# Text that is no question is not answered, and has no effect on other clients.
 run 1 "$examples/example_client" "127.0.0.1:$port" 'nonsense' --timeout 50 --retries 0
 ask 127.0.0.3 A 127.0.0.3
 quits server TERM

@@ -42,5 +42,5 @@ for listener in carl dora; do
 done
 if grep -q 'eve: ' "$work/eve.out"; then fail "eve heard herself"; fi
 
-# Nobody else is there, and one's own lines do not count.
+# There is no other member, and the program's own lines do not count.
 run 1 "$chat" --group 239.255.77.80:0 --say 'hello?' --count 1 --timeout 1

@@ -25,7 +25,7 @@ for text in '<192>x' '<999>x' '<1920>x' '<99999999999>x' '<01>x' '<>x' '<-1>x' '
 done
 printf '<0>' >&"$udp"
 shows 'kern.emerg  '
-# What a terminal would obey is shown instead, and the end of a line is not part of it.
+# Control characters of a terminal are shown as text, and the end of a line is left out.
 printf '<13>red \033[31m\a' >&"$udp"
 shows 'user.notice  red \x1b[31m\x07'
 printf '<13>ends\n' >&"$udp"

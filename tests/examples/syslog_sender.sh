@@ -67,6 +67,6 @@ fi
 wait_for grep -qE -- "$mail" "$work/log"
 wait_for grep -qE -- "$user" "$work/log"
 
-# Nobody listens: an error that names the path.
+# No socket listens: an error that names the path.
 run 1 "$sender" --path "$work/nobody.sock" 'lost'
 prints "$work/nobody.sock"

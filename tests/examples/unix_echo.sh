@@ -39,7 +39,7 @@ prints 'back again'
 if command -v socat >/dev/null; then
   reply=$(printf 'from socat' | socat -t 10 - "UNIX-SENDTO:$path,bind=$work/socat.sock" | head -c 10)
   if [ "$reply" != 'from socat' ]; then fail "socat heard '$reply'"; fi
-  # Who has no address gets no reply, and the others do.
+  # A sender without an address gets no reply, and the others do.
   printf 'from nobody' | socat -u - "UNIX-SENDTO:$path"
   run 0 "$program" "$path" 'after nobody' --timeout 20000
 fi

@@ -155,7 +155,7 @@ struct two_links {
   test::network net{{0, 1}, {0}, {1}};
 };
 
-/// What the client hears within a while; nothing at the end of it.
+/// What the client receives within a while; nothing at the end of that time.
 std::optional<std::size_t> hear(asio::io_context& io, socket_type& client,
                                 std::array<char, 4>& storage, endpoint* from = nullptr)
 {

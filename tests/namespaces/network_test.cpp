@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// The hosts that the other tests are made of: they reach each other, and nobody else.
+// The hosts that the other tests are made of: they reach each other, and no other host.
 #if defined(__linux__)
 
 #include "support/network_namespace.hpp"

@@ -55,7 +55,7 @@ struct routed {
     net.host(2).ip("route add 10.77.0.0/24 via 10.77.1.2\nroute add fd77:0::/64 via fd77:1::2\n");
   }
 
-  /// A socket on host 0 that is told of errors and never fragments.
+  /// A socket on host 0 that reports errors and never fragments.
   udp_socket probe(bool v4)
   {
     return net.on(0, [&] {
@@ -73,6 +73,29 @@ struct routed {
 };
 
 }  // namespace
+
+TEST_CASE("the source address stays that of the first connect, and is chosen anew by reconnect")
+{
+  const bool v4 = GENERATE(true, false);
+  CAPTURE(v4);
+  routed host;
+  // Host 1 is on both networks, and each way has a source address of its own.
+  udp_socket socket =
+      host.net.on(1, [&] { return udp_socket(host.io, v4 ? dgram::udp::v4() : dgram::udp::v6()); });
+  const auto own = [v4](int lan) { return on_host(1, 0, lan, v4).address(); };
+  host.net.on(1, [&] {
+    socket.connect(on_host(0, 9, 0, v4));
+    CHECK(socket.local_endpoint().address() == own(0));
+    const auto port = socket.local_endpoint().port();
+    socket.connect(on_host(2, 9, 1, v4));
+    CHECK(socket.remote_endpoint() == on_host(2, 9, 1, v4));
+    CHECK(socket.local_endpoint().address() == own(0));
+    socket.reconnect(on_host(2, 9, 1, v4));
+    CHECK(socket.local_endpoint().address() == own(1));
+    CHECK(socket.local_endpoint().port() == port);
+    return 0;
+  });
+}
 
 TEST_CASE("a server with two addresses answers from the one that was asked")
 {
@@ -123,7 +146,7 @@ TEST_CASE("a group and a broadcast address are not what is answered from")
     return socket;
   });
   const auto port = server.local_endpoint().port();
-  // The first one also waits for the link: what is sent to many before it is up is lost in silence.
+  // The first one also waits for the link: multicasts before it is up are lost without an error.
   for (const char* address : {"10.77.0.2", "239.1.2.3", "10.77.0.255", "255.255.255.255"}) {
     INFO(address);
     const test::endpoint asked(asio::ip::make_address(address), port);

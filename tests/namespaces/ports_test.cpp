@@ -162,7 +162,7 @@ TEST_CASE("without a free port each way to send says so, and works when there is
   host_without_ports host;
   const auto protocol = GENERATE(dgram::udp::v4(), dgram::udp::v6());
   host.take_ports(protocol);
-  // Whom it is sent to does not matter: nobody has to be there.
+  // The destination does not matter: no socket has to be there.
   const test::endpoint peer(
       protocol == dgram::udp::v4() ? test::loopback_v4().address() : test::loopback_v6().address(),
       9);

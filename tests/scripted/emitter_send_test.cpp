@@ -21,7 +21,7 @@ using trace = std::vector<std::string>;
 
 namespace {
 
-/// Runs what is due now, and what comes of it.
+/// Runs what is due now, and what follows from that.
 void run_ready(asio::io_context& io)
 {
   io.restart();

@@ -286,7 +286,7 @@ TEST_CASE_METHOD(sockets,
   CHECK(result.sent == 3);
   CHECK(refused == 0);
   CHECK(arrived() == 3);
-  // Nobody asked for reports, so the next receive is told, once.
+  // The program has not asked for reports, so the next receive gets the error, once.
   CHECK(socket.statistics().path_errors == 1);
   dgram::receive_batch in(4);
   dgram::error_code ec;

@@ -46,7 +46,7 @@ struct parcel {
   }
 };
 
-/// A peer that keeps all it gets, with what was said of it.
+/// A peer that keeps all datagrams, with their metadata.
 class sink {
 public:
   sink(asio::io_context& io, const test::endpoint& at, bool coalesce) : socket_(io, at)

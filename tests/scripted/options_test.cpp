@@ -431,14 +431,16 @@ TEST_CASE_METHOD(host, "a disconnect that is refused leaves the socket connected
   CHECK(ec == system_error(ENOBUFS));
   CHECK_THROWS_AS(socket.disconnect(), dgram::system_error);
   CHECK(socket.remote_endpoint() == peer.endpoint());
-  socket.connect(peer.endpoint(), ec);
-  CHECK(ec == asio::error::already_connected);
+  script.connect.push(fail(ENOBUFS), 1);
+  socket.reconnect(peer.endpoint(), ec);
+  CHECK(ec == system_error(ENOBUFS));
+  CHECK(socket.remote_endpoint() == peer.endpoint());
   CHECK(socket.send(asio::buffer("still", 5)) == 5);
   CHECK(peer.received(1) == std::vector<std::string>{"still"});
 
   socket.disconnect(ec);
   CHECK_FALSE(ec);
-  CHECK(script.connect.calls() == 3);
+  CHECK(script.connect.calls() == 4);
   socket.remote_endpoint(ec);
   CHECK(ec == asio::error::not_connected);
 }

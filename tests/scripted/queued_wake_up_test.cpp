@@ -277,7 +277,7 @@ TEST_CASE_METHOD(receive_wake_up, "a batch receive that is stopped while its wak
   CHECK(batch.empty());
   CHECK(script.receive().calls() == asked);
 
-  // Nothing was lost: what is queued is there for who asks next.
+  // Nothing was lost: the next receive gets what is queued.
   const bool open = socket && socket->is_open();
   if (open && how != stop::move_assign) {
     CHECK(socket->try_receive_batch(batch) == 1);

@@ -561,38 +561,6 @@ TEST_CASE_METHOD(sender,
   CHECK(script.taken.back().size == many * texts[0].size());  // one message
 }
 
-TEST_CASE_METHOD(sender,
-                 "the work for refused datagrams grows with their number, not with its square",
-                 "[F4]")
-{
-  const std::size_t many = GENERATE(500U, 4000U);
-  peers.emplace_back(io);
-  const auto good = peers[0].endpoint();
-  const test::endpoint bad(asio::ip::make_address("127.0.0.9"), 9);
-  const bool alternates = GENERATE(false, true);
-  script.verdict = [&](const offered_message& message, std::size_t) {
-    return message.peer == bad ? EPERM : 0;
-  };
-  dgram::send_batch large(many);
-  std::size_t refused = 0;
-  large.on_refused([&](dgram::error_code, const test::endpoint&, std::size_t) { ++refused; });
-  std::size_t wanted = 0;
-  for (std::size_t i = 0; i < many; ++i) {
-    const bool is_good = alternates && i % 2 == 0;
-    wanted += is_good ? 0 : 1;
-    large.push("x", is_good ? good : bad);
-  }
-  std::size_t described = 0;
-  while (!large.empty()) {
-    dgram::error_code ignored;
-    described += large.prepare({}, [](const auto&) { return true; }, ignored).size();
-    large.consume(alternates && refused % 2 == 0 ? 1 : 0);
-    if (!large.empty()) large.refuse_front(asio::error::access_denied);
-  }
-  CHECK(described <= 1024 + 65 * many);
-  CHECK(refused >= wanted);
-}
-
 TEST_CASE_METHOD(one_run, "a pending ICMP error is no refusal of the run that reports it",
                  "[segmentation]")
 {
@@ -652,4 +620,37 @@ TEST_CASE_METHOD(sender, "a connected socket falls back likewise", "[segmentatio
     CHECK(peers[0].received(run_size) == texts);
     CHECK(runs_offered(test::endpoint()) == (segments && round == 0 ? 1 : 0));
   }
+}
+
+TEST_CASE_METHOD(sender, "what was learned of the old peer's path is not held against the new one",
+                 "[send]")
+{
+  if constexpr (!segments) SKIP("this backend has no segmentation");
+  for (int i = 0; i < 2; ++i)
+    peers.emplace_back(io);
+  socket.connect(peers[0].endpoint());
+  script.verdict = [](const offered_message& message, std::size_t) {
+    return message.is_run() ? EIO : 0;
+  };
+  const auto leaves_as_run = [&](test::plain_peer& to) {
+    dgram::send_batch two(2);
+    two.push("1");
+    two.push("2");
+    script.offered.clear();
+    CHECK(socket.try_send_batch(two).sent == 2);
+    CHECK(to.received(2) == strings{"1", "2"});
+    return script.offered.front().is_run();
+  };
+  CHECK(leaves_as_run(peers[0]));
+  CHECK_FALSE(leaves_as_run(peers[0]));
+  script.verdict = nullptr;
+  SECTION("connect")
+  {
+    socket.connect(peers[1].endpoint());
+  }
+  SECTION("reconnect")
+  {
+    socket.reconnect(peers[1].endpoint());
+  }
+  CHECK(leaves_as_run(peers[1]));
 }

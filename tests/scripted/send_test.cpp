@@ -254,7 +254,7 @@ TEST_CASE_METHOD(sender, "BAT-04 a batch above the limit of one call continues a
   constexpr std::size_t first = 1024;
   dgram::send_batch large(many);
   const std::string storage(many, '.');
-  for (std::size_t i = 0; i < many; ++i)  // growing, as ever
+  for (std::size_t i = 0; i < many; ++i)  // growing, as before
     large.push(asio::buffer(storage.data(), i), peer.endpoint());
 
   // Claimed, not sent: so many do not fit into the peer's queue.

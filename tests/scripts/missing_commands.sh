@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# F0: each script, and each function that looks for something, on a system that has none of it. The scripts are the
+# F0: each script, and each function that looks for something, on a system that lacks everything. The scripts are the
 # real ones; PATH has what every Debian has, and an apt-get, an id and a sudo that only pretend.
 #
 #   missing_commands.sh DIRECTORY      DIRECTORY is that of the repository

@@ -60,7 +60,7 @@ inline void run(asio::io_context& io, asio::awaitable<void> coroutine)
   REQUIRE(finished);
 }
 
-/// A port on loopback that nobody listens on.
+/// A port on loopback without a socket.
 inline endpoint dead_endpoint()
 {
   asio::io_context io;

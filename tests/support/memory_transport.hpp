@@ -400,7 +400,8 @@ using writer_of = decltype(dgram::writer{std::declval<reader_of<Socket>&>()});
 
 }  // namespace test
 
-#define DGRAM_EACH_TRANSPORT_TEST_CASE(...) \
-  TEMPLATE_TEST_CASE(__VA_ARGS__, "[transport]", dgram::udp::socket, test::memory_socket)
+/// Takes the name of a test, and perhaps its tags.
+#define DGRAM_EACH_TRANSPORT_TEST_CASE(name, ...) \
+  TEMPLATE_TEST_CASE(name, "[transport]" __VA_ARGS__, dgram::udp::socket, test::memory_socket)
 
 #endif

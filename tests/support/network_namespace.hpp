@@ -249,7 +249,7 @@ private:
   {
     const std::size_t h = hosts_.size();
     const auto& host = hosts_.emplace_back();
-    // An address is usable at once where nobody is asked whether it is taken.
+    // An address is usable at once if the kernel does not ask other hosts whether it is taken.
     host.sysctl("ipv6/conf/default/accept_dad", 0);
     std::string inside = "link set lo up\n";
     for (const int s : lans) {

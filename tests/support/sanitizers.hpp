@@ -9,6 +9,14 @@
 #define DGRAM_TESTS_SANITIZED_HEAP 1
 #endif
 #endif
+#if defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define DGRAM_TESTS_THREAD_SANITIZER 1
+#endif
+#endif
+#if defined(__SANITIZE_THREAD__)
+#define DGRAM_TESTS_THREAD_SANITIZER 1
+#endif
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #define DGRAM_TESTS_SANITIZED_HEAP 1
 #endif

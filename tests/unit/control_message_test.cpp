@@ -70,7 +70,7 @@ std::vector<std::byte> everything()
       .add(IPPROTO_UDP, UDP_GRO, int{1200})
       .add(IPPROTO_IP, IP_RECVERR, with_offender);
 #endif
-  all.add(12345, 678, std::array<char, 5>{});  // nobody's
+  all.add(12345, 678, std::array<char, 5>{});  // of no protocol
   return all.bytes;
 }
 

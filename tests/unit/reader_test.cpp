@@ -15,7 +15,9 @@
 #include <catch2/generators/catch_generators.hpp>
 
 #include <chrono>
+#include <limits>
 #include <optional>
+#include <stdexcept>
 #include <string>
 #include <vector>
 
@@ -104,6 +106,54 @@ DGRAM_EACH_TRANSPORT_TEST_CASE("reader: takes trains apart")
     }
     REQUIRE(seen == big);
   }());
+}
+
+DGRAM_EACH_TRANSPORT_TEST_CASE("reader: every number of its configuration works at its limits",
+                               "[F11]")
+{
+  constexpr std::size_t most = std::numeric_limits<std::size_t>::max();
+  const std::size_t yield_after = GENERATE_COPY(std::size_t{0}, std::size_t{1}, most);
+  const std::size_t slots = GENERATE(std::size_t{1}, std::size_t{64});
+  const std::size_t slot_size = GENERATE(std::size_t{0}, std::size_t{1}, std::size_t{65536});
+  CAPTURE(yield_after, slots, slot_size);
+  const dgram::reader_config config{
+      .slots = slots, .slot_size = slot_size, .yield_after = yield_after};
+  pair<TestType> p;
+  dgram::reader reader{p.receiver, config};
+  for (int i = 0; i < 30; ++i)
+    p.send("x");
+  std::size_t seen = 0;
+  test::run(p.io, [&]() -> asio::awaitable<void> {
+    while (seen < 10) {
+      const auto datagram = co_await reader.next();
+      seen += datagram->payload().size();
+    }
+    while (seen < 20) {
+      const auto batch = co_await reader.next_batch();
+      seen += batch.size();
+    }
+  }());
+  reader.async_for_each([&](const dgram::datagram&) { ++seen; }, [](dgram::error_code) {});
+  p.io.restart();
+  for (int i = 0; i < 1000 && seen < 30; ++i)
+    p.io.run_one_for(test::milliseconds(1000));
+  CHECK(seen == 30);
+}
+
+TEST_CASE("reader, writer: numbers for which there is no memory are refused", "[F11]")
+{
+  constexpr std::size_t most = std::numeric_limits<std::size_t>::max();
+  pair<> p;
+  CHECK_THROWS_AS((dgram::reader{p.receiver, {.slots = 0}}), std::invalid_argument);
+  CHECK_THROWS((dgram::reader{p.receiver, {.slots = most}}));
+  CHECK_THROWS((dgram::reader{p.receiver, {.slot_size = most}}));
+  CHECK_THROWS_AS((dgram::writer{p.receiver, {.datagrams = 0}}), std::invalid_argument);
+  CHECK_THROWS((dgram::writer{p.receiver, {.datagrams = most}}));
+  CHECK_THROWS((dgram::writer{p.receiver, {.bytes = most}}));
+  dgram::writer smallest{p.receiver, {.datagrams = 1, .bytes = 1}};
+  CHECK(smallest.try_send("x", p.target()));
+  CHECK(smallest.try_send("y", p.target()));
+  CHECK_FALSE(smallest.try_send("zz", p.target()));
 }
 
 DGRAM_EACH_TRANSPORT_TEST_CASE("reader: waits for what comes later")

@@ -303,11 +303,6 @@ TEST_CASE_METHOD(names, "short and odd forms of an IPv4 address are the resolver
 
 TEST_CASE_METHOD(names, "what the socket's state forbids is not looked up", "[resolve]")
 {
-  socket->connect(peer.local_endpoint());
-  dgram::async_connect(*socket, "peer", "1", resolver, note());
-  CHECK(outcome() == asio::error::already_connected);
-  dgram::async_send_to(*socket, asio::buffer(hello), "peer", "1", resolver, note());
-  CHECK(outcome() == asio::error::already_connected);
   socket->close();
   dgram::async_send_to(*socket, asio::buffer(hello), "peer", "1", resolver, note());
   CHECK(outcome() == asio::error::bad_descriptor);
@@ -342,7 +337,7 @@ TEST_CASE_METHOD(names, "a lookup that takes long can be ended at once", "[resol
   io.poll();
   CHECK(calls == 1);
   CHECK(result == asio::error::operation_aborted);
-  if (resolver.when == answer::later) resolver.tell();  // finds nobody
+  if (resolver.when == answer::later) resolver.tell();  // finds no operation
   test::run(io);
   CHECK(calls == 1);
   CHECK_FALSE(heard());
@@ -458,7 +453,7 @@ TEST_CASE_METHOD(names, "every kind of token takes a name", "[resolve]")
     dgram::error_code again;
     co_await dgram::async_connect(*socket, "peer", "1", resolver,
                                   asio::redirect_error(asio::use_awaitable, again));
-    CHECK(again == asio::error::already_connected);
+    CHECK_FALSE(again);
   }());
   dgram::async_bind(*socket, "peer", "1", resolver, asio::detached);
   test::run(io);

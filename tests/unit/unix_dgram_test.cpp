@@ -45,7 +45,7 @@ struct unix_test {
   unix_socket open() { return unix_socket(io, unix_dgram{}); }
 };
 
-/// A socket file that nobody listens on.
+/// A socket file that no socket listens on.
 void leave_behind(const std::string& path)
 {
   asio::io_context io;
@@ -762,7 +762,7 @@ TEST_CASE_METHOD(unix_test, "descriptors that a peer sends are not left open", "
   unix_dgram::receive_batch batch(2);
   CHECK(server.receive_batch(batch) == 1);
   CHECK(open_descriptors() == before);
-  // Who asks for them gets them, and no child process with them.
+  // A program that asks for them gets them, and its child processes do not.
   batch.reserve_control(64);
   send_descriptors(path);
   CHECK(server.receive_batch(batch) == 1);
@@ -816,4 +816,24 @@ TEST_CASE_METHOD(unix_test, "a Unix datagram that asks for what only IP has is r
   CHECK(client.statistics().sent == 3);
   CHECK(client.statistics().segmented == 0);
   CHECK(drain(server) == 3);
+}
+
+TEST_CASE("reader: Unix datagrams arrive whole up to the system's default send buffer",
+          "[unix][F10]")
+{
+  asio::io_context io;
+  dgram::unix_dgram::socket receiver{io, dgram::unix_dgram{}};
+  receiver.bind({});
+  dgram::unix_dgram::socket sender{io, dgram::unix_dgram{}};
+  dgram::error_code ec;
+  const std::string large(200'000, 'x');
+  sender.send_to(asio::buffer(large), receiver.local_endpoint(), 0, ec);
+  if (ec) SKIP("this system sends no such datagram: " << ec.message());
+  std::size_t got = 0;
+  test::run(io, [&]() -> asio::awaitable<void> {
+    dgram::reader reader{receiver};
+    const auto datagram = co_await reader.next();
+    got = datagram->truncated() ? 1 : datagram->payload().size();
+  }());
+  CHECK(got == large.size());
 }

@@ -256,7 +256,8 @@ void connects_and_disconnects()
   CHECK(client.remote_endpoint() == server.local_endpoint());
   error_code ec;
   client.connect(server.local_endpoint(), ec);
-  CHECK_EQUAL(ec, asio::error::already_connected);
+  CHECK_CLEAR(ec);
+  CHECK(client.remote_endpoint() == server.local_endpoint());
   if (is_wine()) return;  // Linux takes the port away, and Wine lets nobody bind again
   client.disconnect(ec);
   CHECK_CLEAR(ec);

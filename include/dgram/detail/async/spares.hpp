@@ -6,6 +6,7 @@
 #include <dgram/config.hpp>
 
 #include <cstddef>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <utility>
@@ -19,13 +20,19 @@ namespace detail {
 template <class T>
 class spares {
 public:
-  spares() { unused_.reserve(most_unused); }
+  spares() : spares([] { return std::make_unique<T>(); }) {}
+
+  /// Objects that this function makes.
+  explicit spares(std::function<std::unique_ptr<T>()> make) : make_(std::move(make))
+  {
+    unused_.reserve(most_unused);
+  }
 
   std::unique_ptr<T> take()
   {
     auto taken = take_unused();
     if (taken) return taken;
-    taken = std::make_unique<T>();
+    taken = make_();
     const std::lock_guard lock(mutex_);
     ++out_;
     return taken;
@@ -59,6 +66,7 @@ private:
     return taken;
   }
 
+  const std::function<std::unique_ptr<T>()> make_;
   std::mutex mutex_;
   std::vector<std::unique_ptr<T>> unused_;
   std::size_t out_ = 0;

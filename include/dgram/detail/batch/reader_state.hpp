@@ -33,10 +33,11 @@ struct reader_state : std::enable_shared_from_this<reader_state<Handle>> {
 
   reader_state(Handle handle, const reader_config& config)
       : socket(std::move(handle)),
-        batch(config.slots, config.slot_size),
+        batch(config.slots,
+              config.slot_size != 0 ? config.slot_size : batch_type::default_slot_size),
         position(batch.end()),
         policy(config.yield_after),
-        coalesce_(config.coalesce && config.slot_size >= batch_type::default_slot_size)
+        coalesce_(config.coalesce && batch.slot_size() >= batch_type::default_slot_size)
   {
     prepare_descriptor();
   }

@@ -239,14 +239,6 @@ inline bytes_view slice_of(const payload_view& message, std::int64_t offset, std
   return {message.front().data() + offset, static_cast<std::size_t>(length)};
 }
 
-inline net::ip::address literal_address(const char* operation, std::string_view text)
-{
-  error_code ec;
-  const auto address = parse_address(text, ec);
-  if (ec) refuse(operation, net::error::invalid_argument, in_quotes(text) + " is not an address");
-  return address;
-}
-
 inline std::uint16_t checked_port(const char* operation, std::int64_t port, std::int64_t least)
 {
   if (port < least || port > 65535)

@@ -7,11 +7,13 @@
 #include <dgram/config.hpp>
 #include <dgram/detail/async/cancellation.hpp>
 #include <dgram/detail/async/completion.hpp>
+#include <dgram/detail/async/idle_timer.hpp>
 #include <dgram/detail/async/turns.hpp>
+#include <dgram/detail/async/work_account.hpp>
+#include <dgram/detail/emitter/arguments.hpp>
 #include <dgram/detail/emitter/backlog.hpp>
 #include <dgram/detail/emitter/context.hpp>
 #include <dgram/detail/emitter/drop_counts.hpp>
-#include <dgram/detail/emitter/idle_timer.hpp>
 #include <dgram/detail/emitter/opener.hpp>
 #include <dgram/detail/emitter/pending.hpp>
 #include <dgram/detail/emitter/receiving.hpp>
@@ -19,7 +21,6 @@
 #include <dgram/detail/emitter/send_queue.hpp>
 #include <dgram/detail/emitter/sending.hpp>
 #include <dgram/detail/emitter/stop_signal.hpp>
-#include <dgram/detail/emitter/work_account.hpp>
 #include <dgram/diagnostics.hpp>
 #include <dgram/error.hpp>
 #include <dgram/event_emitter.hpp>
@@ -79,6 +80,7 @@ public:
   emitter_type events;
   socket_options options;
   detail::family<Socket> family;
+  replaceable_socket<Socket> replaceable;
   std::size_t place_in_roster = 0;
 
   executor_type get_executor() { return socket.get_executor(); }
@@ -89,27 +91,13 @@ public:
   phase bind_phase() const noexcept { return pending_.bind_phase(); }
   phase connect_phase() const noexcept { return pending_.connect_phase(); }
   bool is_receiving() const noexcept { return receiving_.is_wanted() && is_bound(); }
-  bool is_paused() const noexcept { return pausing_.is_paused(); }
+  bool is_paused() const noexcept { return replaceable.is_paused(); }
   bool is_pause_due() const noexcept { return pause_is_due_; }
   bool is_bound() const noexcept { return bind_phase() == phase::done; }
   bool has_emitted_close() const noexcept { return close_emitted_; }
   bool is_closing() const noexcept { return closing_; }
   std::uint64_t path_errors() const noexcept { return path_errors_; }
   const send_queue<Socket, emitter_core>& sends() const noexcept { return sending_.queue(); }
-
-  endpoint_type local_endpoint(error_code& ec) const
-  {
-    if (!is_paused()) return socket.local_endpoint(ec);
-    ec.clear();
-    return pausing_.kept().local;
-  }
-
-  endpoint_type remote_endpoint(error_code& ec) const
-  {
-    if (!is_paused() || !pausing_.kept().peer) return socket.remote_endpoint(ec);
-    ec.clear();
-    return *pausing_.kept().peer;
-  }
 
   /// After construction, when the object is shared.
   void start()
@@ -179,11 +167,7 @@ public:
   void disconnect(error_code& ec)
   {
     flush();
-    ec.clear();
-    if (is_paused())
-      pausing_.keep_peer(std::nullopt);
-    else
-      socket.disconnect(ec);
+    replaceable.disconnect(ec);
     if (ec) return;
     sending_.fail(net::error::not_connected);
     pending_.disconnected(failure_of("send", net::error::not_connected));
@@ -238,32 +222,6 @@ public:
 
   // --- options ---
 
-  /// Does something with the socket; where it is paused, with one that is made like it for that alone.
-  template <class Function>
-  void with_socket(const Function& function, error_code& ec)
-  {
-    ec.clear();
-    if (!is_paused()) {
-      function(socket, ec);
-      return;
-    }
-    Socket substitute(get_executor());
-    detail::family<Socket>(substitute, options).open(ec);
-    pausing_.set_again(substitute, ec);
-    if (!ec) function(substitute, ec);
-  }
-
-  /// Sets something that a pause is to outlast; `key` names what it replaces.
-  template <class Apply>
-  void set(std::string key, Apply apply, error_code& ec)
-  {
-    auto setting = pausing_.prepare(std::move(key), apply);
-    with_socket(apply, ec);
-    if (!ec) pausing_.keep(std::move(setting));
-  }
-
-  void unset(const std::string& key) { pausing_.unset(key); }
-
   void set_timeout(std::chrono::milliseconds duration) { idle_.set(duration); }
 
   // --- pause and resume ---
@@ -275,8 +233,8 @@ public:
     pause_is_due_ = bind_phase() == phase::pending;
     if (!is_bound()) return;
     flush();
-    pausing_.pause(socket, connect_phase() == phase::done);
-    discard_descriptor();
+    replaceable.pause(connect_phase() == phase::done);
+    receiving_.disarm();
   }
 
   void pause_if_due()
@@ -284,24 +242,18 @@ public:
     if (pause_is_due_) pause();
   }
 
-  /// The peer that there will be when it resumes.
-  void keep_peer(const endpoint_type& peer) { pausing_.keep_peer(peer); }
-
   void resume()
   {
     pause_is_due_ = false;
     if (closed_ || !is_paused()) return;
-    const auto before = pausing_.resume();
     error_code ec;
-    try {
-      reopen(before, ec);
-    } catch (const std::bad_alloc&) {
-      ec = net::error::no_memory;
-    }
+    const endpoint_type local =
+        replaceable.resume([this](const endpoint_type& where) { expect_arrivals(where); }, ec);
+    if (!ec) watch_arrivals();
     if (ec) {
       discard_descriptor();
       sending_.fail(ec);
-      const failure why = failure_at("bind", ec, &before.local);
+      const failure why = failure_at("bind", ec, &local);
       pending_.fail_bind(why, nullptr);
       if (connect_phase() == phase::done) pending_.disconnected(why);
       return;
@@ -509,6 +461,7 @@ private:
         handle(socket.handle()),
         options(std::move(given)),
         family(socket, options),
+        replaceable(socket, options, family),
         members_(service.members),
         stop_(options),
         turns_(*this, io),
@@ -516,7 +469,8 @@ private:
         idle_(*this, work_),
         drops_(*this),
         sending_(*this, turns_, drops_, backlog_, service.outgoing),
-        receiving_(*this, turns_, work_, drops_, service.incoming),
+        receiving_(*this, turns_, work_, drops_,
+                   buffers_for<protocol_type>(options.receive_size, service.incoming)),
         pending_(*this)
   {
   }
@@ -535,16 +489,6 @@ private:
                    .done = std::move(held),
                    .place = backlog_place(backlog_, payload.size())});
     return !sending_.is_full();
-  }
-
-  void reopen(const typename pausing<Socket>::ends& before, error_code& ec)
-  {
-    family.open(ec);
-    if (!ec) expect_arrivals(before.local);
-    if (!ec) socket.bind(before.local, ec);
-    pausing_.set_again(socket, ec);
-    if (!ec && before.peer) socket.connect(*before.peer, ec);
-    if (!ec) watch_arrivals();
   }
 
   void emit_error(const failure& what)
@@ -603,7 +547,6 @@ private:
   sending<Socket, emitter_core> sending_;
   receiving<Socket, emitter_core> receiving_;
   pending_type pending_;
-  pausing<Socket> pausing_;
 
   std::uint64_t path_errors_ = 0;
   bool closing_ = false;

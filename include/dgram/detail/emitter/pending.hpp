@@ -156,10 +156,8 @@ public:
   {
     ec = owner_.family.check_peer(peer);
     if (ec) return;
-    if (owner_.is_paused())
-      owner_.keep_peer(peer);
-    else
-      connect_descriptor(peer, ec);
+    owner_.flush();
+    owner_.replaceable.connect(peer, ec);
     if (ec) return;
     connect_.at = phase::done;
     diagnose(diagnostic_channel::connect, &owner_);
@@ -601,14 +599,6 @@ private:
     }
     if (next.done) owner_.deliver(next.done.release());
     owner_.events.template emit<event::listening>();
-  }
-
-  void connect_descriptor(const endpoint_type& peer, error_code& ec)
-  {
-    if (!owner_.socket.is_open()) owner_.family.open(ec);
-    if (ec) return;
-    owner_.flush();
-    owner_.socket.connect(peer, ec);
   }
 
   void finish_connect(operation_type next)

@@ -7,11 +7,11 @@
 #include <dgram/datagram.hpp>
 #include <dgram/detail/async/handler_memory.hpp>
 #include <dgram/detail/async/turns.hpp>
+#include <dgram/detail/async/work_account.hpp>
 #include <dgram/detail/batch/receive_policy.hpp>
 #include <dgram/detail/emitter/arrival.hpp>
 #include <dgram/detail/emitter/context.hpp>
 #include <dgram/detail/emitter/drop_counts.hpp>
-#include <dgram/detail/emitter/work_account.hpp>
 #include <dgram/diagnostics.hpp>
 #include <dgram/endpoint.hpp>
 #include <dgram/events.hpp>
@@ -30,8 +30,23 @@ namespace detail {
 template <class Protocol>
 struct incoming_buffers {
   static constexpr std::size_t slots = 32;
+
+  incoming_buffers() = default;
+  explicit incoming_buffers(std::size_t slot_size) : batch(slots, slot_size) {}
+
   basic_receive_batch<Protocol> batch{slots};
 };
+
+/// Those of the context, or if they are too small others of the socket's own.
+template <class Protocol>
+std::shared_ptr<spares<incoming_buffers<Protocol>>> buffers_for(
+    std::size_t largest, const std::shared_ptr<spares<incoming_buffers<Protocol>>>& shared)
+{
+  using buffers_type = incoming_buffers<Protocol>;
+  if (largest <= basic_receive_batch<Protocol>::default_slot_size) return shared;
+  return std::make_shared<spares<buffers_type>>(
+      [largest] { return std::make_unique<buffers_type>(largest); });
+}
 
 /// `Owner` has the socket, its family and its events, says `may_receive`, and is told by `note_activity` and
 /// `receive_failed`.

@@ -4,9 +4,13 @@
 #define DGRAM_DETAIL_EMITTER_REPLACEABLE_SOCKET_HPP
 
 #include <dgram/config.hpp>
+#include <dgram/detail/emitter/opener.hpp>
+#include <dgram/error.hpp>
+#include <dgram/socket_options.hpp>
 
 #include <functional>
 #include <memory>
+#include <new>
 #include <optional>
 #include <string>
 #include <utility>
@@ -16,51 +20,82 @@ DGRAM_NAMESPACE_BEGIN
 
 namespace detail {
 
+/// A socket whose descriptor may be given up for a while. Meanwhile it is bound and connected as before to those who ask, takes
+/// another peer, and tries options on a descriptor that is made for that.
 template <class Socket>
-class pausing {
+class replaceable_socket {
 public:
   using endpoint_type = typename Socket::protocol_type::endpoint;
 
-  struct ends {
-    endpoint_type local;
-    std::optional<endpoint_type> peer;
-  };
+  replaceable_socket(Socket& socket, const socket_options& options, family<Socket>& opener) noexcept
+      : socket_(socket), options_(options), family_(opener)
+  {
+  }
+  replaceable_socket(const replaceable_socket&) = delete;
+  replaceable_socket& operator=(const replaceable_socket&) = delete;
 
   bool is_paused() const noexcept { return ends_ != nullptr; }
 
-  /// Where the paused socket was bound and connected.
-  const ends& kept() const noexcept { return *ends_; }
-
-  /// Notes where the socket is, which is to be closed then.
-  void pause(Socket& socket, bool connected)
+  endpoint_type local_endpoint(error_code& ec) const
   {
-    error_code ignored;
-    ends_ = std::make_unique<ends>();
-    ends_->local = socket.local_endpoint(ignored);
-    if (connected) ends_->peer = socket.remote_endpoint(ignored);
+    if (!is_paused()) return socket_.local_endpoint(ec);
+    ec.clear();
+    return ends_->local;
   }
 
-  /// Changes the peer that there will be.
-  void keep_peer(const std::optional<endpoint_type>& peer) { ends_->peer = peer; }
+  endpoint_type remote_endpoint(error_code& ec) const
+  {
+    if (!is_paused() || !ends_->peer) return socket_.remote_endpoint(ec);
+    ec.clear();
+    return *ends_->peer;
+  }
 
-  ends resume() { return std::move(*std::exchange(ends_, nullptr)); }
+  /// While it is paused that changes the peer that there will be.
+  void connect(const endpoint_type& peer, error_code& ec)
+  {
+    ec.clear();
+    if (is_paused()) {
+      ends_->peer = peer;
+      return;
+    }
+    if (!socket_.is_open()) family_.open(ec);
+    // The kernel would replace a peer that the socket got by other means.
+    if (!ec && socket_.handle().is_connected()) ec = net::error::already_connected;
+    if (!ec) socket_.connect(peer, ec);
+  }
 
-  struct setting {
-    std::string key;
-    std::function<void(Socket&, error_code&)> apply;
-  };
+  void disconnect(error_code& ec)
+  {
+    ec.clear();
+    if (is_paused())
+      ends_->peer.reset();
+    else
+      socket_.disconnect(ec);
+  }
 
-  /// A setting that can be kept without memory of its own; `key` names what it replaces.
+  template <class Function>
+  void with_socket(const Function& function, error_code& ec)
+  {
+    ec.clear();
+    if (!is_paused()) {
+      function(socket_, ec);
+      return;
+    }
+    Socket substitute(socket_.get_executor());
+    family<Socket>(substitute, options_).open(ec);
+    set_again(substitute, ec);
+    if (!ec) function(substitute, ec);
+  }
+
+  /// Sets something that a pause is to outlast; `key` names what it replaces.
   template <class Apply>
-  setting prepare(std::string key, const Apply& apply)
+  void set(std::string key, const Apply& apply, error_code& ec)
   {
+    // The memory first: what is set is kept in any case.
     settings_.reserve(settings_.size() + 1);
-    return {std::move(key), apply};
-  }
-
-  /// Keeps a setting, which a pause is to outlast.
-  void keep(setting kept)
-  {
+    setting kept{std::move(key), apply};
+    with_socket(apply, ec);
+    if (ec) return;
     unset(kept.key);
     settings_.push_back(std::move(kept));
   }
@@ -70,15 +105,56 @@ public:
     std::erase_if(settings_, [&](const auto& each) { return each.key == key; });
   }
 
-  /// Sets all of it on the socket that takes over, unless there is an error already.
+  /// Notes where the socket is, and closes it.
+  void pause(bool connected)
+  {
+    error_code ignored;
+    auto where = std::make_unique<ends>();
+    where->local = socket_.local_endpoint(ignored);
+    if (connected) where->peer = socket_.remote_endpoint(ignored);
+    ends_ = std::move(where);
+    socket_.close(ignored);
+  }
+
+  /// Opens another in its place; it is not paused any more, also where that fails. `open` is called between opening and
+  /// binding. Returns where it was bound.
+  template <class Function>
+  endpoint_type resume(Function open, error_code& ec)
+  {
+    const ends before = std::move(*std::exchange(ends_, nullptr));
+    try {
+      family_.open(ec);
+      if (!ec) open(before.local);
+      if (!ec) socket_.bind(before.local, ec);
+      set_again(socket_, ec);
+      if (!ec && before.peer) socket_.connect(*before.peer, ec);
+    } catch (const std::bad_alloc&) {
+      ec = net::error::no_memory;
+    }
+    return before.local;
+  }
+
+private:
+  struct ends {
+    endpoint_type local;
+    std::optional<endpoint_type> peer;
+  };
+
+  struct setting {
+    std::string key;
+    std::function<void(Socket&, error_code&)> apply;
+  };
+
   void set_again(Socket& socket, error_code& ec) const
   {
     for (const auto& each : settings_)
       if (!ec) each.apply(socket, ec);
   }
 
-private:
-  std::unique_ptr<ends> ends_;
+  Socket& socket_;
+  const socket_options& options_;
+  family<Socket>& family_;
+  std::unique_ptr<ends> ends_;  // of a paused socket
   std::vector<setting> settings_;
 };
 

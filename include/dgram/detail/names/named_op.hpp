@@ -76,9 +76,9 @@ struct connect_by_name {
   static constexpr bool takes_wildcard = false;
 
   template <class Handle>
-  static error_code check(const Handle& socket)
+  static error_code check(const Handle&)
   {
-    return socket.is_connected() ? error_code(net::error::already_connected) : error_code();
+    return {};
   }
 
   template <class Handle, class Endpoints>
@@ -105,8 +105,7 @@ struct send_by_name {
   template <class Handle>
   static error_code check(const Handle& socket)
   {
-    if (!socket.is_open()) return net::error::bad_descriptor;
-    return socket.is_connected() ? error_code(net::error::already_connected) : error_code();
+    return socket.is_open() ? error_code() : error_code(net::error::bad_descriptor);
   }
 };
 

@@ -23,9 +23,10 @@ namespace detail {
 
 /// What became of a send that moved so many datagrams.
 template <class State>
-progress classify(const State& state, const error_code& ec, std::size_t moved) noexcept
+progress classify(const State& state, const error_code& ec, std::size_t moved,
+                  bool addressed = false) noexcept
 {
-  if (state.is_congested(ec)) return progress::congested;
+  if (state.is_congested(ec, addressed)) return progress::congested;
   if (ec != net::error::would_block) return progress::done;
   return moved > 0 ? progress::moved : progress::not_ready;
 }
@@ -173,7 +174,7 @@ public:
       size_ = send_one(state, buffers_, peer<typename State::endpoint_type>(), flags_, error_,
                        &request_);
     } while (error_ && is_refusal(state, error_) && next_peer());
-    return classify(state, error_, 0);
+    return classify(state, error_, 0, !std::is_same_v<Peers, no_peer>);
   }
 
   void abort(const error_code& ec) noexcept { error_ = ec; }

@@ -4,6 +4,7 @@
 #define DGRAM_DETAIL_SOCKET_BACKOFF_HPP
 
 #include <dgram/config.hpp>
+#include <dgram/detail/async/relaxed.hpp>
 #include <dgram/detail/socket/wake_ups.hpp>
 
 #include <algorithm>
@@ -21,16 +22,18 @@ class backoff_delay {
 public:
   std::chrono::milliseconds next() noexcept
   {
-    return std::exchange(delay_, std::min(delay_ * 2, longest));
+    const int now = delay_;
+    delay_ = std::min(now * 2, longest);
+    return std::chrono::milliseconds(now);
   }
 
   void reset() noexcept { delay_ = shortest; }
 
 private:
-  static constexpr std::chrono::milliseconds shortest{1};
-  static constexpr std::chrono::milliseconds longest{50};
+  static constexpr int shortest = 1;  // ms
+  static constexpr int longest = 50;
 
-  std::chrono::milliseconds delay_ = shortest;
+  relaxed<int> delay_ = shortest;
 };
 
 /// What a blocking call remembers while nothing moves.

@@ -37,7 +37,7 @@ template <class State, class Batch>
 std::size_t receive_many(State& state, Batch& batch, error_code& ec)
 {
   const auto slots = batch.prepare(state.flags, ec);
-  if (!ec) ec = std::exchange(state.pending_receive_error, error_code());
+  if (!ec) ec = state.pending_receive_error.take();
   if (ec) return 0;
   const std::size_t count = past_reports(state, ec, [&](error_code& failure) {
     // What a Unix socket gives beside the bytes may be descriptors; see `reserve_control`.

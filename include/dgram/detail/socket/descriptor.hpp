@@ -7,6 +7,7 @@
 #include <dgram/detail/platform/control.hpp>
 #include <dgram/detail/platform/error_queue.hpp>
 #include <dgram/detail/platform/names.hpp>
+#include <dgram/detail/socket/counts.hpp>
 #include <dgram/detail/socket/flags.hpp>
 #include <dgram/detail/socket/membership.hpp>
 #include <dgram/detail/socket/send_window.hpp>
@@ -36,16 +37,19 @@ struct descriptor {
   /// The index last set, since Linux does not tell it of an IPv4 socket.
   unsigned multicast_interface = 0;
 
+  /// What is to be left by the index by which it was joined.
+  joined_groups joined;
+
   /// The last batch was short, so the queue was empty: the next one waits before it asks the kernel again.
   bool drained = false;
 
   /// What the last batch met after its datagrams, which the kernel will not say again.
-  error_code pending_receive_error;
+  kept_error pending_receive_error;
 
   /// How much of the next batch is described at once.
   send_window window;
 
-  socket_statistics counts;
+  socket_counts counts;
   wrapping_counter drops;
 
   /// How many reports have come from the error queue: what explains wake-ups of those who waited for something else.
@@ -57,8 +61,9 @@ struct descriptor {
     ++descriptor_number;
     flags = {};
     multicast_interface = 0;
+    joined = {};
     drained = false;
-    pending_receive_error.clear();
+    pending_receive_error = kept_error();
     window = {};
     counts = {};
     drops = {};
@@ -69,6 +74,7 @@ struct descriptor {
   {
     flags = from.flags;
     multicast_interface = from.multicast_interface;
+    joined = from.joined;
     pending_receive_error = from.pending_receive_error;
     counts = from.counts;
     drops = from.drops;
@@ -78,7 +84,7 @@ struct descriptor {
   bool reads_reports() const noexcept { return flags.receives_errors || flags.send_timestamps; }
 
   /// Whether a receive has to see to something that Asio's own would not.
-  bool attends_receives() const noexcept { return reads_reports() || pending_receive_error; }
+  bool attends_receives() const noexcept { return reads_reports() || bool(pending_receive_error); }
 
   /// The error of an earlier datagram was told to a call, and is in no queue.
   void note_unreported(const error_code& ec) noexcept
@@ -99,23 +105,15 @@ struct descriptor {
     return statistics();
   }
 
-  socket_statistics statistics() const
-  {
-    socket_statistics result = counts;
-    result.dropped = drops.value();
-    return result;
-  }
+  socket_statistics statistics() const { return counts.with_drops(drops.value()); }
 
   void change_membership(fd_type fd, membership_change change, const multicast_group& group,
-                         const network_interface& interface, std::vector<unsigned>& joined,
-                         error_code& ec) const
+                         const network_interface& interface, std::vector<unsigned>& where,
+                         error_code& ec)
   {
     const bool is_v6 = flags.family == platform::names::ipv6_family;
     const membership_socket self{fd, !is_v6 || flags.dual, is_v6};
-    if (change == membership_change::leave && !joined.empty())
-      detail::change_on_each(self, change, group, joined, ec);
-    else
-      detail::change_membership(self, change, group, interface, joined, ec);
+    detail::change_membership(self, change, group, interface, where, joined, ec);
   }
 
   // --- options that the library must know of ---

@@ -4,6 +4,7 @@
 #define DGRAM_DETAIL_SOCKET_FLAGS_HPP
 
 #include <dgram/config.hpp>
+#include <dgram/detail/async/relaxed.hpp>
 
 #include <cstdint>
 
@@ -13,18 +14,18 @@ namespace detail {
 
 /// What is known of a socket's descriptor, and decides how a batch is prepared for it.
 struct socket_flags {
-  int family = 0;           ///< what the socket was opened with
-  bool dual = false;        ///< IPv4 peers go through an IPv6 socket, in their mapped form
-  bool connected = false;   ///< the kernel has a peer
-  bool coalescing = false;  ///< the kernel may put datagrams together into one (GRO)
-  bool wildcard =
+  int family = 0;                   ///< what the socket was opened with
+  bool dual = false;                ///< IPv4 peers go through an IPv6 socket, in their mapped form
+  relaxed<bool> connected = false;  ///< the kernel has a peer
+  bool coalescing = false;          ///< the kernel may put datagrams together into one (GRO)
+  relaxed<bool> wildcard =
       false;  ///< bound to no address of its own, or not bound: an answer needs a source
-  bool has_port = false;  ///< a send need not find it one; true where there are no ports
-  bool on_a_link =
+  relaxed<bool> has_port = false;  ///< a send need not find it one; true where there are no ports
+  relaxed<bool> on_a_link =
       false;  ///< bound to an address that other links have too: an answer needs an interface
   bool wants_reply_source = false;     ///< if an answer needs one of these
   bool receives_errors = false;        ///< errors of the path come through the error queue
-  bool peer_is_ipv4 = false;           ///< of a connected socket
+  relaxed<bool> peer_is_ipv4 = false;  ///< of a connected socket
   bool transmit_time = false;          ///< SO_TXTIME is set
   bool send_timestamps = false;        ///< SO_TIMESTAMPING tells of sends
   bool traffic_class_refused = false;  ///< the kernel takes none per datagram

@@ -12,6 +12,8 @@
 #include <dgram/network_interface.hpp>
 
 #include <algorithm>
+#include <iterator>
+#include <string>
 #include <vector>
 
 DGRAM_NAMESPACE_BEGIN
@@ -78,6 +80,80 @@ inline void change_membership(const membership_socket& socket, membership_change
   }
 }
 
+/// Leaves by the index by which it was joined. The kernel leaves no source by an interface that is gone (net/ipv4/igmp.c,
+/// ip_mc_source), but the group, and there is nothing else by that interface.
+inline void leave_by_index(const membership_socket& socket, const multicast_group& group,
+                           unsigned index, error_code& ec)
+{
+  change_membership(socket, membership_change::leave, group, index, ec);
+  if (ec == platform::no_such_device() && group.source() && index != 0)
+    change_membership(socket, membership_change::leave, multicast_group(group.address()), index,
+                      ec);
+}
+
+/// What a socket has joined, and by which index. The interface may have been renamed, or be gone, when it is left, or
+/// another one may have its name and address: the kernel keeps the membership by its index until it is left.
+class joined_groups {
+public:
+  void add(const multicast_group& group, const network_interface& interface, unsigned index)
+  {
+    entries_.push_back({group, to_string(interface), platform::interface_name(index), index});
+  }
+
+  /// The index by which it was joined on an interface that is called so now, or was then; of several the last.
+  const unsigned* find(const multicast_group& group, const network_interface& interface) const
+  {
+    const std::string called = to_string(interface);
+    for (auto entry = entries_.rbegin(); entry != entries_.rend(); ++entry)
+      if (is_same(entry->group, group) && (entry->called == called || entry->name == called))
+        return &entry->index;
+    return nullptr;
+  }
+
+  void remove(const multicast_group& group, unsigned index)
+  {
+    for (auto entry = entries_.rbegin(); entry != entries_.rend(); ++entry) {
+      if (entry->index != index || !is_same(entry->group, group)) continue;
+      entries_.erase(std::next(entry).base());
+      return;
+    }
+  }
+
+  /// Adds the indices by which a group was joined.
+  void add_indices(const multicast_group& group, std::vector<unsigned>& to) const
+  {
+    for (const auto& entry : entries_)
+      if (is_same(entry.group, group) && std::find(to.begin(), to.end(), entry.index) == to.end())
+        to.push_back(entry.index);
+  }
+
+  /// Leaves what was joined by interfaces that are gone, which the kernel counts as before.
+  void leave_gone(const membership_socket& socket)
+  {
+    std::erase_if(entries_, [&](const entry& each) {
+      if (each.index == 0 || !platform::interface_name(each.index).empty()) return false;
+      error_code ignored;
+      leave_by_index(socket, each.group, each.index, ignored);
+      return true;
+    });
+  }
+
+private:
+  struct entry {
+    multicast_group group;
+    std::string called;  // as the caller called the interface
+    std::string name;    // as the system did then
+    unsigned index;
+  };
+
+  static bool is_same(const multicast_group& a, const multicast_group& b)
+  {
+    return a.address() == b.address() && a.source() == b.source();
+  }
+
+  std::vector<entry> entries_;
+};
+
 /// The interfaces that joining on "all" means: those that are up, have multicast and an address of the group's family,
 /// but loopback. What is left or blocked is so on every interface, whatever has become of it meanwhile.
 inline std::vector<unsigned> interfaces_for(membership_change change, bool v4, error_code& ec)
@@ -128,41 +204,90 @@ inline std::vector<unsigned> join_on_all(const membership_socket& socket,
 /// Succeeds where it does on one interface; otherwise the first error is told.
 inline void change_on_each(const membership_socket& socket, membership_change change,
                            const multicast_group& group, const std::vector<unsigned>& indices,
-                           error_code& ec)
+                           joined_groups& joined, error_code& ec)
 {
   bool changed = false;
   ec = error::no_multicast;
   for (const unsigned index : indices) {
     error_code one;
-    change_membership(socket, change, group, index, one);
+    if (change == membership_change::leave)
+      leave_by_index(socket, group, index, one);
+    else
+      change_membership(socket, change, group, index, one);
+    if (!one && change == membership_change::leave) joined.remove(group, index);
     if (!one) changed = true;
     if (ec == error::no_multicast) ec = one;
   }
   if (changed) ec.clear();
 }
 
-/// With `membership_change::join` on all interfaces `joined` has where that was; nothing otherwise.
-inline void change_membership(const membership_socket& socket, membership_change change,
-                              const multicast_group& group, const network_interface& interface,
-                              std::vector<unsigned>& joined, error_code& ec)
+/// Leaves or blocks on every interface: those that there are, and those by which it was joined.
+inline void change_on_all(const membership_socket& socket, membership_change change,
+                          const multicast_group& group, joined_groups& joined, error_code& ec)
 {
-  ec = check_group(socket, change, group);
+  auto indices = interfaces_for(change, group.address().is_v4(), ec);
   if (ec) return;
-  if (interface.is_all()) {
-    if (change == membership_change::join) {
-      joined = join_on_all(socket, group, ec);
-    } else {
-      const auto indices = interfaces_for(change, group.address().is_v4(), ec);
-      if (!ec) change_on_each(socket, change, group, indices, ec);
-    }
-    return;
-  }
-  unsigned index =
-      change == membership_change::join ? multicast_index(interface, ec) : interface.index(ec);
+  joined.add_indices(group, indices);
+  change_on_each(socket, change, group, indices, joined, ec);
+}
+
+/// Changes a membership on one interface, which was looked up when it was joined.
+inline void change_on_one(const membership_socket& socket, membership_change change,
+                          const multicast_group& group, const network_interface& interface,
+                          joined_groups& joined, error_code& ec)
+{
+  const bool joins = change == membership_change::join;
+  unsigned index = 0;
+  if (const unsigned* known = joins ? nullptr : joined.find(group, interface))
+    index = *known;
+  else
+    index = joins ? multicast_index(interface, ec) : interface.index(ec);
   if (ec) return;
   // A link-local group's scope is an interface too (RFC 4007, section 6).
   if (index == 0 && group.address().is_v6()) index = group.address().to_v6().scope_id();
-  change_membership(socket, change, group, index, ec);
+  if (change == membership_change::leave)
+    leave_by_index(socket, group, index, ec);
+  else
+    change_membership(socket, change, group, index, ec);
+  if (joins && ec == net::error::no_buffer_space) {
+    joined.leave_gone(socket);
+    change_membership(socket, change, group, index, ec);
+  }
+  if (ec) return;
+  if (joins)
+    joined.add(group, interface, index);
+  else if (change == membership_change::leave)
+    joined.remove(group, index);
+}
+
+/// Joining on all interfaces says in `where` by which; leaving all leaves those, if there are any.
+inline void change_membership(const membership_socket& socket, membership_change change,
+                              const multicast_group& group, const network_interface& interface,
+                              std::vector<unsigned>& where, joined_groups& joined, error_code& ec)
+{
+  ec = check_group(socket, change, group);
+  if (ec) return;
+  if (!interface.is_all()) {
+    change_on_one(socket, change, group, interface, joined, ec);
+  } else if (change == membership_change::join) {
+    joined.leave_gone(socket);
+    where = join_on_all(socket, group, ec);
+    for (const unsigned index : where)
+      joined.add(group, interface, index);
+  } else if (change == membership_change::leave && !where.empty()) {
+    change_on_each(socket, change, group, where, joined, ec);
+  } else {
+    change_on_all(socket, change, group, joined, ec);
+  }
+}
+
+/// The same for a socket of which nothing is remembered.
+inline void change_membership(const membership_socket& socket, membership_change change,
+                              const multicast_group& group, const network_interface& interface,
+                              std::vector<unsigned>& where, error_code& ec)
+{
+  joined_groups joined;
+  change_membership(socket, change, group, interface, where, joined, ec);
 }
 
 }  // namespace detail

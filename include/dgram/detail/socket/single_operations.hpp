@@ -61,21 +61,25 @@ public:
     return throwing("send", [&](error_code& ec) { return send(buffers, flags, ec); });
   }
 
-  /// Sends one datagram to `peer`. Errors: `already_connected`, `address_in_use` (no port is free for a socket that is
-  /// not bound), and those of sendto(2).
+  /// Sends one datagram to `peer`. Errors: `address_in_use` (no port is free for a socket that is not bound), and those of
+  /// sendto(2).
+  ///
+  /// On a connected socket the kernel decides. Linux sends to `peer`, macOS and the BSDs report `already_connected`, even
+  /// for the socket's own peer. The datagram leaves from the address that `connect` chose.
+  /// An answer from `peer` and an ICMP error of the way to it cannot come: the socket hears its own peer alone. A
+  /// dual-stack socket that is connected to an IPv4 peer cannot send to an IPv6 one (`address_family_not_supported`).
   template <class ConstBuffers>
   std::size_t send_to(const ConstBuffers& buffers, const endpoint_type& peer,
                       net::socket_base::message_flags flags, error_code& ec)
   {
-    if (self().state().flags.connected) {
-      ec = net::error::already_connected;
-      return 0;
-    }
     // Asio's own waits for writability where the descriptor does not block, and that would spin on Unix sockets.
     if (path_protocol<Protocol> || self().state().reads_reports() || has_too_many_pieces(buffers))
-      return until_done(net::socket_base::wait_write, ec, [&](error_code& failure) {
-        return send_one(self().state(), buffers, &peer, flags, failure);
-      });
+      return until_done(
+          net::socket_base::wait_write, ec,
+          [&](error_code& failure) {
+            return send_one(self().state(), buffers, &peer, flags, failure);
+          },
+          true);
     self().state().provide_port(ec);
     if (ec) return 0;
     return self().state().socket.send_to(buffers, self().state().to_native(peer), flags, ec);
@@ -381,7 +385,7 @@ public:
                               std::forward<Token>(token));
   }
 
-  /// Sends one datagram to `peer`, which is copied. `already_connected` where the socket is connected. Otherwise as
+  /// Sends one datagram to `peer`, which is copied. On a connected socket the kernel decides: see `send_to`. Otherwise as
   /// `async_send`.
   ///
   /// \code
@@ -410,8 +414,8 @@ public:
           state.provide_port(refused);
           // Asio's own waits for writability, and that would spin on Unix sockets. The attempt completes with what is
           // refused.
-          if (path_protocol<Protocol> || refused || state.flags.connected ||
-              state.reads_reports() || has_too_many_pieces(from))
+          if (path_protocol<Protocol> || refused || state.reads_reports() ||
+              has_too_many_pieces(from))
             compose<transfer_signature>(state,
                                         send_attempt<ConstBuffers, endpoint_type>(from, to, how),
                                         std::forward<decltype(handler)>(handler));
@@ -568,15 +572,16 @@ private:
     return state.attends_receives() || state.flags.coalescing || has_too_many_pieces(buffers);
   }
 
-  /// Repeats a non-blocking call until it has done something.
+  /// Repeats a non-blocking call until it has done something; a send is `addressed` if it names its destination.
   template <class Function>
-  std::size_t until_done(net::socket_base::wait_type what, error_code& ec, Function function)
+  std::size_t until_done(net::socket_base::wait_type what, error_code& ec, Function function,
+                         bool addressed = false)
   {
     blocking_wait waiting;
     for (;;) {
       const std::size_t size = function(ec);
       if (ec != net::error::would_block || self().state().socket.non_blocking()) return size;
-      self().state().wait(what, waiting, ec);
+      self().state().wait(what, waiting, ec, addressed);
       if (!ec) continue;
       if (ec == net::error::eof) ec.clear();  // as recv(2) says it: no bytes, and no error
       return 0;
@@ -587,9 +592,12 @@ private:
   std::size_t send_asking(const ConstBuffers& buffers, const endpoint_type* peer,
                           const send_request& request, error_code& ec)
   {
-    return until_done(net::socket_base::wait_write, ec, [&](error_code& failure) {
-      return send_one(self().state(), buffers, peer, 0, failure, &request);
-    });
+    return until_done(
+        net::socket_base::wait_write, ec,
+        [&](error_code& failure) {
+          return send_one(self().state(), buffers, peer, 0, failure, &request);
+        },
+        peer != nullptr);
   }
 
   /// The text names the peer, and what the datagram asks for in vain.
@@ -615,7 +623,7 @@ private:
   {
     std::string call(what);
     if (peer != nullptr) call.append(" \"").append(to_string(*peer)).append("\"");
-    const bool v4 = peer != nullptr ? is_ipv4(*peer) : self().state().flags.peer_is_ipv4;
+    const bool v4 = peer != nullptr ? is_ipv4(*peer) : bool(self().state().flags.peer_is_ipv4);
     const auto refused = request.template check<Protocol>(v4);
     if (ec == error_code(refused)) throw_if(refused, call.c_str());
     throw_if(ec, call.c_str());

@@ -49,7 +49,7 @@ template <class State, class Buffers, class Target>
 std::size_t receive_one(State& state, const Buffers& buffers, Target* target, int flags,
                         error_code& ec)
 {
-  ec = std::exchange(state.pending_receive_error, error_code());
+  ec = state.pending_receive_error.take();
   // A train of datagrams in one buffer could not be told from one datagram.
   if (!ec && state.flags.coalescing) ec = error::coalescing;
   buffer_list list(buffers);
@@ -75,18 +75,14 @@ std::size_t receive_one(State& state, const Buffers& buffers, Target* target, in
   return size;
 }
 
-/// Sends one datagram without blocking; `peer` is null on a connected socket. `Request` is `send_request`, or
-/// `no_request`, which is not looked at: then what a request takes is not instantiated.
+/// Sends one datagram without blocking, to `peer` or, if it is null, to that of a connected socket. `Request` is
+/// `send_request`, or `no_request`, which is not looked at: then what a request takes is not instantiated.
 template <class State, class Buffers, class Request = no_request>
 std::size_t send_one(State& state, const Buffers& buffers,
                      const typename State::endpoint_type* peer, int flags, error_code& ec,
                      [[maybe_unused]] const Request* request = nullptr)
 {
   constexpr bool asks = std::is_same_v<Request, send_request>;
-  if (peer != nullptr && state.flags.connected) {
-    ec = net::error::already_connected;
-    return 0;
-  }
   buffer_list list(buffers);
   if (!list.is_whole()) {
     ec = net::error::message_size;
@@ -101,15 +97,15 @@ std::size_t send_one(State& state, const Buffers& buffers,
   }
   const auto send = [&](error_code& failure) { return state.send(&message, 1, flags, failure); };
   std::size_t segment = 0;
-  const bool v4 = peer != nullptr ? is_ipv4(*peer) : state.flags.peer_is_ipv4;
+  std::size_t sent = 0;
+  const bool v4 = peer != nullptr ? is_ipv4(*peer) : bool(state.flags.peer_is_ipv4);
   if (is_beyond_protocol<typename State::protocol_type>(list.total(), v4)) {
     ec = net::error::message_size;
     return 0;
   }
-  std::size_t sent = 0;
   if constexpr (asks) {
     alignas(std::max_align_t) std::array<std::byte, platform::send_control_size> control;
-    const auto write_control = [&](bool v4) {
+    const auto write_control = [&] {
       message.set_control(request->write(control, v4, state.flags, segment));
     };
     ec = request->template check<typename State::protocol_type>(v4);
@@ -118,13 +114,13 @@ std::size_t send_one(State& state, const Buffers& buffers,
     if (!ec && segment > 0 && (!State::knows_trains || platform::backend::max_segments == 1))
       ec = net::error::operation_not_supported;
     if (ec) return 0;
-    write_control(v4);
+    write_control();
     sent = past_reports(state, ec, send);
     if (ec == net::error::invalid_argument && segment == 0 && request->sets_traffic_class() &&
         !state.flags.traffic_class_refused) {
       // A kernel that takes no traffic class per datagram takes the datagram without it.
       state.flags.traffic_class_refused = true;
-      write_control(v4);
+      write_control();
       sent = past_reports(state, ec, send);
       state.flags.traffic_class_refused = sent == 1;
     }

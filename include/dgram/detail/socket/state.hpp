@@ -22,6 +22,7 @@
 #include <dgram/path_error.hpp>
 #include <dgram/socket_statistics.hpp>
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -68,12 +69,17 @@ struct socket_state : descriptor, std::enable_shared_from_this<socket_state<Prot
 
   /// Whether a send that would have blocked leaves the socket writable: an unconnected Unix socket is always, however
   /// full its peers' queues are (net/unix/af_unix.c, unix_dgram_poll). It waits on the timer, or it would spin.
-  bool stays_writable() const noexcept { return path_protocol<Protocol> && !flags.connected; }
+  /// On a connected one the kernel looks at the peer's queue alone, which says nothing of a send to another address.
+  bool stays_writable(bool addressed = false) const noexcept
+  {
+    return path_protocol<Protocol> && (addressed || !flags.connected);
+  }
 
   /// Whether a send that failed so is to be tried again on the timer.
-  bool is_congested(const error_code& ec) const noexcept
+  bool is_congested(const error_code& ec, bool addressed = false) const noexcept
   {
-    return platform::is_congestion(ec) || (ec == net::error::would_block && stays_writable());
+    return platform::is_congestion(ec) ||
+           (ec == net::error::would_block && stays_writable(addressed));
   }
 
   // --- opening, closing and addresses ---
@@ -188,30 +194,42 @@ struct socket_state : descriptor, std::enable_shared_from_this<socket_state<Prot
 
   void connect(const endpoint_type& peer, error_code& ec)
   {
-    // Linux takes port 0, and is connected to nothing then.
-    if constexpr (requires { peer.port(); }) {
-      if (peer.port() == 0) {
-        ec = error::bad_port;
-        return;
-      }
+    if (is_nobody(peer)) {
+      ec = error::bad_port;
+      return;
     }
     if (!socket.is_open()) {
       open(peer.protocol(), ec);
       if (ec) return;
     }
-    if (flags.connected) {
-      ec = net::error::already_connected;
-      return;
-    }
     // Asio takes the EAGAIN of a connect that finds no port for a connect under way.
     provide_port(ec);
     if (ec) return;
+    const bool had_peer = flags.connected;
     socket.connect(to_native(peer), ec);
-    if (ec) return;
+    if (ec) {
+      if (had_peer) note_lost_peer();
+      return;
+    }
+    if (had_peer) forget_peer();
     flags.connected = true;
     flags.wildcard = flags.on_a_link = false;
     platform::report_refusals(fd(), true);
     note_peer();
+  }
+
+  void reconnect(const endpoint_type& peer, error_code& ec)
+  {
+    if (!socket.is_open() || !flags.connected) return connect(peer, ec);
+    if (is_nobody(peer)) {
+      ec = error::bad_port;
+      return;
+    }
+    disconnect(ec);
+    if (ec) return;
+    forget_peer();
+    connect(peer, ec);
+    if (!ec) discard_strangers();
   }
 
   void disconnect(error_code& ec)
@@ -397,11 +415,12 @@ struct socket_state : descriptor, std::enable_shared_from_this<socket_state<Prot
   void end_congestion() noexcept { backoff_.reset(); }
 
   /// Waits, blocking, until another attempt is worth it after `would_block`; `eof` where receiving was shut down, since none will be.
-  void wait(net::socket_base::wait_type what, blocking_wait& waiting, error_code& ec)
+  void wait(net::socket_base::wait_type what, blocking_wait& waiting, error_code& ec,
+            bool addressed = false)
   {
     const bool is_read = what == net::socket_base::wait_read;
     ec.clear();
-    if (!is_read && stays_writable())
+    if (!is_read && stays_writable(addressed))
       waiting.sleep();
     else if (!waiting.wake_ups.is_vain(reports_taken))
       socket.wait(what, ec);
@@ -447,6 +466,60 @@ private:
     if (ec || local.port() == port) return;
     local.port(port);
     socket.bind(local, ec);
+  }
+
+  /// Linux takes port 0, and is connected to nothing then.
+  static bool is_nobody([[maybe_unused]] const endpoint_type& peer) noexcept
+  {
+    if constexpr (requires { peer.port(); })
+      return peer.port() == 0;
+    else
+      return false;
+  }
+
+  /// Nothing that was known of the peer holds for the next one. A send's time names the send, not the peer, and stays.
+  void forget_peer()
+  {
+    if (reads_reports()) take_reports();
+    clear_pending_error(fd());
+    pending_receive_error = error_code();
+    unsegmented.clear();
+    end_congestion();
+    if (reports_) reports_->clear_errors();
+  }
+
+  /// macOS and the BSDs end the old association before they try the new one; Linux keeps it.
+  void note_lost_peer()
+  {
+    error_code ignored;
+    flags.connected = platform::is_connected(fd(), ignored);
+    if (!flags.connected) note_address();
+  }
+
+  /// Takes from the queue what others than the peer have sent, up to what the peer has sent: since the connect nobody else
+  /// can add to it. The kernel empties the queue of a Unix socket by itself.
+  void discard_strangers()
+  {
+    if constexpr (has_addresses) {
+      error_code ec;
+      const endpoint_type peer = socket.remote_endpoint(ec);
+      endpoint_type sender;
+      while (!ec && look_at_next(sender, net::socket_base::message_peek, ec) && sender != peer)
+        look_at_next(sender, 0, ec);
+    }
+  }
+
+  /// Whether a datagram is queued; without `message_peek` it is taken.
+  bool look_at_next(endpoint_type& sender, int how, error_code& ec)
+  {
+    std::byte start{};
+    auto buffer = platform::make_buffer(&start, 1);
+    platform::message message;
+    message.set_buffers(&buffer, 1);
+    message.set_address(sender.data(), sender.capacity());
+    if (platform::backend::receive(fd(), &message, 1, how, ec) != 1) return false;
+    sender.resize(std::min<std::size_t>(message.address_size(), sender.capacity()));
+    return true;
   }
 
   void forget_descriptor()

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
-// Whether an emitter keeps its context running: the units of work that it has taken back.
-#ifndef DGRAM_DETAIL_EMITTER_WORK_ACCOUNT_HPP
-#define DGRAM_DETAIL_EMITTER_WORK_ACCOUNT_HPP
+// Whether an object keeps its context running: the units of work that it has taken back.
+#ifndef DGRAM_DETAIL_ASYNC_WORK_ACCOUNT_HPP
+#define DGRAM_DETAIL_ASYNC_WORK_ACCOUNT_HPP
 
 #include <dgram/config.hpp>
 #include <dgram/detail/async/turns.hpp>

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: BSL-1.0
 // Finds out when nothing was sent or received for some time.
-#ifndef DGRAM_DETAIL_EMITTER_IDLE_TIMER_HPP
-#define DGRAM_DETAIL_EMITTER_IDLE_TIMER_HPP
+#ifndef DGRAM_DETAIL_ASYNC_IDLE_TIMER_HPP
+#define DGRAM_DETAIL_ASYNC_IDLE_TIMER_HPP
 
 #include <dgram/config.hpp>
 #include <dgram/detail/async/deadline.hpp>
-#include <dgram/detail/emitter/work_account.hpp>
+#include <dgram/detail/async/work_account.hpp>
 
 #include <chrono>
 #include <memory>
