@@ -8,6 +8,7 @@
 #include <concepts>
 #include <cstddef>
 #include <span>
+#include <string>
 #include <string_view>
 #include <type_traits>
 #include <vector>
@@ -57,6 +58,13 @@ public:
 
   /// The bytes as characters; UDP knows no encoding, so none is checked.
   std::string_view text() const noexcept { return {reinterpret_cast<const char*>(data()), size()}; }
+
+  /// A copy of the bytes as characters.
+  ///
+  /// \code
+  /// std::string kept{datagram.payload()};
+  /// \endcode
+  explicit operator std::string() const { return std::string(text()); }
 
   /// A template, since newer Asio makes buffers from spans by itself, and two ways would be one too many.
   template <std::same_as<net::const_buffer> Buffer>

@@ -370,12 +370,82 @@ struct info_access {
 
 }  // namespace detail
 
-/// A datagram with memory of its own; see `basic_datagram::to_owned`.
 template <class Protocol>
-struct basic_owned_datagram {
-  std::vector<std::byte> payload;
-  typename Protocol::endpoint sender;
-  bool truncated = false;
+class basic_datagram;
+
+/// A datagram with memory of its own, made by `basic_datagram::to_owned`. It has all that the datagram had: the payload, the
+/// sender, the way back and what the options of the socket asked for. It may be copied, and used after the batch is gone.
+///
+/// \code
+/// std::vector<dgram::owned_datagram> questions;
+/// for (const dgram::datagram& datagram : batch) questions.push_back(datagram.to_owned());
+/// for (const auto& question : questions) socket.send_to(asio::buffer("late"), question.reply_path());
+/// \endcode
+template <class Protocol>
+class basic_owned_datagram
+    : public detail::datagram_metadata<basic_owned_datagram<Protocol>, Protocol> {
+public:
+  using endpoint_type = typename Protocol::endpoint;
+
+  /// An empty one without a sender.
+  basic_owned_datagram() = default;
+
+  /// The bytes; valid as long as this object.
+  bytes_view payload() const noexcept { return {payload_.data(), payload_.size()}; }
+
+  /// The same, to be changed in place.
+  std::span<std::byte> mutable_payload() noexcept { return payload_; }
+
+  /// Who sent it. On a dual-stack socket an IPv4 sender is a plain IPv4 endpoint.
+  const endpoint_type& sender() const noexcept { return sender_; }
+
+  /// Whether it was larger than its slot, so that the end of it is lost.
+  bool truncated() const noexcept { return truncated_; }
+
+  /// As `basic_datagram::wire_size`.
+  std::optional<std::size_t> wire_size() const noexcept { return wire_size_; }
+
+  /// As `basic_datagram::segment_size`.
+  std::optional<std::size_t> segment_size() const noexcept { return segment_size_; }
+
+  /// As `basic_datagram::control_messages`; valid as long as this object. What a message refers to, as an open descriptor does,
+  /// is not copied with it.
+  dgram::control_messages control_messages() const noexcept
+  {
+    return dgram::control_messages(control_bytes_);
+  }
+
+private:
+  friend detail::datagram_metadata<basic_owned_datagram, Protocol>;
+  friend basic_datagram<Protocol>;
+
+  basic_owned_datagram(const basic_datagram<Protocol>& received,
+                       const platform::received_control* control, bool needs_source)
+      : payload_(received.payload().begin(), received.payload().end()),
+        sender_(received.sender()),
+        wire_size_(received.wire_size()),
+        segment_size_(received.segment_size()),
+        truncated_(received.truncated()),
+        needs_source_(needs_source)
+  {
+    if (control == nullptr) return;
+    control_ = *control;
+    control_bytes_.assign(control->raw.begin(), control->raw.end());
+    control_.raw = {};  // a copy of this object would refer to the bytes of that one
+  }
+
+  const platform::received_control* control() const noexcept { return &control_; }
+  bool needs_source() const noexcept { return needs_source_; }
+  static const basic_reply_path<Protocol>* known_way_back() noexcept { return nullptr; }
+
+  std::vector<std::byte> payload_;
+  std::vector<std::byte> control_bytes_;
+  endpoint_type sender_;
+  std::optional<std::size_t> wire_size_;
+  std::optional<std::size_t> segment_size_;
+  platform::received_control control_;
+  bool truncated_ = false;
+  bool needs_source_ = false;
 };
 
 /// A received datagram: a view into the batch that received it, valid until the batch is used again.
@@ -433,11 +503,8 @@ public:
     return slot_->segment;
   }
 
-  /// A copy that may be kept.
-  basic_owned_datagram<Protocol> to_owned() const
-  {
-    return {{payload_.begin(), payload_.end()}, sender(), truncated()};
-  }
+  /// A copy that may be kept, with all that is known of the datagram.
+  basic_owned_datagram<Protocol> to_owned() const { return {*this, control(), needs_source()}; }
 
 private:
   friend detail::datagram_metadata<basic_datagram, Protocol>;

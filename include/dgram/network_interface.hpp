@@ -8,8 +8,11 @@
 #include <dgram/endpoint.hpp>
 #include <dgram/error.hpp>
 
+#include <map>
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 DGRAM_NAMESPACE_BEGIN
 
@@ -144,6 +147,63 @@ inline unsigned multicast_index(const network_interface& interface, error_code& 
 }
 
 }  // namespace detail
+
+/// An interface of this host as it was when it was listed; see `list_interfaces`.
+struct interface_info {
+  std::string name;    ///< `eth0`
+  unsigned index = 0;  ///< above 0
+  /// All its addresses, IPv4 and IPv6; none if it has none. A link-local IPv6 address has the index as its scope.
+  std::vector<net::ip::address> addresses;
+  bool is_up = false;
+  bool is_loopback = false;
+  bool has_multicast = false;  ///< groups can be joined on it
+};
+
+/// The interfaces of this host with their addresses, in the order of their indices. It asks the kernel with each call, since
+/// both come and go. An interface that vanishes during the call is left out. On error the list is empty. Errors: those of
+/// getifaddrs(3), of which running out of memory or descriptors are the likely ones. Thread safety: safe on any thread.
+///
+/// \code
+/// for (const dgram::interface_info& interface : dgram::list_interfaces())
+///   for (const auto& address : interface.addresses)
+///     fmt::print("{} {}\n", interface.name, address.to_string());
+/// \endcode
+inline std::vector<interface_info> list_interfaces(error_code& ec)
+{
+  std::map<unsigned, interface_info> found;
+  for (const auto& entry : platform::interfaces(ec)) {
+    // An address may have a label, such as eth0:1, in place of the name.
+    const unsigned index = platform::interface_index(entry.name);
+    auto name = index != 0 ? platform::interface_name(index) : std::string();
+    if (name.empty()) continue;
+    interface_info& info = found[index];
+    info.name = std::move(name);
+    info.index = index;
+    info.is_up = info.is_up || entry.is_up;
+    info.is_loopback = info.is_loopback || entry.is_loopback;
+    // Linux does not say that its loopback interface has multicast.
+    info.has_multicast = info.has_multicast || entry.has_multicast || entry.is_loopback;
+    if (!entry.has_address) continue;
+    auto address = entry.address;
+    if (address.is_v6() && address.to_v6().is_link_local())
+      address = net::ip::address_v6(address.to_v6().to_bytes(), index);
+    info.addresses.push_back(address);
+  }
+  std::vector<interface_info> interfaces;
+  interfaces.reserve(found.size());
+  for (auto& [index, info] : found)
+    interfaces.push_back(std::move(info));
+  return interfaces;
+}
+
+/// The same; throws `system_error`.
+inline std::vector<interface_info> list_interfaces()
+{
+  error_code ec;
+  auto interfaces = list_interfaces(ec);
+  detail::throw_if(ec, "list_interfaces");
+  return interfaces;
+}
 
 DGRAM_NAMESPACE_END
 

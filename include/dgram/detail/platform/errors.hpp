@@ -5,6 +5,7 @@
 
 #include <dgram/config.hpp>
 #include <dgram/detail/platform/basics.hpp>
+#include <dgram/detail/platform/error_numbers.hpp>
 #include <dgram/detail/platform/system.hpp>
 
 #if !defined(_WIN32)
@@ -15,21 +16,26 @@ DGRAM_NAMESPACE_BEGIN
 
 namespace platform {
 
-#if defined(_WIN32)
-
-// Errors that Asio has no names for.
 inline error_code no_such_device() noexcept
 {
-  return make_system_error(ERROR_DEV_NOT_EXIST);
+  return net::error::no_such_device;
 }
 inline error_code address_not_available() noexcept
 {
-  return make_system_error(WSAEADDRNOTAVAIL);
+  return make_system_error(error_numbers::address_not_available);
 }
 inline error_code protocol_not_supported() noexcept
 {
-  return make_system_error(WSAEPROTONOSUPPORT);
+  return make_system_error(error_numbers::protocol_not_supported);
 }
+
+/// A datagram without a peer on a socket that is not connected.
+inline error_code destination_required() noexcept
+{
+  return make_system_error(error_numbers::destination_address_required);
+}
+
+#if defined(_WIN32)
 
 /// Whether a receive that failed so tells of an earlier datagram, for which an ICMP message came back.
 inline bool is_path_error(const error_code& ec) noexcept
@@ -56,27 +62,7 @@ inline bool is_member_already(const error_code& ec) noexcept
   return ec == net::error::address_in_use || ec == make_system_error(WSAEADDRNOTAVAIL);
 }
 
-/// A datagram without a peer on a socket that is not connected.
-inline error_code destination_required() noexcept
-{
-  return make_system_error(WSAEDESTADDRREQ);
-}
-
 #else
-
-// Errors that Asio has no names for.
-inline error_code no_such_device() noexcept
-{
-  return make_system_error(ENODEV);
-}
-inline error_code address_not_available() noexcept
-{
-  return make_system_error(EADDRNOTAVAIL);
-}
-inline error_code protocol_not_supported() noexcept
-{
-  return make_system_error(EPROTONOSUPPORT);
-}
 
 /// Whether this is what a call fails with that is told of an ICMP message about an earlier datagram
 /// (udp(7), ip(7); net/ipv4/icmp.c, icmp_err_convert; net/ipv6/icmp.c, icmpv6_err_convert). Of a receive
@@ -119,12 +105,6 @@ inline bool is_segmentation_refused(const error_code& ec) noexcept
 inline bool is_member_already(const error_code& ec) noexcept
 {
   return ec == net::error::address_in_use || ec == make_system_error(EADDRNOTAVAIL);
-}
-
-/// A datagram without a peer on a socket that is not connected.
-inline error_code destination_required() noexcept
-{
-  return make_system_error(EDESTADDRREQ);
 }
 
 #endif

@@ -130,7 +130,7 @@ public:
   /// Leaves what was joined by interfaces that are gone, which the kernel counts as before.
   void leave_gone(const membership_socket& socket)
   {
-    std::erase_if(entries_, [&](const entry& each) {
+    std::erase_if(entries_, [&](const membership& each) {
       if (each.index == 0 || !platform::interface_name(each.index).empty()) return false;
       error_code ignored;
       leave_by_index(socket, each.group, each.index, ignored);
@@ -139,7 +139,7 @@ public:
   }
 
 private:
-  struct entry {
+  struct membership {
     multicast_group group;
     std::string called;  // as the caller called the interface
     std::string name;    // as the system did then
@@ -151,7 +151,7 @@ private:
     return a.address() == b.address() && a.source() == b.source();
   }
 
-  std::vector<entry> entries_;
+  std::vector<membership> entries_;
 };
 
 /// The interfaces that joining on "all" means: those that are up, have multicast and an address of the group's family,

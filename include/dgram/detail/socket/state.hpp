@@ -330,17 +330,17 @@ struct socket_state : descriptor, std::enable_shared_from_this<socket_state<Prot
   void change_membership(membership_change change, const multicast_group& group,
                          const network_interface& interface, error_code& ec)
   {
-    std::vector<unsigned> joined;
-    change_membership(change, group, interface, joined, ec);
+    std::vector<unsigned> indices;
+    change_membership(change, group, interface, indices, ec);
   }
 
-  /// Joining on all interfaces says in `joined` where that was; leaving all leaves those, where there are any.
+  /// Joining on all interfaces says in `indices` where that was; leaving all leaves those, where there are any.
   void change_membership(membership_change change, const multicast_group& group,
-                         const network_interface& interface, std::vector<unsigned>& joined,
+                         const network_interface& interface, std::vector<unsigned>& indices,
                          error_code& ec)
   {
     family(ec);
-    if (!ec) descriptor::change_membership(fd(), change, group, interface, joined, ec);
+    if (!ec) descriptor::change_membership(fd(), change, group, interface, indices, ec);
   }
 
   void provide_reply_source() { descriptor::provide_reply_source(fd()); }
