@@ -8,6 +8,7 @@
 #include <dgram/bytes_view.hpp>
 #include <dgram/capabilities.hpp>
 #include <dgram/config.hpp>
+#include <dgram/connect.hpp>
 #include <dgram/control_message.hpp>
 #include <dgram/coroutine_listener.hpp>
 #include <dgram/create_socket.hpp>

@@ -63,7 +63,8 @@ DGRAM_NAMESPACE_BEGIN
 /// flags or nothing (no `send_options`, reply path or info) and the socket has no `option::receive_error`; its counts may miss
 /// some of them.
 ///
-/// Operations passed to `next_layer()` by hand bypass all this: do not connect, close or open through it.
+/// Operations passed to `next_layer()` by hand bypass all this, except that the next call on the socket notices what they
+/// changed. A socket file stays if the socket is closed there.
 template <class Protocol, class Executor>
 class basic_socket
     : public net::socket_base,
@@ -197,6 +198,34 @@ public:
     return *this;
   }
 
+  /// Takes one of Asio's sockets, whose pending operations go on. An IPv6 socket is not dual-stack.
+  template <class Protocol1, class Executor1>
+    requires std::convertible_to<Protocol1, typename Protocol::native_protocol> &&
+                 std::convertible_to<Executor1, Executor>
+  basic_socket(net::basic_datagram_socket<Protocol1, Executor1>&& other)
+      : executor_(other.get_executor()),
+        state_(std::make_shared<state_type>(std::move(other), static_cast<Protocol*>(nullptr)))
+  {
+  }
+
+  template <class Protocol1, class Executor1>
+    requires std::convertible_to<Protocol1, typename Protocol::native_protocol> &&
+             std::convertible_to<Executor1, Executor>
+  basic_socket& operator=(net::basic_datagram_socket<Protocol1, Executor1>&& other)
+  {
+    return *this = basic_socket(std::move(other));
+  }
+
+  /// Gives the descriptor to one of Asio's sockets, such as `asio::generic::datagram_protocol::socket`; pending operations
+  /// complete with `operation_aborted`. A socket file stays.
+  template <class Protocol1, class Executor1>
+    requires std::convertible_to<typename Protocol::native_protocol, Protocol1> &&
+             std::convertible_to<Executor, Executor1>
+  operator net::basic_datagram_socket<Protocol1, Executor1>() &&  // NOLINT(*-explicit-*)
+  {
+    return net::basic_datagram_socket<Protocol1, Executor1>(state().give_up());
+  }
+
   /// Closes the socket; pending operations complete with `operation_aborted`.
   ~basic_socket() { shut_down(); }
 
@@ -205,8 +234,11 @@ public:
     return executor_;
   }
 
-  /// Asio's socket underneath, for functions that name its type.
-  next_layer_type& next_layer() { return state().socket; }
+  /// Asio's socket underneath, for functions that name its type. What calls on it change is noticed: since the socket was
+  /// handed out, each operation asks the kernel for the peer, the local address and the options that matter to it, in about
+  /// fifteen system calls. A descriptor that was opened there is not dual-stack. From then on, also synchronous sends and
+  /// receives belong on one thread at a time.
+  next_layer_type& next_layer() { return state().share(); }
   const next_layer_type& next_layer() const { return state().socket; }
   lowest_layer_type& lowest_layer() { return next_layer().lowest_layer(); }
   const lowest_layer_type& lowest_layer() const { return next_layer().lowest_layer(); }

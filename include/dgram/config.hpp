@@ -5,6 +5,7 @@
 
 // What a build may define; the CMake options of the same names do it for every user of the target:
 //   DGRAM_USE_BOOST_ASIO       take Boost.Asio instead of standalone Asio
+//   DGRAM_ASIO_NAMESPACE       the namespace of standalone Asio, if the program includes it under another than asio
 //   DGRAM_FORCE_POSIX_BACKEND  take the portable backend where a faster one exists
 //   DGRAM_SYSTEM_HEADER        a header that replaces platform/system.hpp (tests inject faults with it)
 
@@ -23,6 +24,10 @@
 #define DGRAM_UNSUPPORTED
 #elif defined(ASIO_NO_EXCEPTIONS) || defined(BOOST_ASIO_NO_EXCEPTIONS)
 #error "dgram needs exceptions: compile without ASIO_NO_EXCEPTIONS and BOOST_ASIO_NO_EXCEPTIONS"
+#define DGRAM_UNSUPPORTED
+#elif defined(DGRAM_USE_BOOST_ASIO) && defined(DGRAM_ASIO_NAMESPACE)
+#error \
+    "DGRAM_ASIO_NAMESPACE is for standalone Asio: do not define it together with DGRAM_USE_BOOST_ASIO"
 #define DGRAM_UNSUPPORTED
 #elif defined(DGRAM_USE_BOOST_ASIO)
 #if !__has_include(<boost/asio/version.hpp>)
@@ -93,6 +98,12 @@
 #include <boost/asio/this_coro.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #else
+#if defined(DGRAM_ASIO_NAMESPACE)
+// Asio's headers that the program has not included yet are to be in the same namespace.
+#pragma push_macro("asio")
+#undef asio
+#define asio DGRAM_ASIO_NAMESPACE
+#endif
 // Before 1.26 Asio knows Clang's coroutines by the name they had as an experiment only.
 #if defined(__clang__) && defined(__cpp_impl_coroutine) && ASIO_VERSION < 102600 && \
     !defined(ASIO_HAS_CO_AWAIT)
@@ -187,7 +198,10 @@
 // The inline namespace names everything that changes the layout or meaning of the types: the version (a minor
 // version may break before 1.0), Asio, the backend and what is left out. Translation units that disagree then fail to link
 // instead of breaking the one-definition rule in silence.
-#if defined(DGRAM_USE_BOOST_ASIO)
+#if defined(DGRAM_ASIO_NAMESPACE)
+#pragma pop_macro("asio")
+#define DGRAM_ABI_ASIO DGRAM_ASIO_NAMESPACE
+#elif defined(DGRAM_USE_BOOST_ASIO)
 #define DGRAM_ABI_ASIO boost
 #else
 #define DGRAM_ABI_ASIO asio
@@ -234,7 +248,11 @@ namespace sys = ::boost::system;
 #define DGRAM_ERROR_ENUM_TRAIT boost::system::is_error_code_enum
 #else
 /// The Asio that this build uses.
+#if defined(DGRAM_ASIO_NAMESPACE)
+namespace net = ::DGRAM_ASIO_NAMESPACE;
+#else
 namespace net = ::asio;
+#endif
 /// Where this build's error codes come from.
 namespace sys = ::std;
 #define DGRAM_ERROR_ENUM_TRAIT std::is_error_code_enum

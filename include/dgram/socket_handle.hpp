@@ -95,7 +95,11 @@ public:
 
   bool is_coalescing() const noexcept { return state_->flags.coalescing; }
 
-  bool is_connected() const noexcept { return state_->flags.connected; }
+  bool is_connected() const noexcept
+  {
+    state_->notice();
+    return state_->flags.connected;
+  }
 
   /// Lets datagrams know what address they were sent to where an answer needs that: see `option::packet_info`.
   void provide_reply_source() { state_->provide_reply_source(); }

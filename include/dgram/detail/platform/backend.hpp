@@ -13,6 +13,9 @@
 //   static constexpr bool reports_wire_size;
 //       Whether a truncated datagram's length is the one it had on the wire.
 //
+//   static constexpr int full_size_flag;
+//       The flag of recv(2) with which it returns that length; 0 for none.
+//
 //   static constexpr std::size_t max_segments;
 //       How many datagrams one message may hold to be cut apart by the kernel, in any version of it; 1 where it cannot.
 //

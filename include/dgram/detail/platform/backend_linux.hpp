@@ -18,6 +18,7 @@ namespace platform {
 struct linux_backend {
   static constexpr const char* name = "linux";
   static constexpr bool reports_wire_size = true;
+  static constexpr int full_size_flag = MSG_TRUNC;
   // linux/udp.h, UDP_MAX_SEGMENTS: 128 since Linux 6.10.
   static constexpr std::size_t max_segments = 128;
   static constexpr std::size_t sure_segments = 64;

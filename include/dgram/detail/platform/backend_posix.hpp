@@ -17,6 +17,12 @@ namespace platform {
 struct posix_backend {
   static constexpr const char* name = "posix";
   static constexpr bool reports_wire_size = false;
+  /// Only Linux takes it for a receive; on other systems it is set by the kernel alone (recv(2)).
+#if defined(__linux__)
+  static constexpr int full_size_flag = MSG_TRUNC;
+#else
+  static constexpr int full_size_flag = 0;
+#endif
   static constexpr std::size_t max_segments = 1;
   static constexpr std::size_t sure_segments = 1;
   static constexpr std::size_t max_messages = 1;

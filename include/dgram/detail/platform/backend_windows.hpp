@@ -17,6 +17,7 @@ namespace platform {
 struct windows_backend {
   static constexpr const char* name = "windows";
   static constexpr bool reports_wire_size = false;
+  static constexpr int full_size_flag = 0;
   static constexpr std::size_t max_segments = 1;
   static constexpr std::size_t sure_segments = 1;
   static constexpr std::size_t max_messages = 1;

@@ -13,9 +13,11 @@
 #include <netinet/in.h>
 #include <netinet/udp.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 
 #include <array>
 #include <cerrno>
+#include <cstdint>
 #include <cstring>
 #include <string>
 #include <vector>
@@ -44,6 +46,16 @@ inline bool is_connected(int fd, error_code& ec) noexcept
   if (system::getpeername(fd, reinterpret_cast<::sockaddr*>(&peer), &size) == 0) return true;
   if (errno != ENOTCONN) ec = last_error();
   return false;
+}
+
+/// A number that a socket which is opened later does not have, even if its descriptor is the same number; 0 for none.
+inline std::uint64_t identity_of(int fd) noexcept
+{
+  struct ::stat about;
+  if (fd == -1 || ::fstat(fd, &about) != 0) return 0;
+  // Where sockets have no such number, that of the descriptor must do.
+  return about.st_ino != 0 ? static_cast<std::uint64_t>(about.st_ino)
+                           : static_cast<std::uint64_t>(fd) + 1;
 }
 
 /// Whether the kernel puts datagrams together for this socket (udp(7), UDP_GRO).

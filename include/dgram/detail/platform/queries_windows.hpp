@@ -32,6 +32,12 @@ inline bool is_receiving_shut_down(::SOCKET) noexcept
   return false;
 }
 
+/// Tells an open socket from none, and from others as far as their numbers do.
+inline std::uint64_t identity_of(::SOCKET socket) noexcept
+{
+  return socket == INVALID_SOCKET ? 0 : static_cast<std::uint64_t>(socket) + 1;
+}
+
 inline bool is_connected(::SOCKET socket, error_code& ec) noexcept
 {
   ::sockaddr_storage peer;

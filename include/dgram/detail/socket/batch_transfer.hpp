@@ -36,6 +36,7 @@ void count_received(State& state, const Batch& batch)
 template <class State, class Batch>
 std::size_t receive_many(State& state, Batch& batch, error_code& ec)
 {
+  state.notice();
   const auto slots = batch.prepare(state.flags, ec);
   if (!ec) ec = state.pending_receive_error.take();
   if (ec) return 0;
@@ -93,6 +94,7 @@ bool can_try_otherwise(State& state, Batch& batch, const error_code& ec, path_er
 template <class State, class Batch>
 send_result send_many(State& state, Batch& batch)
 {
+  state.notice();
   send_result result;
   unmet_needs unmet;
   if (const socket_needs needs = batch.needs(); needs.any()) unmet = state.provide(needs);

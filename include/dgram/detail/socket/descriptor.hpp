@@ -219,7 +219,8 @@ struct descriptor {
                   is_set(fd, names::ipv4_receive_traffic_class, names::ipv6_receive_traffic_class));
     note_metadata(metadata::hop_limit,
                   is_set(fd, names::ipv4_receive_hop_limit, names::ipv6_receive_hop_limit));
-    note_metadata(metadata::timestamp, is_set(fd, names::timestamps));
+    // Times of sends are asked for by the same option, and by the library alone.
+    if (!flags.send_timestamps) note_metadata(metadata::timestamp, is_set(fd, names::timestamps));
     note_metadata(metadata::drop_count, is_set(fd, names::drop_count));
     note_drops(fd);
     flags.receives_errors = is_set(fd, names::ipv4_receive_error, names::ipv6_receive_error);

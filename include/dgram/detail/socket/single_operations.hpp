@@ -47,6 +47,7 @@ public:
   std::size_t send(const ConstBuffers& buffers, net::socket_base::message_flags flags,
                    error_code& ec)
   {
+    self().state().notice();
     if (self().state().reads_reports() || has_too_many_pieces(buffers))
       return until_done(net::socket_base::wait_write, ec, [&](error_code& failure) {
         return send_one(self().state(), buffers, static_cast<const endpoint_type*>(nullptr), flags,
@@ -72,6 +73,7 @@ public:
   std::size_t send_to(const ConstBuffers& buffers, const endpoint_type& peer,
                       net::socket_base::message_flags flags, error_code& ec)
   {
+    self().state().notice();
     // Asio's own waits for writability where the descriptor does not block, and that would spin on Unix sockets.
     if (path_protocol<Protocol> || self().state().reads_reports() || has_too_many_pieces(buffers))
       return until_done(
@@ -362,6 +364,7 @@ public:
         self().target(),
         [](state_type& state, auto&& handler, const ConstBuffers& from,
            net::socket_base::message_flags how) {
+          state.notice();
           if (state.reads_reports() || has_too_many_pieces(from))
             compose<transfer_signature>(state, send_attempt<ConstBuffers, no_peer>(from, {}, how),
                                         std::forward<decltype(handler)>(handler));
@@ -410,6 +413,7 @@ public:
         self().target(),
         [](state_type& state, auto&& handler, const ConstBuffers& from, const endpoint_type& to,
            net::socket_base::message_flags how) {
+          state.notice();
           error_code refused;
           state.provide_port(refused);
           // Asio's own waits for writability, and that would spin on Unix sockets. The attempt completes with what is
@@ -487,7 +491,7 @@ public:
         self().target(),
         [](state_type& state, auto&& handler, const MutableBuffers& into,
            net::socket_base::message_flags how) {
-          if (attends_receive(state, into))
+          if (attends_receive(state, into, how))
             compose<transfer_signature>(
                 state, receive_attempt<MutableBuffers, endpoint_type>(into, nullptr, how),
                 std::forward<decltype(handler)>(handler));
@@ -525,7 +529,7 @@ public:
            net::socket_base::message_flags how) {
           // Asio's own operation is the cheapest way to one datagram, but knows no mapped senders, and would throw for
           // a sender whose path fills its room.
-          if (path_protocol<Protocol> || !state.flags.is_plain() || attends_receive(state, into))
+          if (path_protocol<Protocol> || attends_receive(state, into) || !state.flags.is_plain())
             compose<transfer_signature>(
                 state, receive_attempt<MutableBuffers, endpoint_type>(into, from, how),
                 std::forward<decltype(handler)>(handler));
@@ -567,9 +571,13 @@ private:
 
   /// Whether Asio's own receive would not do, or not say what is wrong.
   template <class Buffers>
-  static bool attends_receive(const state_type& state, const Buffers& buffers)
+  static bool attends_receive(state_type& state, const Buffers& buffers,
+                              net::socket_base::message_flags how = 0)
   {
-    return state.attends_receives() || state.flags.coalescing || has_too_many_pieces(buffers);
+    state.notice();
+    // Asio waits for an exceptional condition then, and does not look at the queue before.
+    const bool is_out_of_band = (how & net::socket_base::message_out_of_band) != 0;
+    return (state.attends_receives() && !is_out_of_band) || state.flags.coalescing || has_too_many_pieces(buffers);
   }
 
   /// Repeats a non-blocking call until it has done something; a send is `addressed` if it names its destination.

@@ -49,6 +49,7 @@ template <class State, class Buffers, class Target>
 std::size_t receive_one(State& state, const Buffers& buffers, Target* target, int flags,
                         error_code& ec)
 {
+  state.notice();
   ec = state.pending_receive_error.take();
   // A train of datagrams in one buffer could not be told from one datagram.
   if (!ec && state.flags.coalescing) ec = error::coalescing;
@@ -68,11 +69,15 @@ std::size_t receive_one(State& state, const Buffers& buffers, Target* target, in
   if (count == 0) return 0;
   describe_received(target, state, message, native);
   const std::size_t size = std::min(message.size(), list.total());
+  const bool asks_for_full_size = (flags & platform::backend::full_size_flag) != 0;
+  const std::size_t told = asks_for_full_size ? message.size() : size;
+  // A datagram that is peeked at will be received, and counted, later.
+  if ((flags & net::socket_base::message_peek) != 0) return told;
   ++state.counts.receive_calls;
   ++state.counts.received;
   state.counts.received_bytes += size;
   state.counts.truncated += message.truncated() ? 1U : 0U;
-  return size;
+  return told;
 }
 
 /// Sends one datagram without blocking, to `peer` or, if it is null, to that of a connected socket. `Request` is
@@ -83,6 +88,7 @@ std::size_t send_one(State& state, const Buffers& buffers,
                      [[maybe_unused]] const Request* request = nullptr)
 {
   constexpr bool asks = std::is_same_v<Request, send_request>;
+  state.notice();
   buffer_list list(buffers);
   if (!list.is_whole()) {
     ec = net::error::message_size;

@@ -51,6 +51,17 @@ struct socket_state : descriptor, std::enable_shared_from_this<socket_state<Prot
 
   explicit socket_state(inner_type&& other) : socket(std::move(other)) {}
 
+  /// One of Asio's goes on here, with its pending operations.
+  template <class Protocol1, class Executor1>
+  explicit socket_state(net::basic_datagram_socket<Protocol1, Executor1>&& other, const Protocol*)
+      : socket(std::move(other))
+  {
+    error_code ignored;
+    if (!socket.is_open()) return;
+    platform::prepare_descriptor(fd(), ignored);
+    look_at_descriptor();
+  }
+
   inner_type socket;
   std::uint64_t epoch = 0;
 
@@ -109,16 +120,12 @@ struct socket_state : descriptor, std::enable_shared_from_this<socket_state<Prot
       ec = error::wrong_descriptor;
       return;
     }
-    const bool has_peer = platform::is_connected(adopted, ec);
+    platform::is_connected(adopted, ec);
     if (!ec) platform::prepare_descriptor(adopted, ec);
     if (!ec) socket.assign(protocol, adopted, ec);
     if (ec) return;
     forget_descriptor();
-    flags.family = kind.family;
-    flags.has_port = !has_addresses;
-    flags.connected = has_peer;
-    if (has_peer) platform::report_refusals(adopted, true);
-    flags.coalescing = knows_trains && platform::is_coalescing(adopted);
+    look_at_descriptor();
     if constexpr (dual_stack_protocol<Protocol>) {
       if (protocol.is_dual()) adopt_dual(adopted, ec);
       flags.dual = !ec && protocol.is_dual();
@@ -126,11 +133,7 @@ struct socket_state : descriptor, std::enable_shared_from_this<socket_state<Prot
     if (ec) {
       error_code ignored;
       release(ignored);
-      return;
     }
-    note_address();
-    if (has_peer) note_peer();
-    if constexpr (has_addresses) read_metadata(adopted);
   }
 
   void close(error_code& ec)
@@ -144,6 +147,30 @@ struct socket_state : descriptor, std::enable_shared_from_this<socket_state<Prot
   {
     forget_descriptor();
     return socket.release(ec);
+  }
+
+  /// The descriptor, for a socket of Asio's; pending operations end.
+  inner_type&& give_up()
+  {
+    error_code ignored;
+    forget_descriptor();
+    if (socket.is_open()) socket.cancel(ignored);
+    return std::move(socket);
+  }
+
+  /// Asio's socket was handed out: what it is told there is noticed from now on, at the price of some questions to the
+  /// kernel before each operation.
+  inner_type& share()
+  {
+    if (!is_shared_) identity_ = platform::identity_of(fd());
+    is_shared_ = true;
+    return socket;
+  }
+
+  void notice()
+  {
+    if (is_shared_) [[unlikely]]
+      look_again();
   }
 
   /// What is known of the other's descriptor, which this one has now.
@@ -194,6 +221,7 @@ struct socket_state : descriptor, std::enable_shared_from_this<socket_state<Prot
 
   void connect(const endpoint_type& peer, error_code& ec)
   {
+    notice();
     if (is_nobody(peer)) {
       ec = error::bad_port;
       return;
@@ -220,6 +248,7 @@ struct socket_state : descriptor, std::enable_shared_from_this<socket_state<Prot
 
   void reconnect(const endpoint_type& peer, error_code& ec)
   {
+    notice();
     if (!socket.is_open() || !flags.connected) return connect(peer, ec);
     if (is_nobody(peer)) {
       ec = error::bad_port;
@@ -234,6 +263,7 @@ struct socket_state : descriptor, std::enable_shared_from_this<socket_state<Prot
 
   void disconnect(error_code& ec)
   {
+    notice();
     if (!socket.is_open()) {
       ec = net::error::bad_descriptor;
     } else if (!flags.connected) {
@@ -459,6 +489,31 @@ private:
     }
   }
 
+  DGRAM_COLD void look_again()
+  {
+    const bool is_same = identity_ == platform::identity_of(fd());
+    if (!is_same) {
+      forget_descriptor();
+      identity_ = platform::identity_of(fd());
+    }
+    if (socket.is_open()) look_at_descriptor();
+  }
+
+  /// Reads from the kernel what an open descriptor is.
+  void look_at_descriptor()
+  {
+    error_code ignored;
+    flags.family = platform::describe(fd(), ignored).family;
+    flags.has_port = !has_addresses;
+    const bool has_peer = platform::is_connected(fd(), ignored);
+    if (has_peer != flags.connected) platform::report_refusals(fd(), has_peer);
+    flags.connected = has_peer;
+    flags.coalescing = knows_trains && platform::is_coalescing(fd());
+    note_address();
+    if (has_peer) note_peer();
+    if constexpr (has_addresses) read_metadata(fd());
+  }
+
   /// Linux gives up a port that was not bound by number when the peer goes (net/ipv4/udp.c, __udp_disconnect).
   void keep_port(std::uint16_t port, error_code& ec)
   {
@@ -567,6 +622,8 @@ private:
     return *reports_;
   }
 
+  bool is_shared_ = false;
+  std::uint64_t identity_ = 0;  // of the descriptor that was looked at last, if it is shared
   backoff<Executor> backoff_;
   std::optional<report_store<Protocol, Executor>> reports_;
   std::unique_ptr<signal<Executor>> lookups_;  // few sockets look names up
