@@ -124,22 +124,25 @@ public:
   {
   }
 
-#if DGRAM_HAS_UNIX_DATAGRAMS
-  /// The same for the text of a Unix endpoint: a path, or `@name` for an abstract name; see `parse_unix_endpoint`, whose
-  /// error it throws too.
+  /// The same for the text of an endpoint: `address:port` (see `parse_endpoint`), or of a Unix socket a path or `@name` for an
+  /// abstract name (see `parse_unix_endpoint`). Their errors are thrown too.
+  ///
+  /// \code
+  /// dgram::udp::socket server{io, "127.0.0.1:0"};
+  /// \endcode
   template <detail::endpoint_text<Protocol> Text>
   basic_socket(const executor_type& executor, const Text& local, const socket_config& config = {})
-      : basic_socket(executor, endpoint_of("bind", local), config)
+      : basic_socket(executor, detail::endpoint_of_text<Protocol>("bind", local), config)
   {
   }
 
   template <class Context, detail::endpoint_text<Protocol> Text>
     requires std::convertible_to<Context&, net::execution_context&>
   basic_socket(Context& context, const Text& local, const socket_config& config = {})
-      : basic_socket(executor_type(context.get_executor()), endpoint_of("bind", local), config)
+      : basic_socket(executor_type(context.get_executor()),
+                     detail::endpoint_of_text<Protocol>("bind", local), config)
   {
   }
-#endif
 
   /// Takes over an open descriptor, as `assign` does.
   template <std::convertible_to<native_handle_type> Descriptor>
@@ -362,12 +365,11 @@ public:
     call("bind", local, [&](error_code& ec) { bind(local, ec); });
   }
 
-#if DGRAM_HAS_UNIX_DATAGRAMS
-  /// The same for the text of a Unix endpoint.
+  /// The same for the text of an endpoint, as the constructor takes it.
   template <detail::endpoint_text<Protocol> Text>
   sync_result bind(const Text& local, error_code& ec)
   {
-    const auto endpoint = detail::unix_endpoint_of(local, ec);
+    const auto endpoint = detail::endpoint_of_text<Protocol>(local, ec);
     if (!ec) bind(endpoint, ec);
     return sync_result(ec);
   }
@@ -375,9 +377,8 @@ public:
   template <detail::endpoint_text<Protocol> Text>
   void bind(const Text& local)
   {
-    bind(endpoint_of("bind", local));
+    bind(detail::endpoint_of_text<Protocol>("bind", local));
   }
-#endif
 
   /// Fixes the peer: sends go to it, and only its datagrams are received. Opens a closed socket, with the peer's
   /// protocol. Errors: `error::bad_port` (0), `address_in_use` (no port is free), and those of connect(2).
@@ -402,12 +403,11 @@ public:
     call("connect", peer, [&](error_code& ec) { connect(peer, ec); });
   }
 
-#if DGRAM_HAS_UNIX_DATAGRAMS
-  /// The same for the text of a Unix endpoint.
+  /// The same for the text of an endpoint, as the constructor takes it.
   template <detail::endpoint_text<Protocol> Text>
   sync_result connect(const Text& peer, error_code& ec)
   {
-    const auto endpoint = detail::unix_endpoint_of(peer, ec);
+    const auto endpoint = detail::endpoint_of_text<Protocol>(peer, ec);
     if (!ec) connect(endpoint, ec);
     return sync_result(ec);
   }
@@ -415,9 +415,8 @@ public:
   template <detail::endpoint_text<Protocol> Text>
   void connect(const Text& peer)
   {
-    connect(endpoint_of("connect", peer));
+    connect(detail::endpoint_of_text<Protocol>("connect", peer));
   }
-#endif
 
   /// Fixes another peer: `disconnect`, if the socket is connected, and `connect`. The port stays; the source address is
   /// chosen anew. Datagrams that others than the new peer have sent are discarded. If the socket was not connected, this
@@ -434,12 +433,11 @@ public:
     call("reconnect", peer, [&](error_code& ec) { reconnect(peer, ec); });
   }
 
-#if DGRAM_HAS_UNIX_DATAGRAMS
-  /// The same for the text of a Unix endpoint.
+  /// The same for the text of an endpoint, as the constructor takes it.
   template <detail::endpoint_text<Protocol> Text>
   sync_result reconnect(const Text& peer, error_code& ec)
   {
-    const auto endpoint = detail::unix_endpoint_of(peer, ec);
+    const auto endpoint = detail::endpoint_of_text<Protocol>(peer, ec);
     if (!ec) reconnect(endpoint, ec);
     return sync_result(ec);
   }
@@ -447,9 +445,8 @@ public:
   template <detail::endpoint_text<Protocol> Text>
   void reconnect(const Text& peer)
   {
-    reconnect(endpoint_of("reconnect", peer));
+    reconnect(detail::endpoint_of_text<Protocol>("reconnect", peer));
   }
-#endif
 
   /// Ends the association with the peer; the local port stays. Errors: `not_connected`, `bad_descriptor`, and
   /// `address_in_use` where Linux had given the port up and another socket was faster.
@@ -898,18 +895,6 @@ private:
     state_->take_over(from);
     other.state_.reset();
   }
-
-#if DGRAM_HAS_UNIX_DATAGRAMS
-  /// Throws `system_error`, whose text names the input.
-  template <class Text>
-  static endpoint_type endpoint_of(const char* operation, const Text& text)
-  {
-    error_code ec;
-    const auto endpoint = detail::unix_endpoint_of(text, ec);
-    detail::throw_if(ec, operation, text);
-    return endpoint;
-  }
-#endif
 
   static protocol_type default_protocol()
   {

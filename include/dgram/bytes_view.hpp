@@ -62,7 +62,8 @@ public:
   /// A copy of the bytes as characters.
   ///
   /// \code
-  /// std::string kept{datagram.payload()};
+  /// dgram::bytes_view view = "payload";
+  /// std::string kept{view};
   /// \endcode
   explicit operator std::string() const { return std::string(text()); }
 

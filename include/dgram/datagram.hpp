@@ -377,6 +377,8 @@ class basic_datagram;
 /// sender, the way back and what the options of the socket asked for. It may be copied, and used after the batch is gone.
 ///
 /// \code
+/// dgram::receive_batch batch{32};
+/// co_await socket.async_receive_batch(batch);
 /// std::vector<dgram::owned_datagram> questions;
 /// for (const dgram::datagram& datagram : batch) questions.push_back(datagram.to_owned());
 /// for (const auto& question : questions) socket.send_to(asio::buffer("late"), question.reply_path());

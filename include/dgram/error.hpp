@@ -37,7 +37,7 @@ enum class error {
 ///
 /// \code
 /// dgram::error_code ec;
-/// socket.send(asio::buffer("hello"), ec);
+/// socket.send(asio::buffer("hello"), 0, ec);
 /// if (ec == dgram::socket_error::destination_address_required) fmt::print("connect the socket first\n");
 /// \endcode
 enum class socket_error {

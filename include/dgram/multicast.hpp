@@ -26,9 +26,21 @@ DGRAM_NAMESPACE_BEGIN
 /// \endcode
 class multicast_group {
 public:
-  /// Throws `system_error` (`error::bad_address`, `error::unknown_interface`), whose text names the input.
-  explicit multicast_group(std::string_view text) : address_(parse_address(text)) {}
-  explicit multicast_group(const char* text) : multicast_group(std::string_view(text)) {}
+  /// The text converts by itself, so that `join` takes it. Throws `system_error` (`error::bad_address`,
+  /// `error::unknown_interface`), whose text names the input.
+  ///
+  /// \code
+  /// socket.join("239.1.2.3");
+  /// \endcode
+  multicast_group(std::string_view text) : address_(parse_address(text)) {}  // NOLINT(*-explicit-*)
+  multicast_group(const char* text)                                          // NOLINT(*-explicit-*)
+      : multicast_group(std::string_view(text))
+  {
+  }
+  multicast_group(const std::string& text)  // NOLINT(*-explicit-*)
+      : multicast_group(std::string_view(text))
+  {
+  }
 
   explicit multicast_group(const net::ip::address& address) noexcept : address_(address) {}
 

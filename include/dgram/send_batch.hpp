@@ -184,6 +184,19 @@ public:
   /// Throws `std::length_error` where the batch has no room; nothing is changed then.
   void push(bytes_view payload, const endpoint_type& peer) { append(payload, &peer); }
 
+  /// The same with the peer as text: `address:port`, or of a Unix socket a path or `@name`. It is parsed at each call. Throws
+  /// `system_error` besides (`error::bad_endpoint` and others of `parse_endpoint`), whose text names the input.
+  ///
+  /// \code
+  /// dgram::send_batch batch{32};
+  /// batch.push("hello", "127.0.0.1:9999");
+  /// \endcode
+  template <detail::endpoint_text<Protocol> Text>
+  void push(bytes_view payload, const Text& peer)
+  {
+    push(payload, detail::endpoint_of_text<Protocol>("push", peer));
+  }
+
   /// The same for bytes of a temporary, in a batch that copies: throws `std::invalid_argument` in another, where they would
   /// be gone before they are sent.
   template <detail::temporary_owner Bytes, class... Rest>
