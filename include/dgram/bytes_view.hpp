@@ -15,8 +15,8 @@
 
 DGRAM_NAMESPACE_BEGIN
 
-/// Bytes of somebody else's: a `std::span<const std::byte>` that is made of whatever holds bytes, reads as text, and
-/// becomes an Asio buffer with `asio::buffer(view)`.
+/// Bytes of somebody else's: a `std::span<const std::byte>` that is made of whatever holds bytes,
+/// reads as text, and becomes an Asio buffer with `asio::buffer(view)`.
 class bytes_view : public std::span<const std::byte> {
 public:
   constexpr bytes_view() noexcept = default;
@@ -36,7 +36,8 @@ public:
   {
   }
 
-  /// An array of characters is a buffer or a text, and does not say which: pass `asio::buffer` or a `string_view`.
+  /// An array of characters is a buffer or a text, and does not say which: pass `asio::buffer` or a
+  /// `string_view`.
   bytes_view(char* text) = delete;
 
   /// Characters without the terminating zero of a literal.
@@ -67,7 +68,8 @@ public:
   /// \endcode
   explicit operator std::string() const { return std::string(text()); }
 
-  /// A template, since newer Asio makes buffers from spans by itself, and two ways would be one too many.
+  /// A template, since newer Asio makes buffers from spans by itself, and two ways would be one too
+  /// many.
   template <std::same_as<net::const_buffer> Buffer>
     requires(!std::convertible_to<std::span<const std::byte>, Buffer>)
   operator Buffer() const noexcept  // NOLINT(*-explicit-*)

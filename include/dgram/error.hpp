@@ -32,8 +32,8 @@ enum class error {
   listener_failed,  ///< a coroutine that listens to an emitter has thrown (invalid_argument)
 };
 
-/// Errors of the operating system that `asio::error` has no names for. They compare equal to the codes that operations report, in
-/// the system's category, as those of `asio::error` do.
+/// Errors of the operating system that `asio::error` has no names for. They compare equal to the
+/// codes that operations report, in the system's category, as those of `asio::error` do.
 ///
 /// \code
 /// dgram::error_code ec;

@@ -16,7 +16,8 @@
 
 DGRAM_NAMESPACE_BEGIN
 
-/// Names an interface of this host; it is looked up when it is used, so it may appear and vanish meanwhile.
+/// Names an interface of this host; it is looked up when it is used, so it may appear and vanish
+/// meanwhile.
 ///
 /// \code
 /// dgram::network_interface by_name{"eth0"};
@@ -48,7 +49,8 @@ public:
 
   explicit network_interface(const char* text) : network_interface(std::string_view(text)) {}
 
-  /// Every interface; see `basic_socket::join`. It has no index, and where one is needed it is `invalid_argument`.
+  /// Every interface; see `basic_socket::join`. It has no index, and where one is needed it is
+  /// `invalid_argument`.
   static network_interface all() noexcept
   {
     network_interface every;
@@ -59,7 +61,8 @@ public:
   bool is_any() const noexcept { return named_by_ == kind::any; }
   bool is_all() const noexcept { return named_by_ == kind::all; }
 
-  /// The interface's index; 0 for "any". Errors: `error::unknown_interface`, `invalid_argument` for "all".
+  /// The interface's index; 0 for "any". Errors: `error::unknown_interface`, `invalid_argument` for
+  /// "all".
   unsigned index(error_code& ec) const
   {
     ec.clear();
@@ -130,8 +133,9 @@ private:
 
 namespace detail {
 
-/// The index of an interface that is to carry multicast; 0 for "any". Errors: those of `network_interface::index`, and
-/// `error::no_multicast`. The kernel would take any interface, and nothing would ever come by it.
+/// The index of an interface that is to carry multicast; 0 for "any". Errors: those of
+/// `network_interface::index`, and `error::no_multicast`. The kernel would take any interface, and
+/// nothing would ever come by it.
 inline unsigned multicast_index(const network_interface& interface, error_code& ec)
 {
   const unsigned index = interface.index(ec);
@@ -152,16 +156,18 @@ inline unsigned multicast_index(const network_interface& interface, error_code& 
 struct interface_info {
   std::string name;    ///< `eth0`
   unsigned index = 0;  ///< above 0
-  /// All its addresses, IPv4 and IPv6; none if it has none. A link-local IPv6 address has the index as its scope.
+  /// All its addresses, IPv4 and IPv6; none if it has none. A link-local IPv6 address has the index
+  /// as its scope.
   std::vector<net::ip::address> addresses;
   bool is_up = false;
   bool is_loopback = false;
   bool has_multicast = false;  ///< groups can be joined on it
 };
 
-/// The interfaces of this host with their addresses, in the order of their indices. It asks the kernel with each call, since
-/// both come and go. An interface that vanishes during the call is left out. On error the list is empty. Errors: those of
-/// getifaddrs(3), of which running out of memory or descriptors are the likely ones. Thread safety: safe on any thread.
+/// The interfaces of this host with their addresses, in the order of their indices. It asks the
+/// kernel with each call, since both come and go. An interface that vanishes during the call is
+/// left out. On error the list is empty. Errors: those of getifaddrs(3), of which running out of
+/// memory or descriptors are the likely ones. Thread safety: safe on any thread.
 ///
 /// \code
 /// for (const dgram::interface_info& interface : dgram::list_interfaces())

@@ -22,13 +22,13 @@ concept path_protocol = requires(const typename Protocol::endpoint& endpoint) { 
 template <class Protocol>
 concept dual_stack_protocol = requires { Protocol::dual(); };
 
-/// The most payload that one datagram may have: 65,535 bytes less the headers (RFC 768, RFC 791), and over IPv6 less those
-/// of UDP alone (RFC 8200).
+/// The most payload that one datagram may have: 65,535 bytes less the headers (RFC 768, RFC 791),
+/// and over IPv6 less those of UDP alone (RFC 8200).
 inline constexpr std::size_t max_ipv4_payload = 65507;
 inline constexpr std::size_t max_ipv6_payload = 65527;
 
-/// Whether no datagram can be so large. The kernel would say so, too, but with `option::receive_error` of some sizes twice:
-/// in a report besides.
+/// Whether no datagram can be so large. The kernel would say so, too, but with
+/// `option::receive_error` of some sizes twice: in a report besides.
 template <class Protocol>
 constexpr bool is_beyond_protocol(std::size_t size, bool v4) noexcept
 {
