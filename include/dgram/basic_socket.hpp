@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
-// The datagram socket: Asio's, with batches, dual stack, options that check, and pending operations that survive it.
+// The datagram socket: Asio's, with batches, dual stack, options that check, and pending operations
+// that survive it.
 #ifndef DGRAM_BASIC_SOCKET_HPP
 #define DGRAM_BASIC_SOCKET_HPP
 
@@ -37,34 +38,39 @@ DGRAM_NAMESPACE_BEGIN
 
 /// A datagram socket.
 ///
-/// It has every operation of `asio::basic_datagram_socket`, with the same signatures and meaning, and can stand
-/// where one stood; a function that names Asio's type takes `next_layer()`. What differs, on purpose:
-///  - batches and writers refuse an address on a connected socket (`already_connected`), on every system.
-///    For `connect` and for the sends of one datagram the kernel decides: see there, and `reconnect`.
+/// It has every operation of `asio::basic_datagram_socket`, with the same signatures and meaning,
+/// and can stand where one stood; a function that names Asio's type takes `next_layer()`. What
+/// differs, on purpose:
+///  - batches and writers refuse an address on a connected socket (`already_connected`), on every
+///    system. For `connect` and for the sends of one datagram the kernel decides: see there, and
+///    `reconnect`.
 ///  - a dual-stack socket (`udp::dual()`) takes and gives plain IPv4 endpoints.
-///  - moving a socket leaves its pending operations pending; moving it into one of another executor type
-///    completes them with `operation_aborted`.
+///  - moving a socket leaves its pending operations pending; moving it into one of another executor
+///    type completes them with `operation_aborted`.
 ///  - options check their values: see `option`.
 ///
-/// **Pending operations** hold what they need: the socket may be moved, closed or destroyed while they are pending
-/// or while their completion is queued. Closing, destroying, `cancel`, `release` and moving another socket over
-/// this one complete them with `operation_aborted`.
+/// **Pending operations** hold what they need: the socket may be moved, closed or destroyed while
+/// they are pending or while their completion is queued. Closing, destroying, `cancel`, `release`
+/// and moving another socket over this one complete them with `operation_aborted`.
 ///
-/// **Errors** come twice: thrown as `system_error`, or in an `error_code&`. A closed socket is `bad_descriptor`.
-/// Functions that take an `error_code&` and have no other result also return the error code, as Asio's do; with
-/// `ASIO_NO_DEPRECATED`, Asio's return nothing, and neither do these.
+/// **Errors** come twice: thrown as `system_error`, or in an `error_code&`. A closed socket is
+/// `bad_descriptor`. Functions that take an `error_code&` and have no other result also return the
+/// error code, as Asio's do; with `ASIO_NO_DEPRECATED`, Asio's return nothing, and neither do
+/// these.
 ///
-/// **Cancellation**: every asynchronous operation honours its slot for terminal, partial and total cancellation.
-/// None loses a datagram: it completes with `operation_aborted` only where nothing was received or sent.
+/// **Cancellation**: every asynchronous operation honours its slot for terminal, partial and total
+/// cancellation. None loses a datagram: it completes with `operation_aborted` only where nothing
+/// was received or sent.
 ///
-/// **Thread safety**: distinct sockets are safe. One socket is not: its calls and its completions belong on one
-/// strand, which is implicit where one thread runs the context. As with Asio, the synchronous `send`, `send_to`, `receive`,
-/// `receive_from`, `connect` and `shutdown` of one open socket may run in several threads at the same time, if they take
-/// flags or nothing (no `send_options`, reply path or info) and the socket has no `option::receive_error`; its counts may miss
-/// some of them.
+/// **Thread safety**: distinct sockets are safe. One socket is not: its calls and its completions
+/// belong on one strand, which is implicit where one thread runs the context. As with Asio, the
+/// synchronous `send`, `send_to`, `receive`, `receive_from`, `connect` and `shutdown` of one open
+/// socket may run in several threads at the same time, if they take flags or nothing (no
+/// `send_options`, reply path or info) and the socket has no `option::receive_error`; its counts
+/// may miss some of them.
 ///
-/// Operations passed to `next_layer()` by hand bypass all this, except that the next call on the socket notices what they
-/// changed. A socket file stays if the socket is closed there.
+/// Operations passed to `next_layer()` by hand bypass all this, except that the next call on the
+/// socket notices what they changed. A socket file stays if the socket is closed there.
 template <class Protocol, class Executor>
 class basic_socket
     : public net::socket_base,
@@ -124,22 +130,26 @@ public:
   {
   }
 
-#if DGRAM_HAS_UNIX_DATAGRAMS
-  /// The same for the text of a Unix endpoint: a path, or `@name` for an abstract name; see `parse_unix_endpoint`, whose
-  /// error it throws too.
+  /// The same for the text of an endpoint: `address:port` (see `parse_endpoint`), or of a Unix
+  /// socket a path or `@name` for an abstract name (see `parse_unix_endpoint`). Their errors are
+  /// thrown too.
+  ///
+  /// \code
+  /// dgram::udp::socket server{io, "127.0.0.1:0"};
+  /// \endcode
   template <detail::endpoint_text<Protocol> Text>
   basic_socket(const executor_type& executor, const Text& local, const socket_config& config = {})
-      : basic_socket(executor, endpoint_of("bind", local), config)
+      : basic_socket(executor, detail::endpoint_of_text<Protocol>("bind", local), config)
   {
   }
 
   template <class Context, detail::endpoint_text<Protocol> Text>
     requires std::convertible_to<Context&, net::execution_context&>
   basic_socket(Context& context, const Text& local, const socket_config& config = {})
-      : basic_socket(executor_type(context.get_executor()), endpoint_of("bind", local), config)
+      : basic_socket(executor_type(context.get_executor()),
+                     detail::endpoint_of_text<Protocol>("bind", local), config)
   {
   }
-#endif
 
   /// Takes over an open descriptor, as `assign` does.
   template <std::convertible_to<native_handle_type> Descriptor>
@@ -157,8 +167,8 @@ public:
   {
   }
 
-  /// Takes the other's descriptor and its pending operations, which go on. The other is closed afterwards and
-  /// can be opened again.
+  /// Takes the other's descriptor and its pending operations, which go on. The other is closed
+  /// afterwards and can be opened again.
   basic_socket(basic_socket&& other) noexcept
       // NOLINTNEXTLINE(performance-move-constructor-init): the other keeps its executor
       : executor_(other.executor_), state_(std::move(other.state_))
@@ -176,8 +186,8 @@ public:
     return *this;
   }
 
-  /// Takes the descriptor of a socket of another executor type; its pending operations complete with
-  /// `operation_aborted`.
+  /// Takes the descriptor of a socket of another executor type; its pending operations complete
+  /// with `operation_aborted`.
   template <class Protocol1, class Executor1>
     requires std::convertible_to<Protocol1, Protocol> && std::convertible_to<Executor1, Executor>
   basic_socket(basic_socket<Protocol1, Executor1>&& other) : executor_(other.get_executor())
@@ -213,8 +223,9 @@ public:
     return *this = basic_socket(std::move(other));
   }
 
-  /// Gives the descriptor to one of Asio's sockets, such as `asio::generic::datagram_protocol::socket`; pending operations
-  /// complete with `operation_aborted`. A socket file stays.
+  /// Gives the descriptor to one of Asio's sockets, such as
+  /// `asio::generic::datagram_protocol::socket`; pending operations complete with
+  /// `operation_aborted`. A socket file stays.
   template <class Protocol1, class Executor1>
     requires std::convertible_to<typename Protocol::native_protocol, Protocol1> &&
              std::convertible_to<Executor, Executor1>
@@ -231,10 +242,11 @@ public:
     return executor_;
   }
 
-  /// Asio's socket underneath, for functions that name its type. What calls on it change is noticed: since the socket was
-  /// handed out, each operation asks the kernel for the peer, the local address and the options that matter to it, in about
-  /// fifteen system calls. A descriptor that was opened there is not dual-stack. From then on, also synchronous sends and
-  /// receives belong on one thread at a time.
+  /// Asio's socket underneath, for functions that name its type. What calls on it change is
+  /// noticed: since the socket was handed out, each operation asks the kernel for the peer, the
+  /// local address and the options that matter to it, in about fifteen system calls. A descriptor
+  /// that was opened there is not dual-stack. From then on, also synchronous sends and receives
+  /// belong on one thread at a time.
   next_layer_type& next_layer() { return state().share(); }
   const next_layer_type& next_layer() const { return state().socket; }
   lowest_layer_type& lowest_layer() { return next_layer().lowest_layer(); }
@@ -242,7 +254,8 @@ public:
 
   bool is_open() const noexcept { return state_ && state_->socket.is_open(); }
 
-  /// A reference that readers and writers hold; it stays valid when the socket is moved or destroyed.
+  /// A reference that readers and writers hold; it stays valid when the socket is moved or
+  /// destroyed.
   handle_type handle()
   {
     state();
@@ -283,11 +296,12 @@ public:
     detail::throw_if(ec, "open");
   }
 
-  /// Takes over an open descriptor, which this socket will close, and reads back what it is: connected or not,
-  /// coalescing or not. Where it is refused it still belongs to the caller.
+  /// Takes over an open descriptor, which this socket will close, and reads back what it is:
+  /// connected or not, coalescing or not. Where it is refused it still belongs to the caller.
   ///
-  /// Errors: `already_open`, `error::wrong_descriptor` (not a datagram socket, or one of another family),
-  /// and what getsockopt(2) and getpeername(2) report; `invalid_argument` where `protocol` is dual and the socket is bound as IPv6 only.
+  /// Errors: `already_open`, `error::wrong_descriptor` (not a datagram socket, or one of another
+  /// family), and what getsockopt(2) and getpeername(2) report; `invalid_argument` where `protocol`
+  /// is dual and the socket is bound as IPv6 only.
   sync_result assign(const protocol_type& protocol, const native_handle_type& descriptor,
                      error_code& ec)
   {
@@ -301,7 +315,8 @@ public:
   }
 
   /// Gives the descriptor up, open; pending operations complete with `operation_aborted`.
-  /// Errors: `bad_descriptor`, and `operation_not_supported` where Asio cannot (Windows before 8.1).
+  /// Errors: `bad_descriptor`, and `operation_not_supported` where Asio cannot (Windows before
+  /// 8.1).
   native_handle_type release(error_code& ec)
   {
     if (!is_open()) {
@@ -316,7 +331,8 @@ public:
     return call("release", [&](error_code& ec) { return release(ec); });
   }
 
-  /// Closes the socket; pending operations complete with `operation_aborted`. Closing a closed socket does nothing.
+  /// Closes the socket; pending operations complete with `operation_aborted`. Closing a closed
+  /// socket does nothing.
   sync_result close(error_code& ec)
   {
     ec.clear();
@@ -329,9 +345,10 @@ public:
     call("close", [&](error_code& ec) { close(ec); });
   }
 
-  /// Completes pending operations with `operation_aborted`, also those whose wake-up is queued already, unless
-  /// they have moved a datagram or, for `async_wait`, found the socket ready. What a writer has queued is lost, and
-  /// counted. Error: `bad_descriptor`; a name that is looked up for a closed socket is given up all the same.
+  /// Completes pending operations with `operation_aborted`, also those whose wake-up is queued
+  /// already, unless they have moved a datagram or, for `async_wait`, found the socket ready. What
+  /// a writer has queued is lost, and counted. Error: `bad_descriptor`; a name that is looked up
+  /// for a closed socket is given up all the same.
   sync_result cancel(error_code& ec)
   {
     if (state_) state_->abort_operations();
@@ -349,8 +366,9 @@ public:
 
   // --- addresses ---
 
-  /// Binds to a local endpoint; port 0 asks for any free one. A port is exclusive unless `reuse_address` or
-  /// `reuse_port` is set before. For paths see `unix_dgram`. Errors: those of bind(2), such as `address_in_use`.
+  /// Binds to a local endpoint; port 0 asks for any free one. A port is exclusive unless
+  /// `reuse_address` or `reuse_port` is set before. For paths see `unix_dgram`. Errors: those of
+  /// bind(2), such as `address_in_use`.
   sync_result bind(const endpoint_type& local, error_code& ec)
   {
     state().bind(local, ec);
@@ -362,12 +380,11 @@ public:
     call("bind", local, [&](error_code& ec) { bind(local, ec); });
   }
 
-#if DGRAM_HAS_UNIX_DATAGRAMS
-  /// The same for the text of a Unix endpoint.
+  /// The same for the text of an endpoint, as the constructor takes it.
   template <detail::endpoint_text<Protocol> Text>
   sync_result bind(const Text& local, error_code& ec)
   {
-    const auto endpoint = detail::unix_endpoint_of(local, ec);
+    const auto endpoint = detail::endpoint_of_text<Protocol>(local, ec);
     if (!ec) bind(endpoint, ec);
     return sync_result(ec);
   }
@@ -375,19 +392,22 @@ public:
   template <detail::endpoint_text<Protocol> Text>
   void bind(const Text& local)
   {
-    bind(endpoint_of("bind", local));
+    bind(detail::endpoint_of_text<Protocol>("bind", local));
   }
-#endif
 
-  /// Fixes the peer: sends go to it, and only its datagrams are received. Opens a closed socket, with the peer's
-  /// protocol. Errors: `error::bad_port` (0), `address_in_use` (no port is free), and those of connect(2).
+  /// Fixes the peer: sends go to it, and only its datagrams are received. Opens a closed socket,
+  /// with the peer's protocol. Errors: `error::bad_port` (0), `address_in_use` (no port is free),
+  /// and those of connect(2).
   ///
-  /// On a connected socket the kernel decides. All systems replace the peer. Pending errors and kept reports of the old
-  /// peer are forgotten, and so is what was learned of segmentation. If it fails, Linux and Windows keep the old peer;
-  /// macOS and the BSDs have ended the old association then. What a socket keeps of it all the same:
-  ///  - The source address stays that of the first `connect` on Linux, even if the way to the new peer has another one.
+  /// On a connected socket the kernel decides. All systems replace the peer. Pending errors and
+  /// kept reports of the old peer are forgotten, and so is what was learned of segmentation. If it
+  /// fails, Linux and Windows keep the old peer; macOS and the BSDs have ended the old association
+  /// then. What a socket keeps of it all the same:
+  ///  - The source address stays that of the first `connect` on Linux, even if the way to the new
+  ///    peer has another one.
   ///  - Datagrams of the old peer that were queued still come, on UDP.
-  ///  - A dual-stack socket that is connected to an IPv4 peer refuses an IPv6 one (`address_family_not_supported` on Linux).
+  ///  - A dual-stack socket that is connected to an IPv4 peer refuses an IPv6 one
+  ///    (`address_family_not_supported` on Linux).
   ///  - What waits to be sent goes to the new peer.
   ///
   /// `reconnect` avoids the first three.
@@ -402,12 +422,11 @@ public:
     call("connect", peer, [&](error_code& ec) { connect(peer, ec); });
   }
 
-#if DGRAM_HAS_UNIX_DATAGRAMS
-  /// The same for the text of a Unix endpoint.
+  /// The same for the text of an endpoint, as the constructor takes it.
   template <detail::endpoint_text<Protocol> Text>
   sync_result connect(const Text& peer, error_code& ec)
   {
-    const auto endpoint = detail::unix_endpoint_of(peer, ec);
+    const auto endpoint = detail::endpoint_of_text<Protocol>(peer, ec);
     if (!ec) connect(endpoint, ec);
     return sync_result(ec);
   }
@@ -415,14 +434,14 @@ public:
   template <detail::endpoint_text<Protocol> Text>
   void connect(const Text& peer)
   {
-    connect(endpoint_of("connect", peer));
+    connect(detail::endpoint_of_text<Protocol>("connect", peer));
   }
-#endif
 
-  /// Fixes another peer: `disconnect`, if the socket is connected, and `connect`. The port stays; the source address is
-  /// chosen anew. Datagrams that others than the new peer have sent are discarded. If the socket was not connected, this
-  /// is `connect`. Errors: those of `disconnect` and `connect`; the socket has no peer then, except after
-  /// `error::bad_port`, which changes nothing. A reader may have received datagrams of the old peer before; they stay.
+  /// Fixes another peer: `disconnect`, if the socket is connected, and `connect`. The port stays;
+  /// the source address is chosen anew. Datagrams that others than the new peer have sent are
+  /// discarded. If the socket was not connected, this is `connect`. Errors: those of `disconnect`
+  /// and `connect`; the socket has no peer then, except after `error::bad_port`, which changes
+  /// nothing. A reader may have received datagrams of the old peer before; they stay.
   sync_result reconnect(const endpoint_type& peer, error_code& ec)
   {
     state().reconnect(peer, ec);
@@ -434,12 +453,11 @@ public:
     call("reconnect", peer, [&](error_code& ec) { reconnect(peer, ec); });
   }
 
-#if DGRAM_HAS_UNIX_DATAGRAMS
-  /// The same for the text of a Unix endpoint.
+  /// The same for the text of an endpoint, as the constructor takes it.
   template <detail::endpoint_text<Protocol> Text>
   sync_result reconnect(const Text& peer, error_code& ec)
   {
-    const auto endpoint = detail::unix_endpoint_of(peer, ec);
+    const auto endpoint = detail::endpoint_of_text<Protocol>(peer, ec);
     if (!ec) reconnect(endpoint, ec);
     return sync_result(ec);
   }
@@ -447,12 +465,12 @@ public:
   template <detail::endpoint_text<Protocol> Text>
   void reconnect(const Text& peer)
   {
-    reconnect(endpoint_of("reconnect", peer));
+    reconnect(detail::endpoint_of_text<Protocol>("reconnect", peer));
   }
-#endif
 
-  /// Ends the association with the peer; the local port stays. Errors: `not_connected`, `bad_descriptor`, and
-  /// `address_in_use` where Linux had given the port up and another socket was faster.
+  /// Ends the association with the peer; the local port stays. Errors: `not_connected`,
+  /// `bad_descriptor`, and `address_in_use` where Linux had given the port up and another socket
+  /// was faster.
   sync_result disconnect(error_code& ec)
   {
     state().disconnect(ec);
@@ -490,10 +508,11 @@ public:
 
   // --- options ---
 
-  /// Sets an option: one of `dgram::option`, of which a dual-stack socket gets both parts or, where one is refused, none;
-  /// or any of Asio's, of which it gets the IPv6 part.
-  /// Errors: `error::out_of_range` and others of the option's own check, `operation_not_supported` where the system has
-  /// no such option, and those of setsockopt(2). What is thrown names the option and its value.
+  /// Sets an option: one of `dgram::option`, of which a dual-stack socket gets both parts or, where
+  /// one is refused, none; or any of Asio's, of which it gets the IPv6 part.
+  /// Errors: `error::out_of_range` and others of the option's own check, `operation_not_supported`
+  /// where the system has no such option, and those of setsockopt(2). What is thrown names the
+  /// option and its value.
   template <class Option>
   sync_result set_option(const Option& option, error_code& ec)
   {
@@ -501,7 +520,8 @@ public:
     if constexpr (std::same_as<Option, option::v6_only>)
       if (option && state().flags.dual) ec = net::error::invalid_argument;
     if (ec) return sync_result(ec);
-    // Times of sends are in the same queue, which the kernel empties when it is told to report no more errors.
+    // Times of sends are in the same queue, which the kernel empties when it is told to report no
+    // more errors.
     if constexpr (std::same_as<Option, option::receive_error>)
       if (state().reads_reports()) state().take_reports();
     if constexpr (std::same_as<Option, option::coalescing>)
@@ -530,8 +550,9 @@ public:
     detail::throw_if(ec, "set_option");
   }
 
-  /// Reads an option; of one with two parts, that of the socket's family (IPv6 on a dual-stack socket). Errors:
-  /// `operation_not_supported` where the system has no such option, and those of getsockopt(2).
+  /// Reads an option; of one with two parts, that of the socket's family (IPv6 on a dual-stack
+  /// socket). Errors: `operation_not_supported` where the system has no such option, and those of
+  /// getsockopt(2).
   template <class Option>
   sync_result get_option(Option& option, error_code& ec) const
   {
@@ -555,8 +576,8 @@ public:
     detail::throw_if(ec, "get_option");
   }
 
-  /// The size of the kernel's receive queue in bytes, as the kernel counts: on Linux twice what was asked for, since
-  /// it reckons its own overhead in (socket(7)).
+  /// The size of the kernel's receive queue in bytes, as the kernel counts: on Linux twice what was
+  /// asked for, since it reckons its own overhead in (socket(7)).
   std::size_t get_receive_buffer_size(error_code& ec)
   {
     return buffer_size(platform::names::receive_buffer, ec);
@@ -568,8 +589,8 @@ public:
                 [&](error_code& ec) { return get_receive_buffer_size(ec); });
   }
 
-  /// Asks for `size` bytes (at least 1) and returns what took effect: the kernel limits it in silence
-  /// (`net.core.rmem_max` on Linux). Errors: `error::out_of_range`, `bad_descriptor`.
+  /// Asks for `size` bytes (at least 1) and returns what took effect: the kernel limits it in
+  /// silence (`net.core.rmem_max` on Linux). Errors: `error::out_of_range`, `bad_descriptor`.
   std::size_t set_receive_buffer_size(int size, error_code& ec)
   {
     set_option(option::receive_buffer_size(size), ec);
@@ -582,8 +603,9 @@ public:
                 [&](error_code& ec) { return set_receive_buffer_size(size, ec); });
   }
 
-  /// The same beyond the system's limit, where the process may (`option::forced_receive_buffer_size`). Errors:
-  /// `no_permission`, `operation_not_supported`, and those of `set_receive_buffer_size`.
+  /// The same beyond the system's limit, where the process may
+  /// (`option::forced_receive_buffer_size`). Errors: `no_permission`, `operation_not_supported`,
+  /// and those of `set_receive_buffer_size`.
   std::size_t force_receive_buffer_size(int size, error_code& ec)
   {
     set_option(option::forced_receive_buffer_size(size), ec);
@@ -672,8 +694,8 @@ public:
     return call("at_mark", [&](error_code& ec) { return at_mark(ec); });
   }
 
-  /// The size of the next datagram in bytes (Linux; elsewhere of all that are queued); 0 where there is none or it
-  /// is empty.
+  /// The size of the next datagram in bytes (Linux; elsewhere of all that are queued); 0 where
+  /// there is none or it is empty.
   std::size_t available(error_code& ec) const { return state().socket.available(ec); }
   std::size_t available() const
   {
@@ -692,17 +714,20 @@ public:
 
   // --- multicast ---
   //
-  // A group may have a source, and then stands for what that host sends to it. A dual-stack socket takes groups of both
-  // families. `membership` is a join that ends itself. What is thrown names the group and the interface.
+  // A group may have a source, and then stands for what that host sends to it. A dual-stack socket
+  // takes groups of both families. `membership` is a join that ends itself. What is thrown names
+  // the group and the interface.
 
-  /// Joins a group on an interface; without one the operating system chooses it. Errors: `error::not_multicast`,
-  /// `error::bad_source`, `error::unknown_interface`, `error::no_multicast`, `address_family_not_supported` (a group or a
-  /// source of the other family), `address_in_use` (joined already; with a source EADDRNOTAVAIL), `no_such_device` (no
+  /// Joins a group on an interface; without one the operating system chooses it. Errors:
+  /// `error::not_multicast`, `error::bad_source`, `error::unknown_interface`,
+  /// `error::no_multicast`, `address_family_not_supported` (a group or a source of the other
+  /// family), `address_in_use` (joined already; with a source EADDRNOTAVAIL), `no_such_device` (no
   /// route to choose by), `no_buffer_space` (too many: `igmp_max_memberships`, ip(7)).
   ///
-  /// On `network_interface::all()` it is joined on every interface that is up, has multicast and an address of the group's
-  /// family, but loopback; one that appears later takes another call. Where one refuses, those that were joined are
-  /// left and the error is told; being a member there already is none, unless nothing new was joined.
+  /// On `network_interface::all()` it is joined on every interface that is up, has multicast and an
+  /// address of the group's family, but loopback; one that appears later takes another call. Where
+  /// one refuses, those that were joined are left and the error is told; being a member there
+  /// already is none, unless nothing new was joined.
   sync_result join(const multicast_group& group, const network_interface& interface, error_code& ec)
   {
     change_membership(detail::membership_change::join, group, interface, ec);
@@ -720,9 +745,10 @@ public:
     change_membership("join", detail::membership_change::join, group, interface);
   }
 
-  /// Leaves a group that was joined on that interface, or on all of them. Errors: as for `join`; where it was not joined
-  /// EADDRNOTAVAIL, with a source EINVAL. Closing the socket leaves all its groups. An interface is meant that was called so
-  /// when the group was joined, whatever has become of it: what was joined can be left if it is gone or renamed.
+  /// Leaves a group that was joined on that interface, or on all of them. Errors: as for `join`;
+  /// where it was not joined EADDRNOTAVAIL, with a source EINVAL. Closing the socket leaves all its
+  /// groups. An interface is meant that was called so when the group was joined, whatever has
+  /// become of it: what was joined can be left if it is gone or renamed.
   sync_result leave(const multicast_group& group, const network_interface& interface,
                     error_code& ec)
   {
@@ -741,9 +767,10 @@ public:
     change_membership("leave", detail::membership_change::leave, group, interface);
   }
 
-  /// Keeps what the group's source sends to it away from this socket, which has joined the group without one on that
-  /// interface. Errors: `error::bad_source` also where the group has none; EINVAL where it was not joined; EADDRNOTAVAIL
-  /// where the source is blocked already; otherwise as for `join`.
+  /// Keeps what the group's source sends to it away from this socket, which has joined the group
+  /// without one on that interface. Errors: `error::bad_source` also where the group has none;
+  /// EINVAL where it was not joined; EADDRNOTAVAIL where the source is blocked already; otherwise
+  /// as for `join`.
   ///
   /// \code
   /// socket.join(dgram::multicast_group{"239.1.2.3"});
@@ -787,9 +814,10 @@ public:
     change_membership("unblock", detail::membership_change::unblock, group, interface);
   }
 
-  /// The largest packet that the way to `peer` takes, as far as this host knows, in bytes, IP header included: that of the
-  /// interface, until an ICMP message tells of less. On a connected socket `peer` is not looked at. Linux; elsewhere
-  /// `operation_not_supported`. Errors else: those of connect(2) for such a peer.
+  /// The largest packet that the way to `peer` takes, as far as this host knows, in bytes, IP
+  /// header included: that of the interface, until an ICMP message tells of less. On a connected
+  /// socket `peer` is not looked at. Linux; elsewhere `operation_not_supported`. Errors else: those
+  /// of connect(2) for such a peer.
   std::size_t path_mtu(const endpoint_type& peer, error_code& ec)
   {
     return state().path_mtu(peer, ec);
@@ -811,13 +839,14 @@ public:
     call("wait", [&](error_code& ec) { wait(what, ec); });
   }
 
-  // --- asynchronous waits; what holds for all asynchronous operations is in single_operations.hpp ---
+  // --- asynchronous waits; what holds for all asynchronous operations is in single_operations.hpp
+  // ---
 
-  /// Waits until the socket is readable, writable or has an error. A wake-up is no promise: the datagram may be gone,
-  /// or may have failed its checksum.
+  /// Waits until the socket is readable, writable or has an error. A wake-up is no promise: the
+  /// datagram may be gone, or may have failed its checksum.
   ///
-  /// Completion: `void(error_code)`. Errors: `operation_aborted`, `bad_descriptor`. Cancellation: terminal, partial and
-  /// total; no side effect.
+  /// Completion: `void(error_code)`. Errors: `operation_aborted`, `bad_descriptor`. Cancellation:
+  /// terminal, partial and total; no side effect.
   ///
   /// \code
   /// co_await socket.async_wait(dgram::udp::socket::wait_read, asio::use_awaitable);
@@ -839,7 +868,8 @@ public:
 
   /// As `connect`. UDP connects without a word to the peer, so this completes at once.
   ///
-  /// Completion: `void(error_code)`. Errors: as for `connect`. Cancellation: none, it is done when it is launched.
+  /// Completion: `void(error_code)`. Errors: as for `connect`. Cancellation: none, it is done when
+  /// it is launched.
   ///
   /// \code
   /// co_await socket.async_connect(dgram::parse_endpoint("127.0.0.1:53"), asio::use_awaitable);
@@ -862,8 +892,8 @@ private:
   friend detail::single_operations<basic_socket, Protocol, Executor>;
   friend detail::batch_operations<basic_socket, Protocol, Executor>;
 
-  /// Finds the block when an operation is launched, which may be long after it was made (`deferred`): it is the socket's as
-  /// that is then, as with Asio's own sockets.
+  /// Finds the block when an operation is launched, which may be long after it was made
+  /// (`deferred`): it is the socket's as that is then, as with Asio's own sockets.
   class launch_target {
   public:
     explicit launch_target(const basic_socket& socket) noexcept : socket_(&socket) {}
@@ -898,18 +928,6 @@ private:
     state_->take_over(from);
     other.state_.reset();
   }
-
-#if DGRAM_HAS_UNIX_DATAGRAMS
-  /// Throws `system_error`, whose text names the input.
-  template <class Text>
-  static endpoint_type endpoint_of(const char* operation, const Text& text)
-  {
-    error_code ec;
-    const auto endpoint = detail::unix_endpoint_of(text, ec);
-    detail::throw_if(ec, operation, text);
-    return endpoint;
-  }
-#endif
 
   static protocol_type default_protocol()
   {

@@ -18,8 +18,8 @@
 
 DGRAM_NAMESPACE_BEGIN
 
-/// Addresses that are not to be heard, or not to be spoken to. An IPv4-mapped IPv6 address (`::ffff:192.0.2.1`) is the
-/// IPv4 address that it stands for, in the list and in the question.
+/// Addresses that are not to be heard, or not to be spoken to. An IPv4-mapped IPv6 address
+/// (`::ffff:192.0.2.1`) is the IPv4 address that it stands for, in the list and in the question.
 ///
 /// Thread safety: distinct objects are safe; one object is while nobody adds to it.
 ///
@@ -36,8 +36,9 @@ public:
   void add_address(std::string_view text) { add_address(parse(text)); }
   void add_address(const net::ip::address& address) { add(address, bounds_of(address), 128); }
 
-  /// From the first address to the last, both of them included. Throws `system_error`: `error::bad_address`,
-  /// `error::out_of_range` where the first is behind the last or they are of two families.
+  /// From the first address to the last, both of them included. Throws `system_error`:
+  /// `error::bad_address`, `error::out_of_range` where the first is behind the last or they are of
+  /// two families.
   void add_range(std::string_view first, std::string_view last)
   {
     add_range(parse(first), parse(last));
@@ -52,8 +53,9 @@ public:
     insert(from.is_v4(), added);
   }
 
-  /// All addresses whose first `prefix` bits are those of `network`; the other bits of `network` mean nothing. Throws
-  /// `system_error`: `error::bad_address`, `error::out_of_range` where `prefix` is not 0 to 32, or 0 to 128 for IPv6.
+  /// All addresses whose first `prefix` bits are those of `network`; the other bits of `network`
+  /// mean nothing. Throws `system_error`: `error::bad_address`, `error::out_of_range` where
+  /// `prefix` is not 0 to 32, or 0 to 128 for IPv6.
   void add_subnet(std::string_view network, int prefix) { add_subnet(parse(network), prefix); }
   void add_subnet(const net::ip::address& network, int prefix)
   {
@@ -71,7 +73,8 @@ public:
     const auto asked = plain(address);
     const auto& ranges = asked.is_v4() ? v4_ : v6_;
     const auto bytes = bounds_of(asked).first;
-    // The ranges are in order and do not overlap: the one that ends first behind the address decides.
+    // The ranges are in order and do not overlap: the one that ends first behind the address
+    // decides.
     const auto at = std::lower_bound(
         ranges.begin(), ranges.end(), bytes,
         [](const bounds& range, const address_bytes& value) { return range.last < value; });

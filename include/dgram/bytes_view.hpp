@@ -8,14 +8,15 @@
 #include <concepts>
 #include <cstddef>
 #include <span>
+#include <string>
 #include <string_view>
 #include <type_traits>
 #include <vector>
 
 DGRAM_NAMESPACE_BEGIN
 
-/// Bytes of somebody else's: a `std::span<const std::byte>` that is made of whatever holds bytes, reads as text, and
-/// becomes an Asio buffer with `asio::buffer(view)`.
+/// Bytes of somebody else's: a `std::span<const std::byte>` that is made of whatever holds bytes,
+/// reads as text, and becomes an Asio buffer with `asio::buffer(view)`.
 class bytes_view : public std::span<const std::byte> {
 public:
   constexpr bytes_view() noexcept = default;
@@ -35,7 +36,8 @@ public:
   {
   }
 
-  /// An array of characters is a buffer or a text, and does not say which: pass `asio::buffer` or a `string_view`.
+  /// An array of characters is a buffer or a text, and does not say which: pass `asio::buffer` or a
+  /// `string_view`.
   bytes_view(char* text) = delete;
 
   /// Characters without the terminating zero of a literal.
@@ -58,7 +60,16 @@ public:
   /// The bytes as characters; UDP knows no encoding, so none is checked.
   std::string_view text() const noexcept { return {reinterpret_cast<const char*>(data()), size()}; }
 
-  /// A template, since newer Asio makes buffers from spans by itself, and two ways would be one too many.
+  /// A copy of the bytes as characters.
+  ///
+  /// \code
+  /// dgram::bytes_view view = "payload";
+  /// std::string kept{view};
+  /// \endcode
+  explicit operator std::string() const { return std::string(text()); }
+
+  /// A template, since newer Asio makes buffers from spans by itself, and two ways would be one too
+  /// many.
   template <std::same_as<net::const_buffer> Buffer>
     requires(!std::convertible_to<std::span<const std::byte>, Buffer>)
   operator Buffer() const noexcept  // NOLINT(*-explicit-*)

@@ -26,13 +26,15 @@ DGRAM_NAMESPACE_BEGIN
 
 /// What the library and the kernel under it can do with sockets of one kind; see `capabilities`.
 ///
-/// It speaks of the system. A path may still refuse what the system has: segmentation where a network interface lacks
-/// it (batches go on without), hardware timestamps where a card takes none.
+/// It speaks of the system. A path may still refuse what the system has: segmentation where a
+/// network interface lacks it (batches go on without), hardware timestamps where a card takes none.
 struct system_capabilities {
-  /// How datagrams are moved: "linux" (recvmmsg(2), sendmmsg(2)), "posix" (recvmsg(2), sendmsg(2)) or "windows" (WSARecvMsg, WSASendMsg).
+  /// How datagrams are moved: "linux" (recvmmsg(2), sendmmsg(2)), "posix" (recvmsg(2), sendmsg(2))
+  /// or "windows" (WSARecvMsg, WSASendMsg).
   std::string_view backend = platform::backend::name;
 
-  /// How many datagrams one system call takes or gives, each a message of its own; 1: they move one by one.
+  /// How many datagrams one system call takes or gives, each a message of its own; 1: they move one
+  /// by one.
   std::size_t datagrams_per_call = platform::backend::max_messages;
 
   /// A truncated datagram tells the size that it had on the wire.
@@ -41,8 +43,9 @@ struct system_capabilities {
   /// Sockets of this kind can be opened. Where not, there is nothing of what follows.
   bool available = false;
 
-  /// How many datagrams of a batch may leave in one message that the kernel cuts apart (GSO), as far as is known; 1: none do.
-  /// Older kernels take 64 and newer ones 128, which the first longer message finds out.
+  /// How many datagrams of a batch may leave in one message that the kernel cuts apart (GSO), as
+  /// far as is known; 1: none do. Older kernels take 64 and newer ones 128, which the first longer
+  /// message finds out.
   std::size_t max_segments = 1;
 
   bool coalescing = false;           ///< `option::coalescing` (GRO)
@@ -62,8 +65,8 @@ struct system_capabilities {
 
 namespace detail {
 
-/// Asks by setting the option to what its default constructor says, which changes nothing that matters for a socket
-/// that is only asked.
+/// Asks by setting the option to what its default constructor says, which changes nothing that
+/// matters for a socket that is only asked.
 template <class Option, class Protocol>
 error_code ask_by_setting(platform::descriptor_type descriptor, const Protocol& protocol)
 {
@@ -74,7 +77,8 @@ error_code ask_by_setting(platform::descriptor_type descriptor, const Protocol& 
   return ec;
 }
 
-/// Asks by reading. Some can only be set: an IPv4 socket's multicast_interface, and before Linux 5.13 coalescing.
+/// Asks by reading. Some can only be set: an IPv4 socket's multicast_interface, and before Linux
+/// 5.13 coalescing.
 template <class Option, class Protocol>
 error_code ask_for_option(platform::descriptor_type descriptor, const Protocol& protocol)
 {
@@ -90,7 +94,8 @@ error_code ask_for_option(platform::descriptor_type descriptor, const Protocol& 
   return ec;
 }
 
-/// The answer for a protocol: of a dual-stack one both families have to have it, unless the option is of IPv6 alone.
+/// The answer for a protocol: of a dual-stack one both families have to have it, unless the option
+/// is of IPv6 alone.
 template <class Option, class Protocol>
 error_code ask_for_option(const platform::probe_socket& probe, const Protocol& protocol)
 {
@@ -100,7 +105,8 @@ error_code ask_for_option(const platform::probe_socket& probe, const Protocol& p
   return ec;
 }
 
-/// The kernel is asked about these as about any option; they are set by the message, or by the library.
+/// The kernel is asked about these as about any option; they are set by the message, or by the
+/// library.
 using segmentation = boolean_option<udp_names<platform::names::segmentation>, "segmentation">;
 
 struct transmit_time : option_base<socket_names<platform::names::transmit_time>, "transmit_time",
@@ -108,7 +114,8 @@ struct transmit_time : option_base<socket_names<platform::names::transmit_time>,
   transmit_time() noexcept : option_base(platform::transmit_time_request().value) {}
 };
 
-/// What only datagrams of IP have. Of a Unix socket the kernel takes some of these options, and then says nothing.
+/// What only datagrams of IP have. Of a Unix socket the kernel takes some of these options, and
+/// then says nothing.
 template <class Protocol>
 void find_ip_capabilities(system_capabilities& found, const platform::probe_socket& probe,
                           const Protocol& protocol)
@@ -160,12 +167,14 @@ const system_capabilities& known_capabilities(const Protocol& protocol)
 
 }  // namespace detail
 
-/// What this system can do with UDP sockets of a protocol: the kernel is asked at the first call, with a socket that is
-/// closed again, and later ones return what was found. `udp::dual()` has what both families have.
+/// What this system can do with UDP sockets of a protocol: the kernel is asked at the first call,
+/// with a socket that is closed again, and later ones return what was found. `udp::dual()` has what
+/// both families have.
 ///
-/// Throws `system_error` where no socket can be opened for it, as when the process has no descriptors left, and asks again
-/// the next time. A protocol that the system does not have is no error: see `system_capabilities::available`. The reference
-/// stays valid. Safe to call from several threads.
+/// Throws `system_error` where no socket can be opened for it, as when the process has no
+/// descriptors left, and asks again the next time. A protocol that the system does not have is no
+/// error: see `system_capabilities::available`. The reference stays valid. Safe to call from
+/// several threads.
 ///
 /// \code
 /// const dgram::system_capabilities& can = dgram::capabilities();
@@ -196,11 +205,13 @@ inline const system_capabilities& capabilities()
   return v4.available ? v4 : capabilities(udp::v6());
 }
 
-/// Whether sockets of `protocol` have an option, one of this library's or of Asio's. The kernel is asked at each call with
-/// a socket that is closed again: it is to be read there, or else set to what its default constructor says.
+/// Whether sockets of `protocol` have an option, one of this library's or of Asio's. The kernel is
+/// asked at each call with a socket that is closed again: it is to be read there, or else set to
+/// what its default constructor says.
 ///
-/// `ec` says why not: `operation_not_supported`, `no_permission`, the error of opening the socket, or whatever else the
-/// kernel says. That it has an option is no promise that it takes every value of it.
+/// `ec` says why not: `operation_not_supported`, `no_permission`, the error of opening the socket,
+/// or whatever else the kernel says. That it has an option is no promise that it takes every value
+/// of it.
 ///
 /// \code
 /// if (dgram::supports<dgram::option::busy_poll>()) socket.set_option(dgram::option::busy_poll{50});

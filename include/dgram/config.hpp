@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: BSL-1.0
-// The only header that includes Asio: chooses standalone Asio or Boost.Asio and names both `dgram::net`.
+// The only header that includes Asio: chooses standalone Asio or Boost.Asio and names both
+// `dgram::net`.
 #ifndef DGRAM_CONFIG_HPP
 #define DGRAM_CONFIG_HPP
 
 // What a build may define; the CMake options of the same names do it for every user of the target:
-//   DGRAM_USE_BOOST_ASIO       take Boost.Asio instead of standalone Asio
-//   DGRAM_ASIO_NAMESPACE       the namespace of standalone Asio, if the program includes it under another than asio
+//   DGRAM_USE_BOOST_ASIO       take Boost.Asio instead of standalone Asio DGRAM_ASIO_NAMESPACE
+//   the namespace of standalone Asio, if the program includes it under another than asio
 //   DGRAM_FORCE_POSIX_BACKEND  take the portable backend where a faster one exists
-//   DGRAM_SYSTEM_HEADER        a header that replaces platform/system.hpp (tests inject faults with it)
+//   DGRAM_SYSTEM_HEADER        a header that replaces platform/system.hpp (tests inject faults with
+//   it)
 
 // Each unsupported set-up is named here, before the headers that it lacks or cannot read.
 #if __cplusplus < 202002L && !(defined(_MSVC_LANG) && _MSVC_LANG >= 202002L)
@@ -54,7 +56,8 @@
 #endif
 
 #if defined(DGRAM_UNSUPPORTED)
-// A compiler reads on after #error and buries it under a thousand lines. A missing header makes it stop.
+// A compiler reads on after #error and buries it under a thousand lines. A missing header makes it
+// stop.
 #include <unsupported_see_the_error_above>
 #endif
 
@@ -174,14 +177,16 @@
 #endif
 #endif
 
-// libc++ 19 has std::stop_token only with -fexperimental-library. Without it `socket_options` has no `signal`.
+// libc++ 19 has std::stop_token only with -fexperimental-library. Without it `socket_options` has
+// no `signal`.
 #if defined(__cpp_lib_jthread)
 #define DGRAM_HAS_STOP_TOKEN 1
 #else
 #define DGRAM_HAS_STOP_TOKEN 0
 #endif
 
-// Asio counts work down only for the executors of the Networking TS. Without them no emitter can be unreferenced.
+// Asio counts work down only for the executors of the Networking TS. Without them no emitter can be
+// unreferenced.
 #if defined(ASIO_NO_TS_EXECUTORS) || defined(BOOST_ASIO_NO_TS_EXECUTORS)
 #define DGRAM_HAS_UNREF 0
 #else
@@ -195,9 +200,10 @@
 #define DGRAM_COLD
 #endif
 
-// The inline namespace names everything that changes the layout or meaning of the types: the version (a minor
-// version may break before 1.0), Asio, the backend and what is left out. Translation units that disagree then fail to link
-// instead of breaking the one-definition rule in silence.
+// The inline namespace names everything that changes the layout or meaning of the types: the
+// version (a minor version may break before 1.0), Asio, the backend and what is left out.
+// Translation units that disagree then fail to link instead of breaking the one-definition rule in
+// silence.
 #if defined(DGRAM_ASIO_NAMESPACE)
 #pragma pop_macro("asio")
 #define DGRAM_ABI_ASIO DGRAM_ASIO_NAMESPACE

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
-// Connecting to the first of several endpoints, as Asio's functions of these names do for its sockets.
+// Connecting to the first of several endpoints, as Asio's functions of these names do for its
+// sockets.
 #ifndef DGRAM_CONNECT_HPP
 #define DGRAM_CONNECT_HPP
 
@@ -50,7 +51,8 @@ struct any_endpoint {
   }
 };
 
-/// Returns the position of the endpoint that `socket`, a socket or a handle, is connected to, or `last` and an error.
+/// Returns the position of the endpoint that `socket`, a socket or a handle, is connected to, or
+/// `last` and an error.
 template <class Endpoint, class Socket, class Iterator, class Condition>
 Iterator connect_first(Socket& socket, Iterator first, Iterator last, Condition& condition,
                        error_code& ec)
@@ -149,14 +151,17 @@ private:
 
 }  // namespace detail
 
-// Of all of these functions, as of `asio::connect` and `asio::async_connect`: each endpoint is tried in turn, until the
-// socket is connected to one. Before each, the socket is closed, and then opened for the endpoint's protocol: options, the
-// local address and pending operations do not outlast that. To keep them, and to look a name up, use `async_connect` with a
-// host and a service (`dgram/resolve.hpp`). A condition `bool(error_code last, endpoint next)` may skip endpoints.
+// Of all of these functions, as of `asio::connect` and `asio::async_connect`: each endpoint is
+// tried in turn, until the socket is connected to one. Before each, the socket is closed, and then
+// opened for the endpoint's protocol: options, the local address and pending operations do not
+// outlast that. To keep them, and to look a name up, use `async_connect` with a host and a service
+// (`dgram/resolve.hpp`). A condition `bool(error_code last, endpoint next)` may skip endpoints.
 //
-// Errors: that of the last endpoint that was tried, as of `basic_socket::connect`; `not_found` if none was.
+// Errors: that of the last endpoint that was tried, as of `basic_socket::connect`; `not_found` if
+// none was.
 
-/// Connects to one of a range, such as a resolver's results. Returns the endpoint; with an error, an unspecified one.
+/// Connects to one of a range, such as a resolver's results. Returns the endpoint; with an error,
+/// an unspecified one.
 ///
 /// \code
 /// dgram::connect(socket, resolver.resolve("localhost", "5353"));
@@ -214,10 +219,11 @@ Iterator connect(basic_socket<Protocol, Executor>& socket, Iterator first, Itera
       "connect", [&](error_code& ec) { return connect(socket, first, last, condition, ec); });
 }
 
-/// Connects to one of a range, which is copied. UDP connects without a word to the peer, so this completes at once.
+/// Connects to one of a range, which is copied. UDP connects without a word to the peer, so this
+/// completes at once.
 ///
-/// Completion: `void(error_code, endpoint)`, as `connect` returns it. Errors: see above. Cancellation: none, it is done when
-/// it is launched. Thread safety: as the socket's.
+/// Completion: `void(error_code, endpoint)`, as `connect` returns it. Errors: see above.
+/// Cancellation: none, it is done when it is launched. Thread safety: as the socket's.
 ///
 /// \code
 /// co_await dgram::async_connect(socket, results, asio::use_awaitable);

@@ -16,8 +16,8 @@
 
 DGRAM_NAMESPACE_BEGIN
 
-/// One control message (cmsg(3)) of a received datagram: what the kernel says beside its bytes. Valid as long as the
-/// datagram.
+/// One control message (cmsg(3)) of a received datagram: what the kernel says beside its bytes.
+/// Valid as long as the datagram.
 struct control_message {
   int level = 0;  ///< the protocol that it is of, such as `SOL_SOCKET` or `IPPROTO_IP`
   int type = 0;   ///< which of the protocol's messages it is
@@ -34,11 +34,12 @@ struct control_message {
   }
 };
 
-/// The control messages of a received datagram, one after the other: a range. It ends at the first message that is not
-/// whole, and reads nothing beyond its bytes, whatever they are.
+/// The control messages of a received datagram, one after the other: a range. It ends at the first
+/// message that is not whole, and reads nothing beyond its bytes, whatever they are.
 ///
-/// A datagram has them where an option asks the kernel for some. For messages that no option of the library's asks for,
-/// set Asio's or the system's option on the socket, and let the batch offer room (`basic_receive_batch::reserve_control`).
+/// A datagram has them where an option asks the kernel for some. For messages that no option of the
+/// library's asks for, set Asio's or the system's option on the socket, and let the batch offer
+/// room (`basic_receive_batch::reserve_control`).
 ///
 /// \code
 /// dgram::receive_batch batch{32};
@@ -121,7 +122,8 @@ private:
   std::span<const std::byte> bytes_;
 };
 
-/// Control messages to be sent with a datagram, for what `send_options` has no member for; at most 64 bytes in all.
+/// Control messages to be sent with a datagram, for what `send_options` has no member for; at most
+/// 64 bytes in all.
 ///
 /// \code
 /// dgram::control_writer extra;
@@ -138,8 +140,8 @@ public:
     return platform::append_control(room_, used_, level, type, data.data(), data.size());
   }
 
-  /// The same with a value. What only refers to bytes is none: of those above the bytes are added, of others it does not
-  /// compile.
+  /// The same with a value. What only refers to bytes is none: of those above the bytes are added,
+  /// of others it does not compile.
   template <class T>
     requires(std::is_trivially_copyable_v<T> && !std::is_pointer_v<T> && !std::ranges::view<T> &&
              !std::convertible_to<const T&, std::span<const std::byte>>)

@@ -72,12 +72,13 @@ private:
 
 }  // namespace detail
 
-/// Makes a listener of a function that returns an `asio::awaitable<void>`: it is spawned on the socket's executor for each
-/// event. What it throws is an 'error' event, whose `failure` has the code of a `system_error`, else
-/// `error::listener_failed`, and the text as its detail.
+/// Makes a listener of a function that returns an `asio::awaitable<void>`: it is spawned on the
+/// socket's executor for each event. What it throws is an 'error' event, whose `failure` has the
+/// code of a `system_error`, else `error::listener_failed`, and the text as its detail.
 ///
-/// What a coroutine is given is its own until it ends: the bytes of a message are copied into a `std::vector<std::byte>`,
-/// which the function may take as such or as a `bytes_view`. Coroutines of several events run side by side.
+/// What a coroutine is given is its own until it ends: the bytes of a message are copied into a
+/// `std::vector<std::byte>`, which the function may take as such or as a `bytes_view`. Coroutines
+/// of several events run side by side.
 ///
 /// \code
 /// auto server = dgram::create_socket(io, dgram::udp4);

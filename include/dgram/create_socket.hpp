@@ -60,8 +60,9 @@ net::any_io_executor executor_of(Source& source)
 
 }  // namespace detail
 
-/// Makes a UDP socket that emits events, on an `io_context`, another context or an executor. Nothing is opened before it is
-/// bound. Thrown: `error::bad_type`, `error::out_of_range` (buffer sizes).
+/// Makes a UDP socket that emits events, on an `io_context`, another context or an executor.
+/// Nothing is opened before it is bound. Thrown: `error::bad_type`, `error::out_of_range` (buffer
+/// sizes).
 template <detail::executor_source Source>
 detail::made_on<Source, emitter_socket> create_socket(Source&& source, socket_options options)
 {
@@ -120,8 +121,8 @@ auto send_from_new(Source& source, socket_type type, const payload_view& message
   const auto make = [executor, context = io_context_of(source), type] {
     return std::make_shared<made>(executor, context, socket_options{.type = type});
   };
-  // What is wrong with the arguments is thrown here, by a socket which is that of the first launch: nobody catches what a
-  // launch throws, and a deferred operation may be launched again.
+  // What is wrong with the arguments is thrown here, by a socket which is that of the first launch:
+  // nobody catches what a launch throws, and a deferred operation may be launched again.
   const auto spare = std::make_shared<std::shared_ptr<made>>(make());
   return initiate_completion<std::size_t>(
       executor, std::forward<Token>(token),
@@ -148,8 +149,8 @@ auto send_from_new(Source& source, socket_type type, const payload_view& message
 }  // namespace detail
 
 /// Sends one datagram from a socket that is made for it and closes itself. Completion:
-/// `void(error_code, std::size_t)`. Thrown, at the call, and reported: as for `send`. Cancellation: as for `send`, with
-/// the bind as one of the things that it waits for.
+/// `void(error_code, std::size_t)`. Thrown, at the call, and reported: as for `send`. Cancellation:
+/// as for `send`, with the bind as one of the things that it waits for.
 ///
 /// \code
 /// std::size_t size = co_await dgram::send_once(io, dgram::udp4, "started", 514, "localhost", asio::use_awaitable);
@@ -170,14 +171,15 @@ auto send_once(Source&& source, socket_type type, const payload_view& message,
   return detail::send_from_new(source, type, message, std::forward<Token>(token), endpoint);
 }
 
-/// Pauses all emitter sockets of a context that are bound, or about to be and then after it: their descriptors are closed.
-/// `resume_sockets` opens others, bound and connected as they were, with the same options and in the same groups; meanwhile
-/// what others send is lost. For programs that are put into the background.
+/// Pauses all emitter sockets of a context that are bound, or about to be and then after it: their
+/// descriptors are closed. `resume_sockets` opens others, bound and connected as they were, with
+/// the same options and in the same groups; meanwhile what others send is lost. For programs that
+/// are put into the background.
 ///
-/// What is started meanwhile: sends and connects wait until the sockets resume, within the limits of `socket_options` and as
-/// for a bind; closing ends them. `connect_sync` and `disconnect` change the peer that there will be. Options and groups are
-/// tried at once on a descriptor made for that, which is where their errors come from, and hold from the resumption on.
-/// `native_handle` is -1.
+/// What is started meanwhile: sends and connects wait until the sockets resume, within the limits
+/// of `socket_options` and as for a bind; closing ends them. `connect_sync` and `disconnect` change
+/// the peer that there will be. Options and groups are tried at once on a descriptor made for that,
+/// which is where their errors come from, and hold from the resumption on. `native_handle` is -1.
 ///
 /// Thread safety: nothing else may be done with these sockets meanwhile.
 template <std::derived_from<net::execution_context> Context>

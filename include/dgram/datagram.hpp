@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
-// One received datagram: its bytes, its sender, what the socket's options tell about it, and the way back.
+// One received datagram: its bytes, its sender, what the socket's options tell about it, and the
+// way back.
 #ifndef DGRAM_DATAGRAM_HPP
 #define DGRAM_DATAGRAM_HPP
 
@@ -34,8 +35,9 @@ enum class ecn_codepoint : std::uint8_t {
 using receive_time_point =
     std::chrono::time_point<std::chrono::system_clock, std::chrono::nanoseconds>;
 
-/// The way back to the sender of a datagram: the peer, on a socket that is bound to a wildcard address the address that
-/// was asked, and the interface where that matters. Made by `reply_path()` of a datagram, and taken by writers, batches and `send_to`.
+/// The way back to the sender of a datagram: the peer, on a socket that is bound to a wildcard
+/// address the address that was asked, and the interface where that matters. Made by `reply_path()`
+/// of a datagram, and taken by writers, batches and `send_to`.
 template <class Protocol>
 struct basic_reply_path {
   typename Protocol::endpoint peer;
@@ -47,8 +49,9 @@ struct basic_reply_path {
   bool is_plain() const noexcept { return interface_index == 0 && source.is_unspecified(); }
 };
 
-/// What is known of a datagram beside its bytes and its sender, for a transport that is no socket of the system: see
-/// `basic_receive_batch::store` and `basic_datagram_info`. What is absent here is absent in the datagram.
+/// What is known of a datagram beside its bytes and its sender, for a transport that is no socket
+/// of the system: see `basic_receive_batch::store` and `basic_datagram_info`. What is absent here
+/// is absent in the datagram.
 ///
 /// \code
 /// dgram::arrival_info info{.local_address = asio::ip::make_address("10.0.0.1"), .hop_limit = 63};
@@ -60,7 +63,8 @@ struct arrival_info {
   std::optional<net::ip::address> local_address{};
   unsigned interface_index = 0;
 
-  /// The fields of its IP header. ECN and DSCP come in one byte: if one of them is set, the other is at least 0.
+  /// The fields of its IP header. ECN and DSCP come in one byte: if one of them is set, the other
+  /// is at least 0.
   std::optional<ecn_codepoint> ecn{};
   std::optional<std::uint8_t> dscp{};
   std::optional<int> hop_limit{};
@@ -71,13 +75,15 @@ struct arrival_info {
   /// How many datagrams had been dropped before it.
   std::optional<std::uint32_t> dropped{};
 
-  /// The payload is a train: datagrams of so many bytes, the last perhaps shorter. 0: it is one datagram.
+  /// The payload is a train: datagrams of so many bytes, the last perhaps shorter. 0: it is one
+  /// datagram.
   std::size_t segment_size = 0;
 
   /// Its size before something cut it, in bytes; absent: it is whole.
   std::optional<std::size_t> wire_size{};
 
-  /// The receiving socket has no address of its own, so that an answer has to name the one it leaves from.
+  /// The receiving socket has no address of its own, so that an answer has to name the one it
+  /// leaves from.
   bool wildcard = false;
 };
 
@@ -127,14 +133,16 @@ inline platform::received_control to_control(const arrival_info& info) noexcept
   return said;
 }
 
-/// What is said of a slot, and the way back that the datagrams of a train have in common: it is described once.
+/// What is said of a slot, and the way back that the datagrams of a train have in common: it is
+/// described once.
 template <class Protocol>
 struct slot_control : platform::received_control {
   bool knows_way_back = false;
   basic_reply_path<Protocol> way_back{};
 };
 
-/// What one system call put into one slot of a batch: a datagram, or a train of them. It fills one cache line.
+/// What one system call put into one slot of a batch: a datagram, or a train of them. It fills one
+/// cache line.
 template <class Protocol>
 struct received_slot {
   platform::buffer buffer{};
@@ -160,23 +168,25 @@ inline net::ip::address unmapped(const net::ip::address& address)
   return net::ip::make_address_v4(net::ip::v4_mapped, address.to_v6());
 }
 
-/// Whether each link of a host may have another peer with this address (RFC 3927; RFC 4007, section 6). Site-local and unique
-/// local addresses are routed, so they are none of these.
+/// Whether each link of a host may have another peer with this address (RFC 3927; RFC 4007, section
+/// 6). Site-local and unique local addresses are routed, so they are none of these.
 inline bool is_link_scoped(const net::ip::address& address) noexcept
 {
   if (address.is_v4()) return address.to_v4().to_uint() >> 16 == 0xA9FE;
   return address.to_v6().is_link_local();
 }
 
-/// How an answer leaves: from which address (unspecified: the system's choice), and whether by the interface that the
-/// datagram came in by, since the routes do not know which link its sender is on.
+/// How an answer leaves: from which address (unspecified: the system's choice), and whether by the
+/// interface that the datagram came in by, since the routes do not know which link its sender is
+/// on.
 struct way_back {
   net::ip::address source{};
   bool by_interface = false;
 };
 
-/// By the scopes of what the datagram was sent to and of its sender. `stands_for` is the address of this host that the
-/// kernel names for one that nobody sends from, and unspecified where it names none.
+/// By the scopes of what the datagram was sent to and of its sender. `stands_for` is the address of
+/// this host that the kernel names for one that nobody sends from, and unspecified where it names
+/// none.
 inline way_back find_way_back(const net::ip::address& sent_to, const net::ip::address& sender,
                               const net::ip::address& stands_for)
 {
@@ -185,22 +195,23 @@ inline way_back find_way_back(const net::ip::address& sent_to, const net::ip::ad
   const bool is_shared = is_broadcast || sent_to.is_multicast();
   // Several hosts have it, so none of them may send from it.
   const net::ip::address source = is_shared ? net::ip::address() : sent_to;
-  // The route to an address of this host is no link's. The kernel names the sender itself where that is one.
+  // The route to an address of this host is no link's. The kernel names the sender itself where
+  // that is one.
   if (sender.is_loopback() || sent_to.is_loopback() ||
       (is_shared && stands_for == sender && !stands_for.is_unspecified()))
     return {source, false};
   return {source, is_shared || is_link_scoped(sent_to) || is_link_scoped(sender)};
 }
 
-/// What was received beside the bytes, for `Derived`, which has `control()` (null without any), `sender()` and
-/// `needs_source()`.
+/// What was received beside the bytes, for `Derived`, which has `control()` (null without any),
+/// `sender()` and `needs_source()`.
 template <class Derived, class Protocol>
 class datagram_metadata {
   using field = platform::received_control;
 
 public:
-  /// The address that the datagram was sent to, on this host or a group's, in IPv4's own form where it came over IPv4;
-  /// with `option::packet_info`, else absent.
+  /// The address that the datagram was sent to, on this host or a group's, in IPv4's own form where
+  /// it came over IPv4; with `option::packet_info`, else absent.
   std::optional<net::ip::address> local_address() const
   {
     if (!has(field::local)) return std::nullopt;
@@ -238,23 +249,25 @@ public:
     return control()->hop_limit;
   }
 
-  /// When the kernel got it; with `option::receive_timestamp`, else absent. Of a train, when its first one came.
+  /// When the kernel got it; with `option::receive_timestamp`, else absent. Of a train, when its
+  /// first one came.
   std::optional<receive_time_point> receive_time() const noexcept
   {
     if (!has(field::software_time_given)) return std::nullopt;
     return receive_time_point(std::chrono::nanoseconds(control()->software_time));
   }
 
-  /// When the network card got it, by the card's clock; absent where the card has none or was not told to.
+  /// When the network card got it, by the card's clock; absent where the card has none or was not
+  /// told to.
   std::optional<receive_time_point> hardware_receive_time() const noexcept
   {
     if (!has(field::hardware_time_given)) return std::nullopt;
     return receive_time_point(std::chrono::nanoseconds(control()->hardware_time));
   }
 
-  /// How many datagrams the kernel had dropped when this one was queued, since the socket was opened, modulo 2^32; with
-  /// `option::receive_drop_count`, else absent. `statistics` counts on across the wrap. On a socket that coalesces a train that was
-  /// dropped counts as one.
+  /// How many datagrams the kernel had dropped when this one was queued, since the socket was
+  /// opened, modulo 2^32; with `option::receive_drop_count`, else absent. `statistics` counts on
+  /// across the wrap. On a socket that coalesces a train that was dropped counts as one.
   std::optional<std::uint32_t> dropped() const noexcept
   {
     if (!has(field::drops_given)) return std::nullopt;
@@ -271,18 +284,23 @@ public:
                                 : dgram::control_messages();
   }
 
-  /// The way back to the sender. On a socket that is bound to a wildcard address it has the address that was asked, so that
-  /// the answer comes from there; a group and a broadcast address are none to send from, and leave the source to the system.
+  /// The way back to the sender. On a socket that is bound to a wildcard address it has the address
+  /// that was asked, so that the answer comes from there; a group and a broadcast address are none
+  /// to send from, and leave the source to the system.
   ///
-  /// Some addresses mean something on one link only. Then the path has the interface that the datagram came in by:
+  /// Some addresses mean something on one link only. Then the path has the interface that the
+  /// datagram came in by:
   ///  - it was sent to a group or to a broadcast address, and not by this host;
-  ///  - one of the two addresses is link-local (169.254.0.0/16, fe80::/10), and none is the loopback address.
+  ///  - one of the two addresses is link-local (169.254.0.0/16, fe80::/10), and none is the
+  ///    loopback address.
   ///
-  /// Everything else is answered by the interface that the routes name. Without `option::packet_info` the interface is not known,
-  /// and on a socket that is bound to an address of its own the path is the sender alone.
+  /// Everything else is answered by the interface that the routes name. Without
+  /// `option::packet_info` the interface is not known, and on a socket that is bound to an address
+  /// of its own the path is the sender alone.
   ///
-  /// Error: `error::no_packet_info` on a wildcard socket without `option::packet_info` (a `reader` sets it): without it
-  /// the answer could come from another address than the one that was asked, and nobody would expect it from there.
+  /// Error: `error::no_packet_info` on a wildcard socket without `option::packet_info` (a `reader`
+  /// sets it): without it the answer could come from another address than the one that was asked,
+  /// and nobody would expect it from there.
   basic_reply_path<Protocol> reply_path(error_code& ec) const
   {
     ec.clear();
@@ -370,17 +388,92 @@ struct info_access {
 
 }  // namespace detail
 
-/// A datagram with memory of its own; see `basic_datagram::to_owned`.
 template <class Protocol>
-struct basic_owned_datagram {
-  std::vector<std::byte> payload;
-  typename Protocol::endpoint sender;
-  bool truncated = false;
+class basic_datagram;
+
+/// A datagram with memory of its own, made by `basic_datagram::to_owned`. It has all that the
+/// datagram had: the payload, the sender, the way back and what the options of the socket asked
+/// for. It may be copied, and used after the batch is gone.
+///
+/// \code
+/// dgram::receive_batch batch{32};
+/// co_await socket.async_receive_batch(batch);
+/// std::vector<dgram::owned_datagram> questions;
+/// for (const dgram::datagram& datagram : batch) questions.push_back(datagram.to_owned());
+/// for (const auto& question : questions) socket.send_to(asio::buffer("late"), question.reply_path());
+/// \endcode
+template <class Protocol>
+class basic_owned_datagram
+    : public detail::datagram_metadata<basic_owned_datagram<Protocol>, Protocol> {
+public:
+  using endpoint_type = typename Protocol::endpoint;
+
+  /// An empty one without a sender.
+  basic_owned_datagram() = default;
+
+  /// The bytes; valid as long as this object.
+  bytes_view payload() const noexcept { return {payload_.data(), payload_.size()}; }
+
+  /// The same, to be changed in place.
+  std::span<std::byte> mutable_payload() noexcept { return payload_; }
+
+  /// Who sent it. On a dual-stack socket an IPv4 sender is a plain IPv4 endpoint.
+  const endpoint_type& sender() const noexcept { return sender_; }
+
+  /// Whether it was larger than its slot, so that the end of it is lost.
+  bool truncated() const noexcept { return truncated_; }
+
+  /// As `basic_datagram::wire_size`.
+  std::optional<std::size_t> wire_size() const noexcept { return wire_size_; }
+
+  /// As `basic_datagram::segment_size`.
+  std::optional<std::size_t> segment_size() const noexcept { return segment_size_; }
+
+  /// As `basic_datagram::control_messages`; valid as long as this object. What a message refers to,
+  /// as an open descriptor does, is not copied with it.
+  dgram::control_messages control_messages() const noexcept
+  {
+    return dgram::control_messages(control_bytes_);
+  }
+
+private:
+  friend detail::datagram_metadata<basic_owned_datagram, Protocol>;
+  friend basic_datagram<Protocol>;
+
+  basic_owned_datagram(const basic_datagram<Protocol>& received,
+                       const platform::received_control* control, bool needs_source)
+      : payload_(received.payload().begin(), received.payload().end()),
+        sender_(received.sender()),
+        wire_size_(received.wire_size()),
+        segment_size_(received.segment_size()),
+        truncated_(received.truncated()),
+        needs_source_(needs_source)
+  {
+    if (control == nullptr) return;
+    control_ = *control;
+    control_bytes_.assign(control->raw.begin(), control->raw.end());
+    control_.raw = {};  // a copy of this object would refer to the bytes of that one
+  }
+
+  const platform::received_control* control() const noexcept { return &control_; }
+  bool needs_source() const noexcept { return needs_source_; }
+  static const basic_reply_path<Protocol>* known_way_back() noexcept { return nullptr; }
+
+  std::vector<std::byte> payload_;
+  std::vector<std::byte> control_bytes_;
+  endpoint_type sender_;
+  std::optional<std::size_t> wire_size_;
+  std::optional<std::size_t> segment_size_;
+  platform::received_control control_;
+  bool truncated_ = false;
+  bool needs_source_ = false;
 };
 
-/// A received datagram: a view into the batch that received it, valid until the batch is used again.
+/// A received datagram: a view into the batch that received it, valid until the batch is used
+/// again.
 ///
-/// Beside the payload and the sender it has what the options of the socket ask for; each is absent without its option.
+/// Beside the payload and the sender it has what the options of the socket ask for; each is absent
+/// without its option.
 ///
 /// \code
 /// socket.set_option(dgram::option::packet_info{true});
@@ -404,7 +497,8 @@ public:
   {
   }
 
-  /// The bytes that were received; none for a zero-length datagram, which is a datagram like any other.
+  /// The bytes that were received; none for a zero-length datagram, which is a datagram like any
+  /// other.
   bytes_view payload() const noexcept { return {payload_.data(), payload_.size()}; }
 
   /// The same, to be changed in place before the batch is sent back (`basic_reply_batch`).
@@ -416,8 +510,8 @@ public:
   /// Whether the datagram was larger than its slot, so that the end of it is lost.
   bool truncated() const noexcept { return is_last_ && slot_->truncated; }
 
-  /// The size that the datagram had on the wire, in bytes; absent where it was truncated and the operating
-  /// system does not tell (all but Linux).
+  /// The size that the datagram had on the wire, in bytes; absent where it was truncated and the
+  /// operating system does not tell (all but Linux).
   std::optional<std::size_t> wire_size() const noexcept
   {
     if (!truncated()) return payload_.size();
@@ -425,19 +519,17 @@ public:
     return slot_->wire_size;
   }
 
-  /// The size of the datagrams of the train that this one came in, of which the last may be shorter; absent where the
-  /// kernel did not put any together (`option::coalescing`). All of a train share what is said of it.
+  /// The size of the datagrams of the train that this one came in, of which the last may be
+  /// shorter; absent where the kernel did not put any together (`option::coalescing`). All of a
+  /// train share what is said of it.
   std::optional<std::size_t> segment_size() const noexcept
   {
     if (!slot_->is_train()) return std::nullopt;
     return slot_->segment;
   }
 
-  /// A copy that may be kept.
-  basic_owned_datagram<Protocol> to_owned() const
-  {
-    return {{payload_.begin(), payload_.end()}, sender(), truncated()};
-  }
+  /// A copy that may be kept, with all that is known of the datagram.
+  basic_owned_datagram<Protocol> to_owned() const { return {*this, control(), needs_source()}; }
 
 private:
   friend detail::datagram_metadata<basic_datagram, Protocol>;
@@ -455,8 +547,8 @@ private:
   bool is_last_;
 };
 
-/// What is known of a datagram that was received by itself, beside its bytes; see `async_receive_from`. It owns what it
-/// says.
+/// What is known of a datagram that was received by itself, beside its bytes; see
+/// `async_receive_from`. It owns what it says.
 ///
 /// \code
 /// dgram::datagram_info info;
@@ -503,7 +595,8 @@ public:
   /// Whether it was larger than the buffers, so that the end of it is lost.
   bool truncated() const noexcept { return truncated_; }
 
-  /// The size that it had on the wire, in bytes; absent where it was truncated and the operating system does not tell.
+  /// The size that it had on the wire, in bytes; absent where it was truncated and the operating
+  /// system does not tell.
   std::optional<std::size_t> wire_size() const noexcept { return wire_size_; }
 
 private:

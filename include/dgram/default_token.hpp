@@ -20,8 +20,8 @@ struct default_token {
 
 }  // namespace detail
 
-/// The token that an operation uses if the caller passes none: the default of the executor or of Asio,
-/// and `use_awaitable` if Asio has none (before 1.31).
+/// The token that an operation uses if the caller passes none: the default of the executor or of
+/// Asio, and `use_awaitable` if Asio has none (before 1.31).
 template <class Executor>
 using default_token_t = typename detail::default_token<Executor>::type;
 

@@ -79,11 +79,12 @@ inline void diagnose(diagnostic_channel channel, const void* socket, std::size_t
 
 }  // namespace detail
 
-/// As long as it lives, the hook is called with what every emitter socket of the program does, when it does it: on
-/// the socket's thread, before the socket's own listeners. Where there is no subscription that costs nothing.
+/// As long as it lives, the hook is called with what every emitter socket of the program does, when
+/// it does it: on the socket's thread, before the socket's own listeners. Where there is no
+/// subscription that costs nothing.
 ///
-/// Thread safety: may be made and destroyed on any thread; a hook that several threads may call has to be prepared for
-/// that, also for a last call while the subscription ends.
+/// Thread safety: may be made and destroyed on any thread; a hook that several threads may call has
+/// to be prepared for that, also for a last call while the subscription ends.
 ///
 /// \code
 /// dgram::diagnostics_subscription watch{[](const dgram::diagnostic& what) {

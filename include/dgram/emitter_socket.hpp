@@ -75,41 +75,47 @@ struct core_access {
 
 /// A datagram socket that emits events, made by `create_socket` or `create_unix_socket`.
 ///
-/// **Events** are the types in `dgram::event`: message, listening, connect, close, error, timeout, drain, drop. None is
-/// emitted inside the call that causes it; all are emitted on the socket's executor. A listener may add and remove
-/// listeners, close and destroy the socket, and run the context. What a listener throws leaves `run()`; what was still to
-/// be delivered then is delivered on the next turn.
+/// **Events** are the types in `dgram::event`: message, listening, connect, close, error, timeout,
+/// drain, drop. None is emitted inside the call that causes it; all are emitted on the socket's
+/// executor. A listener may add and remove listeners, close and destroy the socket, and run the
+/// context. What a listener throws leaves `run()`; what was still to be delivered then is delivered
+/// on the next turn.
 ///
-/// **Callbacks** are the last argument of `bind`, `connect`, `send` and `close`, and may be left out:
-///  - a function without arguments is called when it is done. Where it fails, an 'error' event tells. It runs on its
-///    associated executor, where it has one; a cancellation slot is honoured for `send` alone, since the others are
-///    listeners;
-///  - a function of an `error_code` or a `const failure&` (and of the size, of `send`) is called in any case, once, and
-///    there is no 'error' event;
-///  - any other completion token (`use_awaitable`, `use_future`, ...) is as for Asio's operations, with the signature
-///    `void(error_code)`, of `send` `void(error_code, std::size_t)`. What is pending when the socket is closed completes
-///    with `operation_aborted`.
+/// **Callbacks** are the last argument of `bind`, `connect`, `send` and `close`, and may be left
+/// out:
+///  - a function without arguments is called when it is done. Where it fails, an 'error' event
+///    tells. It runs on its associated executor, where it has one; a cancellation slot is honoured
+///    for `send` alone, since the others are listeners;
+///  - a function of an `error_code` or a `const failure&` (and of the size, of `send`) is called in
+///    any case, once, and there is no 'error' event;
+///  - any other completion token (`use_awaitable`, `use_future`, ...) is as for Asio's operations,
+///    with the signature `void(error_code)`, of `send` `void(error_code, std::size_t)`. What is
+///    pending when the socket is closed completes with `operation_aborted`.
 ///
-/// **Cancellation**: a slot of the handler is honoured, for terminal, partial and total alike, as long as an operation
-/// waits: for a name, behind a bind or a connect, or, a send, for the end of the turn and for the kernel to take it. It
-/// completes with `operation_aborted` then, and has done nothing. A bind that is cancelled takes along what waits for it,
-/// and so does a connect. A close that waits behind sends is taken back, unless others want it too. What the socket
-/// has done already completes with its result.
+/// **Cancellation**: a slot of the handler is honoured, for terminal, partial and total alike, as
+/// long as an operation waits: for a name, behind a bind or a connect, or, a send, for the end of
+/// the turn and for the kernel to take it. It completes with `operation_aborted` then, and has done
+/// nothing. A bind that is cancelled takes along what waits for it, and so does a connect. A close
+/// that waits behind sends is taken back, unless others want it too. What the socket has done
+/// already completes with its result.
 ///
-/// **Errors**: what is wrong with the arguments or the state is thrown at the call, as a `system_error` whose text says
-/// which call it was, and nothing is changed; what the system or a lookup reports comes to the callback, or else as an
-/// 'error' event. Arguments are looked at before the state. After `close` everything is `error::not_running`, but for
-/// `ref`, `unref` and `dispose`.
+/// **Errors**: what is wrong with the arguments or the state is thrown at the call, as a
+/// `system_error` whose text says which call it was, and nothing is changed; what the system or a
+/// lookup reports comes to the callback, or else as an 'error' event. Arguments are looked at
+/// before the state. After `close` everything is `error::not_running`, but for `ref`, `unref` and
+/// `dispose`.
 ///
-/// **Sends** of one turn leave together, equal-sized ones to one peer as one message that the kernel cuts apart. The bytes
-/// need not outlive the call. Where the kernel takes no more they wait, within the limits of `socket_options`.
+/// **Sends** of one turn leave together, equal-sized ones to one peer as one message that the
+/// kernel cuts apart. The bytes need not outlive the call. Where the kernel takes no more they
+/// wait, within the limits of `socket_options`.
 ///
-/// **Lifetime**: destroying the socket closes it, and then no event is emitted any more. What is pending when the context is
-/// destroyed is destroyed with it, uncalled, also where it owns the socket. A socket that was moved from may be destroyed
-/// or assigned to; to `state()` it is closed, it has no `id()`, and its other calls throw `error::not_running`.
+/// **Lifetime**: destroying the socket closes it, and then no event is emitted any more. What is
+/// pending when the context is destroyed is destroyed with it, uncalled, also where it owns the
+/// socket. A socket that was moved from may be destroyed or assigned to; to `state()` it is closed,
+/// it has no `id()`, and its other calls throw `error::not_running`.
 ///
-/// Thread safety: distinct sockets are safe. One socket is not: its calls belong where its events are emitted, or on a
-/// strand given to `create_socket`.
+/// Thread safety: distinct sockets are safe. One socket is not: its calls belong where its events
+/// are emitted, or on a strand given to `create_socket`.
 ///
 /// \code
 /// auto server = dgram::create_socket(io, {.type = dgram::udp4, .reuse_addr = true});
@@ -167,8 +173,8 @@ public:
     return *this;
   }
 
-  /// Closes the socket at once, also in front of sends that wait for a bind, which `close` would send: no event is emitted any
-  /// more, and what is pending completes with `operation_aborted`.
+  /// Closes the socket at once, also in front of sends that wait for a bind, which `close` would
+  /// send: no event is emitted any more, and what is pending completes with `operation_aborted`.
   ~basic_emitter_socket()
   {
     if (core_) detail::abandon_emitter(*core_);
@@ -196,9 +202,10 @@ public:
     return core_->events.template once<event_type<Event>>(std::forward<Listener>(listener));
   }
 
-  /// Waits for the next such event. Completion: `void(error_code, values...)`, the values being those that listeners get;
-  /// the bytes of a message are a `std::vector<std::byte>`. Error: `operation_aborted` where the socket is closed first,
-  /// or the listeners are removed. Cancellation: terminal, partial and total; the event goes to others only then.
+  /// Waits for the next such event. Completion: `void(error_code, values...)`, the values being
+  /// those that listeners get; the bytes of a message are a `std::vector<std::byte>`. Error:
+  /// `operation_aborted` where the socket is closed first, or the listeners are removed.
+  /// Cancellation: terminal, partial and total; the event goes to others only then.
   ///
   /// \code
   /// auto client = dgram::create_socket(io, dgram::udp4);
@@ -213,7 +220,8 @@ public:
     return detail::await_event<event_type<Event>>(core_.shared(), std::forward<Token>(token));
   }
 
-  /// The events of one kind from now on, one after the other; at most `most` wait to be asked for. See `event_stream`.
+  /// The events of one kind from now on, one after the other; at most `most` wait to be asked for.
+  /// See `event_stream`.
   template <class Event>
   auto stream(std::size_t most = 1024)
   {
@@ -251,14 +259,17 @@ public:
 
   // --- bind ---
 
-  /// Binds, and starts to receive. `bind([port][, address][, callback])` or `bind(endpoint[, callback])`; of a Unix socket
-  /// `bind(path[, callback])`, where `@name` is an abstract name, as everywhere that it takes a path.
+  /// Binds, and starts to receive. `bind([port][, address][, callback])` or
+  /// `bind(endpoint[, callback])`; of a Unix socket `bind(path[, callback])`, where `@name` is an
+  /// abstract name, as everywhere that it takes a path.
   ///
-  /// Without a port the system chooses one, without an address it is all of them; a name is looked up. The event is
-  /// 'listening'. Without a callback it returns the socket, with one of a completion token what that gives.
+  /// Without a port the system chooses one, without an address it is all of them; a name is looked
+  /// up. The event is 'listening'. Without a callback it returns the socket, with one of a
+  /// completion token what that gives.
   ///
-  /// Thrown: `error::bad_port`, `error::already_bound`, `error::not_running`. Reported: what bind(2) reports,
-  /// `invalid_argument` for an address of the other family, what the lookup reports. The socket can be bound again then.
+  /// Thrown: `error::bad_port`, `error::already_bound`, `error::not_running`. Reported: what
+  /// bind(2) reports, `invalid_argument` for an address of the other family, what the lookup
+  /// reports. The socket can be bound again then.
   template <class... Args>
     requires(!detail::starts_with<bind_options, Args...>)
   decltype(auto) bind(Args&&... args)
@@ -273,9 +284,10 @@ public:
         std::forward<Args>(args)...);
   }
 
-  /// The same; or it takes over a descriptor, which is bound or not, connected or not, and the socket will close.
-  /// Thrown then: `error::wrong_descriptor` (for what is no socket, too), `bad_descriptor`, and EEXIST for one that the
-  /// context has already.
+  /// The same; or it takes over a descriptor, which is bound or not, connected or not, and the
+  /// socket will close.
+  /// Thrown then: `error::wrong_descriptor` (for what is no socket, too), `bad_descriptor`, and
+  /// EEXIST for one that the context has already.
   template <class... Callback>
   decltype(auto) bind(const bind_options& where, Callback&&... callback)
   {
@@ -287,9 +299,10 @@ public:
                        std::forward<Callback>(callback)...);
   }
 
-  /// Binds at once, to an address that is spelled out, and returns where: `bind_sync([port][, address])`,
-  /// `bind_sync(endpoint)`, of a Unix socket `bind_sync(path)`. 'listening' comes later. Thrown: as above, what bind(2) reports,
-  /// `invalid_argument` for a name.
+  /// Binds at once, to an address that is spelled out, and returns where:
+  /// `bind_sync([port][, address])`, `bind_sync(endpoint)`, of a Unix socket `bind_sync(path)`.
+  /// 'listening' comes later. Thrown: as above, what bind(2) reports, `invalid_argument` for a
+  /// name.
   template <class... Args>
     requires(!detail::starts_with<bind_options, Args...>)
   address_info bind_sync(const Args&... args)
@@ -310,13 +323,16 @@ public:
 
   // --- connect ---
 
-  /// Fixes the peer: sends go to it, and only its datagrams are received. `connect(port[, address][, callback])` or
-  /// `connect(endpoint[, callback])`, of a Unix socket `connect(path[, callback])`. An unbound UDP socket is bound first. Without an address it is this host.
+  /// Fixes the peer: sends go to it, and only its datagrams are received.
+  /// `connect(port[, address][, callback])` or `connect(endpoint[, callback])`, of a Unix socket
+  /// `connect(path[, callback])`. An unbound UDP socket is bound first. Without an address it is
+  /// this host.
   ///
   /// The event is 'connect'. A callback that takes an error gets it also where the bind fails.
   ///
-  /// Thrown: `error::bad_port` (0 too), `already_connected` (or about to be), `error::not_running`. Reported: what
-  /// connect(2) reports, `error::ip_blocked`, what the lookup reports. The socket can be connected again then.
+  /// Thrown: `error::bad_port` (0 too), `already_connected` (or about to be), `error::not_running`.
+  /// Reported: what connect(2) reports, `error::ip_blocked`, what the lookup reports. The socket
+  /// can be connected again then.
   template <class... Args>
   decltype(auto) connect(Args&&... args)
   {
@@ -330,9 +346,10 @@ public:
         std::forward<Args>(args)...);
   }
 
-  /// Connects at once, to an address that is spelled out: `connect_sync(port[, address])` or `connect_sync(endpoint)`;
-  /// 'connect' comes later. Binds an unbound socket. Thrown: as above, what bind(2) and connect(2) report, `invalid_argument`
-  /// for a name, `error::already_bound` while a bind is on its way.
+  /// Connects at once, to an address that is spelled out: `connect_sync(port[, address])` or
+  /// `connect_sync(endpoint)`; 'connect' comes later. Binds an unbound socket. Thrown: as above,
+  /// what bind(2) and connect(2) report, `invalid_argument` for a name, `error::already_bound`
+  /// while a bind is on its way.
   template <class... Args>
     requires is_ip
   basic_emitter_socket& connect_sync(const Args&... args)
@@ -343,8 +360,8 @@ public:
     return *this;
   }
 
-  /// Ends the association with the peer. What waits to be sent to it completes with `not_connected`. Thrown:
-  /// `not_connected`.
+  /// Ends the association with the peer. What waits to be sent to it completes with
+  /// `not_connected`. Thrown: `not_connected`.
   void disconnect()
   {
     error_code ec = net::error::not_connected;
@@ -354,24 +371,28 @@ public:
 
   // --- send ---
 
-  /// Sends one datagram: `send(message[, offset, length], port[, address][, callback])`; of a connected socket
-  /// `send(message[, offset, length][, callback])`. In place of port and address there may be an endpoint, or what `address`
-  /// returns, and of a Unix socket a path.
+  /// Sends one datagram: `send(message[, offset, length], port[, address][, callback])`; of a
+  /// connected socket `send(message[, offset, length][, callback])`. In place of port and address
+  /// there may be an endpoint, or what `address` returns, and of a Unix socket a path.
   ///
-  /// For the message see `payload_view`; it need not outlive the call. Offset and length count bytes. Without an address it
-  /// is this host; a name is looked up, though not again within `socket_options::lookup_lifetime`. An unbound UDP socket is
-  /// bound first. Sends leave in the order of the calls, but those for a name, which others may overtake.
+  /// For the message see `payload_view`; it need not outlive the call. Offset and length count
+  /// bytes. Without an address it is this host; a name is looked up, though not again within
+  /// `socket_options::lookup_lifetime`. An unbound UDP socket is bound first. Sends leave in the
+  /// order of the calls, but those for a name, which others may overtake.
   ///
-  /// An address says where the datagram goes, not where it leaves from: on a socket that is bound to a wildcard address the
-  /// system chooses the source. A reply is `send(message, rinfo)`, below; with `rinfo.port` and `rinfo.address` it may leave from
-  /// another address than the one that was asked.
+  /// An address says where the datagram goes, not where it leaves from: on a socket that is bound
+  /// to a wildcard address the system chooses the source. A reply is `send(message, rinfo)`, below;
+  /// with `rinfo.port` and `rinfo.address` it may leave from another address than the one that was
+  /// asked.
   ///
-  /// Without a callback it returns whether the queue has room for more; 'drain' says when it is empty. What is sent where it
-  /// has none is queued all the same, unless `socket_options::when_full` says that it is dropped.
+  /// Without a callback it returns whether the queue has room for more; 'drain' says when it is
+  /// empty. What is sent where it has none is queued all the same, unless
+  /// `socket_options::when_full` says that it is dropped.
   ///
-  /// Thrown: `error::bad_port` (missing or 0 too), `error::out_of_range` (offset or length, which the text names),
-  /// `already_connected` (port or address on a connected socket), `error::not_running`. Reported: what send(2) reports,
-  /// `error::ip_blocked`, `no_buffer_space` where the queue is full and drops, what the lookup or the bind reports.
+  /// Thrown: `error::bad_port` (missing or 0 too), `error::out_of_range` (offset or length, which
+  /// the text names), `already_connected` (port or address on a connected socket),
+  /// `error::not_running`. Reported: what send(2) reports, `error::ip_blocked`, `no_buffer_space`
+  /// where the queue is full and drops, what the lookup or the bind reports.
   template <class... Args>
     requires(!detail::starts_with<remote_info, Args...>)
   decltype(auto) send(const payload_view& message, Args&&... args)
@@ -386,8 +407,9 @@ public:
         std::forward<Args>(args)...);
   }
 
-  /// Replies to a message: the datagram leaves from the address that the message was sent to, now or whenever the `remote_info`
-  /// is used (see its `reply_path`). If this host has lost that address, the error is `invalid_argument`, and reported.
+  /// Replies to a message: the datagram leaves from the address that the message was sent to, now
+  /// or whenever the `remote_info` is used (see its `reply_path`). If this host has lost that
+  /// address, the error is `invalid_argument`, and reported.
   ///
   /// What the sender chose is never thrown: `error::bad_port` for one that sent from port 0, and
   /// `invalid_argument` for a Unix socket without a name, are reported.
@@ -405,8 +427,9 @@ public:
     return send(message, offset, length, std::forward<Args>(args)...);
   }
 
-  /// How many bytes, and how many datagrams, wait because the kernel takes no more now. What waits for something else, a
-  /// bind or a name, is not in these numbers, though it counts towards the limits of `socket_options`.
+  /// How many bytes, and how many datagrams, wait because the kernel takes no more now. What waits
+  /// for something else, a bind or a name, is not in these numbers, though it counts towards the
+  /// limits of `socket_options`.
   std::size_t get_send_queue_size() const
   {
     check_running("get_send_queue_size");
@@ -430,7 +453,8 @@ public:
     return *this;
   }
 
-  /// Receives no more until `recv_start`: no message is emitted, and the socket does not keep the context running.
+  /// Receives no more until `recv_start`: no message is emitted, and the socket does not keep the
+  /// context running.
   basic_emitter_socket& recv_stop()
   {
     check_running("recv_stop");
@@ -438,7 +462,8 @@ public:
     return *this;
   }
 
-  /// 'timeout' is emitted when nothing was sent or received for so long, once until there is activity again; 0 ends that.
+  /// 'timeout' is emitted when nothing was sent or received for so long, once until there is
+  /// activity again; 0 ends that.
   basic_emitter_socket& set_timeout(std::chrono::milliseconds duration)
   {
     check_running("set_timeout");
@@ -457,9 +482,9 @@ public:
 
   // --- close ---
 
-  /// Closes the socket; `close([callback])`. The event is 'close', the last one. What the kernel takes at once of what is
-  /// queued still goes out; the rest completes with `operation_aborted`. While a bind is on its way and sends wait for it,
-  /// the close waits behind them.
+  /// Closes the socket; `close([callback])`. The event is 'close', the last one. What the kernel
+  /// takes at once of what is queued still goes out; the rest completes with `operation_aborted`.
+  /// While a bind is on its way and sends wait for it, the close waits behind them.
   ///
   /// Thrown: `error::not_running`, the second time.
   template <class... Callback>
@@ -468,8 +493,8 @@ public:
     return start<true>(detail::closing<core_type>{}, std::forward<Callback>(callback)...);
   }
 
-  /// Closes the socket unless that is done already, and completes when 'close' has been emitted. Completion:
-  /// `void(error_code)`, never with an error.
+  /// Closes the socket unless that is done already, and completes when 'close' has been emitted.
+  /// Completion: `void(error_code)`, never with an error.
   ///
   /// \code
   /// auto client = dgram::create_socket(io, dgram::udp4);
@@ -525,19 +550,21 @@ public:
   /// The descriptor; -1 before it is bound.
   native_handle_type native_handle() { return core_->socket.native_handle(); }
 
-  /// The socket underneath, for options that have no function here. Its descriptor comes with the bind.
+  /// The socket underneath, for options that have no function here. Its descriptor comes with the
+  /// bind.
   Socket& next_layer() { return core_->socket; }
 
-  /// The socket keeps `io_context::run()` from returning while it receives, which is so from the start.
+  /// The socket keeps `io_context::run()` from returning while it receives, which is so from the
+  /// start.
   basic_emitter_socket& ref()
   {
     core_->ref();
     return *this;
   }
 
-  /// The socket does not keep `io_context::run()` from returning any more; what it has to send still does. Thrown:
-  /// `operation_not_supported` where it was not created with an `io_context`, and with `ASIO_NO_TS_EXECUTORS`, since Asio then
-  /// has no way to take work back.
+  /// The socket does not keep `io_context::run()` from returning any more; what it has to send
+  /// still does. Thrown: `operation_not_supported` where it was not created with an `io_context`,
+  /// and with `ASIO_NO_TS_EXECUTORS`, since Asio then has no way to take work back.
   basic_emitter_socket& unref()
   {
     if (!core_->can_unref()) throw_now(net::error::operation_not_supported, "unref");
@@ -549,8 +576,8 @@ public:
 
   // --- options ---
   //
-  // Thrown by all of them: `bad_descriptor` before the socket is bound, `error::not_running`, and what setsockopt(2)
-  // reports.
+  // Thrown by all of them: `bad_descriptor` before the socket is bound, `error::not_running`, and
+  // what setsockopt(2) reports.
 
   /// Allows sending to broadcast addresses.
   void set_broadcast(bool on)
@@ -583,9 +610,10 @@ public:
     return on;
   }
 
-  /// The interface that multicast datagrams leave by: an address of it, for IPv6 `::%eth0` or `::%2`; 0.0.0.0 and ::
-  /// leave it to the system. A `udp6` socket has one interface for each family. Thrown: `invalid_argument` for other text,
-  /// EADDRNOTAVAIL where no interface has the address, ENOPROTOOPT for an IPv6 address on a `udp4` socket.
+  /// The interface that multicast datagrams leave by: an address of it, for IPv6 `::%eth0` or
+  /// `::%2`; 0.0.0.0 and :: leave it to the system. A `udp6` socket has one interface for each
+  /// family. Thrown: `invalid_argument` for other text, EADDRNOTAVAIL where no interface has the
+  /// address, ENOPROTOOPT for an IPv6 address on a `udp4` socket.
   void set_multicast_interface(std::string_view address)
     requires is_ip
   {
@@ -603,9 +631,10 @@ public:
     if (ec) detail::refuse(operation, ec, detail::in_quotes(address));
   }
 
-  /// Joins a group; without an interface (an address of it, or its name) the system chooses one. Binds an unbound socket.
-  /// A `udp6` socket joins groups of both families. Thrown: `invalid_argument` for a group that is none or missing, an
-  /// interface that is none, and addresses of different families in one call; ENODEV for an interface that does not exist,
+  /// Joins a group; without an interface (an address of it, or its name) the system chooses one.
+  /// Binds an unbound socket. A `udp6` socket joins groups of both families. Thrown:
+  /// `invalid_argument` for a group that is none or missing, an interface that is none, and
+  /// addresses of different families in one call; ENODEV for an interface that does not exist,
   /// `address_in_use` for the second time, ENOPROTOOPT for an IPv6 group on a `udp4` socket.
   void add_membership(std::string_view group, std::string_view interface = {})
     requires is_ip
@@ -636,7 +665,8 @@ public:
     set_membership(group, {}, what);
   }
 
-  /// Joins for what one source sends to the group. Thrown: as above, and `address_not_available` for the second time.
+  /// Joins for what one source sends to the group. Thrown: as above, and `address_not_available`
+  /// for the second time.
   void add_source_specific_membership(std::string_view source, std::string_view group,
                                       std::string_view interface = {})
     requires is_ip
@@ -653,8 +683,9 @@ public:
                       source, interface);
   }
 
-  /// The kernel's queues, in bytes. It adjusts what it is given in silence: Linux doubles it, within a limit. Thrown:
-  /// `error::out_of_range` for 0 and below, or more than 32 bits hold; `invalid_argument` for more than 31 hold.
+  /// The kernel's queues, in bytes. It adjusts what it is given in silence: Linux doubles it,
+  /// within a limit. Thrown: `error::out_of_range` for 0 and below, or more than 32 bits hold;
+  /// `invalid_argument` for more than 31 hold.
   void set_recv_buffer_size(std::int64_t bytes)
   {
     set("set_recv_buffer_size",
@@ -744,7 +775,8 @@ private:
 
   // --- starting ---
 
-  /// `ListenFirst`: a callback that fits both ways is a listener, as Node has it for bind and close, and not for connect.
+  /// `ListenFirst`: a callback that fits both ways is a listener, as Node has it for bind and
+  /// close, and not for connect.
   template <bool ListenFirst, class Operation>
   basic_emitter_socket& start(const Operation& operation)
   {

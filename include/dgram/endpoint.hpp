@@ -61,7 +61,8 @@ concept ip_protocol = requires(const typename Protocol::endpoint& endpoint) { en
 /// The scope after `%` is the name or index of an interface that exists; it is kept where it means
 /// something, on link-local addresses (RFC 4007), and only checked elsewhere.
 ///
-/// Errors: `error::bad_address`, `error::unknown_interface`. On error the result is the unspecified address.
+/// Errors: `error::bad_address`, `error::unknown_interface`. On error the result is the unspecified
+/// address.
 inline net::ip::address parse_address(std::string_view text, error_code& ec)
 {
   ec.clear();
@@ -108,10 +109,12 @@ inline std::uint16_t parse_port(std::string_view text, error_code& ec) noexcept
   return 0;
 }
 
-/// Parses `127.0.0.1:53`, `[::1]:53` or `[fe80::1%eth0]:53`. Names are not looked up and nothing is defaulted.
+/// Parses `127.0.0.1:53`, `[::1]:53` or `[fe80::1%eth0]:53`. Names are not looked up and nothing is
+/// defaulted.
 ///
-/// Errors: `error::bad_endpoint` (another form than these), `error::bad_address`, `error::bad_port`,
-/// `error::unknown_interface`. On error the result is the default-constructed endpoint.
+/// Errors: `error::bad_endpoint` (another form than these), `error::bad_address`,
+/// `error::bad_port`, `error::unknown_interface`. On error the result is the default-constructed
+/// endpoint.
 ///
 /// \code
 /// socket.send_to(asio::buffer(query), dgram::parse_endpoint("[::1]:53"));
@@ -143,8 +146,8 @@ inline net::ip::udp::endpoint parse_endpoint(std::string_view text)
   return result;
 }
 
-/// The address as text that `parse_address` reads back; a link-local scope as the interface's name, or as
-/// its index where the interface is gone.
+/// The address as text that `parse_address` reads back; a link-local scope as the interface's name,
+/// or as its index where the interface is gone.
 inline std::string to_string(const net::ip::address& address)
 {
   if (address.is_v4() || address.to_v6().scope_id() == 0) return address.to_string();
@@ -175,17 +178,19 @@ inline bool is_unnamed(const net::local::datagram_protocol::endpoint& endpoint)
   return endpoint.size() <= platform::path_offset;
 }
 
-/// Whether a Unix endpoint is a name of Linux' abstract namespace, to which no file belongs (unix(7)).
+/// Whether a Unix endpoint is a name of Linux' abstract namespace, to which no file belongs
+/// (unix(7)).
 inline bool is_abstract(const net::local::datagram_protocol::endpoint& endpoint)
 {
   return !is_unnamed(endpoint) && platform::has_abstract_name(endpoint.data());
 }
 
-/// Parses the address of a Unix socket: a path, or `@name` for a Linux abstract name, of at most 107 bytes, the `@`
-/// included. (Asio drops a zero byte at the end of a name that comes from the kernel: an abstract name that ends in one
-/// cannot be replied to.)
+/// Parses the address of a Unix socket: a path, or `@name` for a Linux abstract name, of at most
+/// 107 bytes, the `@` included. (Asio drops a zero byte at the end of a name that comes from the
+/// kernel: an abstract name that ends in one cannot be replied to.)
 ///
-/// Errors: `name_too_long`; `invalid_argument` (no text, or a zero byte in a path). On error the result is unnamed.
+/// Errors: `name_too_long`; `invalid_argument` (no text, or a zero byte in a path). On error the
+/// result is unnamed.
 ///
 /// \code
 /// dgram::unix_dgram::socket logs{io, dgram::unix_dgram{}};
@@ -218,8 +223,8 @@ inline net::local::datagram_protocol::endpoint parse_unix_endpoint(std::string_v
 
 namespace detail {
 
-/// What a socket is to be bound or connected to: as above, or what Asio's endpoint takes besides, which is no text and an
-/// abstract name after a NUL.
+/// What a socket is to be bound or connected to: as above, or what Asio's endpoint takes besides,
+/// which is no text and an abstract name after a NUL.
 inline net::local::datagram_protocol::endpoint unix_endpoint_of(std::string_view text,
                                                                 error_code& ec)
 {
@@ -231,8 +236,9 @@ inline net::local::datagram_protocol::endpoint unix_endpoint_of(std::string_view
 
 }  // namespace detail
 
-/// The path; an abstract name as `@name`; `(unnamed)` for the sender of an unbound socket. But for that the text is
-/// one that `parse_unix_endpoint` reads back: a path that begins with `@` or `(` gets a `./` in front.
+/// The path; an abstract name as `@name`; `(unnamed)` for the sender of an unbound socket. But for
+/// that the text is one that `parse_unix_endpoint` reads back: a path that begins with `@` or `(`
+/// gets a `./` in front.
 inline std::string to_string(const net::local::datagram_protocol::endpoint& endpoint)
 {
   std::string path = endpoint.path();
@@ -246,7 +252,8 @@ inline std::string to_string(const net::local::datagram_protocol::endpoint& endp
 
 #endif
 
-/// An IPv4-mapped IPv6 endpoint (`[::ffff:192.0.2.1]:53`) as the IPv4 endpoint it stands for; any other as it is.
+/// An IPv4-mapped IPv6 endpoint (`[::ffff:192.0.2.1]:53`) as the IPv4 endpoint it stands for; any
+/// other as it is.
 inline net::ip::udp::endpoint canonical(const net::ip::udp::endpoint& endpoint)
 {
   const auto address = endpoint.address();
@@ -254,7 +261,8 @@ inline net::ip::udp::endpoint canonical(const net::ip::udp::endpoint& endpoint)
   return {net::ip::make_address_v4(net::ip::v4_mapped, address.to_v6()), endpoint.port()};
 }
 
-/// An IPv4 endpoint in the form that an IPv6 socket takes (RFC 4291, section 2.5.5.2); any other as it is.
+/// An IPv4 endpoint in the form that an IPv6 socket takes (RFC 4291, section 2.5.5.2); any other as
+/// it is.
 inline net::ip::udp::endpoint mapped(const net::ip::udp::endpoint& endpoint)
 {
   const auto address = endpoint.address();

@@ -4,6 +4,7 @@
 #define DGRAM_ERROR_HPP
 
 #include <dgram/config.hpp>
+#include <dgram/detail/platform/error_numbers.hpp>
 
 #include <string>
 #include <string_view>
@@ -29,6 +30,29 @@ enum class error {
   bad_source,    ///< a multicast source that is not the address of one host (invalid_argument)
   no_packet_info,  ///< a reply path on a wildcard socket that does not know what was asked (invalid_argument)
   listener_failed,  ///< a coroutine that listens to an emitter has thrown (invalid_argument)
+};
+
+/// Errors of the operating system that `asio::error` has no names for. They compare equal to the
+/// codes that operations report, in the system's category, as those of `asio::error` do.
+///
+/// \code
+/// dgram::error_code ec;
+/// socket.send(asio::buffer("hello"), 0, ec);
+/// if (ec == dgram::socket_error::destination_address_required) fmt::print("connect the socket first\n");
+/// \endcode
+enum class socket_error {
+  /// No interface of this host has the address.
+  address_not_available = platform::error_numbers::address_not_available,
+  /// A datagram without a peer on a socket that is not connected.
+  destination_address_required = platform::error_numbers::destination_address_required,
+  /// A router reports that the host is down.
+  host_down = platform::error_numbers::host_down,
+  /// No socket file has the path.
+  no_such_file = platform::error_numbers::no_such_file,
+  /// The system lacks the protocol.
+  protocol_not_supported = platform::error_numbers::protocol_not_supported,
+  /// The socket of the path is of another type, such as a stream socket.
+  wrong_protocol_type = platform::error_numbers::wrong_protocol_type,
 };
 
 namespace detail {
@@ -109,9 +133,17 @@ inline error_code make_error_code(error value) noexcept
   return {static_cast<int>(value), error_category()};
 }
 
+inline error_code make_error_code(socket_error value) noexcept
+{
+  return {static_cast<int>(value), net::error::get_system_category()};
+}
+
 DGRAM_NAMESPACE_END
 
 template <>
 struct DGRAM_ERROR_ENUM_TRAIT<dgram::error> : ::std::true_type {};
+
+template <>
+struct DGRAM_ERROR_ENUM_TRAIT<dgram::socket_error> : ::std::true_type {};
 
 #endif

@@ -58,8 +58,8 @@ constexpr bool takes_leading(std::index_sequence<Index...>)
   return std::invocable<Function&, std::tuple_element_t<Index, Arguments>...>;
 }
 
-/// How many of the arguments a listener takes: the most that it can be called with, since who has no use for the last ones
-/// need not name them. -1 where it cannot be called at all.
+/// How many of the arguments a listener takes: the most that it can be called with, since who has
+/// no use for the last ones need not name them. -1 where it cannot be called at all.
 template <class Function, class Arguments, std::size_t Count = std::tuple_size_v<Arguments>>
 constexpr int leading_arguments()
 {
@@ -204,10 +204,11 @@ bool listener_list<Event>::remove(listener_id id)
 /// events.off(id);
 /// \endcode
 ///
-/// Listeners are called in order, inside `emit`. Those are called that were there when the emission began: one that is
-/// added meanwhile has to wait for the next, and one that is removed meanwhile is still called this time. A listener may
-/// add, remove, emit, and destroy the emitter, whose remaining listeners are not called then. What a listener throws
-/// leaves `emit`. A listener may leave the last arguments out, or all of them.
+/// Listeners are called in order, inside `emit`. Those are called that were there when the emission
+/// began: one that is added meanwhile has to wait for the next, and one that is removed meanwhile
+/// is still called this time. A listener may add, remove, emit, and destroy the emitter, whose
+/// remaining listeners are not called then. What a listener throws leaves `emit`. A listener may
+/// leave the last arguments out, or all of them.
 ///
 /// Thread safety: distinct objects are safe; one object is not.
 template <class... Events>
@@ -283,8 +284,9 @@ public:
     return emission<Event>(*this)(std::forward<Args>(args)...);
   }
 
-  /// Emits one event several times, each time as `emit` does, for who has many to emit: `emission<Event> emit(emitter);` and
-  /// then `emit(values...)`. It may outlive the emitter, and emits nothing then.
+  /// Emits one event several times, each time as `emit` does, for who has many to emit:
+  /// `emission<Event> emit(emitter);` and then `emit(values...)`. It may outlive the emitter, and
+  /// emits nothing then.
   template <class Event>
   class emission {
     using list_type = detail::listener_list<Event>;
@@ -323,7 +325,8 @@ public:
     template <class... Args>
     void call_last(const entry_type& entry, Args&... args)
     {
-      // NOLINTNEXTLINE(performance-unnecessary-copy-initialization): the list may hold the only other one
+      // NOLINTNEXTLINE(performance-unnecessary-copy-initialization): the list may hold the only
+      // other one
       const auto last_hold = entry;
       listeners_->remove(entry->id);
       last_hold->call(args...);

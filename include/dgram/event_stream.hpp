@@ -140,11 +140,12 @@ private:
 
 }  // namespace detail
 
-/// The events of one kind, from the making of the stream on, in order, for who asks for one after the other; made by
-/// `basic_emitter_socket::stream`.
+/// The events of one kind, from the making of the stream on, in order, for who asks for one after
+/// the other; made by `basic_emitter_socket::stream`.
 ///
-/// It is a listener, which owns what it is given: bytes of a message are copied into a `std::vector<std::byte>`. Up to
-/// `most` events wait to be asked for; those that come then are dropped and counted by `dropped`. Destroying it ends it.
+/// It is a listener, which owns what it is given: bytes of a message are copied into a
+/// `std::vector<std::byte>`. Up to `most` events wait to be asked for; those that come then are
+/// dropped and counted by `dropped`. Destroying it ends it.
 ///
 /// \code
 /// auto server = dgram::create_socket(io, dgram::udp4);
@@ -189,9 +190,11 @@ public:
 
   executor_type get_executor() const { return core_->get_executor(); }
 
-  /// The next event; no value when there are none any more, since the socket is closed or its listeners were removed.
-  /// Completion: `void(error_code, std::optional<value_type>)`. Errors: `already_started` while another waits,
-  /// `operation_aborted`. Cancellation: terminal, partial and total; no event is lost.
+  /// The next event; no value when there are none any more, since the socket is closed or its
+  /// listeners were removed.
+  /// Completion: `void(error_code, std::optional<value_type>)`. Errors: `already_started` while
+  /// another waits, `operation_aborted`. Cancellation: terminal, partial and total; no event is
+  /// lost.
   template <class Token = default_token_t<executor_type>>
   auto next(Token&& token = Token())
   {

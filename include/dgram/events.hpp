@@ -91,7 +91,8 @@ inline std::string to_string(const basic_address_info<unix_dgram>& info)
 }
 #endif
 
-/// Who sent a datagram, and how it arrived. It is a value, and may be kept: a reply to it leaves later as it does at once.
+/// Who sent a datagram, and how it arrived. It is a value, and may be kept: a reply to it leaves
+/// later as it does at once.
 template <class Protocol>
 struct basic_remote_info : basic_address_info<Protocol> {
   std::size_t size = 0;                  ///< bytes of the message
@@ -138,9 +139,10 @@ struct basic_remote_info<udp> : basic_address_info<udp> {
     way_back_ = path.interface_index;
   }
 
-  /// The way back to the sender: an answer leaves from the address that the datagram was sent to, and by the interface where
-  /// that matters; see `basic_datagram::reply_path`. The port may be changed before. What was given another address is no
-  /// answer any more, and the system chooses where it leaves from.
+  /// The way back to the sender: an answer leaves from the address that the datagram was sent to,
+  /// and by the interface where that matters; see `basic_datagram::reply_path`. The port may be
+  /// changed before. What was given another address is no answer any more, and the system chooses
+  /// where it leaves from.
   basic_reply_path<udp> reply_path() const
   {
     if (address != sender_) return {endpoint()};
@@ -224,8 +226,8 @@ struct close {
   using signature = void();
 };
 
-/// Something failed, and nobody else was told. Without a listener it is thrown out of `run()`, unless an ICMP message
-/// caused it, which is counted only.
+/// Something failed, and nobody else was told. Without a listener it is thrown out of `run()`,
+/// unless an ICMP message caused it, which is counted only.
 struct error {
   using signature = void(const failure&);
 };

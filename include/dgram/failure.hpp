@@ -13,7 +13,8 @@
 
 DGRAM_NAMESPACE_BEGIN
 
-/// Why an operation of an emitter failed. It converts to the `error_code`, and is contextually true where it is one.
+/// Why an operation of an emitter failed. It converts to the `error_code`, and is contextually true
+/// where it is one.
 ///
 /// \code
 /// auto server = dgram::create_socket(io, dgram::udp4);
@@ -35,8 +36,9 @@ struct failure {
   operator const error_code&() const noexcept { return code; }  // NOLINT(*-explicit-*)
   explicit operator bool() const noexcept { return static_cast<bool>(code); }
 
-  /// `operation CODE address:port (detail)`, without what is absent. An error that the system's manuals have no name for is
-  /// spelled out at the end instead. Where nothing failed it is `success`.
+  /// `operation CODE address:port (detail)`, without what is absent. An error that the system's
+  /// manuals have no name for is spelled out at the end instead. Where nothing failed it is
+  /// `success`.
   std::string text() const
   {
     if (!code) return "success";

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
-// Formatting of addresses, endpoints, errors, counts and results with fmt, and with std::format where the library has it.
+// Formatting of addresses, endpoints, errors, counts and results with fmt, and with std::format
+// where the library has it.
 #ifndef DGRAM_FORMAT_HPP
 #define DGRAM_FORMAT_HPP
 

@@ -72,7 +72,7 @@ template <class Protocol, class SocketExecutor = net::any_io_executor,
 class writer;
 
 template <class Protocol>
-struct basic_owned_datagram;
+class basic_owned_datagram;
 
 template <class Protocol>
 class basic_datagram_info;

@@ -17,8 +17,8 @@
 
 DGRAM_NAMESPACE_BEGIN
 
-/// The address of a multicast group, IPv4 or IPv6; with a source it stands for what that host alone sends to the group
-/// (RFC 4607). What is wrong with the addresses is told where the group is used.
+/// The address of a multicast group, IPv4 or IPv6; with a source it stands for what that host alone
+/// sends to the group (RFC 4607). What is wrong with the addresses is told where the group is used.
 ///
 /// \code
 /// dgram::multicast_group from_anybody{"239.1.2.3"};
@@ -26,9 +26,21 @@ DGRAM_NAMESPACE_BEGIN
 /// \endcode
 class multicast_group {
 public:
-  /// Throws `system_error` (`error::bad_address`, `error::unknown_interface`), whose text names the input.
-  explicit multicast_group(std::string_view text) : address_(parse_address(text)) {}
-  explicit multicast_group(const char* text) : multicast_group(std::string_view(text)) {}
+  /// The text converts by itself, so that `join` takes it. Throws `system_error`
+  /// (`error::bad_address`, `error::unknown_interface`), whose text names the input.
+  ///
+  /// \code
+  /// socket.join("239.1.2.3");
+  /// \endcode
+  multicast_group(std::string_view text) : address_(parse_address(text)) {}  // NOLINT(*-explicit-*)
+  multicast_group(const char* text)                                          // NOLINT(*-explicit-*)
+      : multicast_group(std::string_view(text))
+  {
+  }
+  multicast_group(const std::string& text)  // NOLINT(*-explicit-*)
+      : multicast_group(std::string_view(text))
+  {
+  }
 
   explicit multicast_group(const net::ip::address& address) noexcept : address_(address) {}
 
@@ -79,8 +91,9 @@ struct membership_subject {
 
 /// A group that a socket has joined, and leaves when this object goes.
 ///
-/// It may outlive the socket, which may be moved meanwhile: when the socket is closed, or moved into one of another
-/// executor type, the kernel keeps or ends the membership with the descriptor, and this does nothing any more.
+/// It may outlive the socket, which may be moved meanwhile: when the socket is closed, or moved
+/// into one of another executor type, the kernel keeps or ends the membership with the descriptor,
+/// and this does nothing any more.
 ///
 /// **Thread safety**: as the socket's, to whose strand it belongs.
 ///
@@ -145,8 +158,8 @@ public:
   const multicast_group& group() const noexcept { return group_; }
   const network_interface& interface() const noexcept { return interface_; }
 
-  /// Leaves now; does nothing where there is nothing to leave. Of all interfaces those are left where it was this
-  /// membership that joined. Errors: those of `basic_socket::leave`.
+  /// Leaves now; does nothing where there is nothing to leave. Of all interfaces those are left
+  /// where it was this membership that joined. Errors: those of `basic_socket::leave`.
   void leave(error_code& ec)
   {
     ec.clear();

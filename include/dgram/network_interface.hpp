@@ -8,12 +8,16 @@
 #include <dgram/endpoint.hpp>
 #include <dgram/error.hpp>
 
+#include <map>
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 DGRAM_NAMESPACE_BEGIN
 
-/// Names an interface of this host; it is looked up when it is used, so it may appear and vanish meanwhile.
+/// Names an interface of this host; it is looked up when it is used, so it may appear and vanish
+/// meanwhile.
 ///
 /// \code
 /// dgram::network_interface by_name{"eth0"};
@@ -45,7 +49,8 @@ public:
 
   explicit network_interface(const char* text) : network_interface(std::string_view(text)) {}
 
-  /// Every interface; see `basic_socket::join`. It has no index, and where one is needed it is `invalid_argument`.
+  /// Every interface; see `basic_socket::join`. It has no index, and where one is needed it is
+  /// `invalid_argument`.
   static network_interface all() noexcept
   {
     network_interface every;
@@ -56,7 +61,8 @@ public:
   bool is_any() const noexcept { return named_by_ == kind::any; }
   bool is_all() const noexcept { return named_by_ == kind::all; }
 
-  /// The interface's index; 0 for "any". Errors: `error::unknown_interface`, `invalid_argument` for "all".
+  /// The interface's index; 0 for "any". Errors: `error::unknown_interface`, `invalid_argument` for
+  /// "all".
   unsigned index(error_code& ec) const
   {
     ec.clear();
@@ -127,8 +133,9 @@ private:
 
 namespace detail {
 
-/// The index of an interface that is to carry multicast; 0 for "any". Errors: those of `network_interface::index`, and
-/// `error::no_multicast`. The kernel would take any interface, and nothing would ever come by it.
+/// The index of an interface that is to carry multicast; 0 for "any". Errors: those of
+/// `network_interface::index`, and `error::no_multicast`. The kernel would take any interface, and
+/// nothing would ever come by it.
 inline unsigned multicast_index(const network_interface& interface, error_code& ec)
 {
   const unsigned index = interface.index(ec);
@@ -144,6 +151,65 @@ inline unsigned multicast_index(const network_interface& interface, error_code& 
 }
 
 }  // namespace detail
+
+/// An interface of this host as it was when it was listed; see `list_interfaces`.
+struct interface_info {
+  std::string name;    ///< `eth0`
+  unsigned index = 0;  ///< above 0
+  /// All its addresses, IPv4 and IPv6; none if it has none. A link-local IPv6 address has the index
+  /// as its scope.
+  std::vector<net::ip::address> addresses;
+  bool is_up = false;
+  bool is_loopback = false;
+  bool has_multicast = false;  ///< groups can be joined on it
+};
+
+/// The interfaces of this host with their addresses, in the order of their indices. It asks the
+/// kernel with each call, since both come and go. An interface that vanishes during the call is
+/// left out. On error the list is empty. Errors: those of getifaddrs(3), of which running out of
+/// memory or descriptors are the likely ones. Thread safety: safe on any thread.
+///
+/// \code
+/// for (const dgram::interface_info& interface : dgram::list_interfaces())
+///   for (const auto& address : interface.addresses)
+///     fmt::print("{} {}\n", interface.name, address.to_string());
+/// \endcode
+inline std::vector<interface_info> list_interfaces(error_code& ec)
+{
+  std::map<unsigned, interface_info> found;
+  for (const auto& entry : platform::interfaces(ec)) {
+    // An address may have a label, such as eth0:1, in place of the name.
+    const unsigned index = platform::interface_index(entry.name);
+    auto name = index != 0 ? platform::interface_name(index) : std::string();
+    if (name.empty()) continue;
+    interface_info& info = found[index];
+    info.name = std::move(name);
+    info.index = index;
+    info.is_up = info.is_up || entry.is_up;
+    info.is_loopback = info.is_loopback || entry.is_loopback;
+    // Linux does not say that its loopback interface has multicast.
+    info.has_multicast = info.has_multicast || entry.has_multicast || entry.is_loopback;
+    if (!entry.has_address) continue;
+    auto address = entry.address;
+    if (address.is_v6() && address.to_v6().is_link_local())
+      address = net::ip::address_v6(address.to_v6().to_bytes(), index);
+    info.addresses.push_back(address);
+  }
+  std::vector<interface_info> interfaces;
+  interfaces.reserve(found.size());
+  for (auto& [index, info] : found)
+    interfaces.push_back(std::move(info));
+  return interfaces;
+}
+
+/// The same; throws `system_error`.
+inline std::vector<interface_info> list_interfaces()
+{
+  error_code ec;
+  auto interfaces = list_interfaces(ec);
+  detail::throw_if(ec, "list_interfaces");
+  return interfaces;
+}
 
 DGRAM_NAMESPACE_END
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
-// What the network and the kernel report of datagrams that were sent: errors on their way, and when they left.
+// What the network and the kernel report of datagrams that were sent: errors on their way, and when
+// they left.
 #ifndef DGRAM_PATH_ERROR_HPP
 #define DGRAM_PATH_ERROR_HPP
 
@@ -18,14 +19,16 @@ enum class path_error_origin : std::uint8_t {
   icmpv6,  ///< a router or the peer, over IPv6 (RFC 4443)
 };
 
-/// An error that a datagram met on its way; see `async_receive_error`. ICMP is not authenticated: who can guess the ports
-/// can forge it, so take it for a hint.
+/// An error that a datagram met on its way; see `async_receive_error`. ICMP is not authenticated:
+/// who can guess the ports can forge it, so take it for a hint.
 template <class Protocol>
 struct basic_path_error {
-  /// The original destination of the datagram, in IPv4's own form where it went over IPv4, whatever the socket.
+  /// The original destination of the datagram, in IPv4's own form where it went over IPv4, whatever
+  /// the socket.
   typename Protocol::endpoint peer;
 
-  /// The error as the kernel names it: `connection_refused`, `host_unreachable`, `network_unreachable`, `message_size`, ...
+  /// The error as the kernel names it: `connection_refused`, `host_unreachable`,
+  /// `network_unreachable`, `message_size`, ...
   error_code code;
 
   path_error_origin origin = path_error_origin::host;

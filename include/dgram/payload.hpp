@@ -21,8 +21,9 @@
 
 DGRAM_NAMESPACE_BEGIN
 
-/// What an emitter sends: whatever holds bytes (a string, vector, span, `asio::buffer`), or a list or range of such, at
-/// most 64, which are gathered into one datagram. An empty one is a zero-length datagram. It refers to the bytes.
+/// What an emitter sends: whatever holds bytes (a string, vector, span, `asio::buffer`), or a list
+/// or range of such, at most 64, which are gathered into one datagram. An empty one is a
+/// zero-length datagram. It refers to the bytes.
 ///
 /// Throws `system_error` (`error::out_of_range`) for more than 64 pieces.
 class payload_view {

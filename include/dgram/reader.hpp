@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
-// Reads one datagram at a time, from a coroutine or by a function, and receives them in batches underneath.
+// Reads one datagram at a time, from a coroutine or by a function, and receives them in batches
+// underneath.
 #ifndef DGRAM_READER_HPP
 #define DGRAM_READER_HPP
 
@@ -29,37 +30,40 @@ DGRAM_NAMESPACE_BEGIN
 
 /// Hands over datagrams one at a time. It owns a batch, and suspends only where nothing is queued.
 ///
-/// It turns coalescing on (`option::coalescing`) where the system has it and its slots can hold a whole train, and leaves
-/// it on: datagrams that are queued are together already. From then on the socket is received from in batches; single
-/// receives are refused (`error::coalescing`), and what was pending completes with `operation_aborted`.
-/// `reader_config::coalesce` keeps it from that.
+/// It turns coalescing on (`option::coalescing`) where the system has it and its slots can hold a
+/// whole train, and leaves it on: datagrams that are queued are together already. From then on the
+/// socket is received from in batches; single receives are refused (`error::coalescing`), and what
+/// was pending completes with `operation_aborted`. `reader_config::coalesce` keeps it from that.
 ///
-/// On a socket that is bound to a wildcard address it turns `option::packet_info` on, so that a datagram's `reply_path()` has
-/// the address that was asked; and on one that is bound to what other links have too (a group, 255.255.255.255, 169.254.0.0/16).
+/// On a socket that is bound to a wildcard address it turns `option::packet_info` on, so that a
+/// datagram's `reply_path()` has the address that was asked; and on one that is bound to what other
+/// links have too (a group, 255.255.255.255, 169.254.0.0/16).
 ///
-/// A datagram is valid until the next call on the reader, and no longer than the reader; `to_owned()` keeps it. A flood of
-/// datagrams starves nobody: after `reader_config::yield_after` of them without suspension the coroutine lets others go
-/// first.
+/// A datagram is valid until the next call on the reader, and no longer than the reader;
+/// `to_owned()` keeps it. A flood of datagrams starves nobody: after `reader_config::yield_after`
+/// of them without suspension the coroutine lets others go first.
 ///
 /// `async_for_each` is the form for callbacks, and an operation like those of a socket.
 ///
-/// `next`, `next_for`, `next_until` and `next_batch` are awaitables of the reader's executor type, which is that of the
-/// awaiting coroutine; the socket's may be another. They report an error by throwing `system_error`, or in an
-/// `error_code&`: those of `receive`, and `operation_aborted` where the coroutine or the socket's operations were
-/// cancelled, or the socket was closed and opened again. After `stop` or a close there is no error, but nothing any more.
-/// One of them at a time, `async_for_each` included.
+/// `next`, `next_for`, `next_until` and `next_batch` are awaitables of the reader's executor type,
+/// which is that of the awaiting coroutine; the socket's may be another. They report an error by
+/// throwing `system_error`, or in an `error_code&`: those of `receive`, and `operation_aborted`
+/// where the coroutine or the socket's operations were cancelled, or the socket was closed and
+/// opened again. After `stop` or a close there is no error, but nothing any more. One of them at a
+/// time, `async_for_each` included.
 ///
-/// Lifetimes: the socket may be moved, closed or destroyed while the reader is used. The reader may be moved or destroyed
-/// while one of its awaitables waits, not before that is awaited: a pending one then completes as after `stop`. What it
-/// holds in memory when it is destroyed is gone.
+/// Lifetimes: the socket may be moved, closed or destroyed while the reader is used. The reader may
+/// be moved or destroyed while one of its awaitables waits, not before that is awaited: a pending
+/// one then completes as after `stop`. What it holds in memory when it is destroyed is gone.
 ///
-/// Cancellation: terminal, partial and total, as far as the coroutine's own filter lets them pass (`co_spawn` lets terminal
-/// pass). No datagram is lost by it. Asio itself makes a cancelled coroutine throw at its next `co_await`, also from
-/// `next(error_code&)`. (The `||` of Asio's awaitable operators throws away what the losing side had taken: use
-/// `next_for` instead of racing `next` against a timer.)
+/// Cancellation: terminal, partial and total, as far as the coroutine's own filter lets them pass
+/// (`co_spawn` lets terminal pass). No datagram is lost by it. Asio itself makes a cancelled
+/// coroutine throw at its next `co_await`, also from `next(error_code&)`. (The `||` of Asio's
+/// awaitable operators throws away what the losing side had taken: use `next_for` instead of racing
+/// `next` against a timer.)
 ///
-/// Thread safety: as the socket's. Where several threads run the context, construct the socket with a strand and run the
-/// coroutine on the same one: timers and flushes run on the socket's executor.
+/// Thread safety: as the socket's. Where several threads run the context, construct the socket with
+/// a strand and run the coroutine on the same one: timers and flushes run on the socket's executor.
 ///
 /// \code
 /// dgram::reader reader{socket};
@@ -84,8 +88,8 @@ public:
   using time_point = typename clock_type::time_point;
   using duration = typename clock_type::duration;
 
-  /// Reads from a socket, or from another transport: anything whose `handle()` is a `transport_handle`.
-  /// Throws `std::invalid_argument` for a configuration without slots.
+  /// Reads from a socket, or from another transport: anything whose `handle()` is a
+  /// `transport_handle`. Throws `std::invalid_argument` for a configuration without slots.
   template <transport_with_handle Transport>
     requires std::same_as<handle_of<Transport>, Handle>
   explicit reader(Transport& transport, const reader_config& config = {})
@@ -110,10 +114,12 @@ public:
   /// The same; on error it is empty and `ec` is set.
   net::awaitable<result_type, Executor> next(error_code& ec);
 
-  /// The same, and waits no longer than until `deadline`: then it is empty, and `ec` is `timed_out`.
+  /// The same, and waits no longer than until `deadline`: then it is empty, and `ec` is
+  /// `timed_out`.
   net::awaitable<result_type, Executor> next_until(time_point deadline, error_code& ec);
 
-  /// The same; empty after the deadline, after `stop` and after a close, which `is_stopped` tells apart.
+  /// The same; empty after the deadline, after `stop` and after a close, which `is_stopped` tells
+  /// apart.
   net::awaitable<result_type, Executor> next_until(time_point deadline);
 
   /// As `next_until`, with the time to wait.
@@ -133,8 +139,8 @@ public:
     return next_until(after(timeout), ec);
   }
 
-  /// The datagrams that are in memory, or else as many as one call takes; empty after `stop` or a close. They are
-  /// valid until the next call.
+  /// The datagrams that are in memory, or else as many as one call takes; empty after `stop` or a
+  /// close. They are valid until the next call.
   ///
   /// \code
   /// dgram::reader reader{socket};
@@ -145,26 +151,32 @@ public:
   /// Together with `writer::push` this is the fastest form of a server in a coroutine.
   net::awaitable<basic_datagrams<Protocol>, Executor> next_batch();
 
-  /// Calls `function(datagram)` with each datagram, in order, until reading ends: the reader's form for those who use
-  /// callbacks. The function takes a `datagram_type`, which is valid during the call, and returns nothing. Between two
-  /// datagrams of a batch there is no trip through the scheduler, and nothing is allocated for any of them; it waits only
-  /// where nothing is queued, and before it receives more it lets others go first where `yield_after` datagrams have come
-  /// without a wait. What a `writer` of this reader is given during the calls of one batch leaves as one batch.
+  /// Calls `function(datagram)` with each datagram, in order, until reading ends: the reader's form
+  /// for those who use callbacks. The function takes a `datagram_type`, which is valid during the
+  /// call, and returns nothing. Between two datagrams of a batch there is no trip through the
+  /// scheduler, and nothing is allocated for any of them; it waits only where nothing is queued,
+  /// and before it receives more it lets others go first where `yield_after` datagrams have come
+  /// without a wait. What a `writer` of this reader is given during the calls of one batch leaves
+  /// as one batch.
   ///
-  /// Completion: `void(error_code)`. No error after `stop`, also from inside the function, after a close of the socket,
-  /// and after the reader's destruction; else those of `receive`, and `operation_aborted` where the operation or those of the
-  /// socket were cancelled, or the socket was closed and opened again. The function is not called any more then: what
-  /// is in memory is had by the next call on the reader, after `stop` by `next` and `next_batch` alone.
+  /// Completion: `void(error_code)`. No error after `stop`, also from inside the function, after a
+  /// close of the socket, and after the reader's destruction; else those of `receive`, and
+  /// `operation_aborted` where the operation or those of the socket were cancelled, or the socket
+  /// was closed and opened again. The function is not called any more then: what is in memory is
+  /// had by the next call on the reader, after `stop` by `next` and `next_batch` alone.
   ///
-  /// Executor: both the function and the handler are called by the handler's associated executor (default: the socket's), never
-  /// inside the call that started this, and never at the same time. Where several threads run the context it has to
-  /// be the strand that the socket was constructed with.
+  /// Executor: both the function and the handler are called by the handler's associated executor
+  /// (default: the socket's), never inside the call that started this, and never at the same time.
+  /// Where several threads run the context it has to be the strand that the socket was constructed
+  /// with.
   ///
-  /// Exceptions: what the function throws leaves `run()` of the context. That datagram counts as handed over; the operation
-  /// goes on with the next one when the context is run again, unless it is stopped before.
+  /// Exceptions: what the function throws leaves `run()` of the context. That datagram counts as
+  /// handed over; the operation goes on with the next one when the context is run again, unless it
+  /// is stopped before.
   ///
-  /// Cancellation: terminal, partial and total, and no datagram is lost. The function may stop, move or destroy the reader, and
-  /// close, cancel or destroy the socket. It is destroyed before the handler is called.
+  /// Cancellation: terminal, partial and total, and no datagram is lost. The function may stop,
+  /// move or destroy the reader, and close, cancel or destroy the socket. It is destroyed before
+  /// the handler is called.
   ///
   /// \code
   /// dgram::reader reader{socket};
@@ -193,7 +205,8 @@ public:
   /// How many datagrams can be had without a system call.
   std::size_t remaining() const noexcept { return state_->remaining; }
 
-  /// Ends the reading: what is in memory can still be had, then `next` is empty. A pending one completes.
+  /// Ends the reading: what is in memory can still be had, then `next` is empty. A pending one
+  /// completes.
   void stop();
 
   /// Whether reading has ended, by `stop` or by a close of the socket.
@@ -216,9 +229,9 @@ private:
     ~wait_scope() { state.end_wait(); }
   };
 
-  /// Takes what is in memory, and receives first where there is nothing. One coroutine and no more: Asio 1.22 keeps the
-  /// memory of two frames for reuse, and the other is that of the wait. `Deadline` is a time point, or nothing: who waits
-  /// without one is spared the timer's code.
+  /// Takes what is in memory, and receives first where there is nothing. One coroutine and no more:
+  /// Asio 1.22 keeps the memory of two frames for reuse, and the other is that of the wait.
+  /// `Deadline` is a time point, or nothing: who waits without one is spared the timer's code.
   template <class Take, class... Deadline>
   static auto advance(state_type* reader, error_code* failure, Take take, Deadline... deadline)
       -> net::awaitable<std::invoke_result_t<Take, state_type&>, Executor>
@@ -229,7 +242,8 @@ private:
     const std::shared_ptr<state_type> state = reader->shared_from_this();
     error_code ec;
     state->begin_receive();
-    // An error behind the last batch does not make the descriptor ready, so a wait would not see it.
+    // An error behind the last batch does not make the descriptor ready, so a wait would not see
+    // it.
     const bool asks_first = !state->is_drained() &&
                             (!state->policy.is_yield_due() || state->socket.has_pending_error());
     if (asks_first && !state->is_stopped()) state->try_receive(ec);
@@ -241,8 +255,8 @@ private:
       const auto epoch = state->socket.epoch();
       state->policy.begin_waiting();
       do {
-        // Our own slot lets `stop` and the deadline end the wait; what the coroutine is told passes through it. Asio
-        // clears the coroutine's slot each time it resumes.
+        // Our own slot lets `stop` and the deadline end the wait; what the coroutine is told passes
+        // through it. Asio clears the coroutine's slot each time it resumes.
         if (const auto outer = cancellation.slot(); outer.is_connected()) state->let_cancel(outer);
         auto token = net::bind_cancellation_slot(state->signal.slot(),
                                                  net::redirect_error(use_awaitable(), ec));
@@ -252,7 +266,8 @@ private:
         else
           co_await state->socket.async_wait(net::socket_base::wait_read, token);
         state->policy.yielded();
-        // A wake-up may have been queued before a cancel, a close or the deadline, so its success proves nothing.
+        // A wake-up may have been queued before a cancel, a close or the deadline, so its success
+        // proves nothing.
         if (state->socket.epoch() != epoch || state->is_stopped() || state->timed_out() ||
             cancellation.cancelled() != net::cancellation_type::none)
           ec = net::error::operation_aborted;
@@ -273,8 +288,8 @@ private:
   std::shared_ptr<state_type> state_;
 };
 
-// Outside of the class: what is defined in a class is inline, and compiled again by each unit that uses it even where
-// an `extern template` says that another unit has it.
+// Outside of the class: what is defined in a class is inline, and compiled again by each unit that
+// uses it even where an `extern template` says that another unit has it.
 
 template <class Protocol, class SocketExecutor, class Executor, class Handle>
 reader<Protocol, SocketExecutor, Executor, Handle>::reader(Handle handle,

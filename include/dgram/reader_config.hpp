@@ -12,8 +12,8 @@ DGRAM_NAMESPACE_BEGIN
 /// How a reader receives.
 struct reader_config {
   std::size_t slots = 64;  ///< at most so many slots are offered to the kernel at once
-  /// The largest datagram that arrives whole, in bytes; 0: 64 KiB for UDP, 256 KiB for Unix sockets, see
-  /// `basic_receive_batch::default_slot_size`. Below 64 KiB nothing is coalesced.
+  /// The largest datagram that arrives whole, in bytes; 0: 64 KiB for UDP, 256 KiB for Unix
+  /// sockets, see `basic_receive_batch::default_slot_size`. Below 64 KiB nothing is coalesced.
   std::size_t slot_size = 0;
   std::size_t yield_after = 128;  ///< datagrams that are handed over before others get their turn
   bool coalesce = true;           ///< let the kernel put datagrams together where it can

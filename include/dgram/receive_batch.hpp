@@ -27,14 +27,16 @@
 
 DGRAM_NAMESPACE_BEGIN
 
-/// A batch of receive slots. It owns its memory, is filled by `receive_batch`, `try_receive_batch` and
-/// `async_receive_batch` of a socket, and is read by iterating. What it gave is valid until it is used again.
+/// A batch of receive slots. It owns its memory, is filled by `receive_batch`, `try_receive_batch`
+/// and `async_receive_batch` of a socket, and is read by iterating. What it gave is valid until it
+/// is used again.
 ///
-/// On a socket that coalesces (`option::coalescing`) a slot may hold a train of datagrams; iterating gives them one
-/// by one, each with the sender of the whole. That needs slots of 64 KiB: smaller ones are refused
-/// (`error::slot_too_small`), since they would cut trains.
+/// On a socket that coalesces (`option::coalescing`) a slot may hold a train of datagrams;
+/// iterating gives them one by one, each with the sender of the whole. That needs slots of 64 KiB:
+/// smaller ones are refused (`error::slot_too_small`), since they would cut trains.
 ///
-/// Thread safety: distinct objects are safe; one object is not, and belongs to the operation while one is pending.
+/// Thread safety: distinct objects are safe; one object is not, and belongs to the operation while
+/// one is pending.
 ///
 /// \code
 /// dgram::receive_batch batch{32};
@@ -50,11 +52,12 @@ public:
   using endpoint_type = typename Protocol::endpoint;
   using value_type = basic_datagram<Protocol>;
 
-  /// The largest datagram that IPv4 and IPv6 carry fits, and a coalesced train, so nothing is truncated by default.
-  /// A slot costs address space; memory only as far as datagrams have filled it.
+  /// The largest datagram that IPv4 and IPv6 carry fits, and a coalesced train, so nothing is
+  /// truncated by default. A slot costs address space; memory only as far as datagrams have filled
+  /// it.
   ///
-  /// A Unix datagram may be as large as its sender's send buffer. The default holds those of a sender with the system's
-  /// default, which is 208 KiB on Linux; larger ones need larger slots.
+  /// A Unix datagram may be as large as its sender's send buffer. The default holds those of a
+  /// sender with the system's default, which is 208 KiB on Linux; larger ones need larger slots.
   static constexpr std::size_t default_slot_size = detail::path_protocol<Protocol> ? 262144 : 65536;
 
   /// `capacity` slots of `slot_size` bytes. Throws `std::invalid_argument` where either is 0, and
@@ -89,19 +92,23 @@ public:
   /// How many slots the next call offers to the kernel; all of them, unless `offer` said otherwise.
   std::size_t offered() const noexcept { return at_.offered; }
 
-  /// Offers fewer slots than there are, at least 1: a few large trains stay in the cache, many do not.
+  /// Offers fewer slots than there are, at least 1: a few large trains stay in the cache, many do
+  /// not.
   void offer(std::size_t slots) noexcept
   {
     at_.offered = std::clamp<std::size_t>(slots, 1, capacity());
   }
 
-  /// Offers room for so many bytes of control messages per datagram, beyond what the options of the library ask for, so
-  /// that `basic_datagram::control_messages` has those that were asked for in another way. Takes effect with the next call.
+  /// Offers room for so many bytes of control messages per datagram, beyond what the options of the
+  /// library ask for, so that `basic_datagram::control_messages` has those that were asked for in
+  /// another way. Takes effect with the next call.
   ///
-  /// On a Unix socket no control messages are received without this. With it a datagram may bring open descriptors
-  /// (unix(7), `SCM_RIGHTS`): whoever offers the room is to look for them and to close them.
+  /// On a Unix socket no control messages are received without this. With it a datagram may bring
+  /// open descriptors (unix(7), `SCM_RIGHTS`): whoever offers the room is to look for them and to
+  /// close them.
   ///
-  /// Throws `std::length_error` if that is more than memory can have for all slots; nothing is changed then.
+  /// Throws `std::length_error` if that is more than memory can have for all slots; nothing is
+  /// changed then.
   void reserve_control(std::size_t bytes)
   {
     // No system counts the room of one datagram in more than an int.
@@ -121,9 +128,10 @@ public:
     static_cast<counts&>(at_) = {.offered = offered};
   }
 
-  /// Adds a datagram, or a train, as a socket would: for transports that are no sockets of the system, and for tests. The
-  /// payload is copied; what is larger than a slot is cut, and `truncated`. Returns false, and adds nothing, if as many slots
-  /// are used as are `offered`. `clear` begins a new batch; a socket's next call does, too.
+  /// Adds a datagram, or a train, as a socket would: for transports that are no sockets of the
+  /// system, and for tests. The payload is copied; what is larger than a slot is cut, and
+  /// `truncated`. Returns false, and adds nothing, if as many slots are used as are `offered`.
+  /// `clear` begins a new batch; a socket's next call does, too.
   ///
   /// \code
   /// dgram::receive_batch batch{32};
@@ -140,7 +148,8 @@ public:
     filled.wire_size = static_cast<std::uint32_t>(
         std::min<std::size_t>(std::max(payload.size(), info.wire_size.value_or(0)),
                               std::numeric_limits<std::uint32_t>::max()));
-    // A buffer of this size is what `size` looks at, also where something else has cut the datagram.
+    // A buffer of this size is what `size` looks at, also where something else has cut the
+    // datagram.
     const std::size_t kept = std::min(payload.size(), slot_size_);
     filled.truncated = filled.wire_size > kept;
     filled.buffer = platform::make_buffer(storage_.get() + at_.used * stride_, kept);
@@ -202,7 +211,8 @@ public:
     std::size_t offset_ = 0;
   };
 
-  /// The datagram at `index`. Where the kernel has put some together this counts its way there: rather iterate.
+  /// The datagram at `index`. Where the kernel has put some together this counts its way there:
+  /// rather iterate.
   value_type operator[](std::size_t index) const noexcept
   {
     if (at_.used == at_.datagrams) return view(slots_[index], 0);
@@ -233,7 +243,8 @@ public:
     return {messages_.data(), at_.offered};
   }
 
-  /// The first `count` slots have been filled. Their messages are made ready for the next call, while they are in the cache.
+  /// The first `count` slots have been filled. Their messages are made ready for the next call,
+  /// while they are in the cache.
   void commit(std::size_t count, const detail::socket_flags& flags)
   {
     at_.used = at_.datagrams = count;
@@ -243,7 +254,8 @@ public:
       slot& filled = slots_[i];
       filled.wire_size = static_cast<std::uint32_t>(messages_[i].size());
       filled.truncated = messages_[i].truncated();
-      // A Unix path may fill its room, and the kernel counts a terminating zero even then (unix(7)).
+      // A Unix path may fill its room, and the kernel counts a terminating zero even then
+      // (unix(7)).
       filled.sender.resize(
           std::min<std::size_t>(messages_[i].address_size(), filled.sender.capacity()));
       messages_[i].set_address(filled.sender.data(), filled.sender.capacity());
@@ -295,7 +307,8 @@ private:
     std::size_t truncated = 0;
   };
 
-  // Slots whose size is a power of two would start at the same cache set; one line apart they do not.
+  // Slots whose size is a power of two would start at the same cache set; one line apart they do
+  // not.
   static constexpr std::size_t stagger = 64;
 
   static std::size_t checked(std::size_t capacity, std::size_t slot_size)
@@ -314,7 +327,8 @@ private:
 
   std::size_t control_wanted(const detail::socket_flags& flags) const noexcept
   {
-    // Where there is room a Unix socket puts descriptors there, which the caller of `reserve_control` alone expects.
+    // Where there is room a Unix socket puts descriptors there, which the caller of
+    // `reserve_control` alone expects.
     const bool all =
         (flags.metadata != 0 && !detail::path_protocol<Protocol>) || reserved_control_ > 0;
     if (!all) return flags.coalescing ? train_control_size : 0;

@@ -55,8 +55,8 @@ concept temporary_owner =
 
 }  // namespace detail
 
-/// A datagram that waits in a send batch, to be read by a transport that is no socket of the system. It is valid until the
-/// batch is changed.
+/// A datagram that waits in a send batch, to be read by a transport that is no socket of the
+/// system. It is valid until the batch is changed.
 template <class Protocol>
 class basic_waiting_datagram {
 public:
@@ -82,7 +82,8 @@ public:
     return path;
   }
 
-  /// What it asks for. Its `segment_size` is absent: what was pushed with one is read as the datagrams that it becomes.
+  /// What it asks for. Its `segment_size` is absent: what was pushed with one is read as the
+  /// datagrams that it becomes.
   send_options options() const noexcept
   {
     send_options asked = request_ != nullptr ? request_->options() : send_options();
@@ -110,16 +111,19 @@ private:
   const detail::send_request* request_;
 };
 
-/// A batch of datagrams to send, sent by `send_batch`, `try_send_batch` and `async_send_batch` of a socket. It
-/// refers to the payloads, which must stay until they are sent or cleared, unless it was made to copy them; it copies
-/// the endpoints.
+/// A batch of datagrams to send, sent by `send_batch`, `try_send_batch` and `async_send_batch` of a
+/// socket. It refers to the payloads, which must stay until they are sent or cleared, unless it was
+/// made to copy them; it copies the endpoints.
 ///
-/// What the kernel took leaves the batch; what it did not take stays, in order, and the next send goes on there.
+/// What the kernel took leaves the batch; what it did not take stays, in order, and the next send
+/// goes on there.
 ///
-/// Equal-sized datagrams to one peer that follow one another leave as one message, which the kernel cuts apart (GSO);
-/// the last may be shorter. Where a path refuses that, they are sent one by one, and so are later ones to that peer.
+/// Equal-sized datagrams to one peer that follow one another leave as one message, which the kernel
+/// cuts apart (GSO); the last may be shorter. Where a path refuses that, they are sent one by one,
+/// and so are later ones to that peer.
 ///
-/// Thread safety: distinct objects are safe; one object is not, and belongs to the operation while one is pending.
+/// Thread safety: distinct objects are safe; one object is not, and belongs to the operation while
+/// one is pending.
 ///
 /// \code
 /// dgram::send_batch batch{64};
@@ -131,21 +135,23 @@ class basic_send_batch {
 public:
   using endpoint_type = typename Protocol::endpoint;
 
-  /// Called with a datagram's error, its peer (default-constructed where it had none) and its payload size.
+  /// Called with a datagram's error, its peer (default-constructed where it had none) and its
+  /// payload size.
   using refused_handler = std::function<void(error_code, const endpoint_type&, std::size_t)>;
 
   /// Room for `capacity` datagrams. Throws `std::invalid_argument` where it is 0.
   explicit basic_send_batch(std::size_t capacity) : basic_send_batch({.datagrams = capacity}) {}
 
-  /// Throws `std::invalid_argument` if there is no room for one datagram, and `std::length_error` if there is more than
-  /// memory can have.
+  /// Throws `std::invalid_argument` if there is no room for one datagram, and `std::length_error`
+  /// if there is more than memory can have.
   explicit basic_send_batch(const send_batch_config& config)
       : basic_send_batch(config, checked(config.datagrams))
   {
   }
 
-  /// A batch that fits what `received` can hold: there is room for an answer to each of its datagrams, however many a peer
-  /// has sent as one train, and for `push_replies`. It refers to its payloads. Memory is taken as datagrams are pushed.
+  /// A batch that fits what `received` can hold: there is room for an answer to each of its
+  /// datagrams, however many a peer has sent as one train, and for `push_replies`. It refers to its
+  /// payloads. Memory is taken as datagrams are pushed.
   ///
   /// \code
   /// dgram::receive_batch in{16};
@@ -173,8 +179,8 @@ public:
   /// Whether there is no room for a further datagram, however small.
   bool full() const noexcept { return !has_room(0); }
 
-  /// Whether `datagrams` datagrams of this many bytes in all can be pushed now. Room is given back when the batch is
-  /// empty.
+  /// Whether `datagrams` datagrams of this many bytes in all can be pushed now. Room is given back
+  /// when the batch is empty.
   bool has_room(std::size_t payload_size, std::size_t datagrams = 1) const noexcept
   {
     return datagrams <= capacity() - at_.pushed && payload_size <= max_bytes_ - at_.pushed_bytes;
@@ -184,8 +190,22 @@ public:
   /// Throws `std::length_error` where the batch has no room; nothing is changed then.
   void push(bytes_view payload, const endpoint_type& peer) { append(payload, &peer); }
 
-  /// The same for bytes of a temporary, in a batch that copies: throws `std::invalid_argument` in another, where they would
-  /// be gone before they are sent.
+  /// The same with the peer as text: `address:port`, or of a Unix socket a path or `@name`. It is
+  /// parsed at each call. Throws `system_error` besides (`error::bad_endpoint` and others of
+  /// `parse_endpoint`), whose text names the input.
+  ///
+  /// \code
+  /// dgram::send_batch batch{32};
+  /// batch.push("hello", "127.0.0.1:9999");
+  /// \endcode
+  template <detail::endpoint_text<Protocol> Text>
+  void push(bytes_view payload, const Text& peer)
+  {
+    push(payload, detail::endpoint_of_text<Protocol>("push", peer));
+  }
+
+  /// The same for bytes of a temporary, in a batch that copies: throws `std::invalid_argument` in
+  /// another, where they would be gone before they are sent.
   template <detail::temporary_owner Bytes, class... Rest>
   void push(Bytes&& payload, const Rest&... rest)
   {
@@ -198,8 +218,9 @@ public:
   /// Adds a datagram for the peer that the socket is connected to.
   void push(bytes_view payload) { append(payload, nullptr); }
 
-  /// Adds a datagram, or with a segment size several, that asks for something of its own. Throws `system_error` for what
-  /// cannot be had (see `send_options`), and as `push`; nothing is changed then.
+  /// Adds a datagram, or with a segment size several, that asks for something of its own. Throws
+  /// `system_error` for what cannot be had (see `send_options`), and as `push`; nothing is changed
+  /// then.
   void push(bytes_view payload, const endpoint_type& peer, const send_options& options)
   {
     append_request(payload, &peer, detail::send_request(options));
@@ -266,9 +287,9 @@ public:
     append_answer(payload, segment_size, path);
   }
 
-  /// Adds everything that was received, as it is now, to be sent back to where it came from, each by its `reply_path()`,
-  /// whose error it throws. Nothing is copied, and what
-  /// the kernel had put together stays together: `received` must not be used again until it was sent.
+  /// Adds everything that was received, as it is now, to be sent back to where it came from, each
+  /// by its `reply_path()`, whose error it throws. Nothing is copied, and what the kernel had put
+  /// together stays together: `received` must not be used again until it was sent.
   ///
   /// \code
   /// dgram::receive_batch in{16};
@@ -303,13 +324,15 @@ public:
     if (!empty()) remove_datagrams(1);
   }
 
-  /// With a handler, a datagram that is refused for its own sake (too big, blocked, unreachable) is reported to it
-  /// and dropped, and the sending goes on. Without one, which is the default, the sending ends there. The handler is called
-  /// inside the call that sends, must not throw, and must not use the batch.
+  /// With a handler, a datagram that is refused for its own sake (too big, blocked, unreachable) is
+  /// reported to it and dropped, and the sending goes on. Without one, which is the default, the
+  /// sending ends there. The handler is called inside the call that sends, must not throw, and must
+  /// not use the batch.
   void on_refused(refused_handler handler) { refused_ = std::move(handler); }
 
-  /// Drops the first datagram that was not sent, and reports it to the handler of `on_refused`. Returns false, and leaves
-  /// the batch as it is, if there is no handler: then the sending ends with this error.
+  /// Drops the first datagram that was not sent, and reports it to the handler of `on_refused`.
+  /// Returns false, and leaves the batch as it is, if there is no handler: then the sending ends
+  /// with this error.
   bool refuse_front(const error_code& ec)
   {
     if (!refused_) return false;
@@ -322,7 +345,8 @@ public:
     return true;
   }
 
-  /// The first datagram that was not sent; there must be one. For transports that are no sockets of the system:
+  /// The first datagram that was not sent; there must be one. For transports that are no sockets of
+  /// the system:
   ///
   /// \code
   /// dgram::send_batch batch{16};
@@ -343,9 +367,10 @@ public:
 
   // What a socket needs; users have no call for these.
 
-  /// The datagrams that wait as messages, at most `limit`, runs put together where `may_segment(peer)`, up to the first one
-  /// that asks for what cannot be had; or the error that keeps all from being sent, an address on a connected socket or none
-  /// on another, or the first datagram.
+  /// The datagrams that wait as messages, at most `limit`, runs put together where
+  /// `may_segment(peer)`, up to the first one that asks for what cannot be had; or the error that
+  /// keeps all from being sent, an address on a connected socket or none on another, or the first
+  /// datagram.
   template <class Predicate>
   std::span<platform::message> prepare(const detail::socket_flags& flags, Predicate may_segment,
                                        error_code& ec, const detail::unmet_needs& unmet = {},
@@ -419,12 +444,14 @@ public:
     limit_.given_up();
   }
 
-  /// Whether the first message can be put to the kernel as shorter ones, from the next `prepare` on.
+  /// Whether the first message can be put to the kernel as shorter ones, from the next `prepare`
+  /// on.
   bool try_shorter() noexcept { return limit_.try_shorter(run_lengths_[at_.next_run]); }
 
 private:
-  /// Datagrams that leave together where the path lets them: neighbours to one peer that ask for the same and are of one
-  /// size, but for the last, which may be shorter. It is found out as they are pushed.
+  /// Datagrams that leave together where the path lets them: neighbours to one peer that ask for
+  /// the same and are of one size, but for the last, which may be shorter. It is found out as they
+  /// are pushed.
   struct run {
     std::size_t limit = 0;  // bytes of one message to the peer
     std::size_t first_buffer = 0;
@@ -515,12 +542,14 @@ private:
       append_segments(payload, segment, &path.peer, request);
     else
       append(payload, &path.peer, request);
-    // The next answer most often goes the same way: then neither request nor peer need be looked at.
+    // The next answer most often goes the same way: then neither request nor peer need be looked
+    // at.
     last_path_ = path;
     at_.path_run = at_.last;
   }
 
-  /// What an answer asks for beside its peer; there is room for it. Most are for the address that was asked before too.
+  /// What an answer asks for beside its peer; there is room for it. Most are for the address that
+  /// was asked before too.
   std::uint32_t request_of(const basic_reply_path<Protocol>& path)
   {
     if (!requests_.empty() && requests_.back().is_answer(path))
@@ -821,7 +850,8 @@ private:
     }
   }
 
-  // To gather many small pieces is the kernel's most expensive way: it costs more than to copy them.
+  // To gather many small pieces is the kernel's most expensive way: it costs more than to copy
+  // them.
   static constexpr std::size_t many_pieces = 8;
   static constexpr std::size_t small_payload = 512;
   static constexpr std::size_t copied_at_most = 262144;
@@ -899,8 +929,8 @@ private:
     return static_cast<std::size_t>(&which - runs_.data());
   }
 
-  /// A dual-stack socket takes IPv4 peers in their mapped form; kept apart, so that the batch can be sent on
-  /// another socket as it was pushed. What `prepare` has described refers to it.
+  /// A dual-stack socket takes IPv4 peers in their mapped form; kept apart, so that the batch can
+  /// be sent on another socket as it was pushed. What `prepare` has described refers to it.
   void map_peer(std::size_t index)
   {
     if (native_.size() < runs_.size()) native_.resize(runs_.size());

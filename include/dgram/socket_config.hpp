@@ -7,7 +7,8 @@
 
 DGRAM_NAMESPACE_BEGIN
 
-/// How a socket is opened and bound. Everything is the operating system's default unless said otherwise.
+/// How a socket is opened and bound. Everything is the operating system's default unless said
+/// otherwise.
 ///
 /// \code
 /// dgram::udp::socket socket{io, {dgram::udp::v6(), 5353}, {.reuse_address = true, .dual_stack = true}};

@@ -49,8 +49,9 @@ struct lookup_access {
 
 }  // namespace detail
 
-/// A reference to an open or closed socket that survives the moving, closing and destruction of the socket, and then
-/// finds it closed. It has the operations on batches; readers and writers hold one.
+/// A reference to an open or closed socket that survives the moving, closing and destruction of the
+/// socket, and then finds it closed. It has the operations on batches; readers and writers hold
+/// one.
 template <class Protocol, class Executor>
 class basic_socket_handle
     : public detail::batch_operations<basic_socket_handle<Protocol, Executor>, Protocol, Executor> {
@@ -69,7 +70,8 @@ public:
 
   bool is_open() const noexcept { return state_->socket.is_open(); }
 
-  /// Changes when the socket is closed, opened, cancelled or released: what was started before is to end then.
+  /// Changes when the socket is closed, opened, cancelled or released: what was started before is
+  /// to end then.
   std::uint64_t epoch() const noexcept { return state_->epoch; }
 
   /// Waits until the socket is readable or writable. Completion: `void(error_code)`.
@@ -81,8 +83,8 @@ public:
     return state_->socket.async_wait(what, std::forward<Token>(token));
   }
 
-  /// Waits, after a send for which the kernel had no buffer space, until another is worth a try. Completion:
-  /// `void(error_code)`.
+  /// Waits, after a send for which the kernel had no buffer space, until another is worth a try.
+  /// Completion: `void(error_code)`.
   template <class Token>
   auto async_wait_congestion(Token&& token)
       -> decltype(std::declval<timer_type&>().async_wait(std::forward<Token>(token)))
@@ -101,7 +103,8 @@ public:
     return state_->flags.connected;
   }
 
-  /// Lets datagrams know what address they were sent to where an answer needs that: see `option::packet_info`.
+  /// Lets datagrams know what address they were sent to where an answer needs that: see
+  /// `option::packet_info`.
   void provide_reply_source() { state_->provide_reply_source(); }
 
   /// How many reports have come from the error queue; they wake those who wait for datagrams, too.
@@ -113,7 +116,8 @@ public:
   /// Another one for each descriptor that the socket has had.
   std::uint64_t descriptor_number() const noexcept { return state_->descriptor_number; }
 
-  /// See `basic_socket::join` and `leave`; `joined` are the indices of those of all interfaces where it was joined.
+  /// See `basic_socket::join` and `leave`; `joined` are the indices of those of all interfaces
+  /// where it was joined.
   void join(const multicast_group& group, const network_interface& interface,
             std::vector<unsigned>& joined, error_code& ec)
   {
@@ -129,7 +133,8 @@ public:
   /// Whether the last batch emptied the queue, and no error waits behind it.
   bool is_drained() const noexcept { return state_->drained; }
 
-  /// Whether the last call has left an error that the next receive reports, without a look at the descriptor.
+  /// Whether the last call has left an error that the next receive reports, without a look at the
+  /// descriptor.
   bool has_pending_error() const noexcept
   {
     return static_cast<bool>(state_->pending_receive_error);

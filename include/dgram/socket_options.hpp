@@ -39,15 +39,19 @@ inline constexpr socket_type udp6 = socket_type::udp6;
 /// What a lookup reports: an error, or the address of the name.
 using lookup_result = std::function<void(error_code, const net::ip::address&)>;
 
-/// What an emitter looks names up with, in place of the system's resolver. It is made of one of these:
-///  - `std::ref(resolver)`, a `name_resolver` as `async_connect` and the others of resolve.hpp take. It must outlive the
-///    socket's lookups. The emitter takes the first address that it finds.
-///  - a function `void(const std::string& host, socket_type, lookup_result)`, as Node's. It looks up the name in the family of
-///    the socket, `udp4` or `udp6`, and reports once, at once or later. It may report on any thread, and also when the socket
-///    and its context have gone, but not while the context is being destroyed on another thread.
+/// What an emitter looks names up with, in place of the system's resolver. It is made of one of
+/// these:
+///  - `std::ref(resolver)`, a `name_resolver` as `async_connect` and the others of resolve.hpp
+///    take. It must outlive the socket's lookups. The emitter takes the first address that it
+///    finds.
+///  - a function `void(const std::string& host, socket_type, lookup_result)`, as Node's. It looks
+///    up the name in the family of the socket, `udp4` or `udp6`, and reports once, at once or
+///    later. It may report on any thread, and also when the socket and its context have gone, but
+///    not while the context is being destroyed on another thread.
 ///
-/// What it throws is reported too: the code of a `system_error`, of anything else `no_recovery`, with the text as the failure's
-/// detail. Text with a colon is an address, and it is not asked for that.
+/// What it throws is reported too: the code of a `system_error`, of anything else `no_recovery`,
+/// with the text as the failure's detail. Text with a colon is an address, and it is not asked for
+/// that.
 class lookup_function {
 public:
   lookup_function() noexcept = default;
@@ -109,30 +113,36 @@ struct socket_options {
   std::chrono::milliseconds lookup_lifetime{
       1000};  ///< how long a looked up name is not asked for again
 #if DGRAM_HAS_STOP_TOKEN
-  /// Closes the socket when stop is requested, on any thread. The option is missing where the standard library has no
-  /// `std::stop_token`: libc++ 19 has it only with `-fexperimental-library`. `slot` is always there.
+  /// Closes the socket when stop is requested, on any thread. The option is missing where the
+  /// standard library has no `std::stop_token`: libc++ 19 has it only with
+  /// `-fexperimental-library`. `slot` is always there.
   std::stop_token signal = {};
 #endif
-  /// Closes the socket when it is signalled. A slot holds one socket, the last that it was given to.
+  /// Closes the socket when it is signalled. A slot holds one socket, the last that it was given
+  /// to.
   net::cancellation_slot slot = {};
   std::shared_ptr<const block_list> receive_block_list = {};  ///< senders that are not heard
   std::shared_ptr<const block_list> send_block_list = {};     ///< peers that are not sent to
   bool packet_info =
       false;  ///< tell interface and local address also on sockets bound to one address
-  /// So many may wait to be sent: for the kernel to take them, and for a bind, a connect, a name or the end of a pause.
+  /// So many may wait to be sent: for the kernel to take them, and for a bind, a connect, a name or
+  /// the end of a pause.
   std::size_t queue_datagrams = 1024;
   std::size_t queue_bytes = 262144;  ///< and so many bytes of payload
-  /// What becomes of a datagram beyond that. To wait is advice, as with Node's streams: `send` returns false and queues the
-  /// datagram all the same, so who goes on sending goes on filling memory. To drop is a limit that holds.
+  /// What becomes of a datagram beyond that. To wait is advice, as with Node's streams: `send`
+  /// returns false and queues the datagram all the same, so who goes on sending goes on filling
+  /// memory. To drop is a limit that holds.
   full_policy when_full = full_policy::wait;
 
-  /// Datagrams of up to so many bytes arrive whole; 0: up to 64 KiB with UDP, which is all of them, and 256 KiB with Unix
-  /// sockets. A Unix datagram may be as large as its sender's send buffer; a larger one is cut, and `rinfo.truncated` says so.
+  /// Datagrams of up to so many bytes arrive whole; 0: up to 64 KiB with UDP, which is all of them,
+  /// and 256 KiB with Unix sockets. A Unix datagram may be as large as its sender's send buffer; a
+  /// larger one is cut, and `rinfo.truncated` says so.
   std::size_t receive_size = 0;
 };
 
-/// What `bind` may be given instead of port and address. With GCC 12 give it a name before it goes into a `co_await`
-/// expression: a list in braces there may compile and overwrite memory, which is an error of that compiler.
+/// What `bind` may be given instead of port and address. With GCC 12 give it a name before it goes
+/// into a `co_await` expression: a list in braces there may compile and overwrite memory, which is
+/// an error of that compiler.
 struct bind_options {
   std::int64_t port = 0;
   std::string address = {};

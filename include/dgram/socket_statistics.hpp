@@ -9,8 +9,8 @@
 
 DGRAM_NAMESPACE_BEGIN
 
-/// Counts since the socket was opened; see `basic_socket::statistics`. What Asio's own operations move is not in them:
-/// docs/metadata.md says which those are.
+/// Counts since the socket was opened; see `basic_socket::statistics`. What Asio's own operations
+/// move is not in them: docs/metadata.md says which those are.
 struct socket_statistics {
   std::uint64_t received = 0;        ///< datagrams
   std::uint64_t received_bytes = 0;  ///< of payload, as far as it fit
@@ -26,17 +26,19 @@ struct socket_statistics {
   std::uint64_t rejected = 0;     ///< how often a datagram of a batch was refused for its own sake
 
   std::uint64_t would_block = 0;  ///< calls that found nothing to receive, or no room to send
-  /// Errors of known kinds that were taken from the error queue. Without `option::receive_error` those that a batch of a
-  /// connected socket met on behalf of an earlier datagram.
+  /// Errors of known kinds that were taken from the error queue. Without `option::receive_error`
+  /// those that a batch of a connected socket met on behalf of an earlier datagram.
   std::uint64_t path_errors = 0;
 
-  /// Reports, of errors and of times, that nobody fetched before there were too many, and errors for whose report the kernel
-  /// had no room: the queue's is that of the receive buffer. A time that finds no room is not known of.
+  /// Reports, of errors and of times, that nobody fetched before there were too many, and errors
+  /// for whose report the kernel had no room: the queue's is that of the receive buffer. A time
+  /// that finds no room is not known of.
   std::uint64_t lost_reports = 0;
 
-  /// Datagrams that came and found the receive queue full, or were broken (Linux: SO_RXQ_OVFL; elsewhere 0). On a socket that
-  /// coalesces this is the least that it can be: the kernel counts a train that it drops as one. The count is exact while
-  /// coalescing is off (`option::coalescing`, `reader_config::coalesce`).
+  /// Datagrams that came and found the receive queue full, or were broken (Linux: SO_RXQ_OVFL;
+  /// elsewhere 0). On a socket that coalesces this is the least that it can be: the kernel counts a
+  /// train that it drops as one. The count is exact while coalescing is off (`option::coalescing`,
+  /// `reader_config::coalesce`).
   std::uint64_t dropped = 0;
 
   /// Datagrams per call that took any.
@@ -57,7 +59,8 @@ class wrapping_counter {
 public:
   std::uint64_t value() const noexcept { return value_; }
 
-  /// What the counter shows now. It counts up only: a reading that is older than the last one is recognised by that.
+  /// What the counter shows now. It counts up only: a reading that is older than the last one is
+  /// recognised by that.
   void read(std::uint32_t now) noexcept
   {
     const std::uint32_t step = now - static_cast<std::uint32_t>(value_);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
-// What an emitter, a reader and a writer need of a socket, as concepts: another that has it can stand in.
+// What an emitter, a reader and a writer need of a socket, as concepts: another that has it can
+// stand in.
 #ifndef DGRAM_TRANSPORT_HPP
 #define DGRAM_TRANSPORT_HPP
 
@@ -22,7 +23,8 @@ DGRAM_NAMESPACE_BEGIN
 
 namespace detail {
 
-/// A completion token that stands for any: what a wait with it returns is known without an instantiation of the wait.
+/// A completion token that stands for any: what a wait with it returns is known without an
+/// instantiation of the wait.
 struct any_token {};
 
 }  // namespace detail
@@ -40,32 +42,38 @@ public:
 
 DGRAM_NAMESPACE_BEGIN
 
-/// A copyable reference to a socket, or to another transport, that stays valid when the socket is moved or destroyed,
-/// and then finds it closed. Readers, writers and emitters are built on one.
+/// A copyable reference to a socket, or to another transport, that stays valid when the socket is
+/// moved or destroyed, and then finds it closed. Readers, writers and emitters are built on one.
 ///
 /// Calls:
-///  - `try_receive_batch` and `try_send_batch` never block. Their error is `would_block` if nothing can be done now.
-///    A handle that is no socket's fills a batch with `clear` and `store`, and reads one with `front`, `drop_front` and
-///    `refuse_front`.
-///  - `is_congested` says of a send's error that the next try is to come after `async_wait_congestion`.
-///  - `is_drained` says that the last batch emptied the queue: the next call is to wait and not to try.
-///    `has_pending_error` says that the last batch left an error, which the next batch reports.
-///  - `epoch` changes when the socket is closed, opened or cancelled: what was started before is to end then.
+///  - `try_receive_batch` and `try_send_batch` never block. Their error is `would_block` if nothing
+///    can be done now. A handle that is no socket's fills a batch with `clear` and `store`, and
+///    reads one with `front`, `drop_front` and `refuse_front`.
+///  - `is_congested` says of a send's error that the next try is to come after
+///    `async_wait_congestion`.
+///  - `is_drained` says that the last batch emptied the queue: the next call is to wait and not to
+///    try. `has_pending_error` says that the last batch left an error, which the next batch
+///    reports.
+///  - `epoch` changes when the socket is closed, opened or cancelled: what was started before is to
+///    end then.
 ///  - `descriptor_number` is another for each descriptor that the socket has had.
-///  - `reports_taken` counts what came from the error queue, which explains wake-ups without a datagram.
+///  - `reports_taken` counts what came from the error queue, which explains wake-ups without a
+///    datagram.
 ///  - `set_coalescing` lets datagrams arrive as trains, and `is_coalescing` says whether they may.
 ///  - `provide_reply_source` makes datagrams know the address that they were sent to.
 ///
 /// Waits, `async_wait` (`wait_read` or `wait_write`) and `async_wait_congestion`:
 ///  - they take any completion token, for `void(error_code)`;
 ///  - they complete once and later, never inside the call;
-///  - they honour the handler's executor, allocator and cancellation slot, for terminal, partial and total;
+///  - they honour the handler's executor, allocator and cancellation slot, for terminal, partial
+///    and total;
 ///  - they complete with `operation_aborted` when the epoch ends;
-///  - any number may be pending at a time, and what ends one for its own sake ends no other wait of the same kind but
-///    that for congestion, whose waiters may share one timer.
+///  - any number may be pending at a time, and what ends one for its own sake ends no other wait of
+///    the same kind but that for congestion, whose waiters may share one timer.
 ///
-/// Time: `clock_type` is a clock, and `timer_type` a timer that goes by it: it is made on the executor, and has `expires_at`,
-/// `expires_after`, `async_wait` and `cancel` of an Asio timer. All deadlines and delays of what is built on the handle use them.
+/// Time: `clock_type` is a clock, and `timer_type` a timer that goes by it: it is made on the
+/// executor, and has `expires_at`, `expires_after`, `async_wait` and `cancel` of an Asio timer. All
+/// deadlines and delays of what is built on the handle use them.
 template <class Handle>
 concept transport_handle =
     std::copy_constructible<Handle> &&
@@ -111,10 +119,11 @@ concept transport_with_handle = requires(Transport& transport) {
 template <transport_with_handle Transport>
 using handle_of = std::remove_cvref_t<decltype(std::declval<Transport&>().handle())>;
 
-/// What an emitter makes its sockets of, with `basic_emitter_socket<Transport>`: a socket that is made closed, on an
-/// executor, and opened, bound, connected and closed by functions that report in an `error_code`, as those of
-/// `basic_socket`. `open` takes reuse_address, reuse_port and v6_only as a `socket_config`. Of the protocol it takes endpoint
-/// and family; emitters know `udp` and `unix_dgram`, since what they tell of a sender is different for each.
+/// What an emitter makes its sockets of, with `basic_emitter_socket<Transport>`: a socket that is
+/// made closed, on an executor, and opened, bound, connected and closed by functions that report in
+/// an `error_code`, as those of `basic_socket`. `open` takes reuse_address, reuse_port and v6_only
+/// as a `socket_config`. Of the protocol it takes endpoint and family; emitters know `udp` and
+/// `unix_dgram`, since what they tell of a sender is different for each.
 template <class Transport>
 concept emitter_transport =
     std::constructible_from<Transport, const typename Transport::executor_type&> &&

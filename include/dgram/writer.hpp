@@ -20,18 +20,21 @@
 
 DGRAM_NAMESPACE_BEGIN
 
-/// Takes datagrams one at a time and copies them into memory of its own. What one handler, or one resumption of a coroutine,
-/// sends leaves as one batch, and runs of equal size to one peer as one message that the kernel cuts apart. A datagram waits
-/// for nothing but the end of that handler: then the writer's own handler, on the socket's executor, flushes the queue.
+/// Takes datagrams one at a time and copies them into memory of its own. What one handler, or one
+/// resumption of a coroutine, sends leaves as one batch, and runs of equal size to one peer as one
+/// message that the kernel cuts apart. A datagram waits for nothing but the end of that handler:
+/// then the writer's own handler, on the socket's executor, flushes the queue.
 ///
-/// A writer of a reader follows its turns: what is sent in answer to one received batch leaves as one batch. Its queue is also
-/// flushed when the reader waits or receives again, and the answer to the last datagram of a batch flushes it at once.
+/// A writer of a reader follows its turns: what is sent in answer to one received batch leaves as
+/// one batch. Its queue is also flushed when the reader waits or receives again, and the answer to
+/// the last datagram of a batch flushes it at once.
 ///
-/// Besides, the queue is flushed when it is full, and by `flush` and `close`. Order towards one peer is kept.
+/// Besides, the queue is flushed when it is full, and by `flush` and `close`. Order towards one
+/// peer is kept.
 ///
-/// Nothing is lost in silence: a datagram that the kernel refuses for its own sake (too big, blocked, unreachable) is
-/// counted and reported to `on_error`, and the others go on; so is what is left when the socket or the writer ends
-/// first, after one more attempt to hand it over.
+/// Nothing is lost in silence: a datagram that the kernel refuses for its own sake (too big,
+/// blocked, unreachable) is counted and reported to `on_error`, and the others go on; so is what is
+/// left when the socket or the writer ends first, after one more attempt to hand it over.
 ///
 /// The socket may be moved, closed or destroyed while the writer is used.
 ///
@@ -62,17 +65,18 @@ public:
   using reader_type = reader<Protocol, SocketExecutor, Executor, Handle>;
   using handle_type = Handle;
 
-  /// Called with the error, the peer (default-constructed on a connected socket) and the size of a datagram that was not
-  /// sent: inside `send`, `flush`, `close` or the destructor, inside the reader's `next` at the end of a turn, or on the
-  /// socket's executor. It must not throw, and must not destroy the writer; it may send.
+  /// Called with the error, the peer (default-constructed on a connected socket) and the size of a
+  /// datagram that was not sent: inside `send`, `flush`, `close` or the destructor, inside the
+  /// reader's `next` at the end of a turn, or on the socket's executor. It must not throw, and must
+  /// not destroy the writer; it may send.
   using error_handler = std::function<void(error_code, const endpoint_type&, std::size_t)>;
 
-  /// Sends on the reader's socket, in the reader's turns. A reader has one writer at a time. Throws `std::invalid_argument`
-  /// for a configuration without room.
+  /// Sends on the reader's socket, in the reader's turns. A reader has one writer at a time. Throws
+  /// `std::invalid_argument` for a configuration without room.
   explicit writer(reader_type& reader, const writer_config& config = {});
 
-  /// Sends on a socket that nothing is read from here, or on another transport: anything whose `handle()` is a
-  /// `transport_handle`. Throws as above.
+  /// Sends on a socket that nothing is read from here, or on another transport: anything whose
+  /// `handle()` is a `transport_handle`. Throws as above.
   template <transport_with_handle Transport>
     requires std::same_as<handle_of<Transport>, Handle>
   explicit writer(Transport& transport, const writer_config& config = {})
@@ -89,39 +93,42 @@ public:
 
   ~writer();
 
-  /// Queues a datagram; returns at once while there is room. While there is none it waits, or drops this datagram, counts
-  /// and reports it, as `writer_config::when_full` says. The payload is copied into the queue: its bytes must stay until
-  /// `send` returns. Success says that the datagram was queued (or dropped by that policy); what the kernel says of it
-  /// comes to `on_error`.
+  /// Queues a datagram; returns at once while there is room. While there is none it waits, or drops
+  /// this datagram, counts and reports it, as `writer_config::when_full` says. The payload is
+  /// copied into the queue: its bytes must stay until `send` returns. Success says that the
+  /// datagram was queued (or dropped by that policy); what the kernel says of it comes to
+  /// `on_error`.
   ///
-  /// Throws `system_error`; the datagram is not queued then: `message_size` where the payload is larger than the whole
-  /// queue, or is more datagrams than that holds, `already_connected` where the socket is connected, `bad_descriptor` where it is closed, `operation_aborted`
-  /// where the coroutine was cancelled, or the writer closed, while it waited. Cancellation: as the coroutine's filter
-  /// lets it pass; only the wait for room can be cancelled.
+  /// Throws `system_error`; the datagram is not queued then: `message_size` where the payload is
+  /// larger than the whole queue, or is more datagrams than that holds, `already_connected` where
+  /// the socket is connected, `bad_descriptor` where it is closed, `operation_aborted` where the
+  /// coroutine was cancelled, or the writer closed, while it waited. Cancellation: as the
+  /// coroutine's filter lets it pass; only the wait for room can be cancelled.
   net::awaitable<void, Executor> send(bytes_view payload, endpoint_type peer);
 
-  /// The same, to the peer that the socket is connected to; `destination_address_required` where it is not.
+  /// The same, to the peer that the socket is connected to; `destination_address_required` where it
+  /// is not.
   net::awaitable<void, Executor> send(bytes_view payload);
 
   /// The same, as an answer: it leaves from the address that was asked.
   net::awaitable<void, Executor> send(bytes_view payload, basic_reply_path<Protocol> path);
 
-  /// The same with what the datagram asks for, whose control messages must stay until `send` returns; throws also what
-  /// `send_options` names.
+  /// The same with what the datagram asks for, whose control messages must stay until `send`
+  /// returns; throws also what `send_options` names.
   net::awaitable<void, Executor> send(bytes_view payload, endpoint_type peer, send_options options);
 
   net::awaitable<void, Executor> send(bytes_view payload, basic_reply_path<Protocol> path,
                                       send_options options);
 
-  /// The same with both, to the peer that the socket is connected to. Whether the options can be had is known when it is
-  /// sent: what cannot is refused then, and reported to `on_error`.
+  /// The same with both, to the peer that the socket is connected to. Whether the options can be
+  /// had is known when it is sent: what cannot is refused then, and reported to `on_error`.
   net::awaitable<void, Executor> send(bytes_view payload, std::same_as<send_options> auto options)
   {
     return send_to(payload, detail::no_peer(), std::move(options));
   }
 
-  /// Queues a datagram if that can be done now, and returns whether it was: false, and nothing counted, where there is no
-  /// room after a flush, the socket is closed, or connected to a peer.
+  /// Queues a datagram if that can be done now, and returns whether it was: false, and nothing
+  /// counted, where there is no room after a flush, the socket is closed, or connected to a peer.
   bool try_send(bytes_view payload, const endpoint_type& peer) { return try_push(payload, peer); }
 
   bool try_send(bytes_view payload, const basic_reply_path<Protocol>& path)
@@ -149,9 +156,10 @@ public:
     return try_push(payload, detail::no_peer(), options);
   }
 
-  /// Queues a datagram without a coroutine of its own, for loops over a batch, and returns whether there is room for another
-  /// one of any size. If not, `flush` makes room: who does not wait for it gets `no_buffer_space` by the next call that finds
-  /// none. With `full_policy::drop_newest` it never has to be waited for.
+  /// Queues a datagram without a coroutine of its own, for loops over a batch, and returns whether
+  /// there is room for another one of any size. If not, `flush` makes room: who does not wait for
+  /// it gets `no_buffer_space` by the next call that finds none. With `full_policy::drop_newest` it
+  /// never has to be waited for.
   ///
   /// Throws `system_error` as `send` does. The payload is copied.
   ///
@@ -188,12 +196,13 @@ public:
     return push_to(payload, detail::no_peer(), options);
   }
 
-  /// Returns when everything that was queued has been handed to the kernel or refused. Throws `system_error`: the reason
-  /// where some of it was lost meanwhile, and `operation_aborted` where the coroutine was cancelled.
+  /// Returns when everything that was queued has been handed to the kernel or refused. Throws
+  /// `system_error`: the reason where some of it was lost meanwhile, and `operation_aborted` where
+  /// the coroutine was cancelled.
   net::awaitable<void, Executor> flush();
 
-  /// Hands over what the kernel takes without blocking, and counts and reports the rest as lost; the writer takes no more. Called by
-  /// the destructor.
+  /// Hands over what the kernel takes without blocking, and counts and reports the rest as lost;
+  /// the writer takes no more. Called by the destructor.
   void close();
 
   void on_error(error_handler handler) { state_->on_error = std::move(handler); }

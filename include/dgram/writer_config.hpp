@@ -18,7 +18,8 @@ struct writer_config {
   full_policy when_full = full_policy::wait;
 };
 
-/// What has become of a writer's datagrams. What is sent with a segment size counts as the datagrams that it becomes.
+/// What has become of a writer's datagrams. What is sent with a segment size counts as the
+/// datagrams that it becomes.
 struct writer_statistics {
   std::uint64_t queued = 0;   ///< accepted
   std::uint64_t sent = 0;     ///< handed to the kernel

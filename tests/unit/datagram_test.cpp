@@ -4,15 +4,18 @@
 #include "support/loopback.hpp"
 
 #include <dgram/datagram.hpp>
+#include <dgram/option.hpp>
 #include <dgram/receive_batch.hpp>
 
 #include <catch2/catch_test_macros.hpp>
 
 #include <array>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -123,6 +126,22 @@ TEST_CASE("bytes_view: is a buffer of Asio's")
   CHECK(copy == text);
 }
 
+TEST_CASE("bytes_view: becomes a string that keeps the bytes, but never unasked")
+{
+  using namespace std::string_view_literals;
+  std::string storage("a\0b", 3);
+  const dgram::bytes_view view = storage;
+  const std::string kept{view};
+  storage = "xyz";
+  CHECK(kept == "a\0b"sv);
+  CHECK(static_cast<std::string>(dgram::bytes_view()).empty());
+  std::string assigned;
+  assigned = std::string(view);
+  CHECK(assigned == "xyz");
+  STATIC_REQUIRE(std::is_constructible_v<std::string, dgram::bytes_view>);
+  STATIC_REQUIRE_FALSE(std::is_convertible_v<dgram::bytes_view, std::string>);
+}
+
 TEST_CASE("bytes_view: is a span, with its slices")
 {
   STATIC_REQUIRE(std::is_base_of_v<std::span<const std::byte>, dgram::bytes_view>);
@@ -153,8 +172,8 @@ TEST_CASE("datagram: says what it was made of")
   CHECK(whole.payload().text() == "!bc");
   const dgram::owned_datagram kept = whole.to_owned();
   storage = "xyz";
-  CHECK(dgram::bytes_view(kept.payload).text() == "!bc");
-  CHECK(kept.sender == sender);
+  CHECK(kept.payload().text() == "!bc");
+  CHECK(kept.sender() == sender);
   slot.truncated = true;
   slot.wire_size = 5;
   const dgram::datagram cut(bytes, slot);
@@ -163,6 +182,74 @@ TEST_CASE("datagram: says what it was made of")
   CHECK(cut.wire_size().has_value() == dgram::platform::backend::reports_wire_size);
   // Of a train only the last can have been cut.
   CHECK_FALSE(dgram::datagram(bytes, slot, false).truncated());
+}
+
+TEST_CASE("an owned datagram knows what the datagram knew, and outlives its batch")
+{
+  const auto sender = dgram::parse_endpoint("192.0.2.1:53");
+  const auto local = asio::ip::make_address("10.0.0.1");
+  const auto time = dgram::receive_time_point(std::chrono::nanoseconds(12345));
+  std::optional<dgram::receive_batch> batch{std::in_place, 4, 16};
+  REQUIRE(batch->store("question", sender,
+                       {.local_address = local,
+                        .interface_index = 3,
+                        .ecn = dgram::ecn_codepoint::ce,
+                        .dscp = 46,
+                        .hop_limit = 63,
+                        .receive_time = time,
+                        .wildcard = true}));
+  REQUIRE(
+      batch->store("larger than its slot", sender, {.local_address = local, .interface_index = 3}));
+  REQUIRE(batch->store("plain", sender));
+  std::vector<dgram::owned_datagram> kept;
+  for (const dgram::datagram& datagram : *batch)
+    kept.push_back(datagram.to_owned());
+  const auto path = (*batch)[0].reply_path();
+  batch.reset();
+  REQUIRE(kept.size() == 3);
+  const auto copy = kept[0];
+  kept[0] = dgram::owned_datagram();
+  CHECK(kept[0].payload().empty());
+  CHECK(copy.payload().text() == "question");
+  CHECK(copy.sender() == sender);
+  CHECK(copy.local_address() == local);
+  CHECK(copy.interface_index() == 3);
+  CHECK(copy.ecn() == dgram::ecn_codepoint::ce);
+  CHECK(copy.dscp() == 46);
+  CHECK(copy.hop_limit() == 63);
+  CHECK(copy.receive_time() == time);
+  CHECK(copy.wire_size() == 8U);
+  CHECK_FALSE(copy.truncated());
+  CHECK_FALSE(copy.segment_size());
+  CHECK(copy.reply_path().peer == path.peer);
+  CHECK(copy.reply_path().source == local);
+  CHECK(copy.reply_path().source == path.source);
+  CHECK(copy.reply_path().interface_index == path.interface_index);
+  CHECK(kept[1].truncated());
+  CHECK(kept[1].payload().size() == 16);
+  CHECK(kept[1].arrived_like(copy));
+  CHECK_FALSE(kept[2].local_address());
+  CHECK(kept[2].control_messages().empty());
+}
+
+TEST_CASE("an owned datagram keeps its control messages")
+{
+  asio::io_context io;
+  const dgram::udp::endpoint loopback(asio::ip::address_v4::loopback(), 0);
+  dgram::udp::socket to(io, loopback);
+  dgram::udp::socket from(io, loopback);
+  to.set_option(dgram::option::receive_hop_limit{true});
+  from.send_to(asio::buffer("hello", 5), to.local_endpoint());
+  std::optional<dgram::receive_batch> batch{std::in_place, 1, 16};
+  REQUIRE(to.try_receive_batch(*batch) == 1);
+  std::optional<dgram::owned_datagram> first = (*batch)[0].to_owned();
+  const auto size = (*(*batch)[0].control_messages().begin()).data.size();
+  batch.reset();
+  const dgram::owned_datagram kept = *first;
+  first.reset();
+  REQUIRE_FALSE(kept.control_messages().empty());
+  CHECK((*kept.control_messages().begin()).data.size() == size);
+  CHECK(kept.hop_limit().has_value());
 }
 
 TEST_CASE("datagram: what was not asked for is absent")

@@ -2,10 +2,14 @@
 // error.hpp: every error has a text, the errc it is documented with, and names what was refused.
 
 #include "support/loopback.hpp"
+#include "support/temporary_directory.hpp"
 
 #include <dgram/endpoint.hpp>
 #include <dgram/error.hpp>
 #include <dgram/multicast.hpp>
+#include <dgram/unix_dgram.hpp>
+
+#include <asio/local/stream_protocol.hpp>
 
 #include <catch2/catch_test_macros.hpp>
 #include <catch2/generators/catch_generators.hpp>
@@ -187,4 +191,35 @@ TEST_CASE("error: congestion is recognised in what the library's own calls repor
   CHECK_FALSE(dgram::platform::is_congestion(report(EBADF)));
   CHECK(report(EAGAIN) == asio::error::would_block);
   CHECK(report(EWOULDBLOCK) == asio::error::would_block);
+}
+
+TEST_CASE("error: what Asio has no name for is told by a name of the library's")
+{
+  asio::io_context io;
+  dgram::error_code ec;
+  dgram::udp::socket socket(io, test::loopback_v4());
+  socket.send(asio::buffer("hello", 5), 0, ec);
+  CHECK(ec == dgram::socket_error::destination_address_required);
+  CHECK(ec != dgram::socket_error::address_not_available);
+  // RFC 5737: no interface has it.
+  dgram::udp::socket foreign(io, dgram::udp::v4());
+  foreign.bind(dgram::parse_endpoint("192.0.2.1:0"), ec);
+  CHECK(ec == dgram::socket_error::address_not_available);
+
+  const test::temporary_directory directory;
+  const std::string path = directory / "stream";
+  asio::local::stream_protocol::acceptor stream(io, asio::local::stream_protocol::endpoint(path));
+  dgram::unix_dgram::socket local(io, dgram::unix_dgram());
+  local.send_to(asio::buffer("hello", 5), dgram::unix_dgram::endpoint(path), 0, ec);
+  CHECK(ec == dgram::socket_error::wrong_protocol_type);
+  local.send_to(asio::buffer("hello", 5), dgram::unix_dgram::endpoint(path + "-none"), 0, ec);
+  CHECK(ec == dgram::socket_error::no_such_file);
+
+  // What takes a router or another kernel is compared with what the system calls it.
+  CHECK(dgram::platform::make_system_error(EHOSTDOWN) == dgram::socket_error::host_down);
+  CHECK(dgram::platform::make_system_error(EPROTONOSUPPORT) ==
+        dgram::socket_error::protocol_not_supported);
+  ec = dgram::socket_error::host_down;
+  CHECK(ec.category() == asio::error::get_system_category());
+  CHECK_FALSE(ec.message().empty());
 }

@@ -54,7 +54,7 @@ TEST_CASE("multicast: a group is an address of either family, as text or as Asio
   CHECK(multicast_group(std::string("ff02::1")).address() == asio::ip::make_address("ff02::1"));
   CHECK(multicast_group(asio::ip::make_address("ff05::2")).address() ==
         asio::ip::make_address("ff05::2"));
-  CHECK_FALSE(std::is_convertible_v<const char*, multicast_group>);
+  CHECK(std::is_convertible_v<const char*, multicast_group>);
 }
 
 TEST_CASE("MCT-03: a group's text that is no address is refused where it is written")

@@ -7,6 +7,8 @@
 
 #include <catch2/catch_test_macros.hpp>
 
+#include <algorithm>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -119,4 +121,33 @@ TEST_CASE("network_interface: the IPv4 address that it was named by")
   CHECK(network_interface("192.0.2.7").named_address_v4().to_string() == "192.0.2.7");
   for (const auto& other : {network_interface("::1"), network_interface("lo"), network_interface()})
     CHECK(other.named_address_v4().is_unspecified());
+}
+
+TEST_CASE("list_interfaces: the loopback interface with its addresses, and each interface once")
+{
+  DGRAM_SKIP_WITHOUT_LOOPBACK_INTERFACE();
+  const auto interfaces = dgram::list_interfaces();
+  std::set<unsigned> indices;
+  bool has_loopback = false;
+  for (const auto& interface : interfaces) {
+    CAPTURE(interface.name);
+    CHECK(indices.insert(interface.index).second);
+    CHECK(interface.index == ::if_nametoindex(interface.name.c_str()));
+    if (interface.name == test::loopback_name()) {
+      has_loopback = true;
+      CHECK(interface.is_up);
+      CHECK(interface.is_loopback);
+      CHECK(interface.has_multicast);
+      CHECK(std::count(interface.addresses.begin(), interface.addresses.end(),
+                       asio::ip::make_address("127.0.0.1")) == 1);
+    }
+    // Each is an address of that very interface.
+    for (const auto& address : interface.addresses) {
+      CAPTURE(address.to_string());
+      if (address.is_v6() && address.to_v6().is_link_local())
+        CHECK(address.to_v6().scope_id() == interface.index);
+      CHECK(index_of(dgram::network_interface(address)) == interface.index);
+    }
+  }
+  CHECK(has_loopback);
 }

@@ -3,10 +3,12 @@
 
 #include "support/loopback.hpp"
 
-#include <dgram/udp.hpp>
+#include <dgram.hpp>
 
 #include <catch2/catch_test_macros.hpp>
 
+#include <string>
+#include <string_view>
 #include <type_traits>
 
 TEST_CASE("udp: stands where Asio's protocol is expected, and the other way round")
@@ -42,4 +44,74 @@ TEST_CASE("udp: Asio's IPv6 is never dual")
 {
   CHECK_FALSE(dgram::udp(asio::ip::udp::v6()).is_dual());
   CHECK_FALSE(dgram::udp(static_cast<const asio::ip::udp&>(dgram::udp::dual())).is_dual());
+}
+
+TEST_CASE("text stands for an endpoint wherever an endpoint is bound, connected to or pushed")
+{
+  asio::io_context io;
+  dgram::udp::socket bound(io, "127.0.0.1:0");
+  dgram::udp::socket from_executor(io.get_executor(), std::string("127.0.0.1:0"));
+  dgram::udp::socket later(io, dgram::udp::v4());
+  later.bind(std::string_view("127.0.0.1:0"));
+  for (auto* socket : {&bound, &from_executor, &later}) {
+    CHECK(socket->local_endpoint().address() == asio::ip::address_v4::loopback());
+    CHECK(socket->local_endpoint().port() != 0);
+  }
+
+  const std::string peer = dgram::to_string(bound.local_endpoint());
+  dgram::udp::socket connected(io);
+  connected.connect(peer);
+  CHECK(connected.remote_endpoint() == bound.local_endpoint());
+  dgram::error_code ec = asio::error::fault;
+  connected.reconnect(peer.c_str(), ec);
+  CHECK_FALSE(ec);
+
+  dgram::send_batch batch(4);
+  batch.push("one", peer);
+  batch.push("two", peer.c_str());
+  CHECK(later.try_send_batch(batch).sent == 2);
+  dgram::receive_batch in(4, 64);
+  CHECK(bound.try_receive_batch(in) == 2);
+}
+
+TEST_CASE("text that is no endpoint is refused where it is given, and the error names it")
+{
+  asio::io_context io;
+  const auto text_of = [](auto function) -> std::string {
+    try {
+      function();
+    } catch (const dgram::system_error& error) {
+      CHECK(error.code() == dgram::error::bad_endpoint);
+      return error.what();
+    }
+    return {};
+  };
+  dgram::udp::socket socket(io, dgram::udp::v4());
+  dgram::send_batch batch(4);
+  CHECK(text_of([&] { dgram::udp::socket(io, "nowhere"); }).starts_with("bind \"nowhere\""));
+  CHECK(text_of([&] { socket.bind("127.0.0.1"); }).starts_with("bind \"127.0.0.1\""));
+  CHECK(text_of([&] { socket.connect("::1:80"); }).starts_with("connect \"::1:80\""));
+  CHECK(text_of([&] { batch.push("hello", ":80"); }).starts_with("push \":80\""));
+  CHECK(batch.empty());
+  dgram::error_code ec;
+  socket.bind("nowhere", ec);
+  CHECK(ec == dgram::error::bad_endpoint);
+  socket.connect("nowhere", ec);
+  CHECK(ec == dgram::error::bad_endpoint);
+  CHECK(socket.is_open());
+}
+
+TEST_CASE("a group may be text where it is joined and left")
+{
+  asio::io_context io;
+  dgram::udp::socket socket(io, dgram::udp::v4());
+  const dgram::network_interface loopback("127.0.0.1");
+  dgram::error_code ec;
+  socket.join("239.1.2.3", loopback, ec);
+  if (ec == dgram::error::no_multicast) SKIP("no multicast on loopback");
+  CHECK_FALSE(ec);
+  socket.leave(std::string("239.1.2.3"), loopback, ec);
+  CHECK_FALSE(ec);
+  CHECK_THROWS_AS(socket.join("everybody"), dgram::system_error);
+  STATIC_REQUIRE(std::is_convertible_v<std::string_view, dgram::multicast_group>);
 }

@@ -21,14 +21,15 @@ namespace detail {
 /// A slot that no handler has, to be told apart from theirs.
 struct default_slot : net::cancellation_slot {};
 
-/// Whether a handler may have a cancellation slot. Its type decides: a handler without one, whatever wraps it,
-/// has the slot that the associated trait is given as the default.
+/// Whether a handler may have a cancellation slot. Its type decides: a handler without one,
+/// whatever wraps it, has the slot that the associated trait is given as the default.
 template <class Handler>
 inline constexpr bool may_have_slot =
     !std::is_same_v<net::associated_cancellation_slot_t<std::decay_t<Handler>, default_slot>,
                     default_slot>;
 
-/// Calls `function(Owner&, cancellation_type)` when the slot is signalled, as long as the owner exists.
+/// Calls `function(Owner&, cancellation_type)` when the slot is signalled, as long as the owner
+/// exists.
 template <class Slot, class Owner, class Function>
 void on_cancellation(Slot slot, std::weak_ptr<Owner> owner, Function function)
 {

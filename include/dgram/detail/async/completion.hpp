@@ -21,8 +21,8 @@ namespace detail {
 
 class task;
 
-/// What waits in one queue, in order. It is no part of `task`, which has no friends: with a friend the destructor counts
-/// as accessible, and compilers ask for a virtual one.
+/// What waits in one queue, in order. It is no part of `task`, which has no friends: with a friend
+/// the destructor counts as accessible, and compilers ask for a virtual one.
 class task_link {
   friend class task_queue;
   task* next_ = nullptr;
@@ -132,7 +132,8 @@ private:
   Function function_;
 };
 
-/// The completion of a pending operation. Whoever ends the operation fills it in; `run` calls the handler.
+/// The completion of a pending operation. Whoever ends the operation fills it in; `run` calls the
+/// handler.
 class any_completion : public task {
 public:
   failure outcome;
@@ -156,9 +157,9 @@ protected:
 template <class... Values>
 using completion_ptr = std::unique_ptr<completion<Values...>, discard_task>;
 
-/// What a completion handler may be: one for the error code and the values, as everywhere in Asio; or a function for the
-/// whole failure in place of the code, or for either without the values. Some of Asio's tokens can be called too, with one
-/// argument, and return another token.
+/// What a completion handler may be: one for the error code and the values, as everywhere in Asio;
+/// or a function for the whole failure in place of the code, or for either without the values. Some
+/// of Asio's tokens can be called too, with one argument, and return another token.
 template <class Handler, class... Values>
 inline constexpr bool takes_code = std::invocable<Handler, error_code, Values...>;
 template <class Handler, class... Args>
@@ -307,7 +308,8 @@ completion<Values...>* make_completion(Handler&& handler, const Executor& execut
                          executor);
 }
 
-/// Whether an operation takes this token, and says so if not. Without it the reader is told of Asio's insides.
+/// Whether an operation takes this token, and says so if not. Without it the reader is told of
+/// Asio's insides.
 template <class Token, class... Values>
 consteval bool is_token()
 {
@@ -344,7 +346,8 @@ private:
   Launch launch_;
 };
 
-/// Starts an operation: `launch(completion<Values...>*, slot)` takes the completion over, now or when the token says so.
+/// Starts an operation: `launch(completion<Values...>*, slot)` takes the completion over, now or
+/// when the token says so.
 template <class... Values, class Executor, class Token, class Launch>
 auto initiate_completion(const Executor& executor, Token&& token, Launch launch)
 {
@@ -365,7 +368,8 @@ template <class Callback, class Executor>
 inline constexpr bool has_executor =
     !runs_on<Callback, Executor> || !runs_on<Callback, net::system_executor>;
 
-/// Is called where the callback is not to run, and has its own executor run it, whose context it keeps running till then.
+/// Is called where the callback is not to run, and has its own executor run it, whose context it
+/// keeps running till then.
 template <class Callback, class Executor>
 class forwarding_callback {
 public:
@@ -394,8 +398,8 @@ decltype(auto) run_by_emitter(Callback&& callback, const Executor& emitters)
     return std::forward<Callback>(callback);
 }
 
-/// The completion handler of a send whose callback is called where all went well; else there is an 'error' event. The
-/// emitter calls it, and then exists.
+/// The completion handler of a send whose callback is called where all went well; else there is an
+/// 'error' event. The emitter calls it, and then exists.
 template <class Core, class Callback>
 class sent_callback {
   using executor = typename Core::executor_type;

@@ -11,9 +11,9 @@ DGRAM_NAMESPACE_BEGIN
 
 namespace detail {
 
-/// `cancel`, `close`, `release` and a new descriptor begin another epoch of a socket. A wake-up may have been queued
-/// before that, or before a cancellation of the operation itself: that a wait succeeded proves nothing. The guard
-/// remembers the epoch in which the operation was launched.
+/// `cancel`, `close`, `release` and a new descriptor begin another epoch of a socket. A wake-up may
+/// have been queued before that, or before a cancellation of the operation itself: that a wait
+/// succeeded proves nothing. The guard remembers the epoch in which the operation was launched.
 class epoch_guard {
 public:
   void enter(std::uint64_t epoch) noexcept { epoch_ = epoch; }

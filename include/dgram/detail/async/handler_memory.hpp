@@ -15,7 +15,8 @@ DGRAM_NAMESPACE_BEGIN
 
 namespace detail {
 
-/// Room for what Asio keeps of one pending handler; what does not fit, or comes second, is taken from the heap.
+/// Room for what Asio keeps of one pending handler; what does not fit, or comes second, is taken
+/// from the heap.
 class handler_memory {
 public:
   handler_memory() = default;
@@ -72,7 +73,8 @@ private:
   handler_memory* memory_;
 };
 
-/// A handler that lives in such memory. `Owner` is a shared pointer to what has the memory, and goes last.
+/// A handler that lives in such memory. `Owner` is a shared pointer to what has the memory, and
+/// goes last.
 template <class Owner, class Function>
 class stored_handler {
 public:

@@ -14,7 +14,8 @@ DGRAM_NAMESPACE_BEGIN
 
 namespace detail {
 
-/// `Owner` is held by `shared_from_this`, has `get_executor` and `is_closed`, and `timed_out` is called.
+/// `Owner` is held by `shared_from_this`, has `get_executor` and `is_closed`, and `timed_out` is
+/// called.
 template <class Owner, class Executor>
 class idle_timer {
 public:

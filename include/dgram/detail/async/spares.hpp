@@ -16,7 +16,8 @@ DGRAM_NAMESPACE_BEGIN
 
 namespace detail {
 
-/// Objects that are costly to make. Several threads may run the context, so it is locked: once for each batch.
+/// Objects that are costly to make. Several threads may run the context, so it is locked: once for
+/// each batch.
 template <class T>
 class spares {
 public:

@@ -15,8 +15,8 @@ DGRAM_NAMESPACE_BEGIN
 
 namespace detail {
 
-/// The return type of Asio's functions that report through an `error_code&` and have no other result: the error code, or
-/// `void` if `ASIO_NO_DEPRECATED` is defined.
+/// The return type of Asio's functions that report through an `error_code&` and have no other
+/// result: the error code, or `void` if `ASIO_NO_DEPRECATED` is defined.
 using sync_result =
     decltype(std::declval<net::ip::udp::socket&>().close(std::declval<error_code&>()));
 

@@ -22,7 +22,8 @@ struct flush_at_end {
   ~flush_at_end() { owner.flush(); }
 };
 
-/// `Owner` is held by `shared_from_this`, has `get_executor`, and `flush`, which hands over what was sent.
+/// `Owner` is held by `shared_from_this`, has `get_executor`, and `flush`, which hands over what
+/// was sent.
 template <class Owner>
 class turns {
 public:
@@ -90,7 +91,8 @@ public:
                                                             std::move(function));
   }
 
-  /// A type-erased executor has no use for an allocator, so it is the context's that is posted to, where it is known.
+  /// A type-erased executor has no use for an allocator, so it is the context's that is posted to,
+  /// where it is known.
   template <class Function>
   void post_stored(handler_memory& memory, Function function)
   {

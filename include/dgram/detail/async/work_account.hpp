@@ -12,8 +12,9 @@ DGRAM_NAMESPACE_BEGIN
 
 namespace detail {
 
-/// A pending wait is a unit of the context's work. It is taken back while the socket is not to keep the context running:
-/// from within a handler, since the last unit that goes outside of one stops the context for good.
+/// A pending wait is a unit of the context's work. It is taken back while the socket is not to keep
+/// the context running: from within a handler, since the last unit that goes outside of one stops
+/// the context for good.
 template <class Owner>
 class work_account {
 public:

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
-// The operation behind a reader's `async_for_each`: calls a function with each datagram, and waits where there is none.
+// The operation behind a reader's `async_for_each`: calls a function with each datagram, and waits
+// where there is none.
 #ifndef DGRAM_DETAIL_BATCH_FOR_EACH_OP_HPP
 #define DGRAM_DETAIL_BATCH_FOR_EACH_OP_HPP
 
@@ -21,8 +22,8 @@ DGRAM_NAMESPACE_BEGIN
 
 namespace detail {
 
-/// `State` is that of a reader. A turn goes on from batch to batch until there is nothing to receive, or until it is time
-/// to let others go first.
+/// `State` is that of a reader. A turn goes on from batch to batch until there is nothing to
+/// receive, or until it is time to let others go first.
 template <class State, class Function>
 class for_each_op {
 public:
@@ -73,7 +74,8 @@ private:
     resume_later(executor, std::move(self));
   }
 
-  /// Through the scheduler in any case: the function is not to be called inside the call that started this.
+  /// Through the scheduler in any case: the function is not to be called inside the call that
+  /// started this.
   template <class Self>
   void post(Self& self)
   {
@@ -87,7 +89,8 @@ private:
   {
     state_->end_wait();
     state_->policy.yielded();
-    // Another waiter may have set the shared timer anew, which ends this wait but not this operation.
+    // Another waiter may have set the shared timer anew, which ends this wait but not this
+    // operation.
     if (backing_off_) ec.clear();
     // A wake-up may have been queued before a cancel or a close, so its success proves nothing.
     if (!ec && !has_ended(self)) state_->try_receive(ec);
@@ -127,8 +130,8 @@ private:
 
   enum class handed : unsigned char { all, later, no_more };
 
-  /// Calls the function with what is in memory, all of it or as much as there is time for: the rest comes later, when others
-  /// have had their turn. `no_more` where it has been made to end.
+  /// Calls the function with what is in memory, all of it or as much as there is time for: the rest
+  /// comes later, when others have had their turn. `no_more` where it has been made to end.
   template <class Self>
   handed hand_over(Self& self)
   {
@@ -141,7 +144,8 @@ private:
       }
       const auto datagram = state_->take();
       try {
-        // NOLINTNEXTLINE(bugprone-unchecked-optional-access): it is there until the operation completes
+        // NOLINTNEXTLINE(bugprone-unchecked-optional-access): it is there until the operation
+        // completes
         std::invoke(*function_, *datagram);
       } catch (...) {
         post(self);  // the rest has its turn when the context is run again

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
-// Hands what is queued to the kernel: offers it, waits if the kernel has no room, and offers it again.
+// Hands what is queued to the kernel: offers it, waits if the kernel has no room, and offers it
+// again.
 #ifndef DGRAM_DETAIL_BATCH_OUTBOX_HPP
 #define DGRAM_DETAIL_BATCH_OUTBOX_HPP
 
@@ -15,12 +16,11 @@ DGRAM_NAMESPACE_BEGIN
 namespace detail {
 
 /// `Handle` is a `transport_handle`. `Owner` has the queue:
-///   bool has_more();             whether there is something to offer; it may move more into the batch that it offers
-///   send_result offer();         offers that batch once, and counts what left
-///   void path_error(error_code); an earlier datagram's error has come back
-///   void fail(error_code);       nothing of what is queued can be sent
-///   void offer_again();          a wait has ended
-///   auto keep_alive();           what keeps the owner while there is a wait
+///   bool has_more();             whether there is something to offer; it may move more into the
+///   batch that it offers send_result offer();         offers that batch once, and counts what left
+///   void path_error(error_code); an earlier datagram's error has come back void fail(error_code);
+///   nothing of what is queued can be sent void offer_again();          a wait has ended auto
+///   keep_alive();           what keeps the owner while there is a wait
 template <class Handle, class Owner>
 class outbox {
 public:
@@ -34,7 +34,8 @@ public:
   /// Whether an offer is on its way: a handler that it calls may queue more, which goes with it.
   bool is_offering() const noexcept { return offering_; }
 
-  /// Offers what is queued until nothing is left. Returns the error for which a wait has begun, or clear.
+  /// Offers what is queued until nothing is left. Returns the error for which a wait has begun, or
+  /// clear.
   error_code flush(Handle& handle)
   {
     if (waiting_ || offering_) return {};
@@ -47,8 +48,9 @@ public:
     return {};
   }
 
-  /// Calls a function that makes one attempt and returns a `send_result`, again if the error is an earlier datagram's.
-  /// The kernel tells of that once, and takes the datagrams of this attempt afterwards.
+  /// Calls a function that makes one attempt and returns a `send_result`, again if the error is an
+  /// earlier datagram's. The kernel tells of that once, and takes the datagrams of this attempt
+  /// afterwards.
   template <class Attempt>
   error_code attempt(Attempt function)
   {
@@ -98,7 +100,8 @@ private:
     auto resumed = [this, kept = owner_.keep_alive(), &handle, epoch = handle.epoch(),
                     timed](const error_code& ec) {
       waiting_ = false;
-      // Others may end the shared timer. Where the epoch has ended the owner knows what that means for its queue.
+      // Others may end the shared timer. Where the epoch has ended the owner knows what that means
+      // for its queue.
       if (ec && !timed && handle.epoch() == epoch)
         owner_.fail(ec);
       else

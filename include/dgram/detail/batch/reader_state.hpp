@@ -49,7 +49,8 @@ struct reader_state : std::enable_shared_from_this<reader_state<Handle>> {
   receive_policy policy;
   net::cancellation_signal signal;
 
-  /// Called before the reader waits or asks the kernel: what belongs to the turn that ends is to leave now.
+  /// Called before the reader waits or asks the kernel: what belongs to the turn that ends is to
+  /// leave now.
   std::function<void()> turn_end;
   const void* turn_owner = nullptr;
 
@@ -58,7 +59,8 @@ struct reader_state : std::enable_shared_from_this<reader_state<Handle>> {
   /// Whether something that was received is left to be looked at.
   bool is_in_turn() const noexcept { return remaining > 0 || batch_is_out_; }
 
-  /// Whether the last datagram of a turn has been handed over, and the reader was not called again since.
+  /// Whether the last datagram of a turn has been handed over, and the reader was not called again
+  /// since.
   bool is_behind_turn() const noexcept { return in_turn_ && !is_in_turn(); }
 
   std::optional<basic_datagram<protocol_type>> take()
@@ -83,7 +85,8 @@ struct reader_state : std::enable_shared_from_this<reader_state<Handle>> {
     policy.offer_slots(batch);
   }
 
-  /// What a descriptor needs that came after the reader; begins another epoch where coalescing begins.
+  /// What a descriptor needs that came after the reader; begins another epoch where coalescing
+  /// begins.
   void follow_descriptor()
   {
     if (descriptor_number_ != socket.descriptor_number()) prepare_descriptor();
@@ -147,7 +150,8 @@ struct reader_state : std::enable_shared_from_this<reader_state<Handle>> {
   bool timed_out() const noexcept { return timed_out_; }
 
 private:
-  /// Also of the next descriptor, where the socket is closed and opened again, or opened only after the reader was made.
+  /// Also of the next descriptor, where the socket is closed and opened again, or opened only after
+  /// the reader was made.
   void prepare_descriptor()
   {
     descriptor_number_ = socket.descriptor_number();

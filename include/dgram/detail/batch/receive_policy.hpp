@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
-// When to receive again, how much at a time, when to wait and for what, and when others are to have their turn.
+// When to receive again, how much at a time, when to wait and for what, and when others are to have
+// their turn.
 #ifndef DGRAM_DETAIL_BATCH_RECEIVE_POLICY_HPP
 #define DGRAM_DETAIL_BATCH_RECEIVE_POLICY_HPP
 
@@ -24,8 +25,8 @@ public:
   {
   }
 
-  /// How many slots the next call is to offer, of the capacity: few for trains, since they stay in the cache, and more
-  /// for plain datagrams, since that makes fewer calls.
+  /// How many slots the next call is to offer, of the capacity: few for trains, since they stay in
+  /// the cache, and more for plain datagrams, since that makes fewer calls.
   template <class Batch>
   void offer_slots(Batch& batch) noexcept
   {
@@ -55,8 +56,8 @@ public:
   /// A new series of waits begins: what earlier ones waited for does not count.
   void begin_waiting() noexcept { wake_ups_ = {}; }
 
-  /// Before each wait behind `would_block`: whether the wait is to be on the timer, since the descriptor stays ready with
-  /// nothing to receive, and another wait on it would spin.
+  /// Before each wait behind `would_block`: whether the wait is to be on the timer, since the
+  /// descriptor stays ready with nothing to receive, and another wait on it would spin.
   template <class Handle>
   bool must_back_off(const Handle& handle) noexcept
   {
@@ -73,9 +74,9 @@ private:
   wake_up_counter wake_ups_;
 };
 
-/// How long the datagrams of one batch are handed over to functions of the user's before others have their turn. It is asked
-/// before each of them, and looks at the clock only where there are many: a batch of trains is handed over whole, unless
-/// the functions are slow.
+/// How long the datagrams of one batch are handed over to functions of the user's before others
+/// have their turn. It is asked before each of them, and looks at the clock only where there are
+/// many: a batch of trains is handed over whole, unless the functions are slow.
 template <class Clock>
 class turn_limit {
 public:

@@ -115,7 +115,8 @@ struct writer_state : std::enable_shared_from_this<writer_state<Handle>> {
     return !ec && !batch.has_room(size, datagrams) && when_full_ == full_policy::wait;
   }
 
-  /// `to` is an endpoint, a reply path, or `no_peer` on a connected socket; `options` come behind it.
+  /// `to` is an endpoint, a reply path, or `no_peer` on a connected socket; `options` come behind
+  /// it.
   template <class Target, class... Options>
   void push(bytes_view payload, std::size_t datagrams, const Target& to, const Options&... options)
   {
@@ -127,8 +128,9 @@ struct writer_state : std::enable_shared_from_this<writer_state<Handle>> {
     else
       batch.push(payload, to, options...);
     statistics.queued += datagrams;
-    // What one handler, or one resumption of a coroutine, sends leaves together, when it ends. The answer to the last
-    // datagram of a turn need not wait for that, unless more than one was sent behind the last turn, too.
+    // What one handler, or one resumption of a coroutine, sends leaves together, when it ends. The
+    // answer to the last datagram of a turn need not wait for that, unless more than one was sent
+    // behind the last turn, too.
     const bool answers = reader_ && reader_->is_behind_turn();
     if (answers && answers_++ == 0 && !answers_with_many_)
       flush();

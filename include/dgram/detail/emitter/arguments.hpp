@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
-// The arguments of bind, connect and send: numbers, an address, a callback, each of which may be left out.
+// The arguments of bind, connect and send: numbers, an address, a callback, each of which may be
+// left out.
 #ifndef DGRAM_DETAIL_EMITTER_ARGUMENTS_HPP
 #define DGRAM_DETAIL_EMITTER_ARGUMENTS_HPP
 
@@ -177,7 +178,8 @@ constexpr void check_send_call()
                 "port, and a Unix socket has none");
 }
 
-/// Whether a call may end with this argument, and says so if not. Without it the reader is told of Asio's insides.
+/// Whether a call may end with this argument, and says so if not. Without it the reader is told of
+/// Asio's insides.
 template <class Token, class... Values>
 consteval bool is_callback()
 {
@@ -284,7 +286,8 @@ public:
   {
   }
 
-  /// Of a bind: without an address it is all of them, which a lookup of the user's own may have an address for.
+  /// Of a bind: without an address it is all of them, which a lookup of the user's own may have an
+  /// address for.
   destination_type local(const call_type& call, bool looks_up) const
   {
     if (call.endpoint != nullptr) return {*call.endpoint};

@@ -15,7 +15,8 @@ DGRAM_NAMESPACE_BEGIN
 
 namespace detail {
 
-/// The datagrams of one turn, whose buffers stay where they are. What `of` gives is valid until it is called again.
+/// The datagrams of one turn, whose buffers stay where they are. What `of` gives is valid until it
+/// is called again.
 template <class Protocol>
 class arrival {
 public:

@@ -52,7 +52,8 @@ const T& keep(const T& value)
   return value;  // NOLINT(bugprone-return-const-ref-from-parameter): an event's argument outlives the call
 }
 
-/// A listener that completes an operation, and completes it with `operation_aborted` where it is removed uncalled.
+/// A listener that completes an operation, and completes it with `operation_aborted` where it is
+/// removed uncalled.
 template <class Core, class... Values>
 class awaiting_listener {
 public:

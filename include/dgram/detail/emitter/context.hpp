@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
-// What the emitter sockets of one context share: buffers, which a socket has only while it needs them.
+// What the emitter sockets of one context share: buffers, which a socket has only while it needs
+// them.
 #ifndef DGRAM_DETAIL_EMITTER_CONTEXT_HPP
 #define DGRAM_DETAIL_EMITTER_CONTEXT_HPP
 
@@ -56,9 +57,9 @@ private:
   std::vector<entry> members_;
 };
 
-/// Sockets may be destroyed by handlers that die with the context, so what they share outlives this. When the context ends,
-/// `silence` is called on every member, which is to start nothing from then on, and then `discard`, which is to let go
-/// what waits in it.
+/// Sockets may be destroyed by handlers that die with the context, so what they share outlives
+/// this. When the context ends, `silence` is called on every member, which is to start nothing from
+/// then on, and then `discard`, which is to let go what waits in it.
 template <class Incoming, class Outgoing, class Member>
 class context_service : public net::execution_context::service {
 public:

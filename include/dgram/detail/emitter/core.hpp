@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
-// The emitter behind an emitter socket: how far its bind, its connect and its close are, and what waits for them.
+// The emitter behind an emitter socket: how far its bind, its connect and its close are, and what
+// waits for them.
 #ifndef DGRAM_DETAIL_EMITTER_CORE_HPP
 #define DGRAM_DETAIL_EMITTER_CORE_HPP
 
@@ -46,7 +47,8 @@ DGRAM_NAMESPACE_BEGIN
 
 namespace detail {
 
-/// Held by the socket object and by everything that is pending. All of it runs on the socket's executor.
+/// Held by the socket object and by everything that is pending. All of it runs on the socket's
+/// executor.
 template <class Socket>
 class emitter_core : public std::enable_shared_from_this<emitter_core<Socket>> {
 public:
@@ -226,7 +228,8 @@ public:
 
   // --- pause and resume ---
 
-  /// Gives the descriptor up, and keeps what is needed to get another like it; after the bind, where that is on its way.
+  /// Gives the descriptor up, and keeps what is needed to get another like it; after the bind,
+  /// where that is on its way.
   void pause()
   {
     if (closed_ || closing_ || is_paused()) return;
@@ -369,8 +372,8 @@ public:
 
   void timed_out() { events.template emit<event::timeout>(); }
 
-  /// A wildcard address says nothing of where a datagram arrives, so the kernel is asked to; before the bind, since what
-  /// is queued earlier has no interface.
+  /// A wildcard address says nothing of where a datagram arrives, so the kernel is asked to; before
+  /// the bind, since what is queued earlier has no interface.
   void expect_arrivals(const endpoint_type& local)
   {
     if constexpr (is_ip) {
@@ -529,7 +532,8 @@ private:
   {
     close_emitted_ = true;
     pending_.closed();
-    // No event comes after this, so what the listeners hold on to is let go, also where one of them throws.
+    // No event comes after this, so what the listeners hold on to is let go, also where one of them
+    // throws.
     struct last_event {
       emitter_type& events;
       ~last_event() { events.remove_all(); }
@@ -565,8 +569,8 @@ void for_each_emitter(net::execution_context& context, Function function)
     function(*core);
 }
 
-// What a socket object asks of its emitter, as functions: an `extern template` of one costs units that have no emitter
-// nothing, where one of the class would instantiate the class.
+// What a socket object asks of its emitter, as functions: an `extern template` of one costs units
+// that have no emitter nothing, where one of the class would instantiate the class.
 
 template <class Socket>
 std::shared_ptr<emitter_core<Socket>> make_emitter(const typename Socket::executor_type& executor,
@@ -626,7 +630,8 @@ void start_close(emitter_core<Socket>& core, any_completion_ptr done)
     core.close();
 }
 
-/// A shared pointer that is null once it was moved from; to use it then throws `error::not_running`.
+/// A shared pointer that is null once it was moved from; to use it then throws
+/// `error::not_running`.
 template <class Core>
 class core_pointer {
 public:

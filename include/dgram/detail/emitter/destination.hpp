@@ -14,7 +14,8 @@ DGRAM_NAMESPACE_BEGIN
 
 namespace detail {
 
-/// An endpoint, with the way back if it is that of an answer; or a name, until its address is known; or the connected peer.
+/// An endpoint, with the way back if it is that of an answer; or a name, until its address is
+/// known; or the connected peer.
 template <class Protocol>
 class destination {
 public:

@@ -28,7 +28,8 @@ struct membership_text {
   std::string key;
 };
 
-/// An interface's address, with or without a scope that says the same, or its name; no text for "any".
+/// An interface's address, with or without a scope that says the same, or its name; no text for
+/// "any".
 inline network_interface parse_interface(std::string_view text, bool is_v6, error_code& ec)
 {
   if (text.empty()) return {};
@@ -112,7 +113,8 @@ inline membership_text parse_membership(const char* operation, membership_change
   refuse(operation, membership_error(change, ec), std::move(what));
 }
 
-/// Joins or leaves. An IPv6 socket is a member of IPv4 groups too, since it hears what is sent to them.
+/// Joins or leaves. An IPv6 socket is a member of IPv4 groups too, since it hears what is sent to
+/// them.
 template <class Socket>
 void apply_membership(Socket& socket, membership_change change, const membership_text& membership,
                       bool is_v6, error_code& ec)

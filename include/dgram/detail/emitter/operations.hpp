@@ -17,8 +17,8 @@ DGRAM_NAMESPACE_BEGIN
 
 namespace detail {
 
-// Of each: `check` says why it cannot be started in this state, and `start` starts it, with a completion, or with a callback
-// that listens for `event`, or with neither.
+// Of each: `check` says why it cannot be started in this state, and `start` starts it, with a
+// completion, or with a callback that listens for `event`, or with neither.
 
 template <class Core>
 struct binding {

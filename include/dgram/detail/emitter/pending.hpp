@@ -52,11 +52,11 @@ struct operation {
 
 /// `Owner` is the core: it has the socket and its family, events and turns, and is told
 ///   void expect_arrivals(endpoint_type);                     in front of the bind to this address
-///   void bound();                                            and 'listening' is emitted later
-///   void send_now(const path_type*, payload, send_completion*);
-///   void end_operation(any_completion_ptr, failure);         or an 'error' event where there is no completion
-///   void close_now(); void close_if_closing();
-///   bool is_paused(); void pause_if_due();                   and then `resumed` when it resumes
+///   void bound();                                            and 'listening' is emitted later void
+///   send_now(const path_type*, payload, send_completion*); void end_operation(any_completion_ptr,
+///   failure);         or an 'error' event where there is no completion void close_now(); void
+///   close_if_closing(); bool is_paused(); void pause_if_due();                   and then
+///   `resumed` when it resumes
 ///
 /// Every operation that waits is in one list, in the order of the calls, with what it waits for.
 template <class Socket, class Owner>
@@ -84,7 +84,8 @@ public:
 
   // --- bind ---
 
-  /// Without a completion a failure is an 'error' event. The listener is for 'listening', and is forgotten if that is not to be.
+  /// Without a completion a failure is an 'error' event. The listener is for 'listening', and is
+  /// forgotten if that is not to be.
   void bind(destination_type to, any_completion_ptr done, listener_id listener = {})
   {
     begin(bind_, {.kind = action::bind, .to = std::move(to), .done = std::move(done)}, listener);
@@ -130,7 +131,8 @@ public:
     give_up(bind_);
     list_type waiting = take([](const entry& each) { return each.at == stage::descriptor; });
     const bool was_implicit = std::exchange(implicit_, false);
-    // One 'error' event for all who are not told themselves, and first, since a close may be among them.
+    // One 'error' event for all who are not told themselves, and first, since a close may be among
+    // them.
     const bool all_told = std::all_of(waiting.begin(), waiting.end(), is_told);
     if (done || !was_implicit || !all_told) owner_.end_operation(std::move(done), why);
     for (auto& next : waiting) {
@@ -173,7 +175,8 @@ public:
 
   // --- what waits ---
 
-  /// Whether a send to this place, null for the connected peer, can go now. Unix datagrams need no bind.
+  /// Whether a send to this place, null for the connected peer, can go now. Unix datagrams need no
+  /// bind.
   bool can_send(const path_type* to) const noexcept
   {
     return !must_wait() && (to != nullptr || connect_.at == phase::done);
@@ -220,7 +223,8 @@ public:
       owner_.deliver(next.what.done.release());
   }
 
-  /// Ends an operation that waits, as if it had not been begun. False where it does not wait here, or not any more.
+  /// Ends an operation that waits, as if it had not been begun. False where it does not wait here,
+  /// or not any more.
   bool cancel(const task* done)
   {
     const auto found = std::find_if(entries_.begin(), entries_.end(), [done](const entry& each) {
@@ -238,7 +242,8 @@ public:
     return true;
   }
 
-  /// The bind or the connect is done, or there is a descriptor again; on the next turn the listeners for it have been called.
+  /// The bind or the connect is done, or there is a descriptor again; on the next turn the
+  /// listeners for it have been called.
   void release_later()
   {
     if (release_.is_posted || std::none_of(entries_.begin(), entries_.end(),
@@ -294,8 +299,8 @@ public:
 private:
   static constexpr bool is_ip = ip_protocol<protocol_type>;
 
-  /// What an operation waits for. `due` is one that goes on now; `gone` has ended in another way, and its turn is to find
-  /// nothing.
+  /// What an operation waits for. `due` is one that goes on now; `gone` has ended in another way,
+  /// and its turn is to find nothing.
   enum class stage : unsigned char { descriptor, peer, name, turn, due, end, gone };
 
   struct entry;
@@ -544,8 +549,8 @@ private:
     }
   }
 
-  /// Gives a send whose name is known its endpoint, so that none to the same address overtakes it. Not behind others that
-  /// have theirs since a moment ago, which it would overtake.
+  /// Gives a send whose name is known its endpoint, so that none to the same address overtakes it.
+  /// Not behind others that have theirs since a moment ago, which it would overtake.
   bool know_endpoint(operation_type& next)
   {
     if (count(stage::turn) > 0) return false;

@@ -48,8 +48,8 @@ std::shared_ptr<spares<incoming_buffers<Protocol>>> buffers_for(
       [largest] { return std::make_unique<buffers_type>(largest); });
 }
 
-/// `Owner` has the socket, its family and its events, says `may_receive`, and is told by `note_activity` and
-/// `receive_failed`.
+/// `Owner` has the socket, its family and its events, says `may_receive`, and is told by
+/// `note_activity` and `receive_failed`.
 template <class Socket, class Owner>
 class receiving {
 public:
@@ -142,7 +142,8 @@ private:
     work_.begin_wait();
   }
 
-  /// While a listener looks at a message, its buffers stay, although it may run the context by itself.
+  /// While a listener looks at a message, its buffers stay, although it may run the context by
+  /// itself.
   struct scope {
     receiving& self;
     explicit scope(receiving& of) : self(of) { ++self.depth_; }
@@ -167,7 +168,8 @@ private:
     if (owner_.has_ended() || !may_receive()) return;
     const scope guard(*this);
     if (rest_ == 0 && !receive()) return;
-    // A listener may throw, or run the context by itself: the rest is to be had then, and what comes meanwhile.
+    // A listener may throw, or run the context by itself: the rest is to be had then, and what
+    // comes meanwhile.
     if (rest_ > 1 || !owner_.handle.is_drained())
       post_turn();
     else
@@ -198,8 +200,8 @@ private:
     return rest_ > 0 || !ec;
   }
 
-  /// An error may be there to stay. To wait costs less than to try again at once, and without a descriptor there is nothing
-  /// to wait for.
+  /// An error may be there to stay. To wait costs less than to try again at once, and without a
+  /// descriptor there is nothing to wait for.
   void give_up(const error_code& ec)
   {
     owner_.receive_failed(ec);

@@ -20,8 +20,9 @@ DGRAM_NAMESPACE_BEGIN
 
 namespace detail {
 
-/// A socket whose descriptor may be given up for a while. Meanwhile it is bound and connected as before to those who ask, takes
-/// another peer, and tries options on a descriptor that is made for that.
+/// A socket whose descriptor may be given up for a while. Meanwhile it is bound and connected as
+/// before to those who ask, takes another peer, and tries options on a descriptor that is made for
+/// that.
 template <class Socket>
 class replaceable_socket {
 public:
@@ -116,8 +117,8 @@ public:
     socket_.close(ignored);
   }
 
-  /// Opens another in its place; it is not paused any more, also where that fails. `open` is called between opening and
-  /// binding. Returns where it was bound.
+  /// Opens another in its place; it is not paused any more, also where that fails. `open` is called
+  /// between opening and binding. Returns where it was bound.
   template <class Function>
   endpoint_type resume(Function open, error_code& ec)
   {

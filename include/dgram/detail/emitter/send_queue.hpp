@@ -99,13 +99,15 @@ public:
     return overflow_.empty() && (!buffers_ || buffers_->batch.has_room(size));
   }
 
-  /// Whether the queue is to be flushed at once, since many sockets have something to send in this turn.
+  /// Whether the queue is to be flushed at once, since many sockets have something to send in this
+  /// turn.
   bool is_urgent() const noexcept { return is_urgent_; }
 
   /// The largest payload that is ever copied into the queue's memory.
   static constexpr std::size_t most_bytes = 65536;
 
-  /// Whether a datagram is as most are: in one piece, with room in a queue that only waits for the end of the turn.
+  /// Whether a datagram is as most are: in one piece, with room in a queue that only waits for the
+  /// end of the turn.
   bool takes_at_once(const payload_view& payload) const noexcept
   {
     return buffers_ && !held_back_ && !is_urgent_ && overflow_.empty() && payload.pieces() <= 1 &&
@@ -153,7 +155,8 @@ public:
     held_back_ = static_cast<bool>(out_.flush(owner_.handle));
   }
 
-  /// Offers one datagram from where its bytes are. Returns its error, which is one to wait for if `must_wait` says so.
+  /// Offers one datagram from where its bytes are. Returns its error, which is one to wait for if
+  /// `must_wait` says so.
   error_code offer_directly(const payload_view& payload, const path_type* to)
   {
     // The batch for this lies beside that of the queue, which is empty.
@@ -236,7 +239,8 @@ private:
                        [done](const auto& each) { return each.get() == done; });
   }
 
-  /// A batch gives nothing back from its midst, so what waits in it goes in front of what found no room.
+  /// A batch gives nothing back from its midst, so what waits in it goes in front of what found no
+  /// room.
   void empty_batch()
   {
     operation_queue<waiting_send<protocol_type>> all;

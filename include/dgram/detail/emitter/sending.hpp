@@ -50,7 +50,8 @@ public:
   /// Whether the queue was found full, and has not been empty since.
   bool is_full() const noexcept { return full_; }
 
-  /// Whether one more is to be let in, which is asked once for each; false where the queue is full and drops.
+  /// Whether one more is to be let in, which is asked once for each; false where the queue is full
+  /// and drops.
   bool admit(std::size_t size)
   {
     if (has_room(size)) return true;
@@ -144,8 +145,8 @@ private:
       owner_.template post_event<event::drain>();
   }
 
-  /// From where the bytes are, if nothing is queued in front; false where it is to be queued. What is larger than the queue
-  /// copies cannot wait: it leaves now, or not at all.
+  /// From where the bytes are, if nothing is queued in front; false where it is to be queued. What
+  /// is larger than the queue copies cannot wait: it leaves now, or not at all.
   bool send_directly(const path_type* to, const payload_view& payload, send_completion_ptr& done)
   {
     const bool can_wait = payload.size() <= queue_type::most_bytes;

@@ -61,7 +61,8 @@ public:
 
 private:
 #if DGRAM_HAS_STOP_TOKEN
-  /// Runs on whatever thread requests the stop, and closes at once where that is one that the socket's listeners run on.
+  /// Runs on whatever thread requests the stop, and closes at once where that is one that the
+  /// socket's listeners run on.
   struct request {
     std::weak_ptr<Owner> owner;
     Executor executor;

@@ -27,9 +27,10 @@ DGRAM_NAMESPACE_BEGIN
 
 namespace detail {
 
-/// The address that a host is spelled as. None for a name, which a resolver is asked for, and then there is no error; none
-/// and `ec` for text that can be neither. No name has a colon; digits alone are a port in the wrong place. What else
-/// getaddrinfo(3) takes for an address, as "127.1", is left to the resolver.
+/// The address that a host is spelled as. None for a name, which a resolver is asked for, and then
+/// there is no error; none and `ec` for text that can be neither. No name has a colon; digits alone
+/// are a port in the wrong place. What else getaddrinfo(3) takes for an address, as "127.1", is
+/// left to the resolver.
 inline std::optional<net::ip::address> read_host(std::string_view text, error_code& ec)
 {
   const auto address = parse_address(text, ec);
@@ -40,7 +41,8 @@ inline std::optional<net::ip::address> read_host(std::string_view text, error_co
   return std::nullopt;
 }
 
-/// A lookup under way, held by those who wait for it: what the resolver reports when they are gone finds nobody.
+/// A lookup under way, held by those who wait for it: what the resolver reports when they are gone
+/// finds nobody.
 class lookup : public std::enable_shared_from_this<lookup> {
 public:
   using endpoint_type = net::ip::udp::endpoint;
@@ -86,7 +88,8 @@ public:
       if (const auto asked = lookup_.lock()) asked->finish(ec, results);
     }
 
-    /// The same from any thread, at once or later, also when the context has gone with those who asked.
+    /// The same from any thread, at once or later, also when the context has gone with those who
+    /// asked.
     void report(const error_code& ec, const net::ip::address& address) const
     {
       if (lookup_.expired()) return;
@@ -132,8 +135,9 @@ private:
   bool done_ = false;
 };
 
-/// The lookups of an emitter: each name once for all that wait for it, and not again for a while. `Owner` is held by
-/// `shared_from_this`, has `get_executor`, `post` and `options`, knows the family by `is_v6`, and is told:
+/// The lookups of an emitter: each name once for all that wait for it, and not again for a while.
+/// `Owner` is held by `shared_from_this`, has `get_executor`, `post` and `options`, knows the
+/// family by `is_v6`, and is told:
 ///   void looked_up(const std::string& name, const net::ip::address&);
 ///   void not_looked_up(const failure&);                      whose address is the name
 template <class Owner, class Executor>
@@ -190,8 +194,8 @@ private:
     clock::time_point expiry;
   };
 
-  /// What a lookup of the user's throws is its failure: other operations than those that ask for the name are under way here,
-  /// and are not to suffer.
+  /// What a lookup of the user's throws is its failure: other operations than those that ask for
+  /// the name are under way here, and are not to suffer.
   void ask(const std::string& name, lookup& begun)
   {
     try {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
-// The operation behind binding, connecting and sending by name: a lookup, and what is done with its result.
+// The operation behind binding, connecting and sending by name: a lookup, and what is done with its
+// result.
 #ifndef DGRAM_DETAIL_NAMES_NAMED_OP_HPP
 #define DGRAM_DETAIL_NAMES_NAMED_OP_HPP
 
@@ -32,8 +33,8 @@ struct name_query {
   std::string host;
   std::string service;
 
-  /// The endpoint, if both are numbers; none and `ec` if they cannot be right; else they are to be looked up. A service has
-  /// a letter (RFC 6335, section 5.1).
+  /// The endpoint, if both are numbers; none and `ec` if they cannot be right; else they are to be
+  /// looked up. A service has a letter (RFC 6335, section 5.1).
   std::optional<net::ip::udp::endpoint> read(error_code& ec) const
   {
     const auto address = read_host(host, ec);
@@ -109,8 +110,8 @@ struct send_by_name {
   }
 };
 
-/// Reads the query, has it looked up if that is needed, and does what is to be done with the result. `Resolver` is void for
-/// one of Asio's.
+/// Reads the query, has it looked up if that is needed, and does what is to be done with the
+/// result. `Resolver` is void for one of Asio's.
 template <class Resolver, class Handle, class Action>
 class named_op {
   using endpoint_type = typename Handle::endpoint_type;
@@ -135,7 +136,8 @@ public:
       begin(self);
       return;
     case step::wait:
-      // Every lookup of the socket is woken when one has ended, so what the wait itself says means nothing.
+      // Every lookup of the socket is woken when one has ended, so what the wait itself says means
+      // nothing.
       if (guard_.is_over(socket().epoch(), self))
         error_ = net::error::operation_aborted;
       else if (!lookup_->is_done())
@@ -262,7 +264,8 @@ private:
   template <class Self>
   void complete(Self& self)
   {
-    // Released before the handler runs: it may destroy the socket and expect the descriptor to be free.
+    // Released before the handler runs: it may destroy the socket and expect the descriptor to be
+    // free.
     socket_.reset();
     endpoints_ = {};
     query_ = {};

@@ -29,8 +29,9 @@ struct linux_backend {
   static std::size_t receive(int fd, message* first, std::size_t count, int flags,
                              error_code& ec) noexcept
   {
-    // MSG_TRUNC asks for the length on the wire instead of the length that was copied (recv(2)).
-    // An error after some datagrams is kept by the kernel for the next call (net/socket.c, do_recvmmsg).
+    // MSG_TRUNC asks for the length on the wire instead of the length that was copied (recv(2)). An
+    // error after some datagrams is kept by the kernel for the next call (net/socket.c,
+    // do_recvmmsg).
     std::size_t moved = 0;
     for (;;) {
       const unsigned asked = limit(count - moved);

@@ -13,7 +13,8 @@ DGRAM_NAMESPACE_BEGIN
 
 namespace platform {
 
-/// Winsock has no flag for a call that does not block: `prepare_descriptor` sees to that, once for a socket.
+/// Winsock has no flag for a call that does not block: `prepare_descriptor` sees to that, once for
+/// a socket.
 struct windows_backend {
   static constexpr const char* name = "windows";
   static constexpr bool reports_wire_size = false;

@@ -22,8 +22,9 @@ using descriptor_type = ::SOCKET;
 using descriptor_type = int;
 #endif
 
-/// An errno value, or on Windows one of WSAGetLastError, in the category of Asio's own errors: standalone Asio has one of
-/// its own, and `std::system_category` would compare equal to none of `asio::error`.
+/// An errno value, or on Windows one of WSAGetLastError, in the category of Asio's own errors:
+/// standalone Asio has one of its own, and `std::system_category` would compare equal to none of
+/// `asio::error`.
 inline error_code make_system_error(int value) noexcept
 {
   return {value, net::error::get_system_category()};
@@ -78,8 +79,8 @@ inline int get_int_option(descriptor_type fd, int level, int name, error_code& e
   return value;
 }
 
-/// Gives a size to a field of a system's structure, the type of which differs from system to system. Where it is the same a
-/// cast would be warned of as useless.
+/// Gives a size to a field of a system's structure, the type of which differs from system to
+/// system. Where it is the same a cast would be warned of as useless.
 template <class Field>
 void set_field(Field& field, std::size_t value) noexcept
 {

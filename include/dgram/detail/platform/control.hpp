@@ -76,7 +76,8 @@ constexpr std::size_t control_length(std::size_t size) noexcept
 /// What a control message begins with, in bytes; its data follow.
 inline constexpr std::size_t control_header_size = control_length(0);
 
-/// Room for all that the options of the library make the kernel add to one datagram, in whole cache lines.
+/// Room for all that the options of the library make the kernel add to one datagram, in whole cache
+/// lines.
 inline constexpr std::size_t receive_control_size = 320;
 
 /// Room for all that the library adds to one datagram, and for what users add.
@@ -97,7 +98,8 @@ struct control_item {
     return true;
   }
 
-  /// The kernel gives small numbers as one byte or as an int, depending on the family and the system.
+  /// The kernel gives small numbers as one byte or as an int, depending on the family and the
+  /// system.
   bool read_small(std::uint8_t& value) const noexcept
   {
     int wide = 0;
@@ -107,7 +109,8 @@ struct control_item {
   }
 };
 
-/// The message at `offset`, which moves behind it; false at the end and where the rest is no whole message.
+/// The message at `offset`, which moves behind it; false at the end and where the rest is no whole
+/// message.
 inline bool next_control(std::span<const std::byte> bytes, std::size_t& offset,
                          control_item& item) noexcept
 {
@@ -124,7 +127,8 @@ inline bool next_control(std::span<const std::byte> bytes, std::size_t& offset,
   return true;
 }
 
-/// Adds a message to `room`, of which `used` bytes are taken; false, and nothing changed, where it does not fit.
+/// Adds a message to `room`, of which `used` bytes are taken; false, and nothing changed, where it
+/// does not fit.
 inline bool append_control(std::span<std::byte> room, std::size_t& used, int level, int type,
                            const void* data, std::size_t size) noexcept
 {
@@ -222,7 +226,8 @@ inline void read_ipv6_info(const control_item& item, received_control& into) noe
   into.present |= received_control::local;
   into.interface_index = info.ipi6_ifindex;
   std::memcpy(into.address.data(), &info.ipi6_addr, sizeof info.ipi6_addr);
-  // An IPv6 socket is told of IPv4 in the mapped form (net/ipv6/datagram.c, ip6_datagram_recv_common_ctl).
+  // An IPv6 socket is told of IPv4 in the mapped form (net/ipv6/datagram.c,
+  // ip6_datagram_recv_common_ctl).
   if (!IN6_IS_ADDR_V4MAPPED(&info.ipi6_addr)) return;
   into.present |= received_control::local_is_v4;
   std::copy_n(into.address.begin() + 12, 4, into.address.begin());
@@ -311,7 +316,8 @@ inline void read_socket([[maybe_unused]] const control_item& item,
 
 }  // namespace control_detail
 
-/// Takes what the library knows from control messages. Others are skipped, and so are those that are too short.
+/// Takes what the library knows from control messages. Others are skipped, and so are those that
+/// are too short.
 inline void read_control(std::span<const std::byte> bytes, bool truncated,
                          received_control& into) noexcept
 {
@@ -338,8 +344,8 @@ inline void read_control(std::span<const std::byte> bytes, bool truncated,
   }
 }
 
-/// Whether the system takes hop limit, traffic class and "do not fragment" with a single datagram. WSASendMsg is
-/// documented for none of them.
+/// Whether the system takes hop limit, traffic class and "do not fragment" with a single datagram.
+/// WSASendMsg is documented for none of them.
 #if defined(_WIN32)
 inline constexpr bool takes_header_fields = false;
 #else
@@ -367,7 +373,8 @@ public:
     return true;
   }
 
-  /// Where the datagram leaves from; the unspecified address leaves that to the system, and so does interface 0.
+  /// Where the datagram leaves from; the unspecified address leaves that to the system, and so does
+  /// interface 0.
   bool add_source(const net::ip::address& source, unsigned interface_index, bool v4) noexcept
   {
     if (v4) {

@@ -104,7 +104,8 @@ inline void read_report(std::span<const std::byte> control, queued_report& into)
 /// Takes one entry; false where there is none.
 inline bool next_report(int fd, queued_report& into)
 {
-  // In place: GCC 12 warns of the assignment, whose optional it takes for uninitialized when sanitizers are on.
+  // In place: GCC 12 warns of the assignment, whose optional it takes for uninitialized when
+  // sanitizers are on.
   std::destroy_at(&into);
   std::construct_at(&into);
   alignas(::cmsghdr) std::array<std::byte, 512> control;
@@ -124,7 +125,8 @@ inline bool next_report(int fd, queued_report& into)
   return true;
 }
 
-/// How many datagrams the kernel has dropped for want of room, modulo 2^32 (linux/sock_diag.h, SK_MEMINFO_DROPS).
+/// How many datagrams the kernel has dropped for want of room, modulo 2^32 (linux/sock_diag.h,
+/// SK_MEMINFO_DROPS).
 inline bool read_drops(int fd, std::uint32_t& drops) noexcept
 {
   constexpr std::size_t index = 8;

@@ -5,6 +5,7 @@
 
 #include <dgram/config.hpp>
 #include <dgram/detail/platform/basics.hpp>
+#include <dgram/detail/platform/error_numbers.hpp>
 #include <dgram/detail/platform/system.hpp>
 
 #if !defined(_WIN32)
@@ -15,23 +16,29 @@ DGRAM_NAMESPACE_BEGIN
 
 namespace platform {
 
-#if defined(_WIN32)
-
-// Errors that Asio has no names for.
 inline error_code no_such_device() noexcept
 {
-  return make_system_error(ERROR_DEV_NOT_EXIST);
+  return net::error::no_such_device;
 }
 inline error_code address_not_available() noexcept
 {
-  return make_system_error(WSAEADDRNOTAVAIL);
+  return make_system_error(error_numbers::address_not_available);
 }
 inline error_code protocol_not_supported() noexcept
 {
-  return make_system_error(WSAEPROTONOSUPPORT);
+  return make_system_error(error_numbers::protocol_not_supported);
 }
 
-/// Whether a receive that failed so tells of an earlier datagram, for which an ICMP message came back.
+/// A datagram without a peer on a socket that is not connected.
+inline error_code destination_required() noexcept
+{
+  return make_system_error(error_numbers::destination_address_required);
+}
+
+#if defined(_WIN32)
+
+/// Whether a receive that failed so tells of an earlier datagram, for which an ICMP message came
+/// back.
 inline bool is_path_error(const error_code& ec) noexcept
 {
   return ec == net::error::connection_refused || ec == net::error::connection_reset ||
@@ -56,31 +63,11 @@ inline bool is_member_already(const error_code& ec) noexcept
   return ec == net::error::address_in_use || ec == make_system_error(WSAEADDRNOTAVAIL);
 }
 
-/// A datagram without a peer on a socket that is not connected.
-inline error_code destination_required() noexcept
-{
-  return make_system_error(WSAEDESTADDRREQ);
-}
-
 #else
 
-// Errors that Asio has no names for.
-inline error_code no_such_device() noexcept
-{
-  return make_system_error(ENODEV);
-}
-inline error_code address_not_available() noexcept
-{
-  return make_system_error(EADDRNOTAVAIL);
-}
-inline error_code protocol_not_supported() noexcept
-{
-  return make_system_error(EPROTONOSUPPORT);
-}
-
 /// Whether this is what a call fails with that is told of an ICMP message about an earlier datagram
-/// (udp(7), ip(7); net/ipv4/icmp.c, icmp_err_convert; net/ipv6/icmp.c, icmpv6_err_convert). Of a receive
-/// it is nothing else.
+/// (udp(7), ip(7); net/ipv4/icmp.c, icmp_err_convert; net/ipv6/icmp.c, icmpv6_err_convert). Of a
+/// receive it is nothing else.
 inline bool is_path_error(const error_code& ec) noexcept
 {
   if (ec.category() != net::error::get_system_category()) return false;
@@ -107,30 +94,25 @@ inline bool is_unbound(const error_code&) noexcept
   return false;
 }
 
-/// Whether a message that was to be cut into segments was refused for that: the interface lacks the checksum
-/// offload (EIO), or the segments do not fit its MTU or the kernel does not know the option (EINVAL).
+/// Whether a message that was to be cut into segments was refused for that: the interface lacks the
+/// checksum offload (EIO), or the segments do not fit its MTU or the kernel does not know the
+/// option (EINVAL).
 inline bool is_segmentation_refused(const error_code& ec) noexcept
 {
   return ec == make_system_error(EIO) || ec == net::error::invalid_argument;
 }
 
-/// Whether joining was refused since that is done: EADDRINUSE, or, of a source, EADDRNOTAVAIL (net/ipv4/igmp.c,
-/// ip_mc_source).
+/// Whether joining was refused since that is done: EADDRINUSE, or, of a source, EADDRNOTAVAIL
+/// (net/ipv4/igmp.c, ip_mc_source).
 inline bool is_member_already(const error_code& ec) noexcept
 {
   return ec == net::error::address_in_use || ec == make_system_error(EADDRNOTAVAIL);
 }
 
-/// A datagram without a peer on a socket that is not connected.
-inline error_code destination_required() noexcept
-{
-  return make_system_error(EDESTADDRREQ);
-}
-
 #endif
 
-/// Whether a send that failed so should be tried again on a timer: the device queue or kernel memory is
-/// exhausted while the socket stays writable, so waiting for writability would spin.
+/// Whether a send that failed so should be tried again on a timer: the device queue or kernel
+/// memory is exhausted while the socket stays writable, so waiting for writability would spin.
 inline bool is_congestion(const error_code& ec) noexcept
 {
   return ec == net::error::no_buffer_space || ec == net::error::no_memory;

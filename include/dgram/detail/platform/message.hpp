@@ -56,7 +56,8 @@ inline std::size_t buffer_size(const buffer& from) noexcept
   return from.iov_len;
 }
 
-/// The most buffers that one message may have: UIO_MAXIOV on Linux, IOV_MAX elsewhere, which is no smaller.
+/// The most buffers that one message may have: UIO_MAXIOV on Linux, IOV_MAX elsewhere, which is no
+/// smaller.
 inline constexpr std::size_t max_buffers = 1024;
 
 /// The most that one datagram may be gathered from; as many as Asio's own operations take.
@@ -74,8 +75,9 @@ struct control_buffer {
   alignas(::cmsghdr) std::array<std::byte, 64> bytes;
 };
 
-/// A message header that a batch prepares once and a backend fills at each call. It refers to its buffers,
-/// address and control data, and owns none of them. An array of these is an array of native messages.
+/// A message header that a batch prepares once and a backend fills at each call. It refers to its
+/// buffers, address and control data, and owns none of them. An array of these is an array of
+/// native messages.
 struct message : native_message {
   message() noexcept : native_message{} {}
 
@@ -131,7 +133,8 @@ struct message : native_message {
     std::memcpy(CMSG_DATA(header), &value, sizeof value);
   }
 
-  /// The size of the datagrams that the kernel has put together into this one (udp(7), UDP_GRO); 0 for none.
+  /// The size of the datagrams that the kernel has put together into this one (udp(7), UDP_GRO); 0
+  /// for none.
   std::size_t segment_size() const noexcept
   {
     if (msg_hdr.msg_controllen < CMSG_LEN(sizeof(int))) return 0;
@@ -150,7 +153,8 @@ struct message : native_message {
   std::size_t segment_size() const noexcept { return 0; }
 #endif
 
-  /// The number of bytes received or sent; with MSG_TRUNC the size that the datagram had on the wire.
+  /// The number of bytes received or sent; with MSG_TRUNC the size that the datagram had on the
+  /// wire.
   std::size_t size() const noexcept { return msg_len; }
   std::size_t address_size() const noexcept { return msg_hdr.msg_namelen; }
   bool truncated() const noexcept { return (msg_hdr.msg_flags & MSG_TRUNC) != 0; }

@@ -24,7 +24,8 @@ namespace platform {
 /// One buffer of a gather or scatter list; laid out as Winsock wants it.
 using buffer = ::WSABUF;
 
-/// No datagram is as large as the most that a WSABUF can hold, and a larger one of the caller's is cut to that.
+/// No datagram is as large as the most that a WSABUF can hold, and a larger one of the caller's is
+/// cut to that.
 inline buffer make_buffer(const void* data, std::size_t size) noexcept
 {
   constexpr std::size_t most = std::numeric_limits<::ULONG>::max();
@@ -55,8 +56,8 @@ struct control_buffer {
   alignas(::WSACMSGHDR) std::array<std::byte, 64> bytes;
 };
 
-/// A message that a batch prepares once and the backend fills at each call. It refers to its buffers, address and
-/// control data, and owns none of them.
+/// A message that a batch prepares once and the backend fills at each call. It refers to its
+/// buffers, address and control data, and owns none of them.
 struct message {
   ::WSAMSG native{};
   std::size_t length = 0;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
-// Socket options as the operating system spells them: their names, and the arguments that they take.
+// Socket options as the operating system spells them: their names, and the arguments that they
+// take.
 #ifndef DGRAM_DETAIL_PLATFORM_NAMES_HPP
 #define DGRAM_DETAIL_PLATFORM_NAMES_HPP
 
@@ -96,8 +97,8 @@ inline constexpr int ipv4_transparent = unsupported;
 inline constexpr int ipv6_transparent = unsupported;
 #endif
 
-// Linux has modes, of which two forbid fragments and one allows them everywhere (ip(7), IP_MTU_DISCOVER); the others
-// have a switch.
+// Linux has modes, of which two forbid fragments and one allows them everywhere (ip(7),
+// IP_MTU_DISCOVER); the others have a switch.
 #if defined(__linux__)
 inline constexpr int ipv4_do_not_fragment = IP_MTU_DISCOVER;
 inline constexpr int ipv6_do_not_fragment = IPV6_MTU_DISCOVER;
@@ -114,7 +115,8 @@ inline constexpr int fragments_forbidden = 1;
 inline constexpr int fragments_allowed = 0;
 #endif
 
-/// Binding to a device by its index: for both families at once on Linux (5.0), and in two parts on macOS.
+/// Binding to a device by its index: for both families at once on Linux (5.0), and in two parts on
+/// macOS.
 #if defined(__linux__)
 inline constexpr int device_level(int) noexcept
 {

@@ -27,7 +27,8 @@ struct literal {
   char text[Size]{};  // NOLINT(*-avoid-c-arrays)
 };
 
-/// The parts that every option has: a value of type `T`, and the checks. `Names` gives level and name by family.
+/// The parts that every option has: a value of type `T`, and the checks. `Names` gives level and
+/// name by family.
 template <class Names, literal Label, class T>
 class option_base {
 public:
@@ -100,8 +101,8 @@ public:
   }
 };
 
-/// An option whose value is refused outside `Least..Greatest`: by `check` on our sockets, and on a plain Asio
-/// socket by the kernel (EINVAL), which is given no bytes of it.
+/// An option whose value is refused outside `Least..Greatest`: by `check` on our sockets, and on a
+/// plain Asio socket by the kernel (EINVAL), which is given no bytes of it.
 template <class Names, literal Label, int Least, int Greatest>
 class integer_option : public option_base<Names, Label, int> {
 public:

@@ -21,7 +21,8 @@ DGRAM_NAMESPACE_BEGIN
 
 namespace platform {
 
-/// The most bytes of a path or an abstract name that Asio's endpoint takes: the kernel's room less a terminating zero.
+/// The most bytes of a path or an abstract name that Asio's endpoint takes: the kernel's room less
+/// a terminating zero.
 inline constexpr std::size_t max_path_size = sizeof(::sockaddr_un::sun_path) - 1;
 
 /// Where the path begins in an address; one that ends there has none.
@@ -42,8 +43,8 @@ struct file_identity {
   friend bool operator==(const file_identity&, const file_identity&) noexcept = default;
 };
 
-/// The file itself, where the path is a link: bind(2) follows none either. Not a socket where there is nothing, or
-/// where it cannot be found out.
+/// The file itself, where the path is a link: bind(2) follows none either. Not a socket where there
+/// is nothing, or where it cannot be found out.
 inline file_identity identify(const char* path) noexcept
 {
   struct ::stat status{};
@@ -51,8 +52,8 @@ inline file_identity identify(const char* path) noexcept
   return {status.st_dev, status.st_ino, S_ISSOCK(status.st_mode)};
 }
 
-/// Whether a socket file is left over from a socket that is gone: connect(2) finds the file and nobody behind it. Any
-/// other answer, also "not permitted", is no proof.
+/// Whether a socket file is left over from a socket that is gone: connect(2) finds the file and
+/// nobody behind it. Any other answer, also "not permitted", is no proof.
 inline bool is_abandoned(const void* address, std::size_t size) noexcept
 {
   error_code ec;
@@ -63,7 +64,8 @@ inline bool is_abandoned(const void* address, std::size_t size) noexcept
          errno == ECONNREFUSED;
 }
 
-/// Whether an unbound socket of `AF_UNIX` can have a name without a file: the kernel is to choose one (unix(7), autobind).
+/// Whether an unbound socket of `AF_UNIX` can have a name without a file: the kernel is to choose
+/// one (unix(7), autobind).
 inline bool take_abstract_name(int descriptor) noexcept
 {
   ::sockaddr nobody{};
@@ -76,8 +78,8 @@ inline bool remove_file(const char* path) noexcept
   return system::unlink(path) == 0;
 }
 
-/// The path from the root, so that it means the same after a change of the working directory; as it is where that is
-/// unknown.
+/// The path from the root, so that it means the same after a change of the working directory; as it
+/// is where that is unknown.
 inline std::string absolute_path(const std::string& path)
 {
   if (path.front() == '/') return path;

@@ -26,8 +26,8 @@ DGRAM_NAMESPACE_BEGIN
 
 namespace platform {
 
-/// Whether nothing will come any more (shutdown(2)). A receive that does not block only says that it
-/// would (Linux); where poll(2) does not tell, this is false.
+/// Whether nothing will come any more (shutdown(2)). A receive that does not block only says that
+/// it would (Linux); where poll(2) does not tell, this is false.
 inline bool is_receiving_shut_down([[maybe_unused]] int fd) noexcept
 {
 #if defined(POLLRDHUP)
@@ -48,7 +48,8 @@ inline bool is_connected(int fd, error_code& ec) noexcept
   return false;
 }
 
-/// A number that a socket which is opened later does not have, even if its descriptor is the same number; 0 for none.
+/// A number that a socket which is opened later does not have, even if its descriptor is the same
+/// number; 0 for none.
 inline std::uint64_t identity_of(int fd) noexcept
 {
   struct ::stat about;
@@ -81,8 +82,8 @@ inline void claim_address(int) noexcept
 {
 }
 
-/// Ends the association with the peer. POSIX leaves the way open; AF_UNSPEC is connect(2)'s on Linux. The
-/// BSDs do the same, and report EAFNOSUPPORT when they are done.
+/// Ends the association with the peer. POSIX leaves the way open; AF_UNSPEC is connect(2)'s on
+/// Linux. The BSDs do the same, and report EAFNOSUPPORT when they are done.
 inline void disconnect(int fd, error_code& ec) noexcept
 {
   ::sockaddr nobody{};

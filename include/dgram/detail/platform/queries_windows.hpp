@@ -55,8 +55,8 @@ inline bool is_coalescing(::SOCKET) noexcept
   return false;
 }
 
-/// Whether an ICMP message that came back for a datagram fails the next receive. Of a socket without a
-/// peer it would fail the receive of somebody else's datagram.
+/// Whether an ICMP message that came back for a datagram fails the next receive. Of a socket
+/// without a peer it would fail the receive of somebody else's datagram.
 inline void report_refusals(::SOCKET socket, bool on) noexcept
 {
   constexpr ::DWORD port_unreachable = IOC_IN | IOC_VENDOR | 12;  // SIO_UDP_CONNRESET
@@ -74,8 +74,8 @@ inline void prepare_descriptor(::SOCKET socket, error_code& ec) noexcept
   report_refusals(socket, false);
 }
 
-/// Before a bind: others could take the address away with SO_REUSEADDR, unless it is asked for as this
-/// one's own. That is refused, rightly, where this socket is to share it itself.
+/// Before a bind: others could take the address away with SO_REUSEADDR, unless it is asked for as
+/// this one's own. That is refused, rightly, where this socket is to share it itself.
 inline void claim_address(::SOCKET socket) noexcept
 {
   error_code ignored;
@@ -164,7 +164,8 @@ inline net::ip::address to_address(const ::sockaddr& from, bool& known)
 
 }  // namespace names_detail
 
-/// The index of the interface with this name, that of the system or the one that people see; 0 where there is none.
+/// The index of the interface with this name, that of the system or the one that people see; 0
+/// where there is none.
 inline unsigned interface_index(const std::string& name)
 {
   unsigned found = system::if_nametoindex(name.c_str());

@@ -15,7 +15,8 @@
 
 #include <atomic>
 
-// As iphlpapi.h and netioapi.h declare them. Those bring in the headers of COM, which make a macro of `interface`.
+// As iphlpapi.h and netioapi.h declare them. Those bring in the headers of COM, which make a macro
+// of `interface`.
 extern "C" {
 ::ULONG WINAPI GetAdaptersAddresses(::ULONG family, ::ULONG flags, ::PVOID reserved,
                                     ::PIP_ADAPTER_ADDRESSES first, ::PULONG size);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
-// What operations try again and again: each one transfer, in one try that never blocks, and its result.
+// What operations try again and again: each one transfer, in one try that never blocks, and its
+// result.
 #ifndef DGRAM_DETAIL_SOCKET_ATTEMPTS_HPP
 #define DGRAM_DETAIL_SOCKET_ATTEMPTS_HPP
 
@@ -155,8 +156,8 @@ private:
 /// Stands where a peer would stand, on a connected socket.
 struct no_peer {};
 
-/// `Peers` is the peer, several that are tried in turn until one is not refused, or `no_peer`. `Request` is
-/// `send_request`, or `no_request`.
+/// `Peers` is the peer, several that are tried in turn until one is not refused, or `no_peer`.
+/// `Request` is `send_request`, or `no_request`.
 template <class Buffers, class Peers, class Request = no_request>
 class send_attempt {
 public:

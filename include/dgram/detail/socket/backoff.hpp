@@ -44,8 +44,8 @@ struct blocking_wait {
   void sleep() { std::this_thread::sleep_for(delay.next()); }
 };
 
-/// Operations that wait at the same time share the timer: one that set it anew would wake the others, and they it,
-/// without end. The timer is made when it is first needed.
+/// Operations that wait at the same time share the timer: one that set it anew would wake the
+/// others, and they it, without end. The timer is made when it is first needed.
 template <class Executor>
 class backoff {
   using clock = std::chrono::steady_clock;

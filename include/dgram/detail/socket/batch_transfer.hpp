@@ -32,7 +32,8 @@ void count_received(State& state, const Batch& batch)
   if (const auto dropped = batch.dropped()) state.drops.read(*dropped);
 }
 
-/// Receives what is queued, up to the slots that the batch offers, without blocking. Returns how many datagrams.
+/// Receives what is queued, up to the slots that the batch offers, without blocking. Returns how
+/// many datagrams.
 template <class State, class Batch>
 std::size_t receive_many(State& state, Batch& batch, error_code& ec)
 {
@@ -49,7 +50,8 @@ std::size_t receive_many(State& state, Batch& batch, error_code& ec)
   if (count > 0) {
     state.end_congestion();
     state.drained = count < slots.size() && !ec;
-    // An error behind the first datagrams is told to the next receive, if it is one that receives are told.
+    // An error behind the first datagrams is told to the next receive, if it is one that receives
+    // are told.
     if (ec && state.reads_reports()) {
       path_error_filter filter;
       if (filter.passes(state, ec, state.flags.receives_errors)) ec.clear();
@@ -61,8 +63,8 @@ std::size_t receive_many(State& state, Batch& batch, error_code& ec)
   return batch.size();
 }
 
-/// Whether a batch is to be tried again after an error: since that was no error of its first datagram, or since it can be
-/// put to the kernel in another way.
+/// Whether a batch is to be tried again after an error: since that was no error of its first
+/// datagram, or since it can be put to the kernel in another way.
 template <class State, class Batch>
 bool can_try_otherwise(State& state, Batch& batch, const error_code& ec, path_error_filter& filter,
                        bool& tries_without_class)
@@ -75,8 +77,8 @@ bool can_try_otherwise(State& state, Batch& batch, const error_code& ec, path_er
   // The kernel may be one that takes fewer in one message.
   if (ec == net::error::invalid_argument && batch.try_shorter()) return true;
   if (batch.front_is_segmented() && is_refusal(state, ec)) {
-    // The kernel tells no more: one by one, each datagram goes out or gets an error of its own. Where they ask for
-    // something the error may be of that.
+    // The kernel tells no more: one by one, each datagram goes out or gets an error of its own.
+    // Where they ask for something the error may be of that.
     if (batch.front_is_plain() && platform::is_segmentation_refused(ec))
       state.unsegmented.insert(batch.front_peer());
     batch.split_front();

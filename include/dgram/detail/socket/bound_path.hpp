@@ -21,8 +21,9 @@ namespace detail {
 
 #if DGRAM_HAS_UNIX_DATAGRAMS
 
-/// The file's device and number tell it from another one that has taken its place. While the socket is open its file
-/// keeps its number, so it is to be removed before the socket is closed: the same number is the same file then.
+/// The file's device and number tell it from another one that has taken its place. While the socket
+/// is open its file keeps its number, so it is to be removed before the socket is closed: the same
+/// number is the same file then.
 class bound_path {
 public:
   /// Binds, also where a socket that is gone has left its file.
@@ -53,7 +54,8 @@ private:
   template <class Socket, class Endpoint>
   static bool remove_abandoned(const Socket& socket, const Endpoint& local, const std::string& path)
   {
-    // A socket that has an address cannot get another: the kernel will refuse it, and the file is to stay.
+    // A socket that has an address cannot get another: the kernel will refuse it, and the file is
+    // to stay.
     error_code ec;
     if (!is_unnamed(socket.local_endpoint(ec)) || ec) return false;
     const auto found = platform::identify(path.c_str());

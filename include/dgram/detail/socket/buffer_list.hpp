@@ -16,7 +16,8 @@ DGRAM_NAMESPACE_BEGIN
 
 namespace detail {
 
-/// Whether a buffer sequence has more pieces than one datagram may have. Asio leaves those out that are too many.
+/// Whether a buffer sequence has more pieces than one datagram may have. Asio leaves those out that
+/// are too many.
 template <class Buffers>
 bool has_too_many_pieces(const Buffers& buffers)
 {

@@ -24,14 +24,15 @@ DGRAM_NAMESPACE_BEGIN
 
 namespace detail {
 
-/// No template, so that it is compiled once for all protocols and executors. The number of the descriptor is passed in,
-/// since Asio's socket has it.
+/// No template, so that it is compiled once for all protocols and executors. The number of the
+/// descriptor is passed in, since Asio's socket has it.
 struct descriptor {
   using fd_type = platform::descriptor_type;
 
   socket_flags flags;
 
-  /// Tells descriptors apart that came after each other: what belongs to one must not be asked of the next.
+  /// Tells descriptors apart that came after each other: what belongs to one must not be asked of
+  /// the next.
   std::uint64_t descriptor_number = 0;
 
   /// The index last set, since Linux does not tell it of an IPv4 socket.
@@ -40,7 +41,8 @@ struct descriptor {
   /// What is to be left by the index by which it was joined.
   joined_groups joined;
 
-  /// The last batch was short, so the queue was empty: the next one waits before it asks the kernel again.
+  /// The last batch was short, so the queue was empty: the next one waits before it asks the kernel
+  /// again.
   bool drained = false;
 
   /// What the last batch met after its datagrams, which the kernel will not say again.
@@ -52,7 +54,8 @@ struct descriptor {
   socket_counts counts;
   wrapping_counter drops;
 
-  /// How many reports have come from the error queue: what explains wake-ups of those who waited for something else.
+  /// How many reports have come from the error queue: what explains wake-ups of those who waited
+  /// for something else.
   std::uint64_t reports_taken = 0;
 
   /// Nothing that was known of the descriptor holds for the next one.
@@ -183,8 +186,8 @@ struct descriptor {
     flags.metadata = static_cast<std::uint8_t>(bits);
   }
 
-  /// A datagram of which nothing is said came before the first drop only where none had been counted when the kernel began
-  /// to say it: one that was queued before that has nothing either.
+  /// A datagram of which nothing is said came before the first drop only where none had been
+  /// counted when the kernel began to say it: one that was queued before that has nothing either.
   void note_drops(fd_type fd)
   {
     std::uint32_t now = 0;

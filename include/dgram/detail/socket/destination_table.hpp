@@ -13,7 +13,8 @@ DGRAM_NAMESPACE_BEGIN
 
 namespace detail {
 
-/// Looked up for every run of datagrams, so the usual case, that there is nothing in it, is one comparison.
+/// Looked up for every run of datagrams, so the usual case, that there is nothing in it, is one
+/// comparison.
 template <class Endpoint>
 class destination_table {
 public:

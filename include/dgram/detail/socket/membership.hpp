@@ -20,7 +20,8 @@ DGRAM_NAMESPACE_BEGIN
 
 namespace detail {
 
-/// The options of RFC 3678 that a change of membership may be; a dual-stack socket takes them for both families.
+/// The options of RFC 3678 that a change of membership may be; a dual-stack socket takes them for
+/// both families.
 enum class membership_change { join, leave, block, unblock };
 
 inline int change_name(membership_change change, bool has_source) noexcept
@@ -80,8 +81,9 @@ inline void change_membership(const membership_socket& socket, membership_change
   }
 }
 
-/// Leaves by the index by which it was joined. The kernel leaves no source by an interface that is gone (net/ipv4/igmp.c,
-/// ip_mc_source), but the group, and there is nothing else by that interface.
+/// Leaves by the index by which it was joined. The kernel leaves no source by an interface that is
+/// gone (net/ipv4/igmp.c, ip_mc_source), but the group, and there is nothing else by that
+/// interface.
 inline void leave_by_index(const membership_socket& socket, const multicast_group& group,
                            unsigned index, error_code& ec)
 {
@@ -91,8 +93,9 @@ inline void leave_by_index(const membership_socket& socket, const multicast_grou
                       ec);
 }
 
-/// What a socket has joined, and by which index. The interface may have been renamed, or be gone, when it is left, or
-/// another one may have its name and address: the kernel keeps the membership by its index until it is left.
+/// What a socket has joined, and by which index. The interface may have been renamed, or be gone,
+/// when it is left, or another one may have its name and address: the kernel keeps the membership
+/// by its index until it is left.
 class joined_groups {
 public:
   void add(const multicast_group& group, const network_interface& interface, unsigned index)
@@ -100,7 +103,8 @@ public:
     entries_.push_back({group, to_string(interface), platform::interface_name(index), index});
   }
 
-  /// The index by which it was joined on an interface that is called so now, or was then; of several the last.
+  /// The index by which it was joined on an interface that is called so now, or was then; of
+  /// several the last.
   const unsigned* find(const multicast_group& group, const network_interface& interface) const
   {
     const std::string called = to_string(interface);
@@ -130,7 +134,7 @@ public:
   /// Leaves what was joined by interfaces that are gone, which the kernel counts as before.
   void leave_gone(const membership_socket& socket)
   {
-    std::erase_if(entries_, [&](const entry& each) {
+    std::erase_if(entries_, [&](const membership& each) {
       if (each.index == 0 || !platform::interface_name(each.index).empty()) return false;
       error_code ignored;
       leave_by_index(socket, each.group, each.index, ignored);
@@ -139,7 +143,7 @@ public:
   }
 
 private:
-  struct entry {
+  struct membership {
     multicast_group group;
     std::string called;  // as the caller called the interface
     std::string name;    // as the system did then
@@ -151,11 +155,12 @@ private:
     return a.address() == b.address() && a.source() == b.source();
   }
 
-  std::vector<entry> entries_;
+  std::vector<membership> entries_;
 };
 
-/// The interfaces that joining on "all" means: those that are up, have multicast and an address of the group's family,
-/// but loopback. What is left or blocked is so on every interface, whatever has become of it meanwhile.
+/// The interfaces that joining on "all" means: those that are up, have multicast and an address of
+/// the group's family, but loopback. What is left or blocked is so on every interface, whatever has
+/// become of it meanwhile.
 inline std::vector<unsigned> interfaces_for(membership_change change, bool v4, error_code& ec)
 {
   std::vector<unsigned> indices;
@@ -170,8 +175,9 @@ inline std::vector<unsigned> interfaces_for(membership_change change, bool v4, e
   return indices;
 }
 
-/// Where joining is refused on an interface that is still there, what was joined is left again. An interface that is a
-/// member already is none of ours to leave, and no reason to give the others up. Returns where it was joined.
+/// Where joining is refused on an interface that is still there, what was joined is left again. An
+/// interface that is a member already is none of ours to leave, and no reason to give the others
+/// up. Returns where it was joined.
 inline std::vector<unsigned> join_on_all(const membership_socket& socket,
                                          const multicast_group& group, error_code& ec)
 {

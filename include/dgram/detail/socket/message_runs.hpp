@@ -18,7 +18,8 @@ DGRAM_NAMESPACE_BEGIN
 
 namespace detail {
 
-/// Whether two endpoints are the same to the kernel, scope and flow label included; cheaper than comparing addresses.
+/// Whether two endpoints are the same to the kernel, scope and flow label included; cheaper than
+/// comparing addresses.
 template <class Endpoint>
 bool same_bytes(const Endpoint& a, const Endpoint& b) noexcept
 {
@@ -56,8 +57,8 @@ inline std::size_t max_payload_size(const net::local::datagram_protocol::endpoin
 }
 #endif
 
-/// How many datagrams one message may have. Whether the kernel is an old one, which takes fewer, is found out by the first
-/// long message.
+/// How many datagrams one message may have. Whether the kernel is an old one, which takes fewer, is
+/// found out by the first long message.
 class segment_limit {
 public:
   std::size_t now() const noexcept

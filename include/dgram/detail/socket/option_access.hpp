@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
-// Setting and reading options: both parts or none on a dual-stack socket, and one error for what the system lacks.
+// Setting and reading options: both parts or none on a dual-stack socket, and one error for what
+// the system lacks.
 #ifndef DGRAM_DETAIL_SOCKET_OPTION_ACCESS_HPP
 #define DGRAM_DETAIL_SOCKET_OPTION_ACCESS_HPP
 
@@ -13,14 +14,15 @@ DGRAM_NAMESPACE_BEGIN
 
 namespace detail {
 
-/// The kernel's error for an option that it does not have says of a protocol what is true of the system.
+/// The kernel's error for an option that it does not have says of a protocol what is true of the
+/// system.
 inline void name_unsupported(error_code& ec) noexcept
 {
   if (ec == net::error::no_protocol_option) ec = net::error::operation_not_supported;
 }
 
-/// Sets the IPv6 part and then the IPv4 one. The IPv6 part goes first since it can always be read, so that it can be put
-/// back; all are an int.
+/// Sets the IPv6 part and then the IPv4 one. The IPv6 part goes first since it can always be read,
+/// so that it can be put back; all are an int.
 template <class Socket, class Option>
 void set_both_parts(Socket& socket, const Option& option, error_code& ec)
 {

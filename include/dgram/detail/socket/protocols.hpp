@@ -22,13 +22,13 @@ concept path_protocol = requires(const typename Protocol::endpoint& endpoint) { 
 template <class Protocol>
 concept dual_stack_protocol = requires { Protocol::dual(); };
 
-/// The most payload that one datagram may have: 65,535 bytes less the headers (RFC 768, RFC 791), and over IPv6 less those
-/// of UDP alone (RFC 8200).
+/// The most payload that one datagram may have: 65,535 bytes less the headers (RFC 768, RFC 791),
+/// and over IPv6 less those of UDP alone (RFC 8200).
 inline constexpr std::size_t max_ipv4_payload = 65507;
 inline constexpr std::size_t max_ipv6_payload = 65527;
 
-/// Whether no datagram can be so large. The kernel would say so, too, but with `option::receive_error` of some sizes twice:
-/// in a report besides.
+/// Whether no datagram can be so large. The kernel would say so, too, but with
+/// `option::receive_error` of some sizes twice: in a report besides.
 template <class Protocol>
 constexpr bool is_beyond_protocol(std::size_t size, bool v4) noexcept
 {
@@ -37,8 +37,28 @@ constexpr bool is_beyond_protocol(std::size_t size, bool v4) noexcept
 
 /// Text that stands for one of its endpoints.
 template <class Text, class Protocol>
-concept endpoint_text =
-    path_protocol<Protocol> && std::convertible_to<const Text&, std::string_view>;
+concept endpoint_text = (path_protocol<Protocol> || ip_protocol<Protocol>) &&
+                        std::convertible_to<const Text&, std::string_view>;
+
+/// The endpoint that a text stands for: `address:port`, or of a Unix socket a path or `@name`.
+template <class Protocol>
+typename Protocol::endpoint endpoint_of_text(std::string_view text, error_code& ec)
+{
+#if DGRAM_HAS_UNIX_DATAGRAMS
+  if constexpr (path_protocol<Protocol>) return unix_endpoint_of(text, ec);
+#endif
+  if constexpr (ip_protocol<Protocol>) return parse_endpoint(text, ec);
+}
+
+/// The same; throws `system_error`, whose text names the operation and the input.
+template <class Protocol>
+typename Protocol::endpoint endpoint_of_text(const char* operation, std::string_view text)
+{
+  error_code ec;
+  const auto endpoint = endpoint_of_text<Protocol>(text, ec);
+  throw_if(ec, operation, text);
+  return endpoint;
+}
 
 }  // namespace detail
 

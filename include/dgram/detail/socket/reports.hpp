@@ -64,8 +64,8 @@ private:
 /// Whose an error is that a call failed with, as far as the queue of reports tells.
 enum class blame : std::uint8_t { unknown, own, earlier };
 
-/// Calls `keep(report)`, which says whether it had room, with each report that the kernel has queued. Returns whose the
-/// error is that a call failed with.
+/// Calls `keep(report)`, which says whether it had room, with each report that the kernel has
+/// queued. Returns whose the error is that a call failed with.
 template <class Keep>
 blame drain_reports(platform::descriptor_type fd, descriptor& of, const error_code& failure,
                     Keep keep)
@@ -120,7 +120,8 @@ public:
   /// Wakes all that wait: there are new reports, or there will be none.
   void notify() { signal_.notify(); }
 
-  /// Waits until there are new reports, whoever takes them from the kernel. Ends with `operation_aborted` then.
+  /// Waits until there are new reports, whoever takes them from the kernel. Ends with
+  /// `operation_aborted` then.
   template <class State, class Token>
   auto async_wait(State& state, Token&& token)
   {
@@ -139,8 +140,9 @@ private:
   template <class, class>
   friend class report_store;
 
-  /// One wait on the descriptor for all who wait for reports: an operation that receives may take a report from the
-  /// kernel before a wait on the descriptor tells of it, and must be able to wake who waits for that.
+  /// One wait on the descriptor for all who wait for reports: an operation that receives may take a
+  /// report from the kernel before a wait on the descriptor tells of it, and must be able to wake
+  /// who waits for that.
   template <class State>
   void watch(State& state)
   {
@@ -195,10 +197,10 @@ private:
   bool watching_ = false;
 };
 
-/// Tells the errors of earlier datagrams from those of the call that fails with them. Most are in the queue of reports. That
-/// has the room of the receive queue, though, and where there is none the kernel tells the next call alone
-/// (net/core/skbuff.c, sock_queue_err_skb; net/ipv4/udp.c, __udp4_lib_err). It does so once, so that an error which comes
-/// again is the call's own.
+/// Tells the errors of earlier datagrams from those of the call that fails with them. Most are in
+/// the queue of reports. That has the room of the receive queue, though, and where there is none
+/// the kernel tells the next call alone (net/core/skbuff.c, sock_queue_err_skb; net/ipv4/udp.c,
+/// __udp4_lib_err). It does so once, so that an error which comes again is the call's own.
 class path_error_filter {
 public:
   /// Whether to try again.
@@ -226,8 +228,8 @@ private:
   error_code suspect_;
 };
 
-/// Calls `function(error_code&)`, and again while nothing was moved and the error is an earlier datagram's: each round takes
-/// the reports that came meanwhile.
+/// Calls `function(error_code&)`, and again while nothing was moved and the error is an earlier
+/// datagram's: each round takes the reports that came meanwhile.
 template <class State, class Function>
 std::size_t past_reports(State& state, error_code& ec, Function function)
 {

@@ -132,8 +132,9 @@ public:
     is_answer_ = true;
   }
 
-  /// Why it cannot be done for a peer of this family; clear where it can. Where there is no IP there are only the
-  /// user's own control messages, and the segment size, which is not for the kernel alone.
+  /// Why it cannot be done for a peer of this family; clear where it can. Where there is no IP
+  /// there are only the user's own control messages, and the segment size, which is not for the
+  /// kernel alone.
   template <class Protocol>
   refusal check(bool v4) const noexcept
   {
@@ -184,7 +185,8 @@ public:
   /// Of datagrams that the kernel cuts apart only one would be told of.
   bool leaves_alone() const noexcept { return options_.timestamp; }
 
-  /// Writes the control messages for a peer of this family; `segment` 0 for a datagram that is not cut apart.
+  /// Writes the control messages for a peer of this family; `segment` 0 for a datagram that is not
+  /// cut apart.
   std::span<const std::byte> write(std::span<std::byte> room, bool v4, const socket_flags& flags,
                                    std::size_t segment) const noexcept
   {
@@ -355,7 +357,8 @@ inline std::string refusal::subject() const
   return request_ == nullptr ? std::string() : request_->describe(what_);
 }
 
-/// Throws what was refused, if anything was; the text names the member and its value, as in `push with "dscp{64}"`.
+/// Throws what was refused, if anything was; the text names the member and its value, as in
+/// `push with "dscp{64}"`.
 template <std::same_as<refusal> Refusal>
 void throw_if(const Refusal& refused, const char* what)
 {

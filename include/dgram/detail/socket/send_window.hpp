@@ -12,9 +12,10 @@ DGRAM_NAMESPACE_BEGIN
 
 namespace detail {
 
-/// After a refusal, and when the queue was full, what is left of a batch is described anew. To describe all of it each
-/// time would cost the square of the batch's size. So the window shrinks to twice what the kernel took before it
-/// stopped, and doubles whenever the kernel takes all of it. A full queue has room for many when it has room again.
+/// After a refusal, and when the queue was full, what is left of a batch is described anew. To
+/// describe all of it each time would cost the square of the batch's size. So the window shrinks to
+/// twice what the kernel took before it stopped, and doubles whenever the kernel takes all of it. A
+/// full queue has room for many when it has room again.
 class send_window {
 public:
   std::size_t size() const noexcept { return size_; }

@@ -36,12 +36,13 @@ class single_operations {
   using endpoint_type = typename Protocol::endpoint;
 
 public:
-  // A datagram has at most 64 pieces, received or sent, in all forms: for a sequence of more buffers the error is
-  // `message_size`, and nothing is received or sent.
+  // A datagram has at most 64 pieces, received or sent, in all forms: for a sequence of more
+  // buffers the error is `message_size`, and nothing is received or sent.
 
   // --- one datagram, blocking ---
 
-  /// Sends one datagram to the connected peer; blocks while the send queue is full. Returns the bytes sent.
+  /// Sends one datagram to the connected peer; blocks while the send queue is full. Returns the
+  /// bytes sent.
   /// Errors: `destination_address_required`, `message_size`, and others of send(2).
   template <class ConstBuffers>
   std::size_t send(const ConstBuffers& buffers, net::socket_base::message_flags flags,
@@ -62,19 +63,21 @@ public:
     return throwing("send", [&](error_code& ec) { return send(buffers, flags, ec); });
   }
 
-  /// Sends one datagram to `peer`. Errors: `address_in_use` (no port is free for a socket that is not bound), and those of
-  /// sendto(2).
+  /// Sends one datagram to `peer`. Errors: `address_in_use` (no port is free for a socket that is
+  /// not bound), and those of sendto(2).
   ///
-  /// On a connected socket the kernel decides. Linux sends to `peer`, macOS and the BSDs report `already_connected`, even
-  /// for the socket's own peer. The datagram leaves from the address that `connect` chose.
-  /// An answer from `peer` and an ICMP error of the way to it cannot come: the socket hears its own peer alone. A
-  /// dual-stack socket that is connected to an IPv4 peer cannot send to an IPv6 one (`address_family_not_supported`).
+  /// On a connected socket the kernel decides. Linux sends to `peer`, macOS and the BSDs report
+  /// `already_connected`, even for the socket's own peer. The datagram leaves from the address that
+  /// `connect` chose. An answer from `peer` and an ICMP error of the way to it cannot come: the
+  /// socket hears its own peer alone. A dual-stack socket that is connected to an IPv4 peer cannot
+  /// send to an IPv6 one (`address_family_not_supported`).
   template <class ConstBuffers>
   std::size_t send_to(const ConstBuffers& buffers, const endpoint_type& peer,
                       net::socket_base::message_flags flags, error_code& ec)
   {
     self().state().notice();
-    // Asio's own waits for writability where the descriptor does not block, and that would spin on Unix sockets.
+    // Asio's own waits for writability where the descriptor does not block, and that would spin on
+    // Unix sockets.
     if (path_protocol<Protocol> || self().state().reads_reports() || has_too_many_pieces(buffers))
       return until_done(
           net::socket_base::wait_write, ec,
@@ -95,7 +98,8 @@ public:
                     [&](error_code& ec) { return send_to(buffers, peer, flags, ec); });
   }
 
-  /// Sends one datagram that asks for something of its own; see `send_options`, whose errors it has too.
+  /// Sends one datagram that asks for something of its own; see `send_options`, whose errors it has
+  /// too.
   template <class ConstBuffers>
   std::size_t send(const ConstBuffers& buffers, const send_options& options, error_code& ec)
   {
@@ -128,7 +132,8 @@ public:
     });
   }
 
-  /// Answers: the datagram leaves from the address that was asked; see `basic_datagram::reply_path`.
+  /// Answers: the datagram leaves from the address that was asked; see
+  /// `basic_datagram::reply_path`.
   template <class ConstBuffers>
   std::size_t send_to(const ConstBuffers& buffers, const basic_reply_path<Protocol>& path,
                       const send_options& options, error_code& ec)
@@ -153,8 +158,9 @@ public:
     });
   }
 
-  /// Receives one datagram; blocks until there is one. Returns the bytes received, 0 for an empty datagram, and 0 at once
-  /// where receiving was shut down and nothing is queued (Linux); what does not fit is cut off. Errors: those of recv(2); `connection_refused` on a connected socket.
+  /// Receives one datagram; blocks until there is one. Returns the bytes received, 0 for an empty
+  /// datagram, and 0 at once where receiving was shut down and nothing is queued (Linux); what does
+  /// not fit is cut off. Errors: those of recv(2); `connection_refused` on a connected socket.
   template <class MutableBuffers>
   std::size_t receive(const MutableBuffers& buffers, net::socket_base::message_flags flags,
                       error_code& ec)
@@ -215,8 +221,8 @@ public:
 
   // --- one datagram, never blocking ---
   //
-  // With `error_code&`: `would_block` where nothing can be done now. Without: an empty optional instead, and other
-  // errors are thrown.
+  // With `error_code&`: `would_block` where nothing can be done now. Without: an empty optional
+  // instead, and other errors are thrown.
 
   template <class ConstBuffers>
   std::size_t try_send(const ConstBuffers& buffers, error_code& ec)
@@ -331,19 +337,22 @@ public:
 
   // --- asynchronous operations ---
   //
-  // Of all of them: the completion handler is called exactly once, never inside the initiating function, by its
-  // associated executor, whose default is the socket's. Buffers, endpoints and batches that are passed by
-  // reference must stay until then. Memory comes from the handler's associated allocator and is released before the
-  // handler is called; in steady state none is allocated. An operation that can finish at once does so through the
-  // handler's immediate executor (Asio 1.27 and newer) or a post. Without a token: see `default_token_t`.
+  // Of all of them: the completion handler is called exactly once, never inside the initiating
+  // function, by its associated executor, whose default is the socket's. Buffers, endpoints and
+  // batches that are passed by reference must stay until then. Memory comes from the handler's
+  // associated allocator and is released before the handler is called; in steady state none is
+  // allocated. An operation that can finish at once does so through the handler's immediate
+  // executor (Asio 1.27 and newer) or a post. Without a token: see `default_token_t`.
   //
-  // Where several operations of one direction are pending, which of them gets the next datagram is not specified.
+  // Where several operations of one direction are pending, which of them gets the next datagram is
+  // not specified.
 
-  /// Sends one datagram to the connected peer; waits while the send queue is full. The buffers' memory must stay
-  /// until completion.
+  /// Sends one datagram to the connected peer; waits while the send queue is full. The buffers'
+  /// memory must stay until completion.
   ///
   /// Completion: `void(error_code, std::size_t)`, with the bytes sent. Errors: as for `send`, and
-  /// `operation_aborted`. Cancellation: terminal, partial and total; the datagram was not sent then.
+  /// `operation_aborted`. Cancellation: terminal, partial and total; the datagram was not sent
+  /// then.
   ///
   /// \code
   /// std::size_t size = co_await socket.async_send(asio::buffer(query), asio::use_awaitable);
@@ -377,8 +386,8 @@ public:
         std::forward<Token>(token), buffers, flags);
   }
 
-  /// Sends one datagram that asks for something of its own; see `send_options`, whose errors it has too. Otherwise as
-  /// `async_send`.
+  /// Sends one datagram that asks for something of its own; see `send_options`, whose errors it has
+  /// too. Otherwise as `async_send`.
   template <class ConstBuffers,
             net::completion_token_for<void(error_code, std::size_t)> Token = default_token>
   auto async_send(const ConstBuffers& buffers, const send_options& options,
@@ -388,8 +397,8 @@ public:
                               std::forward<Token>(token));
   }
 
-  /// Sends one datagram to `peer`, which is copied. On a connected socket the kernel decides: see `send_to`. Otherwise as
-  /// `async_send`.
+  /// Sends one datagram to `peer`, which is copied. On a connected socket the kernel decides: see
+  /// `send_to`. Otherwise as `async_send`.
   ///
   /// \code
   /// socket.async_send_to(asio::buffer(query), peer, [](dgram::error_code ec, std::size_t) {
@@ -416,8 +425,8 @@ public:
           state.notice();
           error_code refused;
           state.provide_port(refused);
-          // Asio's own waits for writability, and that would spin on Unix sockets. The attempt completes with what is
-          // refused.
+          // Asio's own waits for writability, and that would spin on Unix sockets. The attempt
+          // completes with what is refused.
           if (path_protocol<Protocol> || refused || state.reads_reports() ||
               has_too_many_pieces(from))
             compose<transfer_signature>(state,
@@ -433,8 +442,8 @@ public:
         std::forward<Token>(token), buffers, peer, flags);
   }
 
-  /// Sends one datagram that asks for something of its own; see `send_options`, whose errors it has too. Otherwise as
-  /// `async_send_to`.
+  /// Sends one datagram that asks for something of its own; see `send_options`, whose errors it has
+  /// too. Otherwise as `async_send_to`.
   ///
   /// \code
   /// co_await socket.async_send_to(asio::buffer(query), peer, dgram::send_options{.hop_limit = 1});
@@ -447,8 +456,8 @@ public:
     return async_send_request(buffers, peer, send_request(options), std::forward<Token>(token));
   }
 
-  /// Answers: the datagram leaves from the address that was asked; see `basic_datagram::reply_path`. Otherwise as
-  /// `async_send_to`.
+  /// Answers: the datagram leaves from the address that was asked; see
+  /// `basic_datagram::reply_path`. Otherwise as `async_send_to`.
   template <class ConstBuffers,
             net::completion_token_for<void(error_code, std::size_t)> Token = default_token>
   auto async_send_to(const ConstBuffers& buffers, const basic_reply_path<Protocol>& path,
@@ -466,11 +475,12 @@ public:
                               std::forward<Token>(token));
   }
 
-  /// Receives one datagram; what does not fit into the buffers is cut off. The buffers' memory must stay until
-  /// completion.
+  /// Receives one datagram; what does not fit into the buffers is cut off. The buffers' memory must
+  /// stay until completion.
   ///
-  /// Completion: `void(error_code, std::size_t)`, with the bytes received, 0 for an empty datagram. Errors: as for
-  /// `receive`, and `operation_aborted`. Cancellation: terminal, partial and total; no datagram was taken then.
+  /// Completion: `void(error_code, std::size_t)`, with the bytes received, 0 for an empty datagram.
+  /// Errors: as for `receive`, and `operation_aborted`. Cancellation: terminal, partial and total;
+  /// no datagram was taken then.
   ///
   /// \code
   /// std::size_t size = co_await socket.async_receive(asio::buffer(storage), asio::use_awaitable);
@@ -504,7 +514,8 @@ public:
         std::forward<Token>(token), buffers, flags);
   }
 
-  /// Receives one datagram and says who sent it; `sender` must stay until completion. Otherwise as `async_receive`.
+  /// Receives one datagram and says who sent it; `sender` must stay until completion. Otherwise as
+  /// `async_receive`.
   ///
   /// \code
   /// std::size_t size = co_await socket.async_receive_from(asio::buffer(storage), sender);
@@ -527,8 +538,8 @@ public:
         self().target(),
         [](state_type& state, auto&& handler, const MutableBuffers& into, endpoint_type* from,
            net::socket_base::message_flags how) {
-          // Asio's own operation is the cheapest way to one datagram, but knows no mapped senders, and would throw for
-          // a sender whose path fills its room.
+          // Asio's own operation is the cheapest way to one datagram, but knows no mapped senders,
+          // and would throw for a sender whose path fills its room.
           if (path_protocol<Protocol> || attends_receive(state, into) || !state.flags.is_plain())
             compose<transfer_signature>(
                 state, receive_attempt<MutableBuffers, endpoint_type>(into, from, how),
@@ -577,10 +588,12 @@ private:
     state.notice();
     // Asio waits for an exceptional condition then, and does not look at the queue before.
     const bool is_out_of_band = (how & net::socket_base::message_out_of_band) != 0;
-    return (state.attends_receives() && !is_out_of_band) || state.flags.coalescing || has_too_many_pieces(buffers);
+    return (state.attends_receives() && !is_out_of_band) || state.flags.coalescing ||
+           has_too_many_pieces(buffers);
   }
 
-  /// Repeats a non-blocking call until it has done something; a send is `addressed` if it names its destination.
+  /// Repeats a non-blocking call until it has done something; a send is `addressed` if it names its
+  /// destination.
   template <class Function>
   std::size_t until_done(net::socket_base::wait_type what, error_code& ec, Function function,
                          bool addressed = false)

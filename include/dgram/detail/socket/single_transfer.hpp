@@ -23,7 +23,8 @@ DGRAM_NAMESPACE_BEGIN
 
 namespace detail {
 
-/// Where a single receive puts who sent the datagram: nowhere, into an endpoint, or into a `datagram_info`.
+/// Where a single receive puts who sent the datagram: nowhere, into an endpoint, or into a
+/// `datagram_info`.
 template <class Target, class State>
 void describe_received(Target* target, State& state, const platform::message& message,
                        typename State::endpoint_type& native)
@@ -61,7 +62,8 @@ std::size_t receive_one(State& state, const Buffers& buffers, Target* target, in
   typename State::endpoint_type native;
   const std::size_t count = past_reports(state, ec, [&](error_code& failure) {
     if (target != nullptr) message.set_address(native.data(), native.capacity());
-    // Where there is room a Unix socket puts descriptors there that nobody would close (unix(7), SCM_RIGHTS).
+    // Where there is room a Unix socket puts descriptors there that nobody would close (unix(7),
+    // SCM_RIGHTS).
     if constexpr (State::has_addresses && !std::is_same_v<Target, typename State::endpoint_type>)
       if (target != nullptr) message.set_control(info_access::control_room(*target));
     return platform::backend::receive(state.fd(), &message, 1, flags, failure);
@@ -80,8 +82,9 @@ std::size_t receive_one(State& state, const Buffers& buffers, Target* target, in
   return told;
 }
 
-/// Sends one datagram without blocking, to `peer` or, if it is null, to that of a connected socket. `Request` is
-/// `send_request`, or `no_request`, which is not looked at: then what a request takes is not instantiated.
+/// Sends one datagram without blocking, to `peer` or, if it is null, to that of a connected socket.
+/// `Request` is `send_request`, or `no_request`, which is not looked at: then what a request takes
+/// is not instantiated.
 template <class State, class Buffers, class Request = no_request>
 std::size_t send_one(State& state, const Buffers& buffers,
                      const typename State::endpoint_type* peer, int flags, error_code& ec,

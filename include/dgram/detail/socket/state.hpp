@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
-// The block that a socket and its pending operations share, so that the socket may go while they are queued.
+// The block that a socket and its pending operations share, so that the socket may go while they
+// are queued.
 #ifndef DGRAM_DETAIL_SOCKET_STATE_HPP
 #define DGRAM_DETAIL_SOCKET_STATE_HPP
 
@@ -38,8 +39,8 @@ namespace detail {
 template <class Protocol, class Executor>
 using inner_socket = net::basic_datagram_socket<typename Protocol::native_protocol, Executor>;
 
-/// Asio's socket, what is known of its descriptor, and the waits. An operation notes the epoch when it is launched;
-/// see `epoch_guard`.
+/// Asio's socket, what is known of its descriptor, and the waits. An operation notes the epoch when
+/// it is launched; see `epoch_guard`.
 template <class Protocol, class Executor>
 struct socket_state : descriptor, std::enable_shared_from_this<socket_state<Protocol, Executor>> {
   using protocol_type = Protocol;
@@ -78,9 +79,10 @@ struct socket_state : descriptor, std::enable_shared_from_this<socket_state<Prot
   /// Whether the kernel may put datagrams together, and cut them apart.
   static constexpr bool knows_trains = !path_protocol<Protocol>;
 
-  /// Whether a send that would have blocked leaves the socket writable: an unconnected Unix socket is always, however
-  /// full its peers' queues are (net/unix/af_unix.c, unix_dgram_poll). It waits on the timer, or it would spin.
-  /// On a connected one the kernel looks at the peer's queue alone, which says nothing of a send to another address.
+  /// Whether a send that would have blocked leaves the socket writable: an unconnected Unix socket
+  /// is always, however full its peers' queues are (net/unix/af_unix.c, unix_dgram_poll). It waits
+  /// on the timer, or it would spin. On a connected one the kernel looks at the peer's queue alone,
+  /// which says nothing of a send to another address.
   bool stays_writable(bool addressed = false) const noexcept
   {
     return path_protocol<Protocol> && (addressed || !flags.connected);
@@ -159,8 +161,8 @@ struct socket_state : descriptor, std::enable_shared_from_this<socket_state<Prot
     return std::move(socket);
   }
 
-  /// Asio's socket was handed out: what it is told there is noticed from now on, at the price of some questions to the
-  /// kernel before each operation.
+  /// Asio's socket was handed out: what it is told there is noticed from now on, at the price of
+  /// some questions to the kernel before each operation.
   inner_type& share()
   {
     if (!is_shared_) identity_ = platform::identity_of(fd());
@@ -280,8 +282,9 @@ struct socket_state : descriptor, std::enable_shared_from_this<socket_state<Prot
     }
   }
 
-  /// Sees to it that a send has a port to leave from. The kernel would find one by itself, but says EAGAIN if all
-  /// are taken (send(2)), which nobody could tell from a full queue. Error: `address_in_use`, as of a bind to port 0.
+  /// Sees to it that a send has a port to leave from. The kernel would find one by itself, but says
+  /// EAGAIN if all are taken (send(2)), which nobody could tell from a full queue. Error:
+  /// `address_in_use`, as of a bind to port 0.
   void provide_port(error_code& ec)
   {
     ec.clear();
@@ -312,7 +315,8 @@ struct socket_state : descriptor, std::enable_shared_from_this<socket_state<Prot
 
   // --- what is asked of the descriptor ---
 
-  /// Pending operations end where coalescing begins: a single receive could not tell a train from a datagram.
+  /// Pending operations end where coalescing begins: a single receive could not tell a train from a
+  /// datagram.
   void set_coalescing(bool on, error_code& ec)
   {
     if constexpr (!knows_trains) {
@@ -331,17 +335,18 @@ struct socket_state : descriptor, std::enable_shared_from_this<socket_state<Prot
   void change_membership(membership_change change, const multicast_group& group,
                          const network_interface& interface, error_code& ec)
   {
-    std::vector<unsigned> joined;
-    change_membership(change, group, interface, joined, ec);
+    std::vector<unsigned> indices;
+    change_membership(change, group, interface, indices, ec);
   }
 
-  /// Joining on all interfaces says in `joined` where that was; leaving all leaves those, where there are any.
+  /// Joining on all interfaces says in `indices` where that was; leaving all leaves those, where
+  /// there are any.
   void change_membership(membership_change change, const multicast_group& group,
-                         const network_interface& interface, std::vector<unsigned>& joined,
+                         const network_interface& interface, std::vector<unsigned>& indices,
                          error_code& ec)
   {
     family(ec);
-    if (!ec) descriptor::change_membership(fd(), change, group, interface, joined, ec);
+    if (!ec) descriptor::change_membership(fd(), change, group, interface, indices, ec);
   }
 
   void provide_reply_source() { descriptor::provide_reply_source(fd()); }
@@ -385,7 +390,8 @@ struct socket_state : descriptor, std::enable_shared_from_this<socket_state<Prot
   /// Takes what the kernel has queued. Returns whose the error is that a call failed with.
   blame take_reports(const error_code& failure = error_code())
   {
-    // A Unix socket has no such queue, and does not look at MSG_ERRQUEUE: it would give its datagrams instead.
+    // A Unix socket has no such queue, and does not look at MSG_ERRQUEUE: it would give its
+    // datagrams instead.
     if constexpr (has_addresses) {
       const std::uint64_t before = reports_taken;
       const blame of = drain_reports(fd(), *this, failure,
@@ -418,7 +424,8 @@ struct socket_state : descriptor, std::enable_shared_from_this<socket_state<Prot
   void begin_waiting_for_reports() { reports().begin_waiting(); }
   void end_waiting_for_reports() { reports().end_waiting(); }
 
-  /// Waits until there are new reports, whoever takes them from the kernel. Ends with `operation_aborted` then.
+  /// Waits until there are new reports, whoever takes them from the kernel. Ends with
+  /// `operation_aborted` then.
   template <class Token>
   auto async_wait_reports(Token&& token)
   {
@@ -445,7 +452,8 @@ struct socket_state : descriptor, std::enable_shared_from_this<socket_state<Prot
 
   void end_congestion() noexcept { backoff_.reset(); }
 
-  /// Waits, blocking, until another attempt is worth it after `would_block`; `eof` where receiving was shut down, since none will be.
+  /// Waits, blocking, until another attempt is worth it after `would_block`; `eof` where receiving
+  /// was shut down, since none will be.
   void wait(net::socket_base::wait_type what, blocking_wait& waiting, error_code& ec,
             bool addressed = false)
   {
@@ -461,7 +469,8 @@ struct socket_state : descriptor, std::enable_shared_from_this<socket_state<Prot
       waiting.sleep();
   }
 
-  /// Waits for `wake_lookups`: an operation that waits for something other than the socket is to see the epoch end.
+  /// Waits for `wake_lookups`: an operation that waits for something other than the socket is to
+  /// see the epoch end.
   template <class Token>
   auto async_wait_lookup(Token&& token)
   {
@@ -516,7 +525,8 @@ private:
     if constexpr (has_addresses) read_metadata(fd());
   }
 
-  /// Linux gives up a port that was not bound by number when the peer goes (net/ipv4/udp.c, __udp_disconnect).
+  /// Linux gives up a port that was not bound by number when the peer goes (net/ipv4/udp.c,
+  /// __udp_disconnect).
   void keep_port(std::uint16_t port, error_code& ec)
   {
     auto local = socket.local_endpoint(ec);
@@ -534,7 +544,8 @@ private:
       return false;
   }
 
-  /// Nothing that was known of the peer holds for the next one. A send's time names the send, not the peer, and stays.
+  /// Nothing that was known of the peer holds for the next one. A send's time names the send, not
+  /// the peer, and stays.
   void forget_peer()
   {
     if (reads_reports()) take_reports();
@@ -553,8 +564,9 @@ private:
     if (!flags.connected) note_address();
   }
 
-  /// Takes from the queue what others than the peer have sent, up to what the peer has sent: since the connect nobody else
-  /// can add to it. The kernel empties the queue of a Unix socket by itself.
+  /// Takes from the queue what others than the peer have sent, up to what the peer has sent: since
+  /// the connect nobody else can add to it. The kernel empties the queue of a Unix socket by
+  /// itself.
   void discard_strangers()
   {
     if constexpr (has_addresses) {

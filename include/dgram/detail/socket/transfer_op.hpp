@@ -17,7 +17,8 @@ DGRAM_NAMESPACE_BEGIN
 
 namespace detail {
 
-/// Resumes `self` later: on its immediate executor where Asio knows such a thing, else through the scheduler.
+/// Resumes `self` later: on its immediate executor where Asio knows such a thing, else through the
+/// scheduler.
 template <class Executor, class Self>
 void resume_later([[maybe_unused]] const Executor& executor, Self&& self)
 {
@@ -45,11 +46,12 @@ enum class progress {
 };
 
 /// Drives an `Attempt`, which is
-///   static constexpr auto wait_for;                  wait_read, wait_write, or wait_error for reports
-///   progress attempt(State&);                        one try, which never blocks
-///   void finish(State&);                             before the result is handed over, however that came; optional
-///   void abort(error_code);                          makes this the result, unless something moved already
-///   template <class Self> void complete(Self&);      hands the results over
+///   static constexpr auto wait_for;                  wait_read, wait_write, or wait_error for
+///   reports progress attempt(State&);                        one try, which never blocks void
+///   finish(State&);                             before the result is handed over, however that
+///   came; optional void abort(error_code);                          makes this the result, unless
+///   something moved already template <class Self> void complete(Self&);      hands the results
+///   over
 template <class State, class Attempt>
 class transfer_op {
 public:
@@ -68,7 +70,8 @@ public:
       return;
     case step::wait:
       if (guard_.is_over(state_->epoch, self)) ec = net::error::operation_aborted;
-      // Another operation may have set the shared timer anew, which ends this wait but not this operation.
+      // Another operation may have set the shared timer anew, which ends this wait but not this
+      // operation.
       else if (backing_off_)
         ec.clear();
       if (ec) {
@@ -101,7 +104,8 @@ private:
     }
     if (step_ == step::launch) {
       step_ = step::wait;
-      // Late, since it may allocate: a wait has no side effect, so every kind of cancellation can be honoured.
+      // Late, since it may allocate: a wait has no side effect, so every kind of cancellation can
+      // be honoured.
       enable_cancellation(self, state_);
     }
     State& state = *state_;
@@ -125,7 +129,8 @@ private:
   void complete(Self& self)
   {
     if constexpr (requires { attempt_.finish(*state_); }) attempt_.finish(*state_);
-    // Released before the handler runs: it may destroy the socket and expect the descriptor to be free.
+    // Released before the handler runs: it may destroy the socket and expect the descriptor to be
+    // free.
     state_.reset();
     attempt_.complete(self);
   }
