@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
-// The numbers of each configuration at their ends: what they configure works, or refuses them when it is made.
+// The numbers of each configuration at their ends: each works as documented, or is refused when the
+// object is made.
 #include "support/loopback.hpp"
 
 #include <dgram.hpp>
