@@ -260,7 +260,7 @@ TEST_CASE_METHOD(host, "joining and leaving report what the kernel says", "[opti
   const int error = GENERATE(EADDRINUSE, ENODEV, ENOBUFS);
   const dgram::multicast_group group("239.1.2.3");
   socket.open(dgram::udp::v4());
-  script.setsockopt.push(fail(error), 4);
+  script.setsockopt.always(fail(error));  // a join tries again if there is no room
   socket.join(group, ec);
   CHECK(ec == system_error(error));
   socket.leave(group, ec);
