@@ -51,8 +51,8 @@ DGRAM_NAMESPACE_BEGIN
 /// when the socket is closed or destroyed, by `cancel` and `release`, and when another socket is
 /// moved over it.
 ///
-/// **Errors**: each operation has a form that throws `system_error` and one that sets an
-/// `error_code&`. A closed socket reports `bad_descriptor`. A function that takes an `error_code&`
+/// **Errors**: a synchronous operation throws `system_error`, or sets the `error_code&` that the
+/// caller passes. A closed socket reports `bad_descriptor`. A function that takes an `error_code&`
 /// and has no other result also returns the error code. With `ASIO_NO_DEPRECATED` it returns
 /// nothing. Asio's functions do the same.
 ///
@@ -80,8 +80,7 @@ public:
   using protocol_type = Protocol;
   using endpoint_type = typename Protocol::endpoint;
   using executor_type = Executor;
-  // Does not name the block: a program that only holds sockets need not instantiate the block's
-  // type.
+  // Not named through the block: a program that only holds sockets need not instantiate the block.
   using next_layer_type = detail::inner_socket<Protocol, Executor>;
   using lowest_layer_type = typename next_layer_type::lowest_layer_type;
   using native_handle_type = typename next_layer_type::native_handle_type;
@@ -204,7 +203,7 @@ public:
     return *this;
   }
 
-  /// Takes one of Asio's sockets, whose pending operations continue. An IPv6 socket is not
+  /// Takes one of Asio's sockets; its pending operations continue. An IPv6 socket is not
   /// dual-stack.
   template <class Protocol1, class Executor1>
     requires std::convertible_to<Protocol1, typename Protocol::native_protocol> &&
@@ -402,13 +401,13 @@ public:
   /// On a connected socket the kernel decides. All systems replace the peer. The socket discards
   /// pending errors and kept reports of the old peer, and what it learned about segmentation. If
   /// the call fails, Linux and Windows keep the old peer; macOS and the BSDs have ended the old
-  /// association. These survive a change of peer:
-  ///  - On Linux the source address of the first `connect`, even if the route to the new peer has
-  ///    another.
-  ///  - On UDP the queued datagrams of the old peer, which are still received.
-  ///  - The family of a dual-stack socket: connected to an IPv4 peer, it refuses an IPv6 peer
+  /// association. Some things survive a change of peer:
+  ///  - On Linux the source address stays that of the first `connect`, even if the route to the new
+  ///    peer has another.
+  ///  - On UDP the socket still receives datagrams of the old peer that are already queued.
+  ///  - A dual-stack socket that is connected to an IPv4 peer refuses an IPv6 peer
   ///    (`address_family_not_supported` on Linux).
-  ///  - Datagrams that wait to be sent, which go to the new peer.
+  ///  - Datagrams that wait to be sent go to the new peer.
   ///
   /// `reconnect` avoids the first three.
   sync_result connect(const endpoint_type& peer, error_code& ec)
@@ -713,8 +712,8 @@ public:
   // --- multicast ---
   //
   // A group that has a source stands for what that host sends to the group. A dual-stack socket
-  // takes groups of both families. `membership` is a join that leaves by itself. Exceptions name
-  // the group and the interface.
+  // takes groups of both families. `membership` joins a group and leaves it by itself. Exceptions
+  // name the group and the interface.
 
   /// Joins a group on an interface. If the caller passes none, the operating system chooses.
   ///
@@ -817,8 +816,8 @@ public:
 
   /// The path MTU to `peer`, as far as this host knows: the largest packet in bytes, IP header
   /// included. This is the interface's MTU until an ICMP message reports a smaller one. A connected
-  /// socket ignores `peer`. Errors: `operation_not_supported` except on Linux, and those of
-  /// connect(2) to `peer`.
+  /// socket ignores `peer` and returns the MTU to its own peer. Errors: `operation_not_supported`
+  /// except on Linux, and those of connect(2) to `peer`.
   std::size_t path_mtu(const endpoint_type& peer, error_code& ec)
   {
     return state().path_mtu(peer, ec);
@@ -840,8 +839,7 @@ public:
     call("wait", [&](error_code& ec) { wait(what, ec); });
   }
 
-  // --- asynchronous waits; see single_operations.hpp for what all asynchronous operations share
-  // ---
+  // --- asynchronous waits (see single_operations.hpp for all asynchronous operations) ---
 
   /// Waits until the socket is readable, writable or has an error. A wake-up is no promise: the
   /// datagram may be gone, or its checksum may be wrong.
@@ -869,8 +867,8 @@ public:
 
   /// As `connect`. UDP exchanges no packets to connect, so the operation completes at once.
   ///
-  /// Completion: `void(error_code)`. Errors: as for `connect`. Cancellation: none, the launch
-  /// connects.
+  /// Completion: `void(error_code)`. Errors: as for `connect`. Cancellation: none, it is done at
+  /// launch.
   ///
   /// \code
   /// co_await socket.async_connect(dgram::parse_endpoint("127.0.0.1:53"), asio::use_awaitable);
