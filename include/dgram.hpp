@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// Everything but format.hpp, which brings in fmt.
+// The whole library except format.hpp, which includes fmt.
 #ifndef DGRAM_HPP
 #define DGRAM_HPP
 

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// The datagram socket: Asio's, with batches, dual stack, options that check, and pending operations
-// that survive it.
+// The datagram socket: Asio's interface plus batches, dual stack, checked options and multicast.
 #ifndef DGRAM_BASIC_SOCKET_HPP
 #define DGRAM_BASIC_SOCKET_HPP
 
@@ -36,41 +35,39 @@
 
 DGRAM_NAMESPACE_BEGIN
 
-/// A datagram socket.
-///
-/// It has every operation of `asio::basic_datagram_socket`, with the same signatures and meaning,
-/// and can stand where one stood; a function that names Asio's type takes `next_layer()`. What
-/// differs, on purpose:
-///  - batches and writers refuse an address on a connected socket (`already_connected`), on every
-///    system. For `connect` and for the sends of one datagram the kernel decides: see there, and
+/// A datagram socket. It has every operation of `asio::basic_datagram_socket`, with the same
+/// signatures and meaning, and can replace one. If a function names Asio's type, pass
+/// `next_layer()`. The differences are intended:
+///  - Batches and writers refuse an address on a connected socket (`already_connected`) on every
+///    system. For `connect` and for sends of one datagram the kernel decides: see there, and
 ///    `reconnect`.
-///  - a dual-stack socket (`udp::dual()`) takes and gives plain IPv4 endpoints.
-///  - moving a socket leaves its pending operations pending; moving it into one of another executor
-///    type completes them with `operation_aborted`.
-///  - options check their values: see `option`.
+///  - A dual-stack socket (`udp::dual()`) takes and returns plain IPv4 endpoints.
+///  - Moving a socket leaves its pending operations pending. Moving it into a socket of another
+///    executor type completes them with `operation_aborted`.
+///  - Options check their values: see `option`.
 ///
-/// **Pending operations** hold what they need: the socket may be moved, closed or destroyed while
-/// they are pending or while their completion is queued. Closing, destroying, `cancel`, `release`
-/// and moving another socket over this one complete them with `operation_aborted`.
+/// **Pending operations** own what they need. The caller may move, close or destroy the socket
+/// while they are pending or their completion is queued. They complete with `operation_aborted`
+/// when the socket is closed or destroyed, by `cancel` and `release`, and when another socket is
+/// moved over it.
 ///
-/// **Errors** come twice: thrown as `system_error`, or in an `error_code&`. A closed socket is
-/// `bad_descriptor`. Functions that take an `error_code&` and have no other result also return the
-/// error code, as Asio's do; with `ASIO_NO_DEPRECATED`, Asio's return nothing, and neither do
-/// these.
+/// **Errors**: a synchronous operation throws `system_error`, or sets the `error_code&` that the
+/// caller passes. A closed socket reports `bad_descriptor`. A function that takes an `error_code&`
+/// and has no other result also returns the error code. With `ASIO_NO_DEPRECATED` it returns
+/// nothing. Asio's functions do the same.
 ///
-/// **Cancellation**: every asynchronous operation honours its slot for terminal, partial and total
-/// cancellation. None loses a datagram: it completes with `operation_aborted` only where nothing
-/// was received or sent.
+/// **Cancellation**: every asynchronous operation honours terminal, partial and total cancellation.
+/// No operation loses a datagram: it completes with `operation_aborted` only if it received or sent
+/// nothing.
 ///
-/// **Thread safety**: distinct sockets are safe. One socket is not: its calls and its completions
-/// belong on one strand, which is implicit where one thread runs the context. As with Asio, the
-/// synchronous `send`, `send_to`, `receive`, `receive_from`, `connect` and `shutdown` of one open
-/// socket may run in several threads at the same time, if they take flags or nothing (no
-/// `send_options`, reply path or info) and the socket has no `option::receive_error`; its counts
-/// may miss some of them.
+/// **Thread safety**: distinct sockets are safe. The calls and completions of one socket belong on
+/// one strand, which is implicit if one thread runs the context. As with Asio, several threads may
+/// call synchronous `send`, `send_to`, `receive`, `receive_from`, `connect` and `shutdown` on one
+/// open socket at the same time. These calls may take flags, but no `send_options`, reply path or
+/// info. The socket must not have `option::receive_error`, and its counts may miss some calls.
 ///
-/// Operations passed to `next_layer()` by hand bypass all this, except that the next call on the
-/// socket notices what they changed. A socket file stays if the socket is closed there.
+/// Operations on `next_layer()` bypass all this, but the next call on the socket notices what they
+/// changed. If the socket is closed through `next_layer()`, its socket file stays.
 template <class Protocol, class Executor>
 class basic_socket
     : public net::socket_base,
@@ -83,13 +80,13 @@ public:
   using protocol_type = Protocol;
   using endpoint_type = typename Protocol::endpoint;
   using executor_type = Executor;
-  // Named without the block, whose type a program that only holds sockets need not instantiate.
+  // Not named through the block: a program that only holds sockets need not instantiate the block.
   using next_layer_type = detail::inner_socket<Protocol, Executor>;
   using lowest_layer_type = typename next_layer_type::lowest_layer_type;
   using native_handle_type = typename next_layer_type::native_handle_type;
   using default_token = default_token_t<Executor>;
 
-  /// What keeps batches going while the socket is moved: see `handle`.
+  /// Readers and writers hold this, so that they continue when the socket is moved: see `handle`.
   using handle_type = basic_socket_handle<Protocol, Executor>;
 
   /// The same socket type on another executor.
@@ -108,7 +105,7 @@ public:
   {
   }
 
-  /// An open socket that is not bound. Throws what `open` and the options report.
+  /// An open socket that is not bound. Throws the errors of `open` and of the options.
   basic_socket(const executor_type& executor, const protocol_type& protocol,
                const socket_config& config = {});
 
@@ -119,7 +116,7 @@ public:
   {
   }
 
-  /// An open socket that is bound to `local`. Throws what `open`, the options and `bind` report.
+  /// An open socket that is bound to `local`. Throws the errors of `open`, the options and `bind`.
   basic_socket(const executor_type& executor, const endpoint_type& local,
                const socket_config& config = {});
 
@@ -130,9 +127,9 @@ public:
   {
   }
 
-  /// The same for the text of an endpoint: `address:port` (see `parse_endpoint`), or of a Unix
-  /// socket a path or `@name` for an abstract name (see `parse_unix_endpoint`). Their errors are
-  /// thrown too.
+  /// The same for text. For UDP this is `address:port` (see `parse_endpoint`). For a Unix socket it
+  /// is a path, or `@name` for an abstract name (see `parse_unix_endpoint`). Throws the errors of
+  /// parsing too.
   ///
   /// \code
   /// dgram::udp::socket server{io, "127.0.0.1:0"};
@@ -167,15 +164,16 @@ public:
   {
   }
 
-  /// Takes the other's descriptor and its pending operations, which go on. The other is closed
-  /// afterwards and can be opened again.
+  /// Takes the other socket's descriptor and pending operations, which continue. The other socket
+  /// is closed afterwards and can be opened again.
   basic_socket(basic_socket&& other) noexcept
       // NOLINTNEXTLINE(performance-move-constructor-init): the other keeps its executor
       : executor_(other.executor_), state_(std::move(other.state_))
   {
   }
 
-  /// Closes this socket, whose pending operations complete with `operation_aborted`; then as above.
+  /// Closes this socket and completes its pending operations with `operation_aborted`. Then moves
+  /// as the constructor does.
   basic_socket& operator=(basic_socket&& other) noexcept
   {
     if (this != &other) {
@@ -186,8 +184,8 @@ public:
     return *this;
   }
 
-  /// Takes the descriptor of a socket of another executor type; its pending operations complete
-  /// with `operation_aborted`.
+  /// Takes the descriptor of a socket of another executor type. The other socket's pending
+  /// operations complete with `operation_aborted`.
   template <class Protocol1, class Executor1>
     requires std::convertible_to<Protocol1, Protocol> && std::convertible_to<Executor1, Executor>
   basic_socket(basic_socket<Protocol1, Executor1>&& other) : executor_(other.get_executor())
@@ -205,7 +203,8 @@ public:
     return *this;
   }
 
-  /// Takes one of Asio's sockets, whose pending operations go on. An IPv6 socket is not dual-stack.
+  /// Takes one of Asio's sockets; its pending operations continue. An IPv6 socket is not
+  /// dual-stack.
   template <class Protocol1, class Executor1>
     requires std::convertible_to<Protocol1, typename Protocol::native_protocol> &&
                  std::convertible_to<Executor1, Executor>
@@ -223,8 +222,8 @@ public:
     return *this = basic_socket(std::move(other));
   }
 
-  /// Gives the descriptor to one of Asio's sockets, such as
-  /// `asio::generic::datagram_protocol::socket`; pending operations complete with
+  /// Moves the descriptor to one of Asio's sockets, such as
+  /// `asio::generic::datagram_protocol::socket`. Pending operations complete with
   /// `operation_aborted`. A socket file stays.
   template <class Protocol1, class Executor1>
     requires std::convertible_to<typename Protocol::native_protocol, Protocol1> &&
@@ -234,7 +233,7 @@ public:
     return net::basic_datagram_socket<Protocol1, Executor1>(state().give_up());
   }
 
-  /// Closes the socket; pending operations complete with `operation_aborted`.
+  /// Closes the socket. Pending operations complete with `operation_aborted`.
   ~basic_socket() { shut_down(); }
 
   decltype(std::declval<next_layer_type&>().get_executor()) get_executor() noexcept
@@ -242,10 +241,10 @@ public:
     return executor_;
   }
 
-  /// Asio's socket underneath, for functions that name its type. What calls on it change is
-  /// noticed: since the socket was handed out, each operation asks the kernel for the peer, the
-  /// local address and the options that matter to it, in about fifteen system calls. A descriptor
-  /// that was opened there is not dual-stack. From then on, also synchronous sends and receives
+  /// Asio's socket underneath, for functions that name its type. After this call, each operation
+  /// asks the kernel for the peer, the local address and the options it depends on (about fifteen
+  /// calls). So the socket notices what the caller changed through `next_layer()`. A descriptor
+  /// that was opened there is not dual-stack. From this call on, synchronous sends and receives too
   /// belong on one thread at a time.
   next_layer_type& next_layer() { return state().share(); }
   const next_layer_type& next_layer() const { return state().socket; }
@@ -254,7 +253,7 @@ public:
 
   bool is_open() const noexcept { return state_ && state_->socket.is_open(); }
 
-  /// A reference that readers and writers hold; it stays valid when the socket is moved or
+  /// A reference that readers and writers hold. It stays valid when the socket is moved or
   /// destroyed.
   handle_type handle()
   {
@@ -266,20 +265,20 @@ public:
 
   // --- opening and closing ---
 
-  /// Opens the socket. Errors: `already_open`, and what socket(2) reports.
+  /// Opens the socket. Errors: `already_open`, and those of socket(2).
   sync_result open(const protocol_type& protocol, error_code& ec)
   {
     state().open(protocol, ec);
     return sync_result(ec);
   }
 
-  /// Opens an IPv4 socket where nothing is said.
+  /// Opens an IPv4 socket if the caller passes no protocol.
   void open(const protocol_type& protocol = default_protocol())
   {
     call("open", [&](error_code& ec) { open(protocol, ec); });
   }
 
-  /// Opens the socket and sets the options; where one is refused, the socket is closed again.
+  /// Opens the socket and sets the options. If an option is refused, closes the socket again.
   sync_result open(const protocol_type& protocol, const socket_config& config, error_code& ec)
   {
     std::string refused;
@@ -296,12 +295,12 @@ public:
     detail::throw_if(ec, "open");
   }
 
-  /// Takes over an open descriptor, which this socket will close, and reads back what it is:
-  /// connected or not, coalescing or not. Where it is refused it still belongs to the caller.
-  ///
-  /// Errors: `already_open`, `error::wrong_descriptor` (not a datagram socket, or one of another
-  /// family), and what getsockopt(2) and getpeername(2) report; `invalid_argument` where `protocol`
-  /// is dual and the socket is bound as IPv6 only.
+  /// Takes over an open descriptor, which this socket will close. Reads from the kernel whether it
+  /// is connected and whether it coalesces. On error the descriptor still belongs to the caller.
+  /// Errors:
+  ///  - `already_open`, and those of getsockopt(2) and getpeername(2)
+  ///  - `error::wrong_descriptor`: not a datagram socket, or one of another family
+  ///  - `invalid_argument`: `protocol` is dual, but the descriptor is bound as IPv6 only
   sync_result assign(const protocol_type& protocol, const native_handle_type& descriptor,
                      error_code& ec)
   {
@@ -314,9 +313,9 @@ public:
     call("assign", [&](error_code& ec) { assign(protocol, descriptor, ec); });
   }
 
-  /// Gives the descriptor up, open; pending operations complete with `operation_aborted`.
-  /// Errors: `bad_descriptor`, and `operation_not_supported` where Asio cannot (Windows before
-  /// 8.1).
+  /// Returns the descriptor, still open, and gives up its ownership. Pending operations complete
+  /// with `operation_aborted`. Errors: `bad_descriptor`; `operation_not_supported` if Asio cannot
+  /// release (Windows before 8.1).
   native_handle_type release(error_code& ec)
   {
     if (!is_open()) {
@@ -331,8 +330,8 @@ public:
     return call("release", [&](error_code& ec) { return release(ec); });
   }
 
-  /// Closes the socket; pending operations complete with `operation_aborted`. Closing a closed
-  /// socket does nothing.
+  /// Closes the socket. Pending operations complete with `operation_aborted`. Has no effect on a
+  /// closed socket.
   sync_result close(error_code& ec)
   {
     ec.clear();
@@ -345,10 +344,10 @@ public:
     call("close", [&](error_code& ec) { close(ec); });
   }
 
-  /// Completes pending operations with `operation_aborted`, also those whose wake-up is queued
-  /// already, unless they have moved a datagram or, for `async_wait`, found the socket ready. What
-  /// a writer has queued is lost, and counted. Error: `bad_descriptor`; a name that is looked up
-  /// for a closed socket is given up all the same.
+  /// Completes pending operations with `operation_aborted`, even if their wake-up is already
+  /// queued. An operation that has moved a datagram, or an `async_wait` that found the socket
+  /// ready, keeps its result. The datagrams in a writer's queue are lost and counted. On a closed
+  /// socket the error is `bad_descriptor`, but the socket's name lookups are cancelled.
   sync_result cancel(error_code& ec)
   {
     if (state_) state_->abort_operations();
@@ -366,9 +365,9 @@ public:
 
   // --- addresses ---
 
-  /// Binds to a local endpoint; port 0 asks for any free one. A port is exclusive unless
-  /// `reuse_address` or `reuse_port` is set before. For paths see `unix_dgram`. Errors: those of
-  /// bind(2), such as `address_in_use`.
+  /// Binds to a local endpoint. Port 0 asks for any free port. A port is exclusive unless the
+  /// caller sets `reuse_address` or `reuse_port` first. For paths see `unix_dgram`. Errors: those
+  /// of bind(2), such as `address_in_use`.
   sync_result bind(const endpoint_type& local, error_code& ec)
   {
     state().bind(local, ec);
@@ -395,20 +394,20 @@ public:
     bind(detail::endpoint_of_text<Protocol>("bind", local));
   }
 
-  /// Fixes the peer: sends go to it, and only its datagrams are received. Opens a closed socket,
-  /// with the peer's protocol. Errors: `error::bad_port` (0), `address_in_use` (no port is free),
-  /// and those of connect(2).
+  /// Sets the peer: the socket sends to it, and receives only its datagrams. A closed socket is
+  /// opened with the peer's protocol. Errors: `error::bad_port` (port 0), `address_in_use` (no port
+  /// is free), and those of connect(2).
   ///
-  /// On a connected socket the kernel decides. All systems replace the peer. Pending errors and
-  /// kept reports of the old peer are forgotten, and so is what was learned of segmentation. If it
-  /// fails, Linux and Windows keep the old peer; macOS and the BSDs have ended the old association
-  /// then. What a socket keeps of it all the same:
-  ///  - The source address stays that of the first `connect` on Linux, even if the way to the new
-  ///    peer has another one.
-  ///  - Datagrams of the old peer that were queued still come, on UDP.
-  ///  - A dual-stack socket that is connected to an IPv4 peer refuses an IPv6 one
+  /// On a connected socket the kernel decides. All systems replace the peer. The socket discards
+  /// pending errors and kept reports of the old peer, and what it learned about segmentation. If
+  /// the call fails, Linux and Windows keep the old peer; macOS and the BSDs have ended the old
+  /// association. Some things survive a change of peer:
+  ///  - On Linux the source address stays that of the first `connect`, even if the route to the new
+  ///    peer has another.
+  ///  - On UDP the socket still receives datagrams of the old peer that are already queued.
+  ///  - A dual-stack socket that is connected to an IPv4 peer refuses an IPv6 peer
   ///    (`address_family_not_supported` on Linux).
-  ///  - What waits to be sent goes to the new peer.
+  ///  - Datagrams that wait to be sent go to the new peer.
   ///
   /// `reconnect` avoids the first three.
   sync_result connect(const endpoint_type& peer, error_code& ec)
@@ -437,11 +436,11 @@ public:
     connect(detail::endpoint_of_text<Protocol>("connect", peer));
   }
 
-  /// Fixes another peer: `disconnect`, if the socket is connected, and `connect`. The port stays;
-  /// the source address is chosen anew. Datagrams that others than the new peer have sent are
-  /// discarded. If the socket was not connected, this is `connect`. Errors: those of `disconnect`
-  /// and `connect`; the socket has no peer then, except after `error::bad_port`, which changes
-  /// nothing. A reader may have received datagrams of the old peer before; they stay.
+  /// Sets another peer: `disconnect` if the socket is connected, then `connect`. The local port
+  /// stays; the system chooses the source address anew. The socket discards queued datagrams of
+  /// other senders. A reader keeps datagrams of the old peer that it has already received. Errors:
+  /// those of `disconnect` and `connect`. After an error the socket has no peer, except that
+  /// `error::bad_port` changes nothing.
   sync_result reconnect(const endpoint_type& peer, error_code& ec)
   {
     state().reconnect(peer, ec);
@@ -469,8 +468,7 @@ public:
   }
 
   /// Ends the association with the peer; the local port stays. Errors: `not_connected`,
-  /// `bad_descriptor`, and `address_in_use` where Linux had given the port up and another socket
-  /// was faster.
+  /// `bad_descriptor`, and `address_in_use` if Linux released the port and another socket took it.
   sync_result disconnect(error_code& ec)
   {
     state().disconnect(ec);
@@ -482,7 +480,7 @@ public:
     call("disconnect", [&](error_code& ec) { disconnect(ec); });
   }
 
-  /// The bound address; the unspecified one before bind, send or connect gave the socket one.
+  /// The bound address. Unspecified until bind, send or connect gives the socket an address.
   endpoint_type local_endpoint(error_code& ec) const
   {
     const auto native = state().local_endpoint(ec);
@@ -508,11 +506,10 @@ public:
 
   // --- options ---
 
-  /// Sets an option: one of `dgram::option`, of which a dual-stack socket gets both parts or, where
-  /// one is refused, none; or any of Asio's, of which it gets the IPv6 part.
-  /// Errors: `error::out_of_range` and others of the option's own check, `operation_not_supported`
-  /// where the system has no such option, and those of setsockopt(2). What is thrown names the
-  /// option and its value.
+  /// Sets an option. On a dual-stack socket a `dgram::option` is applied to both families, or to
+  /// neither if one refuses it. Asio's own options are applied to the IPv6 part only. An exception
+  /// names the option and its value. Errors: `error::out_of_range` and others of the option's own
+  /// check, `operation_not_supported` if the system has no such option, and those of setsockopt(2).
   template <class Option>
   sync_result set_option(const Option& option, error_code& ec)
   {
@@ -520,8 +517,7 @@ public:
     if constexpr (std::same_as<Option, option::v6_only>)
       if (option && state().flags.dual) ec = net::error::invalid_argument;
     if (ec) return sync_result(ec);
-    // Times of sends are in the same queue, which the kernel empties when it is told to report no
-    // more errors.
+    // Times of sends are in the same queue. The kernel empties it when the option is turned off.
     if constexpr (std::same_as<Option, option::receive_error>)
       if (state().reads_reports()) state().take_reports();
     if constexpr (std::same_as<Option, option::coalescing>)
@@ -550,9 +546,9 @@ public:
     detail::throw_if(ec, "set_option");
   }
 
-  /// Reads an option; of one with two parts, that of the socket's family (IPv6 on a dual-stack
-  /// socket). Errors: `operation_not_supported` where the system has no such option, and those of
-  /// getsockopt(2).
+  /// Reads an option. If the option exists for both families, reads that of the socket's family
+  /// (IPv6 on a dual-stack socket). Errors: `operation_not_supported` if the system has no such
+  /// option, and those of getsockopt(2).
   template <class Option>
   sync_result get_option(Option& option, error_code& ec) const
   {
@@ -576,8 +572,8 @@ public:
     detail::throw_if(ec, "get_option");
   }
 
-  /// The size of the kernel's receive queue in bytes, as the kernel counts: on Linux twice what was
-  /// asked for, since it reckons its own overhead in (socket(7)).
+  /// The size of the kernel's receive queue in bytes, as the kernel counts. On Linux this is twice
+  /// the size that was asked for, since the kernel includes its own overhead (socket(7)).
   std::size_t get_receive_buffer_size(error_code& ec)
   {
     return buffer_size(platform::names::receive_buffer, ec);
@@ -589,8 +585,9 @@ public:
                 [&](error_code& ec) { return get_receive_buffer_size(ec); });
   }
 
-  /// Asks for `size` bytes (at least 1) and returns what took effect: the kernel limits it in
-  /// silence (`net.core.rmem_max` on Linux). Errors: `error::out_of_range`, `bad_descriptor`.
+  /// Asks for `size` bytes (at least 1) and returns the size that took effect. The kernel applies
+  /// its limit without an error (`net.core.rmem_max` on Linux). Errors: `error::out_of_range`,
+  /// `bad_descriptor`.
   std::size_t set_receive_buffer_size(int size, error_code& ec)
   {
     set_option(option::receive_buffer_size(size), ec);
@@ -603,7 +600,7 @@ public:
                 [&](error_code& ec) { return set_receive_buffer_size(size, ec); });
   }
 
-  /// The same beyond the system's limit, where the process may
+  /// The same beyond the system's limit, if the process has the privilege
   /// (`option::forced_receive_buffer_size`). Errors: `no_permission`, `operation_not_supported`,
   /// and those of `set_receive_buffer_size`.
   std::size_t force_receive_buffer_size(int size, error_code& ec)
@@ -694,8 +691,8 @@ public:
     return call("at_mark", [&](error_code& ec) { return at_mark(ec); });
   }
 
-  /// The size of the next datagram in bytes (Linux; elsewhere of all that are queued); 0 where
-  /// there is none or it is empty.
+  /// The size of the next datagram in bytes; except on Linux, the size of all queued datagrams.
+  /// Returns 0 if none is queued or the next one is empty.
   std::size_t available(error_code& ec) const { return state().socket.available(ec); }
   std::size_t available() const
   {
@@ -714,20 +711,23 @@ public:
 
   // --- multicast ---
   //
-  // A group may have a source, and then stands for what that host sends to it. A dual-stack socket
-  // takes groups of both families. `membership` is a join that ends itself. What is thrown names
-  // the group and the interface.
+  // A group that has a source stands for what that host sends to the group. A dual-stack socket
+  // takes groups of both families. `membership` joins a group and leaves it by itself. Exceptions
+  // name the group and the interface.
 
-  /// Joins a group on an interface; without one the operating system chooses it. Errors:
-  /// `error::not_multicast`, `error::bad_source`, `error::unknown_interface`,
-  /// `error::no_multicast`, `address_family_not_supported` (a group or a source of the other
-  /// family), `address_in_use` (joined already; with a source EADDRNOTAVAIL), `no_such_device` (no
-  /// route to choose by), `no_buffer_space` (too many: `igmp_max_memberships`, ip(7)).
+  /// Joins a group on an interface. If the caller passes none, the operating system chooses.
   ///
-  /// On `network_interface::all()` it is joined on every interface that is up, has multicast and an
-  /// address of the group's family, but loopback; one that appears later takes another call. Where
-  /// one refuses, those that were joined are left and the error is told; being a member there
-  /// already is none, unless nothing new was joined.
+  /// On `network_interface::all()` the socket joins on every interface that is up, has multicast
+  /// and has an address of the group's family, except loopback. An interface that appears later
+  /// needs another call. If one interface refuses, the socket leaves those it has just joined and
+  /// reports the error. Being a member already is an error only if no interface was newly joined.
+  /// Errors:
+  ///  - `error::not_multicast`, `error::bad_source`, `error::unknown_interface`,
+  ///    `error::no_multicast`
+  ///  - `address_family_not_supported`: the group or its source is of the other family
+  ///  - `address_in_use`: already joined (EADDRNOTAVAIL for a group with a source)
+  ///  - `no_such_device`: no route to choose an interface by
+  ///  - `no_buffer_space`: too many groups (`igmp_max_memberships`, ip(7))
   sync_result join(const multicast_group& group, const network_interface& interface, error_code& ec)
   {
     change_membership(detail::membership_change::join, group, interface, ec);
@@ -745,10 +745,10 @@ public:
     change_membership("join", detail::membership_change::join, group, interface);
   }
 
-  /// Leaves a group that was joined on that interface, or on all of them. Errors: as for `join`;
-  /// where it was not joined EADDRNOTAVAIL, with a source EINVAL. Closing the socket leaves all its
-  /// groups. An interface is meant that was called so when the group was joined, whatever has
-  /// become of it: what was joined can be left if it is gone or renamed.
+  /// Leaves a group on the interface on which it was joined, or on all interfaces. Closing the
+  /// socket leaves all its groups. `interface` may be the name that was used to join, even if that
+  /// interface is gone or renamed since. Errors: as for `join`; for a group that was not joined
+  /// EADDRNOTAVAIL, or EINVAL if it has a source.
   sync_result leave(const multicast_group& group, const network_interface& interface,
                     error_code& ec)
   {
@@ -767,10 +767,10 @@ public:
     change_membership("leave", detail::membership_change::leave, group, interface);
   }
 
-  /// Keeps what the group's source sends to it away from this socket, which has joined the group
-  /// without one on that interface. Errors: `error::bad_source` also where the group has none;
-  /// EINVAL where it was not joined; EADDRNOTAVAIL where the source is blocked already; otherwise
-  /// as for `join`.
+  /// Blocks what the group's source sends to it. The socket must have joined the group without a
+  /// source on that interface. Errors: `error::bad_source` also if the group has no source; EINVAL
+  /// if the socket has not joined it; EADDRNOTAVAIL if the source is blocked already; otherwise as
+  /// for `join`.
   ///
   /// \code
   /// socket.join(dgram::multicast_group{"239.1.2.3"});
@@ -794,7 +794,7 @@ public:
     change_membership("block", detail::membership_change::block, group, interface);
   }
 
-  /// Ends what `block` began. Errors: as there; EADDRNOTAVAIL where the source is not blocked.
+  /// Ends a `block`. Errors: as for `block`; EADDRNOTAVAIL if the source is not blocked.
   sync_result unblock(const multicast_group& group, const network_interface& interface,
                       error_code& ec)
   {
@@ -814,10 +814,10 @@ public:
     change_membership("unblock", detail::membership_change::unblock, group, interface);
   }
 
-  /// The largest packet that the way to `peer` takes, as far as this host knows, in bytes, IP
-  /// header included: that of the interface, until an ICMP message tells of less. On a connected
-  /// socket `peer` is not looked at. Linux; elsewhere `operation_not_supported`. Errors else: those
-  /// of connect(2) for such a peer.
+  /// The path MTU to `peer`, as far as this host knows: the largest packet in bytes, IP header
+  /// included. This is the interface's MTU until an ICMP message reports a smaller one. A connected
+  /// socket ignores `peer` and returns the MTU to its own peer. Errors: `operation_not_supported`
+  /// except on Linux, and those of connect(2) to `peer`.
   std::size_t path_mtu(const endpoint_type& peer, error_code& ec)
   {
     return state().path_mtu(peer, ec);
@@ -839,11 +839,10 @@ public:
     call("wait", [&](error_code& ec) { wait(what, ec); });
   }
 
-  // --- asynchronous waits; what holds for all asynchronous operations is in single_operations.hpp
-  // ---
+  // --- asynchronous waits (see single_operations.hpp for all asynchronous operations) ---
 
   /// Waits until the socket is readable, writable or has an error. A wake-up is no promise: the
-  /// datagram may be gone, or may have failed its checksum.
+  /// datagram may be gone, or its checksum may be wrong.
   ///
   /// Completion: `void(error_code)`. Errors: `operation_aborted`, `bad_descriptor`. Cancellation:
   /// terminal, partial and total; no side effect.
@@ -866,10 +865,10 @@ public:
         std::forward<Token>(token), what);
   }
 
-  /// As `connect`. UDP connects without a word to the peer, so this completes at once.
+  /// As `connect`. UDP exchanges no packets to connect, so the operation completes at once.
   ///
-  /// Completion: `void(error_code)`. Errors: as for `connect`. Cancellation: none, it is done when
-  /// it is launched.
+  /// Completion: `void(error_code)`. Errors: as for `connect`. Cancellation: none, it is done at
+  /// launch.
   ///
   /// \code
   /// co_await socket.async_connect(dgram::parse_endpoint("127.0.0.1:53"), asio::use_awaitable);
@@ -892,8 +891,8 @@ private:
   friend detail::single_operations<basic_socket, Protocol, Executor>;
   friend detail::batch_operations<basic_socket, Protocol, Executor>;
 
-  /// Finds the block when an operation is launched, which may be long after it was made
-  /// (`deferred`): it is the socket's as that is then, as with Asio's own sockets.
+  /// Finds the block when the operation is launched, as Asio's own sockets do. A `deferred`
+  /// operation may be launched long after it was created.
   class launch_target {
   public:
     explicit launch_target(const basic_socket& socket) noexcept : socket_(&socket) {}
@@ -951,7 +950,7 @@ private:
       state().set_receives_errors(option.value());
     if constexpr (std::same_as<Option, option::receive_drop_count>)
       state().note_drops(native_handle());
-    // An IPv6 socket may take IPv4 datagrams, in the mapped form.
+    // An IPv6 socket may receive IPv4 datagrams, in the mapped form.
     error_code ignored;
     if constexpr (detail::dual_stack_protocol<Protocol>) {
       const auto v4 = Protocol::native_protocol::v4();
@@ -975,7 +974,7 @@ private:
     state().change_membership(change, group, interface, ec);
   }
 
-  /// The same, throwing; the text names the group and the interface.
+  /// The throwing form. The text names the group and the interface.
   void change_membership(const char* what, detail::membership_change change,
                          const multicast_group& group, const network_interface& interface)
   {
@@ -990,7 +989,7 @@ private:
     return detail::throwing(what, function);
   }
 
-  /// The same, and names the endpoint in the text.
+  /// The same. The text names the endpoint.
   template <class Function>
   static auto call(const char* what, const endpoint_type& subject, Function function)
   {
@@ -1001,7 +1000,7 @@ private:
   mutable std::shared_ptr<state_type> state_;
 };
 
-// Outside of the class: `extern template` does not keep inline functions out of a unit.
+// Outside the class, because `extern template` does not keep inline functions out of a unit.
 
 template <class Protocol, class Executor>
 basic_socket<Protocol, Executor>::basic_socket(const executor_type& executor)

@@ -18,10 +18,11 @@
 
 DGRAM_NAMESPACE_BEGIN
 
-/// Addresses that are not to be heard, or not to be spoken to. An IPv4-mapped IPv6 address
-/// (`::ffff:192.0.2.1`) is the IPv4 address that it stands for, in the list and in the question.
+/// Addresses to ignore, or not to send to. An IPv4-mapped IPv6 address (`::ffff:192.0.2.1`) counts
+/// as the IPv4 address that it stands for, both in the list and in `check`.
 ///
-/// Thread safety: distinct objects are safe; one object is while nobody adds to it.
+/// Thread safety: distinct objects are safe. Several threads may read one object while no thread
+/// changes it.
 ///
 /// \code
 /// dgram::block_list list;
@@ -32,13 +33,13 @@ DGRAM_NAMESPACE_BEGIN
 /// \endcode
 class block_list {
 public:
-  /// Throws `system_error`: `error::bad_address`.
+  /// Adds one address. Throws `system_error`: `error::bad_address`.
   void add_address(std::string_view text) { add_address(parse(text)); }
   void add_address(const net::ip::address& address) { add(address, bounds_of(address), 128); }
 
-  /// From the first address to the last, both of them included. Throws `system_error`:
-  /// `error::bad_address`, `error::out_of_range` where the first is behind the last or they are of
-  /// two families.
+  /// Adds the addresses from `first` to `last`, both included. Throws `system_error`:
+  /// `error::bad_address`; `error::out_of_range` if `first` is behind `last`, or if their families
+  /// differ.
   void add_range(std::string_view first, std::string_view last)
   {
     add_range(parse(first), parse(last));
@@ -53,9 +54,9 @@ public:
     insert(from.is_v4(), added);
   }
 
-  /// All addresses whose first `prefix` bits are those of `network`; the other bits of `network`
-  /// mean nothing. Throws `system_error`: `error::bad_address`, `error::out_of_range` where
-  /// `prefix` is not 0 to 32, or 0 to 128 for IPv6.
+  /// Adds all addresses whose first `prefix` bits are those of `network`. The other bits of
+  /// `network` are ignored. Throws `system_error`: `error::bad_address`; `error::out_of_range` if
+  /// `prefix` is not 0 to 32 for IPv4, or 0 to 128 for IPv6.
   void add_subnet(std::string_view network, int prefix) { add_subnet(parse(network), prefix); }
   void add_subnet(const net::ip::address& network, int prefix)
   {
@@ -66,15 +67,16 @@ public:
     add(network, bounds_of(network), 128 - bits + prefix);
   }
 
-  /// Whether the list has the address.
+  /// Whether the list contains the address. Throws `system_error` for text that is no address:
+  /// `error::bad_address`.
   bool check(std::string_view text) const { return check(parse(text)); }
   bool check(const net::ip::address& address) const
   {
     const auto asked = plain(address);
     const auto& ranges = asked.is_v4() ? v4_ : v6_;
     const auto bytes = bounds_of(asked).first;
-    // The ranges are in order and do not overlap: the one that ends first behind the address
-    // decides.
+    // The ranges are sorted and do not overlap. Only the first range that ends at or behind the
+    // address can contain it.
     const auto at = std::lower_bound(
         ranges.begin(), ranges.end(), bytes,
         [](const bounds& range, const address_bytes& value) { return range.last < value; });
@@ -114,7 +116,7 @@ private:
     return {v6.to_bytes(), v6.to_bytes()};
   }
 
-  /// The addresses that share the first `prefix` of 128 bits.
+  /// Adds the addresses that share the first `prefix` of 128 bits.
   void add(const net::ip::address& address, bounds range, int prefix)
   {
     for (int bit = prefix; bit < 128; ++bit) {
@@ -123,7 +125,7 @@ private:
       range.first[byte] = static_cast<unsigned char>(range.first[byte] & ~mask);
       range.last[byte] = static_cast<unsigned char>(range.last[byte] | mask);
     }
-    // A mapped subnet is one of IPv4, unless it is larger than all of that.
+    // A mapped subnet counts as IPv4, unless it is larger than the whole mapped range.
     insert(plain(address).is_v4() && prefix >= 96, range);
   }
 

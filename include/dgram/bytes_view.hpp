@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// A view of bytes that converts from whatever holds them, and to text and buffers.
+// A view of bytes that converts from any container of bytes, and to text and buffers.
 #ifndef DGRAM_BYTES_VIEW_HPP
 #define DGRAM_BYTES_VIEW_HPP
 
@@ -15,8 +15,8 @@
 
 DGRAM_NAMESPACE_BEGIN
 
-/// Bytes of somebody else's: a `std::span<const std::byte>` that is made of whatever holds bytes,
-/// reads as text, and becomes an Asio buffer with `asio::buffer(view)`.
+/// A `std::span<const std::byte>` that does not own its bytes. It converts from containers of
+/// bytes, reads as text, and becomes an Asio buffer with `asio::buffer(view)`.
 class bytes_view : public std::span<const std::byte> {
 public:
   constexpr bytes_view() noexcept = default;
@@ -36,11 +36,11 @@ public:
   {
   }
 
-  /// An array of characters is a buffer or a text, and does not say which: pass `asio::buffer` or a
+  /// Deleted, because an array of characters may be a buffer or a text. Pass `asio::buffer` or a
   /// `string_view`.
   bytes_view(char* text) = delete;
 
-  /// Characters without the terminating zero of a literal.
+  /// The characters of a literal, without the terminating zero.
   bytes_view(const char* text) noexcept  // NOLINT(*-explicit-*)
       : bytes_view(std::string_view(text).data(), std::string_view(text).size())
   {
@@ -57,7 +57,7 @@ public:
   {
   }
 
-  /// The bytes as characters; UDP knows no encoding, so none is checked.
+  /// The bytes as characters. UDP has no encoding, so no encoding is checked.
   std::string_view text() const noexcept { return {reinterpret_cast<const char*>(data()), size()}; }
 
   /// A copy of the bytes as characters.
@@ -68,8 +68,8 @@ public:
   /// \endcode
   explicit operator std::string() const { return std::string(text()); }
 
-  /// A template, since newer Asio makes buffers from spans by itself, and two ways would be one too
-  /// many.
+  /// A template that newer Asio disables: there buffers convert from spans, and two conversions
+  /// would be ambiguous.
   template <std::same_as<net::const_buffer> Buffer>
     requires(!std::convertible_to<std::span<const std::byte>, Buffer>)
   operator Buffer() const noexcept  // NOLINT(*-explicit-*)
@@ -78,7 +78,7 @@ public:
   }
 };
 
-/// A copy of the bytes, which may be kept.
+/// A copy that owns the bytes.
 inline std::vector<std::byte> to_owned(bytes_view bytes)
 {
   return {bytes.begin(), bytes.end()};

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// What this system can do, found out by asking its kernel at run time.
+// What this system can do. The kernel is asked at run time.
 #ifndef DGRAM_CAPABILITIES_HPP
 #define DGRAM_CAPABILITIES_HPP
 
@@ -24,28 +24,29 @@
 
 DGRAM_NAMESPACE_BEGIN
 
-/// What the library and the kernel under it can do with sockets of one kind; see `capabilities`.
+/// What the library and the kernel can do with sockets of one kind; see `capabilities`.
 ///
-/// It speaks of the system. A path may still refuse what the system has: segmentation where a
-/// network interface lacks it (batches go on without), hardware timestamps where a card takes none.
+/// This describes the system. A path may still refuse what the system has:
+///  - segmentation, if a network interface lacks it (batches continue without)
+///  - hardware timestamps, if the network card takes none
 struct system_capabilities {
-  /// How datagrams are moved: "linux" (recvmmsg(2), sendmmsg(2)), "posix" (recvmsg(2), sendmsg(2))
-  /// or "windows" (WSARecvMsg, WSASendMsg).
+  /// Which system calls move datagrams: "linux" (recvmmsg(2), sendmmsg(2)), "posix" (recvmsg(2),
+  /// sendmsg(2)) or "windows" (WSARecvMsg, WSASendMsg).
   std::string_view backend = platform::backend::name;
 
-  /// How many datagrams one system call takes or gives, each a message of its own; 1: they move one
-  /// by one.
+  /// How many datagrams one system call sends or receives, each as a message of its own. 1 means
+  /// one by one.
   std::size_t datagrams_per_call = platform::backend::max_messages;
 
-  /// A truncated datagram tells the size that it had on the wire.
+  /// Whether a truncated datagram reports the size that it had on the wire.
   bool wire_size = platform::backend::reports_wire_size;
 
-  /// Sockets of this kind can be opened. Where not, there is nothing of what follows.
+  /// Whether sockets of this kind can be opened. If not, the fields below keep their defaults.
   bool available = false;
 
-  /// How many datagrams of a batch may leave in one message that the kernel cuts apart (GSO), as
-  /// far as is known; 1: none do. Older kernels take 64 and newer ones 128, which the first longer
-  /// message finds out.
+  /// How many datagrams of a batch may leave in one message that the kernel splits (GSO), as far as
+  /// is known. 1 means none. Older kernels take 64 and newer ones 128. The first longer message
+  /// finds out which.
   std::size_t max_segments = 1;
 
   bool coalescing = false;           ///< `option::coalescing` (GRO)
@@ -54,7 +55,7 @@ struct system_capabilities {
   bool receive_hop_limit = false;    ///< `option::receive_hop_limit`
   bool receive_timestamp = false;    ///< `option::receive_timestamp`
   bool send_timestamp = false;       ///< `send_options::timestamp`
-  bool hardware_timestamps = false;  ///< the kernel hands on what a network card has taken
+  bool hardware_timestamps = false;  ///< the kernel passes on times of the network card
   bool receive_drop_count = false;   ///< `option::receive_drop_count`
   bool receive_error = false;        ///< `option::receive_error`: an error queue
   bool transmit_time = false;        ///< `send_options::transmit_time`
@@ -65,8 +66,8 @@ struct system_capabilities {
 
 namespace detail {
 
-/// Asks by setting the option to what its default constructor says, which changes nothing that
-/// matters for a socket that is only asked.
+/// Asks by setting the option to the value of its default constructor. That changes nothing that
+/// matters, since the socket is only a probe.
 template <class Option, class Protocol>
 error_code ask_by_setting(platform::descriptor_type descriptor, const Protocol& protocol)
 {
@@ -77,8 +78,8 @@ error_code ask_by_setting(platform::descriptor_type descriptor, const Protocol& 
   return ec;
 }
 
-/// Asks by reading. Some can only be set: an IPv4 socket's multicast_interface, and before Linux
-/// 5.13 coalescing.
+/// Asks by reading the option, then by setting it. Some options can only be set:
+/// multicast_interface of an IPv4 socket, and coalescing before Linux 5.13.
 template <class Option, class Protocol>
 error_code ask_for_option(platform::descriptor_type descriptor, const Protocol& protocol)
 {
@@ -94,8 +95,8 @@ error_code ask_for_option(platform::descriptor_type descriptor, const Protocol& 
   return ec;
 }
 
-/// The answer for a protocol: of a dual-stack one both families have to have it, unless the option
-/// is of IPv6 alone.
+/// Asks for a protocol. For a dual-stack protocol both families must have the option, unless it
+/// exists for IPv6 only.
 template <class Option, class Protocol>
 error_code ask_for_option(const platform::probe_socket& probe, const Protocol& protocol)
 {
@@ -105,8 +106,7 @@ error_code ask_for_option(const platform::probe_socket& probe, const Protocol& p
   return ec;
 }
 
-/// The kernel is asked about these as about any option; they are set by the message, or by the
-/// library.
+/// The kernel is asked about these as about any option. The message or the library sets them.
 using segmentation = boolean_option<udp_names<platform::names::segmentation>, "segmentation">;
 
 struct transmit_time : option_base<socket_names<platform::names::transmit_time>, "transmit_time",
@@ -114,8 +114,8 @@ struct transmit_time : option_base<socket_names<platform::names::transmit_time>,
   transmit_time() noexcept : option_base(platform::transmit_time_request().value) {}
 };
 
-/// What only datagrams of IP have. Of a Unix socket the kernel takes some of these options, and
-/// then says nothing.
+/// Capabilities of IP datagrams only. On a Unix socket the kernel accepts some of these options,
+/// but then reports nothing.
 template <class Protocol>
 void find_ip_capabilities(system_capabilities& found, const platform::probe_socket& probe,
                           const Protocol& protocol)
@@ -152,7 +152,7 @@ system_capabilities find_capabilities(const Protocol& protocol, error_code& ec)
   return found;
 }
 
-/// Each instance keeps what was found of one protocol. What could not be found out is asked again.
+/// Each instance caches the result for one protocol. A failed probe is repeated at the next call.
 template <int Which, class Protocol>
 const system_capabilities& known_capabilities(const Protocol& protocol)
 {
@@ -167,14 +167,14 @@ const system_capabilities& known_capabilities(const Protocol& protocol)
 
 }  // namespace detail
 
-/// What this system can do with UDP sockets of a protocol: the kernel is asked at the first call,
-/// with a socket that is closed again, and later ones return what was found. `udp::dual()` has what
-/// both families have.
+/// What this system can do with UDP sockets of a protocol. The first call asks the kernel with a
+/// temporary socket; later calls return the cached result. `udp::dual()` has what both families
+/// have.
 ///
-/// Throws `system_error` where no socket can be opened for it, as when the process has no
-/// descriptors left, and asks again the next time. A protocol that the system does not have is no
-/// error: see `system_capabilities::available`. The reference stays valid. Safe to call from
-/// several threads.
+/// Throws `system_error` if no socket can be opened, for example because the process has no
+/// descriptors left. The next call asks again. A protocol that the system lacks is no error: see
+/// `system_capabilities::available`. The reference stays valid. Several threads may call this at
+/// the same time.
 ///
 /// \code
 /// const dgram::system_capabilities& can = dgram::capabilities();
@@ -183,7 +183,7 @@ const system_capabilities& known_capabilities(const Protocol& protocol)
 /// \endcode
 inline const system_capabilities& capabilities(udp protocol)
 {
-  // By value: if it were a reference, GCC would take the result of `capabilities(udp::v6())` for a
+  // By value. If it were a reference, GCC would take the result of `capabilities(udp::v6())` for a
   // reference to that temporary, and warn users (-Wdangling-reference).
   if (protocol.is_dual()) return detail::known_capabilities<2>(protocol);
   if (protocol == udp::v6()) return detail::known_capabilities<1>(protocol);
@@ -191,30 +191,30 @@ inline const system_capabilities& capabilities(udp protocol)
 }
 
 #if DGRAM_HAS_UNIX_DATAGRAMS
-/// The same of Unix sockets.
+/// The same for Unix sockets.
 inline const system_capabilities& capabilities(unix_dgram protocol)
 {
   return detail::known_capabilities<0>(protocol);
 }
 #endif
 
-/// The same of UDP over IPv4, or over IPv6 where the system has no IPv4.
+/// The same for UDP over IPv4, or over IPv6 if the system has no IPv4.
 inline const system_capabilities& capabilities()
 {
   const system_capabilities& v4 = capabilities(udp::v4());
   return v4.available ? v4 : capabilities(udp::v6());
 }
 
-/// Whether sockets of `protocol` have an option, one of this library's or of Asio's. The kernel is
-/// asked at each call with a socket that is closed again: it is to be read there, or else set to
-/// what its default constructor says.
+/// Whether sockets of `protocol` have an option, which may be this library's or Asio's. Each call
+/// asks the kernel with a temporary socket: it reads the option, or else sets it to the value of
+/// its default constructor.
 ///
 /// `ec` says why not: `operation_not_supported`, `no_permission`, the error of opening the socket,
-/// or whatever else the kernel says. That it has an option is no promise that it takes every value
-/// of it.
+/// or another error of the kernel. A socket that has an option may still refuse some of its values.
 ///
 /// \code
-/// if (dgram::supports<dgram::option::busy_poll>()) socket.set_option(dgram::option::busy_poll{50});
+/// if (dgram::supports<dgram::option::busy_poll>())
+///   socket.set_option(dgram::option::busy_poll{50});
 /// \endcode
 template <std::default_initializable Option, class Protocol>
 bool supports(const Protocol& protocol, error_code& ec)
@@ -224,7 +224,7 @@ bool supports(const Protocol& protocol, error_code& ec)
   return !ec;
 }
 
-/// The same. Throws `system_error` where a socket that the system does have cannot be opened.
+/// The same. Throws `system_error` if the system has the protocol but no socket can be opened.
 template <std::default_initializable Option, class Protocol = udp>
 bool supports(const Protocol& protocol = udp::v4())
 {

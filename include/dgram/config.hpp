@@ -4,14 +4,16 @@
 #ifndef DGRAM_CONFIG_HPP
 #define DGRAM_CONFIG_HPP
 
-// What a build may define; the CMake options of the same names do it for every user of the target:
-//   DGRAM_USE_BOOST_ASIO       take Boost.Asio instead of standalone Asio DGRAM_ASIO_NAMESPACE
-//   the namespace of standalone Asio, if the program includes it under another than asio
-//   DGRAM_FORCE_POSIX_BACKEND  take the portable backend where a faster one exists
-//   DGRAM_SYSTEM_HEADER        a header that replaces platform/system.hpp (tests inject faults with
-//   it)
+// What a build may define. The CMake options of the same names define it for every user of the
+// target.
+//   DGRAM_USE_BOOST_ASIO       use Boost.Asio instead of standalone Asio
+//   DGRAM_ASIO_NAMESPACE       the namespace of standalone Asio, if the program includes it under
+//                              another name than asio
+//   DGRAM_FORCE_POSIX_BACKEND  use the portable backend even if a faster one exists
+//   DGRAM_SYSTEM_HEADER        a header that replaces platform/system.hpp (tests inject faults)
 
-// Each unsupported set-up is named here, before the headers that it lacks or cannot read.
+// Names each unsupported set-up here, before the compiler reaches headers that are missing or
+// unreadable.
 #if __cplusplus < 202002L && !(defined(_MSVC_LANG) && _MSVC_LANG >= 202002L)
 #error "dgram needs C++20: compile with -std=c++20 (or /std:c++20 and /Zc:__cplusplus)"
 #define DGRAM_UNSUPPORTED
@@ -28,8 +30,10 @@
 #error "dgram needs exceptions: compile without ASIO_NO_EXCEPTIONS and BOOST_ASIO_NO_EXCEPTIONS"
 #define DGRAM_UNSUPPORTED
 #elif defined(DGRAM_USE_BOOST_ASIO) && defined(DGRAM_ASIO_NAMESPACE)
+// clang-format off: with its indentation the line would be too long.
 #error \
-    "DGRAM_ASIO_NAMESPACE is for standalone Asio: do not define it together with DGRAM_USE_BOOST_ASIO"
+"DGRAM_ASIO_NAMESPACE is for standalone Asio: do not define it together with DGRAM_USE_BOOST_ASIO"
+// clang-format on
 #define DGRAM_UNSUPPORTED
 #elif defined(DGRAM_USE_BOOST_ASIO)
 #if !__has_include(<boost/asio/version.hpp>)
@@ -56,8 +60,8 @@
 #endif
 
 #if defined(DGRAM_UNSUPPORTED)
-// A compiler reads on after #error and buries it under a thousand lines. A missing header makes it
-// stop.
+// A compiler continues after #error and buries the message under a thousand lines. A missing header
+// makes it stop.
 #include <unsupported_see_the_error_above>
 #endif
 
@@ -102,12 +106,12 @@
 #include <boost/asio/use_awaitable.hpp>
 #else
 #if defined(DGRAM_ASIO_NAMESPACE)
-// Asio's headers that the program has not included yet are to be in the same namespace.
+// Asio headers that the program has not included yet must use the same namespace.
 #pragma push_macro("asio")
 #undef asio
 #define asio DGRAM_ASIO_NAMESPACE
 #endif
-// Before 1.26 Asio knows Clang's coroutines by the name they had as an experiment only.
+// Before 1.26 Asio recognises Clang's coroutines only by their experimental name.
 #if defined(__clang__) && defined(__cpp_impl_coroutine) && ASIO_VERSION < 102600 && \
     !defined(ASIO_HAS_CO_AWAIT)
 #define ASIO_HAS_CO_AWAIT 1
@@ -149,7 +153,7 @@
 #endif
 
 // The associated immediate executor lets an operation that finished at once complete without a trip
-// through the scheduler, where the handler asked for that.
+// through the scheduler, if the handler asked for that.
 #if DGRAM_ASIO_VERSION >= 102700
 #define DGRAM_HAS_IMMEDIATE_EXECUTOR 1
 #if defined(DGRAM_USE_BOOST_ASIO)
@@ -161,11 +165,11 @@
 #define DGRAM_HAS_IMMEDIATE_EXECUTOR 0
 #endif
 
-// Windows has Unix sockets, but of streams alone.
+// Windows has Unix stream sockets, but no Unix datagram sockets.
 #if defined(_WIN32)
 #define DGRAM_HAS_UNIX_DATAGRAMS 0
 #if defined(interface) || defined(min) || defined(max)
-// Headers of COM, which iphlpapi.h brings along, and windows.h itself.
+// Headers of COM, which iphlpapi.h includes, and windows.h itself define these.
 #error "interface, min or max is a macro: define WIN32_LEAN_AND_MEAN and NOMINMAX, or undefine it"
 #endif
 #else
@@ -185,7 +189,7 @@
 #define DGRAM_HAS_STOP_TOKEN 0
 #endif
 
-// Asio counts work down only for the executors of the Networking TS. Without them no emitter can be
+// Only the executors of the Networking TS let Asio count work down. Without them no emitter can be
 // unreferenced.
 #if defined(ASIO_NO_TS_EXECUTORS) || defined(BOOST_ASIO_NO_TS_EXECUTORS)
 #define DGRAM_HAS_UNREF 0
@@ -193,17 +197,19 @@
 #define DGRAM_HAS_UNREF 1
 #endif
 
-// For functions that are rarely called, and would make their callers large.
+// For functions that are rarely called and would make their callers large.
 #if defined(__GNUC__)
 #define DGRAM_COLD [[gnu::noinline, gnu::cold]]
 #else
 #define DGRAM_COLD
 #endif
 
-// The inline namespace names everything that changes the layout or meaning of the types: the
-// version (a minor version may break before 1.0), Asio, the backend and what is left out.
-// Translation units that disagree then fail to link instead of breaking the one-definition rule in
-// silence.
+// The inline namespace names everything that changes the layout or meaning of the types:
+//  - the version (a minor version may break before 1.0)
+//  - Asio and the backend
+//  - what is left out
+// Translation units that disagree then fail to link, instead of silently breaking the
+// one-definition rule.
 #if defined(DGRAM_ASIO_NAMESPACE)
 #pragma pop_macro("asio")
 #define DGRAM_ABI_ASIO DGRAM_ASIO_NAMESPACE
@@ -249,7 +255,7 @@ DGRAM_NAMESPACE_BEGIN
 #if defined(DGRAM_USE_BOOST_ASIO)
 /// The Asio that this build uses.
 namespace net = ::boost::asio;
-/// Where this build's error codes come from.
+/// The namespace of this build's error codes.
 namespace sys = ::boost::system;
 #define DGRAM_ERROR_ENUM_TRAIT boost::system::is_error_code_enum
 #else
@@ -259,7 +265,7 @@ namespace net = ::DGRAM_ASIO_NAMESPACE;
 #else
 namespace net = ::asio;
 #endif
-/// Where this build's error codes come from.
+/// The namespace of this build's error codes.
 namespace sys = ::std;
 #define DGRAM_ERROR_ENUM_TRAIT std::is_error_code_enum
 #endif

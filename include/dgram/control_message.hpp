@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// Control messages of any kind: a reader and a writer that stay inside their bytes.
+// Control messages of any kind: a reader and a writer that stay within their bytes.
 #ifndef DGRAM_CONTROL_MESSAGE_HPP
 #define DGRAM_CONTROL_MESSAGE_HPP
 
@@ -16,14 +16,14 @@
 
 DGRAM_NAMESPACE_BEGIN
 
-/// One control message (cmsg(3)) of a received datagram: what the kernel says beside its bytes.
-/// Valid as long as the datagram.
+/// One control message (cmsg(3)) of a received datagram: information that the kernel adds to the
+/// payload. Valid as long as the datagram.
 struct control_message {
-  int level = 0;  ///< the protocol that it is of, such as `SOL_SOCKET` or `IPPROTO_IP`
-  int type = 0;   ///< which of the protocol's messages it is
+  int level = 0;  ///< the protocol that defines it, such as `SOL_SOCKET` or `IPPROTO_IP`
+  int type = 0;   ///< the kind of message within the protocol
   std::span<const std::byte> data;  ///< its value, as the kernel lays it out
 
-  /// The value that the data begin with; absent where they are too short for one.
+  /// The value at the start of the data; absent if the data are too short for it.
   template <class T>
     requires std::is_trivially_copyable_v<T>
   std::optional<T> as() const noexcept
@@ -34,12 +34,12 @@ struct control_message {
   }
 };
 
-/// The control messages of a received datagram, one after the other: a range. It ends at the first
-/// message that is not whole, and reads nothing beyond its bytes, whatever they are.
+/// The control messages of a received datagram, as a range. The range ends at the first incomplete
+/// message. It never reads beyond its bytes, whatever they contain.
 ///
-/// A datagram has them where an option asks the kernel for some. For messages that no option of the
-/// library's asks for, set Asio's or the system's option on the socket, and let the batch offer
-/// room (`basic_receive_batch::reserve_control`).
+/// A datagram has control messages if an option asks the kernel for some. If no option of the
+/// library asks for the one you need, set Asio's or the system's option on the socket. Then reserve
+/// room in the batch (`basic_receive_batch::reserve_control`).
 ///
 /// \code
 /// dgram::receive_batch batch{32};
@@ -47,7 +47,8 @@ struct control_message {
 /// co_await socket.async_receive_batch(batch);
 /// for (const dgram::datagram& datagram : batch)
 ///   for (const dgram::control_message& message : datagram.control_messages())
-///     fmt::print("level {}, type {}, {} bytes\n", message.level, message.type, message.data.size());
+///     fmt::print("level {}, type {}, {} bytes\n", message.level, message.type,
+///                message.data.size());
 /// \endcode
 class control_messages {
 public:
@@ -106,7 +107,7 @@ public:
   const_iterator end() const noexcept { return {bytes_, true}; }
   bool empty() const noexcept { return begin() == end(); }
 
-  /// The value of the first message of this kind; absent where there is none, or it is too short.
+  /// The value of the first message of this kind; absent if there is none or it is too short.
   template <class T>
   std::optional<T> find(int level, int type) const noexcept
   {
@@ -122,8 +123,8 @@ private:
   std::span<const std::byte> bytes_;
 };
 
-/// Control messages to be sent with a datagram, for what `send_options` has no member for; at most
-/// 64 bytes in all.
+/// Control messages to send with a datagram, for requests that `send_options` has no member for.
+/// They have at most 64 bytes in total.
 ///
 /// \code
 /// dgram::control_writer extra;
@@ -134,14 +135,14 @@ class control_writer {
 public:
   static constexpr std::size_t capacity = platform::user_control_size;
 
-  /// Adds a message; false, and nothing changed, where there is no room for it.
+  /// Adds a message. If there is no room for it, returns false and changes nothing.
   bool add(int level, int type, std::span<const std::byte> data) noexcept
   {
     return platform::append_control(room_, used_, level, type, data.data(), data.size());
   }
 
-  /// The same with a value. What only refers to bytes is none: of those above the bytes are added,
-  /// of others it does not compile.
+  /// The same with a value. From a view of bytes, the overload above adds the bytes. Pointers and
+  /// other views do not compile.
   template <class T>
     requires(std::is_trivially_copyable_v<T> && !std::is_pointer_v<T> && !std::ranges::view<T> &&
              !std::convertible_to<const T&, std::span<const std::byte>>)
@@ -153,7 +154,7 @@ public:
   void clear() noexcept { used_ = 0; }
   bool empty() const noexcept { return used_ == 0; }
 
-  /// What was added, as the kernel takes it; valid until the writer changes.
+  /// The added messages in the kernel's layout; valid until the writer changes.
   std::span<const std::byte> bytes() const noexcept
   {
     return std::span<const std::byte>(room_).first(used_);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// Coroutines as listeners of an emitter socket, whose exceptions become 'error' events.
+// Coroutines as listeners of an emitter socket. Their exceptions become 'error' events.
 #ifndef DGRAM_COROUTINE_LISTENER_HPP
 #define DGRAM_COROUTINE_LISTENER_HPP
 
@@ -19,7 +19,7 @@ DGRAM_NAMESPACE_BEGIN
 
 namespace detail {
 
-/// What a listener threw, as what it is told of.
+/// Turns an exception of a listener into a `failure`.
 inline failure failure_of_exception(const std::exception_ptr& thrown)
 {
   failure result{.code = error::listener_failed, .operation = "listener", .address = {}, .port = 0};
@@ -30,12 +30,12 @@ inline failure failure_of_exception(const std::exception_ptr& thrown)
     result.detail = error.what();
   } catch (const std::exception& error) {
     result.detail = error.what();
-  } catch (...) {  // what it is cannot be told
+  } catch (...) {  // an exception without a text
   }
   return result;
 }
 
-/// Each call spawns a coroutine that owns what the listener is given.
+/// Each call spawns a coroutine that owns its arguments.
 template <class Core, class Function>
 class coroutine_listener {
 public:
@@ -58,7 +58,7 @@ public:
   }
 
 private:
-  /// Its frame has the function and the arguments.
+  /// The coroutine's frame owns the function and the arguments.
   template <class... Values>
   static net::awaitable<void, typename Core::executor_type> run(std::shared_ptr<Function> function,
                                                                 Values... values)
@@ -72,18 +72,20 @@ private:
 
 }  // namespace detail
 
-/// Makes a listener of a function that returns an `asio::awaitable<void>`: it is spawned on the
-/// socket's executor for each event. What it throws is an 'error' event, whose `failure` has the
-/// code of a `system_error`, else `error::listener_failed`, and the text as its detail.
+/// Makes a listener from a function that returns an `asio::awaitable<void>`. Each event spawns it
+/// on the socket's executor. If the coroutine throws, the socket emits 'error'. The `failure` has
+/// the code of a `system_error`, otherwise `error::listener_failed`, and the exception's text as
+/// its detail.
 ///
-/// What a coroutine is given is its own until it ends: the bytes of a message are copied into a
-/// `std::vector<std::byte>`, which the function may take as such or as a `bytes_view`. Coroutines
-/// of several events run side by side.
+/// A coroutine owns its arguments until it ends. The bytes of a message are copied into a
+/// `std::vector<std::byte>`; the function may take that or a `bytes_view`. Coroutines of several
+/// events run concurrently.
 ///
 /// \code
 /// auto server = dgram::create_socket(io, dgram::udp4);
 /// server.on<dgram::event::message>(dgram::as_coroutine(
-///     server, [&server](dgram::bytes_view bytes, const dgram::remote_info& from) -> asio::awaitable<void> {
+///     server, [&server](dgram::bytes_view bytes,
+///                       const dgram::remote_info& from) -> asio::awaitable<void> {
 ///       co_await server.send(bytes, from, asio::use_awaitable);
 ///     }));
 /// \endcode

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// How emitter sockets are made, and how those of a context are paused and resumed.
+// Creates emitter sockets, and pauses and resumes all emitter sockets of a context.
 #ifndef DGRAM_CREATE_SOCKET_HPP
 #define DGRAM_CREATE_SOCKET_HPP
 
@@ -35,7 +35,7 @@ template <class T>
 concept executor_source = std::convertible_to<T&, net::execution_context&> ||
                           std::convertible_to<T, net::any_io_executor>;
 
-/// The context, where it is an `io_context`, whose work the emitter can take back.
+/// The context, if it is an `io_context`; an emitter can count down only that context's work.
 template <class Source>
 net::io_context* io_context_of(Source& source) noexcept
 {
@@ -45,7 +45,7 @@ net::io_context* io_context_of(Source& source) noexcept
     return nullptr;
 }
 
-/// `Made`, named in a way that lets a program which makes none do without its instantiation.
+/// `Made`. A program that creates no such socket does not instantiate the type through this name.
 template <class Source, class Made>
 using made_on = std::conditional_t<executor_source<Source>, Made, void>;
 
@@ -60,16 +60,16 @@ net::any_io_executor executor_of(Source& source)
 
 }  // namespace detail
 
-/// Makes a UDP socket that emits events, on an `io_context`, another context or an executor.
-/// Nothing is opened before it is bound. Thrown: `error::bad_type`, `error::out_of_range` (buffer
-/// sizes).
+/// Creates a UDP socket that emits events. `source` is an `io_context`, another context or an
+/// executor. The descriptor is opened when the socket is bound. Throws `error::bad_type`, or
+/// `error::out_of_range` for buffer sizes.
 template <detail::executor_source Source>
 detail::made_on<Source, emitter_socket> create_socket(Source&& source, socket_options options)
 {
   return {detail::executor_of(source), detail::io_context_of(source), std::move(options)};
 }
 
-/// The same, with a listener for 'message'.
+/// The same, and adds a listener for 'message'.
 template <detail::executor_source Source, class Listener>
 detail::made_on<Source, emitter_socket> create_socket(Source&& source, socket_options options,
                                                       Listener&& on_message)
@@ -79,7 +79,7 @@ detail::made_on<Source, emitter_socket> create_socket(Source&& source, socket_op
   return made;
 }
 
-/// The same, with no option but the type.
+/// The same with default options for the type.
 template <detail::executor_source Source, class... Listener>
 detail::made_on<Source, emitter_socket> create_socket(Source&& source, socket_type type,
                                                       Listener&&... on_message)
@@ -90,7 +90,7 @@ detail::made_on<Source, emitter_socket> create_socket(Source&& source, socket_ty
 }
 
 #if DGRAM_HAS_UNIX_DATAGRAMS
-/// Makes a Unix datagram socket that emits events. Of the options those for IP mean nothing.
+/// Creates a Unix datagram socket that emits events. Options for IP have no effect.
 template <detail::executor_source Source>
 detail::made_on<Source, unix_emitter_socket> create_unix_socket(Source&& source,
                                                                 socket_options options = {})
@@ -98,7 +98,7 @@ detail::made_on<Source, unix_emitter_socket> create_unix_socket(Source&& source,
   return {detail::executor_of(source), detail::io_context_of(source), std::move(options)};
 }
 
-/// The same, with a listener for 'message'.
+/// The same, and adds a listener for 'message'.
 template <detail::executor_source Source, class Listener>
   requires detail::is_listener<std::decay_t<Listener>, event::message::of<unix_dgram>::signature>
 detail::made_on<Source, unix_emitter_socket> create_unix_socket(Source&& source,
@@ -121,8 +121,8 @@ auto send_from_new(Source& source, socket_type type, const payload_view& message
   const auto make = [executor, context = io_context_of(source), type] {
     return std::make_shared<made>(executor, context, socket_options{.type = type});
   };
-  // What is wrong with the arguments is thrown here, by a socket which is that of the first launch:
-  // nobody catches what a launch throws, and a deferred operation may be launched again.
+  // Checks the arguments here, with the socket of the first launch: no caller catches what a launch
+  // throws. A deferred operation may be launched again, and then creates another socket.
   const auto spare = std::make_shared<std::shared_ptr<made>>(make());
   return initiate_completion<std::size_t>(
       executor, std::forward<Token>(token),
@@ -148,12 +148,13 @@ auto send_from_new(Source& source, socket_type type, const payload_view& message
 
 }  // namespace detail
 
-/// Sends one datagram from a socket that is made for it and closes itself. Completion:
-/// `void(error_code, std::size_t)`. Thrown, at the call, and reported: as for `send`. Cancellation:
-/// as for `send`, with the bind as one of the things that it waits for.
+/// Sends one datagram from a socket that is created for it and closes itself. Completion:
+/// `void(error_code, std::size_t)`. Throws and reports the errors of `send`; invalid arguments
+/// throw at the call. Cancellation: as for `send`, also while the socket waits for its bind.
 ///
 /// \code
-/// std::size_t size = co_await dgram::send_once(io, dgram::udp4, "started", 514, "localhost", asio::use_awaitable);
+/// std::size_t size = co_await dgram::send_once(io, dgram::udp4, "started", 514, "localhost",
+///                                              asio::use_awaitable);
 /// \endcode
 template <detail::executor_source Source, class Token>
 auto send_once(Source&& source, socket_type type, const payload_view& message, std::int64_t port,
@@ -171,17 +172,20 @@ auto send_once(Source&& source, socket_type type, const payload_view& message,
   return detail::send_from_new(source, type, message, std::forward<Token>(token), endpoint);
 }
 
-/// Pauses all emitter sockets of a context that are bound, or about to be and then after it: their
-/// descriptors are closed. `resume_sockets` opens others, bound and connected as they were, with
-/// the same options and in the same groups; meanwhile what others send is lost. For programs that
-/// are put into the background.
+/// Pauses all emitter sockets of a context, for programs that move to the background. Sockets that
+/// are bound close their descriptors; a socket that is being bound does so afterwards.
+/// `resume_sockets` opens new descriptors with the same address, peer, options and groups.
+/// Datagrams that arrive meanwhile are lost.
 ///
-/// What is started meanwhile: sends and connects wait until the sockets resume, within the limits
-/// of `socket_options` and as for a bind; closing ends them. `connect_sync` and `disconnect` change
-/// the peer that there will be. Options and groups are tried at once on a descriptor made for that,
-/// which is where their errors come from, and hold from the resumption on. `native_handle` is -1.
+/// While sockets are paused:
+///  - Sends and connects wait until the sockets resume, within the limits of `socket_options`, as
+///    they do for a bind. Closing the socket ends them.
+///  - `connect_sync` and `disconnect` change the peer that the resumed socket will have.
+///  - Options and groups are tried at once on a temporary descriptor, which reports their errors.
+///    They take effect when the socket resumes.
+///  - `native_handle` returns -1.
 ///
-/// Thread safety: nothing else may be done with these sockets meanwhile.
+/// Thread safety: the program may use these sockets for nothing else during the call.
 template <std::derived_from<net::execution_context> Context>
 void pause_sockets(Context& context)
 {
@@ -191,7 +195,8 @@ void pause_sockets(Context& context)
 #endif
 }
 
-/// What fails is an 'error' event of that socket, which is unbound then.
+/// Resumes the sockets that `pause_sockets` paused. If a socket cannot resume, it emits 'error' and
+/// is unbound.
 template <std::derived_from<net::execution_context> Context>
 void resume_sockets(Context& context)
 {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
-// One received datagram: its bytes, its sender, what the socket's options tell about it, and the
-// way back.
+// One received datagram: its bytes, its sender, the metadata that the socket's options ask for, and
+// the reply path.
 #ifndef DGRAM_DATAGRAM_HPP
 #define DGRAM_DATAGRAM_HPP
 
@@ -23,7 +23,7 @@
 
 DGRAM_NAMESPACE_BEGIN
 
-/// What a router did with a datagram's ECN field, or may do (RFC 3168, section 5).
+/// A datagram's ECN field: what a router did with it, or may do (RFC 3168, section 5).
 enum class ecn_codepoint : std::uint8_t {
   not_ect = 0,  ///< routers drop it when there is congestion
   ect_1 = 1,    ///< routers may mark it instead
@@ -35,23 +35,26 @@ enum class ecn_codepoint : std::uint8_t {
 using receive_time_point =
     std::chrono::time_point<std::chrono::system_clock, std::chrono::nanoseconds>;
 
-/// The way back to the sender of a datagram: the peer, on a socket that is bound to a wildcard
-/// address the address that was asked, and the interface where that matters. Made by `reply_path()`
-/// of a datagram, and taken by writers, batches and `send_to`.
+/// The path of a reply. It has these parts:
+///  - the peer
+///  - on a socket that is bound to a wildcard address, the address that the datagram was sent to
+///  - the interface, if the reply must leave by it
+///
+/// `reply_path()` of a datagram creates it. Writers, batches and `send_to` take it.
 template <class Protocol>
 struct basic_reply_path {
   typename Protocol::endpoint peer;
-  net::ip::address
-      source{};  ///< unspecified: the system's choice, which is the bound address where there is one
+  /// Unspecified: the system's choice, which is the bound address if the socket has one.
+  net::ip::address source{};
   unsigned interface_index = 0;  ///< 0: the system's choice
 
-  /// Whether the peer is all that there is to say.
+  /// Whether the path has only the peer.
   bool is_plain() const noexcept { return interface_index == 0 && source.is_unspecified(); }
 };
 
-/// What is known of a datagram beside its bytes and its sender, for a transport that is no socket
-/// of the system: see `basic_receive_batch::store` and `basic_datagram_info`. What is absent here
-/// is absent in the datagram.
+/// The metadata of a datagram, for a transport that is not a socket of the system. See
+/// `basic_receive_batch::store` and `basic_datagram_info`. A member that is absent here is absent
+/// in the datagram.
 ///
 /// \code
 /// dgram::arrival_info info{.local_address = asio::ip::make_address("10.0.0.1"), .hop_limit = 63};
@@ -59,12 +62,12 @@ struct basic_reply_path {
 /// batch.store("payload", peer, info);
 /// \endcode
 struct arrival_info {
-  /// The address that it was sent to, and the interface that it came in by.
+  /// The address that the datagram was sent to, and the interface that it arrived on.
   std::optional<net::ip::address> local_address{};
   unsigned interface_index = 0;
 
-  /// The fields of its IP header. ECN and DSCP come in one byte: if one of them is set, the other
-  /// is at least 0.
+  /// Fields of the IP header. ECN and DSCP share one byte: if one of them is set, the other is at
+  /// least 0.
   std::optional<ecn_codepoint> ecn{};
   std::optional<std::uint8_t> dscp{};
   std::optional<int> hop_limit{};
@@ -72,24 +75,24 @@ struct arrival_info {
   std::optional<receive_time_point> receive_time{};
   std::optional<receive_time_point> hardware_receive_time{};
 
-  /// How many datagrams had been dropped before it.
+  /// How many datagrams were dropped before this one.
   std::optional<std::uint32_t> dropped{};
 
-  /// The payload is a train: datagrams of so many bytes, the last perhaps shorter. 0: it is one
-  /// datagram.
+  /// If not 0, the payload is a train: datagrams of this size in bytes, of which the last may be
+  /// shorter. 0 means one datagram.
   std::size_t segment_size = 0;
 
-  /// Its size before something cut it, in bytes; absent: it is whole.
+  /// The size in bytes before truncation; absent if the datagram is whole.
   std::optional<std::size_t> wire_size{};
 
-  /// The receiving socket has no address of its own, so that an answer has to name the one it
-  /// leaves from.
+  /// Whether the receiving socket is bound to a wildcard address. If so, a reply must name its
+  /// source address.
   bool wildcard = false;
 };
 
 namespace detail {
 
-/// What the kernel's control messages would have said.
+/// The metadata in the form that the kernel's control messages have after parsing.
 inline platform::received_control to_control(const arrival_info& info) noexcept
 {
   using field = platform::received_control;
@@ -133,7 +136,7 @@ inline platform::received_control to_control(const arrival_info& info) noexcept
   return said;
 }
 
-/// What is said of a slot, and the way back that the datagrams of a train have in common: it is
+/// The metadata of a slot, and the reply path that the datagrams of a train share. The path is
 /// described once.
 template <class Protocol>
 struct slot_control : platform::received_control {
@@ -141,18 +144,18 @@ struct slot_control : platform::received_control {
   basic_reply_path<Protocol> way_back{};
 };
 
-/// What one system call put into one slot of a batch: a datagram, or a train of them. It fills one
-/// cache line.
+/// What one system call put into one slot of a batch: a datagram, or a train of datagrams. It fits
+/// in one cache line.
 template <class Protocol>
 struct received_slot {
   platform::buffer buffer{};
-  std::uint32_t wire_size = 0;  ///< bytes that came; those that fit were received
-  std::uint32_t segment =
-      0;  ///< of which each datagram has so many, the last perhaps fewer; 0: one datagram
+  std::uint32_t wire_size = 0;  ///< bytes that arrived; those that fit were received
+  /// The size of each datagram of a train, of which the last may be shorter; 0: one datagram.
+  std::uint32_t segment = 0;
   const slot_control<Protocol>* control = nullptr;
   typename Protocol::endpoint sender{};
   bool truncated = false;
-  bool needs_source = false;  ///< the socket has no address of its own
+  bool needs_source = false;  ///< the socket is bound to a wildcard address
 
   std::size_t size() const noexcept
   {
@@ -161,7 +164,7 @@ struct received_slot {
   bool is_train() const noexcept { return segment > 0 && size() > segment; }
 };
 
-/// An IPv4-mapped IPv6 address in IPv4's own form, any other as it is.
+/// Returns an IPv4-mapped IPv6 address as IPv4, and any other address unchanged.
 inline net::ip::address unmapped(const net::ip::address& address)
 {
   if (address.is_v4() || !address.to_v6().is_v4_mapped()) return address;
@@ -169,49 +172,49 @@ inline net::ip::address unmapped(const net::ip::address& address)
 }
 
 /// Whether each link of a host may have another peer with this address (RFC 3927; RFC 4007, section
-/// 6). Site-local and unique local addresses are routed, so they are none of these.
+/// 6). Routers forward site-local and unique local addresses, so these do not count.
 inline bool is_link_scoped(const net::ip::address& address) noexcept
 {
   if (address.is_v4()) return address.to_v4().to_uint() >> 16 == 0xA9FE;
   return address.to_v6().is_link_local();
 }
 
-/// How an answer leaves: from which address (unspecified: the system's choice), and whether by the
-/// interface that the datagram came in by, since the routes do not know which link its sender is
-/// on.
+/// The source address of a reply (unspecified: the system's choice). `by_interface`: the reply
+/// leaves by the interface that the datagram arrived on, since the routes do not know the sender's
+/// link.
 struct way_back {
   net::ip::address source{};
   bool by_interface = false;
 };
 
-/// By the scopes of what the datagram was sent to and of its sender. `stands_for` is the address of
-/// this host that the kernel names for one that nobody sends from, and unspecified where it names
-/// none.
+/// Decides by the scopes of both addresses. `stands_for` is the address of this host that the
+/// kernel names as the source of replies, unspecified if it names none. It differs from `sent_to`
+/// if no socket may send from `sent_to`.
 inline way_back find_way_back(const net::ip::address& sent_to, const net::ip::address& sender,
                               const net::ip::address& stands_for)
 {
   const bool is_broadcast = sent_to == net::ip::address(net::ip::address_v4::broadcast()) ||
                             (!stands_for.is_unspecified() && stands_for != sent_to);
   const bool is_shared = is_broadcast || sent_to.is_multicast();
-  // Several hosts have it, so none of them may send from it.
+  // Several hosts have a shared address, so no host may send from it.
   const net::ip::address source = is_shared ? net::ip::address() : sent_to;
-  // The route to an address of this host is no link's. The kernel names the sender itself where
-  // that is one.
+  // The route to an address of this host is not on a link. If the sender has such an address, the
+  // kernel names that address.
   if (sender.is_loopback() || sent_to.is_loopback() ||
       (is_shared && stands_for == sender && !stands_for.is_unspecified()))
     return {source, false};
   return {source, is_shared || is_link_scoped(sent_to) || is_link_scoped(sender)};
 }
 
-/// What was received beside the bytes, for `Derived`, which has `control()` (null without any),
-/// `sender()` and `needs_source()`.
+/// The metadata of a datagram. `Derived` has `control()` (null without metadata), `sender()`,
+/// `needs_source()` and `known_way_back()`.
 template <class Derived, class Protocol>
 class datagram_metadata {
   using field = platform::received_control;
 
 public:
-  /// The address that the datagram was sent to, on this host or a group's, in IPv4's own form where
-  /// it came over IPv4; with `option::packet_info`, else absent.
+  /// The address that the datagram was sent to: one of this host or a group. It has IPv4's own form
+  /// if the datagram came over IPv4. Absent without `option::packet_info`.
   std::optional<net::ip::address> local_address() const
   {
     if (!has(field::local)) return std::nullopt;
@@ -222,85 +225,86 @@ public:
     return net::ip::address_v6(bytes, scoped ? control()->interface_index : 0);
   }
 
-  /// The interface that it came in by; with `option::packet_info`, else 0.
+  /// The interface that the datagram arrived on; 0 without `option::packet_info`.
   unsigned interface_index() const noexcept
   {
     return has(field::local) ? control()->interface_index : 0;
   }
 
-  /// Its ECN field; with `option::receive_ecn`, else absent.
+  /// The ECN field; absent without `option::receive_ecn`.
   std::optional<ecn_codepoint> ecn() const noexcept
   {
     if (!has(field::traffic_class_given)) return std::nullopt;
     return static_cast<ecn_codepoint>(control()->traffic_class & 3);
   }
 
-  /// Its DSCP (RFC 2474), 0 to 63; with `option::receive_ecn`, else absent.
+  /// The DSCP (RFC 2474), 0 to 63; absent without `option::receive_ecn`.
   std::optional<std::uint8_t> dscp() const noexcept
   {
     if (!has(field::traffic_class_given)) return std::nullopt;
     return static_cast<std::uint8_t>(control()->traffic_class >> 2);
   }
 
-  /// How many hops it had left; with `option::receive_hop_limit`, else absent.
+  /// How many hops the datagram had left; absent without `option::receive_hop_limit`.
   std::optional<int> hop_limit() const noexcept
   {
     if (!has(field::hop_limit_given)) return std::nullopt;
     return control()->hop_limit;
   }
 
-  /// When the kernel got it; with `option::receive_timestamp`, else absent. Of a train, when its
-  /// first one came.
+  /// The time at which the kernel received the datagram; absent without
+  /// `option::receive_timestamp`. For a train, the time of its first datagram.
   std::optional<receive_time_point> receive_time() const noexcept
   {
     if (!has(field::software_time_given)) return std::nullopt;
     return receive_time_point(std::chrono::nanoseconds(control()->software_time));
   }
 
-  /// When the network card got it, by the card's clock; absent where the card has none or was not
-  /// told to.
+  /// The time at which the network card received the datagram, by the card's clock. Absent if the
+  /// card takes no times or was not configured to.
   std::optional<receive_time_point> hardware_receive_time() const noexcept
   {
     if (!has(field::hardware_time_given)) return std::nullopt;
     return receive_time_point(std::chrono::nanoseconds(control()->hardware_time));
   }
 
-  /// How many datagrams the kernel had dropped when this one was queued, since the socket was
-  /// opened, modulo 2^32; with `option::receive_drop_count`, else absent. `statistics` counts on
-  /// across the wrap. On a socket that coalesces a train that was dropped counts as one.
+  /// How many datagrams the kernel had dropped since the socket was opened, when it queued this
+  /// one, modulo 2^32. Absent without `option::receive_drop_count`. `statistics` continues to count
+  /// across the wrap. On a socket that coalesces, a dropped train counts as one.
   std::optional<std::uint32_t> dropped() const noexcept
   {
     if (!has(field::drops_given)) return std::nullopt;
     return control()->drops;
   }
 
-  /// Whether control messages were lost for want of room; the fields that they had are absent then.
+  /// Whether control messages were lost because they had no room. The fields that depend on them
+  /// are absent then.
   bool control_truncated() const noexcept { return control() != nullptr && control()->truncated; }
 
-  /// The control messages, also those that have no field here; valid as long as the payload.
+  /// All control messages, also those that have no field here; valid as long as the payload.
   dgram::control_messages control_messages() const noexcept
   {
     return control() != nullptr ? dgram::control_messages(control()->raw)
                                 : dgram::control_messages();
   }
 
-  /// The way back to the sender. On a socket that is bound to a wildcard address it has the address
-  /// that was asked, so that the answer comes from there; a group and a broadcast address are none
-  /// to send from, and leave the source to the system.
+  /// The path of a reply to the sender. On a socket that is bound to a wildcard address, the reply
+  /// leaves from the address that the datagram was sent to. If that is a group or broadcast
+  /// address, the system chooses the source.
   ///
-  /// Some addresses mean something on one link only. Then the path has the interface that the
-  /// datagram came in by:
-  ///  - it was sent to a group or to a broadcast address, and not by this host;
-  ///  - one of the two addresses is link-local (169.254.0.0/16, fe80::/10), and none is the
-  ///    loopback address.
+  /// Some addresses are valid on one link only. The path has the interface that the datagram
+  /// arrived on if:
+  ///  - another host sent the datagram to a group or to a broadcast address
+  ///  - one of the two addresses is link-local (169.254.0.0/16, fe80::/10), and neither is the
+  ///    loopback address
   ///
-  /// Everything else is answered by the interface that the routes name. Without
-  /// `option::packet_info` the interface is not known, and on a socket that is bound to an address
-  /// of its own the path is the sender alone.
+  /// All other replies leave by the interface that the routes name. Without `option::packet_info`
+  /// the interface is not known. On a socket that is bound to an address of its own the path is
+  /// then the sender alone.
   ///
-  /// Error: `error::no_packet_info` on a wildcard socket without `option::packet_info` (a `reader`
-  /// sets it): without it the answer could come from another address than the one that was asked,
-  /// and nobody would expect it from there.
+  /// Error: `error::no_packet_info` on a wildcard socket without `option::packet_info`, which a
+  /// `reader` sets. Without the option the reply could leave from an address that the sender did
+  /// not ask, and the sender would not accept it.
   basic_reply_path<Protocol> reply_path(error_code& ec) const
   {
     ec.clear();
@@ -324,7 +328,7 @@ public:
     return path;
   }
 
-  /// Whether another one was sent to the same address and came in by the same interface.
+  /// Whether `other` was sent to the same address and arrived on the same interface.
   bool arrived_like(const Derived& other) const noexcept
   {
     const field* const mine = control();
@@ -361,7 +365,7 @@ private:
     if (has(field::local_is_v4)) stands_for = to_v4(control()->reply_source);
     // NOLINTNEXTLINE(bugprone-unchecked-optional-access): the caller has looked
     auto way = find_way_back(*local_address(), unmapped(path.peer.address()), stands_for);
-    // One that is bound sends from there by itself.
+    // A socket that is bound to an address sends from there by itself.
     if (derived().needs_source()) path.source = way.source;
     if (way.by_interface) path.interface_index = interface_index();
   }
@@ -371,7 +375,7 @@ private:
 
 namespace detail {
 
-/// What a receive does with a `datagram_info` that it fills.
+/// Gives a receive access to the `datagram_info` that it fills.
 struct info_access {
   template <class Info>
   static std::span<std::byte> control_room(Info& info) noexcept
@@ -391,16 +395,17 @@ struct info_access {
 template <class Protocol>
 class basic_datagram;
 
-/// A datagram with memory of its own, made by `basic_datagram::to_owned`. It has all that the
-/// datagram had: the payload, the sender, the way back and what the options of the socket asked
-/// for. It may be copied, and used after the batch is gone.
+/// A datagram that owns its memory, created by `basic_datagram::to_owned`. It has all that the
+/// datagram had: payload, sender, reply path, and the metadata that the socket's options asked for.
+/// It may be copied, and it may outlive the batch.
 ///
 /// \code
 /// dgram::receive_batch batch{32};
 /// co_await socket.async_receive_batch(batch);
 /// std::vector<dgram::owned_datagram> questions;
 /// for (const dgram::datagram& datagram : batch) questions.push_back(datagram.to_owned());
-/// for (const auto& question : questions) socket.send_to(asio::buffer("late"), question.reply_path());
+/// for (const auto& question : questions)
+///   socket.send_to(asio::buffer("late"), question.reply_path());
 /// \endcode
 template <class Protocol>
 class basic_owned_datagram
@@ -408,19 +413,19 @@ class basic_owned_datagram
 public:
   using endpoint_type = typename Protocol::endpoint;
 
-  /// An empty one without a sender.
+  /// An empty datagram without a sender.
   basic_owned_datagram() = default;
 
-  /// The bytes; valid as long as this object.
+  /// The received bytes; valid as long as this object.
   bytes_view payload() const noexcept { return {payload_.data(), payload_.size()}; }
 
-  /// The same, to be changed in place.
+  /// The same, for changes in place.
   std::span<std::byte> mutable_payload() noexcept { return payload_; }
 
-  /// Who sent it. On a dual-stack socket an IPv4 sender is a plain IPv4 endpoint.
+  /// The sender. On a dual-stack socket an IPv4 sender is a plain IPv4 endpoint.
   const endpoint_type& sender() const noexcept { return sender_; }
 
-  /// Whether it was larger than its slot, so that the end of it is lost.
+  /// Whether the datagram was larger than its slot, so that its end is lost.
   bool truncated() const noexcept { return truncated_; }
 
   /// As `basic_datagram::wire_size`.
@@ -429,8 +434,8 @@ public:
   /// As `basic_datagram::segment_size`.
   std::optional<std::size_t> segment_size() const noexcept { return segment_size_; }
 
-  /// As `basic_datagram::control_messages`; valid as long as this object. What a message refers to,
-  /// as an open descriptor does, is not copied with it.
+  /// As `basic_datagram::control_messages`; valid as long as this object. If a message refers to a
+  /// resource, such as an open descriptor, the resource is not duplicated.
   dgram::control_messages control_messages() const noexcept
   {
     return dgram::control_messages(control_bytes_);
@@ -452,7 +457,7 @@ private:
     if (control == nullptr) return;
     control_ = *control;
     control_bytes_.assign(control->raw.begin(), control->raw.end());
-    control_.raw = {};  // a copy of this object would refer to the bytes of that one
+    control_.raw = {};  // a copy of this object would refer to the original's bytes
   }
 
   const platform::received_control* control() const noexcept { return &control_; }
@@ -472,8 +477,8 @@ private:
 /// A received datagram: a view into the batch that received it, valid until the batch is used
 /// again.
 ///
-/// Beside the payload and the sender it has what the options of the socket ask for; each is absent
-/// without its option.
+/// Besides the payload and the sender it has the metadata that the socket's options ask for. Each
+/// field is absent without its option.
 ///
 /// \code
 /// socket.set_option(dgram::option::packet_info{true});
@@ -490,28 +495,28 @@ class basic_datagram : public detail::datagram_metadata<basic_datagram<Protocol>
 public:
   using endpoint_type = typename Protocol::endpoint;
 
-  /// `is_last` of those in the slot; only the last of a train can be cut.
+  /// `is_last`: the datagram is the last one in its slot. Only the last one of a train can be
+  /// truncated.
   basic_datagram(std::span<std::byte> payload, const detail::received_slot<Protocol>& slot,
                  bool is_last = true) noexcept
       : payload_(payload), slot_(&slot), is_last_(is_last)
   {
   }
 
-  /// The bytes that were received; none for a zero-length datagram, which is a datagram like any
-  /// other.
+  /// The received bytes; empty for a zero-length datagram, which is a datagram like any other.
   bytes_view payload() const noexcept { return {payload_.data(), payload_.size()}; }
 
-  /// The same, to be changed in place before the batch is sent back (`basic_reply_batch`).
+  /// The same, for changes in place before the batch is sent back (`basic_reply_batch`).
   std::span<std::byte> mutable_payload() const noexcept { return payload_; }
 
-  /// Who sent it. On a dual-stack socket an IPv4 sender is a plain IPv4 endpoint.
+  /// The sender. On a dual-stack socket an IPv4 sender is a plain IPv4 endpoint.
   const endpoint_type& sender() const noexcept { return slot_->sender; }
 
-  /// Whether the datagram was larger than its slot, so that the end of it is lost.
+  /// Whether the datagram was larger than its slot, so that its end is lost.
   bool truncated() const noexcept { return is_last_ && slot_->truncated; }
 
-  /// The size that the datagram had on the wire, in bytes; absent where it was truncated and the
-  /// operating system does not tell (all but Linux).
+  /// The size that the datagram had on the wire, in bytes. Absent if it was truncated and the
+  /// operating system does not report the size (all except Linux).
   std::optional<std::size_t> wire_size() const noexcept
   {
     if (!truncated()) return payload_.size();
@@ -519,16 +524,16 @@ public:
     return slot_->wire_size;
   }
 
-  /// The size of the datagrams of the train that this one came in, of which the last may be
-  /// shorter; absent where the kernel did not put any together (`option::coalescing`). All of a
-  /// train share what is said of it.
+  /// The size in bytes of the datagrams of the train that this one arrived in; the last one may be
+  /// shorter. Absent if the kernel did not coalesce it with others (`option::coalescing`). All
+  /// datagrams of a train share their metadata.
   std::optional<std::size_t> segment_size() const noexcept
   {
     if (!slot_->is_train()) return std::nullopt;
     return slot_->segment;
   }
 
-  /// A copy that may be kept, with all that is known of the datagram.
+  /// A copy that owns its memory, with all metadata of the datagram.
   basic_owned_datagram<Protocol> to_owned() const { return {*this, control(), needs_source()}; }
 
 private:
@@ -547,8 +552,8 @@ private:
   bool is_last_;
 };
 
-/// What is known of a datagram that was received by itself, beside its bytes; see
-/// `async_receive_from`. It owns what it says.
+/// The metadata of a datagram that was received by itself; see `async_receive_from`. It owns its
+/// content.
 ///
 /// \code
 /// dgram::datagram_info info;
@@ -565,7 +570,7 @@ public:
 
   basic_datagram_info() = default;
 
-  /// That of a datagram of `size` bytes which no socket of the system received.
+  /// The metadata of a datagram of `size` bytes that no socket of the system received.
   basic_datagram_info(const endpoint_type& sender, std::size_t size, const arrival_info& info = {})
       : sender_(sender),
         wire_size_(info.wire_size.value_or(size)),
@@ -589,14 +594,14 @@ public:
     return *this;
   }
 
-  /// Who sent it. On a dual-stack socket an IPv4 sender is a plain IPv4 endpoint.
+  /// The sender. On a dual-stack socket an IPv4 sender is a plain IPv4 endpoint.
   const endpoint_type& sender() const noexcept { return sender_; }
 
-  /// Whether it was larger than the buffers, so that the end of it is lost.
+  /// Whether the datagram was larger than the buffers, so that its end is lost.
   bool truncated() const noexcept { return truncated_; }
 
-  /// The size that it had on the wire, in bytes; absent where it was truncated and the operating
-  /// system does not tell.
+  /// The size that the datagram had on the wire, in bytes. Absent if it was truncated and the
+  /// operating system does not report the size.
   std::optional<std::size_t> wire_size() const noexcept { return wire_size_; }
 
 private:

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// Tells who wants to know what all emitter sockets of the program do.
+// Reports to a hook what all emitter sockets of the program do.
 #ifndef DGRAM_DIAGNOSTICS_HPP
 #define DGRAM_DIAGNOSTICS_HPP
 
@@ -15,13 +15,13 @@
 
 DGRAM_NAMESPACE_BEGIN
 
-/// What an emitter socket has done.
+/// What an emitter socket did.
 enum class diagnostic_channel { create, bind, connect, send, message, close };
 
 struct diagnostic {
   diagnostic_channel channel;
   const void* socket = nullptr;  ///< `basic_emitter_socket::id`
-  std::size_t size = 0;          ///< bytes, of a send and a message
+  std::size_t size = 0;          ///< in bytes, for `send` and `message`
 };
 
 namespace detail {
@@ -29,7 +29,7 @@ namespace detail {
 using diagnostics_hook = std::function<void(const diagnostic&)>;
 using diagnostics_hooks = std::vector<std::shared_ptr<const diagnostics_hook>>;
 
-/// Read without a lock where nobody listens, which is one look at a pointer.
+/// Without a hook, `diagnose` takes no lock: it reads one counter.
 class diagnostics_hub {
 public:
   static diagnostics_hub& instance()
@@ -79,12 +79,12 @@ inline void diagnose(diagnostic_channel channel, const void* socket, std::size_t
 
 }  // namespace detail
 
-/// As long as it lives, the hook is called with what every emitter socket of the program does, when
-/// it does it: on the socket's thread, before the socket's own listeners. Where there is no
-/// subscription that costs nothing.
+/// While this object exists, every emitter socket of the program calls the hook with what it does.
+/// The call is on the socket's thread, before the socket's own listeners. Without a subscription,
+/// each event costs one check of a counter.
 ///
-/// Thread safety: may be made and destroyed on any thread; a hook that several threads may call has
-/// to be prepared for that, also for a last call while the subscription ends.
+/// Thread safety: may be created and destroyed on any thread. Several threads may call the hook at
+/// the same time, and once more while the subscription ends.
 ///
 /// \code
 /// dgram::diagnostics_subscription watch{[](const dgram::diagnostic& what) {

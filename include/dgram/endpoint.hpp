@@ -19,7 +19,7 @@
 
 DGRAM_NAMESPACE_BEGIN
 
-/// The endpoint type of a protocol; always Asio's own.
+/// The endpoint type of a protocol, which is always Asio's own.
 template <class Protocol>
 using endpoint = typename Protocol::endpoint;
 
@@ -37,7 +37,7 @@ inline bool parse_decimal(std::string_view text, std::uint32_t& value) noexcept
   return failure == std::errc() && end == text.data() + text.size();
 }
 
-/// The scope of an IPv6 address is the name or the index of an interface that exists.
+/// Parses the scope of an IPv6 address: the name or index of an existing interface.
 inline std::uint32_t parse_scope(std::string_view text, error_code& ec)
 {
   std::uint32_t index = 0;
@@ -50,7 +50,7 @@ inline std::uint32_t parse_scope(std::string_view text, error_code& ec)
   return index;
 }
 
-/// One whose endpoints have an IP address.
+/// A protocol whose endpoints have an IP address.
 template <class Protocol>
 concept ip_protocol = requires(const typename Protocol::endpoint& endpoint) { endpoint.address(); };
 
@@ -58,8 +58,8 @@ concept ip_protocol = requires(const typename Protocol::endpoint& endpoint) { en
 
 /// Parses an IPv4 or IPv6 address: `192.0.2.1`, `2001:db8::1`, `fe80::1%eth0`, `fe80::1%2`.
 ///
-/// The scope after `%` is the name or index of an interface that exists; it is kept where it means
-/// something, on link-local addresses (RFC 4007), and only checked elsewhere.
+/// The scope after `%` is the name or index of an existing interface. Link-local addresses keep it
+/// (RFC 4007). For other addresses it is only checked.
 ///
 /// Errors: `error::bad_address`, `error::unknown_interface`. On error the result is the unspecified
 /// address.
@@ -89,7 +89,7 @@ inline net::ip::address parse_address(std::string_view text, error_code& ec)
   return {};
 }
 
-/// The same, throwing `system_error`, whose text names the input.
+/// The same. Throws `system_error`, whose text names the input.
 inline net::ip::address parse_address(std::string_view text)
 {
   error_code ec;
@@ -109,8 +109,8 @@ inline std::uint16_t parse_port(std::string_view text, error_code& ec) noexcept
   return 0;
 }
 
-/// Parses `127.0.0.1:53`, `[::1]:53` or `[fe80::1%eth0]:53`. Names are not looked up and nothing is
-/// defaulted.
+/// Parses `127.0.0.1:53`, `[::1]:53` or `[fe80::1%eth0]:53`. Does not look names up, and has no
+/// defaults for missing parts.
 ///
 /// Errors: `error::bad_endpoint` (another form than these), `error::bad_address`,
 /// `error::bad_port`, `error::unknown_interface`. On error the result is the default-constructed
@@ -137,7 +137,7 @@ inline net::ip::udp::endpoint parse_endpoint(std::string_view text, error_code& 
   return {address, port};
 }
 
-/// The same, throwing `system_error`, whose text names the input.
+/// The same. Throws `system_error`, whose text names the input.
 inline net::ip::udp::endpoint parse_endpoint(std::string_view text)
 {
   error_code ec;
@@ -146,8 +146,8 @@ inline net::ip::udp::endpoint parse_endpoint(std::string_view text)
   return result;
 }
 
-/// The address as text that `parse_address` reads back; a link-local scope as the interface's name,
-/// or as its index where the interface is gone.
+/// The address as text that `parse_address` can read. A link-local scope is the interface's name,
+/// or its index if the interface is gone.
 inline std::string to_string(const net::ip::address& address)
 {
   if (address.is_v4() || address.to_v6().scope_id() == 0) return address.to_string();
@@ -160,7 +160,7 @@ inline std::string to_string(const net::ip::address& address)
   return text;
 }
 
-/// The endpoint as text that `parse_endpoint` reads back.
+/// The endpoint as text that `parse_endpoint` can read.
 inline std::string to_string(const net::ip::udp::endpoint& endpoint)
 {
   const bool is_v6 = endpoint.address().is_v6();
@@ -172,22 +172,22 @@ inline std::string to_string(const net::ip::udp::endpoint& endpoint)
 
 #if DGRAM_HAS_UNIX_DATAGRAMS
 
-/// Whether a Unix endpoint is nothing: the sender of a datagram whose socket was not bound.
+/// Whether a Unix endpoint has no name. Datagrams from an unbound socket have such a sender.
 inline bool is_unnamed(const net::local::datagram_protocol::endpoint& endpoint)
 {
   return endpoint.size() <= platform::path_offset;
 }
 
-/// Whether a Unix endpoint is a name of Linux' abstract namespace, to which no file belongs
+/// Whether a Unix endpoint is a name in Linux's abstract namespace, to which no file belongs
 /// (unix(7)).
 inline bool is_abstract(const net::local::datagram_protocol::endpoint& endpoint)
 {
   return !is_unnamed(endpoint) && platform::has_abstract_name(endpoint.data());
 }
 
-/// Parses the address of a Unix socket: a path, or `@name` for a Linux abstract name, of at most
-/// 107 bytes, the `@` included. (Asio drops a zero byte at the end of a name that comes from the
-/// kernel: an abstract name that ends in one cannot be replied to.)
+/// Parses the address of a Unix socket: a path, or `@name` for a Linux abstract name. The text has
+/// at most 107 bytes, including the `@`. Asio drops a zero byte at the end of a name from the
+/// kernel. So a socket cannot reply to an abstract name that ends in a zero byte.
 ///
 /// Errors: `name_too_long`; `invalid_argument` (no text, or a zero byte in a path). On error the
 /// result is unnamed.
@@ -212,7 +212,7 @@ inline net::local::datagram_protocol::endpoint parse_unix_endpoint(std::string_v
   return endpoint_type(path);
 }
 
-/// The same, throwing `system_error`, whose text names the input.
+/// The same. Throws `system_error`, whose text names the input.
 inline net::local::datagram_protocol::endpoint parse_unix_endpoint(std::string_view text)
 {
   error_code ec;
@@ -223,8 +223,8 @@ inline net::local::datagram_protocol::endpoint parse_unix_endpoint(std::string_v
 
 namespace detail {
 
-/// What a socket is to be bound or connected to: as above, or what Asio's endpoint takes besides,
-/// which is no text and an abstract name after a NUL.
+/// The endpoint to bind or connect a socket to. Besides the forms above this takes what Asio's
+/// endpoint takes: an empty text, and an abstract name after a NUL.
 inline net::local::datagram_protocol::endpoint unix_endpoint_of(std::string_view text,
                                                                 error_code& ec)
 {
@@ -236,8 +236,8 @@ inline net::local::datagram_protocol::endpoint unix_endpoint_of(std::string_view
 
 }  // namespace detail
 
-/// The path; an abstract name as `@name`; `(unnamed)` for the sender of an unbound socket. But for
-/// that the text is one that `parse_unix_endpoint` reads back: a path that begins with `@` or `(`
+/// The path; an abstract name as `@name`; `(unnamed)` for the sender of an unbound socket.
+/// `parse_unix_endpoint` can read the text, except `(unnamed)`. A path that begins with `@` or `(`
 /// gets a `./` in front.
 inline std::string to_string(const net::local::datagram_protocol::endpoint& endpoint)
 {
@@ -252,8 +252,8 @@ inline std::string to_string(const net::local::datagram_protocol::endpoint& endp
 
 #endif
 
-/// An IPv4-mapped IPv6 endpoint (`[::ffff:192.0.2.1]:53`) as the IPv4 endpoint it stands for; any
-/// other as it is.
+/// Returns an IPv4-mapped IPv6 endpoint (`[::ffff:192.0.2.1]:53`) as the IPv4 endpoint that it
+/// stands for, and any other endpoint unchanged.
 inline net::ip::udp::endpoint canonical(const net::ip::udp::endpoint& endpoint)
 {
   const auto address = endpoint.address();
@@ -261,8 +261,8 @@ inline net::ip::udp::endpoint canonical(const net::ip::udp::endpoint& endpoint)
   return {net::ip::make_address_v4(net::ip::v4_mapped, address.to_v6()), endpoint.port()};
 }
 
-/// An IPv4 endpoint in the form that an IPv6 socket takes (RFC 4291, section 2.5.5.2); any other as
-/// it is.
+/// Returns an IPv4 endpoint in the form that an IPv6 socket takes (RFC 4291, section 2.5.5.2), and
+/// any other endpoint unchanged.
 inline net::ip::udp::endpoint mapped(const net::ip::udp::endpoint& endpoint)
 {
   const auto address = endpoint.address();

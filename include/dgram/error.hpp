@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// The errors that the operating system has no code for, and how every error is thrown.
+// The library's own errors, names for errors of the system, and how every error is thrown.
 #ifndef DGRAM_ERROR_HPP
 #define DGRAM_ERROR_HPP
 
@@ -11,47 +11,52 @@
 
 DGRAM_NAMESPACE_BEGIN
 
-/// Errors of the library's own. Each compares equal to the `errc` that is named beside it.
+/// The library's own errors. Each compares equal to the `errc` in parentheses.
 enum class error {
   bad_endpoint = 1,   ///< text that is not `address:port` or `[address]:port` (invalid_argument)
   bad_address,        ///< text that is not an IPv4 or IPv6 address (invalid_argument)
   bad_port,           ///< a port outside 0..65535, or one that is not a number (invalid_argument)
   unknown_interface,  ///< no network interface has this name, index or address (no_such_device)
   not_multicast,      ///< the group's address is not a multicast address (invalid_argument)
-  out_of_range,    ///< an option's or an argument's value is outside its range (invalid_argument)
+  out_of_range,    ///< the value of an option or argument is outside its range (invalid_argument)
   slot_too_small,  ///< slots below 64 KiB on a socket that coalesces (invalid_argument)
-  coalescing,  ///< one datagram asked of a socket that coalesces; receive batches (invalid_argument)
-  wrong_descriptor,  ///< the descriptor is not a datagram socket of this protocol (invalid_argument)
-  bad_type,          ///< a socket type that is none of `udp4` and `udp6` (invalid_argument)
+  /// A socket that coalesces cannot receive a single datagram; receive batches (invalid_argument).
+  coalescing,
+  wrong_descriptor,  ///< the descriptor is no datagram socket of this protocol (invalid_argument)
+  bad_type,          ///< a socket type that is neither `udp4` nor `udp6` (invalid_argument)
   already_bound,     ///< the socket is bound, or about to be (invalid_argument)
-  not_running,       ///< the socket was closed (bad_file_descriptor)
+  not_running,       ///< the socket is closed (bad_file_descriptor)
   ip_blocked,        ///< the address is on a block list (permission_denied)
-  no_multicast,  ///< the network interface cannot do multicast, or none can (operation_not_supported)
-  bad_source,    ///< a multicast source that is not the address of one host (invalid_argument)
-  no_packet_info,  ///< a reply path on a wildcard socket that does not know what was asked (invalid_argument)
-  listener_failed,  ///< a coroutine that listens to an emitter has thrown (invalid_argument)
+  /// The network interface, or every interface, lacks multicast (operation_not_supported).
+  no_multicast,
+  bad_source,  ///< a multicast source that is not the address of one host (invalid_argument)
+  /// A wildcard socket does not know the address that a datagram was sent to, so there is no reply
+  /// path (invalid_argument).
+  no_packet_info,
+  listener_failed,  ///< a coroutine that listens to an emitter threw (invalid_argument)
 };
 
-/// Errors of the operating system that `asio::error` has no names for. They compare equal to the
-/// codes that operations report, in the system's category, as those of `asio::error` do.
+/// Errors of the operating system that `asio::error` has no names for. Like those of `asio::error`,
+/// they compare equal to the codes that operations report in the system's category.
 ///
 /// \code
 /// dgram::error_code ec;
 /// socket.send(asio::buffer("hello"), 0, ec);
-/// if (ec == dgram::socket_error::destination_address_required) fmt::print("connect the socket first\n");
+/// if (ec == dgram::socket_error::destination_address_required)
+///   fmt::print("connect the socket first\n");
 /// \endcode
 enum class socket_error {
   /// No interface of this host has the address.
   address_not_available = platform::error_numbers::address_not_available,
-  /// A datagram without a peer on a socket that is not connected.
+  /// A send without a peer on a socket that is not connected.
   destination_address_required = platform::error_numbers::destination_address_required,
   /// A router reports that the host is down.
   host_down = platform::error_numbers::host_down,
-  /// No socket file has the path.
+  /// No socket file has this path.
   no_such_file = platform::error_numbers::no_such_file,
   /// The system lacks the protocol.
   protocol_not_supported = platform::error_numbers::protocol_not_supported,
-  /// The socket of the path is of another type, such as a stream socket.
+  /// The socket at the path has another type, such as a stream socket.
   wrong_protocol_type = platform::error_numbers::wrong_protocol_type,
 };
 
@@ -107,13 +112,13 @@ private:
   }
 };
 
-/// Throws `ec` as a system_error whose text starts with `what`, if it is set.
+/// If `ec` is set, throws a `system_error` whose text starts with `what`.
 inline void throw_if(const error_code& ec, const char* what)
 {
   if (ec) throw system_error(ec, what);
 }
 
-/// The same, and names the input that was refused.
+/// The same. The text also names the refused input.
 inline void throw_if(const error_code& ec, const char* what, std::string_view input)
 {
   if (ec) throw system_error(ec, std::string(what).append(" \"").append(input).append("\""));

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
-// Events with listeners that are typed at compile time: several for each event, called in order.
+// Typed events: each has any number of listeners, which are checked at compile time and called in
+// order.
 #ifndef DGRAM_EVENT_EMITTER_HPP
 #define DGRAM_EVENT_EMITTER_HPP
 
@@ -18,13 +19,13 @@
 
 DGRAM_NAMESPACE_BEGIN
 
-/// Names a listener, so that it can be removed.
+/// Identifies a listener, so that it can be removed.
 class listener_id {
 public:
   constexpr listener_id() noexcept = default;
   constexpr explicit listener_id(std::uint64_t number) noexcept : number_(number) {}
 
-  /// Whether it names any.
+  /// Whether it identifies a listener.
   constexpr explicit operator bool() const noexcept { return number_ != 0; }
 
   friend constexpr bool operator==(listener_id, listener_id) noexcept = default;
@@ -49,7 +50,7 @@ struct listener_base<void(Args...)> {
   std::size_t holders = 0;
   listener_id id;
   bool once;
-  bool spent = false;  // a listener for once, and it was called
+  bool spent = false;  // a `once` listener that was called
 };
 
 template <class Function, class Arguments, std::size_t... Index>
@@ -58,8 +59,8 @@ constexpr bool takes_leading(std::index_sequence<Index...>)
   return std::invocable<Function&, std::tuple_element_t<Index, Arguments>...>;
 }
 
-/// How many of the arguments a listener takes: the most that it can be called with, since who has
-/// no use for the last ones need not name them. -1 where it cannot be called at all.
+/// How many of the arguments a listener takes: the most that it can be called with, since a
+/// listener may omit the last ones. -1 if it cannot be called at all.
 template <class Function, class Arguments, std::size_t Count = std::tuple_size_v<Arguments>>
 constexpr int leading_arguments()
 {
@@ -93,7 +94,7 @@ struct listener_of<Function, void(Args...)> final : listener_base<void(Args...)>
   template <class Arguments, std::size_t... Index>
   void call_with([[maybe_unused]] Arguments&& args, std::index_sequence<Index...>)
   {
-    // NOLINTNEXTLINE(bugprone-use-after-move): each takes another element
+    // NOLINTNEXTLINE(bugprone-use-after-move): each `get` moves another element
     std::invoke(function, std::get<Index>(std::forward<Arguments>(args))...);
   }
 
@@ -119,7 +120,8 @@ constexpr bool is_coroutine(std::index_sequence<Index...>)
   return is_awaitable<std::invoke_result_t<Function&, std::tuple_element_t<Index, Arguments>...>>;
 }
 
-/// What it returns would be thrown away, and so the coroutine never run.
+/// Whether a listener returns a coroutine. An emission discards the result, so the coroutine would
+/// never run.
 template <class Function, class Signature>
 inline constexpr bool is_coroutine_listener = false;
 
@@ -130,7 +132,8 @@ inline constexpr bool is_coroutine_listener<Function, void(Args...)> =
         std::make_index_sequence<static_cast<std::size_t>(
             leading_arguments<Function, std::tuple<Args...>>())>());
 
-/// The listeners of one event. Who emits holds the list as it was then; a change makes a new one.
+/// The listeners of one event. An emission holds the list as it was at its start; a change then
+/// copies the list.
 template <class Event>
 class listener_list {
 public:
@@ -146,7 +149,7 @@ public:
 
   local_ptr<entries> snapshot() const noexcept { return current_; }
 
-  /// Whether nothing has changed since this snapshot.
+  /// Whether the list has not changed since this snapshot.
   bool is(const local_ptr<entries>& snapshot) const noexcept { return current_ == snapshot; }
 
   void add(local_ptr<listener> added, bool in_front);
@@ -166,7 +169,7 @@ private:
   local_ptr<entries> current_;
 };
 
-// Outside of the class, where an `extern template` keeps them from being compiled by each unit.
+// Outside the class, so that an `extern template` keeps each unit from compiling them.
 
 template <class Event>
 void listener_list<Event>::add(local_ptr<listener> added, bool in_front)
@@ -185,14 +188,14 @@ bool listener_list<Event>::remove(listener_id id)
   if (found == all.end()) return false;
   const auto index = found - all.begin();
   auto& rest = writable().all;
-  const auto removed = rest[static_cast<std::size_t>(index)];  // what it captured goes last
+  const auto removed = rest[static_cast<std::size_t>(index)];  // destroys the captures last
   rest.erase(rest.begin() + index);
   return true;
 }
 
 }  // namespace detail
 
-/// Emits events. An event is a type that names what its listeners are called with:
+/// Emits events. An event is a type that names the arguments of its listeners:
 ///
 /// \code
 /// struct progress { using signature = void(int percent); };
@@ -204,11 +207,13 @@ bool listener_list<Event>::remove(listener_id id)
 /// events.off(id);
 /// \endcode
 ///
-/// Listeners are called in order, inside `emit`. Those are called that were there when the emission
-/// began: one that is added meanwhile has to wait for the next, and one that is removed meanwhile
-/// is still called this time. A listener may add, remove, emit, and destroy the emitter, whose
-/// remaining listeners are not called then. What a listener throws leaves `emit`. A listener may
-/// leave the last arguments out, or all of them.
+/// `emit` calls the listeners in order, before it returns. It calls the listeners that existed when
+/// the emission began. A listener that is added meanwhile waits for the next emission. One that is
+/// removed meanwhile is still called this time. A listener may:
+///  - add and remove listeners, and emit
+///  - destroy the emitter, whose remaining listeners are then not called
+///  - throw; the exception leaves `emit`
+///  - omit the last arguments, or all
 ///
 /// Thread safety: distinct objects are safe; one object is not.
 template <class... Events>
@@ -258,7 +263,7 @@ public:
     return add<Event>(std::forward<Listener>(listener), true, true);
   }
 
-  /// Removes a listener; false where it is gone already.
+  /// Removes a listener. Returns false if it is already gone.
   bool off(listener_id id) { return (list<Events>().remove(id) || ...); }
 
   /// Removes the listeners of one event.
@@ -277,14 +282,14 @@ public:
     return std::get<detail::listener_list<Event>>(core_->lists).size();
   }
 
-  /// Calls the listeners of an event; false where there are none.
+  /// Calls the listeners of an event. Returns false if there are none.
   template <class Event, class... Args>
   bool emit(Args&&... args)
   {
     return emission<Event>(*this)(std::forward<Args>(args)...);
   }
 
-  /// Emits one event several times, each time as `emit` does, for who has many to emit:
+  /// Emits one event many times, each time as `emit` does, for callers with many to emit:
   /// `emission<Event> emit(emitter);` and then `emit(values...)`. It may outlive the emitter, and
   /// emits nothing then.
   template <class Event>
@@ -332,7 +337,7 @@ public:
       last_hold->call(args...);
     }
 
-    // A listener may destroy the emitter, and change the list.
+    // A listener may destroy the emitter, or change the list.
     detail::local_ptr<core> held_;
     list_type* listeners_;
     detail::local_ptr<typename list_type::entries> current_;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// The events of an emitter one after the other, for coroutines and other loops.
+// The events of an emitter, one at a time, for coroutines and other loops.
 #ifndef DGRAM_EVENT_STREAM_HPP
 #define DGRAM_EVENT_STREAM_HPP
 
@@ -24,7 +24,8 @@ DGRAM_NAMESPACE_BEGIN
 
 namespace detail {
 
-/// What a stream gives for an event: the value of one argument, a tuple of several or none.
+/// What a stream returns for an event: the value of its one argument, or a tuple of several or
+/// none.
 template <class... Values>
 struct streamed {
   using type = std::tuple<Values...>;
@@ -39,7 +40,8 @@ struct streamed_by;
 template <class... Args>
 struct streamed_by<void(Args...)> : streamed<typename kept_argument<Args>::type...> {};
 
-/// What listener and stream share. It does not keep the emitter, which has the listener.
+/// The state that listener and stream share. It does not keep the emitter alive, since the emitter
+/// owns the listener.
 template <class Value, class Core>
 class stream_state : public std::enable_shared_from_this<stream_state<Value, Core>> {
 public:
@@ -51,7 +53,7 @@ public:
   std::size_t size() const noexcept { return queue_.size(); }
   std::uint64_t dropped() const noexcept { return dropped_; }
 
-  /// Called by the listener, on the executor.
+  /// The listener calls this, on the executor.
   template <class... Args>
   void push(const Args&... args)
   {
@@ -81,7 +83,7 @@ public:
     }
   }
 
-  /// No event comes any more.
+  /// No more events will come.
   void end()
   {
     ended_ = true;
@@ -114,7 +116,7 @@ private:
   bool ended_ = false;
 };
 
-/// The listener, whose end is that of the events.
+/// The listener. Its destruction ends the stream.
 template <class State>
 class stream_listener {
 public:
@@ -140,12 +142,12 @@ private:
 
 }  // namespace detail
 
-/// The events of one kind, from the making of the stream on, in order, for who asks for one after
-/// the other; made by `basic_emitter_socket::stream`.
+/// All events of one kind, in order, starting when the stream is created. Call `next` for one at a
+/// time. `basic_emitter_socket::stream` creates it.
 ///
-/// It is a listener, which owns what it is given: bytes of a message are copied into a
-/// `std::vector<std::byte>`. Up to `most` events wait to be asked for; those that come then are
-/// dropped and counted by `dropped`. Destroying it ends it.
+/// The stream is a listener that owns its arguments: the bytes of a message are copied into a
+/// `std::vector<std::byte>`. Up to `most` events wait for `next`. While that many wait, later
+/// events are dropped; `dropped` counts them. Destroying the stream ends it.
 ///
 /// \code
 /// auto server = dgram::create_socket(io, dgram::udp4);
@@ -170,7 +172,7 @@ public:
       : core_(core), state_(std::make_shared<state_type>(core, most))
   {
     detail::stream_listener<state_type> listener(state_);
-    // A closed socket emits nothing, and lets no listener go.
+    // A closed socket emits nothing, and does not destroy its listeners.
     if (!core->has_emitted_close())
       listener_ = core->events.template on<Event>(std::move(listener));
   }
@@ -190,11 +192,10 @@ public:
 
   executor_type get_executor() const { return core_->get_executor(); }
 
-  /// The next event; no value when there are none any more, since the socket is closed or its
-  /// listeners were removed.
-  /// Completion: `void(error_code, std::optional<value_type>)`. Errors: `already_started` while
-  /// another waits, `operation_aborted`. Cancellation: terminal, partial and total; no event is
-  /// lost.
+  /// Returns the next event. It has no value if no more events will come, because the socket is
+  /// closed or its listeners were removed. Completion: `void(error_code,
+  /// std::optional<value_type>)`. Errors: `already_started` while another `next` waits,
+  /// `operation_aborted`. Cancellation: terminal, partial and total; no event is lost.
   template <class Token = default_token_t<executor_type>>
   auto next(Token&& token = Token())
   {
@@ -204,10 +205,10 @@ public:
                          const net::cancellation_slot& slot) { state->next(done, slot); });
   }
 
-  /// How many events wait to be asked for.
+  /// How many events wait for `next`.
   std::size_t size() const noexcept { return state_->size(); }
 
-  /// How many came while too many waited, and are lost.
+  /// How many events were dropped because too many waited.
   std::uint64_t dropped() const noexcept { return state_->dropped(); }
 
 private:

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// The events of an emitter socket, and what its listeners are given.
+// The events of an emitter socket, and the arguments of its listeners.
 #ifndef DGRAM_EVENTS_HPP
 #define DGRAM_EVENTS_HPP
 
@@ -31,7 +31,7 @@ inline std::string_view family_name(const net::ip::address& address) noexcept
 
 }  // namespace detail
 
-/// Where a socket is bound, or whom it is connected to.
+/// The address that a socket is bound or connected to.
 template <class Protocol>
 struct basic_address_info;
 
@@ -58,8 +58,8 @@ struct basic_address_info<udp> {
 #if DGRAM_HAS_UNIX_DATAGRAMS
 template <>
 struct basic_address_info<unix_dgram> {
-  std::string address;               ///< the path, or `@name`; empty where a socket has none
-  std::string_view family = "unix";  ///< always that
+  std::string address;               ///< the path, or `@name`; empty if a socket has none
+  std::string_view family = "unix";  ///< always "unix"
 
   basic_address_info() noexcept = default;
   explicit basic_address_info(const unix_dgram::endpoint& endpoint)
@@ -91,13 +91,15 @@ inline std::string to_string(const basic_address_info<unix_dgram>& info)
 }
 #endif
 
-/// Who sent a datagram, and how it arrived. It is a value, and may be kept: a reply to it leaves
-/// later as it does at once.
+/// The sender of a datagram, and how the datagram arrived. It is a value that may be kept: a later
+/// reply leaves as an immediate one does.
 template <class Protocol>
 struct basic_remote_info : basic_address_info<Protocol> {
-  std::size_t size = 0;                  ///< bytes of the message
-  bool truncated = false;                ///< the message was longer, and the end of it is lost
-  std::optional<std::size_t> wire_size;  ///< how long it was then, where the system tells
+  std::size_t size = 0;    ///< bytes of the message
+  bool truncated = false;  ///< the message was longer, and its end is lost
+  /// The length of the whole datagram in bytes; absent if it was truncated and the system does not
+  /// report the length.
+  std::optional<std::size_t> wire_size;
 
   basic_remote_info() noexcept = default;
   explicit basic_remote_info(const basic_datagram<Protocol>& received)
@@ -108,22 +110,23 @@ struct basic_remote_info : basic_address_info<Protocol> {
   {
   }
 
-  /// The way back to the sender.
+  /// The path of a reply to the sender.
   basic_reply_path<Protocol> reply_path() const { return {this->endpoint()}; }
 };
 
-/// The same of a UDP datagram, and where it arrived.
+/// The same for a UDP datagram, with the address and interface that it arrived on.
 template <>
 struct basic_remote_info<udp> : basic_address_info<udp> {
   std::size_t size = 0;
   bool truncated = false;
   std::optional<std::size_t> wire_size;
-  net::ip::address local_address;  ///< what it was sent to: an address of this host, or a group
-  unsigned interface_index = 0;    ///< what it came in by; 0 where that is not known
+  net::ip::address local_address;  ///< the address of this host, or the group, it was sent to
+  unsigned interface_index = 0;    ///< the interface it arrived on; 0 if not known
 
   basic_remote_info() noexcept = default;
 
-  /// `bound` is what the socket is bound to, where the datagram itself does not tell.
+  /// `bound` is the address that the socket is bound to. It is used if the datagram has no local
+  /// address.
   basic_remote_info(const basic_datagram<udp>& received, const net::ip::address& bound)
       : basic_address_info(received.sender()),
         size(received.payload().size()),
@@ -139,10 +142,10 @@ struct basic_remote_info<udp> : basic_address_info<udp> {
     way_back_ = path.interface_index;
   }
 
-  /// The way back to the sender: an answer leaves from the address that the datagram was sent to,
-  /// and by the interface where that matters; see `basic_datagram::reply_path`. The port may be
-  /// changed before. What was given another address is no answer any more, and the system chooses
-  /// where it leaves from.
+  /// The path of a reply to the sender. The reply leaves from the address that the datagram was
+  /// sent to, and by the interface if that matters; see `basic_datagram::reply_path`. The caller
+  /// may change the port first. If the caller changes the address, this is no reply any more, and
+  /// the system chooses the source address.
   basic_reply_path<udp> reply_path() const
   {
     if (address != sender_) return {endpoint()};
@@ -162,14 +165,14 @@ using unix_address_info = basic_address_info<unix_dgram>;
 using unix_remote_info = basic_remote_info<unix_dgram>;
 #endif
 
-/// Why datagrams were lost before they became messages, or before they were sent.
+/// Why datagrams were lost before they became messages or were sent.
 enum class drop_reason {
-  queue_full,          ///< sent while the send queue was full, and its policy is to drop
-  blocked,             ///< received from an address on the receive block list
-  receive_queue_full,  ///< lost by the kernel, since they were not received fast enough
+  queue_full,          ///< the send queue was full, and its policy is to drop
+  blocked,             ///< the sender is on the receive block list
+  receive_queue_full,  ///< the kernel dropped them, because its receive queue was full
 };
 
-/// So many datagrams were dropped since the last 'drop' event.
+/// How many datagrams were dropped since the last 'drop' event.
 struct drop_info {
   drop_reason reason{};
   std::size_t count = 0;
@@ -189,7 +192,7 @@ inline void name_subject(failure& what, const unix_dgram::endpoint& endpoint)
 }
 #endif
 
-/// The same, naming the endpoint where there is one.
+/// As `failure_of`; also names the endpoint if there is one.
 template <class Endpoint>
 failure failure_at(const char* operation, const error_code& ec, const Endpoint* where)
 {
@@ -200,10 +203,11 @@ failure failure_at(const char* operation, const error_code& ec, const Endpoint* 
 
 }  // namespace detail
 
-/// What an emitter socket emits. Each is emitted on a later turn than the call that causes it.
+/// The events of an emitter socket. Each event is emitted on a later turn than the call that causes
+/// it.
 namespace event {
 
-/// A datagram arrived. The bytes are valid during the listener; `to_owned` keeps them.
+/// A datagram arrived. The bytes are valid during the call of the listener; `to_owned` copies them.
 struct message {
   template <class Protocol>
   struct of {
@@ -221,23 +225,23 @@ struct connect {
   using signature = void();
 };
 
-/// The socket is closed; the last event of all.
+/// The socket is closed. This is the last event.
 struct close {
   using signature = void();
 };
 
-/// Something failed, and nobody else was told. Without a listener it is thrown out of `run()`,
-/// unless an ICMP message caused it, which is counted only.
+/// Something failed, and no callback was called with the error. If 'error' has no listener, `run()`
+/// throws the failure. Failures that an ICMP message caused are then only counted.
 struct error {
   using signature = void(const failure&);
 };
 
-/// As `error`, emitted before it; does not count as a listener for it.
+/// Emitted before each 'error', with the same failure. Does not count as a listener for 'error'.
 struct error_monitor {
   using signature = void(const failure&);
 };
 
-/// Nothing was sent or received for the time that `set_timeout` was given.
+/// Nothing was sent or received for the duration that was passed to `set_timeout`.
 struct timeout {
   using signature = void();
 };

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// What failed, and with whom: an error code with the operation and the address that it belongs to.
+// What failed: an error code with the operation and the address that it belongs to.
 #ifndef DGRAM_FAILURE_HPP
 #define DGRAM_FAILURE_HPP
 
@@ -13,8 +13,8 @@
 
 DGRAM_NAMESPACE_BEGIN
 
-/// Why an operation of an emitter failed. It converts to the `error_code`, and is contextually true
-/// where it is one.
+/// Why an operation of an emitter failed. It converts to `error_code`, and is contextually true if
+/// it is an error.
 ///
 /// \code
 /// auto server = dgram::create_socket(io, dgram::udp4);
@@ -25,20 +25,19 @@ DGRAM_NAMESPACE_BEGIN
 /// \endcode
 struct failure {
   error_code code;
-  const char* operation =
-      "";  ///< what was tried: "bind", "connect", "send", "recvmsg", "getaddrinfo" ...
-  std::string
-      address;  ///< the address, host name or path that it was tried with; empty where there is none
-  std::uint16_t port = 0;  ///< 0 where there is none
-  std::string detail =
-      {};  ///< what was wrong, in words, where the code does not tell: a value and what is allowed
+  /// What was tried: "bind", "connect", "send", "recvmsg", "getaddrinfo" ...
+  const char* operation = "";
+  std::string address;     ///< the address, host name or path that was used; empty if there is none
+  std::uint16_t port = 0;  ///< 0 if there is none
+  /// What was wrong, in words, if the code does not say it: a value, and what is allowed.
+  std::string detail = {};
 
   operator const error_code&() const noexcept { return code; }  // NOLINT(*-explicit-*)
   explicit operator bool() const noexcept { return static_cast<bool>(code); }
 
-  /// `operation CODE address:port (detail)`, without what is absent. An error that the system's
-  /// manuals have no name for is spelled out at the end instead. Where nothing failed it is
-  /// `success`.
+  /// `operation CODE address:port (detail)`, without the absent parts. If the system's manuals have
+  /// no name for the error, its message comes at the end instead. The text is `success` if nothing
+  /// failed.
   std::string text() const
   {
     if (!code) return "success";
@@ -47,7 +46,7 @@ struct failure {
     return result;
   }
 
-  /// The text without what the code means.
+  /// The text without the message of the code.
   std::string subject() const
   {
     std::string result(operation);
@@ -72,13 +71,13 @@ inline failure failure_of(const char* operation, const error_code& ec)
   return {.code = ec, .operation = operation, .address = {}, .port = 0};
 }
 
-/// Throws a failure as a `system_error`, whose text ends with what the code means.
+/// Throws a failure as a `system_error`. Its text ends with the message of the code.
 [[noreturn]] inline void throw_failure(const failure& failure)
 {
   throw system_error(failure.code, failure.subject());
 }
 
-/// Refuses an argument; `what` names it and says what is allowed.
+/// Refuses an argument. `what` names the argument and says what is allowed.
 [[noreturn]] DGRAM_COLD inline void refuse(const char* operation, const error_code& ec,
                                            std::string what)
 {
@@ -91,7 +90,7 @@ inline std::string in_quotes(std::string_view text)
   return std::string("\"").append(text).append("\"");
 }
 
-/// A number, and the range that it is to be in.
+/// A number, and the range that it must be in.
 inline std::string beyond(std::int64_t value, std::int64_t least, std::int64_t most)
 {
   return std::to_string(value) + "; allowed are " + std::to_string(least) + " to " +

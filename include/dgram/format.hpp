@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: BSL-1.0
-// Formatting of addresses, endpoints, errors, counts and results with fmt, and with std::format
-// where the library has it.
+// Formats addresses, endpoints, errors, counts and results with fmt, and with std::format if the
+// standard library has it.
 #ifndef DGRAM_FORMAT_HPP
 #define DGRAM_FORMAT_HPP
 
-// Either is enough; no other header of the library includes this one, so that fmt stays optional.
+// Either library is enough. No other header of dgram includes this one, so that fmt stays optional.
 #if __has_include(<fmt/format.h>)
 #include <fmt/format.h>
 #define DGRAM_HAS_FMT 1
@@ -75,7 +75,7 @@ inline std::string format_text(path_error_origin value)
   return std::string(index < std::size(names) ? names[index] : "unknown");
 }
 
-/// `name=value` one behind the other; what has blanks is quoted.
+/// Joins `name=value` pairs with blanks, and quotes error messages.
 class field_text {
 public:
   field_text& add(std::string_view name, std::string_view value)
@@ -102,7 +102,8 @@ private:
   std::string text_;
 };
 
-// Templates, so that the headers of these types need not be here: who formats one has them.
+// Templates, so that this header need not include these types. A caller that formats one has
+// included it.
 
 template <std::same_as<socket_statistics> Counts>
 std::string format_text(const Counts& counts)
@@ -187,7 +188,7 @@ std::string format_text(const Capabilities& can)
 
 DGRAM_NAMESPACE_END
 
-// They take the format specifications of strings: width, fill, alignment.
+// All formatters take the format specifications of strings: width, fill, alignment.
 //
 //   fmt::print("{:>24} {}\n", datagram.sender(), datagram.payload().text());
 //   fmt::print("{}\n", writer.statistics());  // queued=3 sent=2 refused=0 dropped=0 lost=1

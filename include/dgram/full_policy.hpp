@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// What becomes of a datagram for which a queue has no room.
+// What happens to a datagram if a queue has no room for it.
 #ifndef DGRAM_FULL_POLICY_HPP
 #define DGRAM_FULL_POLICY_HPP
 
@@ -7,7 +7,7 @@
 
 DGRAM_NAMESPACE_BEGIN
 
-/// What a writer does with a datagram that finds the queue full.
+/// What a writer does with a datagram if its queue is full.
 enum class full_policy {
   wait,         ///< the coroutine waits for room
   drop_newest,  ///< the datagram is dropped and counted

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// Multicast groups, with or without a source, and memberships that end themselves.
+// Multicast groups, with or without a source, and memberships that end by themselves.
 #ifndef DGRAM_MULTICAST_HPP
 #define DGRAM_MULTICAST_HPP
 
@@ -17,8 +17,9 @@
 
 DGRAM_NAMESPACE_BEGIN
 
-/// The address of a multicast group, IPv4 or IPv6; with a source it stands for what that host alone
-/// sends to the group (RFC 4607). What is wrong with the addresses is told where the group is used.
+/// The address of a multicast group, IPv4 or IPv6. With a source, the group stands for what that
+/// host alone sends to it (RFC 4607). If an address is unsuitable, the call that uses the group
+/// reports the error.
 ///
 /// \code
 /// dgram::multicast_group from_anybody{"239.1.2.3"};
@@ -26,7 +27,7 @@ DGRAM_NAMESPACE_BEGIN
 /// \endcode
 class multicast_group {
 public:
-  /// The text converts by itself, so that `join` takes it. Throws `system_error`
+  /// Text converts implicitly, so that `join` takes it. Throws `system_error`
   /// (`error::bad_address`, `error::unknown_interface`), whose text names the input.
   ///
   /// \code
@@ -56,7 +57,7 @@ public:
 
   const net::ip::address& address() const noexcept { return address_; }
 
-  /// The one sender; none where anybody may be it.
+  /// The only sender of the group; none if any host may send.
   const std::optional<net::ip::address>& source() const noexcept { return source_; }
 
   /// `232.1.2.3 from 10.0.0.7`
@@ -74,7 +75,7 @@ private:
 
 namespace detail {
 
-/// How errors name what was to be joined: `239.1.2.3 on eth0`.
+/// How errors name a group and its interface: `239.1.2.3 on eth0`.
 struct membership_subject {
   const multicast_group& group;
   const network_interface& interface;
@@ -89,16 +90,17 @@ struct membership_subject {
 
 }  // namespace detail
 
-/// A group that a socket has joined, and leaves when this object goes.
+/// A group that a socket has joined. The socket leaves it when this object is destroyed.
 ///
-/// It may outlive the socket, which may be moved meanwhile: when the socket is closed, or moved
-/// into one of another executor type, the kernel keeps or ends the membership with the descriptor,
-/// and this does nothing any more.
+/// The object may outlive the socket, and the socket may be moved. When the socket is closed, or
+/// moved into a socket of another executor type, this object has no further effect. The kernel then
+/// keeps or ends the membership together with the descriptor.
 ///
-/// **Thread safety**: as the socket's, to whose strand it belongs.
+/// **Thread safety**: as for the socket. The object belongs on the socket's strand.
 ///
 /// \code
-/// dgram::membership news{socket, dgram::multicast_group{"239.1.2.3"}, dgram::network_interface::all()};
+/// dgram::membership news{socket, dgram::multicast_group{"239.1.2.3"},
+///                        dgram::network_interface::all()};
 /// dgram::membership radio{socket, dgram::multicast_group{"232.1.2.3", "10.0.0.7"}};
 /// radio.leave();
 /// news.release();  // stays until the socket is closed
@@ -108,7 +110,7 @@ class membership {
   using handle_type = typename Socket::handle_type;
 
 public:
-  /// Joins as `basic_socket::join` does. Throws what that reports.
+  /// Joins as `basic_socket::join` does, and throws its errors.
   explicit membership(Socket& socket, const multicast_group& group,
                       const network_interface& interface = network_interface())
       : group_(group), interface_(interface)
@@ -118,7 +120,7 @@ public:
     if (ec) detail::throw_if(ec, "join", to_string(detail::membership_subject{group_, interface_}));
   }
 
-  /// The same; where it is refused, this is no membership.
+  /// The same. On error, `is_joined` is false.
   membership(Socket& socket, const multicast_group& group, const network_interface& interface,
              error_code& ec)
       : group_(group), interface_(interface)
@@ -135,7 +137,7 @@ public:
   {
   }
 
-  /// Leaves what it stood for; then as above.
+  /// Leaves the group, then takes over the other membership.
   membership& operator=(membership&& other) noexcept
   {
     if (this == &other) return *this;
@@ -150,7 +152,7 @@ public:
 
   ~membership() { leave_in_silence(); }
 
-  /// Whether there is something to leave.
+  /// Whether there is a membership to leave.
   bool is_joined() const noexcept { return socket_ && is_same(*socket_); }
 
   explicit operator bool() const noexcept { return is_joined(); }
@@ -158,8 +160,8 @@ public:
   const multicast_group& group() const noexcept { return group_; }
   const network_interface& interface() const noexcept { return interface_; }
 
-  /// Leaves now; does nothing where there is nothing to leave. Of all interfaces those are left
-  /// where it was this membership that joined. Errors: those of `basic_socket::leave`.
+  /// Leaves now; has no effect if there is nothing to leave. On all interfaces, leaves only those
+  /// that this membership has joined. Errors: those of `basic_socket::leave`.
   void leave(error_code& ec)
   {
     ec.clear();
@@ -175,7 +177,7 @@ public:
       detail::throw_if(ec, "leave", to_string(detail::membership_subject{group_, interface_}));
   }
 
-  /// Gives the duty to leave up: the socket is a member until it leaves or is closed.
+  /// Detaches this object: the socket stays a member until it leaves or is closed.
   void release() noexcept { socket_.reset(); }
 
 private:
@@ -188,13 +190,13 @@ private:
     socket_ = std::move(handle);
   }
 
-  /// Whether the socket has the descriptor still that has joined.
+  /// Whether the socket still has the descriptor that joined.
   bool is_same(const handle_type& socket) const noexcept
   {
     return socket.is_open() && socket.descriptor_number() == descriptor_number_;
   }
 
-  /// Looking an interface up takes memory, and a destructor may not throw.
+  /// To look up an interface takes memory, and a destructor may not throw.
   void leave_in_silence() noexcept
   {
     try {
@@ -206,7 +208,7 @@ private:
 
   multicast_group group_;
   network_interface interface_;
-  std::vector<unsigned> joined_;  // on which of all interfaces
+  std::vector<unsigned> joined_;  // the interfaces that "all" joined on
   std::optional<handle_type> socket_;
   std::uint64_t descriptor_number_ = 0;
 };

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// What can look names up in place of the system.
+// The requirements of a resolver that replaces the system's name lookup.
 #ifndef DGRAM_NAME_RESOLVER_HPP
 #define DGRAM_NAME_RESOLVER_HPP
 
@@ -11,7 +11,7 @@ DGRAM_NAMESPACE_BEGIN
 
 namespace detail {
 
-/// Takes whatever a resolver has found.
+/// A handler that takes any results.
 struct any_results_handler {
   template <class Results>
   void operator()(const error_code&, const Results&) const
@@ -21,12 +21,16 @@ struct any_results_handler {
 
 }  // namespace detail
 
-/// What looks names up: `resolver.async_resolve(host, service, handler)` starts a lookup, and calls
-/// the handler later and once, by its associated executor and never inside that call, with an
-/// `error_code` and a range of what converts to `asio::ip::udp::endpoint`, in the order in which
-/// they are to be tried. It copies the two texts. Where it also has
-/// `async_resolve(protocol, host, service, handler)`, that is called for a socket of one family
-/// only. Asio's resolvers are such; so may be a cache, a stub in a test, or a client of c-ares.
+/// A type that looks names up. `resolver.async_resolve(host, service, handler)` starts a lookup:
+///  - It copies the two texts.
+///  - It calls the handler once, later, by the handler's associated executor, and never inside the
+///    call of `async_resolve`.
+///  - The handler gets an `error_code` and a range of elements that convert to
+///    `asio::ip::udp::endpoint`, in the order in which to try them.
+///
+/// If the type also has `async_resolve(protocol, host, service, handler)`, dgram calls that for
+/// sockets of one family only. Asio's resolvers meet these requirements. So may a cache, a stub in
+/// a test, or a client of c-ares.
 template <class Resolver>
 concept name_resolver =
     requires(Resolver& resolver, const std::string& text, detail::any_results_handler handler) {

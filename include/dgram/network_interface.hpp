@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// A network interface, given by name, index or address.
+// A network interface, identified by name, index or address.
 #ifndef DGRAM_NETWORK_INTERFACE_HPP
 #define DGRAM_NETWORK_INTERFACE_HPP
 
@@ -16,19 +16,20 @@
 
 DGRAM_NAMESPACE_BEGIN
 
-/// Names an interface of this host; it is looked up when it is used, so it may appear and vanish
-/// meanwhile.
+/// Identifies an interface of this host. The interface is looked up at each use, so it may appear
+/// and vanish meanwhile.
 ///
 /// \code
 /// dgram::network_interface by_name{"eth0"};
 /// dgram::network_interface by_index{2u};
 /// dgram::network_interface by_address{asio::ip::make_address("192.0.2.7")};
 /// dgram::network_interface any;  // the operating system's choice
-/// auto all = dgram::network_interface::all();  // of joining and leaving groups: each that has multicast
+/// // To join and leave groups on each interface that has multicast:
+/// auto all = dgram::network_interface::all();
 /// \endcode
 class network_interface {
 public:
-  /// Whatever the operating system chooses.
+  /// The interface that the operating system chooses.
   network_interface() noexcept = default;
 
   explicit network_interface(unsigned index) noexcept : named_by_(kind::index), index_(index) {}
@@ -38,7 +39,7 @@ public:
   {
   }
 
-  /// An interface's name, or one of its addresses as text.
+  /// The interface's name, or one of its addresses as text.
   explicit network_interface(std::string_view text)
   {
     error_code not_an_address;
@@ -49,7 +50,7 @@ public:
 
   explicit network_interface(const char* text) : network_interface(std::string_view(text)) {}
 
-  /// Every interface; see `basic_socket::join`. It has no index, and where one is needed it is
+  /// Every interface; see `basic_socket::join`. It has no index: a call that needs one reports
   /// `invalid_argument`.
   static network_interface all() noexcept
   {
@@ -61,7 +62,7 @@ public:
   bool is_any() const noexcept { return named_by_ == kind::any; }
   bool is_all() const noexcept { return named_by_ == kind::all; }
 
-  /// The interface's index; 0 for "any". Errors: `error::unknown_interface`, `invalid_argument` for
+  /// The interface's index; 0 for "any". Errors: `error::unknown_interface`; `invalid_argument` for
   /// "all".
   unsigned index(error_code& ec) const
   {
@@ -76,14 +77,14 @@ public:
     return found;
   }
 
-  /// The IPv4 address that it was named by; the unspecified one where it was named otherwise.
+  /// The IPv4 address that identifies it; unspecified if something else identifies it.
   net::ip::address_v4 named_address_v4() const noexcept
   {
     return named_by_ == kind::address && address_.is_v4() ? address_.to_v4()
                                                           : net::ip::address_v4();
   }
 
-  /// As it was named: `eth0`, `2`, `192.0.2.7`, `any` or `all`.
+  /// The name, index or address that identifies it: `eth0`, `2`, `192.0.2.7`, `any` or `all`.
   friend std::string to_string(const network_interface& interface)
   {
     switch (interface.named_by_) {
@@ -107,7 +108,7 @@ private:
     }
   }
 
-  /// Several interfaces may have one link-local address, which its scope tells apart.
+  /// Several interfaces may have the same link-local address. The scope tells them apart.
   static unsigned find(const net::ip::address& address)
   {
     auto bare = address;
@@ -133,9 +134,9 @@ private:
 
 namespace detail {
 
-/// The index of an interface that is to carry multicast; 0 for "any". Errors: those of
-/// `network_interface::index`, and `error::no_multicast`. The kernel would take any interface, and
-/// nothing would ever come by it.
+/// The index of an interface for multicast; 0 for "any". Errors: those of
+/// `network_interface::index`, and `error::no_multicast`. The kernel would accept any interface,
+/// but nothing would arrive on one without multicast.
 inline unsigned multicast_index(const network_interface& interface, error_code& ec)
 {
   const unsigned index = interface.index(ec);
@@ -152,22 +153,21 @@ inline unsigned multicast_index(const network_interface& interface, error_code& 
 
 }  // namespace detail
 
-/// An interface of this host as it was when it was listed; see `list_interfaces`.
+/// An interface of this host, as it was when `list_interfaces` listed it.
 struct interface_info {
   std::string name;    ///< `eth0`
   unsigned index = 0;  ///< above 0
-  /// All its addresses, IPv4 and IPv6; none if it has none. A link-local IPv6 address has the index
-  /// as its scope.
+  /// All its addresses, IPv4 and IPv6. A link-local IPv6 address has the index as its scope.
   std::vector<net::ip::address> addresses;
   bool is_up = false;
   bool is_loopback = false;
   bool has_multicast = false;  ///< groups can be joined on it
 };
 
-/// The interfaces of this host with their addresses, in the order of their indices. It asks the
-/// kernel with each call, since both come and go. An interface that vanishes during the call is
-/// left out. On error the list is empty. Errors: those of getifaddrs(3), of which running out of
-/// memory or descriptors are the likely ones. Thread safety: safe on any thread.
+/// Lists the interfaces of this host and their addresses, in the order of their indices. Each call
+/// asks the kernel, since interfaces and addresses come and go. An interface that vanishes during
+/// the call is left out. On error the list is empty. Errors: those of getifaddrs(3), most likely
+/// too little memory or no free descriptors. Thread safety: safe on any thread.
 ///
 /// \code
 /// for (const dgram::interface_info& interface : dgram::list_interfaces())
@@ -178,7 +178,7 @@ inline std::vector<interface_info> list_interfaces(error_code& ec)
 {
   std::map<unsigned, interface_info> found;
   for (const auto& entry : platform::interfaces(ec)) {
-    // An address may have a label, such as eth0:1, in place of the name.
+    // An address may have a label, such as eth0:1, in place of the interface's name.
     const unsigned index = platform::interface_index(entry.name);
     auto name = index != 0 ? platform::interface_name(index) : std::string();
     if (name.empty()) continue;
@@ -187,7 +187,7 @@ inline std::vector<interface_info> list_interfaces(error_code& ec)
     info.index = index;
     info.is_up = info.is_up || entry.is_up;
     info.is_loopback = info.is_loopback || entry.is_loopback;
-    // Linux does not say that its loopback interface has multicast.
+    // Linux does not report that its loopback interface has multicast.
     info.has_multicast = info.has_multicast || entry.has_multicast || entry.is_loopback;
     if (!entry.has_address) continue;
     auto address = entry.address;
@@ -202,7 +202,7 @@ inline std::vector<interface_info> list_interfaces(error_code& ec)
   return interfaces;
 }
 
-/// The same; throws `system_error`.
+/// The same. Throws `system_error`.
 inline std::vector<interface_info> list_interfaces()
 {
   error_code ec;
