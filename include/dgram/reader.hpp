@@ -33,7 +33,7 @@ DGRAM_NAMESPACE_BEGIN
 /// The reader turns coalescing on (`option::coalescing`) if the system has it and its slots can
 /// hold a whole train. Coalescing stays on, because queued datagrams are joined already. From then
 /// on the socket must be received from in batches: single receives are refused
-/// (`error::coalescing`), and pending ones complete with `operation_aborted`. Clear
+/// (`error::coalescing`), and pending operations complete with `operation_aborted`. Clear
 /// `reader_config::coalesce` to prevent this.
 ///
 /// The reader turns `option::packet_info` on if the socket is bound to a wildcard address. A
@@ -173,8 +173,8 @@ public:
   ///
   /// Executor: the handler's associated executor (default: the socket's) calls both the function
   /// and the handler. It never calls them inside the call that started the operation, and never at
-  /// the same time. If several threads run the context, it must be the strand that the socket was
-  /// constructed with.
+  /// the same time. If several threads run the context, this executor must be the strand that the
+  /// socket was constructed with.
   ///
   /// Exceptions: an exception that the function throws leaves `run()` of the context. That datagram
   /// counts as delivered. The operation goes on with the next one when the context is run again,

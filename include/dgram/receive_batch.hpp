@@ -150,7 +150,7 @@ public:
     filled.wire_size = static_cast<std::uint32_t>(
         std::min<std::size_t>(std::max(payload.size(), info.wire_size.value_or(0)),
                               std::numeric_limits<std::uint32_t>::max()));
-    // `size` reads the size of this buffer, even if another part has cut the datagram.
+    // `size` reads the size of this buffer, even if the datagram was cut earlier.
     const std::size_t kept = std::min(payload.size(), slot_size_);
     filled.truncated = filled.wire_size > kept;
     filled.buffer = platform::make_buffer(storage_.get() + at_.used * stride_, kept);

@@ -123,9 +123,9 @@ public:
   net::awaitable<void, Executor> send(bytes_view payload, basic_reply_path<Protocol> path,
                                       send_options options);
 
-  /// The same with options, to the peer that the socket is connected to. The kernel decides only
-  /// when the datagram is sent whether the options are available. If they are not, the datagram is
-  /// refused and reported to `on_error`.
+  /// The same with options, to the peer that the socket is connected to. The options are checked
+  /// only when the datagram is sent. If they are not available, the datagram is refused and
+  /// reported to `on_error`.
   net::awaitable<void, Executor> send(bytes_view payload, std::same_as<send_options> auto options)
   {
     return send_to(payload, detail::no_peer(), std::move(options));
