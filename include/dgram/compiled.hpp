@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
-// Compiles the usual instantiations: for one source file of a program whose other files define
-// DGRAM_COMPILED.
+// Compiles the usual instantiations. Include it in one source file of a program whose other files
+// define DGRAM_COMPILED.
 #ifndef DGRAM_COMPILED_HPP
 #define DGRAM_COMPILED_HPP
 

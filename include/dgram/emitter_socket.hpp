@@ -37,15 +37,16 @@
 
 DGRAM_NAMESPACE_BEGIN
 
-/// What an emitter socket is, at the moment.
+/// The current state of an emitter socket.
 struct emitter_state {
   bool bound = false;
   bool connected = false;
   bool receiving = false;
   bool paused = false;
-  bool closing = false;  ///< a close waits behind sends that wait for a bind
+  bool closing = false;  ///< a close waits for sends that wait for a bind
   bool closed = false;
-  std::uint64_t path_errors = 0;  ///< errors that ICMP messages caused and no listener was told of
+  /// Errors that ICMP messages caused while the socket had no 'error' listener.
+  std::uint64_t path_errors = 0;
 };
 
 /// Whether `set_membership` joins or leaves.
@@ -53,7 +54,7 @@ enum class membership_operation { leave, join };
 
 namespace detail {
 
-/// For what is built on an emitter socket beside it.
+/// For code that is built beside the emitter socket.
 struct core_access {
   template <class Socket>
   static const auto& of(const Socket& socket)
@@ -61,7 +62,7 @@ struct core_access {
     return socket.core_.shared();
   }
 
-  /// Where a datagram with these arguments is to go. Thrown: as for `send`.
+  /// Returns the destination that these arguments name. Throws what `send` throws.
   template <class Socket, class... Args>
   static auto destination(const Socket& socket, const Args&... args)
   {
@@ -73,49 +74,49 @@ struct core_access {
 
 }  // namespace detail
 
-/// A datagram socket that emits events, made by `create_socket` or `create_unix_socket`.
+/// A datagram socket that emits events. `create_socket` and `create_unix_socket` create one.
 ///
 /// **Events** are the types in `dgram::event`: message, listening, connect, close, error, timeout,
-/// drain, drop. None is emitted inside the call that causes it; all are emitted on the socket's
-/// executor. A listener may add and remove listeners, close and destroy the socket, and run the
-/// context. What a listener throws leaves `run()`; what was still to be delivered then is delivered
-/// on the next turn.
+/// drain, drop. The socket never emits an event inside the call that causes it. It emits all events
+/// on its executor. A listener may add and remove listeners, close and destroy the socket, and run
+/// the context. An exception that a listener throws leaves `run()`. The events that remain are then
+/// delivered on the next turn.
 ///
-/// **Callbacks** are the last argument of `bind`, `connect`, `send` and `close`, and may be left
-/// out:
-///  - a function without arguments is called when it is done. Where it fails, an 'error' event
-///    tells. It runs on its associated executor, where it has one; a cancellation slot is honoured
-///    for `send` alone, since the others are listeners;
-///  - a function of an `error_code` or a `const failure&` (and of the size, of `send`) is called in
-///    any case, once, and there is no 'error' event;
-///  - any other completion token (`use_awaitable`, `use_future`, ...) is as for Asio's operations,
-///    with the signature `void(error_code)`, of `send` `void(error_code, std::size_t)`. What is
-///    pending when the socket is closed completes with `operation_aborted`.
+/// **Callbacks** are the last argument of `bind`, `connect`, `send` and `close`, and are optional:
+///  - A function without arguments is called when the operation succeeds. If the operation fails,
+///    the socket emits 'error'. The function runs on its associated executor, if it has one. Only
+///    `send` honours its cancellation slot; for the other calls it is a listener.
+///  - A function of an `error_code` or a `const failure&` is always called, exactly once, and no
+///    'error' event is emitted. For `send` it may also take the size.
+///  - Any other completion token (`use_awaitable`, `use_future`, ...) works as with Asio's
+///    operations. Its signature is `void(error_code)`, and `void(error_code, std::size_t)` for
+///    `send`. Closing the socket completes a pending operation with `operation_aborted`.
 ///
-/// **Cancellation**: a slot of the handler is honoured, for terminal, partial and total alike, as
-/// long as an operation waits: for a name, behind a bind or a connect, or, a send, for the end of
-/// the turn and for the kernel to take it. It completes with `operation_aborted` then, and has done
-/// nothing. A bind that is cancelled takes along what waits for it, and so does a connect. A close
-/// that waits behind sends is taken back, unless others want it too. What the socket has done
-/// already completes with its result.
+/// **Cancellation**: the handler's slot is honoured while the operation waits, for terminal,
+/// partial and total alike. An operation waits for a name, or behind a bind or a connect. A send
+/// also waits for the end of the turn, and for the kernel to take it. A cancelled operation
+/// completes with `operation_aborted` and has had no effect:
+///  - Cancelling a bind or a connect also cancels the operations that wait for it.
+///  - Cancelling a close that waits behind sends takes the close back, unless another caller also
+///    asked for it.
+///  - An operation that the socket has already finished completes with its result.
 ///
-/// **Errors**: what is wrong with the arguments or the state is thrown at the call, as a
-/// `system_error` whose text says which call it was, and nothing is changed; what the system or a
-/// lookup reports comes to the callback, or else as an 'error' event. Arguments are looked at
-/// before the state. After `close` everything is `error::not_running`, but for `ref`, `unref` and
-/// `dispose`.
+/// **Errors**: if the arguments or the state are wrong, the call throws a `system_error` and
+/// changes nothing. Its text names the call. Errors of the system or of a lookup go to the
+/// callback, or else become an 'error' event. The arguments are checked before the state. After
+/// `close` every call fails with `error::not_running`, except `ref`, `unref` and `dispose`.
 ///
-/// **Sends** of one turn leave together, equal-sized ones to one peer as one message that the
-/// kernel cuts apart. The bytes need not outlive the call. Where the kernel takes no more they
-/// wait, within the limits of `socket_options`.
+/// **Sends** of one turn leave together. Equal-sized datagrams to one peer leave as one message,
+/// which the kernel cuts apart. The bytes need not outlive the call. If the kernel takes no more,
+/// datagrams wait, within the limits of `socket_options`.
 ///
-/// **Lifetime**: destroying the socket closes it, and then no event is emitted any more. What is
-/// pending when the context is destroyed is destroyed with it, uncalled, also where it owns the
-/// socket. A socket that was moved from may be destroyed or assigned to; to `state()` it is closed,
-/// it has no `id()`, and its other calls throw `error::not_running`.
+/// **Lifetime**: destroying the socket closes it, and no event is emitted after that. When the
+/// context is destroyed, it destroys the pending operations without calling them, even if they own
+/// the socket. A moved-from socket may be destroyed or assigned to. Its `state()` is closed, it has
+/// no `id()`, and its other calls throw `error::not_running`.
 ///
-/// Thread safety: distinct sockets are safe. One socket is not: its calls belong where its events
-/// are emitted, or on a strand given to `create_socket`.
+/// Thread safety: distinct sockets are safe; one socket is not. Call it only where its events are
+/// emitted, or give `create_socket` a strand and call it there.
 ///
 /// \code
 /// auto server = dgram::create_socket(io, {.type = dgram::udp4, .reuse_addr = true});
@@ -157,7 +158,7 @@ public:
   using remote_info = basic_remote_info<protocol_type>;
   using native_handle_type = typename Socket::native_handle_type;
 
-  /// See `create_socket`. `io` may be null: then `unref` is not supported.
+  /// See `create_socket`. If `io` is null, `unref` is not supported.
   basic_emitter_socket(const executor_type& executor, net::io_context* io, socket_options options)
       : core_(detail::make_emitter<Socket>(executor, io, std::move(options)))
   {
@@ -173,8 +174,9 @@ public:
     return *this;
   }
 
-  /// Closes the socket at once, also in front of sends that wait for a bind, which `close` would
-  /// send: no event is emitted any more, and what is pending completes with `operation_aborted`.
+  /// Closes the socket at once, without waiting for a bind. Sends that wait for a bind are lost,
+  /// while `close` would send them. No event is emitted any more, and pending operations complete
+  /// with `operation_aborted`.
   ~basic_emitter_socket()
   {
     if (core_) detail::abandon_emitter(*core_);
@@ -182,7 +184,8 @@ public:
 
   executor_type get_executor() { return core_->get_executor(); }
 
-  /// The same for the life of the socket, wherever it is moved: what diagnostics call it.
+  /// Stays the same for the life of the socket, even if it is moved. Diagnostics use it as the
+  /// socket's identity.
   const void* id() const noexcept { return core_.get(); }
 
   // --- events ---
@@ -202,10 +205,12 @@ public:
     return core_->events.template once<event_type<Event>>(std::forward<Listener>(listener));
   }
 
-  /// Waits for the next such event. Completion: `void(error_code, values...)`, the values being
-  /// those that listeners get; the bytes of a message are a `std::vector<std::byte>`. Error:
-  /// `operation_aborted` where the socket is closed first, or the listeners are removed.
-  /// Cancellation: terminal, partial and total; the event goes to others only then.
+  /// Waits for the next such event.
+  ///
+  /// Completion: `void(error_code, values...)`, with the values that listeners get. The bytes of a
+  /// message are a `std::vector<std::byte>`. Error: `operation_aborted` if the socket is closed
+  /// first, or if the listeners are removed. Cancellation: terminal, partial and total. A cancelled
+  /// wait does not get the event; the listeners do.
   ///
   /// \code
   /// auto client = dgram::create_socket(io, dgram::udp4);
@@ -220,8 +225,8 @@ public:
     return detail::await_event<event_type<Event>>(core_.shared(), std::forward<Token>(token));
   }
 
-  /// The events of one kind from now on, one after the other; at most `most` wait to be asked for.
-  /// See `event_stream`.
+  /// Returns a stream of all events of one kind from now on, in order. At most `most` events wait
+  /// to be fetched. See `event_stream`.
   template <class Event>
   auto stream(std::size_t most = 1024)
   {
@@ -241,7 +246,7 @@ public:
     return core_->events.template prepend_once<event_type<Event>>(std::forward<Listener>(listener));
   }
 
-  /// Removes a listener; false where it is gone already.
+  /// Removes a listener. Returns false if it is gone already.
   bool off(listener_id id) { return core_->events.off(id); }
 
   template <class Event>
@@ -259,17 +264,17 @@ public:
 
   // --- bind ---
 
-  /// Binds, and starts to receive. `bind([port][, address][, callback])` or
-  /// `bind(endpoint[, callback])`; of a Unix socket `bind(path[, callback])`, where `@name` is an
-  /// abstract name, as everywhere that it takes a path.
+  /// Binds, and starts to receive: `bind([port][, address][, callback])` or
+  /// `bind(endpoint[, callback])`. On a Unix socket: `bind(path[, callback])`. In every path,
+  /// `@name` is an abstract name.
   ///
-  /// Without a port the system chooses one, without an address it is all of them; a name is looked
-  /// up. The event is 'listening'. Without a callback it returns the socket, with one of a
-  /// completion token what that gives.
+  /// Without a port the system chooses one. Without an address the socket is bound to all of them.
+  /// A name is looked up. The event is 'listening'. Without a callback the call returns the socket;
+  /// with a completion token it returns what the token gives.
   ///
-  /// Thrown: `error::bad_port`, `error::already_bound`, `error::not_running`. Reported: what
-  /// bind(2) reports, `invalid_argument` for an address of the other family, what the lookup
-  /// reports. The socket can be bound again then.
+  /// Throws `error::bad_port`, `error::already_bound`, `error::not_running`. Reports the errors of
+  /// bind(2) and of the lookup, and `invalid_argument` for an address of the other family. The
+  /// socket can be bound again after a reported error.
   template <class... Args>
     requires(!detail::starts_with<bind_options, Args...>)
   decltype(auto) bind(Args&&... args)
@@ -284,10 +289,9 @@ public:
         std::forward<Args>(args)...);
   }
 
-  /// The same; or it takes over a descriptor, which is bound or not, connected or not, and the
-  /// socket will close.
-  /// Thrown then: `error::wrong_descriptor` (for what is no socket, too), `bad_descriptor`, and
-  /// EEXIST for one that the context has already.
+  /// The same, or takes over a descriptor. The descriptor may be bound or not, and connected or
+  /// not. The socket will close it. Throws then: `error::wrong_descriptor` (also if it is not a
+  /// socket), `bad_descriptor`, and EEXIST if the context already has this descriptor.
   template <class... Callback>
   decltype(auto) bind(const bind_options& where, Callback&&... callback)
   {
@@ -299,9 +303,9 @@ public:
                        std::forward<Callback>(callback)...);
   }
 
-  /// Binds at once, to an address that is spelled out, and returns where:
-  /// `bind_sync([port][, address])`, `bind_sync(endpoint)`, of a Unix socket `bind_sync(path)`.
-  /// 'listening' comes later. Thrown: as above, what bind(2) reports, `invalid_argument` for a
+  /// Binds at once and returns the address: `bind_sync([port][, address])`, `bind_sync(endpoint)`,
+  /// and on a Unix socket `bind_sync(path)`. The address must not be a name. 'listening' is emitted
+  /// later. Throws as `bind` does, and also the errors of bind(2), and `invalid_argument` for a
   /// name.
   template <class... Args>
     requires(!detail::starts_with<bind_options, Args...>)
@@ -312,7 +316,7 @@ public:
     return detail::parse_call(parsed, [this](call_type& call) { return bind_at(call); }, args...);
   }
 
-  /// The same; or it takes over a descriptor.
+  /// The same, or takes over a descriptor.
   address_info bind_sync(const bind_options& where)
     requires is_ip
   {
@@ -323,16 +327,16 @@ public:
 
   // --- connect ---
 
-  /// Fixes the peer: sends go to it, and only its datagrams are received.
-  /// `connect(port[, address][, callback])` or `connect(endpoint[, callback])`, of a Unix socket
-  /// `connect(path[, callback])`. An unbound UDP socket is bound first. Without an address it is
-  /// this host.
+  /// Fixes the peer: sends go to it, and the socket receives only its datagrams:
+  /// `connect(port[, address][, callback])` or `connect(endpoint[, callback])`. On a Unix socket:
+  /// `connect(path[, callback])`. An unbound UDP socket is bound first. Without an address the peer
+  /// is this host.
   ///
-  /// The event is 'connect'. A callback that takes an error gets it also where the bind fails.
+  /// The event is 'connect'. A callback that takes an error also gets the error of a failed bind.
   ///
-  /// Thrown: `error::bad_port` (0 too), `already_connected` (or about to be), `error::not_running`.
-  /// Reported: what connect(2) reports, `error::ip_blocked`, what the lookup reports. The socket
-  /// can be connected again then.
+  /// Throws `error::bad_port` (also for 0), `already_connected` (also if a connect is pending), and
+  /// `error::not_running`. Reports the errors of connect(2) and of the lookup, and
+  /// `error::ip_blocked`. The socket can be connected again after a reported error.
   template <class... Args>
   decltype(auto) connect(Args&&... args)
   {
@@ -346,10 +350,10 @@ public:
         std::forward<Args>(args)...);
   }
 
-  /// Connects at once, to an address that is spelled out: `connect_sync(port[, address])` or
-  /// `connect_sync(endpoint)`; 'connect' comes later. Binds an unbound socket. Thrown: as above,
-  /// what bind(2) and connect(2) report, `invalid_argument` for a name, `error::already_bound`
-  /// while a bind is on its way.
+  /// Connects at once: `connect_sync(port[, address])` or `connect_sync(endpoint)`. The address
+  /// must not be a name. 'connect' is emitted later. Binds an unbound socket. Throws as `connect`
+  /// does, and also the errors of bind(2) and connect(2), `invalid_argument` for a name, and
+  /// `error::already_bound` while a bind is pending.
   template <class... Args>
     requires is_ip
   basic_emitter_socket& connect_sync(const Args&... args)
@@ -360,8 +364,8 @@ public:
     return *this;
   }
 
-  /// Ends the association with the peer. What waits to be sent to it completes with
-  /// `not_connected`. Thrown: `not_connected`.
+  /// Ends the association with the peer. Datagrams that wait to be sent to the peer complete with
+  /// `not_connected`. Throws `not_connected`.
   void disconnect()
   {
     error_code ec = net::error::not_connected;
@@ -371,28 +375,32 @@ public:
 
   // --- send ---
 
-  /// Sends one datagram: `send(message[, offset, length], port[, address][, callback])`; of a
-  /// connected socket `send(message[, offset, length][, callback])`. In place of port and address
-  /// there may be an endpoint, or what `address` returns, and of a Unix socket a path.
+  /// Sends one datagram: `send(message[, offset, length], port[, address][, callback])`. On a
+  /// connected socket: `send(message[, offset, length][, callback])`. An endpoint, or the result of
+  /// `address`, may replace port and address. On a Unix socket a path may.
   ///
-  /// For the message see `payload_view`; it need not outlive the call. Offset and length count
-  /// bytes. Without an address it is this host; a name is looked up, though not again within
+  /// `payload_view` describes the message, which need not outlive the call. Offset and length count
+  /// bytes. Without an address the peer is this host. A name is looked up, but not again within
   /// `socket_options::lookup_lifetime`. An unbound UDP socket is bound first. Sends leave in the
-  /// order of the calls, but those for a name, which others may overtake.
+  /// order of the calls, but other sends may overtake those to a name.
   ///
-  /// An address says where the datagram goes, not where it leaves from: on a socket that is bound
-  /// to a wildcard address the system chooses the source. A reply is `send(message, rinfo)`, below;
-  /// with `rinfo.port` and `rinfo.address` it may leave from another address than the one that was
+  /// An address says where the datagram goes, not where it leaves from. If the socket is bound to a
+  /// wildcard address, the system chooses the source. To reply, use `send(message, rinfo)` below. A
+  /// send to `rinfo.port` and `rinfo.address` may leave from another address than the one that was
   /// asked.
   ///
-  /// Without a callback it returns whether the queue has room for more; 'drain' says when it is
-  /// empty. What is sent where it has none is queued all the same, unless
+  /// Without a callback the call returns whether the queue has room for more; 'drain' is emitted
+  /// when the queue is empty. If the queue is full, the datagram is still queued, unless
   /// `socket_options::when_full` says that it is dropped.
   ///
-  /// Thrown: `error::bad_port` (missing or 0 too), `error::out_of_range` (offset or length, which
-  /// the text names), `already_connected` (port or address on a connected socket),
-  /// `error::not_running`. Reported: what send(2) reports, `error::ip_blocked`, `no_buffer_space`
-  /// where the queue is full and drops, what the lookup or the bind reports.
+  /// Throws:
+  ///  - `error::bad_port` (also if the port is missing or 0);
+  ///  - `error::out_of_range` for an offset or a length; the text names it;
+  ///  - `already_connected` for a port or an address on a connected socket;
+  ///  - `error::not_running`.
+  ///
+  /// Reports the errors of send(2), of the lookup and of the bind, `error::ip_blocked`, and
+  /// `no_buffer_space` if the full queue drops the datagram.
   template <class... Args>
     requires(!detail::starts_with<remote_info, Args...>)
   decltype(auto) send(const payload_view& message, Args&&... args)
@@ -407,19 +415,19 @@ public:
         std::forward<Args>(args)...);
   }
 
-  /// Replies to a message: the datagram leaves from the address that the message was sent to, now
-  /// or whenever the `remote_info` is used (see its `reply_path`). If this host has lost that
-  /// address, the error is `invalid_argument`, and reported.
+  /// Replies to a message. The datagram leaves from the address that the message was sent to,
+  /// whenever the `remote_info` is used (see its `reply_path`). If this host has lost that address,
+  /// the call reports `invalid_argument`.
   ///
-  /// What the sender chose is never thrown: `error::bad_port` for one that sent from port 0, and
-  /// `invalid_argument` for a Unix socket without a name, are reported.
+  /// The call never throws for what the sender chose. It reports `error::bad_port` if the sender
+  /// used port 0, and `invalid_argument` if the sender is a Unix socket without a name.
   template <class... Callback>
   decltype(auto) send(const payload_view& message, const remote_info& to, Callback&&... callback)
   {
     return send_whole(message, reply_destination(to), std::forward<Callback>(callback)...);
   }
 
-  /// `send` with offset and length spelled out.
+  /// `send` with explicit offset and length.
   template <class... Args>
   decltype(auto) sendto(const payload_view& message, std::int64_t offset, std::int64_t length,
                         Args&&... args)
@@ -427,8 +435,8 @@ public:
     return send(message, offset, length, std::forward<Args>(args)...);
   }
 
-  /// How many bytes, and how many datagrams, wait because the kernel takes no more now. What waits
-  /// for something else, a bind or a name, is not in these numbers, though it counts towards the
+  /// Returns how many bytes, and how many datagrams, wait because the kernel takes no more now.
+  /// Datagrams that wait for a bind or a name are not included, though they count towards the
   /// limits of `socket_options`.
   std::size_t get_send_queue_size() const
   {
@@ -444,7 +452,7 @@ public:
 
   // --- receive ---
 
-  /// Receives again, after `recv_stop`; binds an unbound socket. Thrown: `already_started`.
+  /// Receives again after `recv_stop`. Binds an unbound socket. Throws `already_started`.
   basic_emitter_socket& recv_start()
   {
     check_running("recv_start");
@@ -453,7 +461,7 @@ public:
     return *this;
   }
 
-  /// Receives no more until `recv_start`: no message is emitted, and the socket does not keep the
+  /// Stops receiving until `recv_start`. No message is emitted, and the socket does not keep the
   /// context running.
   basic_emitter_socket& recv_stop()
   {
@@ -462,8 +470,8 @@ public:
     return *this;
   }
 
-  /// 'timeout' is emitted when nothing was sent or received for so long, once until there is
-  /// activity again; 0 ends that.
+  /// Emits 'timeout' if nothing was sent or received for this time. It is emitted once, and again
+  /// only after new activity. 0 turns it off.
   basic_emitter_socket& set_timeout(std::chrono::milliseconds duration)
   {
     check_running("set_timeout");
@@ -482,18 +490,18 @@ public:
 
   // --- close ---
 
-  /// Closes the socket; `close([callback])`. The event is 'close', the last one. What the kernel
-  /// takes at once of what is queued still goes out; the rest completes with `operation_aborted`.
-  /// While a bind is on its way and sends wait for it, the close waits behind them.
+  /// Closes the socket: `close([callback])`. The event is 'close', the last one. The kernel still
+  /// gets the queued datagrams that it takes at once. The others complete with `operation_aborted`.
+  /// If sends wait for a pending bind, the close waits behind them.
   ///
-  /// Thrown: `error::not_running`, the second time.
+  /// Throws `error::not_running` the second time.
   template <class... Callback>
   decltype(auto) close(Callback&&... callback)
   {
     return start<true>(detail::closing<core_type>{}, std::forward<Callback>(callback)...);
   }
 
-  /// Closes the socket unless that is done already, and completes when 'close' has been emitted.
+  /// Closes the socket unless it is closed already, and completes when 'close' has been emitted.
   /// Completion: `void(error_code)`, never with an error.
   ///
   /// \code
@@ -513,7 +521,7 @@ public:
 
   // --- addresses and state ---
 
-  /// Where the socket is bound. Thrown: `bad_descriptor` where it is not.
+  /// Returns where the socket is bound. Throws `bad_descriptor` if it is not bound.
   address_info address() const
   {
     check_running("getsockname");
@@ -524,7 +532,7 @@ public:
     return address_info(local);
   }
 
-  /// The peer. Thrown: `not_connected`.
+  /// Returns the peer. Throws `not_connected`.
   address_info remote_address() const
   {
     check_running("getpeername");
@@ -547,24 +555,24 @@ public:
             .path_errors = core_->path_errors()};
   }
 
-  /// The descriptor; -1 before it is bound.
+  /// The descriptor; -1 before the socket is bound.
   native_handle_type native_handle() { return core_->socket.native_handle(); }
 
-  /// The socket underneath, for options that have no function here. Its descriptor comes with the
-  /// bind.
+  /// The underlying socket, for options that have no function here. It has a descriptor only when
+  /// it is bound.
   Socket& next_layer() { return core_->socket; }
 
-  /// The socket keeps `io_context::run()` from returning while it receives, which is so from the
-  /// start.
+  /// Lets the socket keep `io_context::run()` from returning while it receives. This is the
+  /// default.
   basic_emitter_socket& ref()
   {
     core_->ref();
     return *this;
   }
 
-  /// The socket does not keep `io_context::run()` from returning any more; what it has to send
-  /// still does. Thrown: `operation_not_supported` where it was not created with an `io_context`,
-  /// and with `ASIO_NO_TS_EXECUTORS`, since Asio then has no way to take work back.
+  /// Lets `io_context::run()` return although the socket receives. Datagrams that wait to be sent
+  /// still keep it running. Throws `operation_not_supported` if the socket was not created with an
+  /// `io_context`, and with `ASIO_NO_TS_EXECUTORS`, because Asio then cannot take work back.
   basic_emitter_socket& unref()
   {
     if (!core_->can_unref()) throw_now(net::error::operation_not_supported, "unref");
@@ -576,8 +584,8 @@ public:
 
   // --- options ---
   //
-  // Thrown by all of them: `bad_descriptor` before the socket is bound, `error::not_running`, and
-  // what setsockopt(2) reports.
+  // All of them throw `bad_descriptor` before the socket is bound, `error::not_running`, and the
+  // errors of setsockopt(2).
 
   /// Allows sending to broadcast addresses.
   void set_broadcast(bool on)
@@ -586,7 +594,8 @@ public:
     set("set_broadcast", option::broadcast(on));
   }
 
-  /// The hop limit of unicast datagrams. Returns it. Thrown: `invalid_argument` outside 1 to 255.
+  /// Sets the hop limit of unicast datagrams, and returns it. Throws `invalid_argument` outside 1
+  /// to 255.
   int set_ttl(int hops)
     requires is_ip
   {
@@ -594,7 +603,8 @@ public:
     return hops;
   }
 
-  /// The hop limit of multicast datagrams. Returns it. Thrown: `invalid_argument` outside 0 to 255.
+  /// Sets the hop limit of multicast datagrams, and returns it. Throws `invalid_argument` outside 0
+  /// to 255.
   int set_multicast_ttl(int hops)
     requires is_ip
   {
@@ -602,7 +612,7 @@ public:
     return hops;
   }
 
-  /// Whether members on this host get what the socket sends to a group. Returns it.
+  /// Sets whether members on this host receive what the socket sends to a group. Returns the value.
   bool set_multicast_loopback(bool on)
     requires is_ip
   {
@@ -610,10 +620,11 @@ public:
     return on;
   }
 
-  /// The interface that multicast datagrams leave by: an address of it, for IPv6 `::%eth0` or
-  /// `::%2`; 0.0.0.0 and :: leave it to the system. A `udp6` socket has one interface for each
-  /// family. Thrown: `invalid_argument` for other text, EADDRNOTAVAIL where no interface has the
-  /// address, ENOPROTOOPT for an IPv6 address on a `udp4` socket.
+  /// Sets the interface that multicast datagrams leave by. `address` is an address of that
+  /// interface; for IPv6 it is `::%eth0` or `::%2`. With 0.0.0.0 and :: the system chooses. A
+  /// `udp6` socket has one interface for each family. Throws `invalid_argument` for other text,
+  /// EADDRNOTAVAIL if no interface has the address, and ENOPROTOOPT for an IPv6 address on a `udp4`
+  /// socket.
   void set_multicast_interface(std::string_view address)
     requires is_ip
   {
@@ -631,25 +642,27 @@ public:
     if (ec) detail::refuse(operation, ec, detail::in_quotes(address));
   }
 
-  /// Joins a group; without an interface (an address of it, or its name) the system chooses one.
-  /// Binds an unbound socket. A `udp6` socket joins groups of both families. Thrown:
-  /// `invalid_argument` for a group that is none or missing, an interface that is none, and
-  /// addresses of different families in one call; ENODEV for an interface that does not exist,
-  /// `address_in_use` for the second time, ENOPROTOOPT for an IPv6 group on a `udp4` socket.
+  /// Joins a group. `interface` is an address of the interface, or its name; without it the system
+  /// chooses. Binds an unbound socket. A `udp6` socket joins groups of both families. Throws:
+  ///  - `invalid_argument` for a missing or wrong group, a wrong interface, or addresses of
+  ///    different families in one call;
+  ///  - ENODEV if the interface does not exist;
+  ///  - `address_in_use` if the socket has joined the group already;
+  ///  - ENOPROTOOPT for an IPv6 group on a `udp4` socket.
   void add_membership(std::string_view group, std::string_view interface = {})
     requires is_ip
   {
     change_membership("add_membership", detail::membership_change::join, group, {}, interface);
   }
 
-  /// Leaves a group; closing does that too.
+  /// Leaves a group. Closing the socket also leaves it.
   void drop_membership(std::string_view group, std::string_view interface = {})
     requires is_ip
   {
     change_membership("drop_membership", detail::membership_change::leave, group, {}, interface);
   }
 
-  /// Joins or leaves.
+  /// Joins or leaves a group.
   void set_membership(std::string_view group, std::string_view interface, membership_operation what)
     requires is_ip
   {
@@ -665,8 +678,8 @@ public:
     set_membership(group, {}, what);
   }
 
-  /// Joins for what one source sends to the group. Thrown: as above, and `address_not_available`
-  /// for the second time.
+  /// Joins a group for the datagrams of one source. Throws as `add_membership` does, but
+  /// `address_not_available` the second time.
   void add_source_specific_membership(std::string_view source, std::string_view group,
                                       std::string_view interface = {})
     requires is_ip
@@ -683,9 +696,9 @@ public:
                       source, interface);
   }
 
-  /// The kernel's queues, in bytes. It adjusts what it is given in silence: Linux doubles it,
-  /// within a limit. Thrown: `error::out_of_range` for 0 and below, or more than 32 bits hold;
-  /// `invalid_argument` for more than 31 hold.
+  /// Sets the size of the kernel's queue in bytes. The kernel adjusts the value without an error:
+  /// Linux doubles it, within a limit. Throws `error::out_of_range` for values below 1 or above 32
+  /// bits, and `invalid_argument` for values above 31 bits.
   void set_recv_buffer_size(std::int64_t bytes)
   {
     set("set_recv_buffer_size",
@@ -741,7 +754,7 @@ private:
     if (core_->bind_phase() != phase::done) throw_now(net::error::bad_descriptor, operation);
   }
 
-  /// Whether an operation can be started in this state.
+  /// Throws if the operation cannot be started in this state.
   template <class Operation>
   void check() const
   {
@@ -753,7 +766,7 @@ private:
     return detail::destination_reader<Socket>(operation, core_->family);
   }
 
-  /// Arguments are looked at before the state.
+  /// Checks the arguments before the state.
   destination_type send_destination(const call_type& call) const
   {
     if (core_->connect_phase() == phase::none) {
@@ -775,8 +788,8 @@ private:
 
   // --- starting ---
 
-  /// `ListenFirst`: a callback that fits both ways is a listener, as Node has it for bind and
-  /// close, and not for connect.
+  /// With `ListenFirst`, a callback that fits both ways is a listener. Node does this for bind and
+  /// close, but not for connect.
   template <bool ListenFirst, class Operation>
   basic_emitter_socket& start(const Operation& operation)
   {
@@ -808,7 +821,7 @@ private:
             [core = core_.shared(), operation](detail::completion<>* done,
                                                const net::cancellation_slot& slot) {
               core->let_cancel(done, slot);
-              // It may be launched later, in another state.
+              // A token may launch the operation later, in another state.
               if (const auto ec = Operation::check(*core))
                 core->fail(done, detail::failure_of(Operation::name, ec));
               else
@@ -900,7 +913,7 @@ private:
           message, to,
           detail::sent_callback<core_type, handler>(*core_, std::forward<Callback>(callback)));
     } else if constexpr (detail::is_callback<Callback, std::size_t>()) {
-      // When a deferred or awaited send is launched, the message may be gone.
+      // When the token launches a deferred or awaited send, the message may be gone.
       return detail::initiate_completion<std::size_t>(
           core_->get_executor(), std::forward<Callback>(callback),
           [core = core_.shared(), to, bytes = message.copy()](detail::send_completion* done,
@@ -913,7 +926,7 @@ private:
 
   // --- options ---
 
-  /// `what` is to say what was to be set, where that is refused.
+  /// `what` describes the value, for the text of an error.
   template <class Option>
   void set(const char* operation, const Option& option, std::string what = {})
   {
@@ -973,7 +986,7 @@ using unix_emitter_socket = basic_emitter_socket<unix_dgram::socket>;
 #endif
 
 #if defined(DGRAM_COMPILED)
-// One unit of the program has these; see dgram/compiled.hpp.
+// One unit of the program defines these; see dgram/compiled.hpp.
 extern template class detail::listener_list<event::listening>;
 extern template class detail::listener_list<event::message::of<udp>>;
 extern template class detail::listener_list<event::error>;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// The bytes of one datagram to be sent, in one piece or in several.
+// The bytes of one datagram to send, in one piece or in several.
 #ifndef DGRAM_PAYLOAD_HPP
 #define DGRAM_PAYLOAD_HPP
 
@@ -21,9 +21,10 @@
 
 DGRAM_NAMESPACE_BEGIN
 
-/// What an emitter sends: whatever holds bytes (a string, vector, span, `asio::buffer`), or a list
-/// or range of such, at most 64, which are gathered into one datagram. An empty one is a
-/// zero-length datagram. It refers to the bytes.
+/// The payload that an emitter sends. It is created from anything that holds bytes (a string,
+/// vector, span, `asio::buffer`), or from a list or range of these. At most 64 pieces are gathered
+/// into one datagram. An empty payload is a zero-length datagram. The view refers to the bytes and
+/// does not copy them.
 ///
 /// Throws `system_error` (`error::out_of_range`) for more than 64 pieces.
 class payload_view {
@@ -72,7 +73,7 @@ public:
   std::size_t pieces() const noexcept { return count_; }
   std::size_t size() const noexcept { return size_; }
 
-  /// The first piece; no bytes where there is none.
+  /// The first piece; empty if there is none.
   bytes_view front() const noexcept
   {
     if (count_ == 0) return {};
@@ -102,7 +103,7 @@ private:
     add(piece);
   }
 
-  // Raw, since most datagrams have one piece and need not pay for 64.
+  // Raw storage, because most datagrams have one piece and need not pay for 64.
   alignas(net::const_buffer)
       std::byte storage_[platform::max_buffers_per_datagram * sizeof(net::const_buffer)];
   std::size_t count_ = 0;

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// Reads one datagram at a time, from a coroutine or by a function, and receives them in batches
-// underneath.
+// A reader gives one datagram at a time to a coroutine or a function, and receives in batches.
 #ifndef DGRAM_READER_HPP
 #define DGRAM_READER_HPP
 
@@ -28,42 +27,45 @@
 
 DGRAM_NAMESPACE_BEGIN
 
-/// Hands over datagrams one at a time. It owns a batch, and suspends only where nothing is queued.
+/// Returns received datagrams one at a time. The reader owns a batch, and suspends only if no
+/// datagram is queued.
 ///
-/// It turns coalescing on (`option::coalescing`) where the system has it and its slots can hold a
-/// whole train, and leaves it on: datagrams that are queued are together already. From then on the
-/// socket is received from in batches; single receives are refused (`error::coalescing`), and what
-/// was pending completes with `operation_aborted`. `reader_config::coalesce` keeps it from that.
+/// The reader turns coalescing on (`option::coalescing`) if the system has it and its slots can
+/// hold a whole train. Coalescing stays on, because queued datagrams are joined already. From then
+/// on the socket must be received from in batches: single receives are refused
+/// (`error::coalescing`), and pending operations complete with `operation_aborted`. Clear
+/// `reader_config::coalesce` to prevent this.
 ///
-/// On a socket that is bound to a wildcard address it turns `option::packet_info` on, so that a
-/// datagram's `reply_path()` has the address that was asked; and on one that is bound to what other
-/// links have too (a group, 255.255.255.255, 169.254.0.0/16).
+/// The reader turns `option::packet_info` on if the socket is bound to a wildcard address. A
+/// datagram's `reply_path()` then has the address that was asked. It does the same for an address
+/// that other links also have (a group, 255.255.255.255, 169.254.0.0/16).
 ///
 /// A datagram is valid until the next call on the reader, and no longer than the reader;
-/// `to_owned()` keeps it. A flood of datagrams starves nobody: after `reader_config::yield_after`
-/// of them without suspension the coroutine lets others go first.
+/// `to_owned()` keeps it. A flood of datagrams does not starve other handlers: after
+/// `reader_config::yield_after` datagrams without suspension the coroutine lets them run first.
 ///
-/// `async_for_each` is the form for callbacks, and an operation like those of a socket.
+/// `async_for_each` is the form for callbacks. It is an operation like those of a socket.
 ///
 /// `next`, `next_for`, `next_until` and `next_batch` are awaitables of the reader's executor type,
-/// which is that of the awaiting coroutine; the socket's may be another. They report an error by
-/// throwing `system_error`, or in an `error_code&`: those of `receive`, and `operation_aborted`
-/// where the coroutine or the socket's operations were cancelled, or the socket was closed and
-/// opened again. After `stop` or a close there is no error, but nothing any more. One of them at a
-/// time, `async_for_each` included.
+/// which is that of the awaiting coroutine. The socket's executor type may be another. They throw
+/// `system_error`, or set an `error_code&`. Errors are those of `receive`, and `operation_aborted`
+/// if the coroutine or the socket's operations were cancelled, or if the socket was closed and
+/// opened again. After `stop` or a close there is no error, but the result is empty. Only one of
+/// these calls, `async_for_each` included, may be pending at a time.
 ///
 /// Lifetimes: the socket may be moved, closed or destroyed while the reader is used. The reader may
-/// be moved or destroyed while one of its awaitables waits, not before that is awaited: a pending
-/// one then completes as after `stop`. What it holds in memory when it is destroyed is gone.
+/// be moved or destroyed while one of its awaitables waits, but not before that one is awaited. If
+/// the reader is destroyed, a pending awaitable completes as after `stop`, and datagrams in memory
+/// are lost.
 ///
-/// Cancellation: terminal, partial and total, as far as the coroutine's own filter lets them pass
-/// (`co_spawn` lets terminal pass). No datagram is lost by it. Asio itself makes a cancelled
-/// coroutine throw at its next `co_await`, also from `next(error_code&)`. (The `||` of Asio's
-/// awaitable operators throws away what the losing side had taken: use `next_for` instead of racing
-/// `next` against a timer.)
+/// Cancellation: terminal, partial and total, if the coroutine's own filter lets them pass
+/// (`co_spawn` lets terminal pass). Cancellation loses no datagram. Asio itself makes a cancelled
+/// coroutine throw at its next `co_await`, also from `next(error_code&)`. Do not race `next`
+/// against a timer with `||`: Asio's operator discards the datagram of the losing side. Use
+/// `next_for`.
 ///
-/// Thread safety: as the socket's. Where several threads run the context, construct the socket with
-/// a strand and run the coroutine on the same one: timers and flushes run on the socket's executor.
+/// Thread safety: as the socket's. If several threads run the context, construct the socket with a
+/// strand and run the coroutine on that strand: timers and flushes run on the socket's executor.
 ///
 /// \code
 /// dgram::reader reader{socket};
@@ -83,13 +85,13 @@ public:
   using result_type = std::optional<datagram_type>;
   using handle_type = Handle;
 
-  /// The clock of the deadlines: the handle's, which is `std::chrono::steady_clock` for a socket.
+  /// The clock of the deadlines is the handle's: `std::chrono::steady_clock` for a socket.
   using clock_type = typename Handle::clock_type;
   using time_point = typename clock_type::time_point;
   using duration = typename clock_type::duration;
 
-  /// Reads from a socket, or from another transport: anything whose `handle()` is a
-  /// `transport_handle`. Throws `std::invalid_argument` for a configuration without slots.
+  /// Reads from a socket, or from another transport whose `handle()` is a `transport_handle`.
+  /// Throws `std::invalid_argument` for a configuration without slots.
   template <transport_with_handle Transport>
     requires std::same_as<handle_of<Transport>, Handle>
   explicit reader(Transport& transport, const reader_config& config = {})
@@ -97,29 +99,29 @@ public:
   {
   }
 
-  /// The same with the handle itself.
+  /// The same, with the handle itself.
   explicit reader(Handle handle, const reader_config& config = {});
 
   reader(reader&&) noexcept = default;
 
-  /// Ends the reading of this one first.
+  /// Ends the reading of this reader first.
   reader& operator=(reader&& other) noexcept;
 
-  /// Reading ends; a pending `next` completes as after `stop`.
+  /// Ends the reading. A pending `next` completes as after `stop`.
   ~reader();
 
-  /// The next datagram; empty after `stop` or a close of the socket.
+  /// Returns the next datagram, or nothing after `stop` or a close of the socket.
   net::awaitable<result_type, Executor> next();
 
-  /// The same; on error it is empty and `ec` is set.
+  /// The same. On error it returns nothing and sets `ec`.
   net::awaitable<result_type, Executor> next(error_code& ec);
 
-  /// The same, and waits no longer than until `deadline`: then it is empty, and `ec` is
+  /// The same, but waits at most until `deadline`. After that it returns nothing and sets `ec` to
   /// `timed_out`.
   net::awaitable<result_type, Executor> next_until(time_point deadline, error_code& ec);
 
-  /// The same; empty after the deadline, after `stop` and after a close, which `is_stopped` tells
-  /// apart.
+  /// The same. It returns nothing after the deadline, after `stop` and after a close. `is_stopped`
+  /// tells these apart.
   net::awaitable<result_type, Executor> next_until(time_point deadline);
 
   /// As `next_until`, with the time to wait.
@@ -139,50 +141,56 @@ public:
     return next_until(after(timeout), ec);
   }
 
-  /// The datagrams that are in memory, or else as many as one call takes; empty after `stop` or a
-  /// close. They are valid until the next call.
+  /// Returns the datagrams in memory, or else as many as one call receives. The result is empty
+  /// after `stop` or a close. The datagrams are valid until the next call.
   ///
   /// \code
   /// dgram::reader reader{socket};
   /// while (auto datagrams = co_await reader.next_batch())
-  ///   for (const dgram::datagram& datagram : datagrams) handle(datagram.payload(), datagram.sender());
+  ///   for (const dgram::datagram& datagram : datagrams)
+  ///     handle(datagram.payload(), datagram.sender());
   /// \endcode
   ///
   /// Together with `writer::push` this is the fastest form of a server in a coroutine.
   net::awaitable<basic_datagrams<Protocol>, Executor> next_batch();
 
-  /// Calls `function(datagram)` with each datagram, in order, until reading ends: the reader's form
-  /// for those who use callbacks. The function takes a `datagram_type`, which is valid during the
+  /// Calls `function(datagram)` with each datagram, in order, until reading ends. This is the
+  /// reader's form for callbacks. The function takes a `datagram_type`, which is valid during the
   /// call, and returns nothing. Between two datagrams of a batch there is no trip through the
-  /// scheduler, and nothing is allocated for any of them; it waits only where nothing is queued,
-  /// and before it receives more it lets others go first where `yield_after` datagrams have come
-  /// without a wait. What a `writer` of this reader is given during the calls of one batch leaves
-  /// as one batch.
+  /// scheduler and no allocation. The operation waits only if no datagram is queued. After
+  /// `yield_after` datagrams without a wait it lets other handlers run before it receives more.
+  /// Datagrams that the calls of one batch give to a `writer` of this reader leave as one batch.
   ///
-  /// Completion: `void(error_code)`. No error after `stop`, also from inside the function, after a
-  /// close of the socket, and after the reader's destruction; else those of `receive`, and
-  /// `operation_aborted` where the operation or those of the socket were cancelled, or the socket
-  /// was closed and opened again. The function is not called any more then: what is in memory is
-  /// had by the next call on the reader, after `stop` by `next` and `next_batch` alone.
+  /// Completion: `void(error_code)`. There is no error after:
+  ///  - `stop`, also from inside the function;
+  ///  - a close of the socket;
+  ///  - the destruction of the reader.
   ///
-  /// Executor: both the function and the handler are called by the handler's associated executor
-  /// (default: the socket's), never inside the call that started this, and never at the same time.
-  /// Where several threads run the context it has to be the strand that the socket was constructed
-  /// with.
+  /// Other errors are those of `receive`, and `operation_aborted` if this operation or those of the
+  /// socket were cancelled, or if the socket was closed and opened again. The function is not
+  /// called after that. The next call on the reader returns the datagrams in memory; after `stop`
+  /// only `next` and `next_batch` do.
   ///
-  /// Exceptions: what the function throws leaves `run()` of the context. That datagram counts as
-  /// handed over; the operation goes on with the next one when the context is run again, unless it
-  /// is stopped before.
+  /// Executor: the handler's associated executor (default: the socket's) calls both the function
+  /// and the handler. It never calls them inside the call that started the operation, and never at
+  /// the same time. If several threads run the context, this executor must be the strand that the
+  /// socket was constructed with.
+  ///
+  /// Exceptions: an exception that the function throws leaves `run()` of the context. That datagram
+  /// counts as delivered. The operation goes on with the next one when the context is run again,
+  /// unless it is stopped before.
   ///
   /// Cancellation: terminal, partial and total, and no datagram is lost. The function may stop,
-  /// move or destroy the reader, and close, cancel or destroy the socket. It is destroyed before
-  /// the handler is called.
+  /// move or destroy the reader, and close, cancel or destroy the socket. The function is destroyed
+  /// before the handler is called.
   ///
   /// \code
   /// dgram::reader reader{socket};
   /// dgram::writer writer{reader};
   /// reader.async_for_each(
-  ///     [&](const dgram::datagram& datagram) { writer.try_send(datagram.payload(), datagram.reply_path()); },
+  ///     [&](const dgram::datagram& datagram) {
+  ///       writer.try_send(datagram.payload(), datagram.reply_path());
+  ///     },
   ///     [](dgram::error_code ec) { if (ec) fmt::print("reading ended: {}\n", ec.message()); });
   /// io.run();
   /// \endcode
@@ -199,14 +207,14 @@ public:
         detail::for_each_initiation<state_type>(state_), token, std::forward<Function>(function));
   }
 
-  /// What was received last, whole; for `send_batch::push_replies`.
+  /// The whole batch that was received last; for `send_batch::push_replies`.
   batch_type& batch() noexcept { return state_->batch; }
 
-  /// How many datagrams can be had without a system call.
+  /// How many datagrams are available without a system call.
   std::size_t remaining() const noexcept { return state_->remaining; }
 
-  /// Ends the reading: what is in memory can still be had, then `next` is empty. A pending one
-  /// completes.
+  /// Ends the reading. `next` still returns the datagrams in memory, and is empty after them. A
+  /// pending call completes.
   void stop();
 
   /// Whether reading has ended, by `stop` or by a close of the socket.
@@ -229,21 +237,21 @@ private:
     ~wait_scope() { state.end_wait(); }
   };
 
-  /// Takes what is in memory, and receives first where there is nothing. One coroutine and no more:
-  /// Asio 1.22 keeps the memory of two frames for reuse, and the other is that of the wait.
-  /// `Deadline` is a time point, or nothing: who waits without one is spared the timer's code.
+  /// Takes what is in memory, and receives first if there is nothing. This is one coroutine only:
+  /// Asio 1.22 keeps the memory of two frames for reuse, and the wait uses the other one.
+  /// `Deadline` is a time point or absent. Calls without a deadline do not compile the timer's
+  /// code.
   template <class Take, class... Deadline>
   static auto advance(state_type* reader, error_code* failure, Take take, Deadline... deadline)
       -> net::awaitable<std::invoke_result_t<Take, state_type&>, Executor>
   {
     if (failure != nullptr) failure->clear();
     if (!reader->at_end()) co_return take(*reader);
-    // Kept from here on, since the reader may be moved or destroyed while the coroutine waits.
+    // Kept from here on, because the reader may be moved or destroyed while the coroutine waits.
     const std::shared_ptr<state_type> state = reader->shared_from_this();
     error_code ec;
     state->begin_receive();
-    // An error behind the last batch does not make the descriptor ready, so a wait would not see
-    // it.
+    // An error behind the last batch does not make the descriptor ready, so a wait would miss it.
     const bool asks_first = !state->is_drained() &&
                             (!state->policy.is_yield_due() || state->socket.has_pending_error());
     if (asks_first && !state->is_stopped()) state->try_receive(ec);
@@ -255,8 +263,9 @@ private:
       const auto epoch = state->socket.epoch();
       state->policy.begin_waiting();
       do {
-        // Our own slot lets `stop` and the deadline end the wait; what the coroutine is told passes
-        // through it. Asio clears the coroutine's slot each time it resumes.
+        // The reader's own slot lets `stop` and the deadline end the wait. Cancellation of the
+        // coroutine passes through it. Asio clears the coroutine's slot each time the coroutine
+        // resumes.
         if (const auto outer = cancellation.slot(); outer.is_connected()) state->let_cancel(outer);
         auto token = net::bind_cancellation_slot(state->signal.slot(),
                                                  net::redirect_error(use_awaitable(), ec));
@@ -288,8 +297,8 @@ private:
   std::shared_ptr<state_type> state_;
 };
 
-// Outside of the class: what is defined in a class is inline, and compiled again by each unit that
-// uses it even where an `extern template` says that another unit has it.
+// Outside of the class, because functions defined in a class are inline. Each unit would compile
+// them again, even if an `extern template` names another unit.
 
 template <class Protocol, class SocketExecutor, class Executor, class Handle>
 reader<Protocol, SocketExecutor, Executor, Handle>::reader(Handle handle,
@@ -369,7 +378,7 @@ reader(Handle, const reader_config& = {})
               Handle>;
 
 #if defined(DGRAM_COMPILED)
-// One unit of the program has these; see dgram/compiled.hpp.
+// One unit of the program defines these; see dgram/compiled.hpp.
 extern template class reader<udp>;
 #endif
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// How a reader receives.
+// The configuration of a reader.
 #ifndef DGRAM_READER_CONFIG_HPP
 #define DGRAM_READER_CONFIG_HPP
 
@@ -11,12 +11,13 @@ DGRAM_NAMESPACE_BEGIN
 
 /// How a reader receives.
 struct reader_config {
-  std::size_t slots = 64;  ///< at most so many slots are offered to the kernel at once
-  /// The largest datagram that arrives whole, in bytes; 0: 64 KiB for UDP, 256 KiB for Unix
-  /// sockets, see `basic_receive_batch::default_slot_size`. Below 64 KiB nothing is coalesced.
+  std::size_t slots = 64;  ///< at most this many slots are offered to the kernel at once
+  /// The largest datagram that arrives whole, in bytes. 0 means 64 KiB for UDP and 256 KiB for Unix
+  /// sockets, see `basic_receive_batch::default_slot_size`. Below 64 KiB the reader does not
+  /// coalesce.
   std::size_t slot_size = 0;
-  std::size_t yield_after = 128;  ///< datagrams that are handed over before others get their turn
-  bool coalesce = true;           ///< let the kernel put datagrams together where it can
+  std::size_t yield_after = 128;  ///< datagrams that are returned before other handlers may run
+  bool coalesce = true;           ///< let the kernel join datagrams if it can
 };
 
 DGRAM_NAMESPACE_END

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
-// Slots for the datagrams that one system call receives, allocated once and used again and again.
+// A batch of slots for the datagrams that one system call receives. It allocates once, and is
+// reused.
 #ifndef DGRAM_RECEIVE_BATCH_HPP
 #define DGRAM_RECEIVE_BATCH_HPP
 
@@ -27,16 +28,16 @@
 
 DGRAM_NAMESPACE_BEGIN
 
-/// A batch of receive slots. It owns its memory, is filled by `receive_batch`, `try_receive_batch`
-/// and `async_receive_batch` of a socket, and is read by iterating. What it gave is valid until it
+/// A batch of receive slots, which owns its memory. A socket's `receive_batch`, `try_receive_batch`
+/// and `async_receive_batch` fill it; iterate to read it. Its datagrams are valid until the batch
 /// is used again.
 ///
-/// On a socket that coalesces (`option::coalescing`) a slot may hold a train of datagrams;
-/// iterating gives them one by one, each with the sender of the whole. That needs slots of 64 KiB:
-/// smaller ones are refused (`error::slot_too_small`), since they would cut trains.
+/// On a socket that coalesces (`option::coalescing`) a slot may hold a train of datagrams.
+/// Iterating returns them one by one, each with the sender of the train. Coalescing needs slots of
+/// 64 KiB. Smaller ones are refused (`error::slot_too_small`), because they would cut trains.
 ///
-/// Thread safety: distinct objects are safe; one object is not, and belongs to the operation while
-/// one is pending.
+/// Thread safety: distinct objects are safe; one object is not. While an operation is pending, it
+/// owns the batch.
 ///
 /// \code
 /// dgram::receive_batch batch{32};
@@ -52,16 +53,17 @@ public:
   using endpoint_type = typename Protocol::endpoint;
   using value_type = basic_datagram<Protocol>;
 
-  /// The largest datagram that IPv4 and IPv6 carry fits, and a coalesced train, so nothing is
-  /// truncated by default. A slot costs address space; memory only as far as datagrams have filled
+  /// The default holds the largest datagram of IPv4 and IPv6, and a coalesced train, so nothing is
+  /// truncated. A slot takes address space. It takes memory only as far as datagrams have filled
   /// it.
   ///
-  /// A Unix datagram may be as large as its sender's send buffer. The default holds those of a
-  /// sender with the system's default, which is 208 KiB on Linux; larger ones need larger slots.
+  /// A Unix datagram may be as large as its sender's send buffer. The default holds the datagrams
+  /// of a sender with the system's default, which is 208 KiB on Linux. Larger datagrams need larger
+  /// slots.
   static constexpr std::size_t default_slot_size = detail::path_protocol<Protocol> ? 262144 : 65536;
 
-  /// `capacity` slots of `slot_size` bytes. Throws `std::invalid_argument` where either is 0, and
-  /// `std::length_error` where their product is more than memory can have.
+  /// Creates `capacity` slots of `slot_size` bytes. Throws `std::invalid_argument` if either is 0,
+  /// and `std::length_error` if their product is more than memory can hold.
   explicit basic_receive_batch(std::size_t capacity, std::size_t slot_size = default_slot_size)
       : slot_size_(slot_size),
         stride_(slot_size + stagger),
@@ -83,32 +85,31 @@ public:
   /// How many slots there are.
   std::size_t capacity() const noexcept { return slots_.size(); }
 
-  /// How many datagrams all slots can hold: each a train of the shortest ones.
+  /// How many datagrams all slots can hold, if each slot holds a train of the shortest datagrams.
   std::size_t most_datagrams() const noexcept { return capacity() * slot_size_; }
 
   /// The largest datagram that arrives whole, in bytes.
   std::size_t slot_size() const noexcept { return slot_size_; }
 
-  /// How many slots the next call offers to the kernel; all of them, unless `offer` said otherwise.
+  /// How many slots the next call offers to the kernel: all of them, unless `offer` was called.
   std::size_t offered() const noexcept { return at_.offered; }
 
-  /// Offers fewer slots than there are, at least 1: a few large trains stay in the cache, many do
-  /// not.
+  /// Offers only this many slots, at least 1: a few large trains stay in the cache, many do not.
   void offer(std::size_t slots) noexcept
   {
     at_.offered = std::clamp<std::size_t>(slots, 1, capacity());
   }
 
-  /// Offers room for so many bytes of control messages per datagram, beyond what the options of the
-  /// library ask for, so that `basic_datagram::control_messages` has those that were asked for in
-  /// another way. Takes effect with the next call.
+  /// Offers room for this many bytes of control messages per datagram, beyond the room for the
+  /// library's own options. `basic_datagram::control_messages` then has messages that the program
+  /// enabled in another way. Takes effect with the next call.
   ///
-  /// On a Unix socket no control messages are received without this. With it a datagram may bring
-  /// open descriptors (unix(7), `SCM_RIGHTS`): whoever offers the room is to look for them and to
-  /// close them.
+  /// Without this, a Unix socket receives no control messages. With it, a datagram may bring open
+  /// descriptors (unix(7), `SCM_RIGHTS`). The caller must look for these descriptors and close
+  /// them.
   ///
-  /// Throws `std::length_error` if that is more than memory can have for all slots; nothing is
-  /// changed then.
+  /// Throws `std::length_error` if the room for all slots is more than memory can hold. Changes
+  /// nothing then.
   void reserve_control(std::size_t bytes)
   {
     // No system counts the room of one datagram in more than an int.
@@ -121,22 +122,23 @@ public:
     reserved_control_ = bytes;
   }
 
-  /// Forgets what was received.
+  /// Forgets the received datagrams.
   void clear() noexcept
   {
     const std::size_t offered = at_.offered;
     static_cast<counts&>(at_) = {.offered = offered};
   }
 
-  /// Adds a datagram, or a train, as a socket would: for transports that are no sockets of the
-  /// system, and for tests. The payload is copied; what is larger than a slot is cut, and
-  /// `truncated`. Returns false, and adds nothing, if as many slots are used as are `offered`.
-  /// `clear` begins a new batch; a socket's next call does, too.
+  /// Adds a datagram or a train, as a socket would. This is for transports that are not system
+  /// sockets, and for tests. The payload is copied. A payload larger than a slot is cut, and marked
+  /// `truncated`. Returns false, and adds nothing, if all `offered` slots are used. `clear` begins
+  /// a new batch, and so does a socket's next call.
   ///
   /// \code
   /// dgram::receive_batch batch{32};
   /// batch.store("payload", peer);
-  /// for (const dgram::datagram& datagram : batch) handle(datagram.payload(), datagram.sender());
+  /// for (const dgram::datagram& datagram : batch)
+  ///   handle(datagram.payload(), datagram.sender());
   /// \endcode
   bool store(bytes_view payload, const endpoint_type& sender, const arrival_info& info = {})
   {
@@ -148,8 +150,7 @@ public:
     filled.wire_size = static_cast<std::uint32_t>(
         std::min<std::size_t>(std::max(payload.size(), info.wire_size.value_or(0)),
                               std::numeric_limits<std::uint32_t>::max()));
-    // A buffer of this size is what `size` looks at, also where something else has cut the
-    // datagram.
+    // `size` reads the size of this buffer, even if the datagram was cut earlier.
     const std::size_t kept = std::min(payload.size(), slot_size_);
     filled.truncated = filled.wire_size > kept;
     filled.buffer = platform::make_buffer(storage_.get() + at_.used * stride_, kept);
@@ -166,14 +167,14 @@ public:
     return true;
   }
 
-  /// How many datagrams the last call took.
+  /// How many datagrams the last call received.
   std::size_t size() const noexcept { return at_.datagrams; }
   bool empty() const noexcept { return at_.datagrams == 0; }
 
-  /// How many slots they are in: fewer where the kernel has put some together.
+  /// How many slots they use: fewer if the kernel has put some together.
   std::size_t used_slots() const noexcept { return at_.used; }
 
-  /// Goes over the datagrams; makes a `datagram` at each.
+  /// Iterates over the datagrams, and creates a `datagram` at each.
   class const_iterator {
   public:
     using iterator_concept = std::forward_iterator_tag;
@@ -211,8 +212,8 @@ public:
     std::size_t offset_ = 0;
   };
 
-  /// The datagram at `index`. Where the kernel has put some together this counts its way there:
-  /// rather iterate.
+  /// The datagram at `index`. If the kernel has put some together, this call counts from the start:
+  /// iterate instead.
   value_type operator[](std::size_t index) const noexcept
   {
     if (at_.used == at_.datagrams) return view(slots_[index], 0);
@@ -225,9 +226,9 @@ public:
   const_iterator begin() const noexcept { return const_iterator(slots_.data()); }
   const_iterator end() const noexcept { return const_iterator(slots_.data() + at_.used); }
 
-  // What a socket needs; users have no call for these.
+  // For sockets only; other code need not call these.
 
-  /// The slots, ready to be filled.
+  /// Makes the slots ready to be filled.
   std::span<platform::message> prepare(const detail::socket_flags& flags, error_code& ec)
   {
     ec.clear();
@@ -243,8 +244,8 @@ public:
     return {messages_.data(), at_.offered};
   }
 
-  /// The first `count` slots have been filled. Their messages are made ready for the next call,
-  /// while they are in the cache.
+  /// Takes the first `count` slots as filled. Makes their messages ready for the next call while
+  /// they are in the cache.
   void commit(std::size_t count, const detail::socket_flags& flags)
   {
     at_.used = at_.datagrams = count;
@@ -269,7 +270,7 @@ public:
     if (control_) read_control(flags);
   }
 
-  /// Of the last call: the bytes, the datagrams that were cut, and those that came in trains.
+  /// For the last call: the bytes, the datagrams that were cut, and those that came in trains.
   std::size_t bytes() const noexcept { return at_.bytes; }
   std::size_t truncated() const noexcept { return at_.truncated; }
   std::size_t coalesced() const noexcept
@@ -281,7 +282,7 @@ public:
     return at_.datagrams - alone;
   }
 
-  /// What the kernel counted as dropped when the last datagram was queued.
+  /// The kernel's count of drops when it queued the last datagram.
   std::optional<std::uint32_t> dropped() const noexcept
   {
     if (at_.used == 0) return std::nullopt;
@@ -290,12 +291,12 @@ public:
     return last->drops;
   }
 
-  /// One slot as it was received, whole.
+  /// One whole slot, as it was received.
   using slot = detail::received_slot<Protocol>;
 
   std::span<const slot> slots() const noexcept { return {slots_.data(), at_.used}; }
 
-  /// What is said of a slot's first datagram is said of all of them.
+  /// The first datagram of a slot. Its metadata holds for all datagrams of the slot.
   value_type first_of_slot(std::size_t index) const noexcept { return view(slots_[index], 0); }
 
 private:
@@ -307,8 +308,8 @@ private:
     std::size_t truncated = 0;
   };
 
-  // Slots whose size is a power of two would start at the same cache set; one line apart they do
-  // not.
+  // If slots had a size that is a power of two, all would start at the same cache set. One line
+  // between them prevents that.
   static constexpr std::size_t stagger = 64;
 
   static std::size_t checked(std::size_t capacity, std::size_t slot_size)
@@ -319,16 +320,16 @@ private:
     return detail::checked_size("receive_batch: capacity", capacity, slot_size + stagger);
   }
 
-  /// In whole cache lines.
+  /// The control room is a number of whole cache lines.
   static constexpr std::size_t control_alignment = 64;
 
-  /// Room for a train's size alone is small, which keeps it in the cache.
+  /// Room for only a train's size is small, and stays in the cache.
   static constexpr std::size_t train_control_size = 64;
 
   std::size_t control_wanted(const detail::socket_flags& flags) const noexcept
   {
-    // Where there is room a Unix socket puts descriptors there, which the caller of
-    // `reserve_control` alone expects.
+    // If there is room, the kernel puts descriptors of a Unix socket there. Only callers of
+    // `reserve_control` expect them.
     const bool all =
         (flags.metadata != 0 && !detail::path_protocol<Protocol>) || reserved_control_ > 0;
     if (!all) return flags.coalescing ? train_control_size : 0;
@@ -343,7 +344,7 @@ private:
 
   void change_control(std::size_t size)
   {
-    // Both or none: the messages refer to the memory that is there.
+    // Allocates both or none, because the messages refer to the present memory.
     auto control =
         size > 0 ? std::make_unique_for_overwrite<std::byte[]>(capacity() * size) : nullptr;
     metadata_ = size > train_control_size ? std::make_unique<control_type[]>(capacity()) : nullptr;
@@ -385,7 +386,7 @@ private:
     }
   }
 
-  /// The datagrams of a train are answered the same way.
+  /// All datagrams of a train have the same way back.
   void note_way_back(std::size_t index, control_type& of) const
   {
     of.knows_way_back = false;
@@ -395,7 +396,7 @@ private:
     of.knows_way_back = !ec;
   }
 
-  /// The slots are to be filled by the kernel again.
+  /// Returns the slots to the kernel's use.
   DGRAM_COLD void forget_stored()
   {
     stored_.reset();
@@ -429,7 +430,7 @@ private:
   std::unique_ptr<std::byte[]> storage_;
 };
 
-/// Datagrams of a reader's batch: a range that is contextually false where it is empty.
+/// Datagrams of a reader's batch: a range that converts to false if it is empty.
 template <class Protocol>
 class basic_datagrams {
 public:
@@ -456,7 +457,7 @@ using datagram = basic_datagram<udp>;
 using owned_datagram = basic_owned_datagram<udp>;
 
 #if defined(DGRAM_COMPILED)
-// One unit of the program has these; see dgram/compiled.hpp.
+// One unit of the program defines these; see dgram/compiled.hpp.
 extern template class basic_receive_batch<udp>;
 #endif
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// Datagrams to be handed to the kernel together.
+// A batch of datagrams that are handed to the kernel together.
 #ifndef DGRAM_SEND_BATCH_HPP
 #define DGRAM_SEND_BATCH_HPP
 
@@ -34,18 +34,18 @@
 
 DGRAM_NAMESPACE_BEGIN
 
-/// How much a send batch holds, and whether it keeps the payloads.
+/// How much a send batch holds, and whether it copies the payloads.
 struct send_batch_config {
-  std::size_t datagrams = 64;  ///< room for so many
-  std::size_t bytes =
-      0;  ///< room for so many bytes of payload; 0: no limit, or 256 KiB where they are copied
-  bool copy =
-      false;  ///< copy the payloads into memory of the batch's own, instead of referring to them
+  std::size_t datagrams = 64;  ///< room for this many
+  /// Room for this many bytes of payload; 0: no limit, or 256 KiB if they are copied.
+  std::size_t bytes = 0;
+  /// Copy the payloads into the batch's own memory, instead of referring to them.
+  bool copy = false;
 };
 
 namespace detail {
 
-/// A string, vector or array of bytes or numbers that ends with the expression it stands in.
+/// A string, vector or array of bytes or numbers that is destroyed at the end of its expression.
 template <class T>
 concept temporary_owner =
     !std::is_reference_v<T> && std::ranges::range<T> && !std::ranges::view<T> &&
@@ -55,8 +55,8 @@ concept temporary_owner =
 
 }  // namespace detail
 
-/// A datagram that waits in a send batch, to be read by a transport that is no socket of the
-/// system. It is valid until the batch is changed.
+/// A datagram that waits in a send batch. A transport that is not a system socket reads it. It is
+/// valid until the batch is changed.
 template <class Protocol>
 class basic_waiting_datagram {
 public:
@@ -68,13 +68,13 @@ public:
   {
   }
 
-  /// How many bytes its payload has.
+  /// The size of the payload in bytes.
   std::size_t size() const noexcept { return size_; }
 
-  /// Where it is to go; null: to the peer that the socket is connected to.
+  /// The destination; null means the peer that the socket is connected to.
   const endpoint_type* peer() const noexcept { return peer_; }
 
-  /// Where it is to go, with the source that it asks for; there must be a peer.
+  /// The destination with the source that the datagram asks for. There must be a peer.
   basic_reply_path<Protocol> path() const noexcept
   {
     basic_reply_path<Protocol> path{*peer_};
@@ -82,8 +82,8 @@ public:
     return path;
   }
 
-  /// What it asks for. Its `segment_size` is absent: what was pushed with one is read as the
-  /// datagrams that it becomes.
+  /// What the datagram asks for. `segment_size` is always absent: a buffer that was pushed with a
+  /// segment size is read as the datagrams that it becomes.
   send_options options() const noexcept
   {
     send_options asked = request_ != nullptr ? request_->options() : send_options();
@@ -91,7 +91,7 @@ public:
     return asked;
   }
 
-  /// Copies the payload, as far as there is room for it. Returns how many bytes that were.
+  /// Copies as much of the payload as `room` can hold. Returns the number of bytes copied.
   std::size_t copy_to(std::span<std::byte> room) const noexcept
   {
     std::size_t copied = 0;
@@ -111,19 +111,19 @@ private:
   const detail::send_request* request_;
 };
 
-/// A batch of datagrams to send, sent by `send_batch`, `try_send_batch` and `async_send_batch` of a
-/// socket. It refers to the payloads, which must stay until they are sent or cleared, unless it was
-/// made to copy them; it copies the endpoints.
+/// A batch of datagrams to send. A socket's `send_batch`, `try_send_batch` and `async_send_batch`
+/// send it. By default the batch refers to the payloads, which must stay until they are sent or
+/// cleared. With `send_batch_config::copy` it copies them. It always copies the endpoints.
 ///
-/// What the kernel took leaves the batch; what it did not take stays, in order, and the next send
-/// goes on there.
+/// Datagrams that the kernel took leave the batch. The others stay, in order, and the next send
+/// continues with them.
 ///
-/// Equal-sized datagrams to one peer that follow one another leave as one message, which the kernel
-/// cuts apart (GSO); the last may be shorter. Where a path refuses that, they are sent one by one,
-/// and so are later ones to that peer.
+/// Consecutive equal-sized datagrams to one peer leave as one message, which the kernel cuts apart
+/// (GSO). The last one may be shorter. If a path refuses such a message, the batch sends its
+/// datagrams one by one, and later ones to that peer too.
 ///
-/// Thread safety: distinct objects are safe; one object is not, and belongs to the operation while
-/// one is pending.
+/// Thread safety: distinct objects are safe; one object is not. While an operation is pending, it
+/// owns the batch.
 ///
 /// \code
 /// dgram::send_batch batch{64};
@@ -135,23 +135,23 @@ class basic_send_batch {
 public:
   using endpoint_type = typename Protocol::endpoint;
 
-  /// Called with a datagram's error, its peer (default-constructed where it had none) and its
-  /// payload size.
+  /// Called with a datagram's error, its peer and its payload size. The peer is default-constructed
+  /// if the datagram had none.
   using refused_handler = std::function<void(error_code, const endpoint_type&, std::size_t)>;
 
-  /// Room for `capacity` datagrams. Throws `std::invalid_argument` where it is 0.
+  /// Room for `capacity` datagrams. Throws `std::invalid_argument` if it is 0.
   explicit basic_send_batch(std::size_t capacity) : basic_send_batch({.datagrams = capacity}) {}
 
   /// Throws `std::invalid_argument` if there is no room for one datagram, and `std::length_error`
-  /// if there is more than memory can have.
+  /// if the room is more than memory can hold.
   explicit basic_send_batch(const send_batch_config& config)
       : basic_send_batch(config, checked(config.datagrams))
   {
   }
 
-  /// A batch that fits what `received` can hold: there is room for an answer to each of its
-  /// datagrams, however many a peer has sent as one train, and for `push_replies`. It refers to its
-  /// payloads. Memory is taken as datagrams are pushed.
+  /// A batch that can answer everything that `received` can hold. It has room for one answer to
+  /// each datagram, even if peers send the longest trains, and for `push_replies`. The batch refers
+  /// to its payloads. It allocates memory as datagrams are pushed.
   ///
   /// \code
   /// dgram::receive_batch in{16};
@@ -165,10 +165,10 @@ public:
   basic_send_batch(basic_send_batch&&) noexcept = default;
   basic_send_batch& operator=(basic_send_batch&&) noexcept = default;
 
-  /// How many datagrams there is room for.
+  /// How many datagrams the batch has room for.
   std::size_t capacity() const noexcept { return room_.datagrams; }
 
-  /// How many bytes of payload there is room for.
+  /// How many bytes of payload the batch has room for.
   std::size_t max_bytes() const noexcept { return max_bytes_; }
 
   /// How many datagrams wait to be sent, and how many bytes of payload they have.
@@ -176,23 +176,23 @@ public:
   std::size_t bytes() const noexcept { return at_.pushed_bytes - at_.gone_bytes; }
   bool empty() const noexcept { return at_.pushed == at_.gone; }
 
-  /// Whether there is no room for a further datagram, however small.
+  /// Whether there is no room for another datagram, even an empty one.
   bool full() const noexcept { return !has_room(0); }
 
-  /// Whether `datagrams` datagrams of this many bytes in all can be pushed now. Room is given back
-  /// when the batch is empty.
+  /// Whether `datagrams` datagrams of `payload_size` bytes in total can be pushed now. The room
+  /// becomes free again when the batch is empty.
   bool has_room(std::size_t payload_size, std::size_t datagrams = 1) const noexcept
   {
     return datagrams <= capacity() - at_.pushed && payload_size <= max_bytes_ - at_.pushed_bytes;
   }
 
-  /// Adds a datagram for `peer`.
-  /// Throws `std::length_error` where the batch has no room; nothing is changed then.
+  /// Adds a datagram for `peer`. Throws `std::length_error` if the batch has no room, and changes
+  /// nothing then.
   void push(bytes_view payload, const endpoint_type& peer) { append(payload, &peer); }
 
-  /// The same with the peer as text: `address:port`, or of a Unix socket a path or `@name`. It is
-  /// parsed at each call. Throws `system_error` besides (`error::bad_endpoint` and others of
-  /// `parse_endpoint`), whose text names the input.
+  /// The same with the peer as text: `address:port`, or for a Unix socket a path or `@name`. Each
+  /// call parses the text. Also throws `system_error` (`error::bad_endpoint` and the other errors
+  /// of `parse_endpoint`), with the input in its text.
   ///
   /// \code
   /// dgram::send_batch batch{32};
@@ -204,8 +204,8 @@ public:
     push(payload, detail::endpoint_of_text<Protocol>("push", peer));
   }
 
-  /// The same for bytes of a temporary, in a batch that copies: throws `std::invalid_argument` in
-  /// another, where they would be gone before they are sent.
+  /// The same for the bytes of a temporary, in a batch that copies. Any other batch throws
+  /// `std::invalid_argument`, because the bytes would be gone before they are sent.
   template <detail::temporary_owner Bytes, class... Rest>
   void push(Bytes&& payload, const Rest&... rest)
   {
@@ -218,9 +218,9 @@ public:
   /// Adds a datagram for the peer that the socket is connected to.
   void push(bytes_view payload) { append(payload, nullptr); }
 
-  /// Adds a datagram, or with a segment size several, that asks for something of its own. Throws
-  /// `system_error` for what cannot be had (see `send_options`), and as `push`; nothing is changed
-  /// then.
+  /// Adds a datagram with options of its own, or several datagrams if a segment size is given.
+  /// Throws as `push` does, and also `system_error` for options that are not available (see
+  /// `send_options`). Changes nothing then.
   void push(bytes_view payload, const endpoint_type& peer, const send_options& options)
   {
     append_request(payload, &peer, detail::send_request(options));
@@ -232,7 +232,7 @@ public:
     append_request(payload, nullptr, detail::send_request(options));
   }
 
-  /// Adds an answer: it leaves from the address that was asked.
+  /// Adds an answer. It leaves from the address that was asked.
   void push(bytes_view payload, const basic_reply_path<Protocol>& path)
   {
     if (at_.last == at_.path_run && at_.last > at_.first && is_same(path, last_path_)) [[likely]]
@@ -272,8 +272,9 @@ public:
     append_gathered(payload, &path.peer, path.is_plain() ? 0 : request_of(path));
   }
 
-  /// Adds one buffer as several datagrams of `segment_size` bytes each, the last perhaps shorter.
-  /// Throws `std::invalid_argument` where `segment_size` is 0, and `std::length_error` as `push`.
+  /// Adds one buffer as several datagrams of `segment_size` bytes each. The last one may be
+  /// shorter. Throws `std::invalid_argument` if `segment_size` is 0, and `std::length_error` as
+  /// `push` does.
   void push_segments(bytes_view payload, std::size_t segment_size, const endpoint_type& peer)
   {
     if (segment_size == 0) throw std::invalid_argument("send_batch: segment size must not be 0");
@@ -287,14 +288,15 @@ public:
     append_answer(payload, segment_size, path);
   }
 
-  /// Adds everything that was received, as it is now, to be sent back to where it came from, each
-  /// by its `reply_path()`, whose error it throws. Nothing is copied, and what the kernel had put
-  /// together stays together: `received` must not be used again until it was sent.
+  /// Adds every received datagram as an answer to its sender, by its `reply_path()`, whose error it
+  /// throws. The call copies nothing. Datagrams that the kernel had put together stay together. Do
+  /// not use `received` again until the answers are sent.
   ///
   /// \code
   /// dgram::receive_batch in{16};
-  /// dgram::send_batch out{in};                                 // fits whatever arrives
-  /// socket.set_option(dgram::option::packet_info{true});       // a socket on a wildcard address answers from the one asked
+  /// dgram::send_batch out{in};  // fits whatever arrives
+  /// // A socket on a wildcard address answers from the address that was asked:
+  /// socket.set_option(dgram::option::packet_info{true});
   /// co_await socket.async_receive_batch(in);
   /// for (dgram::datagram datagram : in)
   ///   if (!datagram.payload().empty()) datagram.mutable_payload()[0] = std::byte{'!'};
@@ -311,28 +313,28 @@ public:
     }
   }
 
-  /// Drops what was not sent.
+  /// Drops all datagrams that were not sent.
   void clear() noexcept
   {
     static_cast<counts&>(at_) = counts();
     requests_.clear();
   }
 
-  /// Drops the first datagram that was not sent: the one that `send_result::error` speaks of.
+  /// Drops the first datagram that was not sent: the one that `send_result::error` is about.
   void drop_front() noexcept
   {
     if (!empty()) remove_datagrams(1);
   }
 
-  /// With a handler, a datagram that is refused for its own sake (too big, blocked, unreachable) is
-  /// reported to it and dropped, and the sending goes on. Without one, which is the default, the
-  /// sending ends there. The handler is called inside the call that sends, must not throw, and must
-  /// not use the batch.
+  /// Sets the handler for refused datagrams. If the kernel refuses a datagram for its own sake (too
+  /// big, blocked, unreachable), the batch drops it, calls the handler and goes on. Without a
+  /// handler, the default, sending stops there. The handler runs inside the call that sends. It
+  /// must not throw, and must not use the batch.
   void on_refused(refused_handler handler) { refused_ = std::move(handler); }
 
   /// Drops the first datagram that was not sent, and reports it to the handler of `on_refused`.
-  /// Returns false, and leaves the batch as it is, if there is no handler: then the sending ends
-  /// with this error.
+  /// Without a handler it returns false and leaves the batch as it is. The caller then ends the
+  /// sending with this error.
   bool refuse_front(const error_code& ec)
   {
     if (!refused_) return false;
@@ -340,13 +342,13 @@ public:
     const std::size_t size = front_size();
     remove_datagrams(1);
     limit_.given_up();
-    const refused_handler handler = refused_;  // it may replace itself
+    const refused_handler handler = refused_;  // the handler may replace itself
     handler(ec, peer, size);
     return true;
   }
 
-  /// The first datagram that was not sent; there must be one. For transports that are no sockets of
-  /// the system:
+  /// The first datagram that was not sent; there must be one. For transports that are not system
+  /// sockets:
   ///
   /// \code
   /// dgram::send_batch batch{16};
@@ -365,12 +367,12 @@ public:
             first.request > 0 ? &requests_[first.request - 1] : nullptr};
   }
 
-  // What a socket needs; users have no call for these.
+  // For sockets only; other code need not call these.
 
-  /// The datagrams that wait as messages, at most `limit`, runs put together where
-  /// `may_segment(peer)`, up to the first one that asks for what cannot be had; or the error that
-  /// keeps all from being sent, an address on a connected socket or none on another, or the first
-  /// datagram.
+  /// Describes the waiting datagrams as messages, at most `limit`. It joins a run into one message
+  /// if `may_segment(peer)`. It stops before the first datagram that asks for something
+  /// unavailable. `ec` is set if nothing can be sent: an address on a connected socket, none on
+  /// another, or an obstacle to the first datagram.
   template <class Predicate>
   std::span<platform::message> prepare(const detail::socket_flags& flags, Predicate may_segment,
                                        error_code& ec, const detail::unmet_needs& unmet = {},
@@ -406,7 +408,7 @@ public:
     return {messages_.data(), run_lengths_.size()};
   }
 
-  /// The first `count` messages were sent. Returns how many datagrams they were.
+  /// Removes the first `count` messages, which were sent. Returns how many datagrams they were.
   std::size_t consume(std::size_t count) noexcept
   {
     std::size_t datagrams = 0;
@@ -420,10 +422,10 @@ public:
     return datagrams;
   }
 
-  /// How many were sent in one message with others since this was last asked.
+  /// How many datagrams left in one message with others since the last call.
   std::size_t take_segmented() noexcept { return std::exchange(segmented_, 0); }
 
-  /// What the socket must be told, or asked, before all can be sent.
+  /// What the socket must set or find out before it can send everything.
   detail::socket_needs needs() const noexcept { return at_.needs; }
 
   bool front_is_plain() const noexcept { return first_run().request == 0; }
@@ -437,32 +439,30 @@ public:
   const endpoint_type& front_peer() const noexcept { return first_run().peer; }
   std::size_t front_size() const noexcept { return std::min(first_run().each, first_run().bytes); }
 
-  /// From the next `prepare` on, the datagrams of the first message go one by one.
+  /// From the next `prepare` on, the datagrams of the first message are sent one by one.
   void split_front() noexcept
   {
     runs_[at_.first].is_split = true;
     limit_.given_up();
   }
 
-  /// Whether the first message can be put to the kernel as shorter ones, from the next `prepare`
-  /// on.
+  /// Whether the first message can be sent as shorter ones, from the next `prepare` on.
   bool try_shorter() noexcept { return limit_.try_shorter(run_lengths_[at_.next_run]); }
 
 private:
-  /// Datagrams that leave together where the path lets them: neighbours to one peer that ask for
-  /// the same and are of one size, but for the last, which may be shorter. It is found out as they
-  /// are pushed.
+  /// Datagrams that leave together if the path allows it. They are neighbours for one peer, ask for
+  /// the same, and have one size; only the last may be shorter. `push` builds the runs.
   struct run {
     std::size_t limit = 0;  // bytes of one message to the peer
     std::size_t first_buffer = 0;
-    std::size_t buffers = 0;  // of each datagram; of all together where they are in one piece
+    std::size_t buffers = 0;  // of each datagram; of all together if they are in one piece
     std::size_t datagrams = 0;
     std::size_t each = 0;       // bytes
     std::size_t bytes = 0;      // of all of them
     std::uint32_t request = 0;  // what they ask for, counted from 1; 0: nothing
     bool in_one_piece = false;  // pushed as one buffer
     bool is_complete = false;   // no other datagram can join
-    bool is_split = false;      // they leave one by one, since together they were refused
+    bool is_split = false;      // they leave one by one, because the kernel refused them together
     bool addressed = false;
     endpoint_type peer;
 
@@ -479,24 +479,24 @@ private:
   struct counts {
     std::size_t first = 0;  // the runs [first, last) wait
     std::size_t last = 0;
-    std::size_t addressed = 0;  // of them
+    std::size_t addressed = 0;  // of these runs
     std::size_t buffers = 0;    // in use
     std::size_t pushed = 0;     // datagrams, since the batch was last empty
     std::size_t pushed_bytes = 0;
-    std::size_t gone = 0;  // of them
+    std::size_t gone = 0;  // of these datagrams
     std::size_t gone_bytes = 0;
-    std::size_t path_run =
-        0;  // the run whose path is kept, counted from 1: the last one, or none that counts
+    // The run whose path is kept, counted from 1. It is valid only if it is the last one.
+    std::size_t path_run = 0;
     std::size_t next_run = 0;  // of those that `prepare` has described
     detail::socket_needs needs;
   };
 
-  /// What a moved-from batch has none of.
+  /// A moved-from batch has none of these.
   struct capacities {
     std::size_t datagrams = 0;
   };
 
-  /// `runs` are there from the beginning; more are made if they are needed.
+  /// `runs` exist from the start; more are created when they are needed.
   basic_send_batch(const send_batch_config& config, std::size_t runs)
       : max_bytes_(byte_limit(config)),
         runs_(runs),
@@ -542,14 +542,14 @@ private:
       append_segments(payload, segment, &path.peer, request);
     else
       append(payload, &path.peer, request);
-    // The next answer most often goes the same way: then neither request nor peer need be looked
-    // at.
+    // The next answer most often takes the same path. Then `push` need not compare request and
+    // peer.
     last_path_ = path;
     at_.path_run = at_.last;
   }
 
-  /// What an answer asks for beside its peer; there is room for it. Most are for the address that
-  /// was asked before too.
+  /// Finds or adds what an answer asks for beside its peer; there is room for it. Most answers
+  /// leave from the same address as the one before.
   std::uint32_t request_of(const basic_reply_path<Protocol>& path)
   {
     if (!requests_.empty() && requests_.back().is_answer(path))
@@ -562,7 +562,7 @@ private:
   void append_request(bytes_view payload, const endpoint_type* peer,
                       const detail::send_request& request, std::size_t segment = 0)
   {
-    // Without a peer the family is that of the socket's, which is known when it is sent.
+    // Without a peer the socket's family decides, which is known only when the datagram is sent.
     if (peer != nullptr)
       detail::throw_if(request.template check<Protocol>(detail::is_ipv4(*peer)), "push");
     if (request.segment_size() > 0) segment = request.segment_size();
@@ -574,7 +574,7 @@ private:
       append(payload, peer, number);
   }
 
-  /// Neighbours that ask for the same share it, which is also what lets them leave as one message.
+  /// Neighbours that ask for the same share one request. This also lets them leave as one message.
   std::uint32_t add_request(const detail::send_request& request)
   {
     if (!option_controls_)
@@ -593,7 +593,7 @@ private:
     if (which.request == 0) return {};
     const detail::send_request& request = requests_[which.request - 1];
     if (request.needs().has_any_of(unmet.needs)) return unmet.why;
-    // One with a peer was checked when it was pushed.
+    // If the datagram has a peer, `push` has checked it.
     if (which.addressed) return {};
     return request.template check<Protocol>(v4);
   }
@@ -696,13 +696,13 @@ private:
   std::byte* copied(bytes_view payload) noexcept
   {
     std::byte* const copy = arena_.get() + at_.pushed_bytes;
-    // One that was gathered is there already.
+    // A gathered payload is there already.
     if (!payload.empty() && payload.data() != copy)
       std::memcpy(copy, payload.data(), payload.size());
     return copy;
   }
 
-  /// A further datagram of the last run. Copies lie side by side, and are one piece.
+  /// Adds another datagram to the last run. Copies lie side by side, and are one piece.
   void keep_in(run& last, bytes_view payload)
   {
     if (arena_) {
@@ -747,7 +747,7 @@ private:
            a.source == b.source;
   }
 
-  /// One datagram for the peer of the last run, asking for the same.
+  /// Adds one datagram for the peer of the last run, with the same request.
   void append_like_last(bytes_view payload)
   {
     check_room(payload.size(), 1);
@@ -828,7 +828,7 @@ private:
     at_.gone_bytes += bytes;
   }
 
-  /// Several datagrams, as few messages as may be, and no more than there is room for.
+  /// Describes several datagrams in as few messages as possible, within `most_messages`.
   void describe_run(const run& which, bool together, std::size_t most_messages,
                     const detail::socket_flags& flags)
   {
@@ -850,8 +850,7 @@ private:
     }
   }
 
-  // To gather many small pieces is the kernel's most expensive way: it costs more than to copy
-  // them.
+  // Gathering many small pieces costs the kernel more than copying them costs here.
   static constexpr std::size_t many_pieces = 8;
   static constexpr std::size_t small_payload = 512;
   static constexpr std::size_t copied_at_most = 262144;
@@ -862,7 +861,7 @@ private:
            which.bytes <= copied_at_most - copied_bytes_;
   }
 
-  /// The payloads of a run, side by side until the next `prepare`.
+  /// Puts the payloads of a run side by side, until the next `prepare`.
   const std::byte* copy_run(const run& which)
   {
     if (!copied_) copied_ = std::make_unique_for_overwrite<std::byte[]>(copied_at_most);
@@ -878,7 +877,7 @@ private:
     return first;
   }
 
-  /// Datagrams that lie side by side, as messages of at most `most` of them each.
+  /// Describes datagrams that lie side by side, in messages of at most `most` datagrams each.
   void describe_pieces(const run& which, const std::byte* bytes, std::size_t most,
                        std::size_t most_messages, const detail::socket_flags& flags)
   {
@@ -894,7 +893,7 @@ private:
     } while (offset < which.bytes && run_lengths_.size() < most_messages);
   }
 
-  /// The next message: `count` datagrams of a run.
+  /// Adds the next message: `count` datagrams of a run.
   void describe(const run& of, platform::buffer* buffers, std::size_t buffer_count,
                 std::size_t count, const detail::socket_flags& flags)
   {
@@ -929,8 +928,8 @@ private:
     return static_cast<std::size_t>(&which - runs_.data());
   }
 
-  /// A dual-stack socket takes IPv4 peers in their mapped form; kept apart, so that the batch can
-  /// be sent on another socket as it was pushed. What `prepare` has described refers to it.
+  /// Stores the mapped form of an IPv4 peer, which a dual-stack socket needs. The original stays,
+  /// so that another socket can send the batch. The messages of `prepare` refer to the mapped form.
   void map_peer(std::size_t index)
   {
     if (native_.size() < runs_.size()) native_.resize(runs_.size());
@@ -961,7 +960,7 @@ private:
 using send_batch = basic_send_batch<udp>;
 
 #if defined(DGRAM_COMPILED)
-// One unit of the program has these; see dgram/compiled.hpp.
+// One unit of the program defines these; see dgram/compiled.hpp.
 extern template class basic_send_batch<udp>;
 #endif
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// What a single datagram asks for on its way, beside what its socket has set.
+// What a single datagram asks for, beside the options of its socket.
 #ifndef DGRAM_SEND_OPTIONS_HPP
 #define DGRAM_SEND_OPTIONS_HPP
 
@@ -14,23 +14,25 @@
 
 DGRAM_NAMESPACE_BEGIN
 
-/// What one datagram asks for, beside what the socket has set; what is not set here is as the
-/// socket has it. Taken by single sends, batches, segments and writers, and copied by all of them.
-/// Towards an IPv4 peer of a dual-stack socket it takes IPv4's form.
+/// What one datagram asks for, beside the options of the socket. A field that is not set leaves the
+/// socket's value. Single sends, batches, segments and writers take these options, and copy them.
+/// For an IPv4 peer of a dual-stack socket they take IPv4's form.
 ///
-/// Errors, at the call and before anything is sent: `error::out_of_range` (a DSCP above 63, a hop
-/// limit outside 1..255), `invalid_argument` (segment size 0), `message_size` (more control
-/// messages than there is room for), `address_family_not_supported` (a source of another family
-/// than the peer), `operation_not_supported` (what the system has no control message for: see
-/// docs/metadata.md; on Unix sockets all but `control`, and `segment_size` in batches).
+/// The call reports these errors before anything is sent:
+///  - `error::out_of_range` for a DSCP above 63 or a hop limit outside 1..255;
+///  - `invalid_argument` for segment size 0;
+///  - `message_size` for more control messages than there is room for;
+///  - `address_family_not_supported` for a source of another family than the peer;
+///  - `operation_not_supported` if the system has no control message for it (see docs/metadata.md),
+///    and on Unix sockets for every field except `control` and, in batches, `segment_size`.
 ///
 /// \code
 /// dgram::send_options urgent{.ecn = dgram::ecn_codepoint::ect_0, .dscp = 46, .hop_limit = 4};
 /// socket.send_to(asio::buffer(query), peer, urgent);
 /// \endcode
 struct send_options {
-  /// The address to send from, one of this host's; the bound address and the system's choice
-  /// otherwise.
+  /// The address to send from, one of this host's. If absent, it is the bound address or the
+  /// system's choice.
   std::optional<net::ip::address> source{};
 
   /// The interface to leave by; 0: the routes decide.
@@ -45,24 +47,25 @@ struct send_options {
   /// 1 to 255.
   std::optional<int> hop_limit{};
 
-  /// Never fragment it: where it is too large for the way, `message_size`. For IPv6 peers only;
-  /// IPv4 knows this as an option of the socket alone (`operation_not_supported`).
+  /// Never fragment the datagram. If it is too large for the path, the send fails with
+  /// `message_size`. For IPv6 peers only: IPv4 has this only as a socket option
+  /// (`operation_not_supported`).
   bool do_not_fragment = false;
 
-  /// The payload is so many bytes per datagram, the last perhaps shorter, which the kernel cuts
-  /// apart (`UDP_SEGMENT`). Batches cut it themselves where the kernel or the path cannot; for a
-  /// single send that is the kernel's error.
+  /// Sends the payload as datagrams of this many bytes, the last perhaps shorter. The kernel cuts
+  /// them apart (`UDP_SEGMENT`). Batches cut the payload themselves if the kernel or the path
+  /// cannot. A single send reports the kernel's error instead.
   std::optional<std::size_t> segment_size{};
 
-  /// Not before this time (`SO_TXTIME`). Kept by the queueing disciplines `fq` and `etf` (tc(8));
-  /// others send at once.
+  /// Send not before this time (`SO_TXTIME`). The queueing disciplines `fq` and `etf` (tc(8)) obey
+  /// it; others send at once.
   std::optional<std::chrono::steady_clock::time_point> transmit_time{};
 
-  /// Tell when it left: see `async_send_timestamp`. Such a datagram leaves in no message with
-  /// others.
+  /// Report when the datagram left: see `async_send_timestamp`. Such a datagram never shares a
+  /// message with others.
   bool timestamp = false;
 
-  /// Further control messages, as a `control_writer` makes them.
+  /// Further control messages, as a `control_writer` writes them.
   std::span<const std::byte> control{};
 };
 

@@ -9,13 +9,13 @@
 
 DGRAM_NAMESPACE_BEGIN
 
-/// How a batch was sent.
+/// The result of sending a batch.
 struct send_result {
   std::size_t sent = 0;     ///< how many datagrams the kernel took
-  std::size_t refused = 0;  ///< how many were dropped by the batch's `on_refused`
-  error_code error;  ///< why the first one that is left was not taken; clear when none is left
+  std::size_t refused = 0;  ///< how many datagrams the batch dropped through `on_refused`
+  error_code error;  ///< why the first remaining datagram was not taken; clear if none is left
 
-  /// Adds what a further step moved; the error is that of the last step.
+  /// Adds the result of a further step. The error is that of the last step.
   send_result& operator+=(const send_result& step) noexcept
   {
     sent += step.sent;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// How a socket is opened.
+// The configuration of a socket.
 #ifndef DGRAM_SOCKET_CONFIG_HPP
 #define DGRAM_SOCKET_CONFIG_HPP
 
@@ -7,15 +7,16 @@
 
 DGRAM_NAMESPACE_BEGIN
 
-/// How a socket is opened and bound. Everything is the operating system's default unless said
-/// otherwise.
+/// How a socket is opened and bound. A field that is left alone leaves the operating system's
+/// default.
 ///
 /// \code
-/// dgram::udp::socket socket{io, {dgram::udp::v6(), 5353}, {.reuse_address = true, .dual_stack = true}};
+/// dgram::udp::socket socket{io, {dgram::udp::v6(), 5353},
+///                           {.reuse_address = true, .dual_stack = true}};
 /// \endcode
 struct socket_config {
-  bool reuse_address = false;   ///< share the address with sockets that ask for it too
-  bool reuse_port = false;      ///< spread the flows over the sockets that ask for it too
+  bool reuse_address = false;   ///< share the address with other sockets that set this too
+  bool reuse_port = false;      ///< spread the flows over all sockets that set this too
   bool dual_stack = false;      ///< serve IPv4 and IPv6 with one socket; see `udp::dual`
   bool v6_only = false;         ///< keep an IPv6 socket from taking IPv4 traffic
   bool broadcast = false;       ///< allow sending to broadcast addresses

@@ -24,9 +24,9 @@ DGRAM_NAMESPACE_BEGIN
 
 namespace detail {
 
-/// What looking names up does with a socket.
+/// What name lookups need from a socket.
 struct lookup_access {
-  /// Waits for `wake`, which closing, cancelling and the like also call.
+  /// Waits for `wake`, which closing, cancelling and similar calls also call.
   template <class Handle, class Token>
   static auto async_wait(const Handle& handle, Token&& token)
   {
@@ -39,7 +39,7 @@ struct lookup_access {
     handle.wake_lookups();
   }
 
-  /// Sends to the first of the peers, at least one, that is not refused.
+  /// Sends to the first peer that is not refused. There must be at least one peer.
   template <class Handle, class... Args>
   static void async_send_to_first(const Handle& handle, Args&&... args)
   {
@@ -49,9 +49,9 @@ struct lookup_access {
 
 }  // namespace detail
 
-/// A reference to an open or closed socket that survives the moving, closing and destruction of the
-/// socket, and then finds it closed. It has the operations on batches; readers and writers hold
-/// one.
+/// A reference to an open or closed socket. It stays valid when the socket is moved, closed or
+/// destroyed, and then finds the socket closed. It has the operations on batches. Readers and
+/// writers hold one.
 template <class Protocol, class Executor>
 class basic_socket_handle
     : public detail::batch_operations<basic_socket_handle<Protocol, Executor>, Protocol, Executor> {
@@ -62,7 +62,8 @@ public:
   using endpoint_type = typename Protocol::endpoint;
   using executor_type = Executor;
 
-  /// The clock of the deadlines of what is built on the socket, and a timer that goes by it.
+  /// The clock of the deadlines of readers, writers and emitters on the socket, and a timer of that
+  /// clock.
   using clock_type = std::chrono::steady_clock;
   using timer_type = net::basic_waitable_timer<clock_type, net::wait_traits<clock_type>, Executor>;
 
@@ -70,8 +71,8 @@ public:
 
   bool is_open() const noexcept { return state_->socket.is_open(); }
 
-  /// Changes when the socket is closed, opened, cancelled or released: what was started before is
-  /// to end then.
+  /// Changes when the socket is closed, opened, cancelled or released. Operations that were started
+  /// before must end then.
   std::uint64_t epoch() const noexcept { return state_->epoch; }
 
   /// Waits until the socket is readable or writable. Completion: `void(error_code)`.
@@ -83,8 +84,8 @@ public:
     return state_->socket.async_wait(what, std::forward<Token>(token));
   }
 
-  /// Waits, after a send for which the kernel had no buffer space, until another is worth a try.
-  /// Completion: `void(error_code)`.
+  /// Waits, after a send for which the kernel had no buffer space, until another send is worth a
+  /// try. Completion: `void(error_code)`.
   template <class Token>
   auto async_wait_congestion(Token&& token)
       -> decltype(std::declval<timer_type&>().async_wait(std::forward<Token>(token)))
@@ -92,7 +93,7 @@ public:
     return state_->async_wait_congestion(std::forward<Token>(token));
   }
 
-  /// Lets the kernel put datagrams together, or stops it; see `option::coalescing`.
+  /// Lets the kernel join datagrams, or stops it; see `option::coalescing`.
   void set_coalescing(bool on, error_code& ec) { state_->set_coalescing(on, ec); }
 
   bool is_coalescing() const noexcept { return state_->flags.coalescing; }
@@ -103,21 +104,23 @@ public:
     return state_->flags.connected;
   }
 
-  /// Lets datagrams know what address they were sent to where an answer needs that: see
+  /// Makes datagrams carry the address that they were sent to, if an answer needs it: see
   /// `option::packet_info`.
   void provide_reply_source() { state_->provide_reply_source(); }
 
-  /// How many reports have come from the error queue; they wake those who wait for datagrams, too.
+  /// How many reports have come from the error queue. They also wake operations that wait for
+  /// datagrams.
   std::uint64_t reports_taken() const noexcept { return state_->reports_taken; }
 
-  /// Whether a send that failed so is to be tried again after `async_wait_congestion`.
+  /// Whether a send that failed with this error should be tried again after
+  /// `async_wait_congestion`.
   bool is_congested(const error_code& ec) const noexcept { return state_->is_congested(ec); }
 
-  /// Another one for each descriptor that the socket has had.
+  /// A different number for each descriptor that the socket has had.
   std::uint64_t descriptor_number() const noexcept { return state_->descriptor_number; }
 
-  /// See `basic_socket::join` and `leave`; `joined` are the indices of those of all interfaces
-  /// where it was joined.
+  /// See `basic_socket::join` and `leave`. A join on all interfaces stores in `joined` the indices
+  /// of the interfaces that it joined on. A leave on all interfaces leaves these, if there are any.
   void join(const multicast_group& group, const network_interface& interface,
             std::vector<unsigned>& joined, error_code& ec)
   {
@@ -133,22 +136,22 @@ public:
   /// Whether the last batch emptied the queue, and no error waits behind it.
   bool is_drained() const noexcept { return state_->drained; }
 
-  /// Whether the last call has left an error that the next receive reports, without a look at the
+  /// Whether the last call left an error that the next receive reports without asking the
   /// descriptor.
   bool has_pending_error() const noexcept
   {
     return static_cast<bool>(state_->pending_receive_error);
   }
 
-  /// What the socket was opened with. Error: `bad_descriptor`.
+  /// The protocol that the socket was opened with. Error: `bad_descriptor`.
   protocol_type protocol(error_code& ec) const { return state_->protocol(ec); }
 
-  // As of the socket.
+  // As those of the socket.
   void bind(const endpoint_type& local, error_code& ec) { state_->bind(local, ec); }
   void connect(const endpoint_type& peer, error_code& ec) { state_->connect(peer, ec); }
   void close(error_code& ec) { state_->close(ec); }
 
-  /// Expires with the socket and everything that is pending on it.
+  /// Expires with the socket and all operations that are pending on it.
   std::weak_ptr<const void> lifetime() const noexcept { return state_; }
 
 private:
@@ -181,7 +184,7 @@ private:
 
   state_type& state() const noexcept { return *state_; }
 
-  /// What an operation is launched on keeps the block, since a handle need not stay.
+  /// Keeps the block alive for an operation that is launched later, because the handle may be gone.
   class launch_target {
   public:
     explicit launch_target(std::shared_ptr<state_type> state) noexcept : state_(std::move(state)) {}

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// How an emitter socket is created and bound.
+// The options for creating and binding an emitter socket.
 #ifndef DGRAM_SOCKET_OPTIONS_HPP
 #define DGRAM_SOCKET_OPTIONS_HPP
 
@@ -36,22 +36,22 @@ enum class socket_type { none = 0, udp4 = 4, udp6 = 6 };
 inline constexpr socket_type udp4 = socket_type::udp4;
 inline constexpr socket_type udp6 = socket_type::udp6;
 
-/// What a lookup reports: an error, or the address of the name.
+/// The function that a lookup calls with its result: an error, or the address of the name.
 using lookup_result = std::function<void(error_code, const net::ip::address&)>;
 
-/// What an emitter looks names up with, in place of the system's resolver. It is made of one of
+/// Looks names up for an emitter, in place of the system's resolver. It is constructed from one of
 /// these:
-///  - `std::ref(resolver)`, a `name_resolver` as `async_connect` and the others of resolve.hpp
-///    take. It must outlive the socket's lookups. The emitter takes the first address that it
-///    finds.
-///  - a function `void(const std::string& host, socket_type, lookup_result)`, as Node's. It looks
-///    up the name in the family of the socket, `udp4` or `udp6`, and reports once, at once or
-///    later. It may report on any thread, and also when the socket and its context have gone, but
-///    not while the context is being destroyed on another thread.
+///  - `std::ref(resolver)`, a `name_resolver` as for `async_connect` and the other functions of
+///    resolve.hpp. It must outlive the socket's lookups. The emitter takes the first address that
+///    it finds.
+///  - A function `void(const std::string& host, socket_type, lookup_result)`, as Node's. It looks
+///    up the name in the family of the socket, `udp4` or `udp6`, and reports exactly once, at once
+///    or later. It may report on any thread, and also after the socket and its context have gone.
+///    It must not report while another thread is destroying the context.
 ///
-/// What it throws is reported too: the code of a `system_error`, of anything else `no_recovery`,
-/// with the text as the failure's detail. Text with a colon is an address, and it is not asked for
-/// that.
+/// An exception that it throws is reported too: the code of a `system_error`, and `no_recovery` for
+/// any other. The text becomes the failure's detail. Text with a colon is an address and is not
+/// looked up.
 class lookup_function {
 public:
   lookup_function() noexcept = default;
@@ -101,53 +101,53 @@ private:
   std::function<void(const std::string&, socket_type, lookup_result)> ask_;
 };
 
-/// The options of `create_socket`; all but the type may be left out.
+/// The options of `create_socket`. Only the type is required.
 struct socket_options {
   socket_type type = socket_type::none;
-  bool reuse_addr = false;            ///< share the address with sockets that ask for it too
-  bool reuse_port = false;            ///< spread the flows over the sockets that ask for it too
+  bool reuse_addr = false;            ///< share the address with other sockets that set this too
+  bool reuse_port = false;            ///< spread the flows over all sockets that set this too
   bool ipv6_only = false;             ///< keep a udp6 socket from taking IPv4 traffic
   std::int64_t recv_buffer_size = 0;  ///< bytes; 0: the system's default
   std::int64_t send_buffer_size = 0;  ///< bytes; 0: the system's default
   lookup_function lookup = {};        ///< looks names up in place of the system's resolver
-  std::chrono::milliseconds lookup_lifetime{
-      1000};  ///< how long a looked up name is not asked for again
+  /// How long the emitter reuses the result of a lookup.
+  std::chrono::milliseconds lookup_lifetime{1000};
 #if DGRAM_HAS_STOP_TOKEN
-  /// Closes the socket when stop is requested, on any thread. The option is missing where the
-  /// standard library has no `std::stop_token`: libc++ 19 has it only with
-  /// `-fexperimental-library`. `slot` is always there.
+  /// Closes the socket when stop is requested, on any thread. The option is missing if the standard
+  /// library has no `std::stop_token`: libc++ 19 has it only with `-fexperimental-library`. `slot`
+  /// is always there.
   std::stop_token signal = {};
 #endif
-  /// Closes the socket when it is signalled. A slot holds one socket, the last that it was given
-  /// to.
+  /// Closes the socket when the slot's signal is emitted. A slot holds one socket: the last one
+  /// that it was given to.
   net::cancellation_slot slot = {};
-  std::shared_ptr<const block_list> receive_block_list = {};  ///< senders that are not heard
-  std::shared_ptr<const block_list> send_block_list = {};     ///< peers that are not sent to
-  bool packet_info =
-      false;  ///< tell interface and local address also on sockets bound to one address
-  /// So many may wait to be sent: for the kernel to take them, and for a bind, a connect, a name or
-  /// the end of a pause.
+  std::shared_ptr<const block_list> receive_block_list = {};  ///< senders that are ignored
+  std::shared_ptr<const block_list> send_block_list = {};     ///< peers that are never sent to
+  /// Report interface and local address also on sockets bound to one address.
+  bool packet_info = false;
+  /// The limit of datagrams that wait to be sent: for the kernel to take them, for a bind, a
+  /// connect, a name, or the end of a pause.
   std::size_t queue_datagrams = 1024;
-  std::size_t queue_bytes = 262144;  ///< and so many bytes of payload
-  /// What becomes of a datagram beyond that. To wait is advice, as with Node's streams: `send`
-  /// returns false and queues the datagram all the same, so who goes on sending goes on filling
-  /// memory. To drop is a limit that holds.
+  std::size_t queue_bytes = 262144;  ///< the limit of their bytes of payload
+  /// What happens to a datagram beyond these limits. `wait` is advice, as with Node's streams:
+  /// `send` returns false but queues the datagram, so a caller that goes on sending fills memory.
+  /// `drop_newest` is a limit that holds.
   full_policy when_full = full_policy::wait;
 
-  /// Datagrams of up to so many bytes arrive whole; 0: up to 64 KiB with UDP, which is all of them,
-  /// and 256 KiB with Unix sockets. A Unix datagram may be as large as its sender's send buffer; a
-  /// larger one is cut, and `rinfo.truncated` says so.
+  /// Datagrams of up to this many bytes arrive whole. 0 means 64 KiB with UDP, which is every
+  /// datagram, and 256 KiB with Unix sockets. A Unix datagram may be as large as its sender's send
+  /// buffer. A larger one is cut, and `rinfo.truncated` says so.
   std::size_t receive_size = 0;
 };
 
-/// What `bind` may be given instead of port and address. With GCC 12 give it a name before it goes
-/// into a `co_await` expression: a list in braces there may compile and overwrite memory, which is
-/// an error of that compiler.
+/// Arguments of `bind` in place of port and address. With GCC 12, give it a name before you use it
+/// in a `co_await` expression. A list in braces there may compile and overwrite memory, which is an
+/// error of that compiler.
 struct bind_options {
   std::int64_t port = 0;
   std::string address = {};
-  bool exclusive = false;  ///< ports are not shared between processes, so it is always true
-  int fd = 0;              ///< a descriptor to take over, where it is above 0
+  bool exclusive = false;  ///< no effect: processes never share ports, so it is always true
+  int fd = 0;              ///< a descriptor to take over, if it is above 0
 };
 
 DGRAM_NAMESPACE_END

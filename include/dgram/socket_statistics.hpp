@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// What a socket has moved and lost.
+// Counts of what a socket has moved and lost.
 #ifndef DGRAM_SOCKET_STATISTICS_HPP
 #define DGRAM_SOCKET_STATISTICS_HPP
 
@@ -9,8 +9,8 @@
 
 DGRAM_NAMESPACE_BEGIN
 
-/// Counts since the socket was opened; see `basic_socket::statistics`. What Asio's own operations
-/// move is not in them: docs/metadata.md says which those are.
+/// Counts since the socket was opened; see `basic_socket::statistics`. They leave out what Asio's
+/// own operations move: docs/metadata.md lists those operations.
 struct socket_statistics {
   std::uint64_t received = 0;        ///< datagrams
   std::uint64_t received_bytes = 0;  ///< of payload, as far as it fit
@@ -22,26 +22,26 @@ struct socket_statistics {
   std::uint64_t sent_bytes = 0;   ///< of payload
   std::uint64_t send_calls = 0;   ///< calls that sent at least one datagram
   std::uint64_t segmented = 0;    ///< datagrams that left in one message with others
-  std::uint64_t short_sends = 0;  ///< calls of which the kernel took a part
+  std::uint64_t short_sends = 0;  ///< calls of which the kernel took only a part
   std::uint64_t rejected = 0;     ///< how often a datagram of a batch was refused for its own sake
 
   std::uint64_t would_block = 0;  ///< calls that found nothing to receive, or no room to send
-  /// Errors of known kinds that were taken from the error queue. Without `option::receive_error`
-  /// those that a batch of a connected socket met on behalf of an earlier datagram.
+  /// Errors of known kinds that were taken from the error queue. Without `option::receive_error`,
+  /// the errors of earlier datagrams that a batch of a connected socket met.
   std::uint64_t path_errors = 0;
 
-  /// Reports, of errors and of times, that nobody fetched before there were too many, and errors
-  /// for whose report the kernel had no room: the queue's is that of the receive buffer. A time
-  /// that finds no room is not known of.
+  /// Reports of errors and times that were discarded because too many waited to be fetched. Also
+  /// errors for whose report the kernel had no room in the receive buffer. Times for which it had
+  /// no room are not counted.
   std::uint64_t lost_reports = 0;
 
-  /// Datagrams that came and found the receive queue full, or were broken (Linux: SO_RXQ_OVFL;
-  /// elsewhere 0). On a socket that coalesces this is the least that it can be: the kernel counts a
-  /// train that it drops as one. The count is exact while coalescing is off (`option::coalescing`,
+  /// Datagrams that arrived and found the receive queue full, or were broken (Linux: SO_RXQ_OVFL;
+  /// elsewhere 0). On a socket that coalesces this is a lower bound, because the kernel counts a
+  /// dropped train as one. The count is exact while coalescing is off (`option::coalescing`,
   /// `reader_config::coalesce`).
   std::uint64_t dropped = 0;
 
-  /// Datagrams per call that took any.
+  /// Datagrams per call that moved any.
   double mean_received() const noexcept { return mean(received, receive_calls); }
   double mean_sent() const noexcept { return mean(sent, send_calls); }
 
@@ -59,8 +59,8 @@ class wrapping_counter {
 public:
   std::uint64_t value() const noexcept { return value_; }
 
-  /// What the counter shows now. It counts up only: a reading that is older than the last one is
-  /// recognised by that.
+  /// Takes the value that the counter shows now. The counter only counts up, so an older reading is
+  /// recognised and ignored.
   void read(std::uint32_t now) noexcept
   {
     const std::uint32_t step = now - static_cast<std::uint32_t>(value_);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
-// What an emitter, a reader and a writer need of a socket, as concepts: another that has it can
-// stand in.
+// Concepts of what an emitter, a reader and a writer need from a socket. Another type that models
+// them can replace the socket.
 #ifndef DGRAM_TRANSPORT_HPP
 #define DGRAM_TRANSPORT_HPP
 
@@ -23,7 +23,7 @@ DGRAM_NAMESPACE_BEGIN
 
 namespace detail {
 
-/// A completion token that stands for any: what a wait with it returns is known without an
+/// A completion token that stands for any token: the result of a wait with it is known without an
 /// instantiation of the wait.
 struct any_token {};
 
@@ -42,38 +42,37 @@ public:
 
 DGRAM_NAMESPACE_BEGIN
 
-/// A copyable reference to a socket, or to another transport, that stays valid when the socket is
-/// moved or destroyed, and then finds it closed. Readers, writers and emitters are built on one.
+/// A copyable reference to a socket or to another transport. It stays valid when the socket is
+/// moved or destroyed, and then finds it closed. Readers, writers and emitters hold one.
 ///
 /// Calls:
-///  - `try_receive_batch` and `try_send_batch` never block. Their error is `would_block` if nothing
-///    can be done now. A handle that is no socket's fills a batch with `clear` and `store`, and
-///    reads one with `front`, `drop_front` and `refuse_front`.
-///  - `is_congested` says of a send's error that the next try is to come after
-///    `async_wait_congestion`.
-///  - `is_drained` says that the last batch emptied the queue: the next call is to wait and not to
-///    try. `has_pending_error` says that the last batch left an error, which the next batch
-///    reports.
-///  - `epoch` changes when the socket is closed, opened or cancelled: what was started before is to
-///    end then.
-///  - `descriptor_number` is another for each descriptor that the socket has had.
-///  - `reports_taken` counts what came from the error queue, which explains wake-ups without a
+///  - `try_receive_batch` and `try_send_batch` never block. Their error is `would_block` if no
+///    datagram can be moved now. A handle without a system socket fills a batch with `clear` and
+///    `store`, and reads one with `front`, `drop_front` and `refuse_front`.
+///  - `is_congested` says whether a send that failed with this error must wait with
+///    `async_wait_congestion` before the next try.
+///  - `is_drained` says that the last batch emptied the queue: the next call must wait, not try.
+///    `has_pending_error` says that the last batch left an error, which the next batch reports.
+///  - `epoch` changes when the socket is closed, opened or cancelled. Operations that were started
+///    before must end then.
+///  - `descriptor_number` is different for each descriptor that the socket has had.
+///  - `reports_taken` counts reports from the error queue, which explain wake-ups without a
 ///    datagram.
 ///  - `set_coalescing` lets datagrams arrive as trains, and `is_coalescing` says whether they may.
-///  - `provide_reply_source` makes datagrams know the address that they were sent to.
+///  - `provide_reply_source` makes datagrams carry the address that they were sent to.
 ///
 /// Waits, `async_wait` (`wait_read` or `wait_write`) and `async_wait_congestion`:
-///  - they take any completion token, for `void(error_code)`;
-///  - they complete once and later, never inside the call;
-///  - they honour the handler's executor, allocator and cancellation slot, for terminal, partial
-///    and total;
-///  - they complete with `operation_aborted` when the epoch ends;
-///  - any number may be pending at a time, and what ends one for its own sake ends no other wait of
-///    the same kind but that for congestion, whose waiters may share one timer.
+///  - They take any completion token, for `void(error_code)`.
+///  - They complete once and later, never inside the call.
+///  - They honour the handler's executor, allocator and cancellation slot, for terminal, partial
+///    and total.
+///  - They complete with `operation_aborted` when the epoch ends.
+///  - Any number may be pending at a time. Cancelling one wait ends no other wait of the same kind.
+///    Waits for congestion are the exception, because they may share one timer.
 ///
-/// Time: `clock_type` is a clock, and `timer_type` a timer that goes by it: it is made on the
-/// executor, and has `expires_at`, `expires_after`, `async_wait` and `cancel` of an Asio timer. All
-/// deadlines and delays of what is built on the handle use them.
+/// Time: `clock_type` is a clock, and `timer_type` is a timer of that clock. The timer is
+/// constructed on the executor, and has `expires_at`, `expires_after`, `async_wait` and `cancel` of
+/// an Asio timer. All deadlines and delays of readers, writers and emitters on the handle use them.
 template <class Handle>
 concept transport_handle =
     std::copy_constructible<Handle> &&
@@ -109,7 +108,7 @@ concept transport_handle =
       handle.async_wait_congestion(done);
     };
 
-/// A transport that readers and writers can be made of: `dgram::reader reader{transport}`.
+/// A transport that can be given to readers and writers: `dgram::reader reader{transport}`.
 template <class Transport>
 concept transport_with_handle = requires(Transport& transport) {
   { transport.handle() } -> transport_handle;
@@ -119,11 +118,11 @@ concept transport_with_handle = requires(Transport& transport) {
 template <transport_with_handle Transport>
 using handle_of = std::remove_cvref_t<decltype(std::declval<Transport&>().handle())>;
 
-/// What an emitter makes its sockets of, with `basic_emitter_socket<Transport>`: a socket that is
-/// made closed, on an executor, and opened, bound, connected and closed by functions that report in
-/// an `error_code`, as those of `basic_socket`. `open` takes reuse_address, reuse_port and v6_only
-/// as a `socket_config`. Of the protocol it takes endpoint and family; emitters know `udp` and
-/// `unix_dgram`, since what they tell of a sender is different for each.
+/// A transport for `basic_emitter_socket<Transport>`. It is a socket that is constructed closed, on
+/// an executor. Its functions open, bind, connect and close it and report in an `error_code`, as
+/// those of `basic_socket`. `open` takes reuse_address, reuse_port and v6_only as a
+/// `socket_config`. The emitter uses the protocol's endpoint and family. The protocol must be `udp`
+/// or `unix_dgram`, because the information about a sender differs between the two.
 template <class Transport>
 concept emitter_transport =
     std::constructible_from<Transport, const typename Transport::executor_type&> &&

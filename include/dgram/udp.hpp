@@ -13,7 +13,7 @@ DGRAM_NAMESPACE_BEGIN
 /// UDP over IPv4, IPv6 or both. Everything that takes an `asio::ip::udp` takes this too.
 class udp : public net::ip::udp {
 public:
-  /// What the inner Asio socket is made of.
+  /// The protocol of the inner Asio socket.
   using native_protocol = net::ip::udp;
   using socket = basic_socket<udp>;
   using receive_batch = basic_receive_batch<udp>;
@@ -28,13 +28,13 @@ public:
   using reader = dgram::reader<udp>;
   using writer = dgram::writer<udp>;
 
-  /// Asio's protocol; `asio::ip::udp::v6()` is IPv6 as Asio treats it, never dual.
+  /// Asio's protocol. `asio::ip::udp::v6()` is IPv6 as Asio treats it, never dual.
   udp(native_protocol protocol) noexcept : native_protocol(protocol) {}  // NOLINT(*-explicit-*)
 
   static udp v4() noexcept { return native_protocol::v4(); }
   static udp v6() noexcept { return native_protocol::v6(); }
 
-  /// One socket for both families: it takes and gives plain IPv4 endpoints, and IPv6 ones.
+  /// One socket for both families: it accepts and returns plain IPv4 endpoints, and IPv6 ones.
   static udp dual() noexcept
   {
     udp both = native_protocol::v6();
@@ -58,7 +58,7 @@ using reply_path = basic_reply_path<udp>;
 using path_error = basic_path_error<udp>;
 
 #if defined(DGRAM_COMPILED)
-// One unit of the program has these; see dgram/compiled.hpp.
+// One unit of the program defines these; see dgram/compiled.hpp.
 extern template class detail::datagram_metadata<basic_datagram<udp>, udp>;
 extern template class basic_socket_handle<udp, net::any_io_executor>;
 extern template class basic_socket<udp, net::any_io_executor>;

@@ -14,41 +14,46 @@
 
 DGRAM_NAMESPACE_BEGIN
 
-/// Datagrams between processes of one host (unix(7)). Everything that takes an
-/// `asio::local::datagram_protocol` takes this too, and the socket, the batches, the reader and the
+/// Datagrams between processes of one host (unix(7)). A function that takes an
+/// `asio::local::datagram_protocol` takes this too. The socket, the batches, the reader and the
 /// writer are the same templates as those of UDP.
 ///
-/// An address is a path, at most 107 bytes long, a Linux abstract name (after a leading NUL), or
-/// nothing: see `parse_unix_endpoint`, `is_unnamed` and `is_abstract`. Asio's endpoint throws
-/// `name_too_long` where it is made of a longer one; a socket that is made of one names it.
+/// An address is one of these:
+///  - a path of at most 107 bytes;
+///  - a Linux abstract name, after a leading NUL;
+///  - empty.
 ///
-/// **Text** that a socket is made of, bound to or connected to is read by `parse_unix_endpoint`, as
-/// by the emitter: `@name` is an abstract name, and `./@name` a file of that name. Where an
-/// operation takes nothing but an endpoint (`send_to`), text becomes one of Asio's making, which is
-/// always a path.
+/// See `parse_unix_endpoint`, `is_unnamed` and `is_abstract`. Asio's endpoint throws
+/// `name_too_long` for a longer path. A socket that is constructed from one names it in the error.
 ///
-/// **Binding** makes a socket file. Where there is one already that nobody listens on, it is
-/// replaced; one that somebody listens on, a file of another kind and a link are `address_in_use`.
-/// Binding to an empty endpoint makes Linux choose an abstract name. `close`, the destructor and
-/// another socket moved over this one remove the file, unless another one has taken its place
-/// (device and inode are compared); a move takes that duty along, `release` gives it up, `assign`
-/// takes none. A working directory that has changed meanwhile does not matter.
+/// **Text** that a socket is constructed from, bound to or connected to is read by
+/// `parse_unix_endpoint`, as in the emitter. `@name` is an abstract name, and `./@name` is a file
+/// of that name. If an operation takes only an endpoint (`send_to`), Asio converts the text, and it
+/// is always a path.
 ///
-/// What no program can rule out: between a look at a path and the removal of what was seen, another
-/// process may put its own socket there, and lose it. Processes that may start at the same time
-/// with the same path need a lock of their own. After fork(2) one of the two processes is to
-/// `release` the socket, or the first that ends removes the file.
+/// **Binding** creates a socket file. If the path is a socket file that no socket listens on, it is
+/// replaced. If a socket listens on it, or if it is a file of another kind or a link, the error is
+/// `address_in_use`. If a socket is bound to an empty endpoint, Linux chooses an abstract name.
+/// `close`, the destructor, and moving another socket over this one remove the file. They leave it
+/// if another file has taken its place (device and inode are compared). A move passes this duty on,
+/// `release` gives it up, and `assign` does not take it. Changing the working directory does not
+/// matter.
 ///
-/// **Senders**: a bound sender's address is where a reply goes; that of one that was not bound is
-/// empty (`is_unnamed`), and a reply to it is `invalid_argument`.
+/// No program can rule this out: after a program looks at a path and before it removes the file,
+/// another process may put its own socket there, and lose it. Processes that may start at the same
+/// time with the same path need a lock of their own. After fork(2) one of the two processes must
+/// `release` the socket. Otherwise the first process that ends removes the file.
 ///
-/// **A full peer** makes a send wait, as Unix datagrams are never dropped. The kernel does not tell
-/// an unconnected socket when there is room again, so its sends ask again on a timer (1 ms doubling
-/// to 50); those of a connected one are woken up. What stands behind such a datagram in a batch or
-/// a writer waits with it.
+/// **Senders**: a reply goes to the address of a bound sender. The address of an unbound sender is
+/// empty (`is_unnamed`), and a reply to it fails with `invalid_argument`.
 ///
-/// There is no segmentation, coalescing or multicast, and no limit to a datagram but the send
-/// buffer (`message_size`).
+/// **A full peer** makes a send wait, because the kernel never drops Unix datagrams. The kernel
+/// does not tell an unconnected socket when there is room again. Its sends try again on a timer (1
+/// ms, doubling to 50 ms). The kernel wakes the sends of a connected socket. Later datagrams in the
+/// same batch or writer wait too.
+///
+/// There is no segmentation, coalescing or multicast. Only the send buffer limits the size of a
+/// datagram (`message_size`).
 ///
 /// \code
 /// dgram::unix_dgram::socket syslog{io, dgram::unix_dgram{}};
@@ -58,11 +63,12 @@ DGRAM_NAMESPACE_BEGIN
 /// dgram::unix_dgram::receive_batch batch{32};
 /// co_await server.async_receive_batch(batch);
 /// for (const dgram::unix_dgram::datagram& datagram : batch)
-///   if (!dgram::is_unnamed(datagram.sender())) server.send_to(asio::buffer(query), datagram.sender());
+///   if (!dgram::is_unnamed(datagram.sender()))
+///     server.send_to(asio::buffer(query), datagram.sender());
 /// \endcode
 class unix_dgram : public net::local::datagram_protocol {
 public:
-  /// What the inner Asio socket is made of.
+  /// The protocol of the inner Asio socket.
   using native_protocol = net::local::datagram_protocol;
   using socket = basic_socket<unix_dgram>;
   using receive_batch = basic_receive_batch<unix_dgram>;
@@ -78,7 +84,7 @@ public:
 
   unix_dgram() noexcept = default;
 
-  /// Asio's protocol, which has no choices either.
+  /// Asio's protocol, which has no parameters either.
   unix_dgram(native_protocol) noexcept {}  // NOLINT(*-explicit-*)
 
   friend bool operator==(const unix_dgram&, const unix_dgram&) noexcept { return true; }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// Sends one datagram at a time from a coroutine, and hands them to the kernel in batches.
+// A writer takes one datagram at a time, and hands them to the kernel in batches.
 #ifndef DGRAM_WRITER_HPP
 #define DGRAM_WRITER_HPP
 
@@ -20,21 +20,21 @@
 
 DGRAM_NAMESPACE_BEGIN
 
-/// Takes datagrams one at a time and copies them into memory of its own. What one handler, or one
-/// resumption of a coroutine, sends leaves as one batch, and runs of equal size to one peer as one
-/// message that the kernel cuts apart. A datagram waits for nothing but the end of that handler:
+/// Takes datagrams one at a time and copies them into its own memory. Datagrams that one handler,
+/// or one resumption of a coroutine, sends leave as one batch. Runs of equal size to one peer leave
+/// as one message, which the kernel cuts apart. A datagram waits only for the end of that handler:
 /// then the writer's own handler, on the socket's executor, flushes the queue.
 ///
-/// A writer of a reader follows its turns: what is sent in answer to one received batch leaves as
-/// one batch. Its queue is also flushed when the reader waits or receives again, and the answer to
-/// the last datagram of a batch flushes it at once.
+/// A writer of a reader follows its turns: answers to one received batch leave as one batch. The
+/// reader also flushes the queue when it waits or receives again. The answer to the last datagram
+/// of a batch flushes the queue at once.
 ///
-/// Besides, the queue is flushed when it is full, and by `flush` and `close`. Order towards one
-/// peer is kept.
+/// A full queue, `flush` and `close` also flush the queue. Order towards one peer is kept.
 ///
-/// Nothing is lost in silence: a datagram that the kernel refuses for its own sake (too big,
-/// blocked, unreachable) is counted and reported to `on_error`, and the others go on; so is what is
-/// left when the socket or the writer ends first, after one more attempt to hand it over.
+/// No datagram is lost silently. The writer counts a datagram that the kernel refuses for its own
+/// sake (too big, blocked, unreachable), reports it to `on_error`, and sends the others. If the
+/// socket or the writer ends first, the writer tries once more to hand over its queue. It then
+/// counts and reports the rest.
 ///
 /// The socket may be moved, closed or destroyed while the writer is used.
 ///
@@ -51,7 +51,8 @@ DGRAM_NAMESPACE_BEGIN
 ///
 /// \code
 /// dgram::writer writer{socket};
-/// for (const auto& client : clients) writer.try_send(update, client);  // leave together, when this handler ends
+/// // These leave together, when this handler ends:
+/// for (const auto& client : clients) writer.try_send(update, client);
 /// \endcode
 template <class Protocol, class SocketExecutor, class Executor, class Handle>
 class writer {
@@ -65,18 +66,18 @@ public:
   using reader_type = reader<Protocol, SocketExecutor, Executor, Handle>;
   using handle_type = Handle;
 
-  /// Called with the error, the peer (default-constructed on a connected socket) and the size of a
-  /// datagram that was not sent: inside `send`, `flush`, `close` or the destructor, inside the
-  /// reader's `next` at the end of a turn, or on the socket's executor. It must not throw, and must
-  /// not destroy the writer; it may send.
+  /// Called with the error, the peer and the size of a datagram that was not sent. The peer is
+  /// default-constructed on a connected socket. The handler is called inside `send`, `flush`,
+  /// `close` or the destructor, inside the reader's `next` at the end of a turn, or on the socket's
+  /// executor. It must not throw, and must not destroy the writer. It may send.
   using error_handler = std::function<void(error_code, const endpoint_type&, std::size_t)>;
 
   /// Sends on the reader's socket, in the reader's turns. A reader has one writer at a time. Throws
   /// `std::invalid_argument` for a configuration without room.
   explicit writer(reader_type& reader, const writer_config& config = {});
 
-  /// Sends on a socket that nothing is read from here, or on another transport: anything whose
-  /// `handle()` is a `transport_handle`. Throws as above.
+  /// Sends on a socket without a reader, or on another transport whose `handle()` is a
+  /// `transport_handle`. Throws as above.
   template <transport_with_handle Transport>
     requires std::same_as<handle_of<Transport>, Handle>
   explicit writer(Transport& transport, const writer_config& config = {})
@@ -84,7 +85,7 @@ public:
   {
   }
 
-  /// The same with the handle itself.
+  /// The same, with the handle itself.
   explicit writer(Handle handle, const writer_config& config = {});
 
   writer(writer&&) noexcept = default;
@@ -93,42 +94,46 @@ public:
 
   ~writer();
 
-  /// Queues a datagram; returns at once while there is room. While there is none it waits, or drops
-  /// this datagram, counts and reports it, as `writer_config::when_full` says. The payload is
-  /// copied into the queue: its bytes must stay until `send` returns. Success says that the
-  /// datagram was queued (or dropped by that policy); what the kernel says of it comes to
-  /// `on_error`.
+  /// Queues a datagram, and returns at once if there is room. If there is no room, it waits, or it
+  /// drops, counts and reports this datagram: `writer_config::when_full` decides. The call copies
+  /// the payload into the queue. The bytes must stay until `send` returns. Success means that the
+  /// datagram was queued, or dropped by that policy. Errors of the kernel go to `on_error`.
   ///
-  /// Throws `system_error`; the datagram is not queued then: `message_size` where the payload is
-  /// larger than the whole queue, or is more datagrams than that holds, `already_connected` where
-  /// the socket is connected, `bad_descriptor` where it is closed, `operation_aborted` where the
-  /// coroutine was cancelled, or the writer closed, while it waited. Cancellation: as the
-  /// coroutine's filter lets it pass; only the wait for room can be cancelled.
+  /// Throws `system_error`, and then the datagram is not queued:
+  ///  - `message_size` if the payload has more bytes, or makes more datagrams, than the whole queue
+  ///    holds;
+  ///  - `already_connected` if the socket is connected;
+  ///  - `bad_descriptor` if the socket is closed;
+  ///  - `operation_aborted` if the coroutine was cancelled, or the writer closed, during the wait.
+  ///
+  /// Cancellation: as the coroutine's filter lets it pass. Only the wait for room can be cancelled.
   net::awaitable<void, Executor> send(bytes_view payload, endpoint_type peer);
 
-  /// The same, to the peer that the socket is connected to; `destination_address_required` where it
-  /// is not.
+  /// The same, to the peer that the socket is connected to. Throws `destination_address_required`
+  /// if it is not connected.
   net::awaitable<void, Executor> send(bytes_view payload);
 
-  /// The same, as an answer: it leaves from the address that was asked.
+  /// The same, as an answer. It leaves from the address that was asked.
   net::awaitable<void, Executor> send(bytes_view payload, basic_reply_path<Protocol> path);
 
-  /// The same with what the datagram asks for, whose control messages must stay until `send`
-  /// returns; throws also what `send_options` names.
+  /// The same, with options. Their control messages must stay until `send` returns. Throws also the
+  /// errors of `send_options`.
   net::awaitable<void, Executor> send(bytes_view payload, endpoint_type peer, send_options options);
 
   net::awaitable<void, Executor> send(bytes_view payload, basic_reply_path<Protocol> path,
                                       send_options options);
 
-  /// The same with both, to the peer that the socket is connected to. Whether the options can be
-  /// had is known when it is sent: what cannot is refused then, and reported to `on_error`.
+  /// The same with options, to the peer that the socket is connected to. The options are checked
+  /// only when the datagram is sent. If they are not available, the datagram is refused and
+  /// reported to `on_error`.
   net::awaitable<void, Executor> send(bytes_view payload, std::same_as<send_options> auto options)
   {
     return send_to(payload, detail::no_peer(), std::move(options));
   }
 
-  /// Queues a datagram if that can be done now, and returns whether it was: false, and nothing
-  /// counted, where there is no room after a flush, the socket is closed, or connected to a peer.
+  /// Queues a datagram if that is possible now, and returns whether it was queued. Returns false,
+  /// and counts nothing, if there is no room after a flush, or if the socket is closed or connected
+  /// to a peer.
   bool try_send(bytes_view payload, const endpoint_type& peer) { return try_push(payload, peer); }
 
   bool try_send(bytes_view payload, const basic_reply_path<Protocol>& path)
@@ -139,7 +144,7 @@ public:
   /// The same, to the peer that the socket is connected to.
   bool try_send(bytes_view payload) { return try_push(payload, detail::no_peer()); }
 
-  /// The same with what the datagram asks for. Throws what `send_options` names.
+  /// The same, with options. Throws the errors of `send_options`.
   bool try_send(bytes_view payload, const endpoint_type& peer, const send_options& options)
   {
     return try_push(payload, peer, options);
@@ -156,10 +161,10 @@ public:
     return try_push(payload, detail::no_peer(), options);
   }
 
-  /// Queues a datagram without a coroutine of its own, for loops over a batch, and returns whether
-  /// there is room for another one of any size. If not, `flush` makes room: who does not wait for
-  /// it gets `no_buffer_space` by the next call that finds none. With `full_policy::drop_newest` it
-  /// never has to be waited for.
+  /// Queues a datagram without a coroutine of its own, for loops over a batch. Returns whether
+  /// there is room for another one of any size. If not, `flush` makes room. Without that wait, the
+  /// next call that finds no room throws `no_buffer_space`. With `full_policy::drop_newest` there
+  /// is no need to wait.
   ///
   /// Throws `system_error` as `send` does. The payload is copied.
   ///
@@ -180,7 +185,7 @@ public:
   /// The same, to the peer that the socket is connected to.
   bool push(bytes_view payload) { return push_to(payload, detail::no_peer()); }
 
-  /// The same with what the datagram asks for. Throws also what `send_options` names.
+  /// The same, with options. Throws also the errors of `send_options`.
   bool push(bytes_view payload, const endpoint_type& peer, const send_options& options)
   {
     return push_to(payload, peer, options);
@@ -196,18 +201,17 @@ public:
     return push_to(payload, detail::no_peer(), options);
   }
 
-  /// Returns when everything that was queued has been handed to the kernel or refused. Throws
-  /// `system_error`: the reason where some of it was lost meanwhile, and `operation_aborted` where
-  /// the coroutine was cancelled.
+  /// Returns when the kernel has taken or refused every queued datagram. Throws `system_error`: the
+  /// reason if some were lost meanwhile, and `operation_aborted` if the coroutine was cancelled.
   net::awaitable<void, Executor> flush();
 
-  /// Hands over what the kernel takes without blocking, and counts and reports the rest as lost;
-  /// the writer takes no more. Called by the destructor.
+  /// Hands over what the kernel takes without blocking, and counts and reports the rest as lost.
+  /// The writer takes no more datagrams. The destructor calls this.
   void close();
 
   void on_error(error_handler handler) { state_->on_error = std::move(handler); }
 
-  /// What has become of the datagrams so far.
+  /// Counts of the datagrams so far.
   const writer_statistics& statistics() const noexcept { return state_->statistics; }
 
   /// How many datagrams are queued.
@@ -259,7 +263,7 @@ private:
     co_await send_when_room(state_, payload, datagrams, &to, &options...);
   }
 
-  /// `to` and `options` are the caller's, which waits.
+  /// `to` and `options` belong to the caller, which waits.
   template <class Target, class... Options>
   static net::awaitable<void, Executor> send_when_room(std::shared_ptr<state_type> state,
                                                        bytes_view payload, std::size_t datagrams,
@@ -276,7 +280,7 @@ private:
       state->count_dropped(payload.size(), datagrams, *to);
   }
 
-  /// Waits for the end of the flush that is on its way.
+  /// Waits for the end of the pending flush.
   static net::awaitable<void, Executor> wait_room(state_type& state)
   {
     error_code woken;
@@ -396,7 +400,7 @@ writer(Handle, const writer_config& = {})
               Handle>;
 
 #if defined(DGRAM_COMPILED)
-// One unit of the program has these; see dgram/compiled.hpp.
+// One unit of the program defines these; see dgram/compiled.hpp.
 extern template class writer<udp>;
 #endif
 
