@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// What an operation leaves in the cancellation slot of its handler.
+// Connects an operation to the cancellation slot of its handler.
 #ifndef DGRAM_DETAIL_ASYNC_CANCELLATION_HPP
 #define DGRAM_DETAIL_ASYNC_CANCELLATION_HPP
 

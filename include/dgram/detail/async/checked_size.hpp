@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// Refuses sizes that memory cannot have before anything is computed from them.
+// Refuses a size that memory cannot have, before anything is computed from it.
 #ifndef DGRAM_DETAIL_ASYNC_CHECKED_SIZE_HPP
 #define DGRAM_DETAIL_ASYNC_CHECKED_SIZE_HPP
 

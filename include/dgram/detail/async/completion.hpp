@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// What an emitter delivers on a later turn: events, and the completions of operations.
+// Tasks that an emitter runs on a later turn: events, and the completions of operations.
 #ifndef DGRAM_DETAIL_ASYNC_COMPLETION_HPP
 #define DGRAM_DETAIL_ASYNC_COMPLETION_HPP
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// Points in time that a caller's duration cannot push beyond the clock's end.
+// Adds a caller's duration to a time point, without passing the end of the clock.
 #ifndef DGRAM_DETAIL_ASYNC_DEADLINE_HPP
 #define DGRAM_DETAIL_ASYNC_DEADLINE_HPP
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// How an operation that waits finds out that it was to end.
+// Tells an operation that resumes whether it was cancelled, or its socket closed, meanwhile.
 #ifndef DGRAM_DETAIL_ASYNC_EPOCH_GUARD_HPP
 #define DGRAM_DETAIL_ASYNC_EPOCH_GUARD_HPP
 

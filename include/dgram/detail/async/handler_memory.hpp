@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// Memory for a handler that is pending again and again, so that it costs none of the heap.
+// Reusable memory for a handler that is pending again and again, to spare the heap.
 #ifndef DGRAM_DETAIL_ASYNC_HANDLER_MEMORY_HPP
 #define DGRAM_DETAIL_ASYNC_HANDLER_MEMORY_HPP
 

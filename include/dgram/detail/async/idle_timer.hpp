@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// Finds out when nothing was sent or received for some time.
+// Detects that nothing was sent or received for some time.
 #ifndef DGRAM_DETAIL_ASYNC_IDLE_TIMER_HPP
 #define DGRAM_DETAIL_ASYNC_IDLE_TIMER_HPP
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// What waits, in order, in memory that a queue which is never used has not.
+// A first-in, first-out queue that takes no memory until it is used.
 #ifndef DGRAM_DETAIL_ASYNC_QUEUE_HPP
 #define DGRAM_DETAIL_ASYNC_QUEUE_HPP
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// A value that several threads may read and write at the same time, without order and without cost.
+// A value that several threads may read and write at the same time, without order or cost.
 #ifndef DGRAM_DETAIL_ASYNC_RELAXED_HPP
 #define DGRAM_DETAIL_ASYNC_RELAXED_HPP
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// Counts that go along with what they count.
+// Resets an object when it is moved from, for counts that move along with what they count.
 #ifndef DGRAM_DETAIL_ASYNC_RESET_ON_MOVE_HPP
 #define DGRAM_DETAIL_ASYNC_RESET_ON_MOVE_HPP
 

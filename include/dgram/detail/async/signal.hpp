@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// A wait that nothing but a notification ends.
+// A wait that only a notification ends.
 #ifndef DGRAM_DETAIL_ASYNC_SIGNAL_HPP
 #define DGRAM_DETAIL_ASYNC_SIGNAL_HPP
 

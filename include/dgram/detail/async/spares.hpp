@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// Objects that are costly to make, shared by those that need one for a short time.
+// A pool of objects that are costly to create and needed only for a short time.
 #ifndef DGRAM_DETAIL_ASYNC_SPARES_HPP
 #define DGRAM_DETAIL_ASYNC_SPARES_HPP
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// What an emitter does later: its tasks, in the order of their causes, in turns.
+// Runs an emitter's tasks on later turns, in the order of their causes.
 #ifndef DGRAM_DETAIL_ASYNC_TURNS_HPP
 #define DGRAM_DETAIL_ASYNC_TURNS_HPP
 

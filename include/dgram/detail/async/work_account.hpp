@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// Whether an object keeps its context running: the units of work that it has taken back.
+// Decides whether an object's waits keep its context running (ref and unref).
 #ifndef DGRAM_DETAIL_ASYNC_WORK_ACCOUNT_HPP
 #define DGRAM_DETAIL_ASYNC_WORK_ACCOUNT_HPP
 

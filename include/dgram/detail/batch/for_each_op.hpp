@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// The operation behind a reader's `async_for_each`: calls a function with each datagram, and waits
-// where there is none.
+// The operation behind `async_for_each`: calls a function with each datagram, or waits for one.
 #ifndef DGRAM_DETAIL_BATCH_FOR_EACH_OP_HPP
 #define DGRAM_DETAIL_BATCH_FOR_EACH_OP_HPP
 

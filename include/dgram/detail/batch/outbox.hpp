@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// Hands what is queued to the kernel: offers it, waits if the kernel has no room, and offers it
-// again.
+// Offers queued datagrams to the kernel; after "no room" or ENOBUFS, waits and offers them again.
 #ifndef DGRAM_DETAIL_BATCH_OUTBOX_HPP
 #define DGRAM_DETAIL_BATCH_OUTBOX_HPP
 

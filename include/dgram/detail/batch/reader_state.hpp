@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// The block that a reader shares with what waits for it: its batch, and what is left in memory.
+// The state that a reader shares with its pending operations: the batch and the unread datagrams.
 #ifndef DGRAM_DETAIL_BATCH_READER_STATE_HPP
 #define DGRAM_DETAIL_BATCH_READER_STATE_HPP
 

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// When to receive again, how much at a time, when to wait and for what, and when others are to have
-// their turn.
+// Decides when to receive again, how many slots to offer, when to wait, and when to yield.
 #ifndef DGRAM_DETAIL_BATCH_RECEIVE_POLICY_HPP
 #define DGRAM_DETAIL_BATCH_RECEIVE_POLICY_HPP
 

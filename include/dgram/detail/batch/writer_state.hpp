@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// The block that a writer shares with its flushes: what is queued, and when it is handed over.
+// The state that a writer shares with its flushes: the queued datagrams and when they leave.
 #ifndef DGRAM_DETAIL_BATCH_WRITER_STATE_HPP
 #define DGRAM_DETAIL_BATCH_WRITER_STATE_HPP
 

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// The arguments of bind, connect and send: numbers, an address, a callback, each of which may be
-// left out.
+// Checks the arguments of bind, connect and send, and words the errors (bad port, size, address).
 #ifndef DGRAM_DETAIL_EMITTER_ARGUMENTS_HPP
 #define DGRAM_DETAIL_EMITTER_ARGUMENTS_HPP
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// What listeners are told of each datagram, without saying again what was true of the one before.
+// Describes a received datagram for 'message' listeners; reuses what equals the datagram before.
 #ifndef DGRAM_DETAIL_EMITTER_ARRIVAL_HPP
 #define DGRAM_DETAIL_EMITTER_ARRIVAL_HPP
 

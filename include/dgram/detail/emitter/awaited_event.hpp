@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// Events as the results of asynchronous operations.
+// Lets a caller wait for an emitter's event as an asynchronous operation.
 #ifndef DGRAM_DETAIL_EMITTER_AWAITED_EVENT_HPP
 #define DGRAM_DETAIL_EMITTER_AWAITED_EVENT_HPP
 

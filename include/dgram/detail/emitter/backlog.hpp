@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// Counts the sends that the kernel is not asked to take yet, so that they are bounded too.
+// Counts the sends that wait for a bind, a connect, a name or a resume, to bound them too.
 #ifndef DGRAM_DETAIL_EMITTER_BACKLOG_HPP
 #define DGRAM_DETAIL_EMITTER_BACKLOG_HPP
 

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// What the emitter sockets of one context share: buffers, which a socket has only while it needs
-// them.
+// What the emitters of one context share: the list of all emitters, and pools of spare buffers.
 #ifndef DGRAM_DETAIL_EMITTER_CONTEXT_HPP
 #define DGRAM_DETAIL_EMITTER_CONTEXT_HPP
 

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// The emitter behind an emitter socket: how far its bind, its connect and its close are, and what
-// waits for them.
+// The emitter behind an emitter socket: its state from bind to close, and its parts.
 #ifndef DGRAM_DETAIL_EMITTER_CORE_HPP
 #define DGRAM_DETAIL_EMITTER_CORE_HPP
 

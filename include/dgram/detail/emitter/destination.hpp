@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// Where an operation of an emitter goes.
+// The destination of an emitter's operation: an endpoint, a name, or the connected peer.
 #ifndef DGRAM_DETAIL_EMITTER_DESTINATION_HPP
 #define DGRAM_DETAIL_EMITTER_DESTINATION_HPP
 

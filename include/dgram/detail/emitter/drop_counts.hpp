@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// Counts datagrams that were dropped, and reports them as 'drop' events.
+// Counts dropped datagrams, and reports them as 'drop' events.
 #ifndef DGRAM_DETAIL_EMITTER_DROP_COUNTS_HPP
 #define DGRAM_DETAIL_EMITTER_DROP_COUNTS_HPP
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// Groups, sources and interfaces as Node's users write them, and the errors that they know.
+// Parses multicast groups, sources and interfaces as Node writes them; reports Node's errors.
 #ifndef DGRAM_DETAIL_EMITTER_MEMBERSHIP_TEXT_HPP
 #define DGRAM_DETAIL_EMITTER_MEMBERSHIP_TEXT_HPP
 

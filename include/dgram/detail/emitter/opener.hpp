@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// Opens an emitter's socket as its options say, and knows which endpoints belong to it.
+// Opens or adopts an emitter's socket as its options say, and checks the peers' endpoints.
 #ifndef DGRAM_DETAIL_EMITTER_OPENER_HPP
 #define DGRAM_DETAIL_EMITTER_OPENER_HPP
 

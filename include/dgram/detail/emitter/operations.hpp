@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// The operations of an emitter socket that have a callback.
+// The operations of an emitter socket that have a callback: how to check and to start each.
 #ifndef DGRAM_DETAIL_EMITTER_OPERATIONS_HPP
 #define DGRAM_DETAIL_EMITTER_OPERATIONS_HPP
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// Binds and connects, and keeps what waits for that, for a name, or for its turn.
+// Binds and connects; keeps sends in order while they wait for a bind, a connect or a name.
 #ifndef DGRAM_DETAIL_EMITTER_PENDING_HPP
 #define DGRAM_DETAIL_EMITTER_PENDING_HPP
 

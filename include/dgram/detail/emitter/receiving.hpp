@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// Receives in batches, and hands the messages to the listeners.
+// Receives an emitter's datagrams in batches, and passes the messages to the listeners.
 #ifndef DGRAM_DETAIL_EMITTER_RECEIVING_HPP
 #define DGRAM_DETAIL_EMITTER_RECEIVING_HPP
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// What a paused socket was, and what was set on it, so that another can take its place.
+// Remembers the addresses and settings of a paused socket, so that a new one can replace it.
 #ifndef DGRAM_DETAIL_EMITTER_REPLACEABLE_SOCKET_HPP
 #define DGRAM_DETAIL_EMITTER_REPLACEABLE_SOCKET_HPP
 

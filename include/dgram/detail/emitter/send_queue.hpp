@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// What an emitter sends: collected during a turn, handed to the kernel together.
+// The send queue of an emitter: collects the sends of a turn, and passes them to the kernel.
 #ifndef DGRAM_DETAIL_EMITTER_SEND_QUEUE_HPP
 #define DGRAM_DETAIL_EMITTER_SEND_QUEUE_HPP
 

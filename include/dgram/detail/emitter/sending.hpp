@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// Sends to known endpoints: what the kernel takes, when, and what becomes of the rest.
+// Sends an emitter's datagrams to known endpoints: directly, through the queue, or not at all.
 #ifndef DGRAM_DETAIL_EMITTER_SENDING_HPP
 #define DGRAM_DETAIL_EMITTER_SENDING_HPP
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// Closes an emitter when the stop token or the cancellation slot of its options says so.
+// Closes an emitter when the stop token or the cancellation slot of its options asks for it.
 #ifndef DGRAM_DETAIL_EMITTER_STOP_SIGNAL_HPP
 #define DGRAM_DETAIL_EMITTER_STOP_SIGNAL_HPP
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// Lookups of names: what needs one, one that is under way, and those of an emitter.
+// Looks up names: tells names from addresses, runs a lookup, caches the results of an emitter.
 #ifndef DGRAM_DETAIL_NAMES_NAME_LOOKUPS_HPP
 #define DGRAM_DETAIL_NAMES_NAME_LOOKUPS_HPP
 

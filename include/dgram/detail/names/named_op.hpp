@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// The operation behind binding, connecting and sending by name: a lookup, and what is done with its
-// result.
+// The operation behind bind, connect and send by name: a lookup, then the call with its result.
 #ifndef DGRAM_DETAIL_NAMES_NAMED_OP_HPP
 #define DGRAM_DETAIL_NAMES_NAMED_OP_HPP
 

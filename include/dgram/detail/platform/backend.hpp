@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// The contract that every backend fulfils, and the choice of the one that this build uses.
+// The contract that every backend fulfils, and the choice of the backend for this build.
 #ifndef DGRAM_DETAIL_PLATFORM_BACKEND_HPP
 #define DGRAM_DETAIL_PLATFORM_BACKEND_HPP
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// What the rest of the platform layer is written with: errors of calls, options, and plain types.
+// The basis of the platform layer: error codes of calls, socket options, and plain types.
 #ifndef DGRAM_DETAIL_PLATFORM_BASICS_HPP
 #define DGRAM_DETAIL_PLATFORM_BASICS_HPP
 

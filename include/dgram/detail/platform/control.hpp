@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// Control messages as the kernel gives and takes them.
+// Reads and writes control messages in the kernel's form.
 #ifndef DGRAM_DETAIL_PLATFORM_CONTROL_HPP
 #define DGRAM_DETAIL_PLATFORM_CONTROL_HPP
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// What the operating system's manuals call its errors.
+// The names that the operating system's manuals give to errors, such as EADDRINUSE.
 #ifndef DGRAM_DETAIL_PLATFORM_ERROR_NAMES_HPP
 #define DGRAM_DETAIL_PLATFORM_ERROR_NAMES_HPP
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// The queue in which Linux keeps ICMP errors and the times of sends (recvmsg(2), MSG_ERRQUEUE).
+// Reads the queue in which Linux keeps ICMP errors and send times (recvmsg(2), MSG_ERRQUEUE).
 #ifndef DGRAM_DETAIL_PLATFORM_ERROR_QUEUE_HPP
 #define DGRAM_DETAIL_PLATFORM_ERROR_QUEUE_HPP
 

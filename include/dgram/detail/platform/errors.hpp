@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// The errors of system calls that Asio has no names for, and what an error says of a call.
+// Classifies errors of system calls: path error, congestion (ENOBUFS), or group already joined.
 #ifndef DGRAM_DETAIL_PLATFORM_ERRORS_HPP
 #define DGRAM_DETAIL_PLATFORM_ERRORS_HPP
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// One datagram as the kernel takes and gives it: buffers, address, control data, flags and length.
+// One datagram in the kernel's form: buffers, address, control data, flags and length.
 #ifndef DGRAM_DETAIL_PLATFORM_MESSAGE_HPP
 #define DGRAM_DETAIL_PLATFORM_MESSAGE_HPP
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// One datagram as WSARecvMsg and WSASendMsg take and give it.
+// One datagram in the form of WSARecvMsg and WSASendMsg.
 #ifndef DGRAM_DETAIL_PLATFORM_MESSAGE_WINDOWS_HPP
 #define DGRAM_DETAIL_PLATFORM_MESSAGE_WINDOWS_HPP
 

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// Socket options as the operating system spells them: their names, and the arguments that they
-// take.
+// The names that the operating system gives to socket options, and the arguments that they take.
 #ifndef DGRAM_DETAIL_PLATFORM_NAMES_HPP
 #define DGRAM_DETAIL_PLATFORM_NAMES_HPP
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// Socket options as Windows spells them: their names, and the arguments that they take.
+// The names that Windows gives to socket options, and the arguments that they take.
 #ifndef DGRAM_DETAIL_PLATFORM_NAMES_WINDOWS_HPP
 #define DGRAM_DETAIL_PLATFORM_NAMES_WINDOWS_HPP
 

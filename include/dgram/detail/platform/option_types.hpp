@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// What socket options are made of: a value with its checks, and the level and name of each family.
+// Templates for socket options: a value with its checks, and level and name for each family.
 #ifndef DGRAM_DETAIL_PLATFORM_OPTION_TYPES_HPP
 #define DGRAM_DETAIL_PLATFORM_OPTION_TYPES_HPP
 

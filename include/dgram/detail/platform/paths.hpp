@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// Socket files: what a path leads to, whether anybody listens there, and its removal.
+// Socket files: identifies a file, finds out whether its socket is gone, and removes it.
 #ifndef DGRAM_DETAIL_PLATFORM_PATHS_HPP
 #define DGRAM_DETAIL_PLATFORM_PATHS_HPP
 

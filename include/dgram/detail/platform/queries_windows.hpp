@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// What can be asked of a descriptor, of its peer and of the interfaces on Windows.
+// Asks Windows about a descriptor, its peer, and the host's interfaces.
 #ifndef DGRAM_DETAIL_PLATFORM_QUERIES_WINDOWS_HPP
 #define DGRAM_DETAIL_PLATFORM_QUERIES_WINDOWS_HPP
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// The system calls of Windows, where the library makes them.
+// The system-call seam on Windows: every call that the library itself makes goes through here.
 #ifndef DGRAM_DETAIL_PLATFORM_SYSTEM_WINDOWS_HPP
 #define DGRAM_DETAIL_PLATFORM_SYSTEM_WINDOWS_HPP
 

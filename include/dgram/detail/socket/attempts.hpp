@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// What operations try again and again: each one transfer, in one try that never blocks, and its
-// result.
+// The attempts that `transfer_op` repeats: each is one nonblocking transfer, with its result.
 #ifndef DGRAM_DETAIL_SOCKET_ATTEMPTS_HPP
 #define DGRAM_DETAIL_SOCKET_ATTEMPTS_HPP
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// The timer that operations wait on while the kernel has no room although the descriptor is ready.
+// The retry timer for a ready descriptor that makes no progress, such as a send after ENOBUFS.
 #ifndef DGRAM_DETAIL_SOCKET_BACKOFF_HPP
 #define DGRAM_DETAIL_SOCKET_BACKOFF_HPP
 

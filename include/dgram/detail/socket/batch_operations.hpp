@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// The operations on batches, which a socket and its handle share.
+// The operations on batches, segments and reports, which a socket shares with its handle.
 #ifndef DGRAM_DETAIL_SOCKET_BATCH_OPERATIONS_HPP
 #define DGRAM_DETAIL_SOCKET_BATCH_OPERATIONS_HPP
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// Sending and receiving a batch, as far as the kernel goes without blocking.
+// Sends or receives one batch, as far as the kernel goes without blocking.
 #ifndef DGRAM_DETAIL_SOCKET_BATCH_TRANSFER_HPP
 #define DGRAM_DETAIL_SOCKET_BATCH_TRANSFER_HPP
 

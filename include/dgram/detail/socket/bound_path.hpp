@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// The socket file that a Unix socket made when it was bound, and is to remove.
+// The socket file that a Unix socket creates when it is bound, and removes before it is closed.
 #ifndef DGRAM_DETAIL_SOCKET_BOUND_PATH_HPP
 #define DGRAM_DETAIL_SOCKET_BOUND_PATH_HPP
 

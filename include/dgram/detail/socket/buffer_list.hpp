@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// The pieces of one datagram, and the limit of how many there may be.
+// The pieces of one datagram in the kernel's form, and the limit on their number.
 #ifndef DGRAM_DETAIL_SOCKET_BUFFER_LIST_HPP
 #define DGRAM_DETAIL_SOCKET_BUFFER_LIST_HPP
 

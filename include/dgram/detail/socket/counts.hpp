@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// The counts of a socket, and an error that its next receive is to report.
+// The counters of a socket, and an error that its next receive reports.
 #ifndef DGRAM_DETAIL_SOCKET_COUNTS_HPP
 #define DGRAM_DETAIL_SOCKET_COUNTS_HPP
 

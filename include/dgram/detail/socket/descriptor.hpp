@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// What is known of a descriptor, and what the kernel is told and asked of it.
+// What the library knows about a descriptor, and the options that it sets and reads itself.
 #ifndef DGRAM_DETAIL_SOCKET_DESCRIPTOR_HPP
 #define DGRAM_DETAIL_SOCKET_DESCRIPTOR_HPP
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// A small bounded set of destinations, in which the oldest gives way.
+// A small bounded set of destinations; if the set is full, a new one replaces the oldest.
 #ifndef DGRAM_DETAIL_SOCKET_DESTINATION_TABLE_HPP
 #define DGRAM_DETAIL_SOCKET_DESTINATION_TABLE_HPP
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// What is known of a socket, and what it must have been told before some datagrams can be sent.
+// What the library knows about a socket, and what some datagrams need before they are sent.
 #ifndef DGRAM_DETAIL_SOCKET_FLAGS_HPP
 #define DGRAM_DETAIL_SOCKET_FLAGS_HPP
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// How operations are launched.
+// Launches asynchronous operations, now or when a deferred operation starts.
 #ifndef DGRAM_DETAIL_SOCKET_INITIATION_HPP
 #define DGRAM_DETAIL_SOCKET_INITIATION_HPP
 

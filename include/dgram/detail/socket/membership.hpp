@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// How a socket joins, leaves, blocks and unblocks: one interface or all of them.
+// Joins, leaves, blocks and unblocks groups, also on an interface that was renamed or removed.
 #ifndef DGRAM_DETAIL_SOCKET_MEMBERSHIP_HPP
 #define DGRAM_DETAIL_SOCKET_MEMBERSHIP_HPP
 

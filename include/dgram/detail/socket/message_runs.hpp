@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// What decides whether datagrams can leave as one message.
+// Decides which datagrams can leave together as one message.
 #ifndef DGRAM_DETAIL_SOCKET_MESSAGE_RUNS_HPP
 #define DGRAM_DETAIL_SOCKET_MESSAGE_RUNS_HPP
 

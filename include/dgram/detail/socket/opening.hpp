@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// Opens a socket as a configuration says.
+// Opens a socket as a `socket_config` says.
 #ifndef DGRAM_DETAIL_SOCKET_OPENING_HPP
 #define DGRAM_DETAIL_SOCKET_OPENING_HPP
 

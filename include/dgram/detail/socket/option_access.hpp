@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// Setting and reading options: both parts or none on a dual-stack socket, and one error for what
-// the system lacks.
+// Sets options: on a dual-stack socket, for both families or for neither.
 #ifndef DGRAM_DETAIL_SOCKET_OPTION_ACCESS_HPP
 #define DGRAM_DETAIL_SOCKET_OPTION_ACCESS_HPP
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// What protocols differ in: addresses or paths, one family or both.
+// How protocols differ: addresses or paths, one family or both, and the largest payload.
 #ifndef DGRAM_DETAIL_SOCKET_PROTOCOLS_HPP
 #define DGRAM_DETAIL_SOCKET_PROTOCOLS_HPP
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// Whether an error of a send is the fault of the datagram, or of the socket and the system.
+// Decides whether a send failed because of its datagram, or because of the socket or the system.
 #ifndef DGRAM_DETAIL_SOCKET_REFUSALS_HPP
 #define DGRAM_DETAIL_SOCKET_REFUSALS_HPP
 

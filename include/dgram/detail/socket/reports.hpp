@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// The reports of a socket: errors of earlier datagrams and times of sends, kept and waited for.
+// Keeps path errors and send times for the operations that ask or wait for them.
 #ifndef DGRAM_DETAIL_SOCKET_REPORTS_HPP
 #define DGRAM_DETAIL_SOCKET_REPORTS_HPP
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// One buffer that is sent as many datagrams of equal size, in the shape of a send batch.
+// Sends one buffer as many datagrams of equal size; has the interface of a send batch.
 #ifndef DGRAM_DETAIL_SOCKET_SEGMENT_CURSOR_HPP
 #define DGRAM_DETAIL_SOCKET_SEGMENT_CURSOR_HPP
 

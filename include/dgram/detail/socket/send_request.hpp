@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// What send_options and reply paths become: checked, copied, and written as control messages.
+// Checks and copies `send_options` and reply paths, and writes their control messages.
 #ifndef DGRAM_DETAIL_SOCKET_SEND_REQUEST_HPP
 #define DGRAM_DETAIL_SOCKET_SEND_REQUEST_HPP
 

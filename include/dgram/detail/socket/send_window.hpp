@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// How much of a batch is described for the kernel at once.
+// Chooses how many messages of a batch are described for the kernel at once.
 #ifndef DGRAM_DETAIL_SOCKET_SEND_WINDOW_HPP
 #define DGRAM_DETAIL_SOCKET_SEND_WINDOW_HPP
 

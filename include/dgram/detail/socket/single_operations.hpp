@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// The operations on one datagram: blocking, trying and asynchronous.
+// The operations on one datagram: blocking, nonblocking and asynchronous.
 #ifndef DGRAM_DETAIL_SOCKET_SINGLE_OPERATIONS_HPP
 #define DGRAM_DETAIL_SOCKET_SINGLE_OPERATIONS_HPP
 

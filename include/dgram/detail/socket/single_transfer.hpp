@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// Sending and receiving one datagram, in one try that never blocks.
+// Sends or receives one datagram, in one attempt that never blocks.
 #ifndef DGRAM_DETAIL_SOCKET_SINGLE_TRANSFER_HPP
 #define DGRAM_DETAIL_SOCKET_SINGLE_TRANSFER_HPP
 

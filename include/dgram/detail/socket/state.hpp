@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// The block that a socket and its pending operations share, so that the socket may go while they
-// are queued.
+// The state that a socket shares with its pending operations, which may outlive the socket.
 #ifndef DGRAM_DETAIL_SOCKET_STATE_HPP
 #define DGRAM_DETAIL_SOCKET_STATE_HPP
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// The composed operation behind every transfer of ours: try, wait, try again, complete.
+// The composed operation behind every transfer: try, wait (also after ENOBUFS), retry, complete.
 #ifndef DGRAM_DETAIL_SOCKET_TRANSFER_OP_HPP
 #define DGRAM_DETAIL_SOCKET_TRANSFER_OP_HPP
 

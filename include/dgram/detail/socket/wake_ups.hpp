@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// Wake-ups that brought nothing, which an operation counts so that it does not spin.
+// Counts wake-ups that brought nothing, so that an operation does not spin.
 #ifndef DGRAM_DETAIL_SOCKET_WAKE_UPS_HPP
 #define DGRAM_DETAIL_SOCKET_WAKE_UPS_HPP
 
