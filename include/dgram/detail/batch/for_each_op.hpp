@@ -150,8 +150,7 @@ private:
         // completes
         std::invoke(*function_, *datagram);
       } catch (...) {
-        // the rest is handed over when the context runs again
-        post(self);
+        post(self);  // the rest is handed over when the context runs again
         throw;
       }
     }

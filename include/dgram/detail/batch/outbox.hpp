@@ -113,8 +113,7 @@ private:
       handle.async_wait_congestion(std::move(resumed));
     else
       handle.async_wait(net::socket_base::wait_write, std::move(resumed));
-    // set only now, since starting the wait may throw
-    waiting_ = true;
+    waiting_ = true;  // set only now, since starting the wait may throw
   }
 
   Owner& owner_;

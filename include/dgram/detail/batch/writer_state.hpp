@@ -258,25 +258,21 @@ private:
   void report(const error_code& ec, const endpoint_type& peer, std::size_t size)
   {
     if (!on_error) return;
-    // the handler may replace itself
-    const auto handler = on_error;
+    const auto handler = on_error;  // the handler may replace itself
     handler(ec, peer, size);
   }
 
-  // never expires: to cancel it wakes the operations that wait for room
-  timer_type room_;
+  timer_type room_;  // never expires: to cancel it wakes the operations that wait for room
   Handle socket_;
   std::shared_ptr<reader_type> reader_;
   outbox<Handle, writer_state> out_{*this};
   full_policy when_full_;
-  // the socket's epoch when the datagrams were queued
-  std::uint64_t epoch_ = 0;
+  std::uint64_t epoch_ = 0;  // the socket's epoch when the datagrams were queued
   bool closed_ = false;
   bool is_waited_for_ = false;
   bool flush_posted_ = false;
   bool answers_with_many_ = false;
-  // sends since the reader returned the last datagram of its turn
-  std::size_t answers_ = 0;
+  std::size_t answers_ = 0;  // sends since the reader returned the last datagram of its turn
 };
 
 }  // namespace detail

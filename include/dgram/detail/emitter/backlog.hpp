@@ -18,7 +18,7 @@ struct backlog {
   std::size_t bytes = 0;
 };
 
-/// The place of one send in a backlog, for as long as it waits.
+/// The place of one send in a backlog, while that send waits.
 class backlog_place {
 public:
   backlog_place() noexcept = default;
