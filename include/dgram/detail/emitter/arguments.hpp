@@ -241,9 +241,9 @@ inline bytes_view slice_of(const payload_view& message, std::int64_t offset, std
     refuse_slice("length " + std::to_string(length) + " from offset " + std::to_string(offset));
   return {message.front().data() + offset, static_cast<std::size_t>(length)};
 }
+
 /// Returns the port. Throws `bad_port`, with the port and the range in the text, if the port is out
 /// of range.
-
 inline std::uint16_t checked_port(const char* operation, std::int64_t port, std::int64_t least)
 {
   if (port < least || port > 65535)
@@ -339,7 +339,7 @@ public:
 private:
   static constexpr bool is_ip = ip_protocol<protocol_type>;
 
-  /// Parses an address. Text that is no address becomes a name to look up.
+  /// Reads an address or a path. On IP, text that is no address is a name to look up.
   destination_type named(const host& to, std::uint16_t port) const
   {
     if constexpr (is_ip) {

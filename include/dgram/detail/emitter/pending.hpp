@@ -133,8 +133,8 @@ public:
     give_up(bind_);
     list_type waiting = take([](const entry& each) { return each.at == stage::descriptor; });
     const bool was_implicit = std::exchange(implicit_, false);
-    // Emits one 'error' event for all operations without a completion. It comes first, since the
-    // waiting operations may include a close.
+    // One report covers the bind and all operations without a completion: to `done`, or as an
+    // 'error' event. It comes first, since the waiting operations may include a close.
     const bool all_told = std::all_of(waiting.begin(), waiting.end(), is_told);
     if (done || !was_implicit || !all_told) owner_.end_operation(std::move(done), why);
     for (auto& next : waiting) {
@@ -538,7 +538,7 @@ private:
     release_later();
   }
 
-  /// Goes on with an operation that has no other in front of it.
+  /// Goes on with an operation that is first in the list.
   void advance(iterator next)
   {
     const auto& to = next->what.to;
@@ -555,9 +555,9 @@ private:
     }
   }
 
-  /// If the address of a send's name is known, the send gets its endpoint at once, so that no later
-  /// send to that address overtakes it. If others got an endpoint just now and wait for their turn,
-  /// the send waits behind them.
+  /// If the name of a send is already looked up, sets its endpoint now. Otherwise a later send to
+  /// the same address would overtake it. If others got an endpoint just now and wait for their
+  /// turn, the send waits behind them.
   bool know_endpoint(operation_type& next)
   {
     if (count(stage::turn) > 0) return false;
@@ -635,7 +635,8 @@ private:
     owner_.end_operation(std::move(done), why);
   }
 
-  /// The same after a failed bind. Operations without a completion have had their 'error' event.
+  /// The same after a failed bind. The report of the bind covers the operations without a
+  /// completion.
   void fail_connect_behind(const failure& why, any_completion_ptr done)
   {
     if (done) return fail_connect(why, std::move(done));

@@ -16,8 +16,8 @@ DGRAM_NAMESPACE_BEGIN
 
 namespace detail {
 
-/// Whether a buffer sequence has more pieces than one datagram may have. Asio leaves those out that
-/// are too many.
+/// Whether a buffer sequence has more pieces than one datagram may have. Asio leaves out the pieces
+/// that are too many.
 template <class Buffers>
 bool has_too_many_pieces(const Buffers& buffers)
 {
@@ -32,7 +32,7 @@ bool has_too_many_pieces(const Buffers& buffers)
   }
 }
 
-/// A buffer sequence as the kernel takes it; `is_whole` is false if it has too many pieces.
+/// A buffer sequence in the kernel's form; `is_whole` is false if it has too many pieces.
 class buffer_list {
 public:
   template <class Buffers>

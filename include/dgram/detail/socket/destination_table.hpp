@@ -13,7 +13,7 @@ DGRAM_NAMESPACE_BEGIN
 
 namespace detail {
 
-/// Looked up for every run of datagrams, so the usual case, that there is nothing in it, is one
+/// The table is searched for every run of datagrams. It is usually empty, and that case costs one
 /// comparison.
 template <class Endpoint>
 class destination_table {

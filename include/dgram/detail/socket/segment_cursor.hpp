@@ -21,10 +21,10 @@ DGRAM_NAMESPACE_BEGIN
 
 namespace detail {
 
-/// Describes one message at a time, anew at each `prepare`, so it may be moved in between. The
-/// description lies in a `scratch` of the attempt's own: an operation that had it would not fit
-/// into the memory that Asio keeps for reuse. `Request` is a `send_request`, or `no_request`, which
-/// takes no room.
+/// Describes one message at a time, anew at each `prepare`, so that it may be moved in between. The
+/// description lies in a `scratch` that belongs to the attempt. An operation with a `scratch` would
+/// not fit into the memory that Asio keeps for reuse. `Request` is `send_request`, or `no_request`,
+/// which takes no room.
 template <class Protocol, class Request = no_request>
 class segment_cursor {
 public:
@@ -47,7 +47,7 @@ public:
   {
   }
 
-  /// Until the end of the attempt.
+  /// Uses this room until the end of the attempt.
   void use(scratch& room) noexcept { room_ = &room; }
 
   template <class Predicate>

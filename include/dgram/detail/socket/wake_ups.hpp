@@ -12,15 +12,17 @@ DGRAM_NAMESPACE_BEGIN
 
 namespace detail {
 
-/// A descriptor may stay ready although there is nothing to receive, or no room to send: after
-/// `shutdown`, with an error queue that nobody reads, or if the kernel lacks something that poll(2)
-/// does not know. After so many wake-ups in vain an operation waits on the timer instead, or it
-/// would spin.
+/// After this many wake-ups in vain, an operation waits on the timer; otherwise it would spin. A
+/// descriptor may stay ready although there is nothing to receive, or no room to send:
+/// - after `shutdown`;
+/// - while no call reads its error queue;
+/// - if the kernel lacks something that poll(2) does not check.
 inline constexpr int vain_wake_ups = 3;
 
 class wake_up_counter {
 public:
-  /// Whether an attempt that found nothing was one too many. Reports wake everybody, and none of
+  /// Whether an attempt in vain was one too many. Reports wake every operation, so those wake-ups
+  /// do not count.
   /// them in vain.
   bool is_vain(std::uint64_t reports_taken) noexcept
   {
