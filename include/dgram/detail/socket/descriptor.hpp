@@ -169,7 +169,7 @@ struct descriptor {
     return ec ? 0 : static_cast<std::size_t>(mtu);
   }
 
-  /// Takes an error away that the kernel would tell the next call, whatever that is.
+  /// Takes away an error that the kernel would report to the next call, whatever call that is.
   static void clear_pending_error(fd_type fd)
   {
     namespace names = platform::names;
