@@ -29,8 +29,8 @@ public:
   Operation pop()
   {
     Operation first = std::move(all_[first_++]);
-    // Moving the rest up costs each of them one move on average, and the memory of what has left is
-    // used again.
+    // This moves each remaining element once on average, and uses the memory of the removed ones
+    // again.
     if (first_ * 2 >= all_.size()) {
       all_.erase(all_.begin(), begin());
       first_ = 0;

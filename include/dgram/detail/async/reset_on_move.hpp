@@ -11,7 +11,7 @@ DGRAM_NAMESPACE_BEGIN
 
 namespace detail {
 
-/// A `T` that is a fresh `T` after it was moved from.
+/// A `T` that equals a new `T` after it was moved from.
 template <class T>
 struct reset_on_move : T {
   reset_on_move() = default;

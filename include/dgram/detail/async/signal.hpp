@@ -31,7 +31,7 @@ public:
     return timer_.async_wait(std::forward<Token>(token));
   }
 
-  /// Ends all waits that are pending.
+  /// Ends all pending waits.
   void notify() { timer_.cancel(); }
 
 private:

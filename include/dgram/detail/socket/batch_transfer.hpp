@@ -63,8 +63,8 @@ std::size_t receive_many(State& state, Batch& batch, error_code& ec)
   return batch.size();
 }
 
-/// Whether to try a batch again after an error. It is not the first datagram's error, or the kernel
-/// may take the batch in another form.
+/// Whether to try a batch again after an error. True if the error is not the first datagram's, or
+/// if the kernel may take the batch in another form.
 template <class State, class Batch>
 bool can_try_otherwise(State& state, Batch& batch, const error_code& ec, path_error_filter& filter,
                        bool& tries_without_class)

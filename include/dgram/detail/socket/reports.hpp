@@ -203,7 +203,7 @@ private:
 /// __udp4_lib_err). It does so once, so an error that comes again is the call's own.
 class path_error_filter {
 public:
-  /// Whether to try again.
+  /// Returns whether to try again.
   template <class State>
   bool passes(State& state, const error_code& ec, bool suspects)
   {
