@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// One program that uses every layer, for the configurations of compilers, libraries and Asio that run.sh tries.
+// One program that uses every layer, for the configurations that scripts/check configurations tries.
 
 #include <dgram.hpp>
 #include <dgram/format.hpp>

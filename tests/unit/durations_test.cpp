@@ -45,7 +45,8 @@ void rethrow(const std::exception_ptr& error)
   if (error) std::rethrow_exception(error);
 }
 
-/// Calls `next(reader)`, and sends nothing until the coroutine waits. Returns whether it waited for the datagram.
+/// Calls `next(reader)`, and sends nothing until the coroutine waits. Returns whether it waited for
+/// the datagram.
 template <class Next>
 bool waits(traffic& host, Next next)
 {

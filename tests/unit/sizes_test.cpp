@@ -62,7 +62,7 @@ struct traffic {
 TEST_CASE("room for control messages that memory cannot have is refused", "[sizes][F17]")
 {
   const std::size_t size = absurd();
-  const std::size_t slots = GENERATE(1, 2, 4, 64);
+  const std::size_t slots = GENERATE(1U, 2U, 4U, 64U);
   CAPTURE(size, slots);
   traffic host;
   host.to.set_option(dgram::option::receive_hop_limit{true});

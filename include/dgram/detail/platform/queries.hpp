@@ -54,9 +54,9 @@ inline std::uint64_t identity_of(int fd) noexcept
 {
   struct ::stat about;
   if (fd == -1 || ::fstat(fd, &about) != 0) return 0;
+  if (about.st_ino != 0) return about.st_ino;
   // On systems where sockets have no such number, the descriptor's number must do.
-  return about.st_ino != 0 ? static_cast<std::uint64_t>(about.st_ino)
-                           : static_cast<std::uint64_t>(fd) + 1;
+  return static_cast<std::uint64_t>(fd) + 1;
 }
 
 /// Whether the kernel joins datagrams together for this socket (udp(7), UDP_GRO).

@@ -59,7 +59,7 @@ struct socket_state : descriptor, std::enable_shared_from_this<socket_state<Prot
     error_code ignored;
     if (!socket.is_open()) return;
     platform::prepare_descriptor(fd(), ignored);
-    look_at_descriptor();
+    look_at_descriptor(platform::describe(fd(), ignored).family);
   }
 
   inner_type socket;
@@ -126,7 +126,6 @@ struct socket_state : descriptor, std::enable_shared_from_this<socket_state<Prot
     if (!ec) socket.assign(protocol, adopted, ec);
     if (ec) return;
     forget_descriptor();
-    look_at_descriptor();
     if constexpr (dual_stack_protocol<Protocol>) {
       if (protocol.is_dual()) adopt_dual(adopted, ec);
       flags.dual = !ec && protocol.is_dual();
@@ -134,7 +133,9 @@ struct socket_state : descriptor, std::enable_shared_from_this<socket_state<Prot
     if (ec) {
       error_code ignored;
       release(ignored);
+      return;
     }
+    look_at_descriptor(kind.family);
   }
 
   void close(error_code& ec)
@@ -507,14 +508,15 @@ private:
       forget_descriptor();
       identity_ = platform::identity_of(fd());
     }
-    if (socket.is_open()) look_at_descriptor();
+    error_code ignored;
+    if (socket.is_open()) look_at_descriptor(platform::describe(fd(), ignored).family);
   }
 
-  /// Reads the properties of an open descriptor from the kernel.
-  void look_at_descriptor()
+  /// Reads the properties of an open descriptor of this family from the kernel.
+  void look_at_descriptor(int family)
   {
     error_code ignored;
-    flags.family = platform::describe(fd(), ignored).family;
+    flags.family = family;
     flags.has_port = !has_addresses;
     const bool has_peer = platform::is_connected(fd(), ignored);
     if (has_peer != flags.connected) platform::report_refusals(fd(), has_peer);
