@@ -14,7 +14,7 @@ DGRAM_NAMESPACE_BEGIN
 
 namespace detail {
 
-/// `Owner` is held by a shared pointer, and has `get_executor`, `is_closed` and `timed_out`.
+/// `Owner` has `shared_from_this`, `get_executor`, `is_closed` and `timed_out`.
 template <class Owner, class Executor>
 class idle_timer {
 public:

@@ -22,8 +22,7 @@ struct flush_at_end {
   ~flush_at_end() { owner.flush(); }
 };
 
-/// `Owner` is held by a shared pointer, and has `get_executor` and `flush`, which passes on what
-/// was sent.
+/// `Owner` has `shared_from_this`, `get_executor`, and `flush`, which passes on what was sent.
 template <class Owner>
 class turns {
 public:

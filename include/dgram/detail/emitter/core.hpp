@@ -502,7 +502,7 @@ private:
     if (!events.template emit<event::error>(what)) throw_failure(what);
   }
 
-  /// Asks the kernel for arrivals also if the address became known only now.
+  /// Asks the kernel again after the bind, since the address may be known only now.
   void watch_arrivals()
   {
     if constexpr (is_ip) {

@@ -15,7 +15,7 @@ DGRAM_NAMESPACE_BEGIN
 namespace detail {
 
 /// One of:
-/// - an endpoint, for an answer with its way back;
+/// - an endpoint (of an answer: with the way back);
 /// - a name whose address is not known yet;
 /// - the connected peer.
 template <class Protocol>

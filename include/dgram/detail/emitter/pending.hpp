@@ -555,9 +555,9 @@ private:
     }
   }
 
-  /// If the name of a send is already looked up, sets its endpoint now. Otherwise a later send to
-  /// the same address would overtake it. If others got an endpoint just now and wait for their
-  /// turn, the send waits behind them.
+  /// If the name of a send is already looked up, sets its endpoint now, and returns true. Without
+  /// that, a later send to the same address would overtake it. If others got an endpoint just now
+  /// and wait for their turn, returns false: the send must wait behind them.
   bool know_endpoint(operation_type& next)
   {
     if (count(stage::turn) > 0) return false;

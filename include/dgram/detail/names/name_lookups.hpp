@@ -138,9 +138,8 @@ private:
 };
 
 /// The lookups of an emitter. Each name is looked up once for all operations that wait for it, and
-/// its address is kept for a while. `Owner` is held by a shared pointer. It has `get_executor`,
-/// `post` and `options`, and its `family` has `is_v6`. These functions of the owner get the
-/// results:
+/// its address is kept for a while. `Owner` has `shared_from_this`, `get_executor`, `post` and
+/// `options`, and its `family` has `is_v6`. These functions of the owner get the results:
 /// - `void looked_up(const std::string& name, const net::ip::address&)`
 /// - `void not_looked_up(const failure&)`, whose address is the name
 template <class Owner, class Executor>

@@ -37,8 +37,8 @@
 //
 // Both functions return how many moved, never block, and retry after EINTR. They set `ec` only to
 // say why they stopped. If they return n > 0 and an error, then n datagrams moved. The error is
-// that of the next one, and the kernel will not repeat it. They report `would_block` only with n ==
-// 0.
+// that of the next one, and the kernel will not repeat it. They report `would_block` only if
+// none moved.
 
 #if defined(DGRAM_FORCE_POSIX_BACKEND)
 #include <dgram/detail/platform/backend_posix.hpp>

@@ -173,8 +173,7 @@ struct received_control {
   std::uint32_t interface_index = 0;
   std::uint32_t segment = 0;
   std::uint32_t drops = 0;
-  std::array<std::uint8_t, 16>
-      address{};  ///< the datagram's destination; IPv4 in the first 4 bytes
+  std::array<std::uint8_t, 16> address{};      ///< the destination; IPv4 in the first 4 bytes
   std::array<std::uint8_t, 4> reply_source{};  ///< IPv4: the local address for an answer
   std::int64_t software_time = 0;              ///< nanoseconds since 1970
   std::int64_t hardware_time = 0;

@@ -167,7 +167,7 @@ inline constexpr bool forbids_fragments(int value) noexcept
 /// The argument of IP_MULTICAST_IF that takes an index (ip(7)); IPv6 takes the bare index.
 using interface_request = ::ip_mreqn;
 
-/// If the socket is bound to no address, `address` becomes the sender's.
+/// A given `address` becomes the sender's if the socket is bound to no address.
 inline interface_request make_interface_request(unsigned interface_index,
                                                 const net::ip::address_v4& address) noexcept
 {

@@ -52,8 +52,8 @@ private:
   descriptor_type descriptor_;
 };
 
-/// Whether a socket could not be opened because the system has none of its kind. It is not the
-/// error of a system that has none left.
+/// Whether a socket could not be opened because the system has none of its kind. False if the
+/// system only has none left.
 inline bool is_missing_family(const error_code& ec) noexcept
 {
 #if defined(_WIN32)

@@ -198,7 +198,7 @@ public:
 
   /// Counts what the socket has moved and lost since it was opened. It does not count Asio's own
   /// operations, which single datagrams use if the caller asks for nothing more. Thread safety:
-  /// call it on the socket's strand, as every function.
+  /// call it on the socket's strand, like every function.
   ///
   /// \code
   /// const dgram::socket_statistics so_far = socket.statistics();

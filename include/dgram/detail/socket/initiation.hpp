@@ -61,10 +61,10 @@ DGRAM_COLD void pass_on_cancellable(State& state, Handler&& handler, const Launc
   launch(state, guarded(std::forward<Handler>(handler), state.weak_from_this()));
 }
 
-/// Launches one of Asio's own operations. Asio leaves a pointer to the socket's insides in the
-/// slot, even when the operation is done or the socket is gone; so a slot needs a guard. Usually
-/// there is no slot, and Asio gets the handler itself. A handler that cannot have a slot
-/// instantiates nothing else.
+/// Launches one of Asio's own operations. Asio leaves a pointer to the socket's insides in a slot.
+/// The pointer stays there when the operation is done or the socket is gone, so a slot needs a
+/// guard. Usually there is no slot, and Asio gets the handler itself. A handler that cannot have a
+/// slot instantiates nothing else.
 template <class State, class Handler, class Launch>
 void pass_on(State& state, Handler&& handler, const Launch& launch)
 {

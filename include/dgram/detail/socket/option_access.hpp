@@ -13,7 +13,8 @@ DGRAM_NAMESPACE_BEGIN
 
 namespace detail {
 
-/// The kernel's error for an option that it lacks blames the protocol. This one blames the system.
+/// Replaces the kernel's error for an option that it lacks. That error blames the protocol, but the
+/// system lacks the option.
 inline void name_unsupported(error_code& ec) noexcept
 {
   if (ec == net::error::no_protocol_option) ec = net::error::operation_not_supported;

@@ -35,7 +35,7 @@ constexpr bool is_beyond_protocol(std::size_t size, bool v4) noexcept
   return ip_protocol<Protocol> && size > max_ipv4_payload && (v4 || size > max_ipv6_payload);
 }
 
-/// Text that stands for one of its endpoints.
+/// Text that stands for an endpoint of the protocol.
 template <class Text, class Protocol>
 concept endpoint_text = (path_protocol<Protocol> || ip_protocol<Protocol>) &&
                         std::convertible_to<const Text&, std::string_view>;

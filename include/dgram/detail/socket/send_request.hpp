@@ -183,8 +183,8 @@ public:
 
   bool sets_traffic_class() const noexcept { return options_.ecn || options_.dscp; }
 
-  /// Whether the datagram must be a message of its own: the kernel reports one time for a whole
-  /// message.
+  /// Whether the datagram must be a message of its own: the kernel reports only one send time for
+  /// each message.
   bool leaves_alone() const noexcept { return options_.timestamp; }
 
   /// Writes the control messages for a peer of this family. `segment` is 0 for a datagram that is
@@ -359,8 +359,8 @@ inline std::string refusal::subject() const
   return request_ == nullptr ? std::string() : request_->describe(what_);
 }
 
-/// Throws if a request was refused. The text names the member and its value, as in `push with
-/// "dscp{64}"`.
+/// Throws if a request was refused. The text names the member and its value, as in
+/// `push with "dscp{64}"`.
 template <std::same_as<refusal> Refusal>
 void throw_if(const Refusal& refused, const char* what)
 {

@@ -313,7 +313,7 @@ struct socket_state : descriptor, std::enable_shared_from_this<socket_state<Prot
     return peer;
   }
 
-  // --- options and questions for the descriptor ---
+  // --- settings and queries of the descriptor ---
 
   /// If coalescing begins, pending operations end: a single receive could not tell a train from a
   /// datagram.
@@ -616,7 +616,7 @@ private:
     }
   }
 
-  /// IPv6 needs no question: the bind to a link-local address ties the socket to its interface.
+  /// IPv6 is not included: the bind to a link-local address ties the socket to its interface.
   static bool is_on_a_link(const net::ip::address& bound) noexcept
   {
     return bound.is_multicast() || (bound.is_v4() && is_link_scoped(bound)) ||

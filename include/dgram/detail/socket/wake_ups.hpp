@@ -21,7 +21,7 @@ inline constexpr int vain_wake_ups = 3;
 
 class wake_up_counter {
 public:
-  /// Whether an attempt in vain was one too many. Reports wake every operation, so those wake-ups
+  /// Whether this wake-up in vain was one too many. Reports wake every operation, so those wake-ups
   /// do not count.
   /// them in vain.
   bool is_vain(std::uint64_t reports_taken) noexcept
