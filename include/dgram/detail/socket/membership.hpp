@@ -82,8 +82,8 @@ inline void change_membership(const membership_socket& socket, membership_change
 }
 
 /// Leaves by the index of the join. If the interface is gone, the kernel does not leave a source
-/// (net/ipv4/igmp.c, ip_mc_source), but it does leave the group. That loses nothing, since a removed
-/// interface delivers nothing.
+/// (net/ipv4/igmp.c, ip_mc_source), but it does leave the group. That loses nothing, since a
+/// removed interface delivers nothing.
 inline void leave_by_index(const membership_socket& socket, const multicast_group& group,
                            unsigned index, error_code& ec)
 {
