@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// What an operation leaves in the cancellation slot of its handler.
+// Connects an operation to the cancellation slot of its handler.
 #ifndef DGRAM_DETAIL_ASYNC_CANCELLATION_HPP
 #define DGRAM_DETAIL_ASYNC_CANCELLATION_HPP
 
@@ -13,23 +13,22 @@ DGRAM_NAMESPACE_BEGIN
 
 namespace detail {
 
-// An operation may be destroyed uncalled, with its context, when the signal has gone: a destructor
-// never touches a slot. The signal may also outlive the operation, its socket and its context: what
-// is left in the slot refers to them weakly. An operation that completes may clear its slot, as
-// Asio's own do.
+// An operation may be destroyed uncalled, with its context, after the signal has gone. So a
+// destructor never touches a slot. The signal may also outlive the operation, its socket and its
+// context. So what is left in the slot refers to them weakly. An operation that completes may clear
+// its slot, as Asio's own do.
 
-/// A slot that no handler has, to be told apart from theirs.
+/// A slot type that no handler has, so that it differs from every handler's.
 struct default_slot : net::cancellation_slot {};
 
-/// Whether a handler may have a cancellation slot. Its type decides: a handler without one,
-/// whatever wraps it, has the slot that the associated trait is given as the default.
+/// Whether a handler may have a cancellation slot. Its type decides: for a handler without one,
+/// however it is wrapped, the trait returns the default that it is given.
 template <class Handler>
 inline constexpr bool may_have_slot =
     !std::is_same_v<net::associated_cancellation_slot_t<std::decay_t<Handler>, default_slot>,
                     default_slot>;
 
-/// Calls `function(Owner&, cancellation_type)` when the slot is signalled, as long as the owner
-/// exists.
+/// Calls `function(Owner&, cancellation_type)` when the slot is signalled, while the owner exists.
 template <class Slot, class Owner, class Function>
 void on_cancellation(Slot slot, std::weak_ptr<Owner> owner, Function function)
 {
@@ -38,7 +37,7 @@ void on_cancellation(Slot slot, std::weak_ptr<Owner> owner, Function function)
   });
 }
 
-/// Lets every type of cancellation pass while the owner exists, and none afterwards: Asio's
+/// Lets every type of cancellation pass while the owner exists, and none afterwards. Asio's
 /// operations leave a plain pointer to the insides of their socket or timer in a slot.
 class while_exists {
 public:
@@ -54,8 +53,8 @@ private:
   std::weak_ptr<const void> owner_;
 };
 
-/// Enables every type of cancellation of a composed operation. `owner` is what it waits on: a
-/// shared or a weak pointer.
+/// Enables every type of cancellation for a composed operation. `owner` is a shared or weak pointer
+/// to the object on which the operation waits.
 template <class Self, class Owner>
 void enable_cancellation(Self& self, const Owner& owner)
 {
@@ -63,9 +62,9 @@ void enable_cancellation(Self& self, const Owner& owner)
   self.reset_cancellation_state(while_exists(owner), net::enable_total_cancellation());
 }
 
-/// The handler of one of Asio's own operations on what `owner` has: the handler with another slot,
-/// connected to its own. Asio does not touch a slot when it completes an operation, and neither
-/// does this.
+/// The handler for one of Asio's own operations on an object of `owner`. It has a slot of its own,
+/// which is connected to the handler's slot. Asio does not touch a slot when it completes an
+/// operation, and neither does this.
 template <class Handler>
 class guarded_handler {
 public:
@@ -98,7 +97,7 @@ private:
 
 DGRAM_NAMESPACE_END
 
-/// All but the slot is the handler's.
+/// Everything except the slot is the handler's.
 template <template <class, class> class Associator, class Handler, class Default>
 struct dgram::net::associator<Associator, dgram::detail::guarded_handler<Handler>, Default>
     : Associator<Handler, Default> {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// Refuses sizes that memory cannot have before anything is computed from them.
+// Refuses a size that memory cannot have, before anything is computed from it.
 #ifndef DGRAM_DETAIL_ASYNC_CHECKED_SIZE_HPP
 #define DGRAM_DETAIL_ASYNC_CHECKED_SIZE_HPP
 
@@ -14,7 +14,7 @@ DGRAM_NAMESPACE_BEGIN
 
 namespace detail {
 
-/// More bytes than this no object has.
+/// No object has more bytes than this.
 inline constexpr std::size_t most_memory = std::numeric_limits<std::ptrdiff_t>::max();
 
 [[noreturn]] DGRAM_COLD inline void refuse_size(const char* what, std::size_t size,
@@ -24,8 +24,8 @@ inline constexpr std::size_t most_memory = std::numeric_limits<std::ptrdiff_t>::
                           " is more than memory can have, which is " + std::to_string(most));
 }
 
-/// Returns `count`. Throws `std::length_error`, which names both numbers, if so many objects of
-/// `each` bytes are more than memory can have.
+/// Returns `count`. Throws `std::length_error` if `count` objects of `each` bytes are more than
+/// memory can have. The text names both numbers.
 inline std::size_t checked_size(const char* what, std::size_t count, std::size_t each = 1)
 {
   const std::size_t most = most_memory / each;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// What an emitter delivers on a later turn: events, and the completions of operations.
+// Tasks that an emitter runs on a later turn: events, and the completions of operations.
 #ifndef DGRAM_DETAIL_ASYNC_COMPLETION_HPP
 #define DGRAM_DETAIL_ASYNC_COMPLETION_HPP
 
@@ -21,23 +21,23 @@ namespace detail {
 
 class task;
 
-/// What waits in one queue, in order. It is no part of `task`, which has no friends: with a friend
-/// the destructor counts as accessible, and compilers ask for a virtual one.
+/// The link of a task in a queue. It is a class of its own because `task` must have no friends:
+/// with a friend, the destructor counts as accessible, and compilers ask for a virtual one.
 class task_link {
   friend class task_queue;
   task* next_ = nullptr;
 };
 
-/// Something to be done once. It owns its memory, so that queueing it costs none.
+/// Something to do once. It owns its memory, so queueing it costs none.
 class task : public task_link {
 public:
   task(const task&) = delete;
   task& operator=(const task&) = delete;
 
-  /// Releases the memory, then does what is to be done.
+  /// Releases the memory, then does the work.
   virtual void run() = 0;
 
-  /// Releases the memory and does nothing.
+  /// Releases the memory, and does nothing else.
   virtual void discard() noexcept = 0;
 
 protected:
@@ -51,7 +51,7 @@ struct discard_task {
 
 using task_ptr = std::unique_ptr<task, discard_task>;
 
-/// First in, first out; what is left is discarded.
+/// A first-in, first-out queue. Its destructor discards the tasks that are left.
 class task_queue {
 public:
   task_queue() = default;
@@ -132,8 +132,8 @@ private:
   Function function_;
 };
 
-/// The completion of a pending operation. Whoever ends the operation fills it in; `run` calls the
-/// handler.
+/// The completion of a pending operation. The code that ends the operation fills it in; `run` calls
+/// the handler.
 class any_completion : public task {
 public:
   failure outcome;
@@ -157,9 +157,12 @@ protected:
 template <class... Values>
 using completion_ptr = std::unique_ptr<completion<Values...>, discard_task>;
 
-/// What a completion handler may be: one for the error code and the values, as everywhere in Asio;
-/// or a function for the whole failure in place of the code, or for either without the values. Some
-/// of Asio's tokens can be called too, with one argument, and return another token.
+/// What a completion handler may be:
+/// - a function for the error code and the values, as everywhere in Asio;
+/// - a function for the whole failure in place of the code;
+/// - a function for the code or the failure, without the values.
+///
+/// Some of Asio's tokens can be called too: they take one argument and return another token.
 template <class Handler, class... Values>
 inline constexpr bool takes_code = std::invocable<Handler, error_code, Values...>;
 template <class Handler, class... Args>
@@ -185,7 +188,7 @@ void call_back(Handler&& handler, const failure& outcome, Values&&... values)
     std::invoke(std::forward<Handler>(handler), outcome);
 }
 
-/// A handler and what it is called with.
+/// A handler and its arguments.
 template <class Handler, class... Values>
 class upcall {
 public:
@@ -216,7 +219,8 @@ private:
   std::tuple<Values...> values_;
 };
 
-/// A function on its way to another executor, whose context it keeps running until it is called.
+/// A function that is dispatched to another executor. It keeps that executor's context running
+/// until it is called.
 template <class Function, class Executor>
 class dispatched {
 public:
@@ -272,7 +276,7 @@ public:
                                     std::move(this->values));
     auto work = std::move(work_);
     release_task(this, memory);
-    // The emitter's turns run on its own executor, so there a call is what a dispatch would be.
+    // The emitter's turns run on its own executor, so a call does here what a dispatch would do.
     if (work)
       dispatch_to(std::move(*work), std::move(call));
     else
@@ -308,8 +312,8 @@ completion<Values...>* make_completion(Handler&& handler, const Executor& execut
                          executor);
 }
 
-/// Whether an operation takes this token, and says so if not. Without it the reader is told of
-/// Asio's insides.
+/// Whether an operation takes this token. If not, the assertion says so; otherwise the compiler
+/// would report errors inside Asio.
 template <class Token, class... Values>
 consteval bool is_token()
 {
@@ -321,7 +325,7 @@ consteval bool is_token()
   return fits;
 }
 
-/// What Asio calls with the handler when an operation is launched.
+/// Asio calls this with the handler when an operation is launched.
 template <class Executor, class Launch, class... Values>
 class emitter_initiation {
 public:
@@ -346,8 +350,8 @@ private:
   Launch launch_;
 };
 
-/// Starts an operation: `launch(completion<Values...>*, slot)` takes the completion over, now or
-/// when the token says so.
+/// Starts an operation: `launch(completion<Values...>*, slot)` takes over the completion, now or
+/// when the token launches it.
 template <class... Values, class Executor, class Token, class Launch>
 auto initiate_completion(const Executor& executor, Token&& token, Launch launch)
 {
@@ -363,13 +367,13 @@ template <class Callback, class Executor>
 inline constexpr bool runs_on =
     std::same_as<net::associated_executor_t<Callback, Executor>, Executor>;
 
-/// Whether a callback is bound to an executor: else it takes whatever it is offered.
+/// Whether a callback is bound to an executor. Otherwise any executor may call it.
 template <class Callback, class Executor>
 inline constexpr bool has_executor =
     !runs_on<Callback, Executor> || !runs_on<Callback, net::system_executor>;
 
-/// Is called where the callback is not to run, and has its own executor run it, whose context it
-/// keeps running till then.
+/// Called on another executor than the callback's. The callback's own executor then runs the
+/// callback. Until then, this object keeps that executor's context running.
 template <class Callback, class Executor>
 class forwarding_callback {
 public:
@@ -387,7 +391,7 @@ private:
   net::executor_work_guard<net::associated_executor_t<Callback, Executor>> work_;
 };
 
-/// The callback, to be called once and on the emitter's executor, which this is.
+/// Returns a function for the emitter to call once, on its own executor, in place of the callback.
 template <class Callback, class Executor>
 decltype(auto) run_by_emitter(Callback&& callback, const Executor& emitters)
 {
@@ -398,8 +402,8 @@ decltype(auto) run_by_emitter(Callback&& callback, const Executor& emitters)
     return std::forward<Callback>(callback);
 }
 
-/// The completion handler of a send whose callback is called where all went well; else there is an
-/// 'error' event. The emitter calls it, and then exists.
+/// The completion handler of a send. Calls the callback if the send succeeded; otherwise posts an
+/// 'error' event. Only the emitter calls this handler, so the emitter exists then.
 template <class Core, class Callback>
 class sent_callback {
   using executor = typename Core::executor_type;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// Points in time that a caller's duration cannot push beyond the clock's end.
+// Adds a caller's duration to a time point, without passing the end of the clock.
 #ifndef DGRAM_DETAIL_ASYNC_DEADLINE_HPP
 #define DGRAM_DETAIL_ASYNC_DEADLINE_HPP
 
@@ -11,8 +11,8 @@ DGRAM_NAMESPACE_BEGIN
 
 namespace detail {
 
-/// `from` plus a duration of any size: the clock's last time point if the sum is later, `from` if
-/// it is earlier.
+/// Returns `from` plus a duration of any size. If the sum is too late, returns the clock's last
+/// time point; if it is earlier than `from`, returns `from`.
 template <class Clock, class Rep, class Period>
 typename Clock::time_point deadline(const std::chrono::time_point<Clock>& from,
                                     const std::chrono::duration<Rep, Period>& wait)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// How an operation that waits finds out that it was to end.
+// Tells an operation that resumes whether it was cancelled, or its socket closed, meanwhile.
 #ifndef DGRAM_DETAIL_ASYNC_EPOCH_GUARD_HPP
 #define DGRAM_DETAIL_ASYNC_EPOCH_GUARD_HPP
 
@@ -11,16 +11,16 @@ DGRAM_NAMESPACE_BEGIN
 
 namespace detail {
 
-/// `cancel`, `close`, `release` and a new descriptor begin another epoch of a socket. A wake-up may
-/// have been queued before that, or before a cancellation of the operation itself: that a wait
-/// succeeded proves nothing. The guard remembers the epoch in which the operation was launched.
+/// `cancel`, `close`, `release` and a new descriptor start a new epoch of a socket. A wake-up may
+/// have been queued before that, or before a cancellation of the operation itself. So the success
+/// of a wait proves nothing. The guard remembers the epoch in which the operation was launched.
 class epoch_guard {
 public:
   void enter(std::uint64_t epoch) noexcept { epoch_ = epoch; }
 
   bool is_over(std::uint64_t now) const noexcept { return now != epoch_; }
 
-  /// The same for a composed operation, which may have been cancelled by itself.
+  /// The same for a composed operation, which may also have been cancelled by its own slot.
   template <class Self>
   bool is_over(std::uint64_t now, const Self& self) const
   {

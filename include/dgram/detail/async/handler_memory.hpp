@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// Memory for a handler that is pending again and again, so that it costs none of the heap.
+// Reusable memory for a handler that is pending again and again, to spare the heap.
 #ifndef DGRAM_DETAIL_ASYNC_HANDLER_MEMORY_HPP
 #define DGRAM_DETAIL_ASYNC_HANDLER_MEMORY_HPP
 
@@ -15,8 +15,8 @@ DGRAM_NAMESPACE_BEGIN
 
 namespace detail {
 
-/// Room for what Asio keeps of one pending handler; what does not fit, or comes second, is taken
-/// from the heap.
+/// Room for what Asio keeps of one pending handler. A handler that does not fit, or a second one at
+/// the same time, gets its memory from the heap.
 class handler_memory {
 public:
   handler_memory() = default;
@@ -40,7 +40,7 @@ public:
 
 private:
   alignas(std::max_align_t) std::array<std::byte, 192> room_;
-  // Where several threads run the context, Asio releases memory outside of the handler's strand.
+  // If several threads run the context, Asio releases memory outside of the handler's strand.
   std::atomic<bool> taken_{false};
 };
 
@@ -73,8 +73,8 @@ private:
   handler_memory* memory_;
 };
 
-/// A handler that lives in such memory. `Owner` is a shared pointer to what has the memory, and
-/// goes last.
+/// A handler that lives in such memory. `Owner` is a shared pointer to the object that has the
+/// memory. The handler releases it last.
 template <class Owner, class Function>
 class stored_handler {
 public:

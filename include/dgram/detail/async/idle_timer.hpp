@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// Finds out when nothing was sent or received for some time.
+// Detects that nothing was sent or received for some time.
 #ifndef DGRAM_DETAIL_ASYNC_IDLE_TIMER_HPP
 #define DGRAM_DETAIL_ASYNC_IDLE_TIMER_HPP
 
@@ -14,8 +14,7 @@ DGRAM_NAMESPACE_BEGIN
 
 namespace detail {
 
-/// `Owner` is held by `shared_from_this`, has `get_executor` and `is_closed`, and `timed_out` is
-/// called.
+/// `Owner` has `shared_from_this`, `get_executor`, `is_closed` and `timed_out`.
 template <class Owner, class Executor>
 class idle_timer {
 public:
@@ -23,7 +22,7 @@ public:
   idle_timer(const idle_timer&) = delete;
   idle_timer& operator=(const idle_timer&) = delete;
 
-  /// 0 and less end it.
+  /// Starts the timer. A duration of 0 or less stops it.
   void set(std::chrono::milliseconds duration)
   {
     if (duration.count() <= 0) {
@@ -71,7 +70,8 @@ private:
     if (!state_->waiting) wait();
   }
 
-  /// Activity does not set the timer anew; it finds out when it runs out.
+  /// Activity does not restart the timer. When the timer expires, `check` looks at the last
+  /// activity.
   void wait()
   {
     state_->timer.expires_at(due());

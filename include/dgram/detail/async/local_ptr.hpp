@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// A shared pointer for objects of one strand.
+// A shared pointer without atomic counts, for objects of one strand.
 #ifndef DGRAM_DETAIL_ASYNC_LOCAL_PTR_HPP
 #define DGRAM_DETAIL_ASYNC_LOCAL_PTR_HPP
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// What waits, in order, in memory that a queue which is never used has not.
+// A first-in, first-out queue that takes no memory until it is used.
 #ifndef DGRAM_DETAIL_ASYNC_QUEUE_HPP
 #define DGRAM_DETAIL_ASYNC_QUEUE_HPP
 
@@ -29,8 +29,8 @@ public:
   Operation pop()
   {
     Operation first = std::move(all_[first_++]);
-    // Moving the rest up costs each of them one move on average, and the memory of what has left is
-    // used again.
+    // This moves each remaining element once on average, and uses the memory of the removed ones
+    // again.
     if (first_ * 2 >= all_.size()) {
       all_.erase(all_.begin(), begin());
       first_ = 0;

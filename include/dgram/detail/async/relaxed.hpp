@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// A value that several threads may read and write at the same time, without order and without cost.
+// A value that several threads may read and write at the same time, without order or cost.
 #ifndef DGRAM_DETAIL_ASYNC_RELAXED_HPP
 #define DGRAM_DETAIL_ASYNC_RELAXED_HPP
 
@@ -11,9 +11,9 @@ DGRAM_NAMESPACE_BEGIN
 
 namespace detail {
 
-/// Asio lets the synchronous sends, receives, `connect` and `shutdown` of one socket run in several
-/// threads. What they read and write in common is of this kind: each access is a plain load or
-/// store. Two that count at the same time may count as one.
+/// Several threads may run the synchronous sends, receives, `connect` and `shutdown` of one Asio
+/// socket at the same time. This class holds the values that they share. Each access is a plain
+/// load or store. Two threads that count at the same time may count as one.
 template <class T>
 class relaxed {
 public:

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// Counts that go along with what they count.
+// Resets an object when it is moved from, for counts that move along with what they count.
 #ifndef DGRAM_DETAIL_ASYNC_RESET_ON_MOVE_HPP
 #define DGRAM_DETAIL_ASYNC_RESET_ON_MOVE_HPP
 
@@ -11,7 +11,7 @@ DGRAM_NAMESPACE_BEGIN
 
 namespace detail {
 
-/// A `T` that is a fresh `T` after it was moved from.
+/// A `T` that equals a new `T` after it was moved from.
 template <class T>
 struct reset_on_move : T {
   reset_on_move() = default;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// A wait that nothing but a notification ends.
+// A wait that only a notification ends.
 #ifndef DGRAM_DETAIL_ASYNC_SIGNAL_HPP
 #define DGRAM_DETAIL_ASYNC_SIGNAL_HPP
 
@@ -31,7 +31,7 @@ public:
     return timer_.async_wait(std::forward<Token>(token));
   }
 
-  /// Ends all waits that are pending.
+  /// Ends all pending waits.
   void notify() { timer_.cancel(); }
 
 private:

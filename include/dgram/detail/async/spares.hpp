@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// Objects that are costly to make, shared by those that need one for a short time.
+// A pool of objects that are costly to create and needed only for a short time.
 #ifndef DGRAM_DETAIL_ASYNC_SPARES_HPP
 #define DGRAM_DETAIL_ASYNC_SPARES_HPP
 
@@ -16,14 +16,14 @@ DGRAM_NAMESPACE_BEGIN
 
 namespace detail {
 
-/// Objects that are costly to make. Several threads may run the context, so it is locked: once for
-/// each batch.
+/// Objects that are costly to make. Several threads may run the context, so access is locked, once
+/// for each batch.
 template <class T>
 class spares {
 public:
   spares() : spares([] { return std::make_unique<T>(); }) {}
 
-  /// Objects that this function makes.
+  /// `make` makes the objects.
   explicit spares(std::function<std::unique_ptr<T>()> make) : make_(std::move(make))
   {
     unused_.reserve(most_unused);
@@ -47,7 +47,7 @@ public:
     if (unused_.size() < most_unused) unused_.push_back(std::move(object));
   }
 
-  /// Whether so many are out that they had better come back soon.
+  /// Whether so many objects are out that the borrowers should return them soon.
   bool are_scarce()
   {
     const std::lock_guard lock(mutex_);
@@ -73,7 +73,7 @@ private:
   std::size_t out_ = 0;
 };
 
-/// One such object, or none.
+/// One such object, or none. The destructor gives it back.
 template <class T>
 class lease {
 public:

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// What an emitter does later: its tasks, in the order of their causes, in turns.
+// Runs an emitter's tasks on later turns, in the order of their causes.
 #ifndef DGRAM_DETAIL_ASYNC_TURNS_HPP
 #define DGRAM_DETAIL_ASYNC_TURNS_HPP
 
@@ -15,15 +15,14 @@ DGRAM_NAMESPACE_BEGIN
 
 namespace detail {
 
-/// Hands over what was sent, also where something is thrown.
+/// Passes on what was sent, even if the turn throws.
 template <class Owner>
 struct flush_at_end {
   Owner& owner;
   ~flush_at_end() { owner.flush(); }
 };
 
-/// `Owner` is held by `shared_from_this`, has `get_executor`, and `flush`, which hands over what
-/// was sent.
+/// `Owner` has `shared_from_this`, `get_executor`, and `flush`, which passes on what was sent.
 template <class Owner>
 class turns {
 public:
@@ -32,24 +31,24 @@ public:
   turns(const turns&) = delete;
   turns& operator=(const turns&) = delete;
 
-  /// The context, where it is known.
+  /// Returns the context; null if it is not known.
   net::io_context* io() const noexcept { return io_; }
 
-  /// A task of a function.
+  /// Makes a task from a function.
   template <class Function>
   task_ptr make(Function function)
   {
     return task_ptr(make_task<function_task<Function>>(recycling(), std::move(function)));
   }
 
-  /// Does something on a later turn.
+  /// Runs a function on a later turn.
   template <class Function>
   void post(Function function)
   {
     deliver(make(std::move(function)).release());
   }
 
-  /// Takes the task over, also if it throws.
+  /// Takes over the task, even if this throws.
   void deliver(task* which)
   {
     if (ended_) {
@@ -65,7 +64,7 @@ public:
     tasks_.push(which);
   }
 
-  /// Sees to it that there is a next turn.
+  /// Schedules the next turn, unless it is scheduled already.
   void schedule()
   {
     if (ended_ || scheduled_) return;
@@ -73,17 +72,18 @@ public:
     scheduled_ = true;
   }
 
-  /// There is no later turn: what is delivered is discarded.
+  /// From now on there is no later turn: new tasks are discarded.
   void end() noexcept { ended_ = true; }
 
-  /// Discards what waits for its turn.
+  /// Discards the tasks that wait for their turn.
   void discard() noexcept
   {
     while (!tasks_.empty())
       tasks_.pop()->discard();
   }
 
-  /// A handler in that memory, which is called with the owner and keeps it.
+  /// Returns a handler in that memory. The handler calls the function with the owner, and keeps the
+  /// owner alive.
   template <class Function>
   auto stored(handler_memory& memory, Function function)
   {
@@ -91,8 +91,8 @@ public:
                                                             std::move(function));
   }
 
-  /// A type-erased executor has no use for an allocator, so it is the context's that is posted to,
-  /// where it is known.
+  /// Posts to the context if it is known, since a type-erased executor ignores the handler's
+  /// allocator.
   template <class Function>
   void post_stored(handler_memory& memory, Function function)
   {
@@ -103,7 +103,8 @@ public:
   }
 
 private:
-  /// What was started before this turn ends in it; what its handlers start ends later.
+  /// Tasks that were queued before this turn run in it. Tasks that their handlers queue run in a
+  /// later one.
   void run()
   {
     scheduled_ = false;
@@ -111,7 +112,7 @@ private:
     owner_.flush();
     for (std::size_t left = tasks_.size(); left > 0 && !tasks_.empty(); --left) {
       task* const next = tasks_.pop();
-      // The rest has its turn also where this one throws, or runs the context by itself.
+      // Schedules the next turn first, since this task may throw, or run the context itself.
       if (!tasks_.empty()) schedule();
       next->run();
     }

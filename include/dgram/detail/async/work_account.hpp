@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// Whether an object keeps its context running: the units of work that it has taken back.
+// Decides whether an object's waits keep its context running (ref and unref).
 #ifndef DGRAM_DETAIL_ASYNC_WORK_ACCOUNT_HPP
 #define DGRAM_DETAIL_ASYNC_WORK_ACCOUNT_HPP
 
@@ -12,9 +12,9 @@ DGRAM_NAMESPACE_BEGIN
 
 namespace detail {
 
-/// A pending wait is a unit of the context's work. It is taken back while the socket is not to keep
-/// the context running: from within a handler, since the last unit that goes outside of one stops
-/// the context for good.
+/// A pending wait is a unit of the context's work. While the socket must not keep the context
+/// running, that unit is taken back. This happens inside a handler: if the last unit goes outside
+/// of one, the context stops for good.
 template <class Owner>
 class work_account {
 public:
@@ -36,7 +36,7 @@ public:
     restore();
   }
 
-  /// For each wait that is to keep the context running only with `ref`.
+  /// Call this for each wait that keeps the context running only with `ref`.
   void begin_wait()
   {
     ++pending_;

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// The operation behind a reader's `async_for_each`: calls a function with each datagram, and waits
-// where there is none.
+// The operation behind `async_for_each`: calls a function with each datagram, or waits for one.
 #ifndef DGRAM_DETAIL_BATCH_FOR_EACH_OP_HPP
 #define DGRAM_DETAIL_BATCH_FOR_EACH_OP_HPP
 
@@ -22,8 +21,8 @@ DGRAM_NAMESPACE_BEGIN
 
 namespace detail {
 
-/// `State` is that of a reader. A turn goes on from batch to batch until there is nothing to
-/// receive, or until it is time to let others go first.
+/// `State` is the state of a reader. One turn handles batch after batch. It ends when nothing is
+/// left to receive, or when it is time to let other handlers run.
 template <class State, class Function>
 class for_each_op {
 public:
@@ -34,7 +33,8 @@ public:
 
   for_each_op(for_each_op&&) = default;
 
-  /// Where the context goes while it waits: whoever stops the reader then is to find no wait.
+  /// If the context destroys the operation while it waits, a later `stop` must not signal that
+  /// wait.
   ~for_each_op()
   {
     if (state_ && step_ == step::wait) state_->end_wait();
@@ -74,8 +74,7 @@ private:
     resume_later(executor, std::move(self));
   }
 
-  /// Through the scheduler in any case: the function is not to be called inside the call that
-  /// started this.
+  /// Always posts, since the operation must not call the function inside the call that started it.
   template <class Self>
   void post(Self& self)
   {
@@ -89,10 +88,10 @@ private:
   {
     state_->end_wait();
     state_->policy.yielded();
-    // Another waiter may have set the shared timer anew, which ends this wait but not this
+    // Another operation may have restarted the shared timer. That ends this wait, but not this
     // operation.
     if (backing_off_) ec.clear();
-    // A wake-up may have been queued before a cancel or a close, so its success proves nothing.
+    // The wake-up may have been queued before a cancel or a close, so its success proves nothing.
     if (!ec && !has_ended(self)) state_->try_receive(ec);
     if (ec == net::error::would_block)
       wait(self);
@@ -100,7 +99,7 @@ private:
       turn(self, ec);
   }
 
-  /// `ec` is that of the receive before it.
+  /// `ec` is the result of the receive before this turn.
   template <class Self>
   void turn(Self& self, error_code ec)
   {
@@ -130,8 +129,11 @@ private:
 
   enum class handed : unsigned char { all, later, no_more };
 
-  /// Calls the function with what is in memory, all of it or as much as there is time for: the rest
-  /// comes later, when others have had their turn. `no_more` where it has been made to end.
+  /// Calls the function with the datagrams in memory. Returns:
+  /// - `all` if none is left;
+  /// - `later` if the time for this turn is used up: the rest follows after other handlers have
+  ///   run;
+  /// - `no_more` if the operation was told to end.
   template <class Self>
   handed hand_over(Self& self)
   {
@@ -148,7 +150,7 @@ private:
         // completes
         std::invoke(*function_, *datagram);
       } catch (...) {
-        post(self);  // the rest has its turn when the context is run again
+        post(self);  // the rest is handed over when the context runs again
         throw;
       }
     }
@@ -167,8 +169,8 @@ private:
     step_ = step::wait;
     State& waiting = *state_;
     waiting.start_wait();
-    // The reader's own slot lets `stop` end the wait; what the operation is told passes through it.
-    // Asio clears the operation's slot each time it resumes.
+    // The reader's own slot lets `stop` end the wait; a cancellation of the operation passes
+    // through that slot too. Asio clears the operation's slot each time it resumes.
     if (const auto outer = self.get_cancellation_state().slot(); outer.is_connected())
       waiting.let_cancel(outer);
     backing_off_ = waiting.policy.must_back_off(waiting.socket);
@@ -186,7 +188,7 @@ private:
       ec.clear();
     else if (!ec)
       ec = net::error::operation_aborted;
-    // What they hold goes before the handler runs.
+    // Destroys the function and the reference to the state before the handler runs.
     function_.reset();
     state_.reset();
     self.complete(ec);
@@ -199,7 +201,8 @@ private:
   bool backing_off_ = false;  // the wait is on a timer that others may end
 };
 
-/// Launches it. It holds the reader's block, so that a deferred operation outlives the reader.
+/// Launches the operation. The initiation holds the reader's state, so that a deferred operation
+/// may outlive the reader.
 template <class State>
 class for_each_initiation {
 public:

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// Hands what is queued to the kernel: offers it, waits if the kernel has no room, and offers it
-// again.
+// Offers queued datagrams to the kernel; after "no room" or ENOBUFS, waits and offers them again.
 #ifndef DGRAM_DETAIL_BATCH_OUTBOX_HPP
 #define DGRAM_DETAIL_BATCH_OUTBOX_HPP
 
@@ -15,12 +14,14 @@ DGRAM_NAMESPACE_BEGIN
 
 namespace detail {
 
-/// `Handle` is a `transport_handle`. `Owner` has the queue:
-///   bool has_more();             whether there is something to offer; it may move more into the
-///   batch that it offers send_result offer();         offers that batch once, and counts what left
-///   void path_error(error_code); an earlier datagram's error has come back void fail(error_code);
-///   nothing of what is queued can be sent void offer_again();          a wait has ended auto
-///   keep_alive();           what keeps the owner while there is a wait
+/// `Handle` is a `transport_handle`. `Owner` has the queue, and these functions:
+/// - `bool has_more()` returns whether there is something to offer. It may move more into the
+///   batch.
+/// - `send_result offer()` offers the batch once, and counts what left.
+/// - `void path_error(error_code)` reports an error that belongs to an earlier datagram.
+/// - `void fail(error_code)` reports that nothing in the queue can be sent.
+/// - `void offer_again()` is called when a wait has ended.
+/// - `auto keep_alive()` returns an object that keeps the owner alive during a wait.
 template <class Handle, class Owner>
 class outbox {
 public:
@@ -28,14 +29,15 @@ public:
   outbox(const outbox&) = delete;
   outbox& operator=(const outbox&) = delete;
 
-  /// Whether the kernel has no room, so that the next offer comes when a wait ends.
+  /// Whether the kernel has no room. Then the next offer comes when a wait ends.
   bool is_waiting() const noexcept { return waiting_; }
 
-  /// Whether an offer is on its way: a handler that it calls may queue more, which goes with it.
+  /// Whether an offer is pending. A handler that the offer calls may queue more; that leaves with
+  /// it.
   bool is_offering() const noexcept { return offering_; }
 
-  /// Offers what is queued until nothing is left. Returns the error for which a wait has begun, or
-  /// clear.
+  /// Offers the queue until nothing is left. Returns the error that made a wait necessary, or no
+  /// error.
   error_code flush(Handle& handle)
   {
     if (waiting_ || offering_) return {};
@@ -48,9 +50,9 @@ public:
     return {};
   }
 
-  /// Calls a function that makes one attempt and returns a `send_result`, again if the error is an
-  /// earlier datagram's. The kernel tells of that once, and takes the datagrams of this attempt
-  /// afterwards.
+  /// Calls a function that makes one attempt and returns a `send_result`. Calls it again if the
+  /// error belongs to an earlier datagram: the kernel reports such an error once, and then takes
+  /// this attempt's datagrams.
   template <class Attempt>
   error_code attempt(Attempt function)
   {
@@ -63,17 +65,17 @@ public:
     }
   }
 
-  /// Whether what is left is worth another offer later.
+  /// Whether to offer the rest again later.
   static bool must_wait(const Handle& handle, const error_code& ec)
   {
     return ec == net::error::would_block || is_timed(handle, ec);
   }
 
 private:
-  // Each earlier datagram may have an error of its own, which comes between two attempts.
+  // Each earlier datagram may have its own error, and such an error may come before each attempt.
   static constexpr int most_refusals = 3;
 
-  /// Whether the wait is on the timer: the socket stays writable, so a wait for that would spin.
+  /// Whether to wait on the timer: the socket stays writable, so a wait for writability would spin.
   static bool is_timed(const Handle& handle, const error_code& ec)
   {
     return ec == net::error::connection_refused || handle.is_congested(ec);
@@ -100,8 +102,8 @@ private:
     auto resumed = [this, kept = owner_.keep_alive(), &handle, epoch = handle.epoch(),
                     timed](const error_code& ec) {
       waiting_ = false;
-      // Others may end the shared timer. Where the epoch has ended the owner knows what that means
-      // for its queue.
+      // Other operations may end the shared timer. If the epoch has ended, the owner knows what
+      // that means for its queue.
       if (ec && !timed && handle.epoch() == epoch)
         owner_.fail(ec);
       else
@@ -111,7 +113,7 @@ private:
       handle.async_wait_congestion(std::move(resumed));
     else
       handle.async_wait(net::socket_base::wait_write, std::move(resumed));
-    waiting_ = true;  // only now, since to begin a wait may throw
+    waiting_ = true;  // set only now, since starting the wait may throw
   }
 
   Owner& owner_;

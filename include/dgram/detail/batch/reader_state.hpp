@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// The block that a reader shares with what waits for it: its batch, and what is left in memory.
+// The state that a reader shares with its pending operations: the batch and the unread datagrams.
 #ifndef DGRAM_DETAIL_BATCH_READER_STATE_HPP
 #define DGRAM_DETAIL_BATCH_READER_STATE_HPP
 
@@ -49,18 +49,17 @@ struct reader_state : std::enable_shared_from_this<reader_state<Handle>> {
   receive_policy policy;
   net::cancellation_signal signal;
 
-  /// Called before the reader waits or asks the kernel: what belongs to the turn that ends is to
-  /// leave now.
+  /// Called before the reader waits or calls the kernel: the writer sends now what belongs to the
+  /// turn that ends.
   std::function<void()> turn_end;
   const void* turn_owner = nullptr;
 
   bool at_end() const noexcept { return remaining == 0; }
 
-  /// Whether something that was received is left to be looked at.
+  /// Whether the caller has received datagrams that it may still look at.
   bool is_in_turn() const noexcept { return remaining > 0 || batch_is_out_; }
 
-  /// Whether the last datagram of a turn has been handed over, and the reader was not called again
-  /// since.
+  /// Whether the reader has returned the last datagram of a turn and has not been called since.
   bool is_behind_turn() const noexcept { return in_turn_ && !is_in_turn(); }
 
   std::optional<basic_datagram<protocol_type>> take()
@@ -85,8 +84,8 @@ struct reader_state : std::enable_shared_from_this<reader_state<Handle>> {
     policy.offer_slots(batch);
   }
 
-  /// What a descriptor needs that came after the reader; begins another epoch where coalescing
-  /// begins.
+  /// Prepares a descriptor that the socket got after the reader was created. Starts a new epoch if
+  /// this turns coalescing on.
   void follow_descriptor()
   {
     if (descriptor_number_ != socket.descriptor_number()) prepare_descriptor();
@@ -102,7 +101,7 @@ struct reader_state : std::enable_shared_from_this<reader_state<Handle>> {
     policy.received(batch);
   }
 
-  /// After a short batch the queue was empty: waiting is the cheaper question.
+  /// After a short batch the queue was empty: a wait is cheaper than another receive.
   bool is_drained() const noexcept { return drained_ && !socket.has_pending_error(); }
 
   void stop()
@@ -126,7 +125,7 @@ struct reader_state : std::enable_shared_from_this<reader_state<Handle>> {
     if (timer_) timer_->cancel();
   }
 
-  /// Lets the slot of the operation that waits end the wait.
+  /// Lets the slot of the waiting operation end the wait.
   void let_cancel(const net::cancellation_slot& slot)
   {
     on_cancellation(
@@ -138,7 +137,7 @@ struct reader_state : std::enable_shared_from_this<reader_state<Handle>> {
   {
     if (!timer_) timer_.emplace(socket.get_executor());
     timer_->expires_at(deadline);
-    // A wait that has run out may be queued when the next one starts; the number tells them apart.
+    // An expired wait may still be queued when the next one starts; the number tells them apart.
     timer_->async_wait([state = this->weak_from_this(), number = ++timer_number_](error_code ec) {
       const auto self = state.lock();
       if (ec || !self || self->timer_number_ != number) return;
@@ -150,8 +149,8 @@ struct reader_state : std::enable_shared_from_this<reader_state<Handle>> {
   bool timed_out() const noexcept { return timed_out_; }
 
 private:
-  /// Also of the next descriptor, where the socket is closed and opened again, or opened only after
-  /// the reader was made.
+  /// Also prepares the next descriptor, if the socket is reopened, or is opened after the reader
+  /// was created.
   void prepare_descriptor()
   {
     descriptor_number_ = socket.descriptor_number();

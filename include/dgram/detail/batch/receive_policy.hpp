@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// When to receive again, how much at a time, when to wait and for what, and when others are to have
-// their turn.
+// Decides when to receive again, how many slots to offer, when to wait, and when to yield.
 #ifndef DGRAM_DETAIL_BATCH_RECEIVE_POLICY_HPP
 #define DGRAM_DETAIL_BATCH_RECEIVE_POLICY_HPP
 
@@ -16,24 +15,25 @@ DGRAM_NAMESPACE_BEGIN
 
 namespace detail {
 
-/// Shared by all that receives batch after batch: a reader, its `async_for_each`, an emitter.
+/// Shared by everything that receives batch after batch: a reader, its `async_for_each`, an
+/// emitter.
 class receive_policy {
 public:
-  /// Others have their turn after so many datagrams; with 0 after each batch.
+  /// Other handlers run after this many datagrams; with 0, after each batch.
   explicit receive_policy(std::size_t yield_after) noexcept
       : yield_after_(std::max<std::size_t>(yield_after, 1))
   {
   }
 
-  /// How many slots the next call is to offer, of the capacity: few for trains, since they stay in
-  /// the cache, and more for plain datagrams, since that makes fewer calls.
+  /// Sets how many slots the next call offers. A few suffice for trains, since they stay in the
+  /// cache. Plain datagrams get more, since that takes fewer calls.
   template <class Batch>
   void offer_slots(Batch& batch) noexcept
   {
     batch.offer(std::min(slots_, batch.capacity()));
   }
 
-  /// A call has filled the batch, or met `would_block` if it is empty.
+  /// Called after each receive. If the batch is empty, the receive reported `would_block`.
   template <class Batch>
   void received(const Batch& batch) noexcept
   {
@@ -47,17 +47,17 @@ public:
       slots_ = std::min(2 * used, most_slots);
   }
 
-  /// Whether others are to have their turn before the next call.
+  /// Whether other handlers must run before the next receive.
   bool is_yield_due() const noexcept { return since_yield_ >= yield_after_; }
 
-  /// They have had it.
+  /// Called when other handlers have run.
   void yielded() noexcept { since_yield_ = 0; }
 
-  /// A new series of waits begins: what earlier ones waited for does not count.
+  /// Starts a new series of waits. Earlier wake-ups in vain do not count.
   void begin_waiting() noexcept { wake_ups_ = {}; }
 
-  /// Before each wait behind `would_block`: whether the wait is to be on the timer, since the
-  /// descriptor stays ready with nothing to receive, and another wait on it would spin.
+  /// Call this before each wait after `would_block`. True means: wait on the timer. The descriptor
+  /// stays ready although there is nothing to receive, so another wait on it would spin.
   template <class Handle>
   bool must_back_off(const Handle& handle) noexcept
   {
@@ -74,9 +74,9 @@ private:
   wake_up_counter wake_ups_;
 };
 
-/// How long the datagrams of one batch are handed over to functions of the user's before others
-/// have their turn. It is asked before each of them, and looks at the clock only where there are
-/// many: a batch of trains is handed over whole, unless the functions are slow.
+/// Limits how long the datagrams of one batch are passed to the user's functions before other
+/// handlers run. `is_reached` is called before each datagram. It reads the clock only for a large
+/// batch. A batch of trains is handed over whole, unless the functions are slow.
 template <class Clock>
 class turn_limit {
 public:

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// The block that a writer shares with its flushes: what is queued, and when it is handed over.
+// The state that a writer shares with its flushes: the queued datagrams and when they leave.
 #ifndef DGRAM_DETAIL_BATCH_WRITER_STATE_HPP
 #define DGRAM_DETAIL_BATCH_WRITER_STATE_HPP
 
@@ -34,7 +34,7 @@ struct writer_state : std::enable_shared_from_this<writer_state<Handle>> {
   using clock = typename Handle::clock_type;
   using timer_type = typename Handle::timer_type;
 
-  /// `source` is the reader whose turns the writer follows; null for a writer of a socket alone.
+  /// `source` is the reader whose turns the writer follows; null for a writer on a socket alone.
   writer_state(Handle handle, std::shared_ptr<reader_type> source, const writer_config& config)
       : batch({.datagrams = config.datagrams, .bytes = config.bytes, .copy = true}),
         room_(handle.get_executor()),
@@ -48,7 +48,7 @@ struct writer_state : std::enable_shared_from_this<writer_state<Handle>> {
   basic_send_batch<protocol_type> batch;
   writer_statistics statistics;
 
-  /// Why the last datagram was lost.
+  /// Why the most recent datagram was lost.
   error_code last_loss;
   std::function<void(error_code, const endpoint_type&, std::size_t)> on_error;
 
@@ -63,7 +63,7 @@ struct writer_state : std::enable_shared_from_this<writer_state<Handle>> {
     reader_->turn_owner = this;
   }
 
-  /// How many datagrams the kernel or the batch makes of a payload.
+  /// How many datagrams the kernel or the batch makes from a payload.
   static std::size_t count(bytes_view) noexcept { return 1; }
   static std::size_t count(bytes_view payload, const send_options& options)
   {
@@ -78,7 +78,7 @@ struct writer_state : std::enable_shared_from_this<writer_state<Handle>> {
     return batch.has_room(size, datagrams) && !closed_ && socket_.is_open();
   }
 
-  /// The same, where the peer is one that can be sent to; false says nothing of why not.
+  /// The same, and whether the socket can send to such a peer. A false result does not say why.
   template <class Target>
   bool takes_at_once(std::size_t size, std::size_t datagrams, const Target&) const noexcept
   {
@@ -87,7 +87,7 @@ struct writer_state : std::enable_shared_from_this<writer_state<Handle>> {
            socket_.is_connected() != addressed;
   }
 
-  /// Whether the next datagram, of any size, finds room, or is dropped for want of it.
+  /// Whether the next datagram, of any size, finds room, or is dropped because there is no room.
   bool has_room_for_any()
   {
     constexpr std::size_t largest = 65535;
@@ -98,7 +98,7 @@ struct writer_state : std::enable_shared_from_this<writer_state<Handle>> {
     return batch.has_room(size) || when_full_ == full_policy::drop_newest;
   }
 
-  /// Flushes; `ec` says why waiting for room is of no use.
+  /// Flushes. `ec` says why a wait for room cannot help.
   void make_room(std::size_t size, std::size_t datagrams, error_code& ec)
   {
     flush();
@@ -115,12 +115,11 @@ struct writer_state : std::enable_shared_from_this<writer_state<Handle>> {
     return !ec && !batch.has_room(size, datagrams) && when_full_ == full_policy::wait;
   }
 
-  /// `to` is an endpoint, a reply path, or `no_peer` on a connected socket; `options` come behind
-  /// it.
+  /// `to` is an endpoint, a reply path, or (on a connected socket) `no_peer`. `options` follow it.
   template <class Target, class... Options>
   void push(bytes_view payload, std::size_t datagrams, const Target& to, const Options&... options)
   {
-    // What was queued for an earlier descriptor must not go out on this one.
+    // Datagrams that were queued for an earlier descriptor must not leave on this one.
     if (epoch_ != socket_.epoch()) lose(net::error::operation_aborted);
     epoch_ = socket_.epoch();
     if constexpr (std::is_same_v<Target, no_peer>)
@@ -128,9 +127,9 @@ struct writer_state : std::enable_shared_from_this<writer_state<Handle>> {
     else
       batch.push(payload, to, options...);
     statistics.queued += datagrams;
-    // What one handler, or one resumption of a coroutine, sends leaves together, when it ends. The
-    // answer to the last datagram of a turn need not wait for that, unless more than one was sent
-    // behind the last turn, too.
+    // The datagrams that one handler, or one resumption of a coroutine, sends leave together when
+    // it ends. The answer to the last datagram of a turn leaves at once. It waits too if more than
+    // one answer followed the last datagram of the previous turn.
     const bool answers = reader_ && reader_->is_behind_turn();
     if (answers && answers_++ == 0 && !answers_with_many_)
       flush();
@@ -145,7 +144,7 @@ struct writer_state : std::enable_shared_from_this<writer_state<Handle>> {
     report(net::error::no_buffer_space, peer_of(to), size);
   }
 
-  /// Why a datagram for this peer cannot be sent at all.
+  /// Why no datagram can be sent to this peer.
   template <class Target>
   error_code check(const Target&) const noexcept
   {
@@ -154,7 +153,7 @@ struct writer_state : std::enable_shared_from_this<writer_state<Handle>> {
     return addressed ? error_code(net::error::already_connected) : platform::destination_required();
   }
 
-  /// Hands over what the kernel takes now; the rest follows when it can.
+  /// Passes to the kernel what it takes now. The rest follows when the kernel has room.
   void flush()
   {
     if (batch.empty()) return;
@@ -165,7 +164,7 @@ struct writer_state : std::enable_shared_from_this<writer_state<Handle>> {
     if (batch.empty()) wake_waiting();
   }
 
-  /// Waits until there may be room: the end of a flush.
+  /// Waits for the end of a flush, after which there may be room.
   template <class Token>
   auto async_wait_room(Token&& token)
   {
@@ -182,7 +181,7 @@ struct writer_state : std::enable_shared_from_this<writer_state<Handle>> {
     lose(net::error::operation_aborted);
   }
 
-  // --- what the outbox asks and tells ---
+  // --- called by the outbox ---
 
   bool has_more() const noexcept { return !batch.empty(); }
 
@@ -193,7 +192,8 @@ struct writer_state : std::enable_shared_from_this<writer_state<Handle>> {
     return result;
   }
 
-  /// It is used up by having been told, and costs no datagram of ours.
+  /// The kernel has reported the error once and forgets it. It costs none of this writer's
+  /// datagrams.
   void path_error(const error_code&) noexcept {}
 
   void fail(const error_code& ec) { lose(ec); }
@@ -207,7 +207,7 @@ private:
   static endpoint_type peer_of(const basic_reply_path<protocol_type>& path) { return path.peer; }
   static endpoint_type peer_of(const no_peer&) { return {}; }
 
-  /// The reader is called again.
+  /// Called when the reader is called again.
   void end_turn()
   {
     forget_answers();
@@ -220,7 +220,8 @@ private:
     answers_ = 0;
   }
 
-  /// Behind all that runs now. Where there is no memory for that it leaves now.
+  /// Flushes after all handlers that are ready now. If there is no memory for the post, flushes at
+  /// once.
   void post_flush()
   {
     try {
@@ -243,7 +244,7 @@ private:
   void lose(const error_code& ec)
   {
     for (std::size_t left = batch.size(); left > 0 && !batch.empty(); --left) {
-      // Gone before the handler runs, which may write again.
+      // Removes the datagram before the handler runs, since the handler may write again.
       const endpoint_type peer = batch.front_peer();
       const std::size_t size = batch.front_size();
       batch.drop_front();
@@ -257,21 +258,21 @@ private:
   void report(const error_code& ec, const endpoint_type& peer, std::size_t size)
   {
     if (!on_error) return;
-    const auto handler = on_error;  // it may replace itself
+    const auto handler = on_error;  // the handler may replace itself
     handler(ec, peer, size);
   }
 
-  timer_type room_;  // never runs out: its cancellation wakes what waits for room
+  timer_type room_;  // never expires: to cancel it wakes the operations that wait for room
   Handle socket_;
   std::shared_ptr<reader_type> reader_;
   outbox<Handle, writer_state> out_{*this};
   full_policy when_full_;
-  std::uint64_t epoch_ = 0;  // that of the socket when what is queued was queued
+  std::uint64_t epoch_ = 0;  // the socket's epoch when the datagrams were queued
   bool closed_ = false;
   bool is_waited_for_ = false;
   bool flush_posted_ = false;
   bool answers_with_many_ = false;
-  std::size_t answers_ = 0;  // sends since the reader gave the last datagram of its turn
+  std::size_t answers_ = 0;  // sends since the reader returned the last datagram of its turn
 };
 
 }  // namespace detail

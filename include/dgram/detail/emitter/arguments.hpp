@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// The arguments of bind, connect and send: numbers, an address, a callback, each of which may be
-// left out.
+// Checks the arguments of bind, connect and send, and words the errors (bad port, size, address).
 #ifndef DGRAM_DETAIL_EMITTER_ARGUMENTS_HPP
 #define DGRAM_DETAIL_EMITTER_ARGUMENTS_HPP
 
@@ -35,7 +34,7 @@ DGRAM_NAMESPACE_BEGIN
 
 namespace detail {
 
-/// An address, or a name that stands for one. It refers to what it is made of.
+/// An address, or a name that stands for one. It refers to the object that it was made from.
 struct host {
   std::string_view text;
   const net::ip::address* address = nullptr;
@@ -45,7 +44,7 @@ struct host {
   host(std::string_view name) noexcept : text(name) {}               // NOLINT(*-explicit-*)
   host(const net::ip::address& known) noexcept : address(&known) {}  // NOLINT(*-explicit-*)
 
-  /// As good as none: the default is meant.
+  /// An empty host stands for the default address.
   bool is_empty() const noexcept { return address == nullptr && text.empty(); }
 };
 
@@ -57,12 +56,13 @@ struct call {
   std::array<std::int64_t, 3> numbers{};
   std::size_t count = 0;
   std::optional<host> to;
-  const endpoint_type* endpoint = nullptr;  // in place of port and address, or of a path
+  const endpoint_type* endpoint = nullptr;  // replaces port and address, or a path
 
   template <std::integral Number>
   void add(Number number) noexcept
   {
-    // A number too large for the type is too large for a port, and so is what stands for it here.
+    // A number that does not fit the type is too large for a port. -1 stands for it, and is refused
+    // too.
     numbers[count++] = std::in_range<std::int64_t>(number) ? static_cast<std::int64_t>(number) : -1;
   }
 
@@ -73,7 +73,7 @@ struct call {
 
   bool has_destination() const noexcept { return count > 0 || to || endpoint != nullptr; }
 
-  /// Takes offset and length from in front of the others.
+  /// Removes offset and length, which come before the other numbers.
   void drop_slice() noexcept
   {
     numbers[0] = numbers[2];
@@ -91,7 +91,7 @@ template <class First, class Second, class... Args>
 inline constexpr bool starts_with<First, Second, Args...> =
     std::same_as<First, std::remove_cvref_t<Second>>;
 
-/// Addresses of one family are none that could be referred to as any address.
+/// An `address_v4` or `address_v6` is no `net::ip::address`, so a `host` cannot refer to it.
 template <class T>
 concept family_address = std::same_as<std::remove_cvref_t<T>, net::ip::address_v4> ||
                          std::same_as<std::remove_cvref_t<T>, net::ip::address_v6>;
@@ -99,7 +99,7 @@ concept family_address = std::same_as<std::remove_cvref_t<T>, net::ip::address_v
 template <class T>
 concept call_address = family_address<T> || std::convertible_to<T, host>;
 
-/// An endpoint, or what `address` and `remote_address` of an emitter return.
+/// An endpoint, or the result of an emitter's `address` or `remote_address`.
 template <class T, class Protocol>
 concept call_endpoint =
     !call_address<T> && (std::convertible_to<T, typename Protocol::endpoint> ||
@@ -131,13 +131,14 @@ struct call_shape {
 
   constexpr bool is_place() const noexcept { return addresses + endpoints <= 1; }
 
-  /// Bind and connect: the port, which a Unix socket has not, and which is in an endpoint.
+  /// For bind and connect: the only number is the port. A Unix socket has no port, and an endpoint
+  /// contains it.
   constexpr bool is_endpoint(bool has_port) const noexcept
   {
     return numbers == 0 || (has_port && numbers == 1 && endpoints == 0);
   }
 
-  /// Send: the port, behind offset and length.
+  /// For send: the port follows offset and length.
   constexpr bool is_datagram(bool has_port) const noexcept
   {
     return has_port && endpoints == 0 ? numbers <= 3 : numbers == 0 || numbers == 2;
@@ -152,7 +153,7 @@ consteval call_shape shape_of()
   return shape;
 }
 
-/// Says what is wrong with the arguments where a call that has them is compiled.
+/// Says at compile time what is wrong with the arguments of a call.
 template <class Protocol, class... Args>
 constexpr void check_place()
 {
@@ -178,8 +179,8 @@ constexpr void check_send_call()
                 "port, and a Unix socket has none");
 }
 
-/// Whether a call may end with this argument, and says so if not. Without it the reader is told of
-/// Asio's insides.
+/// Whether a call may end with this argument. If not, the assertion says so; otherwise the compiler
+/// would report errors inside Asio.
 template <class Token, class... Values>
 consteval bool is_callback()
 {
@@ -194,7 +195,7 @@ consteval bool is_callback()
   return fits;
 }
 
-/// Calls `run(call, callback)`, or `run(call)` where there is no callback.
+/// Calls `run(call, callback)`, or `run(call)` if there is no callback.
 template <class Call, class Run>
 decltype(auto) parse_call(Call& parsed, Run&& run)
 {
@@ -225,7 +226,7 @@ decltype(auto) parse_call(call<Protocol>& parsed, Run&& run, First&& first, Rest
   }
 }
 
-/// `length` bytes from `offset` on, of a message in one piece.
+/// Returns `length` bytes from `offset` on. The message must be in one piece.
 inline bytes_view slice_of(const payload_view& message, std::int64_t offset, std::int64_t length)
 {
   const auto size = static_cast<std::int64_t>(message.size());
@@ -241,6 +242,8 @@ inline bytes_view slice_of(const payload_view& message, std::int64_t offset, std
   return {message.front().data() + offset, static_cast<std::size_t>(length)};
 }
 
+/// Returns the port. Throws `bad_port`, with the port and the range in the text, if the port is out
+/// of range.
 inline std::uint16_t checked_port(const char* operation, std::int64_t port, std::int64_t least)
 {
   if (port < least || port > 65535)
@@ -248,7 +251,7 @@ inline std::uint16_t checked_port(const char* operation, std::int64_t port, std:
   return static_cast<std::uint16_t>(port);
 }
 
-/// The kernel has buffer sizes of 31 bits, and Node takes 32.
+/// The kernel's buffer sizes have 31 bits, and Node accepts 32.
 inline int checked_buffer_size(const char* operation, std::int64_t bytes)
 {
   if (bytes > 0 && bytes <= max_int) return static_cast<int>(bytes);
@@ -286,8 +289,8 @@ public:
   {
   }
 
-  /// Of a bind: without an address it is all of them, which a lookup of the user's own may have an
-  /// address for.
+  /// The local address of a bind. Without an address, the bind is to the wildcard address. If
+  /// `looks_up` is set, that address is looked up too, since the user's own lookup may replace it.
   destination_type local(const call_type& call, bool looks_up) const
   {
     if (call.endpoint != nullptr) return {*call.endpoint};
@@ -303,7 +306,7 @@ public:
     }
   }
 
-  /// Of a send or a connect: without an address it is this host.
+  /// The peer of a send or a connect. Without an address, the peer is this host.
   destination_type peer(const call_type& call) const
   {
     if (call.endpoint != nullptr) {
@@ -324,7 +327,7 @@ public:
     }
   }
 
-  /// What is not spelled out is refused.
+  /// Returns the endpoint of a destination that needs no lookup; refuses a name.
   endpoint_type literal(const destination_type& where) const
   {
     if (where.is_name())
@@ -336,7 +339,7 @@ public:
 private:
   static constexpr bool is_ip = ip_protocol<protocol_type>;
 
-  /// An address that is spelled out needs no lookup.
+  /// Reads an address or a path. On IP, text that is no address is a name to look up.
   destination_type named(const host& to, std::uint16_t port) const
   {
     if constexpr (is_ip) {
@@ -344,7 +347,7 @@ private:
       error_code not_an_address;
       const auto address = parse_address(to.text, not_an_address);
       if (!not_an_address) return {endpoint_type(address, port)};
-      // A lookup would take it for the number of an IPv4 address (inet_aton(3)).
+      // A lookup would take digits alone for the number of an IPv4 address (inet_aton(3)).
       if (only_has(to.text, "0123456789"))
         refuse(operation_, net::error::invalid_argument,
                in_quotes(to.text) + " is neither an address nor a name; a port is a number");

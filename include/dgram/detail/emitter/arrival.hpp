@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// What listeners are told of each datagram, without saying again what was true of the one before.
+// Describes a received datagram for 'message' listeners; reuses what equals the datagram before.
 #ifndef DGRAM_DETAIL_EMITTER_ARRIVAL_HPP
 #define DGRAM_DETAIL_EMITTER_ARRIVAL_HPP
 
@@ -15,12 +15,12 @@ DGRAM_NAMESPACE_BEGIN
 
 namespace detail {
 
-/// The datagrams of one turn, whose buffers stay where they are. What `of` gives is valid until it
-/// is called again.
+/// Describes the datagrams of one turn, whose buffers do not move. The result of `of` is valid
+/// until the next call of `of`.
 template <class Protocol>
 class arrival {
 public:
-  /// What the socket is bound to means something for IP only.
+  /// The bound address matters for IP only.
   explicit arrival(const net::ip::address&) noexcept {}
 
   const basic_remote_info<Protocol>& of(const basic_datagram<Protocol>& received)

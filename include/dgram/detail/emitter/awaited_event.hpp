@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// Events as the results of asynchronous operations.
+// Lets a caller wait for an emitter's event as an asynchronous operation.
 #ifndef DGRAM_DETAIL_EMITTER_AWAITED_EVENT_HPP
 #define DGRAM_DETAIL_EMITTER_AWAITED_EVENT_HPP
 
@@ -32,7 +32,7 @@ struct event_of<Event, Protocol> {
   using type = typename Event::template of<Protocol>;
 };
 
-/// What of an event's arguments may be kept.
+/// The type in which an event's argument is kept.
 template <class Argument>
 struct kept_argument {
   using type = std::decay_t<Argument>;
@@ -49,11 +49,13 @@ inline std::vector<std::byte> keep(bytes_view bytes)
 template <class T>
 const T& keep(const T& value)
 {
-  return value;  // NOLINT(bugprone-return-const-ref-from-parameter): an event's argument outlives the call
+  // An event's argument outlives the call.
+  // NOLINTNEXTLINE(bugprone-return-const-ref-from-parameter)
+  return value;
 }
 
-/// A listener that completes an operation, and completes it with `operation_aborted` where it is
-/// removed uncalled.
+/// A listener that completes an operation. If the listener is removed before it is called, the
+/// operation completes with `operation_aborted`.
 template <class Core, class... Values>
 class awaiting_listener {
 public:
@@ -98,7 +100,7 @@ struct event_awaiter<Event, void(Args...)> {
         [core](completion<typename kept_argument<Args>::type...>* done,
                net::cancellation_slot slot) {
           awaiting_listener<Core, typename kept_argument<Args>::type...> listener(core, done);
-          // A closed socket still emits 'close', and with that lets its listeners go.
+          // A closed socket still emits 'close', and then removes its listeners.
           if (core->has_emitted_close()) return;
           const auto id = core->events.template once<Event>(std::move(listener));
           if (!slot.is_connected()) return;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// Counts the sends that the kernel is not asked to take yet, so that they are bounded too.
+// Counts the sends that wait for a bind, a connect, a name or a resume, to bound them too.
 #ifndef DGRAM_DETAIL_EMITTER_BACKLOG_HPP
 #define DGRAM_DETAIL_EMITTER_BACKLOG_HPP
 
@@ -18,7 +18,7 @@ struct backlog {
   std::size_t bytes = 0;
 };
 
-/// The place of one send in a backlog, for as long as it waits.
+/// The place of one send in a backlog, while that send waits.
 class backlog_place {
 public:
   backlog_place() noexcept = default;

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// What the emitter sockets of one context share: buffers, which a socket has only while it needs
-// them.
+// What the emitters of one context share: the list of all emitters, and pools of spare buffers.
 #ifndef DGRAM_DETAIL_EMITTER_CONTEXT_HPP
 #define DGRAM_DETAIL_EMITTER_CONTEXT_HPP
 
@@ -17,7 +16,7 @@ DGRAM_NAMESPACE_BEGIN
 
 namespace detail {
 
-/// Emitters of a context, to be paused and resumed together.
+/// The emitters of a context, to be paused and resumed together.
 template <class Member>
 class roster {
 public:
@@ -57,9 +56,10 @@ private:
   std::vector<entry> members_;
 };
 
-/// Sockets may be destroyed by handlers that die with the context, so what they share outlives
-/// this. When the context ends, `silence` is called on every member, which is to start nothing from
-/// then on, and then `discard`, which is to let go what waits in it.
+/// A handler that dies with the context may destroy a socket, so what the sockets share outlives
+/// this service. When the context ends, the service calls two functions of every member:
+/// - `silence`: from then on, the member starts nothing;
+/// - `discard`: the member releases the operations that wait in it.
 template <class Incoming, class Outgoing, class Member>
 class context_service : public net::execution_context::service {
 public:
@@ -75,11 +75,12 @@ public:
   std::shared_ptr<roster<Member>> members = std::make_shared<roster<Member>>();
 
 private:
-  /// What waits in a member may own that member's socket: nothing else would ever end that circle.
+  /// An operation that waits in a member may own that member's socket. Only `discard` breaks that
+  /// cycle.
   void shutdown() noexcept override
   {
     const auto held = members->all();
-    // All of them first, since what one lets go may destroy the socket of another.
+    // Silences all members first, since the `discard` of one may destroy the socket of another.
     for (const auto& member : held)
       member->silence();
     for (const auto& member : held)

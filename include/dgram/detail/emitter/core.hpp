@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// The emitter behind an emitter socket: how far its bind, its connect and its close are, and what
-// waits for them.
+// The emitter behind an emitter socket: its state from bind to close, and its parts.
 #ifndef DGRAM_DETAIL_EMITTER_CORE_HPP
 #define DGRAM_DETAIL_EMITTER_CORE_HPP
 
@@ -47,7 +46,7 @@ DGRAM_NAMESPACE_BEGIN
 
 namespace detail {
 
-/// Held by the socket object and by everything that is pending. All of it runs on the socket's
+/// The socket object and every pending operation hold the emitter. All of it runs on the socket's
 /// executor.
 template <class Socket>
 class emitter_core : public std::enable_shared_from_this<emitter_core<Socket>> {
@@ -88,7 +87,7 @@ public:
   executor_type get_executor() { return socket.get_executor(); }
 
   bool is_closed() const noexcept { return closed_; }
-  /// A stop that was requested, on whatever thread, counts once it has closed the socket.
+  /// A requested stop counts once it has closed the socket, whichever thread requested it.
   bool is_running() const noexcept { return !closed_; }
   phase bind_phase() const noexcept { return pending_.bind_phase(); }
   phase connect_phase() const noexcept { return pending_.connect_phase(); }
@@ -101,7 +100,7 @@ public:
   std::uint64_t path_errors() const noexcept { return path_errors_; }
   const send_queue<Socket, emitter_core>& sends() const noexcept { return sending_.queue(); }
 
-  /// After construction, when the object is shared.
+  /// Call this after construction, when a shared pointer owns the object.
   void start()
   {
     members_->add(this->shared_from_this());
@@ -111,7 +110,7 @@ public:
 
   // --- turns ---
 
-  /// Does something on a later turn.
+  /// Runs a function on a later turn.
   template <class Function>
   void post(Function function)
   {
@@ -120,7 +119,8 @@ public:
 
   void deliver(task* which) { turns_.deliver(which); }
 
-  /// An event that is delivered later, made before the call that it tells of has done anything.
+  /// Makes an event that is delivered later. Make it before the call that it reports has any
+  /// effect.
   template <class Event>
   task_ptr make_event()
   {
@@ -142,7 +142,8 @@ public:
     });
   }
 
-  /// Ends an operation: tells who waits for it, or else there is an 'error' event.
+  /// Ends an operation with an error. The completion receives it; without one there is an 'error'
+  /// event.
   void fail(any_completion* done, failure what)
   {
     if (done == nullptr) {
@@ -153,7 +154,7 @@ public:
     }
   }
 
-  /// Lets a slot cancel an operation as long as it waits.
+  /// Lets a slot cancel an operation while the operation waits.
   void let_cancel(any_completion* done, net::cancellation_slot slot)
   {
     if (!slot.is_connected()) return;
@@ -177,7 +178,7 @@ public:
 
   // --- send ---
 
-  /// A send that its completion token launches: what was right at the call may be wrong by now.
+  /// A send that its completion token launches. The state may have changed since the call.
   void send_later(const destination_type& to, const payload_view& payload, send_completion* done)
   {
     error_code ec;
@@ -193,7 +194,7 @@ public:
       send(to, payload, done);
   }
 
-  /// False where the queue is full. The bytes are copied unless the kernel takes them at once.
+  /// Returns false if the queue is full. Copies the bytes unless the kernel takes them at once.
   bool send(const destination_type& to, const payload_view& payload, send_completion* done)
   {
     note_activity();
@@ -217,7 +218,7 @@ public:
   void stop_receiving()
   {
     receiving_.want(false);
-    // What waits to be sent is woken by this too, and waits again.
+    // The cancel also wakes sends that wait for the kernel, and they wait again.
     error_code ignored;
     if (receiving_.disarm()) socket.cancel(ignored);
   }
@@ -228,8 +229,8 @@ public:
 
   // --- pause and resume ---
 
-  /// Gives the descriptor up, and keeps what is needed to get another like it; after the bind,
-  /// where that is on its way.
+  /// Closes the descriptor, and keeps what is needed to open another one like it. If a bind is
+  /// pending, the pause follows the bind.
   void pause()
   {
     if (closed_ || closing_ || is_paused()) return;
@@ -268,14 +269,14 @@ public:
 
   // --- close ---
 
-  /// Nothing takes it back.
+  /// Closes. No cancellation takes this close back.
   void close()
   {
     close_is_final_ = true;
     begin_close();
   }
 
-  /// Completes when 'close' has been emitted.
+  /// The same; `done` completes when 'close' has been emitted.
   void close(any_completion_ptr done)
   {
     if (close_emitted_) {
@@ -291,13 +292,14 @@ public:
     if (!closed_) close();
   }
 
-  /// The turn of a close that waited has come, unless it was taken back.
+  /// Called when the turn of a close that waited has come. Does nothing if the close was taken
+  /// back.
   void close_if_closing()
   {
     if (closing_) close_now();
   }
 
-  /// Closed; or about to be, by a stop that was requested, and then at once.
+  /// Whether the emitter is closed. If a stop was requested, closes it first.
   bool has_ended()
   {
     if (!closed_ && stop_.is_requested()) close_if_running();
@@ -326,16 +328,16 @@ public:
     socket.close(ignored);
   }
 
-  /// The socket object is gone, and nobody is left to hear of it.
+  /// Called when the socket object is gone, so that no listener may be called any more.
   void abandon()
   {
-    events = emitter_type();  // which ends an emission that is on its way, too
+    events = emitter_type();  // this also ends a pending emission
     if (!closed_) close_now();
   }
 
   // --- the end of the context ---
 
-  /// Starts nothing any more.
+  /// From now on the emitter starts nothing.
   void silence() noexcept
   {
     closed_ = true;
@@ -343,7 +345,7 @@ public:
     stop_.end();
   }
 
-  /// Lets go what waits, which may own the socket, and calls nothing.
+  /// Releases the operations that wait, which may own the socket. Calls no handler.
   void discard() noexcept
   {
     turns_.discard();
@@ -364,7 +366,7 @@ public:
 
   void ref() { work_.ref(); }
 
-  // --- what the parts ask and tell ---
+  // --- called by the parts ---
 
   bool may_receive() const noexcept { return !closed_ && !is_paused() && is_bound(); }
 
@@ -372,8 +374,8 @@ public:
 
   void timed_out() { events.template emit<event::timeout>(); }
 
-  /// A wildcard address says nothing of where a datagram arrives, so the kernel is asked to; before
-  /// the bind, since what is queued earlier has no interface.
+  /// Asks the kernel to report where each datagram arrives, since a wildcard address does not say
+  /// so. Called before the bind, because a datagram that is queued earlier has no interface.
   void expect_arrivals(const endpoint_type& local)
   {
     if constexpr (is_ip) {
@@ -428,14 +430,14 @@ public:
     end_operation(std::move(done), std::move(why));
   }
 
-  /// To be cancelled, or closed, is no error of an operation that has no completion.
+  /// A cancel or a close is no error for an operation that has no completion.
   void end_operation(any_completion_ptr done, failure why)
   {
     if (done == nullptr && why.code == net::error::operation_aborted) return;
     fail(done.release(), std::move(why));
   }
 
-  /// An ICMP message of an earlier datagram has come back.
+  /// Called when an ICMP message about an earlier datagram has come back.
   void path_error(const error_code& ec)
   {
     post([this, ec] {
@@ -500,7 +502,7 @@ private:
     if (!events.template emit<event::error>(what)) throw_failure(what);
   }
 
-  /// Says so too of an address that is known only now.
+  /// Asks the kernel again after the bind, since the address may be known only now.
   void watch_arrivals()
   {
     if constexpr (is_ip) {
@@ -522,7 +524,7 @@ private:
     if (auto send = sending_.withdraw(done)) {
       not_sent(std::move(send), failure_of("send", net::error::operation_aborted));
     } else if (pending_.cancel(done) && closing_ && !close_is_final_ && !pending_.awaits_close()) {
-      // The last of those who asked for the close takes it back.
+      // This operation was the last that asked for the close, so the close is taken back.
       closing_ = false;
       pending_.withdraw_close();
     }
@@ -532,8 +534,7 @@ private:
   {
     close_emitted_ = true;
     pending_.closed();
-    // No event comes after this, so what the listeners hold on to is let go, also where one of them
-    // throws.
+    // No event follows this one, so the listeners are removed, even if one of them throws.
     struct last_event {
       emitter_type& events;
       ~last_event() { events.remove_all(); }
@@ -547,16 +548,16 @@ private:
   work_account<emitter_core> work_;
   idle_timer<emitter_core, executor_type> idle_;
   drop_counts<emitter_core> drops_;
-  backlog backlog_;  // in front of those who count in it
+  backlog backlog_;  // declared before the members that count in it
   sending<Socket, emitter_core> sending_;
   receiving<Socket, emitter_core> receiving_;
   pending_type pending_;
 
   std::uint64_t path_errors_ = 0;
   bool closing_ = false;
-  bool close_is_final_ = false;  // asked for by who does not wait for it
+  bool close_is_final_ = false;  // a caller that does not wait for the close asked for it
   bool closed_ = false;
-  bool pause_is_due_ = false;  // when the bind is done
+  bool pause_is_due_ = false;  // pauses when the bind is done
   bool close_emitted_ = false;
 };
 
@@ -569,8 +570,9 @@ void for_each_emitter(net::execution_context& context, Function function)
     function(*core);
 }
 
-// What a socket object asks of its emitter, as functions: an `extern template` of one costs units
-// that have no emitter nothing, where one of the class would instantiate the class.
+// The functions of the emitter that a socket object calls. An `extern template` of a function costs
+// nothing in a unit without an emitter. An `extern template` of the class would instantiate the
+// class.
 
 template <class Socket>
 std::shared_ptr<emitter_core<Socket>> make_emitter(const typename Socket::executor_type& executor,
@@ -611,7 +613,7 @@ bool start_send(emitter_core<Socket>& core, const destination<typename Socket::p
   return core.send(to, payload, done);
 }
 
-/// A send that its completion token launches.
+/// Starts a send when its completion token launches it.
 template <class Socket>
 void start_late_send(emitter_core<Socket>& core,
                      const destination<typename Socket::protocol_type>& to,
@@ -620,7 +622,7 @@ void start_late_send(emitter_core<Socket>& core,
   core.send_later(to, payload, done);
 }
 
-/// Without a completion nothing takes it back.
+/// Without a completion, no cancellation takes the close back.
 template <class Socket>
 void start_close(emitter_core<Socket>& core, any_completion_ptr done)
 {
@@ -630,7 +632,7 @@ void start_close(emitter_core<Socket>& core, any_completion_ptr done)
     core.close();
 }
 
-/// A shared pointer that is null once it was moved from; to use it then throws
+/// A shared pointer that is null after it was moved from. A use after that throws
 /// `error::not_running`.
 template <class Core>
 class core_pointer {
@@ -649,7 +651,7 @@ public:
     return core_;
   }
 
-  /// Null where it was moved from.
+  /// Returns null if it was moved from.
   Core* get() const noexcept { return core_.get(); }
 
 private:

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// Where an operation of an emitter goes.
+// The destination of an emitter's operation: an endpoint, a name, or the connected peer.
 #ifndef DGRAM_DETAIL_EMITTER_DESTINATION_HPP
 #define DGRAM_DETAIL_EMITTER_DESTINATION_HPP
 
@@ -14,8 +14,10 @@ DGRAM_NAMESPACE_BEGIN
 
 namespace detail {
 
-/// An endpoint, with the way back if it is that of an answer; or a name, until its address is
-/// known; or the connected peer.
+/// One of:
+/// - an endpoint (of an answer: with the way back);
+/// - a name whose address is not known yet;
+/// - the connected peer.
 template <class Protocol>
 class destination {
 public:
@@ -35,13 +37,13 @@ public:
   bool is_name() const noexcept { return kind_ == kind::name; }
   const std::string& name() const noexcept { return name_; }
 
-  /// Null for the connected peer, and for a name.
+  /// Returns null for the connected peer and for a name.
   const path_type* path() const noexcept { return kind_ == kind::known ? &path_ : nullptr; }
 
-  /// Of neither of these.
+  /// Has no meaning for the connected peer, or for a name.
   const endpoint_type& endpoint() const noexcept { return path_.peer; }
 
-  /// The name stands for this address.
+  /// Sets the address for which the name stands.
   void resolve(const net::ip::address& address)
   {
     if constexpr (ip_protocol<Protocol>) path_.peer = endpoint_type(address, port_);

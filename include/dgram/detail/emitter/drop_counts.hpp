@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// Counts datagrams that were dropped, and reports them as 'drop' events.
+// Counts dropped datagrams, and reports them as 'drop' events.
 #ifndef DGRAM_DETAIL_EMITTER_DROP_COUNTS_HPP
 #define DGRAM_DETAIL_EMITTER_DROP_COUNTS_HPP
 
@@ -16,7 +16,7 @@ DGRAM_NAMESPACE_BEGIN
 
 namespace detail {
 
-/// `Owner` has `post`, `is_closed`, and `events`.
+/// `Owner` has `post`, `is_closed` and `events`.
 template <class Owner>
 class drop_counts {
 public:
@@ -24,7 +24,7 @@ public:
   drop_counts(const drop_counts&) = delete;
   drop_counts& operator=(const drop_counts&) = delete;
 
-  /// One event tells of all until it is emitted.
+  /// One event reports all drops that are counted until it is emitted.
   void add(drop_reason reason, std::size_t more = 1)
   {
     auto& count = counts_[static_cast<std::size_t>(reason)];
@@ -37,7 +37,7 @@ public:
     });
   }
 
-  /// The kernel counts its losses from the first look of a listener for 'drop' on.
+  /// Asks the kernel to count its drops as soon as 'drop' has a listener.
   template <class Socket>
   void watch(Socket& socket)
   {
@@ -57,7 +57,7 @@ public:
     by_kernel_ = dropped;
   }
 
-  /// There is another descriptor, of which the kernel counts anew.
+  /// Called for a new descriptor, for which the kernel starts a new count.
   void restart() noexcept
   {
     watches_ = false;

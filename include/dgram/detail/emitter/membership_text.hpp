@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// Groups, sources and interfaces as Node's users write them, and the errors that they know.
+// Parses multicast groups, sources and interfaces as Node writes them; reports Node's errors.
 #ifndef DGRAM_DETAIL_EMITTER_MEMBERSHIP_TEXT_HPP
 #define DGRAM_DETAIL_EMITTER_MEMBERSHIP_TEXT_HPP
 
@@ -21,15 +21,15 @@ DGRAM_NAMESPACE_BEGIN
 
 namespace detail {
 
-/// One membership: what to join, and a key that finds it again.
+/// One membership: the group to join, and the key under which it is found again.
 struct membership_text {
   multicast_group group{net::ip::address()};
   network_interface interface;
   std::string key;
 };
 
-/// An interface's address, with or without a scope that says the same, or its name; no text for
-/// "any".
+/// Parses an interface: its address, with or without a scope that says the same, or its name. No
+/// text means any interface.
 inline network_interface parse_interface(std::string_view text, bool is_v6, error_code& ec)
 {
   if (text.empty()) return {};
@@ -46,12 +46,12 @@ inline network_interface parse_interface(std::string_view text, bool is_v6, erro
   const network_interface named(text);
   error_code unknown;
   named.index(unknown);
-  // Text that is neither an address nor the name of an interface is no interface at all.
+  // The text is neither an address nor the name of an interface, so it is invalid.
   if (unknown && not_an_address) ec = net::error::invalid_argument;
   return named;
 }
 
-/// What Node reports, in the system's codes.
+/// Returns the system's code for the error that Node reports.
 inline error_code membership_error(membership_change change, const error_code& ec)
 {
   if (ec == error::not_multicast || ec == error::bad_source) return net::error::invalid_argument;
@@ -61,7 +61,7 @@ inline error_code membership_error(membership_change change, const error_code& e
   return ec;
 }
 
-/// `is_v6` is the family of the socket: one of IPv6 takes groups of both.
+/// `is_v6` is the socket's family. An IPv6 socket accepts groups of both families.
 inline membership_text parse_membership(const char* operation, membership_change change, bool is_v6,
                                         std::string_view group, std::string_view source,
                                         std::string_view interface)
@@ -113,8 +113,8 @@ inline membership_text parse_membership(const char* operation, membership_change
   refuse(operation, membership_error(change, ec), std::move(what));
 }
 
-/// Joins or leaves. An IPv6 socket is a member of IPv4 groups too, since it hears what is sent to
-/// them.
+/// Joins or leaves. An IPv6 socket can be a member of IPv4 groups too, since it receives what is
+/// sent to them.
 template <class Socket>
 void apply_membership(Socket& socket, membership_change change, const membership_text& membership,
                       bool is_v6, error_code& ec)
@@ -131,12 +131,12 @@ void apply_membership(Socket& socket, membership_change change, const membership
   }
 }
 
-/// The interface that multicast datagrams are to leave by; see `set_multicast_interface`.
+/// The interface from which multicast datagrams leave; see `set_multicast_interface`.
 struct outgoing_interface {
   network_interface interface;
-  bool is_v6;  // for datagrams of which family
+  bool is_v6;  // the family of the datagrams
 
-  /// An IPv6 socket has one for each family.
+  /// An IPv6 socket has one such interface for each family.
   template <class Socket>
   void apply(Socket& socket, bool socket_is_v6, error_code& ec) const
   {
@@ -163,7 +163,7 @@ inline outgoing_interface parse_outgoing_interface(const char* operation, std::s
   if (address.is_v6()) {
     if (!socket_is_v6)
       refuse(operation, net::error::no_protocol_option, in_quotes(text) + " on a udp4 socket");
-    // A scope that does not exist leaves it to the system, as Node does.
+    // If the scope does not exist, the system chooses the interface, as in Node.
     error_code unknown;
     const bool scoped = percent != std::string_view::npos;
     const unsigned index = scoped ? parse_scope(text.substr(percent + 1), unknown) : 0;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// Opens an emitter's socket as its options say, and knows which endpoints belong to it.
+// Opens or adopts an emitter's socket as its options say, and checks the peers' endpoints.
 #ifndef DGRAM_DETAIL_EMITTER_OPENER_HPP
 #define DGRAM_DETAIL_EMITTER_OPENER_HPP
 
@@ -40,7 +40,7 @@ public:
       return false;
   }
 
-  /// Why there is no speaking to this peer.
+  /// Why the socket must not send to this peer; no error if it may.
   error_code check_peer(const endpoint_type& peer) const
   {
     if (is_listed(options_.send_block_list.get(), peer)) return error::ip_blocked;
@@ -48,7 +48,7 @@ public:
     return check_name(peer);
   }
 
-  /// Whether a sender is not to be heard.
+  /// Whether datagrams from this sender are to be dropped.
   bool is_blocked(const endpoint_type& sender) const
   {
     return is_listed(options_.receive_block_list.get(), sender);
@@ -83,11 +83,11 @@ public:
     socket_.handle().set_coalescing(true, not_here);
   }
 
-  /// Takes a descriptor over.
+  /// Takes over a descriptor.
   void adopt(int descriptor, error_code& ec)
   {
     assign(descriptor, ec);
-    // What is no socket at all is of another kind, too.
+    // A descriptor that is no socket is the wrong kind of descriptor too.
     if (ec == net::error::not_socket) ec = error::wrong_descriptor;
     if (ec) return;
     error_code ignored;
@@ -96,7 +96,7 @@ public:
   }
 
 private:
-  /// A sender may have a port, or a name, that nothing can be sent to.
+  /// A sender may have a port or a name to which nothing can be sent.
   static error_code check_name(const endpoint_type& peer)
   {
     if constexpr (is_ip) {
@@ -123,7 +123,7 @@ private:
       return {};
   }
 
-  /// What the descriptor is decides, not the declared type.
+  /// Looks at the descriptor itself, not at the declared type.
   void assign(int descriptor, error_code& ec)
   {
     if constexpr (is_ip) {

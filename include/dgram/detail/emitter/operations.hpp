@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// The operations of an emitter socket that have a callback.
+// The operations of an emitter socket that have a callback: how to check and to start each.
 #ifndef DGRAM_DETAIL_EMITTER_OPERATIONS_HPP
 #define DGRAM_DETAIL_EMITTER_OPERATIONS_HPP
 
@@ -17,8 +17,10 @@ DGRAM_NAMESPACE_BEGIN
 
 namespace detail {
 
-// Of each: `check` says why it cannot be started in this state, and `start` starts it, with a
-// completion, or with a callback that listens for `event`, or with neither.
+// Each operation has:
+// - `check`: says why the operation cannot start in the emitter's state;
+// - `start`: starts it with a completion, with a callback that listens for `event`, or with
+//   neither.
 
 template <class Core>
 struct binding {
@@ -39,7 +41,7 @@ struct binding {
   }
 };
 
-/// A bind that takes a descriptor over.
+/// A bind that takes over a descriptor.
 template <class Core>
 struct adoption : binding<Core> {
   int descriptor;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// Binds and connects, and keeps what waits for that, for a name, or for its turn.
+// Binds and connects; keeps sends in order while they wait for a bind, a connect or a name.
 #ifndef DGRAM_DETAIL_EMITTER_PENDING_HPP
 #define DGRAM_DETAIL_EMITTER_PENDING_HPP
 
@@ -36,7 +36,7 @@ struct operation {
   action kind;
   destination<Protocol> to = {};
   std::vector<std::byte> payload = {};  // of a send
-  any_completion_ptr done = {};         // null where nobody waits for the end
+  any_completion_ptr done = {};         // null if no caller waits for the end
   backlog_place place = {};             // of a send
 
   const char* name() const noexcept
@@ -50,13 +50,15 @@ struct operation {
   }
 };
 
-/// `Owner` is the core: it has the socket and its family, events and turns, and is told
-///   void expect_arrivals(endpoint_type);                     in front of the bind to this address
-///   void bound();                                            and 'listening' is emitted later void
-///   send_now(const path_type*, payload, send_completion*); void end_operation(any_completion_ptr,
-///   failure);         or an 'error' event where there is no completion void close_now(); void
-///   close_if_closing(); bool is_paused(); void pause_if_due();                   and then
-///   `resumed` when it resumes
+/// `Owner` is the core. It has the socket and its family, events and turns, and these functions:
+/// - `void expect_arrivals(endpoint_type)` is called before the bind to this address.
+/// - `void bound()` is called after the bind, and before 'listening' is emitted.
+/// - `void send_now(const path_type*, payload, send_completion*)` sends to a known endpoint.
+/// - `void end_operation(any_completion_ptr, failure)` reports the end. Without a completion there
+///   is an 'error' event.
+/// - `void close_now()` closes. `void close_if_closing()` closes unless the close was taken back.
+/// - `bool is_paused()` says whether the socket is paused. `void pause_if_due()` starts a pause
+///   that waited for the bind. When the socket resumes, the owner calls `release_later`.
 ///
 /// Every operation that waits is in one list, in the order of the calls, with what it waits for.
 template <class Socket, class Owner>
@@ -69,7 +71,7 @@ public:
   using destination_type = destination<protocol_type>;
   using operation_type = operation<protocol_type>;
 
-  /// Of the bind and the connect.
+  /// The progress of the bind, or of the connect.
   enum class phase : unsigned char { none, pending, done };
 
   explicit pending_operations(Owner& owner) noexcept
@@ -84,14 +86,14 @@ public:
 
   // --- bind ---
 
-  /// Without a completion a failure is an 'error' event. The listener is for 'listening', and is
-  /// forgotten if that is not to be.
+  /// Binds. Without a completion, a failure is an 'error' event. `listener` listens for
+  /// 'listening', and is removed if the bind fails.
   void bind(destination_type to, any_completion_ptr done, listener_id listener = {})
   {
     begin(bind_, {.kind = action::bind, .to = std::move(to), .done = std::move(done)}, listener);
   }
 
-  /// What it throws leaves the socket unbound.
+  /// If this throws, the socket is unbound.
   void bind_now(const endpoint_type& local, error_code& ec)
   {
     const bool was_open = owner_.socket.is_open();
@@ -117,7 +119,7 @@ public:
     bound();
   }
 
-  /// For what needs a bound socket: sends and connects on IP.
+  /// Binds for operations that need a bound socket: sends and connects on IP.
   void bind_implicitly()
   {
     if (bind_.at != phase::none) return;
@@ -125,14 +127,14 @@ public:
     implicit_ = true;
   }
 
-  /// Back to before the bind, whose completion is `done`.
+  /// Returns to the state before the bind, whose completion is `done`.
   void fail_bind(const failure& why, any_completion_ptr done)
   {
     give_up(bind_);
     list_type waiting = take([](const entry& each) { return each.at == stage::descriptor; });
     const bool was_implicit = std::exchange(implicit_, false);
-    // One 'error' event for all who are not told themselves, and first, since a close may be among
-    // them.
+    // One report covers the bind and all operations without a completion: to `done`, or as an
+    // 'error' event. It comes first, since the waiting operations may include a close.
     const bool all_told = std::all_of(waiting.begin(), waiting.end(), is_told);
     if (done || !was_implicit || !all_told) owner_.end_operation(std::move(done), why);
     for (auto& next : waiting) {
@@ -153,7 +155,7 @@ public:
           listener);
   }
 
-  /// The peer is fixed at once; the event comes later.
+  /// Fixes the peer at once; the event comes later.
   void connect_now(const endpoint_type& peer, error_code& ec)
   {
     ec = owner_.family.check_peer(peer);
@@ -165,7 +167,8 @@ public:
     diagnose(diagnostic_channel::connect, &owner_);
   }
 
-  /// The peer is no longer fixed, and what waits to be sent to it is not to reach the next one.
+  /// Called when the peer is no longer fixed. A send that waits for this peer must not reach the
+  /// next one.
   void disconnected(const failure& why)
   {
     connect_.at = phase::none;
@@ -175,14 +178,14 @@ public:
 
   // --- what waits ---
 
-  /// Whether a send to this place, null for the connected peer, can go now. Unix datagrams need no
-  /// bind.
+  /// Whether a send to this destination can go now. Null stands for the connected peer. A Unix
+  /// socket needs no bind.
   bool can_send(const path_type* to) const noexcept
   {
     return !must_wait() && (to != nullptr || connect_.at == phase::done);
   }
 
-  /// A send that has to wait.
+  /// Keeps a send that has to wait.
   void send(operation_type next)
   {
     const bool waits = must_wait();
@@ -192,7 +195,7 @@ public:
     if (!waits) undo_if_thrown(added, [&] { advance(added); });
   }
 
-  /// Puts a close behind what waits for a bind; false where nothing does.
+  /// Puts a close behind the operations that wait for a bind. Returns false if none waits.
   bool close_behind()
   {
     if (bind_.at != phase::pending || count(stage::descriptor) == 0) return false;
@@ -200,7 +203,7 @@ public:
     return true;
   }
 
-  /// Takes it back.
+  /// Takes the close back.
   void withdraw_close()
   {
     take([](const entry& each) {
@@ -208,7 +211,7 @@ public:
     });
   }
 
-  /// Notes who waits for 'close'.
+  /// Keeps the completion of a caller that waits for 'close'.
   void await_close(any_completion_ptr done)
   {
     add({.kind = action::close, .done = std::move(done)}, stage::end);
@@ -216,15 +219,15 @@ public:
 
   bool awaits_close() const noexcept { return count(stage::end) > 0; }
 
-  /// 'close' is about to be emitted.
+  /// Called when 'close' is about to be emitted.
   void closed()
   {
     for (auto& next : take([](const entry& each) { return each.at == stage::end; }))
       owner_.deliver(next.what.done.release());
   }
 
-  /// Ends an operation that waits, as if it had not been begun. False where it does not wait here,
-  /// or not any more.
+  /// Ends a waiting operation as if it had not begun. Returns false if it does not wait here, or no
+  /// longer waits.
   bool cancel(const task* done)
   {
     const auto found = std::find_if(entries_.begin(), entries_.end(), [done](const entry& each) {
@@ -242,8 +245,8 @@ public:
     return true;
   }
 
-  /// The bind or the connect is done, or there is a descriptor again; on the next turn the
-  /// listeners for it have been called.
+  /// Called when the bind or the connect is done, or when there is a descriptor again. The
+  /// operations go on in the next turn, since their listeners have been called by then.
   void release_later()
   {
     if (release_.is_posted || std::none_of(entries_.begin(), entries_.end(),
@@ -253,7 +256,7 @@ public:
     release_.is_posted = true;
   }
 
-  /// Everything that was started ends, but for who waits for 'close'.
+  /// Ends every operation that was started, except the waits for 'close'.
   void end()
   {
     lookups_.end();
@@ -266,15 +269,16 @@ public:
     }
   }
 
-  /// Lets go everything that was started, and tells nobody.
+  /// Releases every operation that was started, and calls no handler.
   void discard() noexcept
   {
     lookups_.end();
-    // Out of the members before it is destroyed, since what it owns may come back here.
+    // Empties the member before the entries are destroyed, since an entry may own an object that
+    // calls back.
     const auto released = std::exchange(entries_, {});
   }
 
-  /// A lookup has come to its end.
+  /// Called when a lookup has succeeded.
   void looked_up(const std::string& name, const net::ip::address& address)
   {
     for (auto at = entries_.begin(); at != entries_.end(); ++at) {
@@ -299,15 +303,16 @@ public:
 private:
   static constexpr bool is_ip = ip_protocol<protocol_type>;
 
-  /// What an operation waits for. `due` is one that goes on now; `gone` has ended in another way,
-  /// and its turn is to find nothing.
+  /// What an operation waits for. A `due` operation goes on now. A `gone` operation has ended in
+  /// another way, and its turn must find nothing to do.
   enum class stage : unsigned char { descriptor, peer, name, turn, due, end, gone };
 
   struct entry;
   using list_type = std::list<entry>;
   using iterator = typename list_type::iterator;
 
-  /// As a task it is the operation's turn, which costs no memory of its own.
+  /// The entry is also the task for the operation's turn, so that the turn takes no memory of its
+  /// own.
   struct entry final : task {
     entry(pending_operations& list, operation_type&& which, stage first)
         : of(list), what(std::move(which)), at(first)
@@ -366,7 +371,7 @@ private:
     entries_.erase(which);
   }
 
-  /// Takes an operation out. An entry whose turn is posted stays until then.
+  /// Takes an operation out of the list. If its turn is posted, the entry stays until that turn.
   operation_type remove(iterator which)
   {
     operation_type removed = std::move(which->what);
@@ -377,7 +382,7 @@ private:
     return removed;
   }
 
-  /// Takes out all entries of which something is true, in order. No turn of theirs may be posted.
+  /// Takes out all entries that match, in order. None of them may have a posted turn.
   template <class Predicate>
   list_type take(Predicate is_meant)
   {
@@ -398,7 +403,7 @@ private:
     try {
       function();
     } catch (...) {
-      // What was called may have ended it.
+      // The function may have ended the operation.
       for (auto at = entries_.begin(); at != entries_.end(); ++at) {
         if (&*at != address) continue;
         remove(at);
@@ -443,7 +448,7 @@ private:
     }
   }
 
-  /// Goes on with the endpoint on a later turn.
+  /// Finds the endpoint, with which the operation goes on in a later turn.
   void find_endpoint(iterator next)
   {
     auto& to = next->what.to;
@@ -451,7 +456,7 @@ private:
       const auto known = lookups_.find(to.name());
       if (!known) {
         move_to(*next, stage::name);
-        const std::string name = to.name();  // the entry may be gone amid the call
+        const std::string name = to.name();  // the call may destroy the entry
         lookups_.start(name);
         return;
       }
@@ -466,10 +471,10 @@ private:
     move_to(*next, stage::turn);
   }
 
-  /// The endpoint is known, and it is the operation's turn.
+  /// Called in the operation's turn, when its endpoint is known.
   void take_turn(iterator at)
   {
-    const bool has_ended = owner_.has_ended();  // which ends it, where a stop was requested
+    const bool has_ended = owner_.has_ended();  // a requested stop closes the emitter here
     if (at->at == stage::gone || has_ended) {
       erase(at);
       return;
@@ -494,7 +499,7 @@ private:
            (connect_.at == phase::done && count(stage::peer) > 0) || lacks_descriptor();
   }
 
-  /// It is paused, or not bound, or not any more.
+  /// Whether the socket is paused, not bound yet, or no longer bound.
   bool lacks_descriptor() const noexcept
   {
     return owner_.is_paused() || (is_ip && bind_.at != phase::done);
@@ -509,11 +514,12 @@ private:
     }
   }
 
-  /// Where it is paused that waits until it resumes.
+  /// Lets operations go on. If the socket is paused, they wait until it resumes.
   void release()
   {
     if (owner_.is_paused()) return;
-    // To the front, in order, so that the next one is always found at once.
+    // Moves the due operations to the front, in order, so that the next one is always found at
+    // once.
     auto rest = entries_.begin();
     for (auto at = entries_.begin(); at != entries_.end();) {
       const auto which = at++;
@@ -532,7 +538,7 @@ private:
     release_later();
   }
 
-  /// Nothing is in front of it any more.
+  /// Goes on with an operation that is first in the list.
   void advance(iterator next)
   {
     const auto& to = next->what.to;
@@ -549,8 +555,9 @@ private:
     }
   }
 
-  /// Gives a send whose name is known its endpoint, so that none to the same address overtakes it.
-  /// Not behind others that have theirs since a moment ago, which it would overtake.
+  /// If the name of a send is already looked up, sets its endpoint now, and returns true. Without
+  /// that, a later send to the same address would overtake it. If others got an endpoint just now
+  /// and wait for their turn, returns false: the send must wait behind them.
   bool know_endpoint(operation_type& next)
   {
     if (count(stage::turn) > 0) return false;
@@ -581,7 +588,7 @@ private:
     owner_.discard_descriptor();
   }
 
-  /// Calls what has no caller that it could throw to.
+  /// Calls a function that has no caller to which it could throw.
   template <class Function>
   static error_code attempt(Function function)
   {
@@ -619,7 +626,7 @@ private:
     owner_.events.template emit<event::connect>();
   }
 
-  /// Back to before the connect, whose completion is `done`.
+  /// Returns to the state before the connect, whose completion is `done`.
   void fail_connect(const failure& why, any_completion_ptr done)
   {
     give_up(connect_);
@@ -628,7 +635,8 @@ private:
     owner_.end_operation(std::move(done), why);
   }
 
-  /// The same where the bind before it has failed, and who hears of nothing has been told of that.
+  /// The same after a failed bind. The report of the bind covers the operations without a
+  /// completion.
   void fail_connect_behind(const failure& why, any_completion_ptr done)
   {
     if (done) return fail_connect(why, std::move(done));
@@ -637,14 +645,14 @@ private:
       if (is_told(next)) owner_.end_operation(std::move(next.what.done), why);
   }
 
-  /// What listens for it is not to be called by the next one.
+  /// Removes the listener, so that the next bind or connect does not call it.
   void give_up(milestone& which) { owner_.events.off(std::exchange(which, {}).listener); }
 
   Owner& owner_;
   name_lookups<Owner, executor_type> lookups_;
   milestone bind_;
   milestone connect_;
-  bool implicit_ = false;  // nobody asked for the bind
+  bool implicit_ = false;  // no caller asked for the bind
   std::array<std::size_t, 7> counts_{};
   release_task release_;
   list_type entries_;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// Receives in batches, and hands the messages to the listeners.
+// Receives an emitter's datagrams in batches, and passes the messages to the listeners.
 #ifndef DGRAM_DETAIL_EMITTER_RECEIVING_HPP
 #define DGRAM_DETAIL_EMITTER_RECEIVING_HPP
 
@@ -37,7 +37,7 @@ struct incoming_buffers {
   basic_receive_batch<Protocol> batch{slots};
 };
 
-/// Those of the context, or if they are too small others of the socket's own.
+/// Returns the buffers of the context, or the socket's own if those of the context are too small.
 template <class Protocol>
 std::shared_ptr<spares<incoming_buffers<Protocol>>> buffers_for(
     std::size_t largest, const std::shared_ptr<spares<incoming_buffers<Protocol>>>& shared)
@@ -48,7 +48,7 @@ std::shared_ptr<spares<incoming_buffers<Protocol>>> buffers_for(
       [largest] { return std::make_unique<buffers_type>(largest); });
 }
 
-/// `Owner` has the socket, its family and its events, says `may_receive`, and is told by
+/// `Owner` has the socket, its family and its events, and `may_receive`. This class calls its
 /// `note_activity` and `receive_failed`.
 template <class Socket, class Owner>
 class receiving {
@@ -67,14 +67,14 @@ public:
   bool is_wanted() const noexcept { return wanted_; }
   void want(bool on) noexcept { wanted_ = on; }
 
-  /// The socket is bound, to this address.
+  /// Called when the socket is bound to this address.
   void begin(const net::ip::address& bound)
   {
     bound_address_ = bound;
     drops_.restart();
   }
 
-  /// Sees to it that the next turn of receiving comes, once.
+  /// Schedules the next turn of receiving, unless it is scheduled already.
   void go_on()
   {
     if (!may_receive() || armed_ || posted_) return;
@@ -84,13 +84,13 @@ public:
       arm();
   }
 
-  /// Waits for the socket, without asking it first.
+  /// Waits for the socket, without a receive before the wait.
   void arm_if_wanted()
   {
     if (may_receive()) arm();
   }
 
-  /// Gives the wait up; whether there was one.
+  /// Gives up the wait. Returns whether there was one.
   bool disarm()
   {
     const bool was_armed = std::exchange(armed_, false);
@@ -98,7 +98,7 @@ public:
     return was_armed;
   }
 
-  /// Forgets what was received and not handed over.
+  /// Drops the datagrams that were received and not handed over.
   void end()
   {
     rest_ = 0;
@@ -125,13 +125,13 @@ private:
 
   void arm() { arm(false); }
 
-  /// A socket that stays readable is asked again on a timer.
+  /// If the socket stays readable without a datagram, the next receive follows a wait on a timer.
   void arm_in_vain() { arm(policy_.must_back_off(owner_.handle)); }
 
   void arm(bool on_timer)
   {
     auto resumed = turns_.stored(wait_memory_, [this, number = ++last_wait_](Owner&) {
-      // Another number: the wait was given up, and its work restored, already.
+      // If the number differs, this wait was given up, and its unit of work was restored then.
       if (number == last_wait_ && disarm()) take_turn();
     });
     if (on_timer)
@@ -142,8 +142,8 @@ private:
     work_.begin_wait();
   }
 
-  /// While a listener looks at a message, its buffers stay, although it may run the context by
-  /// itself.
+  /// Keeps the buffers of a message while a listener looks at it, even if the listener runs the
+  /// context.
   struct scope {
     receiving& self;
     explicit scope(receiving& of) : self(of) { ++self.depth_; }
@@ -168,8 +168,8 @@ private:
     if (owner_.has_ended() || !may_receive()) return;
     const scope guard(*this);
     if (rest_ == 0 && !receive()) return;
-    // A listener may throw, or run the context by itself: the rest is to be had then, and what
-    // comes meanwhile.
+    // Schedules the next turn first, since a listener may throw, or run the context itself. That
+    // turn handles the rest, and what arrives meanwhile.
     if (rest_ > 1 || !owner_.handle.is_drained())
       post_turn();
     else
@@ -178,7 +178,7 @@ private:
     hand_over();
   }
 
-  /// False where there is nothing to hand over.
+  /// Returns false if there is nothing to hand over.
   bool receive()
   {
     if (depth_ > 1) in_use_.push_back(std::move(incoming_));
@@ -200,7 +200,7 @@ private:
     return rest_ > 0 || !ec;
   }
 
-  /// An error may be there to stay. To wait costs less than to try again at once, and without a
+  /// The error may be permanent, and a wait costs less than another receive at once. Without a
   /// descriptor there is nothing to wait for.
   void give_up(const error_code& ec)
   {
@@ -238,7 +238,7 @@ private:
 
   std::shared_ptr<spares<buffers_type>> source_;
   lease<buffers_type> incoming_;
-  std::vector<lease<buffers_type>> in_use_;  // those of listeners that run the context
+  std::vector<lease<buffers_type>> in_use_;  // held for listeners that run the context
   typename basic_receive_batch<protocol_type>::const_iterator at_;
   std::size_t rest_ = 0;  // datagrams that were received and not handed over
   std::uint64_t last_wait_ = 0;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// What a paused socket was, and what was set on it, so that another can take its place.
+// Remembers the addresses and settings of a paused socket, so that a new one can replace it.
 #ifndef DGRAM_DETAIL_EMITTER_REPLACEABLE_SOCKET_HPP
 #define DGRAM_DETAIL_EMITTER_REPLACEABLE_SOCKET_HPP
 
@@ -20,9 +20,10 @@ DGRAM_NAMESPACE_BEGIN
 
 namespace detail {
 
-/// A socket whose descriptor may be given up for a while. Meanwhile it is bound and connected as
-/// before to those who ask, takes another peer, and tries options on a descriptor that is made for
-/// that.
+/// A socket that can give up its descriptor for a while. During that time it
+/// - returns the same local address and peer as before;
+/// - accepts another peer;
+/// - tries options on a temporary descriptor.
 template <class Socket>
 class replaceable_socket {
 public:
@@ -51,7 +52,7 @@ public:
     return *ends_->peer;
   }
 
-  /// While it is paused that changes the peer that there will be.
+  /// On a paused socket, sets the peer for the next descriptor.
   void connect(const endpoint_type& peer, error_code& ec)
   {
     ec.clear();
@@ -60,7 +61,7 @@ public:
       return;
     }
     if (!socket_.is_open()) family_.open(ec);
-    // The kernel would replace a peer that the socket got by other means.
+    // The kernel would replace a peer that the socket got in another way.
     if (!ec && socket_.handle().is_connected()) ec = net::error::already_connected;
     if (!ec) socket_.connect(peer, ec);
   }
@@ -88,11 +89,11 @@ public:
     if (!ec) function(substitute, ec);
   }
 
-  /// Sets something that a pause is to outlast; `key` names what it replaces.
+  /// Applies a setting that outlasts a pause. It replaces the setting with the same `key`.
   template <class Apply>
   void set(std::string key, const Apply& apply, error_code& ec)
   {
-    // The memory first: what is set is kept in any case.
+    // Reserves memory first, so that a setting that was applied can always be kept.
     settings_.reserve(settings_.size() + 1);
     setting kept{std::move(key), apply};
     with_socket(apply, ec);
@@ -106,7 +107,7 @@ public:
     std::erase_if(settings_, [&](const auto& each) { return each.key == key; });
   }
 
-  /// Notes where the socket is, and closes it.
+  /// Remembers the addresses of the socket, and closes it.
   void pause(bool connected)
   {
     error_code ignored;
@@ -117,8 +118,8 @@ public:
     socket_.close(ignored);
   }
 
-  /// Opens another in its place; it is not paused any more, also where that fails. `open` is called
-  /// between opening and binding. Returns where it was bound.
+  /// Opens a new descriptor. Afterwards the socket is not paused any more, even if this fails.
+  /// Calls `open` between opening and binding. Returns the address of the bind.
   template <class Function>
   endpoint_type resume(Function open, error_code& ec)
   {
@@ -155,7 +156,7 @@ private:
   Socket& socket_;
   const socket_options& options_;
   family<Socket>& family_;
-  std::unique_ptr<ends> ends_;  // of a paused socket
+  std::unique_ptr<ends> ends_;  // set while the socket is paused
   std::vector<setting> settings_;
 };
 

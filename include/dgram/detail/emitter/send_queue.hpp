@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// What an emitter sends: collected during a turn, handed to the kernel together.
+// The send queue of an emitter: collects the sends of a turn, and passes them to the kernel.
 #ifndef DGRAM_DETAIL_EMITTER_SEND_QUEUE_HPP
 #define DGRAM_DETAIL_EMITTER_SEND_QUEUE_HPP
 
@@ -29,15 +29,16 @@ namespace detail {
 using send_completion = completion<std::size_t>;
 using send_completion_ptr = completion_ptr<std::size_t>;
 
-/// A send that has to wait for something, with bytes of its own.
+/// A send that has to wait, with its own copy of the bytes.
 template <class Protocol>
 struct waiting_send {
   std::vector<std::byte> payload;
-  std::optional<basic_reply_path<Protocol>> to;  // none: the connected peer
+  std::optional<basic_reply_path<Protocol>> to;  // empty for the connected peer
   send_completion_ptr done;
 };
 
-/// The buffers of a send queue: leased, since most sockets have nothing to send most of the time.
+/// The buffers of a send queue. Queues lease them, since most sockets have nothing to send most of
+/// the time.
 template <class Protocol>
 struct outgoing_buffers {
   static constexpr std::size_t datagrams = 256;
@@ -46,15 +47,18 @@ struct outgoing_buffers {
 
   basic_send_batch<Protocol> batch{
       send_batch_config{.datagrams = datagrams, .bytes = 262144, .copy = true}};
-  basic_send_batch<Protocol> direct{1};          // of one that leaves from where it is
-  std::vector<send_completion_ptr> completions;  // of each datagram in the batch; null for none
+  basic_send_batch<Protocol> direct{1};  // for one datagram that leaves without a copy
+  // One for each datagram in the batch; may be null
+  std::vector<send_completion_ptr> completions;
 };
 
-/// `Owner` says what comes of the datagrams:
-///   void sent(send_completion*);                             a datagram with a completion left
-///   void not_sent(send_completion_ptr, error_code, const endpoint_type*);
-///   void path_error(error_code);                             one that belongs to no datagram
-/// and has the socket's handle. The queue is offered by an outbox, whose owner it is.
+/// `Owner` has the socket's handle, and these functions:
+/// - `void sent(send_completion*)` is called when a datagram with a completion has left.
+/// - `void not_sent(send_completion_ptr, error_code, const endpoint_type*)` is called when one
+///   failed.
+/// - `void path_error(error_code)` is called for an error that belongs to none of these datagrams.
+///
+/// The queue owns an outbox, which offers it to the kernel.
 template <class Socket, class Owner>
 class send_queue {
 public:
@@ -80,11 +84,11 @@ public:
   /// Whether the kernel has refused to take more for now.
   bool is_held_back() const noexcept { return held_back_; }
 
-  /// Whether the queue is to be left alone: an offer is on its way, or comes when a wait ends.
+  /// Whether the queue must be left alone: an offer is pending, or comes when a wait ends.
   bool is_busy() const noexcept { return out_.is_waiting() || out_.is_offering(); }
   bool is_offering() const noexcept { return out_.is_offering(); }
 
-  /// What the kernel has held back; what it was not offered yet does not count.
+  /// How many datagrams the kernel has held back. Datagrams that were not offered yet do not count.
   std::size_t count() const noexcept
   {
     return held_back_ ? overflow_.size() + (buffers_ ? buffers_->batch.size() : 0) : 0;
@@ -99,27 +103,26 @@ public:
     return overflow_.empty() && (!buffers_ || buffers_->batch.has_room(size));
   }
 
-  /// Whether the queue is to be flushed at once, since many sockets have something to send in this
-  /// turn.
+  /// Whether to flush the queue at once, since many sockets have something to send in this turn.
   bool is_urgent() const noexcept { return is_urgent_; }
 
-  /// The largest payload that is ever copied into the queue's memory.
+  /// The largest payload that the queue copies.
   static constexpr std::size_t most_bytes = 65536;
 
-  /// Whether a datagram is as most are: in one piece, with room in a queue that only waits for the
-  /// end of the turn.
+  /// Whether this is the usual case: a datagram in one piece, and room in a queue that waits only
+  /// for the end of the turn.
   bool takes_at_once(const payload_view& payload) const noexcept
   {
     return buffers_ && !held_back_ && !is_urgent_ && overflow_.empty() && payload.pieces() <= 1 &&
            payload.size() <= most_bytes && buffers_->batch.has_room(payload.size());
   }
 
-  /// Queues a copy. There must be room.
+  /// Queues a copy. The caller makes sure that there is room.
   void push(const payload_view& payload, const path_type* to, send_completion* done)
   {
     send_completion_ptr held(done);
     if (!buffers_) acquire();
-    // One piece needs no gathering.
+    // A single piece needs no gathering.
     if (payload.pieces() > 1)
       push_to_batch(payload, to);
     else
@@ -127,14 +130,15 @@ public:
     buffers_->completions.push_back(std::move(held));
   }
 
-  /// Keeps what found no room, in order.
+  /// Keeps, in order, a datagram that found no room.
   void push_overflow(waiting_send<protocol_type> send)
   {
     overflow_bytes_ += send.payload.size();
     overflow_.push(std::move(send));
   }
 
-  /// Takes back a datagram that the kernel has not taken; null where it is none of those.
+  /// Takes back a datagram that the kernel has not taken. Returns null if there is no such
+  /// datagram.
   send_completion_ptr withdraw(const task* done)
   {
     if (is_in_batch(done)) empty_batch();
@@ -155,11 +159,11 @@ public:
     held_back_ = static_cast<bool>(out_.flush(owner_.handle));
   }
 
-  /// Offers one datagram from where its bytes are. Returns its error, which is one to wait for if
-  /// `must_wait` says so.
+  /// Offers one datagram from the caller's buffer. Returns its error. `must_wait` says whether to
+  /// wait after that error.
   error_code offer_directly(const payload_view& payload, const path_type* to)
   {
-    // The batch for this lies beside that of the queue, which is empty.
+    // The batch for this is part of the same buffers as the batch of the queue, which is empty.
     if (!buffers_) acquire();
     auto& batch = buffers_->direct;
     if (to != nullptr)
@@ -174,7 +178,7 @@ public:
 
   bool must_wait(const error_code& ec) const { return out_.must_wait(owner_.handle, ec); }
 
-  /// Ends everything that is left, with this error.
+  /// Ends all datagrams in the queue with this error.
   void fail(const error_code& ec)
   {
     held_back_ = false;
@@ -188,7 +192,7 @@ public:
       owner_.not_sent(std::move(send.done), ec, send.to ? &send.to->peer : nullptr);
   }
 
-  /// Lets go everything that is left, and tells nobody.
+  /// Releases all datagrams in the queue, and calls no handler.
   void discard() noexcept
   {
     held_back_ = false;
@@ -197,16 +201,16 @@ public:
     if (buffers_) recycle();
   }
 
-  // --- what the outbox asks and tells ---
+  // --- called by the outbox ---
 
   bool has_more() { return buffers_ || refill(); }
 
-  /// Ends with the batch empty, or with an error.
+  /// Ends with an empty batch, or with an error.
   send_result offer()
   {
     auto& batch = buffers_->batch;
     record kept{batch, owner_.handle.is_connected(), batch.size(), {}};
-    // One pointer, which a std::function holds without memory of its own.
+    // Captures one pointer, which a std::function holds without memory of its own.
     batch.on_refused([note = &kept](error_code why, const endpoint_type& peer, std::size_t) {
       note->add(why, peer);
     });
@@ -219,7 +223,7 @@ public:
 
   void path_error(const error_code& ec) { owner_.path_error(ec); }
 
-  /// Cancelled or not: what is queued and has not been lost by a close can be tried again.
+  /// Also called after a cancel. A close empties the queue, so what is left can be offered again.
   void offer_again() { owner_.flush(); }
 
   auto keep_alive() { return owner_.shared_from_this(); }
@@ -239,8 +243,8 @@ private:
                        [done](const auto& each) { return each.get() == done; });
   }
 
-  /// A batch gives nothing back from its midst, so what waits in it goes in front of what found no
-  /// room.
+  /// A batch cannot remove a datagram from its middle. So its datagrams move to the front of those
+  /// that found no room.
   void empty_batch()
   {
     operation_queue<waiting_send<protocol_type>> all;
@@ -266,7 +270,7 @@ private:
     std::optional<endpoint_type> peer;
   };
 
-  /// What the kernel refuses during one offer.
+  /// The datagrams that the kernel refuses during one offer.
   struct record {
     basic_send_batch<protocol_type>& batch;
     bool connected;
@@ -281,7 +285,7 @@ private:
     }
   };
 
-  /// The first `count` datagrams have left the batch, in order.
+  /// Reports the first `count` datagrams, which have left the batch, in order.
   void report(std::size_t count, const std::vector<refusal>& refusals)
   {
     auto refused = refusals.begin();
@@ -297,7 +301,7 @@ private:
     }
   }
 
-  /// Moves what had to wait into the batch; whether there is something to offer again.
+  /// Moves the datagrams that found no room into the batch. Returns whether there is more to offer.
   bool refill()
   {
     bool any = false;
@@ -337,7 +341,7 @@ private:
   outbox<handle_type, send_queue> out_{*this};
   std::shared_ptr<spares<buffers_type>> source_;
   lease<buffers_type> buffers_;
-  std::size_t first_ = 0;  // of the completions, that of the first datagram that waits
+  std::size_t first_ = 0;  // index of the completion of the first datagram in the batch
   bool held_back_ = false;
   bool is_urgent_ = false;
   operation_queue<waiting_send<protocol_type>> overflow_;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// Sends to known endpoints: what the kernel takes, when, and what becomes of the rest.
+// Sends an emitter's datagrams to known endpoints: directly, through the queue, or not at all.
 #ifndef DGRAM_DETAIL_EMITTER_SENDING_HPP
 #define DGRAM_DETAIL_EMITTER_SENDING_HPP
 
@@ -22,10 +22,10 @@ DGRAM_NAMESPACE_BEGIN
 
 namespace detail {
 
-/// `Owner` has the socket, its options and its turns, and says
-///   error_code ready_to_send(const endpoint_type*);          why there is no sending to this peer
-///   bool is_paused();
-/// and is told what `send_queue` tells.
+/// `Owner` has the socket, its options and its turns, the functions that `send_queue` calls, and
+/// these:
+/// - `error_code ready_to_send(const endpoint_type*)` says why nothing can be sent to this peer.
+/// - `bool is_paused()` says whether the socket is paused.
 template <class Socket, class Owner>
 class sending {
 public:
@@ -47,11 +47,11 @@ public:
 
   const queue_type& queue() const noexcept { return queue_; }
 
-  /// Whether the queue was found full, and has not been empty since.
+  /// Whether the queue has been full since it was last empty.
   bool is_full() const noexcept { return full_; }
 
-  /// Whether one more is to be let in, which is asked once for each; false where the queue is full
-  /// and drops.
+  /// Whether to accept one more datagram. Call this once for each datagram. Returns false if the
+  /// queue is full and drops.
   bool admit(std::size_t size)
   {
     if (has_room(size)) return true;
@@ -67,7 +67,7 @@ public:
       drops_.add(drop_reason::queue_full);
   }
 
-  /// Sends to the peer, null for the connected one. False where the queue is full.
+  /// Sends to a peer; null for the connected one. Returns false if the queue is full.
   bool send(const path_type* to, const payload_view& payload, send_completion* done,
             bool admitted = false)
   {
@@ -83,37 +83,39 @@ public:
     return true;
   }
 
-  /// Hands over what was sent, as far as the kernel takes it.
+  /// Passes the queue to the kernel, as far as the kernel takes it.
   void flush()
   {
-    // What was held back may have been taken back.
+    // Everything that the kernel held back may have been taken back.
     const bool is_due = !queue_.empty() || queue_.is_held_back();
     if (is_due && !queue_.is_busy() && !owner_.is_paused()) queue_.flush();
     if (full_) [[unlikely]]
       tell_if_drained();
   }
 
-  /// Takes back a datagram that the kernel has not taken; null where it is none of those.
+  /// Takes back a datagram that the kernel has not taken. Returns null if there is no such
+  /// datagram.
   send_completion_ptr withdraw(const task* done)
   {
     return queue_.is_offering() ? nullptr : queue_.withdraw(done);
   }
 
-  /// Ends everything that is left, with this error.
+  /// Ends all datagrams in the queue with this error.
   void fail(const error_code& ec)
   {
     queue_.fail(ec);
     tell_if_drained();
   }
 
-  /// Ends everything that is left.
+  /// Ends all datagrams in the queue with `operation_aborted`.
   void end() { queue_.fail(net::error::operation_aborted); }
 
-  /// Lets go everything that is left, and tells nobody.
+  /// Releases all datagrams in the queue, and calls no handler.
   void discard() noexcept { queue_.discard(); }
 
 private:
-  /// What is large, or in several pieces, or finds the queue full or in need of a flush.
+  /// Sends a datagram that is large, or in several pieces, or whose queue is full or must be
+  /// flushed.
   DGRAM_COLD bool send_otherwise(const path_type* to, const payload_view& payload,
                                  send_completion_ptr done, bool admitted)
   {
@@ -145,8 +147,8 @@ private:
       owner_.template post_event<event::drain>();
   }
 
-  /// From where the bytes are, if nothing is queued in front; false where it is to be queued. What
-  /// is larger than the queue copies cannot wait: it leaves now, or not at all.
+  /// Sends from the caller's buffer if the queue is empty. Returns false if the datagram is to be
+  /// queued. A datagram that is too large for the queue leaves now or fails.
   bool send_directly(const path_type* to, const payload_view& payload, send_completion_ptr& done)
   {
     const bool can_wait = payload.size() <= queue_type::most_bytes;
@@ -167,7 +169,7 @@ private:
     return true;
   }
 
-  /// There is always room for one.
+  /// There is always room for one datagram.
   bool has_room(std::size_t size) const noexcept
   {
     const std::size_t count = queue_.count() + backlog_.count;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// Closes an emitter when the stop token or the cancellation slot of its options says so.
+// Closes an emitter when the stop token or the cancellation slot of its options asks for it.
 #ifndef DGRAM_DETAIL_EMITTER_STOP_SIGNAL_HPP
 #define DGRAM_DETAIL_EMITTER_STOP_SIGNAL_HPP
 
@@ -17,7 +17,7 @@ DGRAM_NAMESPACE_BEGIN
 
 namespace detail {
 
-/// `close_if_running` is called on the owner, on the executor.
+/// Calls `close_if_running` on the owner, on the executor.
 template <class Owner, class Executor>
 class stop_signal {
 public:
@@ -51,7 +51,7 @@ public:
                       [](Owner& alive, net::cancellation_type) { alive.close_if_running(); });
   }
 
-  /// The slot is left alone: it may belong to another socket by now, and its signal may be gone.
+  /// Does not touch the slot: it may belong to another socket by now, and its signal may be gone.
   void end() noexcept
   {
 #if DGRAM_HAS_STOP_TOKEN
@@ -61,8 +61,8 @@ public:
 
 private:
 #if DGRAM_HAS_STOP_TOKEN
-  /// Runs on whatever thread requests the stop, and closes at once where that is one that the
-  /// socket's listeners run on.
+  /// Runs on the thread that requests the stop. Closes at once if that thread runs the socket's
+  /// executor.
   struct request {
     std::weak_ptr<Owner> owner;
     Executor executor;

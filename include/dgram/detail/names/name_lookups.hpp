@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// Lookups of names: what needs one, one that is under way, and those of an emitter.
+// Looks up names: tells names from addresses, runs a lookup, caches the results of an emitter.
 #ifndef DGRAM_DETAIL_NAMES_NAME_LOOKUPS_HPP
 #define DGRAM_DETAIL_NAMES_NAME_LOOKUPS_HPP
 
@@ -27,10 +27,12 @@ DGRAM_NAMESPACE_BEGIN
 
 namespace detail {
 
-/// The address that a host is spelled as. None for a name, which a resolver is asked for, and then
-/// there is no error; none and `ec` for text that can be neither. No name has a colon; digits alone
-/// are a port in the wrong place. What else getaddrinfo(3) takes for an address, as "127.1", is
-/// left to the resolver.
+/// Returns the address that the text spells.
+/// - For a name, returns none and no error: a resolver must look it up.
+/// - For text that is neither, returns none and sets `ec`. No name has a colon. Digits alone are a
+///   port in the wrong place.
+/// - Other spellings that getaddrinfo(3) takes for an address, such as "127.1", are left to the
+///   resolver.
 inline std::optional<net::ip::address> read_host(std::string_view text, error_code& ec)
 {
   const auto address = parse_address(text, ec);
@@ -41,13 +43,13 @@ inline std::optional<net::ip::address> read_host(std::string_view text, error_co
   return std::nullopt;
 }
 
-/// A lookup under way, held by those who wait for it: what the resolver reports when they are gone
-/// finds nobody.
+/// A pending lookup. The operations that wait for it hold it. If they are gone when the resolver
+/// reports, the result is dropped.
 class lookup : public std::enable_shared_from_this<lookup> {
 public:
   using endpoint_type = net::ip::udp::endpoint;
 
-  /// `told` is called once, when the result is there.
+  /// `told` is called once, when there is a result.
   explicit lookup(std::function<void()> told) : told_(std::move(told)) {}
 
   bool is_done() const noexcept { return done_; }
@@ -69,7 +71,7 @@ public:
     std::exchange(told_, nullptr)();
   }
 
-  /// What a resolver calls, by the executor that it is associated with.
+  /// The resolver calls this, on the associated executor.
   template <class Executor>
   class handler {
   public:
@@ -88,8 +90,8 @@ public:
       if (const auto asked = lookup_.lock()) asked->finish(ec, results);
     }
 
-    /// The same from any thread, at once or later, also when the context has gone with those who
-    /// asked.
+    /// The same from any thread, at once or later. It may also be called when the context and the
+    /// waiting operations are gone.
     void report(const error_code& ec, const net::ip::address& address) const
     {
       if (lookup_.expired()) return;
@@ -102,7 +104,7 @@ public:
     Executor executor_;
   };
 
-  /// `family` is what the socket takes, where that is one.
+  /// `family` is the family that the socket takes, if it takes only one.
   template <class Resolver, class Executor>
   void ask(Resolver& resolver, const Executor& executor, const std::optional<net::ip::udp>& family,
            const std::string& host, const std::string& service)
@@ -117,7 +119,7 @@ public:
     resolver.async_resolve(host, service, std::move(report));
   }
 
-  /// Asks a resolver of Asio's, which lives as long as the lookup.
+  /// Asks one of Asio's resolvers, which lives as long as the lookup.
   template <class Executor>
   void ask_system(const Executor& executor, const std::optional<net::ip::udp>& family,
                   const std::string& host, const std::string& service)
@@ -135,11 +137,11 @@ private:
   bool done_ = false;
 };
 
-/// The lookups of an emitter: each name once for all that wait for it, and not again for a while.
-/// `Owner` is held by `shared_from_this`, has `get_executor`, `post` and `options`, knows the
-/// family by `is_v6`, and is told:
-///   void looked_up(const std::string& name, const net::ip::address&);
-///   void not_looked_up(const failure&);                      whose address is the name
+/// The lookups of an emitter. Each name is looked up once for all operations that wait for it, and
+/// its address is kept for a while. `Owner` has `shared_from_this`, `get_executor`, `post` and
+/// `options`, and its `family` has `is_v6`. These functions of the owner get the results:
+/// - `void looked_up(const std::string& name, const net::ip::address&)`
+/// - `void not_looked_up(const failure&)`, whose address is the name
 template <class Owner, class Executor>
 class name_lookups {
 public:
@@ -147,7 +149,7 @@ public:
   name_lookups(const name_lookups&) = delete;
   name_lookups& operator=(const name_lookups&) = delete;
 
-  /// The address of a name that was looked up a moment ago.
+  /// Returns the address of a name that was looked up recently.
   std::optional<net::ip::address> find(std::string_view name) const
   {
     for (const auto& each : known_)
@@ -155,13 +157,15 @@ public:
     return std::nullopt;
   }
 
-  /// The owner will be told, unless this throws.
+  /// Starts a lookup, unless one is pending for this name. The owner gets the result, unless this
+  /// throws.
   void start(const std::string& name)
   {
     if (std::any_of(pending_.begin(), pending_.end(),
                     [&](auto& each) { return each.name == name; }))
       return;
-    // A lookup of the user's own may be anywhere: it is what keeps the context running meanwhile.
+    // The user's own lookup may run anywhere, so this work guard keeps the context running
+    // meanwhile.
     auto begun = std::make_shared<lookup>([this, name, owner = owner_.weak_from_this(),
                                            work = net::make_work_guard(owner_.get_executor())] {
       if (const auto held = owner.lock()) finish(name, {});
@@ -175,7 +179,7 @@ public:
     }
   }
 
-  /// Gives up: the owner is told of nothing that was started before.
+  /// Gives up all pending lookups: the owner gets no result of them.
   void end() noexcept { const auto released = std::exchange(pending_, {}); }
 
 private:
@@ -194,8 +198,8 @@ private:
     clock::time_point expiry;
   };
 
-  /// What a lookup of the user's throws is its failure: other operations than those that ask for
-  /// the name are under way here, and are not to suffer.
+  /// If the user's lookup throws, only the operations that wait for the name fail. Other operations
+  /// are pending here, and must not suffer.
   void ask(const std::string& name, lookup& begun)
   {
     try {
@@ -217,7 +221,7 @@ private:
     }
   }
 
-  /// It may report on any thread, at once, or twice.
+  /// The user's lookup may report on any thread, at once, or twice.
   void ask_user(const std::string& name, lookup& begun)
   {
     const lookup::handler<Executor> handler(begun, owner_.get_executor());
@@ -258,7 +262,7 @@ private:
     owner_.looked_up(done.name, address);
   }
 
-  /// Without memory for that it is looked up again.
+  /// If there is no memory for the address, the name is looked up again next time.
   void remember(const std::string& name, const net::ip::address& address)
   {
     const auto lifetime = owner_.options.lookup_lifetime;

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// The operation behind binding, connecting and sending by name: a lookup, and what is done with its
-// result.
+// The operation behind bind, connect and send by name: a lookup, then the call with its result.
 #ifndef DGRAM_DETAIL_NAMES_NAMED_OP_HPP
 #define DGRAM_DETAIL_NAMES_NAMED_OP_HPP
 
@@ -28,13 +27,14 @@ DGRAM_NAMESPACE_BEGIN
 
 namespace detail {
 
-/// A host and a service as they were given, and what can be said of them without a lookup.
+/// A host and a service as the caller gave them, and what they mean without a lookup.
 struct name_query {
   std::string host;
   std::string service;
 
-  /// The endpoint, if both are numbers; none and `ec` if they cannot be right; else they are to be
-  /// looked up. A service has a letter (RFC 6335, section 5.1).
+  /// Returns the endpoint if both are numbers. Returns none and sets `ec` if they cannot be right.
+  /// Otherwise returns none: they need a lookup. The name of a service contains a letter (RFC 6335,
+  /// section 5.1).
   std::optional<net::ip::udp::endpoint> read(error_code& ec) const
   {
     const auto address = read_host(host, ec);
@@ -52,7 +52,7 @@ struct name_query {
   }
 };
 
-// What is done with the endpoints: `check` says why it need not even be begun.
+// The actions on the endpoints. `check` says why an action cannot even begin.
 
 struct bind_by_name {
   static constexpr bool takes_wildcard = true;
@@ -89,7 +89,7 @@ struct connect_by_name {
     for (const auto& peer : found) {
       socket.connect(peer, ec);
       if (!ec) return;
-      // Opened for this peer's family, and the next one may be of the other.
+      // The socket was opened for this peer's family, and the next peer may be of the other.
       error_code ignored;
       if (!was_open) socket.close(ignored);
     }
@@ -110,8 +110,8 @@ struct send_by_name {
   }
 };
 
-/// Reads the query, has it looked up if that is needed, and does what is to be done with the
-/// result. `Resolver` is void for one of Asio's.
+/// Reads the query, looks it up if necessary, and applies the action to the result. If `Resolver`
+/// is void, one of Asio's is used.
 template <class Resolver, class Handle, class Action>
 class named_op {
   using endpoint_type = typename Handle::endpoint_type;
@@ -136,7 +136,7 @@ public:
       begin(self);
       return;
     case step::wait:
-      // Every lookup of the socket is woken when one has ended, so what the wait itself says means
+      // The end of any lookup wakes every lookup of the socket, so the wait's own result means
       // nothing.
       if (guard_.is_over(socket().epoch(), self))
         error_ = net::error::operation_aborted;
@@ -150,7 +150,7 @@ public:
     }
   }
 
-  /// The end of the send.
+  /// Called when the send has ended.
   template <class Self>
   void operator()(Self& self, error_code ec, std::size_t size)
   {
@@ -207,7 +207,7 @@ private:
     return endpoint_type(protocol, 0).address().to_string();
   }
 
-  /// None for a socket that takes both.
+  /// Returns none for a socket that takes both families.
   std::optional<net::ip::udp> family() const
   {
     error_code closed;
@@ -216,7 +216,7 @@ private:
     return net::ip::udp(protocol);
   }
 
-  /// A closed socket is opened for what it is connected to.
+  /// A closed socket takes any family, since connecting opens it.
   bool is_of_family(const endpoint_type& peer) const
   {
     const auto only = family();
@@ -264,8 +264,8 @@ private:
   template <class Self>
   void complete(Self& self)
   {
-    // Released before the handler runs: it may destroy the socket and expect the descriptor to be
-    // free.
+    // Releases the socket before the handler runs: the handler may destroy it and expect the
+    // descriptor to be free.
     socket_.reset();
     endpoints_ = {};
     query_ = {};
@@ -298,7 +298,7 @@ auto start_named(Socket& socket, std::string_view host, std::string_view service
       token, executor);
 }
 
-/// With one of Asio's resolvers.
+/// Stands for one of Asio's resolvers.
 inline constexpr void* system_resolver = nullptr;
 
 }  // namespace detail

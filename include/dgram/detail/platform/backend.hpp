@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// The contract that every backend fulfils, and the choice of the one that this build uses.
+// The contract that every backend fulfils, and the choice of the backend for this build.
 #ifndef DGRAM_DETAIL_PLATFORM_BACKEND_HPP
 #define DGRAM_DETAIL_PLATFORM_BACKEND_HPP
 
@@ -8,36 +8,37 @@
 // A backend is a struct of static functions. It moves batches; one datagram is a batch of one.
 //
 //   static constexpr const char* name;
-//       What the backend is called in tests and benchmarks.
+//       The backend's name in tests and benchmarks.
 //
 //   static constexpr bool reports_wire_size;
-//       Whether a truncated datagram's length is the one it had on the wire.
+//       Whether the length of a truncated datagram is its length on the wire.
 //
 //   static constexpr int full_size_flag;
-//       The flag of recv(2) with which it returns that length; 0 for none.
+//       The flag with which recv(2) returns that length; 0 for none.
 //
 //   static constexpr std::size_t max_segments;
-//       How many datagrams one message may hold to be cut apart by the kernel, in any version of
-//       it; 1 where it cannot.
+//       How many datagrams one message may hold for the kernel to cut apart, in the newest version;
+//       1 if the kernel cannot do that.
 //
 //   static constexpr std::size_t sure_segments;
-//       The same in every version of it.
+//       The same, for every version.
 //
 //   static constexpr std::size_t max_messages;
-//       How many messages one system call takes; 1 where it takes them one by one.
+//       How many messages one system call takes; 1 if it takes them one by one.
 //
-//   static std::size_t receive(handle, message* first, std::size_t count, int flags, error_code&
-//   ec);
-//       Takes up to `count` datagrams that are queued, in order, into the prepared messages. A
-//       return below `count` without an error means that the queue was empty afterwards.
+//   static std::size_t receive(handle, message* first, std::size_t count, int flags,
+//                              error_code& ec);
+//       Takes up to `count` queued datagrams, in order, into the prepared messages. If it returns
+//       less than `count` without an error, the queue was empty afterwards.
 //
-//   static std::size_t send(handle, const message* first, std::size_t count, int flags, error_code&
-//   ec);
-//       Hands up to `count` prepared messages to the kernel, in order, and skips none.
+//   static std::size_t send(handle, const message* first, std::size_t count, int flags,
+//                           error_code& ec);
+//       Passes up to `count` prepared messages to the kernel, in order, and skips none.
 //
-// Both return how many moved, never block, retry after EINTR, and set `ec` only to say why they
-// stopped. They may do both, n > 0 and an error: then n datagrams moved, and the error is that of
-// the next one, which the kernel will not repeat. `would_block` is reported only with n == 0.
+// Both functions return how many moved, never block, and retry after EINTR. They set `ec` only to
+// say why they stopped. If they return n > 0 and an error, then n datagrams moved. The error is
+// that of the next one, and the kernel will not repeat it. They report `would_block` only if
+// none moved.
 
 #if defined(DGRAM_FORCE_POSIX_BACKEND)
 #include <dgram/detail/platform/backend_posix.hpp>
@@ -68,8 +69,7 @@ using backend = linux_backend;
 using backend = posix_backend;
 #endif
 
-/// How many datagrams this kernel takes in one message, as far as it has been found out: a send
-/// finds it out.
+/// How many datagrams this kernel takes in one message, as far as the sends have found out.
 inline std::atomic<std::size_t> known_segments{backend::max_segments};
 
 inline std::size_t segment_limit() noexcept
@@ -77,8 +77,8 @@ inline std::size_t segment_limit() noexcept
   return known_segments.load(std::memory_order_relaxed);
 }
 
-/// Longer messages than `sure_segments` were refused, and the same datagrams in shorter ones were
-/// not.
+/// Called when the kernel refused messages longer than `sure_segments`, and took the same datagrams
+/// in shorter ones.
 inline void note_old_segment_limit() noexcept
 {
   known_segments.store(backend::sure_segments, std::memory_order_relaxed);

@@ -23,15 +23,15 @@ struct linux_backend {
   static constexpr std::size_t max_segments = 128;
   static constexpr std::size_t sure_segments = 64;
 
-  // Both calls cap the count at UIO_MAXIOV; saying so keeps "fewer than asked" meaningful.
+  // Both calls limit the count to UIO_MAXIOV. With the same limit here, "fewer than asked" keeps
+  // its meaning.
   static constexpr std::size_t max_messages = 1024;
 
   static std::size_t receive(int fd, message* first, std::size_t count, int flags,
                              error_code& ec) noexcept
   {
-    // MSG_TRUNC asks for the length on the wire instead of the length that was copied (recv(2)). An
-    // error after some datagrams is kept by the kernel for the next call (net/socket.c,
-    // do_recvmmsg).
+    // MSG_TRUNC asks for the length on the wire instead of the copied length (recv(2)). If an error
+    // follows some datagrams, the kernel keeps it for the next call (net/socket.c, do_recvmmsg).
     std::size_t moved = 0;
     for (;;) {
       const unsigned asked = limit(count - moved);

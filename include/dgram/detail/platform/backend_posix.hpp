@@ -17,7 +17,7 @@ namespace platform {
 struct posix_backend {
   static constexpr const char* name = "posix";
   static constexpr bool reports_wire_size = false;
-  /// Only Linux takes it for a receive; on other systems it is set by the kernel alone (recv(2)).
+  /// Only Linux accepts this flag for a receive. Elsewhere, only the kernel sets it (recv(2)).
 #if defined(__linux__)
   static constexpr int full_size_flag = MSG_TRUNC;
 #else

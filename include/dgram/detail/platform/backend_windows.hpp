@@ -13,8 +13,8 @@ DGRAM_NAMESPACE_BEGIN
 
 namespace platform {
 
-/// Winsock has no flag for a call that does not block: `prepare_descriptor` sees to that, once for
-/// a socket.
+/// Winsock has no flag for a call that does not block. `prepare_descriptor` makes the socket
+/// nonblocking, once.
 struct windows_backend {
   static constexpr const char* name = "windows";
   static constexpr bool reports_wire_size = false;
@@ -43,7 +43,7 @@ struct windows_backend {
   }
 
 private:
-  /// The message is written to only where a datagram came, so that it can be offered again.
+  /// Writes to the message only if a datagram came, so that the message can be offered again.
   static int receive_one(::SOCKET socket, message& into, int flags) noexcept
   {
     ::WSAMSG native = into.native;
@@ -67,7 +67,7 @@ private:
     return total;
   }
 
-  /// `call` returns an error of Winsock's, or 0.
+  /// `call` returns one of Winsock's errors, or 0.
   template <class Call>
   static std::size_t transfer(message* first, std::size_t count, error_code& ec, Call call) noexcept
   {
@@ -82,7 +82,7 @@ private:
     return moved;
   }
 
-  /// "Port unreachable" has the name of a reset connection here.
+  /// Windows reports "port unreachable" as a reset connection.
   static error_code to_error(int error) noexcept
   {
     if (error == WSAECONNRESET) return net::error::connection_refused;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// What the rest of the platform layer is written with: errors of calls, options, and plain types.
+// The basis of the platform layer: error codes of calls, socket options, and plain types.
 #ifndef DGRAM_DETAIL_PLATFORM_BASICS_HPP
 #define DGRAM_DETAIL_PLATFORM_BASICS_HPP
 
@@ -15,16 +15,16 @@ DGRAM_NAMESPACE_BEGIN
 
 namespace platform {
 
-/// A socket as the system knows it.
+/// A socket as the system identifies it.
 #if defined(_WIN32)
 using descriptor_type = ::SOCKET;
 #else
 using descriptor_type = int;
 #endif
 
-/// An errno value, or on Windows one of WSAGetLastError, in the category of Asio's own errors:
-/// standalone Asio has one of its own, and `std::system_category` would compare equal to none of
-/// `asio::error`.
+/// Makes an error code from errno, or on Windows from WSAGetLastError. It has the category of
+/// Asio's own errors. Standalone Asio has its own category, and a code of `std::system_category`
+/// would equal no `asio::error`.
 inline error_code make_system_error(int value) noexcept
 {
   return {value, net::error::get_system_category()};
@@ -32,7 +32,7 @@ inline error_code make_system_error(int value) noexcept
 
 #if defined(_WIN32)
 
-/// What the last call has left as an error code.
+/// Returns the error of the last call.
 inline error_code last_error() noexcept
 {
   return make_system_error(::WSAGetLastError());
@@ -40,7 +40,7 @@ inline error_code last_error() noexcept
 
 #else
 
-/// errno as an error code; EAGAIN and EWOULDBLOCK are the same to callers.
+/// Returns errno as an error code. EAGAIN and EWOULDBLOCK are the same for callers.
 inline error_code last_error() noexcept
 {
   const int value = errno;
@@ -79,8 +79,8 @@ inline int get_int_option(descriptor_type fd, int level, int name, error_code& e
   return value;
 }
 
-/// Gives a size to a field of a system's structure, the type of which differs from system to
-/// system. Where it is the same a cast would be warned of as useless.
+/// Sets a size in a system's structure, whose field has different types on different systems. If
+/// the types are equal, compilers would warn about a useless cast.
 template <class Field>
 void set_field(Field& field, std::size_t value) noexcept
 {
@@ -99,12 +99,11 @@ struct descriptor_kind {
 /// One entry of the list of interfaces: an interface, or one of its addresses.
 struct interface_entry {
   std::string name;
-  net::ip::address address;  ///< the unspecified one where the entry has none of IPv4 or IPv6
+  net::ip::address address;  ///< unspecified if the entry has neither IPv4 nor IPv6
   bool has_address = false;
   bool is_up = false;
   bool is_loopback = false;
-  bool has_multicast =
-      false;  ///< Linux leaves it unset on its loopback interface, which has it all the same
+  bool has_multicast = false;  ///< Linux leaves it unset for loopback, which has multicast too
 };
 
 }  // namespace platform

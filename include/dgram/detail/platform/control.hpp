@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// Control messages as the kernel gives and takes them.
+// Reads and writes control messages in the kernel's form.
 #ifndef DGRAM_DETAIL_PLATFORM_CONTROL_HPP
 #define DGRAM_DETAIL_PLATFORM_CONTROL_HPP
 
@@ -32,7 +32,7 @@ DGRAM_NAMESPACE_BEGIN
 
 namespace platform {
 
-/// What a socket was told to say of each datagram that it receives.
+/// What a socket was told to report about each datagram that it receives.
 struct metadata {
   enum field : std::uint8_t {
     nothing = 0,
@@ -47,7 +47,7 @@ struct metadata {
 #if defined(_WIN32)
 using control_header = ::WSACMSGHDR;
 
-/// What WSA_CMSG_SPACE and WSA_CMSG_LEN say, which are no constant expressions.
+/// The values of WSA_CMSG_SPACE and WSA_CMSG_LEN, which are no constant expressions.
 constexpr std::size_t control_space(std::size_t size) noexcept
 {
   constexpr std::size_t alignment = alignof(control_header);
@@ -60,27 +60,27 @@ constexpr std::size_t control_length(std::size_t size) noexcept
 #else
 using control_header = ::cmsghdr;
 
-/// How many bytes a control message with so many bytes of data takes.
+/// How many bytes a control message takes that has this many bytes of data.
 constexpr std::size_t control_space(std::size_t size) noexcept
 {
   return CMSG_SPACE(size);
 }
 
-/// The same without the padding behind it.
+/// The same, without the padding after the data.
 constexpr std::size_t control_length(std::size_t size) noexcept
 {
   return CMSG_LEN(size);
 }
 #endif
 
-/// What a control message begins with, in bytes; its data follow.
+/// The size of a control message's header, in bytes; the data follow.
 inline constexpr std::size_t control_header_size = control_length(0);
 
-/// Room for all that the options of the library make the kernel add to one datagram, in whole cache
-/// lines.
+/// Room for everything that this library's options make the kernel add to one datagram, in whole
+/// cache lines.
 inline constexpr std::size_t receive_control_size = 320;
 
-/// Room for all that the library adds to one datagram, and for what users add.
+/// Room for everything that the library adds to one datagram, and for the user's own messages.
 inline constexpr std::size_t user_control_size = 64;
 inline constexpr std::size_t send_control_size = 192 + user_control_size;
 
@@ -89,7 +89,7 @@ struct control_item {
   int type = 0;
   std::span<const std::byte> data;
 
-  /// Reads a value that the data begin with; false where they are too short.
+  /// Reads a value from the start of the data. Returns false if the data are too short.
   template <class T>
   bool read(T& value) const noexcept
   {
@@ -98,7 +98,7 @@ struct control_item {
     return true;
   }
 
-  /// The kernel gives small numbers as one byte or as an int, depending on the family and the
+  /// The kernel gives small numbers as one byte or as an int. That depends on the family and the
   /// system.
   bool read_small(std::uint8_t& value) const noexcept
   {
@@ -109,8 +109,8 @@ struct control_item {
   }
 };
 
-/// The message at `offset`, which moves behind it; false at the end and where the rest is no whole
-/// message.
+/// Reads the message at `offset`, and moves `offset` behind it. Returns false at the end, or if the
+/// rest is no whole message.
 inline bool next_control(std::span<const std::byte> bytes, std::size_t& offset,
                          control_item& item) noexcept
 {
@@ -127,15 +127,15 @@ inline bool next_control(std::span<const std::byte> bytes, std::size_t& offset,
   return true;
 }
 
-/// Adds a message to `room`, of which `used` bytes are taken; false, and nothing changed, where it
-/// does not fit.
+/// Adds a message to `room`, of which `used` bytes are taken. If it does not fit, returns false and
+/// changes nothing.
 inline bool append_control(std::span<std::byte> room, std::size_t& used, int level, int type,
                            const void* data, std::size_t size) noexcept
 {
   const std::size_t rest = room.size() - used;
   if (size > rest || control_space(size) > rest) return false;
   std::byte* const at = room.data() + used;
-  std::memset(at, 0, control_space(size));  // the padding too: it goes to the kernel
+  std::memset(at, 0, control_space(size));  // the padding too, since it goes to the kernel
   control_header header{};
   set_field(header.cmsg_len, control_length(size));
   header.cmsg_level = level;
@@ -146,7 +146,7 @@ inline bool append_control(std::span<std::byte> room, std::size_t& used, int lev
   return true;
 }
 
-/// What the control messages of a received datagram said, as small as it can be kept.
+/// What the control messages of a received datagram say, in a compact form.
 struct received_control {
   enum field : std::uint8_t {
     local = 1,
@@ -160,22 +160,21 @@ struct received_control {
 
   bool has(field what) const noexcept { return (present & what) != 0; }
 
-  /// The kernel says nothing of drops until there are some (net/core/sock.c, sock_recv_drops).
+  /// The kernel reports no drops until there are some (net/core/sock.c, sock_recv_drops).
   void assume_no_drops(bool assumable) noexcept
   {
     if (assumable && !truncated) present |= drops_given;
   }
 
   std::uint8_t present = 0;
-  bool truncated = false;  ///< there was more than room
+  bool truncated = false;  ///< there was more than the room could hold
   std::uint8_t traffic_class = 0;
   std::uint8_t hop_limit = 0;
   std::uint32_t interface_index = 0;
   std::uint32_t segment = 0;
   std::uint32_t drops = 0;
-  std::array<std::uint8_t, 16>
-      address{};  ///< what the datagram was sent to; IPv4 in the first four bytes
-  std::array<std::uint8_t, 4> reply_source{};  ///< IPv4: the local address that stands for it
+  std::array<std::uint8_t, 16> address{};      ///< the destination; IPv4 in the first 4 bytes
+  std::array<std::uint8_t, 4> reply_source{};  ///< IPv4: the local address for an answer
   std::int64_t software_time = 0;              ///< nanoseconds since 1970
   std::int64_t hardware_time = 0;
   std::span<const std::byte> raw;
@@ -183,7 +182,7 @@ struct received_control {
 
 namespace control_detail {
 
-/// Unsigned, since nobody has checked the numbers.
+/// Calculates in unsigned numbers, since the values from the kernel are unchecked.
 inline std::int64_t nanoseconds(std::int64_t seconds, std::int64_t rest) noexcept
 {
   return static_cast<std::int64_t>(static_cast<std::uint64_t>(seconds) * 1'000'000'000 +
@@ -222,11 +221,11 @@ inline void read_ipv6_info(const control_item& item, received_control& into) noe
 {
   ::in6_pktinfo info;
   if (!item.read(info)) return;
-  if (into.has(received_control::local_is_v4)) return;  // IPv4's own says more
+  if (into.has(received_control::local_is_v4)) return;  // IPv4's own message says more
   into.present |= received_control::local;
   into.interface_index = info.ipi6_ifindex;
   std::memcpy(into.address.data(), &info.ipi6_addr, sizeof info.ipi6_addr);
-  // An IPv6 socket is told of IPv4 in the mapped form (net/ipv6/datagram.c,
+  // On an IPv6 socket, the kernel reports IPv4 addresses in mapped form (net/ipv6/datagram.c,
   // ip6_datagram_recv_common_ctl).
   if (!IN6_IS_ADDR_V4MAPPED(&info.ipi6_addr)) return;
   into.present |= received_control::local_is_v4;
@@ -243,7 +242,7 @@ inline void read_ipv4(const control_item& item, received_control& into) noexcept
 #endif
   case IP_TOS:
 #if defined(IP_RECVTOS)
-  case IP_RECVTOS:  // what the BSDs call it
+  case IP_RECVTOS:  // the BSDs use this type
 #endif
     if (item.read_small(into.traffic_class)) into.present |= received_control::traffic_class_given;
     break;
@@ -316,8 +315,7 @@ inline void read_socket([[maybe_unused]] const control_item& item,
 
 }  // namespace control_detail
 
-/// Takes what the library knows from control messages. Others are skipped, and so are those that
-/// are too short.
+/// Reads the control messages that the library knows. Skips others, and those that are too short.
 inline void read_control(std::span<const std::byte> bytes, bool truncated,
                          received_control& into) noexcept
 {
@@ -345,14 +343,14 @@ inline void read_control(std::span<const std::byte> bytes, bool truncated,
 }
 
 /// Whether the system takes hop limit, traffic class and "do not fragment" with a single datagram.
-/// WSASendMsg is documented for none of them.
+/// The documentation of WSASendMsg has none of them.
 #if defined(_WIN32)
 inline constexpr bool takes_header_fields = false;
 #else
 inline constexpr bool takes_header_fields = true;
 #endif
 
-/// The control messages of one datagram that is sent, in room of somebody else's.
+/// The control messages of one datagram to send, in the caller's memory.
 class send_control {
 public:
   explicit send_control(std::span<std::byte> room) noexcept : room_(room) {}
@@ -373,8 +371,8 @@ public:
     return true;
   }
 
-  /// Where the datagram leaves from; the unspecified address leaves that to the system, and so does
-  /// interface 0.
+  /// Sets from where the datagram leaves. The unspecified address and interface 0 leave the choice
+  /// to the system.
   bool add_source(const net::ip::address& source, unsigned interface_index, bool v4) noexcept
   {
     if (v4) {
@@ -411,7 +409,7 @@ public:
     return v4 ? add(IPPROTO_IP, IP_TTL, value) : add(IPPROTO_IPV6, IPV6_HOPLIMIT, value);
   }
 
-  /// IPv4 has no such message: the system is asked by an option of the socket there.
+  /// IPv4 has no such message; there, an option of the socket asks for it.
   bool add_do_not_fragment() noexcept
   {
 #if defined(IPV6_DONTFRAG)
@@ -449,7 +447,7 @@ private:
 };
 
 #if defined(__linux__)
-/// The argument of SO_TXTIME; the clock is that of `std::chrono::steady_clock`.
+/// The argument of SO_TXTIME. Its clock is that of `std::chrono::steady_clock`.
 struct transmit_time_request {
   ::sock_txtime value{CLOCK_MONOTONIC, 0};
 };

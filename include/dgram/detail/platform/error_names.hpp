@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// What the operating system's manuals call its errors.
+// The names that the operating system's manuals give to errors, such as EADDRINUSE.
 #ifndef DGRAM_DETAIL_PLATFORM_ERROR_NAMES_HPP
 #define DGRAM_DETAIL_PLATFORM_ERROR_NAMES_HPP
 
@@ -20,7 +20,7 @@ namespace platform {
   case name: return #name
 #endif
 
-/// EADDRINUSE and the like, for the errors that sockets report; null for others.
+/// Returns EADDRINUSE and the like, for the errors that sockets report; null for others.
 inline const char* system_error_name(int value) noexcept
 {
   switch (value) {
@@ -77,7 +77,7 @@ inline const char* system_error_name(int value) noexcept
 
 #undef DGRAM_NAME_ERROR
 
-/// The name of an error of the system or of a name lookup; empty for others.
+/// Returns the name of a system error or of a lookup's error; empty for others.
 inline std::string error_name(const error_code& ec)
 {
   if (ec == net::error::host_not_found || ec == net::error::no_data) return "ENOTFOUND";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// The queue in which Linux keeps ICMP errors and the times of sends (recvmsg(2), MSG_ERRQUEUE).
+// Reads the queue in which Linux keeps ICMP errors and send times (recvmsg(2), MSG_ERRQUEUE).
 #ifndef DGRAM_DETAIL_PLATFORM_ERROR_QUEUE_HPP
 #define DGRAM_DETAIL_PLATFORM_ERROR_QUEUE_HPP
 
@@ -31,8 +31,8 @@ struct queued_report {
   std::uint8_t type = 0;
   std::uint8_t code = 0;
   int error = 0;           ///< errno
-  std::uint32_t info = 0;  ///< with EMSGSIZE the MTU
-  std::uint32_t id = 0;    ///< of a time: which datagram it is of
+  std::uint32_t info = 0;  ///< the MTU, if the error is EMSGSIZE
+  std::uint32_t id = 0;    ///< for a time: the number of its datagram
   ::sockaddr_storage peer{};
   std::size_t peer_size = 0;
   std::optional<net::ip::address> offender{};
@@ -77,7 +77,7 @@ inline queued_report::kind kind_of(const ::sock_extended_err& said) noexcept
 
 }  // namespace error_queue_detail
 
-/// Reads what the control messages of an entry say.
+/// Reads the control messages of an entry.
 inline void read_report(std::span<const std::byte> control, queued_report& into)
 {
   std::size_t offset = 0;
@@ -101,15 +101,16 @@ inline void read_report(std::span<const std::byte> control, queued_report& into)
   into.hardware_time = times.hardware_time;
 }
 
-/// Takes one entry; false where there is none.
+/// Takes one entry. Returns false if there is none.
 inline bool next_report(int fd, queued_report& into)
 {
-  // In place: GCC 12 warns of the assignment, whose optional it takes for uninitialized when
-  // sanitizers are on.
+  // Constructs in place: with sanitizers, GCC 12 warns about the assignment, and takes the optional
+  // for uninitialized.
   std::destroy_at(&into);
   std::construct_at(&into);
   alignas(::cmsghdr) std::array<std::byte, 512> control;
-  // The datagram's own bytes come with it; nobody asked for them, and they are cut off here.
+  // The entry also carries the datagram's own bytes. No caller needs them, so they are cut off
+  // here.
   ::msghdr header{};
   header.msg_name = &into.peer;
   header.msg_namelen = sizeof into.peer;
@@ -125,8 +126,8 @@ inline bool next_report(int fd, queued_report& into)
   return true;
 }
 
-/// How many datagrams the kernel has dropped for want of room, modulo 2^32 (linux/sock_diag.h,
-/// SK_MEMINFO_DROPS).
+/// Reads how many datagrams the kernel has dropped for lack of room, modulo 2^32
+/// (linux/sock_diag.h, SK_MEMINFO_DROPS).
 inline bool read_drops(int fd, std::uint32_t& drops) noexcept
 {
   constexpr std::size_t index = 8;

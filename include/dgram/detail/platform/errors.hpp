@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// The errors of system calls that Asio has no names for, and what an error says of a call.
+// Classifies errors of system calls: path error, congestion (ENOBUFS), or group already joined.
 #ifndef DGRAM_DETAIL_PLATFORM_ERRORS_HPP
 #define DGRAM_DETAIL_PLATFORM_ERRORS_HPP
 
@@ -29,7 +29,7 @@ inline error_code protocol_not_supported() noexcept
   return make_system_error(error_numbers::protocol_not_supported);
 }
 
-/// A datagram without a peer on a socket that is not connected.
+/// The error for a datagram without a peer on a socket that is not connected.
 inline error_code destination_required() noexcept
 {
   return make_system_error(error_numbers::destination_address_required);
@@ -37,8 +37,7 @@ inline error_code destination_required() noexcept
 
 #if defined(_WIN32)
 
-/// Whether a receive that failed so tells of an earlier datagram, for which an ICMP message came
-/// back.
+/// Whether a receive failed because an ICMP message about an earlier datagram came back.
 inline bool is_path_error(const error_code& ec) noexcept
 {
   return ec == net::error::connection_refused || ec == net::error::connection_reset ||
@@ -46,7 +45,7 @@ inline bool is_path_error(const error_code& ec) noexcept
          ec == net::error::network_reset;
 }
 
-/// Whether an address could not be told since the socket has none yet.
+/// Whether an address is unavailable because the socket has none yet.
 inline bool is_unbound(const error_code& ec) noexcept
 {
   return ec == net::error::invalid_argument;
@@ -57,7 +56,7 @@ inline bool is_segmentation_refused(const error_code&) noexcept
   return false;
 }
 
-/// Whether joining was refused since that is done.
+/// Whether a join was refused because the socket is a member already.
 inline bool is_member_already(const error_code& ec) noexcept
 {
   return ec == net::error::address_in_use || ec == make_system_error(WSAEADDRNOTAVAIL);
@@ -65,9 +64,9 @@ inline bool is_member_already(const error_code& ec) noexcept
 
 #else
 
-/// Whether this is what a call fails with that is told of an ICMP message about an earlier datagram
-/// (udp(7), ip(7); net/ipv4/icmp.c, icmp_err_convert; net/ipv6/icmp.c, icmpv6_err_convert). Of a
-/// receive it is nothing else.
+/// Whether an ICMP message about an earlier datagram causes this error (udp(7), ip(7);
+/// net/ipv4/icmp.c, icmp_err_convert; net/ipv6/icmp.c, icmpv6_err_convert). For a receive, this
+/// error has no other cause.
 inline bool is_path_error(const error_code& ec) noexcept
 {
   if (ec.category() != net::error::get_system_category()) return false;
@@ -94,16 +93,16 @@ inline bool is_unbound(const error_code&) noexcept
   return false;
 }
 
-/// Whether a message that was to be cut into segments was refused for that: the interface lacks the
-/// checksum offload (EIO), or the segments do not fit its MTU or the kernel does not know the
-/// option (EINVAL).
+/// Whether a message was refused because it was to be cut into segments:
+/// - EIO: the interface lacks the checksum offload;
+/// - EINVAL: the segments do not fit its MTU, or the kernel does not know the option.
 inline bool is_segmentation_refused(const error_code& ec) noexcept
 {
   return ec == make_system_error(EIO) || ec == net::error::invalid_argument;
 }
 
-/// Whether joining was refused since that is done: EADDRINUSE, or, of a source, EADDRNOTAVAIL
-/// (net/ipv4/igmp.c, ip_mc_source).
+/// Whether a join was refused because the socket is a member already. The error is EADDRINUSE, or
+/// for a source EADDRNOTAVAIL (net/ipv4/igmp.c, ip_mc_source).
 inline bool is_member_already(const error_code& ec) noexcept
 {
   return ec == net::error::address_in_use || ec == make_system_error(EADDRNOTAVAIL);
@@ -111,8 +110,8 @@ inline bool is_member_already(const error_code& ec) noexcept
 
 #endif
 
-/// Whether a send that failed so should be tried again on a timer: the device queue or kernel
-/// memory is exhausted while the socket stays writable, so waiting for writability would spin.
+/// Whether to try a failed send again on a timer (ENOBUFS, ENOMEM). The device queue or kernel
+/// memory is exhausted while the socket stays writable, so a wait for writability would spin.
 inline bool is_congestion(const error_code& ec) noexcept
 {
   return ec == net::error::no_buffer_space || ec == net::error::no_memory;

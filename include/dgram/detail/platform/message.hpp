@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// One datagram as the kernel takes and gives it: buffers, address, control data, flags and length.
+// One datagram in the kernel's form: buffers, address, control data, flags and length.
 #ifndef DGRAM_DETAIL_PLATFORM_MESSAGE_HPP
 #define DGRAM_DETAIL_PLATFORM_MESSAGE_HPP
 
@@ -29,7 +29,7 @@ DGRAM_NAMESPACE_BEGIN
 
 namespace platform {
 
-/// One buffer of a gather or scatter list; laid out as the kernel wants it.
+/// One buffer of a gather or scatter list, with the kernel's layout.
 using buffer = ::iovec;
 
 inline buffer make_buffer(const void* data, std::size_t size) noexcept
@@ -56,14 +56,14 @@ inline std::size_t buffer_size(const buffer& from) noexcept
   return from.iov_len;
 }
 
-/// The most buffers that one message may have: UIO_MAXIOV on Linux, IOV_MAX elsewhere, which is no
-/// smaller.
+/// The most buffers that one message may have: UIO_MAXIOV on Linux; elsewhere IOV_MAX, which is at
+/// least as large.
 inline constexpr std::size_t max_buffers = 1024;
 
-/// The most that one datagram may be gathered from; as many as Asio's own operations take.
+/// The most buffers for one datagram: as many as Asio's own operations take.
 inline constexpr std::size_t max_buffers_per_datagram = 64;
 
-/// A flag of receives: descriptors that come with a datagram do not outlive an exec (recvmsg(2)).
+/// A flag for receives: descriptors that come with a datagram do not outlive an exec (recvmsg(2)).
 #if defined(MSG_CMSG_CLOEXEC)
 inline constexpr int descriptors_close_on_exec = MSG_CMSG_CLOEXEC;
 #else
@@ -93,21 +93,21 @@ struct message : native_message {
     msg_hdr.msg_namelen = static_cast<decltype(msg_hdr.msg_namelen)>(size);
   }
 
-  /// Offers room for control data to a receive.
+  /// Offers a receive room for control data.
   void set_control(control_buffer& control) noexcept
   {
     msg_hdr.msg_control = control.bytes.data();
     msg_hdr.msg_controllen = control.bytes.size();
   }
 
-  /// The same with room of any size; what is to be sent has been written there.
+  /// The same, with room of any size. For a send, the room contains the control data already.
   void set_control(std::span<const std::byte> room) noexcept
   {
     msg_hdr.msg_control = const_cast<std::byte*>(room.data());
     set_field(msg_hdr.msg_controllen, room.size());
   }
 
-  /// The control data that were received.
+  /// Returns the received control data.
   std::span<const std::byte> control() const noexcept
   {
     return {static_cast<const std::byte*>(msg_hdr.msg_control), msg_hdr.msg_controllen};
@@ -133,8 +133,8 @@ struct message : native_message {
     std::memcpy(CMSG_DATA(header), &value, sizeof value);
   }
 
-  /// The size of the datagrams that the kernel has put together into this one (udp(7), UDP_GRO); 0
-  /// for none.
+  /// Returns the size of the datagrams that the kernel has joined into this one (udp(7), UDP_GRO);
+  /// 0 if it has not.
   std::size_t segment_size() const noexcept
   {
     if (msg_hdr.msg_controllen < CMSG_LEN(sizeof(int))) return 0;
@@ -153,13 +153,13 @@ struct message : native_message {
   std::size_t segment_size() const noexcept { return 0; }
 #endif
 
-  /// The number of bytes received or sent; with MSG_TRUNC the size that the datagram had on the
+  /// Returns the number of bytes received or sent; with MSG_TRUNC, the size of the datagram on the
   /// wire.
   std::size_t size() const noexcept { return msg_len; }
   std::size_t address_size() const noexcept { return msg_hdr.msg_namelen; }
   bool truncated() const noexcept { return (msg_hdr.msg_flags & MSG_TRUNC) != 0; }
 
-  /// Whether there were more control data than room for them.
+  /// Whether there were more control data than room.
   bool control_truncated() const noexcept { return (msg_hdr.msg_flags & MSG_CTRUNC) != 0; }
 };
 

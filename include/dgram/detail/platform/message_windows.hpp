@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// One datagram as WSARecvMsg and WSASendMsg take and give it.
+// One datagram in the form of WSARecvMsg and WSASendMsg.
 #ifndef DGRAM_DETAIL_PLATFORM_MESSAGE_WINDOWS_HPP
 #define DGRAM_DETAIL_PLATFORM_MESSAGE_WINDOWS_HPP
 
@@ -21,11 +21,10 @@ DGRAM_NAMESPACE_BEGIN
 
 namespace platform {
 
-/// One buffer of a gather or scatter list; laid out as Winsock wants it.
+/// One buffer of a gather or scatter list, with Winsock's layout.
 using buffer = ::WSABUF;
 
-/// No datagram is as large as the most that a WSABUF can hold, and a larger one of the caller's is
-/// cut to that.
+/// Cuts the size to the most that a WSABUF can hold. No datagram is that large.
 inline buffer make_buffer(const void* data, std::size_t size) noexcept
 {
   constexpr std::size_t most = std::numeric_limits<::ULONG>::max();
@@ -45,10 +44,10 @@ inline std::size_t buffer_size(const buffer& from) noexcept
 /// The most buffers that one message may have; Windows names no limit.
 inline constexpr std::size_t max_buffers = 1024;
 
-/// The most that one datagram may be gathered from; as many as Asio's own operations take.
+/// The most buffers for one datagram: as many as Asio's own operations take.
 inline constexpr std::size_t max_buffers_per_datagram = 64;
 
-/// A flag of receives, for descriptors that come with a datagram; there are none here.
+/// A flag for receives, about descriptors that come with a datagram. Windows has none.
 inline constexpr int descriptors_close_on_exec = 0;
 
 /// Room for the control data of one message.
@@ -74,13 +73,14 @@ struct message {
     native.namelen = static_cast<int>(size);
   }
 
-  /// Room for what is received; what is to be sent has been written there.
+  /// Sets the room for received control data. For a send, the room contains the control data
+  /// already.
   void set_control(std::span<const std::byte> room) noexcept
   {
     native.Control = make_buffer(room.data(), room.size());
   }
 
-  /// The control data that were received.
+  /// Returns the received control data.
   std::span<const std::byte> control() const noexcept
   {
     return {static_cast<const std::byte*>(buffer_data(native.Control)),
@@ -96,7 +96,7 @@ struct message {
   std::size_t address_size() const noexcept { return static_cast<std::size_t>(native.namelen); }
   bool truncated() const noexcept { return (native.dwFlags & MSG_TRUNC) != 0; }
 
-  /// Whether there were more control data than room for them.
+  /// Whether there were more control data than room.
   bool control_truncated() const noexcept { return (native.dwFlags & MSG_CTRUNC) != 0; }
 };
 

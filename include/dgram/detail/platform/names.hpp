@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// Socket options as the operating system spells them: their names, and the arguments that they
-// take.
+// The names that the operating system gives to socket options, and the arguments that they take.
 #ifndef DGRAM_DETAIL_PLATFORM_NAMES_HPP
 #define DGRAM_DETAIL_PLATFORM_NAMES_HPP
 
@@ -97,8 +96,8 @@ inline constexpr int ipv4_transparent = unsupported;
 inline constexpr int ipv6_transparent = unsupported;
 #endif
 
-// Linux has modes, of which two forbid fragments and one allows them everywhere (ip(7),
-// IP_MTU_DISCOVER); the others have a switch.
+// Linux has modes (ip(7), IP_MTU_DISCOVER): two forbid fragments, and one allows them everywhere.
+// Other systems have a switch.
 #if defined(__linux__)
 inline constexpr int ipv4_do_not_fragment = IP_MTU_DISCOVER;
 inline constexpr int ipv6_do_not_fragment = IPV6_MTU_DISCOVER;
@@ -115,8 +114,7 @@ inline constexpr int fragments_forbidden = 1;
 inline constexpr int fragments_allowed = 0;
 #endif
 
-/// Binding to a device by its index: for both families at once on Linux (5.0), and in two parts on
-/// macOS.
+/// Binds to a device by its index: on Linux (5.0) for both families at once, on macOS in two parts.
 #if defined(__linux__)
 inline constexpr int device_level(int) noexcept
 {
@@ -146,7 +144,7 @@ inline constexpr int device_name(int) noexcept
 }
 #endif
 
-// RFC 3678, section 5: one spelling for both families, with the interface given by its index.
+// RFC 3678, section 5: one name for both families; an index selects the interface.
 inline constexpr int join_group = MCAST_JOIN_GROUP;
 inline constexpr int leave_group = MCAST_LEAVE_GROUP;
 inline constexpr int join_source = MCAST_JOIN_SOURCE_GROUP;
@@ -156,7 +154,7 @@ inline constexpr int unblock_source = MCAST_UNBLOCK_SOURCE;
 
 }  // namespace names
 
-/// What an option that forbids fragments reads as; of Linux's modes two do.
+/// Whether this value of the option forbids fragments. On Linux, two modes do.
 inline constexpr bool forbids_fragments(int value) noexcept
 {
 #if defined(__linux__)
@@ -169,7 +167,7 @@ inline constexpr bool forbids_fragments(int value) noexcept
 /// The argument of IP_MULTICAST_IF that takes an index (ip(7)); IPv6 takes the bare index.
 using interface_request = ::ip_mreqn;
 
-/// An address, where there is one, becomes the sender's where the socket is not bound to one.
+/// A given `address` becomes the sender's if the socket is bound to no address.
 inline interface_request make_interface_request(unsigned interface_index,
                                                 const net::ip::address_v4& address) noexcept
 {
@@ -183,7 +181,7 @@ inline interface_request make_interface_request(unsigned interface_index,
 
 namespace names {
 
-// What makes the kernel add a control message to what it delivers.
+// Options that make the kernel add a control message to each datagram that it delivers.
 #if defined(IP_PKTINFO)
 inline constexpr int ipv4_packet_info = IP_PKTINFO;
 #else
@@ -224,7 +222,7 @@ inline constexpr int timestamps = SO_TIMESTAMPING;
 inline constexpr int receive_timestamps_value =
     SOF_TIMESTAMPING_RX_SOFTWARE | SOF_TIMESTAMPING_RX_HARDWARE | SOF_TIMESTAMPING_SOFTWARE |
     SOF_TIMESTAMPING_RAW_HARDWARE;
-// Of the datagrams that ask for it; a number tells which one it was, and no copy of it is kept.
+// For datagrams that ask for a time. The kernel reports the datagram's number, and keeps no copy.
 inline constexpr int send_timestamps_value = SOF_TIMESTAMPING_SOFTWARE |
                                              SOF_TIMESTAMPING_RAW_HARDWARE |
                                              SOF_TIMESTAMPING_OPT_ID | SOF_TIMESTAMPING_OPT_TSONLY;
@@ -252,7 +250,7 @@ inline constexpr int ipv6_mtu = unsupported;
 
 }  // namespace names
 
-/// The argument of join_group and leave_group (RFC 3678, section 5.1).
+/// Makes the argument of join_group and leave_group (RFC 3678, section 5.1).
 inline ::group_req make_group_request(unsigned interface_index, const void* address,
                                       std::size_t size) noexcept
 {
@@ -262,7 +260,7 @@ inline ::group_req make_group_request(unsigned interface_index, const void* addr
   return request;
 }
 
-/// The same for the options that name a source besides.
+/// The same for the options that also name a source.
 inline ::group_source_req make_source_request(unsigned interface_index, const void* group,
                                               const void* source, std::size_t size) noexcept
 {

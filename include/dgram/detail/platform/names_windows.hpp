@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// Socket options as Windows spells them: their names, and the arguments that they take.
+// The names that Windows gives to socket options, and the arguments that they take.
 #ifndef DGRAM_DETAIL_PLATFORM_NAMES_WINDOWS_HPP
 #define DGRAM_DETAIL_PLATFORM_NAMES_WINDOWS_HPP
 
@@ -73,13 +73,13 @@ inline constexpr int device_level(int) noexcept
   return SOL_SOCKET;
 }
 
-/// IP_UNICAST_IF is no match: it chooses the interface of sends alone.
+/// IP_UNICAST_IF does not fit: it selects only the interface for sends.
 inline constexpr int device_name(int) noexcept
 {
   return unsupported;
 }
 
-// RFC 3678, section 5: one spelling for both families, with the interface given by its index.
+// RFC 3678, section 5: one name for both families; an index selects the interface.
 inline constexpr int join_group = MCAST_JOIN_GROUP;
 inline constexpr int leave_group = MCAST_LEAVE_GROUP;
 inline constexpr int join_source = MCAST_JOIN_SOURCE_GROUP;

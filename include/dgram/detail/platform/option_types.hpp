@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// What socket options are made of: a value with its checks, and the level and name of each family.
+// Templates for socket options: a value with its checks, and level and name for each family.
 #ifndef DGRAM_DETAIL_PLATFORM_OPTION_TYPES_HPP
 #define DGRAM_DETAIL_PLATFORM_OPTION_TYPES_HPP
 
@@ -15,7 +15,7 @@ DGRAM_NAMESPACE_BEGIN
 
 namespace detail {
 
-/// Text as a template argument: the name by which an option is told of in errors.
+/// Text as a template argument: the name of an option in errors.
 template <std::size_t Size>
 struct literal {
   consteval literal(const char (&from)[Size]) noexcept  // NOLINT(*-explicit-*,*-avoid-c-arrays)
@@ -28,7 +28,7 @@ struct literal {
 };
 
 /// The parts that every option has: a value of type `T`, and the checks. `Names` gives level and
-/// name by family.
+/// name for each family.
 template <class Names, literal Label, class T>
 class option_base {
 public:
@@ -75,7 +75,7 @@ protected:
   T data_;  // NOLINT(*-non-private-*,*-identifier-naming)
 };
 
-/// `hop_limit{7}`: how errors show an option.
+/// Returns text such as `hop_limit{7}`, by which errors show an option.
 template <class Option>
 std::string show_option(const std::string& value)
 {
@@ -101,8 +101,9 @@ public:
   }
 };
 
-/// An option whose value is refused outside `Least..Greatest`: by `check` on our sockets, and on a
-/// plain Asio socket by the kernel (EINVAL), which is given no bytes of it.
+/// An option that refuses a value outside `Least..Greatest`. On this library's sockets `check`
+/// refuses it. On a plain Asio socket the kernel does (EINVAL), since the size of the value is then
+/// 0.
 template <class Names, literal Label, int Least, int Greatest>
 class integer_option : public option_base<Names, Label, int> {
 public:
@@ -118,7 +119,8 @@ public:
     return is_valid() ? error_code() : make_error_code(error::out_of_range);
   }
 
-  /// Asio asks the constant object for what it sets, and the other for the room that it may fill.
+  /// Asio calls this on the constant object for the size to set. It calls the other for the room to
+  /// fill.
   template <class Protocol>
   std::size_t size(const Protocol&) const noexcept
   {
@@ -178,7 +180,8 @@ struct device_names {
 
 inline constexpr int max_int = 0x7fffffff;
 
-/// A buffer size beyond the system's limit: set by another name than it is read by.
+/// A buffer size beyond the system's limit. The name for setting it differs from the name for
+/// reading it.
 template <int ForcedName, int Name, literal Label>
 class forced_size_option : public integer_option<socket_names<ForcedName>, Label, 1, max_int> {
   using base = integer_option<socket_names<ForcedName>, Label, 1, max_int>;
@@ -199,8 +202,8 @@ public:
   }
 };
 
-/// An option that makes the kernel say more of each datagram. The socket has to know, so it is set
-/// through the socket.
+/// An option that makes the kernel report more about each datagram. The socket must know about it,
+/// so set it through the socket.
 template <class Names, literal Label, platform::metadata::field Field>
 class metadata_option : public boolean_option<Names, Label> {
 public:
@@ -216,7 +219,7 @@ public:
   }
 };
 
-/// The value is a set of flags, which are set together.
+/// The value is a set of flags, which are all set together.
 template <int Name, literal Label, int On>
 class flags_option : public option_base<socket_names<Name>, Label, int> {
 public:
@@ -236,7 +239,7 @@ public:
   }
 };
 
-/// What the options of this library have and those of Asio do not.
+/// What this library's options have, and Asio's do not.
 template <class Option>
 concept own_option = requires(const Option& option) {
   option.check();

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// Socket files: what a path leads to, whether anybody listens there, and its removal.
+// Socket files: identifies a file, finds out whether its socket is gone, and removes it.
 #ifndef DGRAM_DETAIL_PLATFORM_PATHS_HPP
 #define DGRAM_DETAIL_PLATFORM_PATHS_HPP
 
@@ -25,16 +25,16 @@ namespace platform {
 /// a terminating zero.
 inline constexpr std::size_t max_path_size = sizeof(::sockaddr_un::sun_path) - 1;
 
-/// Where the path begins in an address; one that ends there has none.
+/// Where the path begins in an address. An address that ends there has no path.
 inline constexpr std::size_t path_offset = offsetof(::sockaddr_un, sun_path);
 
-/// Whether an address that has a path begins it with a zero byte (unix(7)).
+/// Whether the path of an address begins with a zero byte (unix(7)). The address must have a path.
 inline bool has_abstract_name(const void* address) noexcept
 {
   return static_cast<const ::sockaddr_un*>(address)->sun_path[0] == '\0';
 }
 
-/// Which file is at a path. Two that exist at the same time differ.
+/// Identifies the file at a path. Two files that exist at the same time differ.
 struct file_identity {
   std::uintmax_t device = 0;
   std::uintmax_t number = 0;
@@ -43,8 +43,8 @@ struct file_identity {
   friend bool operator==(const file_identity&, const file_identity&) noexcept = default;
 };
 
-/// The file itself, where the path is a link: bind(2) follows none either. Not a socket where there
-/// is nothing, or where it cannot be found out.
+/// Identifies the file itself if the path is a link, since bind(2) follows no link either. If there
+/// is no file, or the system does not tell, the result is no socket.
 inline file_identity identify(const char* path) noexcept
 {
   struct ::stat status{};
@@ -52,8 +52,8 @@ inline file_identity identify(const char* path) noexcept
   return {status.st_dev, status.st_ino, S_ISSOCK(status.st_mode)};
 }
 
-/// Whether a socket file is left over from a socket that is gone: connect(2) finds the file and
-/// nobody behind it. Any other answer, also "not permitted", is no proof.
+/// Whether the socket of a socket file is gone: connect(2) finds the file, and no socket behind it.
+/// Any other answer, such as "not permitted", is no proof.
 inline bool is_abandoned(const void* address, std::size_t size) noexcept
 {
   error_code ec;
@@ -64,8 +64,8 @@ inline bool is_abandoned(const void* address, std::size_t size) noexcept
          errno == ECONNREFUSED;
 }
 
-/// Whether an unbound socket of `AF_UNIX` can have a name without a file: the kernel is to choose
-/// one (unix(7), autobind).
+/// Gives an unbound `AF_UNIX` socket a name without a file; the kernel chooses it (unix(7),
+/// autobind). Returns whether the system can do that.
 inline bool take_abstract_name(int descriptor) noexcept
 {
   ::sockaddr nobody{};
@@ -78,8 +78,8 @@ inline bool remove_file(const char* path) noexcept
   return system::unlink(path) == 0;
 }
 
-/// The path from the root, so that it means the same after a change of the working directory; as it
-/// is where that is unknown.
+/// Returns the path from the root, so that it means the same after a change of the working
+/// directory. If that directory is unknown, returns the path unchanged.
 inline std::string absolute_path(const std::string& path)
 {
   if (path.front() == '/') return path;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// A socket that nothing is sent with: the kernel is asked with it what it can do, or who is there.
+// A socket that sends nothing: it only shows what the kernel can do, or which peers exist.
 #ifndef DGRAM_DETAIL_PLATFORM_PROBE_SOCKET_HPP
 #define DGRAM_DETAIL_PLATFORM_PROBE_SOCKET_HPP
 
@@ -52,8 +52,8 @@ private:
   descriptor_type descriptor_;
 };
 
-/// Whether a socket could not be opened since the system has none of its kind, rather than none
-/// left.
+/// Whether a socket could not be opened because the system has none of its kind. False if the
+/// system only has none left.
 inline bool is_missing_family(const error_code& ec) noexcept
 {
 #if defined(_WIN32)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// What can be asked of a descriptor, of its peer and of the host's interfaces.
+// Asks the system about a descriptor, its peer, and the host's interfaces.
 #ifndef DGRAM_DETAIL_PLATFORM_QUERIES_HPP
 #define DGRAM_DETAIL_PLATFORM_QUERIES_HPP
 
@@ -26,8 +26,8 @@ DGRAM_NAMESPACE_BEGIN
 
 namespace platform {
 
-/// Whether nothing will come any more (shutdown(2)). A receive that does not block only says that
-/// it would (Linux); where poll(2) does not tell, this is false.
+/// Whether no datagram will come any more (shutdown(2)). A nonblocking receive reports only that it
+/// would block (Linux). If poll(2) cannot tell, this is false.
 inline bool is_receiving_shut_down([[maybe_unused]] int fd) noexcept
 {
 #if defined(POLLRDHUP)
@@ -48,18 +48,18 @@ inline bool is_connected(int fd, error_code& ec) noexcept
   return false;
 }
 
-/// A number that a socket which is opened later does not have, even if its descriptor is the same
-/// number; 0 for none.
+/// Returns a number that no later socket has, even if that socket's descriptor is the same number.
+/// Returns 0 if there is no socket.
 inline std::uint64_t identity_of(int fd) noexcept
 {
   struct ::stat about;
   if (fd == -1 || ::fstat(fd, &about) != 0) return 0;
   if (about.st_ino != 0) return about.st_ino;
-  // Where sockets have no such number, that of the descriptor must do.
+  // On systems where sockets have no such number, the descriptor's number must do.
   return static_cast<std::uint64_t>(fd) + 1;
 }
 
-/// Whether the kernel puts datagrams together for this socket (udp(7), UDP_GRO).
+/// Whether the kernel joins datagrams together for this socket (udp(7), UDP_GRO).
 inline bool is_coalescing(int fd) noexcept
 {
 #if defined(__linux__)
@@ -71,7 +71,7 @@ inline bool is_coalescing(int fd) noexcept
 #endif
 }
 
-// What Windows needs to be told of a socket; nothing here.
+// Settings that only Windows needs.
 inline void prepare_descriptor(int, error_code&) noexcept
 {
 }
@@ -82,8 +82,8 @@ inline void claim_address(int) noexcept
 {
 }
 
-/// Ends the association with the peer. POSIX leaves the way open; AF_UNSPEC is connect(2)'s on
-/// Linux. The BSDs do the same, and report EAFNOSUPPORT when they are done.
+/// Ends the association with the peer. POSIX does not say how. On Linux, connect(2) takes
+/// AF_UNSPEC. The BSDs do the same, and report EAFNOSUPPORT afterwards.
 inline void disconnect(int fd, error_code& ec) noexcept
 {
   ::sockaddr nobody{};
@@ -112,13 +112,13 @@ inline descriptor_kind describe(int fd, error_code& ec) noexcept
   return kind;
 }
 
-/// The index of the interface with this name; 0 where there is none.
+/// Returns the index of the interface with this name; 0 if there is none.
 inline unsigned interface_index(const std::string& name) noexcept
 {
   return system::if_nametoindex(name.c_str());
 }
 
-/// The name of the interface with this index; empty where there is none.
+/// Returns the name of the interface with this index; empty if there is none.
 inline std::string interface_name(unsigned index)
 {
   std::array<char, IF_NAMESIZE> name{};
@@ -149,7 +149,8 @@ inline interface_entry make_interface_entry(const ::ifaddrs& from)
   return entry;
 }
 
-/// The interfaces of this host, each as often as it has addresses, and on most systems once more.
+/// Returns the interfaces of this host. Each has one entry for each address, and on most systems
+/// one more.
 inline std::vector<interface_entry> interfaces(error_code& ec)
 {
   std::vector<interface_entry> entries;

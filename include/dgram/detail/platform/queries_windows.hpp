@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// What can be asked of a descriptor, of its peer and of the interfaces on Windows.
+// Asks Windows about a descriptor, its peer, and the host's interfaces.
 #ifndef DGRAM_DETAIL_PLATFORM_QUERIES_WINDOWS_HPP
 #define DGRAM_DETAIL_PLATFORM_QUERIES_WINDOWS_HPP
 
@@ -26,13 +26,13 @@ DGRAM_NAMESPACE_BEGIN
 
 namespace platform {
 
-/// A receive says so itself here.
+/// On Windows a receive reports this itself.
 inline bool is_receiving_shut_down(::SOCKET) noexcept
 {
   return false;
 }
 
-/// Tells an open socket from none, and from others as far as their numbers do.
+/// Tells an open socket from none. Tells sockets apart as far as their numbers do.
 inline std::uint64_t identity_of(::SOCKET socket) noexcept
 {
   return socket == INVALID_SOCKET ? 0 : static_cast<std::uint64_t>(socket) + 1;
@@ -44,7 +44,7 @@ inline bool is_connected(::SOCKET socket, error_code& ec) noexcept
   ::socklen_t size = sizeof peer;
   ec.clear();
   if (system::getpeername(socket, reinterpret_cast<::sockaddr*>(&peer), &size) == 0) return true;
-  // An unbound socket is "invalid" (getpeername, getsockname).
+  // For an unbound socket the error is "invalid" (getpeername, getsockname).
   const int error = ::WSAGetLastError();
   if (error != WSAENOTCONN && error != WSAEINVAL) ec = make_system_error(error);
   return false;
@@ -55,8 +55,8 @@ inline bool is_coalescing(::SOCKET) noexcept
   return false;
 }
 
-/// Whether an ICMP message that came back for a datagram fails the next receive. Of a socket
-/// without a peer it would fail the receive of somebody else's datagram.
+/// Whether an ICMP message about an earlier datagram fails the next receive. Without a peer, it
+/// would fail the receive of a datagram from another sender.
 inline void report_refusals(::SOCKET socket, bool on) noexcept
 {
   constexpr ::DWORD port_unreachable = IOC_IN | IOC_VENDOR | 12;  // SIO_UDP_CONNRESET
@@ -66,7 +66,7 @@ inline void report_refusals(::SOCKET socket, bool on) noexcept
     system::io_control(socket, code, &value, sizeof value, nullptr, 0);
 }
 
-/// Of every new socket: its calls are to return at once.
+/// Called for every new socket, so that its calls return at once.
 inline void prepare_descriptor(::SOCKET socket, error_code& ec) noexcept
 {
   ec.clear();
@@ -74,8 +74,9 @@ inline void prepare_descriptor(::SOCKET socket, error_code& ec) noexcept
   report_refusals(socket, false);
 }
 
-/// Before a bind: others could take the address away with SO_REUSEADDR, unless it is asked for as
-/// this one's own. That is refused, rightly, where this socket is to share it itself.
+/// Called before a bind: without this, another socket could take the address away with
+/// SO_REUSEADDR. Windows refuses this if the socket itself is to share the address, and that is
+/// right.
 inline void claim_address(::SOCKET socket) noexcept
 {
   error_code ignored;
@@ -83,7 +84,7 @@ inline void claim_address(::SOCKET socket) noexcept
   set_option(socket, SOL_SOCKET, SO_EXCLUSIVEADDRUSE, &on, sizeof on, ignored);
 }
 
-/// Ends the association with the peer: an address of zeros says that (connect).
+/// Ends the association with the peer; an address of zeros does that (connect).
 inline void disconnect(::SOCKET socket, error_code& ec) noexcept
 {
   ::sockaddr nobody{};
@@ -102,7 +103,7 @@ inline descriptor_kind describe(::SOCKET socket, error_code& ec) noexcept
 
 namespace names_detail {
 
-/// GetAdaptersAddresses; null where there are none, or they could not be told.
+/// Calls GetAdaptersAddresses. Returns null if there are no adapters, or after an error.
 inline std::unique_ptr<std::byte[]> adapters(error_code& ec)
 {
   constexpr ::ULONG flags =
@@ -120,7 +121,7 @@ inline std::unique_ptr<std::byte[]> adapters(error_code& ec)
   return nullptr;
 }
 
-/// Calls `visit(adapter, index)` for each until one returns true.
+/// Calls `visit(adapter, index)` for each adapter until one call returns true.
 template <class Visitor>
 void for_each_adapter(error_code& ec, Visitor visit)
 {
@@ -130,7 +131,7 @@ void for_each_adapter(error_code& ec, Visitor visit)
     if (visit(*adapter, adapter->IfIndex != 0 ? adapter->IfIndex : adapter->Ipv6IfIndex)) return;
 }
 
-/// "Ethernet 2": what people call it.
+/// Returns the name that people see, such as "Ethernet 2".
 inline std::string friendly_name(const ::IP_ADAPTER_ADDRESSES& adapter)
 {
   const auto convert = [&](char* into, int size) {
@@ -164,8 +165,8 @@ inline net::ip::address to_address(const ::sockaddr& from, bool& known)
 
 }  // namespace names_detail
 
-/// The index of the interface with this name, that of the system or the one that people see; 0
-/// where there is none.
+/// Returns the index of the interface with this name, which is the system's name or the one that
+/// people see. Returns 0 if there is none.
 inline unsigned interface_index(const std::string& name)
 {
   unsigned found = system::if_nametoindex(name.c_str());
@@ -179,7 +180,7 @@ inline unsigned interface_index(const std::string& name)
   return found;
 }
 
-/// The system's name of the interface with this index; empty where there is none.
+/// Returns the system's name of the interface with this index; empty if there is none.
 inline std::string interface_name(unsigned index)
 {
   std::array<char, IF_MAX_STRING_SIZE + 1> name{};
@@ -187,7 +188,7 @@ inline std::string interface_name(unsigned index)
                                                                : std::string();
 }
 
-/// The interfaces of this host, each as often as it has addresses, and at least once.
+/// Returns the interfaces of this host. Each has one entry for each address, and at least one.
 inline std::vector<interface_entry> interfaces(error_code& ec)
 {
   std::vector<interface_entry> entries;

@@ -7,7 +7,7 @@
 
 #if defined(DGRAM_SYSTEM_HEADER)
 
-// Tests supply `dgram::platform::system` themselves, with scripted results.
+// Tests supply their own `dgram::platform::system`, with scripted results.
 #include DGRAM_SYSTEM_HEADER
 
 #elif defined(_WIN32)
@@ -29,7 +29,7 @@ DGRAM_NAMESPACE_BEGIN
 
 namespace platform {
 
-/// The calls as the operating system has them: result and errno untouched.
+/// The calls as the operating system has them; result and errno are unchanged.
 struct system {
   static ::ssize_t recvmsg(int fd, ::msghdr* message, int flags) noexcept
   {

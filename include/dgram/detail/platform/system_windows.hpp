@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// The system calls of Windows, where the library makes them.
+// The system-call seam on Windows: every call that the library itself makes goes through here.
 #ifndef DGRAM_DETAIL_PLATFORM_SYSTEM_WINDOWS_HPP
 #define DGRAM_DETAIL_PLATFORM_SYSTEM_WINDOWS_HPP
 
@@ -15,8 +15,8 @@
 
 #include <atomic>
 
-// As iphlpapi.h and netioapi.h declare them. Those bring in the headers of COM, which make a macro
-// of `interface`.
+// The declarations of iphlpapi.h and netioapi.h. Those headers include COM's, which make
+// `interface` a macro.
 extern "C" {
 ::ULONG WINAPI GetAdaptersAddresses(::ULONG family, ::ULONG flags, ::PVOID reserved,
                                     ::PIP_ADAPTER_ADDRESSES first, ::PULONG size);
@@ -28,9 +28,9 @@ DGRAM_NAMESPACE_BEGIN
 
 namespace platform {
 
-/// The calls as the operating system has them: result and WSAGetLastError untouched.
+/// The calls as the operating system has them; result and WSAGetLastError are unchanged.
 struct system {
-  /// WSARecvMsg, which is no function of a library: Winsock is asked where it is.
+  /// WSARecvMsg is in no library: Winsock returns its address.
   static int receive_message(::SOCKET socket, ::WSAMSG* message, ::DWORD* size) noexcept
   {
     static std::atomic<::LPFN_WSARECVMSG> known{nullptr};

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// What operations try again and again: each one transfer, in one try that never blocks, and its
-// result.
+// The attempts that `transfer_op` repeats: each is one nonblocking transfer, with its result.
 #ifndef DGRAM_DETAIL_SOCKET_ATTEMPTS_HPP
 #define DGRAM_DETAIL_SOCKET_ATTEMPTS_HPP
 
@@ -22,7 +21,7 @@ DGRAM_NAMESPACE_BEGIN
 
 namespace detail {
 
-/// What became of a send that moved so many datagrams.
+/// Classifies the result of a send that moved this many datagrams.
 template <class State>
 progress classify(const State& state, const error_code& ec, std::size_t moved,
                   bool addressed = false) noexcept
@@ -65,7 +64,7 @@ private:
   std::size_t size_ = 0;
 };
 
-/// Takes an error of the path, or the time of a send; `would_block` where there is none.
+/// Takes a path error or a send time; `would_block` if there is none.
 template <class Report, class State>
 Report next_report(State& state, error_code& ec)
 {
@@ -102,7 +101,7 @@ public:
 
   void abort(const error_code& ec) noexcept { error_ = ec; }
 
-  /// It waits no longer, however that came.
+  /// Called when the operation no longer waits, for whatever reason.
   template <class State>
   void finish(State& state)
   {
@@ -153,11 +152,11 @@ private:
   std::size_t count_ = 0;
 };
 
-/// Stands where a peer would stand, on a connected socket.
+/// Takes the place of a peer on a connected socket.
 struct no_peer {};
 
-/// `Peers` is the peer, several that are tried in turn until one is not refused, or `no_peer`.
-/// `Request` is `send_request`, or `no_request`.
+/// `Peers` is one peer, several peers that are tried in turn until one is not refused, or
+/// `no_peer`. `Request` is `send_request` or `no_request`.
 template <class Buffers, class Peers, class Request = no_request>
 class send_attempt {
 public:
@@ -183,7 +182,7 @@ public:
   template <class Self>
   void complete(Self& self)
   {
-    if constexpr (has_several) peers_ = Peers();  // memory goes before the handler runs
+    if constexpr (has_several) peers_ = Peers();  // releases the memory before the handler runs
     self.complete(error_, size_);
   }
 
@@ -221,7 +220,7 @@ private:
   std::size_t size_ = 0;
 };
 
-/// `Source` is a batch of the operation's own, or a pointer to one of the user's.
+/// `Source` is a batch that the operation owns, or a pointer to a batch of the user's.
 template <class Source>
 class send_batch_attempt {
 public:

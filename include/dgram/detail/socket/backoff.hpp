@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// The timer that operations wait on while the kernel has no room although the descriptor is ready.
+// The retry timer for a ready descriptor that makes no progress, such as a send after ENOBUFS.
 #ifndef DGRAM_DETAIL_SOCKET_BACKOFF_HPP
 #define DGRAM_DETAIL_SOCKET_BACKOFF_HPP
 
@@ -36,7 +36,7 @@ private:
   relaxed<int> delay_ = shortest;
 };
 
-/// What a blocking call remembers while nothing moves.
+/// The state of a blocking call while nothing moves.
 struct blocking_wait {
   wake_up_counter wake_ups;
   backoff_delay delay;
@@ -44,8 +44,8 @@ struct blocking_wait {
   void sleep() { std::this_thread::sleep_for(delay.next()); }
 };
 
-/// Operations that wait at the same time share the timer: one that set it anew would wake the
-/// others, and they it, without end. The timer is made when it is first needed.
+/// Operations that wait at the same time share the timer. If one of them restarted it, that would
+/// wake the others, and they would do the same, without end. The first wait creates the timer.
 template <class Executor>
 class backoff {
   using clock = std::chrono::steady_clock;
@@ -58,13 +58,13 @@ public:
     return start(executor).async_wait(std::forward<Token>(token));
   }
 
-  /// Ends all waits that are pending.
+  /// Ends all pending waits.
   void cancel()
   {
     if (timer_) timer_->cancel();
   }
 
-  /// The next wait is a short one again.
+  /// Makes the next wait a short one again.
   void reset() noexcept { delay_.reset(); }
 
 private:

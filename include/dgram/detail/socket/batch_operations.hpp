@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// The operations on batches, which a socket and its handle share.
+// The operations on batches, segments and reports, which a socket shares with its handle.
 #ifndef DGRAM_DETAIL_SOCKET_BATCH_OPERATIONS_HPP
 #define DGRAM_DETAIL_SOCKET_BATCH_OPERATIONS_HPP
 
@@ -24,7 +24,7 @@ DGRAM_NAMESPACE_BEGIN
 
 namespace detail {
 
-/// `Derived` has a `state()`, and a `target()` that operations are launched on.
+/// `Derived` has a `state()`, and a `target()` on which operations are launched.
 template <class Derived, class Protocol, class Executor>
 class batch_operations {
   using state_type = socket_state<Protocol, Executor>;
@@ -33,8 +33,8 @@ class batch_operations {
 public:
   // --- batches, synchronous ---
 
-  /// Receives what is queued, up to the batch's capacity, without blocking. Returns how many
-  /// datagrams; 0 only with an error, which is `would_block` where nothing is queued.
+  /// Receives what is queued, up to the batch's capacity, without blocking. Returns the number of
+  /// datagrams. It is 0 only with an error, which is `would_block` if nothing is queued.
   template <class Batch>
   std::size_t try_receive_batch(Batch& batch, error_code& ec)
   {
@@ -48,8 +48,8 @@ public:
                                    [&](error_code& ec) { return try_receive_batch(batch, ec); });
   }
 
-  /// The same, blocking until there is at least one datagram; `eof` where receiving was shut down
-  /// and nothing is queued (Linux).
+  /// The same, but blocks until there is at least one datagram. The error is `eof` if receiving was
+  /// shut down and nothing is queued (Linux).
   template <class Batch>
   std::size_t receive_batch(Batch& batch, error_code& ec)
   {
@@ -68,18 +68,23 @@ public:
     return throwing("receive_batch", [&](error_code& ec) { return receive_batch(batch, ec); });
   }
 
-  /// Sends what the kernel takes now, without blocking. What it does not take stays in the batch,
-  /// in order, and `send_result::error` says why: `would_block`, `no_buffer_space`,
-  /// `address_in_use` (no port is free), or the error of the first datagram that stays.
-  /// `already_connected` or `destination_address_required`: nothing was sent, since a datagram has
-  /// a peer where the socket is connected, or none where it is not.
+  /// Sends what the kernel takes now, without blocking. What the kernel does not take stays in the
+  /// batch, in order. `send_result::error` says why:
+  /// - `would_block`, `no_buffer_space`;
+  /// - `address_in_use`: no port is free;
+  /// - `already_connected`: nothing was sent, since a datagram has a peer and the socket is
+  ///   connected;
+  /// - `destination_address_required`: nothing was sent, since a datagram has no peer and the
+  ///   socket is not connected;
+  /// - any other error is that of the first datagram that stays.
   template <class Batch>
   send_result try_send_batch(Batch& batch)
   {
     return send_many(self().state(), batch);
   }
 
-  /// The same, blocking until all were taken or one was refused, also for want of buffer space.
+  /// The same, but blocks until the kernel has taken all datagrams or refused one, for example
+  /// because it has no buffer space.
   template <class Batch>
   send_result send_batch(Batch& batch)
   {
@@ -97,12 +102,12 @@ public:
 
   // --- batches, asynchronous ---
 
-  /// Receives what is queued, up to the batch's capacity; waits until there is at least one
-  /// datagram. `batch` must stay until completion.
+  /// Receives what is queued, up to the batch's capacity. Waits until there is at least one
+  /// datagram. `batch` must stay valid until completion.
   ///
   /// Completion: `void(error_code, std::size_t)`, with at least one datagram or an error. Errors:
-  /// as for `receive`, and `operation_aborted`. Cancellation: terminal, partial and total; no
-  /// datagram was taken then.
+  /// as for `receive`, and `operation_aborted`. Cancellation: terminal, partial and total; a
+  /// cancelled operation has taken no datagram.
   ///
   /// \code
   /// dgram::receive_batch batch{32};
@@ -123,15 +128,15 @@ public:
         std::forward<Token>(token), &batch);
   }
 
-  /// Sends the batch; waits while the send queue is full, and on a timer (1 ms doubling to 50)
-  /// while the kernel has no buffer space. An empty batch is sent at once. `batch`, and the
-  /// payloads it refers to, must stay until completion.
+  /// Sends the batch. Waits while the send queue is full. While the kernel has no buffer space,
+  /// waits on a timer (1 ms, doubling to 50). An empty batch is sent at once. `batch`, and the
+  /// payloads to which it refers, must stay valid until completion.
   ///
-  /// Completion: `void(error_code, send_result)`: how many left, and why the next one did not; the
-  /// error_code is set only when none left. What did not leave stays in the batch, in order, to be
-  /// sent again or dropped. Errors: as for `try_send_batch` but the two that it waits for, and
-  /// `operation_aborted`. Cancellation: terminal, partial and total; the result says how many had
-  /// left by then.
+  /// Completion: `void(error_code, send_result)`. The result says how many datagrams left, and why
+  /// the next one did not. The error_code is set only if none left. What did not leave stays in the
+  /// batch, in order, to be sent again or dropped. Errors: `operation_aborted`, and those of
+  /// `try_send_batch` except the two for which it waits. Cancellation: terminal, partial and total;
+  /// the result says how many had left by then.
   ///
   /// \code
   /// dgram::send_batch batch{64};
@@ -156,14 +161,14 @@ public:
         std::forward<Token>(token), &batch);
   }
 
-  /// Sends one buffer as datagrams of `segment_size` bytes each, the last perhaps shorter; an empty
-  /// buffer is one empty datagram. Where the path allows it the kernel cuts the buffer apart. The
-  /// payload must stay until completion; `peer` is copied. Waits as `async_send_batch` does.
+  /// Sends one buffer as datagrams of `segment_size` bytes each; the last may be shorter. An empty
+  /// buffer is one empty datagram. If the path allows it, the kernel cuts the buffer apart. The
+  /// payload must stay valid until completion; `peer` is copied. Waits as `async_send_batch` does.
   ///
-  /// Completion: `void(error_code, send_result)`: how many datagrams left, counted from the front,
-  /// and why the next one did not; the error_code is set only when none left. Errors: as for
-  /// `try_send_batch`, `invalid_argument` (segment size 0), and `operation_aborted`. Cancellation:
-  /// terminal, partial and total; the result says how many had left.
+  /// Completion: `void(error_code, send_result)`. The result says how many datagrams left, counted
+  /// from the front, and why the next one did not. The error_code is set only if none left. Errors:
+  /// as for `try_send_batch`, `invalid_argument` (segment size 0), and `operation_aborted`.
+  /// Cancellation: terminal, partial and total; the result says how many had left.
   ///
   /// \code
   /// std::vector<char> image(100'000);
@@ -177,8 +182,8 @@ public:
                           std::forward<Token>(token));
   }
 
-  /// The same, each datagram with `options`, of which the segment size is not looked at. Errors
-  /// also: those of `send_options`.
+  /// The same, but sends each datagram with `options`, whose segment size is ignored. Further
+  /// errors: those of `send_options`.
   template <net::completion_token_for<void(error_code, send_result)> Token = default_token>
   auto async_send_segments(bytes_view payload, std::size_t segment_size,
                            const typename Protocol::endpoint& peer, const send_options& options,
@@ -189,11 +194,11 @@ public:
         std::forward<Token>(token));
   }
 
-  // --- what became of what was sent, and what was lost ---
+  // --- counters, path errors and send times ---
 
-  /// What the socket has moved and lost since it was opened. Asio's own operations, to which single
-  /// datagrams pass through where nothing more is asked for, are not counted. Thread safety: as all
-  /// calls, on the socket's strand.
+  /// Counts what the socket has moved and lost since it was opened. It does not count Asio's own
+  /// operations, which single datagrams use if the caller asks for nothing more. Thread safety:
+  /// call it on the socket's strand, like every function.
   ///
   /// \code
   /// const dgram::socket_statistics so_far = socket.statistics();
@@ -201,8 +206,8 @@ public:
   /// \endcode
   socket_statistics statistics() { return self().state().statistics(); }
 
-  /// Takes an error that a datagram met on its way, without waiting; `would_block` where there is
-  /// none. Errors else: as for `async_receive_error`.
+  /// Takes a path error without waiting; `would_block` if there is none. Other errors: as for
+  /// `async_receive_error`.
   basic_path_error<Protocol> try_receive_error(error_code& ec)
   {
     return next_report<basic_path_error<Protocol>>(self().state(), ec);
@@ -214,15 +219,16 @@ public:
                                    [&](error_code& ec) { return try_receive_error(ec); });
   }
 
-  /// Waits for an error that a datagram met on its way: an ICMP message, or a datagram that this
-  /// host found too large. Each error is reported once, here and nowhere else; up to 64 are kept
-  /// for who comes later, then the oldest is counted as lost.
+  /// Waits for a path error: an ICMP message, or a datagram that this host found too large. Each
+  /// path error is reported once, here and nowhere else. The socket keeps up to 64 for later calls.
+  /// After that, each new one replaces the oldest, which is counted as lost.
   ///
-  /// Completion: `void(error_code, path_error)`. Errors: `operation_not_supported` without
-  /// `option::receive_error`, and where the system has no such queue (all but Linux: there a
-  /// connected socket learns of refusals, by the error of a receive or a send, and an unconnected
-  /// one of nothing); `bad_descriptor`, `operation_aborted`. Cancellation: terminal, partial and
-  /// total; no report is lost.
+  /// Completion: `void(error_code, path_error)`. Cancellation: terminal, partial and total; no
+  /// report is lost. Errors:
+  /// - `operation_not_supported`: `option::receive_error` is off, or the system has no such queue
+  ///   (every system except Linux). On such a system, a connected socket learns of refusals by the
+  ///   error of a receive or a send. An unconnected socket learns of nothing.
+  /// - `bad_descriptor`, `operation_aborted`.
   ///
   /// \code
   /// socket.set_option(dgram::option::receive_error{true});
@@ -237,7 +243,8 @@ public:
     return start_report<basic_path_error<Protocol>>(std::forward<Token>(token));
   }
 
-  /// The same for the time of a send that asked for it, `send_options::timestamp`.
+  /// Takes the time of a send that asked for it (`send_options::timestamp`), without waiting. The
+  /// error is `would_block` if there is none.
   send_timestamp try_send_timestamp(error_code& ec)
   {
     return next_report<send_timestamp>(self().state(), ec);
@@ -249,13 +256,13 @@ public:
                                    [&](error_code& ec) { return try_send_timestamp(ec); });
   }
 
-  /// Waits for the time at which a datagram left that asked for it. Reports come in the order of
-  /// the sends, for each datagram one, or two where the network card says when too. Up to 64 are
-  /// kept.
+  /// Waits for the time at which a datagram left, if its send asked for that. Reports come in the
+  /// order of the sends. Each datagram has one, or two if the network card reports a time too. The
+  /// socket keeps up to 64.
   ///
-  /// Completion: `void(error_code, send_timestamp)`. Errors: `operation_not_supported` (all but
-  /// Linux), `bad_descriptor`, `operation_aborted`. Cancellation: terminal, partial and total; no
-  /// report is lost.
+  /// Completion: `void(error_code, send_timestamp)`. Errors: `operation_not_supported` (every
+  /// system except Linux), `bad_descriptor`, `operation_aborted`. Cancellation: terminal, partial
+  /// and total; no report is lost.
   ///
   /// \code
   /// socket.send_to(asio::buffer(query), peer, dgram::send_options{.timestamp = true});

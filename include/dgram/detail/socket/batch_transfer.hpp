@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// Sending and receiving a batch, as far as the kernel goes without blocking.
+// Sends or receives one batch, as far as the kernel goes without blocking.
 #ifndef DGRAM_DETAIL_SOCKET_BATCH_TRANSFER_HPP
 #define DGRAM_DETAIL_SOCKET_BATCH_TRANSFER_HPP
 
@@ -32,8 +32,8 @@ void count_received(State& state, const Batch& batch)
   if (const auto dropped = batch.dropped()) state.drops.read(*dropped);
 }
 
-/// Receives what is queued, up to the slots that the batch offers, without blocking. Returns how
-/// many datagrams.
+/// Receives what is queued, up to the slots that the batch offers, without blocking. Returns the
+/// number of datagrams.
 template <class State, class Batch>
 std::size_t receive_many(State& state, Batch& batch, error_code& ec)
 {
@@ -42,7 +42,7 @@ std::size_t receive_many(State& state, Batch& batch, error_code& ec)
   if (!ec) ec = state.pending_receive_error.take();
   if (ec) return 0;
   const std::size_t count = past_reports(state, ec, [&](error_code& failure) {
-    // What a Unix socket gives beside the bytes may be descriptors; see `reserve_control`.
+    // A Unix socket may deliver descriptors along with the bytes; see `reserve_control`.
     constexpr int flags = State::has_addresses ? 0 : platform::descriptors_close_on_exec;
     return platform::backend::receive(state.fd(), slots.data(), slots.size(), flags, failure);
   });
@@ -50,8 +50,8 @@ std::size_t receive_many(State& state, Batch& batch, error_code& ec)
   if (count > 0) {
     state.end_congestion();
     state.drained = count < slots.size() && !ec;
-    // An error behind the first datagrams is told to the next receive, if it is one that receives
-    // are told.
+    // The next receive reports an error that follows the first datagrams, unless it is a path error
+    // that is reported elsewhere.
     if (ec && state.reads_reports()) {
       path_error_filter filter;
       if (filter.passes(state, ec, state.flags.receives_errors)) ec.clear();
@@ -63,22 +63,23 @@ std::size_t receive_many(State& state, Batch& batch, error_code& ec)
   return batch.size();
 }
 
-/// Whether a batch is to be tried again after an error: since that was no error of its first
-/// datagram, or since it can be put to the kernel in another way.
+/// Whether to try a batch again after an error. True if the error is not the first datagram's, or
+/// if the kernel may take the batch in another form.
 template <class State, class Batch>
 bool can_try_otherwise(State& state, Batch& batch, const error_code& ec, path_error_filter& filter,
                        bool& tries_without_class)
 {
-  // To a connected socket an earlier datagram's error may come where nobody asked for reports.
+  // On a connected socket, an earlier datagram's error may come although no caller asked for
+  // reports.
   const bool suspects =
       state.flags.receives_errors || (state.flags.connected && is_refusal(state, ec));
   if (filter.passes(state, ec, suspects)) return true;
   filter.settle(state, ec);
-  // The kernel may be one that takes fewer in one message.
+  // This may be a kernel that takes fewer datagrams in one message.
   if (ec == net::error::invalid_argument && batch.try_shorter()) return true;
   if (batch.front_is_segmented() && is_refusal(state, ec)) {
-    // The kernel tells no more: one by one, each datagram goes out or gets an error of its own.
-    // Where they ask for something the error may be of that.
+    // The kernel says no more about the cause. One by one, each datagram leaves or gets its own
+    // error. If the datagrams carry a request, the error may be about the request.
     if (batch.front_is_plain() && platform::is_segmentation_refused(ec))
       state.unsegmented.insert(batch.front_peer());
     batch.split_front();
@@ -92,7 +93,7 @@ bool can_try_otherwise(State& state, Batch& batch, const error_code& ec, path_er
   return true;
 }
 
-/// Sends as much of the batch as the kernel takes; what it does not take stays in the batch.
+/// Sends as much of the batch as the kernel takes. The rest stays in the batch.
 template <class State, class Batch>
 send_result send_many(State& state, Batch& batch)
 {

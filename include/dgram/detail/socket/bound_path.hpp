@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// The socket file that a Unix socket made when it was bound, and is to remove.
+// The socket file that a Unix socket creates when it is bound, and removes before it is closed.
 #ifndef DGRAM_DETAIL_SOCKET_BOUND_PATH_HPP
 #define DGRAM_DETAIL_SOCKET_BOUND_PATH_HPP
 
@@ -21,12 +21,12 @@ namespace detail {
 
 #if DGRAM_HAS_UNIX_DATAGRAMS
 
-/// The file's device and number tell it from another one that has taken its place. While the socket
-/// is open its file keeps its number, so it is to be removed before the socket is closed: the same
-/// number is the same file then.
+/// Device and number tell the file from another one that has taken its place. While the socket is
+/// open, its file keeps its number, so the same number means the same file. Remove the file before
+/// you close the socket.
 class bound_path {
 public:
-  /// Binds, also where a socket that is gone has left its file.
+  /// Binds, even if a socket that is gone has left its file behind.
   template <class Socket, class Endpoint>
   void bind(Socket& socket, const Endpoint& local, error_code& ec)
   {
@@ -40,7 +40,7 @@ public:
     path_ = platform::absolute_path(path);
   }
 
-  /// Removes the file, unless another one has taken its place.
+  /// Removes the file, unless another file has taken its place.
   void remove() noexcept
   {
     if (file_.is_socket && platform::identify(path_.c_str()) == file_)
@@ -54,13 +54,13 @@ private:
   template <class Socket, class Endpoint>
   static bool remove_abandoned(const Socket& socket, const Endpoint& local, const std::string& path)
   {
-    // A socket that has an address cannot get another: the kernel will refuse it, and the file is
-    // to stay.
+    // A socket that has an address cannot get another one. The kernel will refuse the bind, and the
+    // file must stay.
     error_code ec;
     if (!is_unnamed(socket.local_endpoint(ec)) || ec) return false;
     const auto found = platform::identify(path.c_str());
     if (!found.is_socket || !platform::is_abandoned(local.data(), local.size())) return false;
-    // Somebody may have been faster, and listens there now.
+    // Another socket may have been faster, and may listen there now.
     return platform::identify(path.c_str()) == found && platform::remove_file(path.c_str());
   }
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// The pieces of one datagram, and the limit of how many there may be.
+// The pieces of one datagram in the kernel's form, and the limit on their number.
 #ifndef DGRAM_DETAIL_SOCKET_BUFFER_LIST_HPP
 #define DGRAM_DETAIL_SOCKET_BUFFER_LIST_HPP
 
@@ -16,8 +16,8 @@ DGRAM_NAMESPACE_BEGIN
 
 namespace detail {
 
-/// Whether a buffer sequence has more pieces than one datagram may have. Asio leaves those out that
-/// are too many.
+/// Whether a buffer sequence has more pieces than one datagram may have. Asio leaves out the pieces
+/// that are too many.
 template <class Buffers>
 bool has_too_many_pieces(const Buffers& buffers)
 {
@@ -32,7 +32,7 @@ bool has_too_many_pieces(const Buffers& buffers)
   }
 }
 
-/// A buffer sequence as the kernel takes it; `is_whole` is false if it has too many pieces.
+/// A buffer sequence in the kernel's form; `is_whole` is false if it has too many pieces.
 class buffer_list {
 public:
   template <class Buffers>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// The counts of a socket, and an error that its next receive is to report.
+// The counters of a socket, and an error that its next receive reports.
 #ifndef DGRAM_DETAIL_SOCKET_COUNTS_HPP
 #define DGRAM_DETAIL_SOCKET_COUNTS_HPP
 
@@ -14,7 +14,7 @@ DGRAM_NAMESPACE_BEGIN
 
 namespace detail {
 
-/// See `socket_statistics`, which has them all but the drops.
+/// All counters of `socket_statistics`, except the drops.
 struct socket_counts {
   using count = relaxed<std::uint64_t>;
 
@@ -44,7 +44,7 @@ struct socket_counts {
   }
 };
 
-/// An error of the system's that the kernel will not tell again.
+/// A system error that the kernel will not report again.
 class kept_error {
 public:
   kept_error& operator=(const error_code& ec) noexcept
@@ -55,7 +55,7 @@ public:
 
   explicit operator bool() const noexcept { return value_ != 0; }
 
-  /// Returns it; afterwards there is none.
+  /// Returns the error, and clears it.
   error_code take() noexcept
   {
     const int value = value_;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// What is known of a descriptor, and what the kernel is told and asked of it.
+// What the library knows about a descriptor, and the options that it sets and reads itself.
 #ifndef DGRAM_DETAIL_SOCKET_DESCRIPTOR_HPP
 #define DGRAM_DETAIL_SOCKET_DESCRIPTOR_HPP
 
@@ -24,41 +24,41 @@ DGRAM_NAMESPACE_BEGIN
 
 namespace detail {
 
-/// No template, so that it is compiled once for all protocols and executors. The number of the
-/// descriptor is passed in, since Asio's socket has it.
+/// This is no template, so the compiler compiles it once for all protocols and executors. The
+/// caller passes the descriptor's number, since Asio's socket holds it.
 struct descriptor {
   using fd_type = platform::descriptor_type;
 
   socket_flags flags;
 
-  /// Tells descriptors apart that came after each other: what belongs to one must not be asked of
-  /// the next.
+  /// Tells descriptors apart that follow one another: what belongs to one must not be used for the
+  /// next.
   std::uint64_t descriptor_number = 0;
 
-  /// The index last set, since Linux does not tell it of an IPv4 socket.
+  /// The index that was set last. Linux does not report it for an IPv4 socket.
   unsigned multicast_interface = 0;
 
-  /// What is to be left by the index by which it was joined.
+  /// The groups to leave, with the index by which each was joined.
   joined_groups joined;
 
-  /// The last batch was short, so the queue was empty: the next one waits before it asks the kernel
-  /// again.
+  /// Whether the last batch was short, which means an empty queue. The next batch then waits before
+  /// it asks the kernel again.
   bool drained = false;
 
-  /// What the last batch met after its datagrams, which the kernel will not say again.
+  /// An error that followed the datagrams of the last batch. The kernel will not report it again.
   kept_error pending_receive_error;
 
-  /// How much of the next batch is described at once.
+  /// How much of the next batch is described for the kernel at once.
   send_window window;
 
   socket_counts counts;
   wrapping_counter drops;
 
-  /// How many reports have come from the error queue: what explains wake-ups of those who waited
-  /// for something else.
+  /// How many reports have come from the error queue. They explain wake-ups of operations that
+  /// waited for something else.
   std::uint64_t reports_taken = 0;
 
-  /// Nothing that was known of the descriptor holds for the next one.
+  /// Forgets what is known about the descriptor, since it does not hold for the next one.
   void forget()
   {
     ++descriptor_number;
@@ -72,7 +72,7 @@ struct descriptor {
     drops = {};
   }
 
-  /// The descriptor goes on in another socket.
+  /// Takes over the descriptor of another socket.
   void take_over(const descriptor& from)
   {
     flags = from.flags;
@@ -86,10 +86,10 @@ struct descriptor {
 
   bool reads_reports() const noexcept { return flags.receives_errors || flags.send_timestamps; }
 
-  /// Whether a receive has to see to something that Asio's own would not.
+  /// Whether a receive must handle something that Asio's own receive would not.
   bool attends_receives() const noexcept { return reads_reports() || bool(pending_receive_error); }
 
-  /// The error of an earlier datagram was told to a call, and is in no queue.
+  /// Called when a call received the error of an earlier datagram, and that error is in no queue.
   void note_unreported(const error_code& ec) noexcept
   {
     if (flags.receives_errors) {
@@ -97,7 +97,7 @@ struct descriptor {
     } else {
       ++counts.path_errors;
       pending_receive_error = ec;
-      drained = false;  // a receive is to look, and not to wait
+      drained = false;  // the next receive must look instead of waiting
     }
   }
 
@@ -119,7 +119,7 @@ struct descriptor {
     detail::change_membership(self, change, group, interface, where, joined, ec);
   }
 
-  // --- options that the library must know of ---
+  // --- options that the library must know ---
 
   static void set_coalescing([[maybe_unused]] fd_type fd, [[maybe_unused]] bool on, error_code& ec)
   {
@@ -130,7 +130,7 @@ struct descriptor {
       set_int(fd, names::udp_level, names::coalescing, on ? 1 : 0, ec);
   }
 
-  /// One option of the system's has the times of receives and of sends.
+  /// One option of the system controls the times of both receives and sends.
   void set_timestamps([[maybe_unused]] fd_type fd, [[maybe_unused]] bool receives,
                       [[maybe_unused]] bool sends, error_code& ec)
   {
@@ -153,7 +153,7 @@ struct descriptor {
     set_int(fd, names::ipv6_level, names::ipv6_only, 0, ec);
   }
 
-  /// The option of a bound socket is fixed, and asking for what it is already would be refused too.
+  /// On a bound socket this option is fixed. The kernel would refuse even its present value.
   static void adopt_dual(fd_type fd, error_code& ec)
   {
     namespace names = platform::names;
@@ -169,7 +169,7 @@ struct descriptor {
     return ec ? 0 : static_cast<std::size_t>(mtu);
   }
 
-  /// Takes an error away that the kernel would tell the next call, whatever that is.
+  /// Takes away an error that the kernel would report to the next call, whatever call that is.
   static void clear_pending_error(fd_type fd)
   {
     namespace names = platform::names;
@@ -177,17 +177,17 @@ struct descriptor {
     platform::get_int_option(fd, names::socket_level, names::pending_error, ignored);
   }
 
-  // --- what is said of each datagram ---
+  // --- metadata of received datagrams ---
 
-  /// The kernel was told to say, or not to say, this.
+  /// Notes whether the kernel was told to report this field.
   void note_metadata(platform::metadata::field field, bool on) noexcept
   {
     const unsigned bits = on ? flags.metadata | unsigned{field} : flags.metadata & ~unsigned{field};
     flags.metadata = static_cast<std::uint8_t>(bits);
   }
 
-  /// A datagram of which nothing is said came before the first drop only where none had been
-  /// counted when the kernel began to say it: one that was queued before that has nothing either.
+  /// A missing drop count means no drop only if the counter was zero when the option was turned on.
+  /// A datagram that was queued before that has no drop count either.
   void note_drops(fd_type fd)
   {
     std::uint32_t now = 0;
@@ -195,7 +195,7 @@ struct descriptor {
     flags.silence_is_no_drop = counts_drops && platform::read_drops(fd, now) && now == 0;
   }
 
-  /// Answers of a wildcard socket are to leave from the address that was asked.
+  /// Lets the answers of a wildcard socket leave from the address to which the question was sent.
   void provide_reply_source(fd_type fd)
   {
     namespace names = platform::names;
@@ -211,7 +211,7 @@ struct descriptor {
     if (!ec) note_metadata(platform::metadata::packet_info, true);
   }
 
-  /// What an adopted descriptor says of each datagram.
+  /// Reads what an adopted descriptor reports about each datagram.
   void read_metadata(fd_type fd)
   {
     namespace names = platform::names;
@@ -222,16 +222,16 @@ struct descriptor {
                   is_set(fd, names::ipv4_receive_traffic_class, names::ipv6_receive_traffic_class));
     note_metadata(metadata::hop_limit,
                   is_set(fd, names::ipv4_receive_hop_limit, names::ipv6_receive_hop_limit));
-    // Times of sends are asked for by the same option, and by the library alone.
+    // Send times use the same option; only the library asks for them.
     if (!flags.send_timestamps) note_metadata(metadata::timestamp, is_set(fd, names::timestamps));
     note_metadata(metadata::drop_count, is_set(fd, names::drop_count));
     note_drops(fd);
     flags.receives_errors = is_set(fd, names::ipv4_receive_error, names::ipv6_receive_error);
   }
 
-  // --- what datagrams need that ask for something of their own ---
+  // --- what datagrams with a request need ---
 
-  /// Sees to it. Returns what cannot be had.
+  /// Provides what datagrams need. Returns what the socket cannot provide.
   unmet_needs provide(fd_type fd, const socket_needs& needs)
   {
     unmet_needs unmet;
@@ -289,7 +289,7 @@ private:
     flags.transmit_time = !ec;
   }
 
-  /// Asked each time: options can be set behind our back.
+  /// Reads the classes each time, since the user may set the options without this library.
   void read_traffic_classes(fd_type fd, error_code& ec)
   {
     namespace names = platform::names;
@@ -297,7 +297,7 @@ private:
       const int value = platform::get_int_option(fd, level, name, failure);
       return static_cast<std::uint8_t>(value);
     };
-    // Not every system lets an IPv6 socket speak of IPv4.
+    // Some systems do not let an IPv6 socket read IPv4's class.
     error_code ipv4;
     flags.ipv4_traffic_class = read(names::ipv4_level, names::ipv4_traffic_class, ipv4);
     if (flags.family == names::ipv6_family)

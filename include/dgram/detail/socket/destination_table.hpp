@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// A small bounded set of destinations, in which the oldest gives way.
+// A small bounded set of destinations; if the set is full, a new one replaces the oldest.
 #ifndef DGRAM_DETAIL_SOCKET_DESTINATION_TABLE_HPP
 #define DGRAM_DETAIL_SOCKET_DESTINATION_TABLE_HPP
 
@@ -13,7 +13,7 @@ DGRAM_NAMESPACE_BEGIN
 
 namespace detail {
 
-/// Looked up for every run of datagrams, so the usual case, that there is nothing in it, is one
+/// The table is searched for every run of datagrams. It is usually empty, and that case costs one
 /// comparison.
 template <class Endpoint>
 class destination_table {

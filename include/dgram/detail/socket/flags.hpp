@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// What is known of a socket, and what it must have been told before some datagrams can be sent.
+// What the library knows about a socket, and what some datagrams need before they are sent.
 #ifndef DGRAM_DETAIL_SOCKET_FLAGS_HPP
 #define DGRAM_DETAIL_SOCKET_FLAGS_HPP
 
@@ -12,37 +12,34 @@ DGRAM_NAMESPACE_BEGIN
 
 namespace detail {
 
-/// What is known of a socket's descriptor, and decides how a batch is prepared for it.
+/// What is known about a socket's descriptor. It decides how a batch is prepared.
 struct socket_flags {
-  int family = 0;                   ///< what the socket was opened with
-  bool dual = false;                ///< IPv4 peers go through an IPv6 socket, in their mapped form
+  int family = 0;                   ///< the family with which the socket was opened
+  bool dual = false;                ///< IPv4 peers go through an IPv6 socket, in mapped form
   relaxed<bool> connected = false;  ///< the kernel has a peer
-  bool coalescing = false;          ///< the kernel may put datagrams together into one (GRO)
-  relaxed<bool> wildcard =
-      false;  ///< bound to no address of its own, or not bound: an answer needs a source
-  relaxed<bool> has_port = false;  ///< a send need not find it one; true where there are no ports
-  relaxed<bool> on_a_link =
-      false;  ///< bound to an address that other links have too: an answer needs an interface
-  bool wants_reply_source = false;     ///< if an answer needs one of these
-  bool receives_errors = false;        ///< errors of the path come through the error queue
-  relaxed<bool> peer_is_ipv4 = false;  ///< of a connected socket
-  bool transmit_time = false;          ///< SO_TXTIME is set
-  bool send_timestamps = false;        ///< SO_TIMESTAMPING tells of sends
-  bool traffic_class_refused = false;  ///< the kernel takes none per datagram
-  bool silence_is_no_drop =
-      false;                  ///< a datagram that nothing is said of came before the first drop
-  std::uint8_t metadata = 0;  ///< `platform::metadata`
-  std::uint8_t ipv4_traffic_class = 0;  ///< what the socket has set, when it was last asked
+  bool coalescing = false;          ///< the kernel may join datagrams into one (GRO)
+  relaxed<bool> wildcard = false;   ///< bound to no single address: an answer needs a source
+  relaxed<bool> has_port = false;   ///< a send needs no new port; true without ports
+  relaxed<bool> on_a_link = false;  ///< other links share the address: an answer needs an interface
+  bool wants_reply_source = false;  ///< answers get that source or interface
+  bool receives_errors = false;     ///< path errors come through the error queue
+  relaxed<bool> peer_is_ipv4 = false;   ///< if the socket is connected
+  bool transmit_time = false;           ///< SO_TXTIME is set
+  bool send_timestamps = false;         ///< SO_TIMESTAMPING reports sends
+  bool traffic_class_refused = false;   ///< the kernel takes none per datagram
+  bool silence_is_no_drop = false;      ///< a missing drop count means no drop
+  std::uint8_t metadata = 0;            ///< `platform::metadata`
+  std::uint8_t ipv4_traffic_class = 0;  ///< the socket's own, when last read
   std::uint8_t ipv6_traffic_class = 0;
 
-  /// Whether Asio's own operations do all that single datagrams need.
+  /// Whether Asio's own operations can do everything that single datagrams need.
   bool is_plain() const noexcept
   {
     return !dual && !coalescing && !receives_errors && !send_timestamps && metadata == 0;
   }
 };
 
-/// What a socket must have been told, or asked, before some datagrams can be sent.
+/// What must be set on a socket, or read from it, before some datagrams can be sent.
 struct socket_needs {
   bool traffic_class = false;  ///< that of the socket, since a part of it stays
   bool transmit_time = false;
@@ -65,7 +62,7 @@ struct socket_needs {
   }
 };
 
-/// What a socket cannot be told or asked, and why.
+/// What cannot be set on a socket or read from it, and why.
 struct unmet_needs {
   socket_needs needs;
   error_code why;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// How operations are launched.
+// Launches asynchronous operations, now or when a deferred operation starts.
 #ifndef DGRAM_DETAIL_SOCKET_INITIATION_HPP
 #define DGRAM_DETAIL_SOCKET_INITIATION_HPP
 
@@ -14,8 +14,8 @@ DGRAM_NAMESPACE_BEGIN
 
 namespace detail {
 
-/// What Asio calls with the handler when the operation is launched: at once, or when the deferred
-/// operation or the awaitable is. `Target` finds the block then.
+/// Asio calls this with the handler when the operation is launched: at once, or when the deferred
+/// operation or the awaitable starts. `Target` finds the socket's state at that time.
 template <class Target, class Launch>
 class initiation {
   using state_type = std::remove_reference_t<decltype(std::declval<const Target&>().state())>;
@@ -61,10 +61,10 @@ DGRAM_COLD void pass_on_cancellable(State& state, Handler&& handler, const Launc
   launch(state, guarded(std::forward<Handler>(handler), state.weak_from_this()));
 }
 
-/// Launches one of Asio's own operations. What Asio leaves in a slot refers to the socket's
-/// insides, and stays there when the operation is done or the socket is gone. Without a slot, the
-/// usual case, nothing stands between Asio and the handler, and handlers that cannot have one
-/// instantiate nothing else.
+/// Launches one of Asio's own operations. Asio leaves a pointer to the socket's insides in a slot.
+/// The pointer stays there when the operation is done or the socket is gone, so a slot needs a
+/// guard. Usually there is no slot, and Asio gets the handler itself. A handler that cannot have a
+/// slot instantiates nothing else.
 template <class State, class Handler, class Launch>
 void pass_on(State& state, Handler&& handler, const Launch& launch)
 {

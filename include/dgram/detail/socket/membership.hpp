@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// How a socket joins, leaves, blocks and unblocks: one interface or all of them.
+// Joins, leaves, blocks and unblocks groups, also on an interface that was renamed or removed.
 #ifndef DGRAM_DETAIL_SOCKET_MEMBERSHIP_HPP
 #define DGRAM_DETAIL_SOCKET_MEMBERSHIP_HPP
 
@@ -20,8 +20,8 @@ DGRAM_NAMESPACE_BEGIN
 
 namespace detail {
 
-/// The options of RFC 3678 that a change of membership may be; a dual-stack socket takes them for
-/// both families.
+/// The options of RFC 3678 that change a membership. A dual-stack socket takes them for both
+/// families.
 enum class membership_change { join, leave, block, unblock };
 
 inline int change_name(membership_change change, bool has_source) noexcept
@@ -36,7 +36,7 @@ inline int change_name(membership_change change, bool has_source) noexcept
   return names::unsupported;
 }
 
-/// What a change is asked of: a descriptor and the families that its socket serves.
+/// The socket to change: its descriptor, and the families that it serves.
 struct membership_socket {
   platform::descriptor_type descriptor;
   bool serves_v4;
@@ -61,7 +61,7 @@ inline error_code check_group(const membership_socket& socket, membership_change
   return {};
 }
 
-/// Asks the kernel, by the interface with this index.
+/// Asks the kernel for a change on the interface with this index.
 inline void change_membership(const membership_socket& socket, membership_change change,
                               const multicast_group& group, unsigned index, error_code& ec)
 {
@@ -81,9 +81,9 @@ inline void change_membership(const membership_socket& socket, membership_change
   }
 }
 
-/// Leaves by the index by which it was joined. The kernel leaves no source by an interface that is
-/// gone (net/ipv4/igmp.c, ip_mc_source), but the group, and there is nothing else by that
-/// interface.
+/// Leaves by the index of the join. If the interface is gone, the kernel does not leave a source
+/// (net/ipv4/igmp.c, ip_mc_source), but it does leave the group. That loses nothing, since a
+/// removed interface delivers nothing.
 inline void leave_by_index(const membership_socket& socket, const multicast_group& group,
                            unsigned index, error_code& ec)
 {
@@ -93,9 +93,9 @@ inline void leave_by_index(const membership_socket& socket, const multicast_grou
                       ec);
 }
 
-/// What a socket has joined, and by which index. The interface may have been renamed, or be gone,
-/// when it is left, or another one may have its name and address: the kernel keeps the membership
-/// by its index until it is left.
+/// The groups that a socket has joined, and the interface index of each. The kernel keeps a
+/// membership by that index until the socket leaves. By then, the interface may have been renamed
+/// or removed, or another one may have its name and address.
 class joined_groups {
 public:
   void add(const multicast_group& group, const network_interface& interface, unsigned index)
@@ -103,8 +103,8 @@ public:
     entries_.push_back({group, to_string(interface), platform::interface_name(index), index});
   }
 
-  /// The index by which it was joined on an interface that is called so now, or was then; of
-  /// several the last.
+  /// Returns the index of a join on this interface. The name is compared with the one that the
+  /// caller used then, and with the system's name at that time. The last such join counts.
   const unsigned* find(const multicast_group& group, const network_interface& interface) const
   {
     const std::string called = to_string(interface);
@@ -123,7 +123,7 @@ public:
     }
   }
 
-  /// Adds the indices by which a group was joined.
+  /// Adds the indices of the interfaces on which a group was joined.
   void add_indices(const multicast_group& group, std::vector<unsigned>& to) const
   {
     for (const auto& entry : entries_)
@@ -131,7 +131,8 @@ public:
         to.push_back(entry.index);
   }
 
-  /// Leaves what was joined by interfaces that are gone, which the kernel counts as before.
+  /// Leaves the groups on interfaces that are gone, since the kernel still counts these
+  /// memberships.
   void leave_gone(const membership_socket& socket)
   {
     std::erase_if(entries_, [&](const membership& each) {
@@ -145,8 +146,8 @@ public:
 private:
   struct membership {
     multicast_group group;
-    std::string called;  // as the caller called the interface
-    std::string name;    // as the system did then
+    std::string called;  // the caller's name for the interface
+    std::string name;    // the system's name for it at that time
     unsigned index;
   };
 
@@ -158,9 +159,9 @@ private:
   std::vector<membership> entries_;
 };
 
-/// The interfaces that joining on "all" means: those that are up, have multicast and an address of
-/// the group's family, but loopback. What is left or blocked is so on every interface, whatever has
-/// become of it meanwhile.
+/// Returns the interfaces that "all" stands for. A join takes each one that is up, has multicast
+/// and an address of the group's family, and is no loopback. Other changes take every interface,
+/// since it may have changed after the join.
 inline std::vector<unsigned> interfaces_for(membership_change change, bool v4, error_code& ec)
 {
   std::vector<unsigned> indices;
@@ -175,9 +176,9 @@ inline std::vector<unsigned> interfaces_for(membership_change change, bool v4, e
   return indices;
 }
 
-/// Where joining is refused on an interface that is still there, what was joined is left again. An
-/// interface that is a member already is none of ours to leave, and no reason to give the others
-/// up. Returns where it was joined.
+/// Joins on all interfaces, and returns those that it joined. If an interface that still exists
+/// refuses, this leaves the others again. If the socket was a member on an interface already, that
+/// join does not count: it is no refusal, and is not left.
 inline std::vector<unsigned> join_on_all(const membership_socket& socket,
                                          const multicast_group& group, error_code& ec)
 {
@@ -207,7 +208,7 @@ inline std::vector<unsigned> join_on_all(const membership_socket& socket,
   return joined;
 }
 
-/// Succeeds where it does on one interface; otherwise the first error is told.
+/// Succeeds if the change succeeds on one interface. Otherwise reports the first error.
 inline void change_on_each(const membership_socket& socket, membership_change change,
                            const multicast_group& group, const std::vector<unsigned>& indices,
                            joined_groups& joined, error_code& ec)
@@ -227,7 +228,7 @@ inline void change_on_each(const membership_socket& socket, membership_change ch
   if (changed) ec.clear();
 }
 
-/// Leaves or blocks on every interface: those that there are, and those by which it was joined.
+/// Leaves or blocks on every interface that exists, and on those by which the group was joined.
 inline void change_on_all(const membership_socket& socket, membership_change change,
                           const multicast_group& group, joined_groups& joined, error_code& ec)
 {
@@ -237,7 +238,8 @@ inline void change_on_all(const membership_socket& socket, membership_change cha
   change_on_each(socket, change, group, indices, joined, ec);
 }
 
-/// Changes a membership on one interface, which was looked up when it was joined.
+/// Changes a membership on one interface; after a join, by the index of that join. If a join fails
+/// with ENOBUFS, leaves the groups on interfaces that are gone, and tries again.
 inline void change_on_one(const membership_socket& socket, membership_change change,
                           const multicast_group& group, const network_interface& interface,
                           joined_groups& joined, error_code& ec)
@@ -249,7 +251,7 @@ inline void change_on_one(const membership_socket& socket, membership_change cha
   else
     index = joins ? multicast_index(interface, ec) : interface.index(ec);
   if (ec) return;
-  // A link-local group's scope is an interface too (RFC 4007, section 6).
+  // The scope of a link-local group is an interface too (RFC 4007, section 6).
   if (index == 0 && group.address().is_v6()) index = group.address().to_v6().scope_id();
   if (change == membership_change::leave)
     leave_by_index(socket, group, index, ec);
@@ -266,7 +268,8 @@ inline void change_on_one(const membership_socket& socket, membership_change cha
     joined.remove(group, index);
 }
 
-/// Joining on all interfaces says in `where` by which; leaving all leaves those, if there are any.
+/// A join on all interfaces stores their indices in `where`. A leave on all uses those, if there
+/// are any.
 inline void change_membership(const membership_socket& socket, membership_change change,
                               const multicast_group& group, const network_interface& interface,
                               std::vector<unsigned>& where, joined_groups& joined, error_code& ec)
@@ -287,7 +290,7 @@ inline void change_membership(const membership_socket& socket, membership_change
   }
 }
 
-/// The same for a socket of which nothing is remembered.
+/// The same for a socket whose joins are not remembered.
 inline void change_membership(const membership_socket& socket, membership_change change,
                               const multicast_group& group, const network_interface& interface,
                               std::vector<unsigned>& where, error_code& ec)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// What decides whether datagrams can leave as one message.
+// Decides which datagrams can leave together as one message.
 #ifndef DGRAM_DETAIL_SOCKET_MESSAGE_RUNS_HPP
 #define DGRAM_DETAIL_SOCKET_MESSAGE_RUNS_HPP
 
@@ -18,15 +18,15 @@ DGRAM_NAMESPACE_BEGIN
 
 namespace detail {
 
-/// Whether two endpoints are the same to the kernel, scope and flow label included; cheaper than
-/// comparing addresses.
+/// Whether two endpoints are the same for the kernel, including scope and flow label. This is
+/// cheaper than a comparison of addresses.
 template <class Endpoint>
 bool same_bytes(const Endpoint& a, const Endpoint& b) noexcept
 {
   return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size()) == 0;
 }
 
-/// The same without a call, since it is asked for each datagram that is pushed.
+/// The same without a function call, since it runs for each datagram that is pushed.
 inline bool same_bytes(const net::ip::udp::endpoint& a, const net::ip::udp::endpoint& b) noexcept
 {
   if (a.size() != b.size()) return false;
@@ -42,7 +42,7 @@ inline bool same_bytes(const net::ip::udp::endpoint& a, const net::ip::udp::endp
   return a.size() == sizeof(::sockaddr_in) || (is_same_at(16) && is_same_at(20));
 }
 
-/// What goes to a mapped address goes over IPv4.
+/// A datagram for a mapped address leaves over IPv4.
 inline std::size_t max_payload_size(const net::ip::udp::endpoint& peer) noexcept
 {
   if (peer.size() != sizeof(::sockaddr_in6)) return max_ipv4_payload;
@@ -50,15 +50,15 @@ inline std::size_t max_payload_size(const net::ip::udp::endpoint& peer) noexcept
 }
 
 #if DGRAM_HAS_UNIX_DATAGRAMS
-/// The kernel's limit for Unix sockets is that of their send buffer, and known to it alone.
+/// For Unix sockets, the send buffer sets the limit, and only the kernel knows it.
 inline std::size_t max_payload_size(const net::local::datagram_protocol::endpoint&) noexcept
 {
   return std::numeric_limits<std::size_t>::max();
 }
 #endif
 
-/// How many datagrams one message may have. Whether the kernel is an old one, which takes fewer, is
-/// found out by the first long message.
+/// How many datagrams one message may have. An old kernel takes fewer; the first long message finds
+/// that out.
 class segment_limit {
 public:
   std::size_t now() const noexcept
@@ -66,7 +66,8 @@ public:
     return tries_shorter_ ? platform::backend::sure_segments : platform::segment_limit();
   }
 
-  /// A message of so many was refused; false if there is no shorter form to try.
+  /// Called when the kernel refused a message of this many. Returns false if there is no shorter
+  /// form to try.
   bool try_shorter(std::size_t datagrams) noexcept
   {
     if (datagrams <= platform::backend::sure_segments) return false;
@@ -80,7 +81,7 @@ public:
       platform::note_old_segment_limit();
   }
 
-  /// It was not the length.
+  /// Called when the length was not the cause.
   void given_up() noexcept { tries_shorter_ = false; }
 
 private:

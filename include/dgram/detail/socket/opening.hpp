@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// Opens a socket as a configuration says.
+// Opens a socket as a `socket_config` says.
 #ifndef DGRAM_DETAIL_SOCKET_OPENING_HPP
 #define DGRAM_DETAIL_SOCKET_OPENING_HPP
 
@@ -15,7 +15,8 @@ DGRAM_NAMESPACE_BEGIN
 
 namespace detail {
 
-/// Sets what the configuration asks for, until one is refused; `refused` is then its text.
+/// Sets the options of the configuration until one is refused; `refused` is then the text of that
+/// option.
 template <class Socket>
 void configure(Socket& socket, const typename Socket::protocol_type& protocol,
                const socket_config& config, std::string& refused, error_code& ec)
@@ -41,7 +42,7 @@ void configure(Socket& socket, const typename Socket::protocol_type& protocol,
   set(config.send_buffer_size != 0, option::send_buffer_size(config.send_buffer_size));
 }
 
-/// If an option is refused, the socket is closed again.
+/// Opens and configures a socket. If an option is refused, closes the socket again.
 template <class Socket>
 void open_configured(Socket& socket, const typename Socket::protocol_type& protocol,
                      const socket_config& config, std::string& refused, error_code& ec)

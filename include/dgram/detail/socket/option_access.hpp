@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// Setting and reading options: both parts or none on a dual-stack socket, and one error for what
-// the system lacks.
+// Sets options: on a dual-stack socket, for both families or for neither.
 #ifndef DGRAM_DETAIL_SOCKET_OPTION_ACCESS_HPP
 #define DGRAM_DETAIL_SOCKET_OPTION_ACCESS_HPP
 
@@ -14,15 +13,15 @@ DGRAM_NAMESPACE_BEGIN
 
 namespace detail {
 
-/// The kernel's error for an option that it does not have says of a protocol what is true of the
-/// system.
+/// Replaces the kernel's error for an option that it lacks. That error blames the protocol, but the
+/// system lacks the option.
 inline void name_unsupported(error_code& ec) noexcept
 {
   if (ec == net::error::no_protocol_option) ec = net::error::operation_not_supported;
 }
 
-/// Sets the IPv6 part and then the IPv4 one. The IPv6 part goes first since it can always be read,
-/// so that it can be put back; all are an int.
+/// Sets the IPv6 part, then the IPv4 part. The IPv6 part can always be read, so it goes first and
+/// can be restored. The value of each part is an int.
 template <class Socket, class Option>
 void set_both_parts(Socket& socket, const Option& option, error_code& ec)
 {
@@ -42,7 +41,7 @@ void set_both_parts(Socket& socket, const Option& option, error_code& ec)
                          ignored);
 }
 
-/// Sets one of this library's options on an Asio socket; `dual`: in both families.
+/// Sets one of this library's options on an Asio socket; if `dual`, for both families.
 template <class Protocol, class Socket, class Option>
 void set_option(Socket& socket, bool dual, const Option& option, error_code& ec)
 {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// What protocols differ in: addresses or paths, one family or both.
+// How protocols differ: addresses or paths, one family or both, and the largest payload.
 #ifndef DGRAM_DETAIL_SOCKET_PROTOCOLS_HPP
 #define DGRAM_DETAIL_SOCKET_PROTOCOLS_HPP
 
@@ -22,25 +22,25 @@ concept path_protocol = requires(const typename Protocol::endpoint& endpoint) { 
 template <class Protocol>
 concept dual_stack_protocol = requires { Protocol::dual(); };
 
-/// The most payload that one datagram may have: 65,535 bytes less the headers (RFC 768, RFC 791),
-/// and over IPv6 less those of UDP alone (RFC 8200).
+/// The largest payload of one datagram: 65,535 bytes less the headers (RFC 768, RFC 791). Over
+/// IPv6, only UDP's header counts (RFC 8200).
 inline constexpr std::size_t max_ipv4_payload = 65507;
 inline constexpr std::size_t max_ipv6_payload = 65527;
 
-/// Whether no datagram can be so large. The kernel would say so, too, but with
-/// `option::receive_error` of some sizes twice: in a report besides.
+/// Whether the size is beyond any datagram. The kernel would refuse it too. But with
+/// `option::receive_error`, it would report some sizes twice: as an error and in a report.
 template <class Protocol>
 constexpr bool is_beyond_protocol(std::size_t size, bool v4) noexcept
 {
   return ip_protocol<Protocol> && size > max_ipv4_payload && (v4 || size > max_ipv6_payload);
 }
 
-/// Text that stands for one of its endpoints.
+/// Text that stands for an endpoint of the protocol.
 template <class Text, class Protocol>
 concept endpoint_text = (path_protocol<Protocol> || ip_protocol<Protocol>) &&
                         std::convertible_to<const Text&, std::string_view>;
 
-/// The endpoint that a text stands for: `address:port`, or of a Unix socket a path or `@name`.
+/// Returns the endpoint for a text: `address:port`, or, for a Unix socket, a path or `@name`.
 template <class Protocol>
 typename Protocol::endpoint endpoint_of_text(std::string_view text, error_code& ec)
 {

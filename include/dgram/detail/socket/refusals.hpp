@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// Whether an error of a send is the fault of the datagram, or of the socket and the system.
+// Decides whether a send failed because of its datagram, or because of the socket or the system.
 #ifndef DGRAM_DETAIL_SOCKET_REFUSALS_HPP
 #define DGRAM_DETAIL_SOCKET_REFUSALS_HPP
 
@@ -11,13 +11,13 @@ DGRAM_NAMESPACE_BEGIN
 
 namespace detail {
 
-/// Whether a datagram was refused for its own sake, so that others may still be sent. Some are kept
-/// back by the kernel for reasons of the socket or the system.
+/// Whether a datagram was refused for its own sake, so that others may still be sent. For other
+/// errors, the reason lies in the socket or the system.
 template <class State>
 bool is_refusal(const State& state, const error_code& ec) noexcept
 {
-  // A pending ICMP error belongs to an earlier datagram than the one whose send reports it; to an
-  // unconnected Unix socket it says that nobody listens on this datagram's path.
+  // On IP, a pending ICMP error belongs to an earlier datagram than the send that reports it. On an
+  // unconnected Unix socket, no socket listens on this datagram's path.
   if (ec == net::error::connection_refused) return state.stays_writable();
   return ec != net::error::would_block && ec != net::error::bad_descriptor &&
          ec != net::error::address_in_use && ec != net::error::not_socket &&

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// The reports of a socket: errors of earlier datagrams and times of sends, kept and waited for.
+// Keeps path errors and send times for the operations that ask or wait for them.
 #ifndef DGRAM_DETAIL_SOCKET_REPORTS_HPP
 #define DGRAM_DETAIL_SOCKET_REPORTS_HPP
 
@@ -25,11 +25,11 @@ DGRAM_NAMESPACE_BEGIN
 
 namespace detail {
 
-/// The reports that are kept for who comes later. Memory is taken with the first one, and once.
+/// Keeps reports for later calls. The first report allocates the memory, once.
 template <class Report>
 class report_ring {
 public:
-  /// Keeps one more; where there were too many the oldest is gone, which is false.
+  /// Keeps one more report. Returns false if the oldest one had to go.
   bool push(const Report& report)
   {
     if (kept_.empty()) kept_.resize(capacity);
@@ -61,11 +61,11 @@ private:
   std::size_t size_ = 0;
 };
 
-/// Whose an error is that a call failed with, as far as the queue of reports tells.
+/// Which datagram caused a call's error: the call's own, or an earlier one, if the reports say so.
 enum class blame : std::uint8_t { unknown, own, earlier };
 
-/// Calls `keep(report)`, which says whether it had room, with each report that the kernel has
-/// queued. Returns whose the error is that a call failed with.
+/// Calls `keep(report)` with each report that the kernel has queued; `keep` returns whether it had
+/// room. Returns which datagram caused `failure`.
 template <class Keep>
 blame drain_reports(platform::descriptor_type fd, descriptor& of, const error_code& failure,
                     Keep keep)
@@ -85,13 +85,13 @@ blame drain_reports(platform::descriptor_type fd, descriptor& of, const error_co
   return is_earlier ? blame::earlier : blame::unknown;
 }
 
-/// The reports that wait to be asked for, and the operations that wait for reports.
+/// The reports that were not asked for yet, and the operations that wait for reports.
 template <class Protocol, class Executor>
 class report_store {
 public:
   explicit report_store(const Executor& executor) : signal_(executor) {}
 
-  /// Keeps one more; false if the oldest one had to go for it.
+  /// Keeps one more report. Returns false if the oldest one had to go.
   bool keep(const platform::queued_report& report)
   {
     if (report.what == platform::queued_report::kind::time)
@@ -117,11 +117,11 @@ public:
     times_ = std::move(from.times_);
   }
 
-  /// Wakes all that wait: there are new reports, or there will be none.
+  /// Wakes all operations that wait: there are new reports, or there will be none.
   void notify() { signal_.notify(); }
 
-  /// Waits until there are new reports, whoever takes them from the kernel. Ends with
-  /// `operation_aborted` then.
+  /// Waits until there are new reports, whichever operation takes them from the kernel. Then it
+  /// completes with `operation_aborted`.
   template <class State, class Token>
   auto async_wait(State& state, Token&& token)
   {
@@ -129,7 +129,7 @@ public:
     return signal_.async_wait(std::forward<Token>(token));
   }
 
-  /// Those who wait are counted, so that nothing is pending when none does.
+  /// Counts the operations that wait, so that no wait is pending if there are none.
   void begin_waiting() noexcept { ++waiting_; }
   void end_waiting()
   {
@@ -140,9 +140,9 @@ private:
   template <class, class>
   friend class report_store;
 
-  /// One wait on the descriptor for all who wait for reports: an operation that receives may take a
-  /// report from the kernel before a wait on the descriptor tells of it, and must be able to wake
-  /// who waits for that.
+  /// All operations that wait for reports share one wait on the descriptor. An operation that
+  /// receives may take a report from the kernel before that wait sees it. It must then be able to
+  /// wake the others.
   template <class State>
   void watch(State& state)
   {
@@ -152,7 +152,7 @@ private:
     auto woken = [this, self = state.shared_from_this(), guard](error_code ec) {
       watching_ = false;
       if (!ec && !guard.is_over(self->epoch)) self->take_reports();
-      // They look for themselves, and watch again where they find nothing.
+      // The woken operations look for reports themselves. If they find none, they watch again.
       signal_.notify();
     };
     state.socket.async_wait(net::socket_base::wait_error,
@@ -198,12 +198,12 @@ private:
 };
 
 /// Tells the errors of earlier datagrams from those of the call that fails with them. Most are in
-/// the queue of reports. That has the room of the receive queue, though, and where there is none
-/// the kernel tells the next call alone (net/core/skbuff.c, sock_queue_err_skb; net/ipv4/udp.c,
-/// __udp4_lib_err). It does so once, so that an error which comes again is the call's own.
+/// the queue of reports. But the receive buffer limits that queue. If there is no room, the kernel
+/// reports the error only to the next call (net/core/skbuff.c, sock_queue_err_skb; net/ipv4/udp.c,
+/// __udp4_lib_err). It does so once, so an error that comes again is the call's own.
 class path_error_filter {
 public:
-  /// Whether to try again.
+  /// Returns whether to try again.
   template <class State>
   bool passes(State& state, const error_code& ec, bool suspects)
   {
@@ -215,7 +215,7 @@ public:
     return true;
   }
 
-  /// The call has come to this in the end.
+  /// Called with the final result of the call.
   template <class State>
   void settle(State& state, const error_code& ec)
   {
@@ -228,8 +228,8 @@ private:
   error_code suspect_;
 };
 
-/// Calls `function(error_code&)`, and again while nothing was moved and the error is an earlier
-/// datagram's: each round takes the reports that came meanwhile.
+/// Calls `function(error_code&)`. Calls it again while nothing was moved and the error is an
+/// earlier datagram's. Each round takes the reports that have come meanwhile.
 template <class State, class Function>
 std::size_t past_reports(State& state, error_code& ec, Function function)
 {

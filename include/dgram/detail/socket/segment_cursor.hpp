@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// One buffer that is sent as many datagrams of equal size, in the shape of a send batch.
+// Sends one buffer as many datagrams of equal size; has the interface of a send batch.
 #ifndef DGRAM_DETAIL_SOCKET_SEGMENT_CURSOR_HPP
 #define DGRAM_DETAIL_SOCKET_SEGMENT_CURSOR_HPP
 
@@ -21,10 +21,10 @@ DGRAM_NAMESPACE_BEGIN
 
 namespace detail {
 
-/// Describes one message at a time, anew at each `prepare`, so it may be moved in between. The
-/// description lies in a `scratch` of the attempt's own: an operation that had it would not fit
-/// into the memory that Asio keeps for reuse. `Request` is a `send_request`, or `no_request`, which
-/// takes no room.
+/// Describes one message at a time, anew at each `prepare`, so that it may be moved in between. The
+/// description lies in a `scratch` that belongs to the attempt. An operation with a `scratch` would
+/// not fit into the memory that Asio keeps for reuse. `Request` is `send_request`, or `no_request`,
+/// which takes no room.
 template <class Protocol, class Request = no_request>
 class segment_cursor {
 public:
@@ -47,7 +47,7 @@ public:
   {
   }
 
-  /// Until the end of the attempt.
+  /// Uses this room until the end of the attempt.
   void use(scratch& room) noexcept { room_ = &room; }
 
   template <class Predicate>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// What send_options and reply paths become: checked, copied, and written as control messages.
+// Checks and copies `send_options` and reply paths, and writes their control messages.
 #ifndef DGRAM_DETAIL_SOCKET_SEND_REQUEST_HPP
 #define DGRAM_DETAIL_SOCKET_SEND_REQUEST_HPP
 
@@ -26,7 +26,7 @@ DGRAM_NAMESPACE_BEGIN
 
 namespace detail {
 
-/// Whether a datagram for this peer is an IPv4 one, whatever the socket.
+/// Whether a datagram to this peer is an IPv4 one, on any kind of socket.
 template <class Endpoint>
 bool is_ipv4(const Endpoint& peer) noexcept
 {
@@ -38,7 +38,7 @@ bool is_ipv4(const Endpoint& peer) noexcept
   }
 }
 
-/// Asks for nothing, but may be cut apart.
+/// Asks for nothing. The kernel may cut the datagram apart.
 struct no_request {
   static constexpr std::size_t control_size = 64;
 
@@ -64,7 +64,7 @@ struct no_request {
 
 class send_request;
 
-/// Why a request cannot be had: an error, and which member of `send_options` it is about.
+/// Why a request is refused: an error, and the member of `send_options` that caused it.
 class refusal {
 public:
   enum class member : std::uint8_t {
@@ -90,7 +90,7 @@ public:
   operator error_code() const noexcept { return why_; }  // NOLINT(*-explicit-*)
   explicit operator bool() const noexcept { return bool(why_); }
 
-  /// The member and its value, such as `dscp{64}`; the request has to be there still.
+  /// Returns the member and its value, such as `dscp{64}`. The request must still exist.
   std::string subject() const;
 
 private:
@@ -114,7 +114,7 @@ public:
     std::copy_n(options.control.begin(), control_size_, control_.begin());
     if (options_.source && options_.source->is_v6() && options_.source->to_v6().is_v4_mapped())
       options_.source = net::ip::make_address_v4(net::ip::v4_mapped, options_.source->to_v6());
-    // What is unspecified is left to the system, in either family.
+    // An unspecified source leaves the choice to the system, in either family.
     if (options_.source && options_.source->is_unspecified()) options_.source.reset();
     options_.control = {};
     note_bad_value();
@@ -132,9 +132,9 @@ public:
     is_answer_ = true;
   }
 
-  /// Why it cannot be done for a peer of this family; clear where it can. Where there is no IP
-  /// there are only the user's own control messages, and the segment size, which is not for the
-  /// kernel alone.
+  /// Returns why a peer of this family cannot be served; clear if it can. Without IP, only two
+  /// members are possible: the user's own control messages, and the segment size, which the library
+  /// handles too.
   template <class Protocol>
   refusal check(bool v4) const noexcept
   {
@@ -154,7 +154,7 @@ public:
     return {};
   }
 
-  /// Whether there is nothing that a control message would be needed for.
+  /// Whether the request needs no control message.
   bool is_plain() const noexcept
   {
     return !asks_for_source() && !options_.ecn && !options_.dscp && !options_.hop_limit &&
@@ -164,7 +164,8 @@ public:
 
   std::size_t segment_size() const noexcept { return options_.segment_size.value_or(0); }
 
-  /// What it was made of; the control messages are valid as long as the request.
+  /// Returns the options that made the request. Their control messages are valid as long as the
+  /// request.
   send_options options() const noexcept
   {
     send_options all = options_;
@@ -172,7 +173,7 @@ public:
     return all;
   }
 
-  /// What the socket must have been told, or asked, before this can be sent.
+  /// Returns what must be set on the socket, or read from it, before this can be sent.
   socket_needs needs() const noexcept
   {
     return {.traffic_class = options_.ecn.has_value() != options_.dscp.has_value(),
@@ -182,11 +183,12 @@ public:
 
   bool sets_traffic_class() const noexcept { return options_.ecn || options_.dscp; }
 
-  /// Of datagrams that the kernel cuts apart only one would be told of.
+  /// Whether the datagram must be a message of its own: the kernel reports only one send time for
+  /// each message.
   bool leaves_alone() const noexcept { return options_.timestamp; }
 
-  /// Writes the control messages for a peer of this family; `segment` 0 for a datagram that is not
-  /// cut apart.
+  /// Writes the control messages for a peer of this family. `segment` is 0 for a datagram that is
+  /// not cut apart.
   std::span<const std::byte> write(std::span<std::byte> room, bool v4, const socket_flags& flags,
                                    std::size_t segment) const noexcept
   {
@@ -206,7 +208,7 @@ public:
     return room.first(control.size());
   }
 
-  /// Whether it is that of an answer with this path, and is right for its peer.
+  /// Whether this is the request of an answer with this path, and fits its peer.
   template <class Protocol>
   bool is_answer(const basic_reply_path<Protocol>& path) const noexcept
   {
@@ -215,7 +217,7 @@ public:
     return *options_.source == path.source && path.source.is_v4() == is_ipv4(path.peer);
   }
 
-  /// Completes the way back of an answer.
+  /// Restores the way back of an answer.
   template <class Protocol>
   void restore(basic_reply_path<Protocol>& path) const noexcept
   {
@@ -241,7 +243,7 @@ private:
   friend class refusal;
   using member = refusal::member;
 
-  /// Of several the last one counts.
+  /// If several values are bad, the last one counts.
   void note_bad_value() noexcept
   {
     const auto note = [this](member what, const error_code& why) {
@@ -261,7 +263,7 @@ private:
     return {net::error::operation_not_supported, what, *this};
   }
 
-  /// The first member that is asked for of those in the header of an IP packet.
+  /// Returns the first requested member that belongs in the header of an IP packet.
   member first_of_header() const noexcept
   {
     if (options_.ecn) return member::ecn;
@@ -297,7 +299,7 @@ private:
   // NOLINTBEGIN(bugprone-unchecked-optional-access): called only where it is asked for
   std::int64_t transmit_nanoseconds() const noexcept
   {
-    // The kernel's times have no sign: one before the clock's start would be in the far future.
+    // The kernel's times have no sign: a time before the clock's start would be far in the future.
     return std::max<std::int64_t>(std::chrono::duration_cast<std::chrono::nanoseconds>(
                                       options_.transmit_time->time_since_epoch())
                                       .count(),
@@ -310,7 +312,7 @@ private:
     return options_.source.has_value() || options_.interface_index != 0;
   }
 
-  /// One byte holds both: what is not asked for is as the socket has it.
+  /// One byte holds both parts. A part that was not requested stays as the socket has it.
   std::uint8_t traffic_class(std::uint8_t of_socket) const noexcept
   {
     const unsigned ecn = options_.ecn ? static_cast<unsigned>(*options_.ecn) : of_socket & 3U;
@@ -324,7 +326,7 @@ private:
   std::size_t control_size_ = 0;
   error_code error_;
   member bad_value_ = member::none;
-  bool is_answer_ = false;  // what a reply path alone asks for
+  bool is_answer_ = false;  // a reply path alone made the request
 };
 
 // NOLINTBEGIN(bugprone-unchecked-optional-access): what is refused is there
@@ -357,7 +359,7 @@ inline std::string refusal::subject() const
   return request_ == nullptr ? std::string() : request_->describe(what_);
 }
 
-/// Throws what was refused, if anything was; the text names the member and its value, as in
+/// Throws if a request was refused. The text names the member and its value, as in
 /// `push with "dscp{64}"`.
 template <std::same_as<refusal> Refusal>
 void throw_if(const Refusal& refused, const char* what)

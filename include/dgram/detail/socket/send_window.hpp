@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// How much of a batch is described for the kernel at once.
+// Chooses how many messages of a batch are described for the kernel at once.
 #ifndef DGRAM_DETAIL_SOCKET_SEND_WINDOW_HPP
 #define DGRAM_DETAIL_SOCKET_SEND_WINDOW_HPP
 
@@ -12,15 +12,15 @@ DGRAM_NAMESPACE_BEGIN
 
 namespace detail {
 
-/// After a refusal, and when the queue was full, what is left of a batch is described anew. To
-/// describe all of it each time would cost the square of the batch's size. So the window shrinks to
-/// twice what the kernel took before it stopped, and doubles whenever the kernel takes all of it. A
-/// full queue has room for many when it has room again.
+/// After a refusal or a full queue, the rest of a batch is described anew. To describe all of the
+/// rest each time would cost the square of the batch's size. So the window shrinks to twice what
+/// the kernel took before it stopped. It doubles whenever the kernel takes all. A full queue has
+/// room for many datagrams when it has room again.
 class send_window {
 public:
   std::size_t size() const noexcept { return size_; }
 
-  /// The kernel stopped after so many of the messages that were described.
+  /// Called when the kernel stopped after this many of the messages.
   void stop(std::size_t taken, bool is_full) noexcept
   {
     size_ = std::clamp(2 * taken, is_full ? least_when_full : least, most);

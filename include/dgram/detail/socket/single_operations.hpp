@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// The operations on one datagram: blocking, trying and asynchronous.
+// The operations on one datagram: blocking, nonblocking and asynchronous.
 #ifndef DGRAM_DETAIL_SOCKET_SINGLE_OPERATIONS_HPP
 #define DGRAM_DETAIL_SOCKET_SINGLE_OPERATIONS_HPP
 
@@ -28,7 +28,7 @@ DGRAM_NAMESPACE_BEGIN
 
 namespace detail {
 
-/// `Derived` has a `state()`, and a `target()` that operations are launched on.
+/// `Derived` has a `state()`, and a `target()` on which operations are launched.
 template <class Derived, class Protocol, class Executor>
 class single_operations {
   using state_type = socket_state<Protocol, Executor>;
@@ -36,14 +36,14 @@ class single_operations {
   using endpoint_type = typename Protocol::endpoint;
 
 public:
-  // A datagram has at most 64 pieces, received or sent, in all forms: for a sequence of more
-  // buffers the error is `message_size`, and nothing is received or sent.
+  // Every form of send and receive takes at most 64 pieces for one datagram. If a buffer sequence
+  // has more, the error is `message_size`, and nothing is sent or received.
 
   // --- one datagram, blocking ---
 
   /// Sends one datagram to the connected peer; blocks while the send queue is full. Returns the
-  /// bytes sent.
-  /// Errors: `destination_address_required`, `message_size`, and others of send(2).
+  /// number of bytes sent. Errors: `destination_address_required`, `message_size`, and others of
+  /// send(2).
   template <class ConstBuffers>
   std::size_t send(const ConstBuffers& buffers, net::socket_base::message_flags flags,
                    error_code& ec)
@@ -63,21 +63,24 @@ public:
     return throwing("send", [&](error_code& ec) { return send(buffers, flags, ec); });
   }
 
-  /// Sends one datagram to `peer`. Errors: `address_in_use` (no port is free for a socket that is
-  /// not bound), and those of sendto(2).
+  /// Sends one datagram to `peer`. Errors: those of sendto(2), and `address_in_use` (the socket is
+  /// not bound and no port is free).
   ///
-  /// On a connected socket the kernel decides. Linux sends to `peer`, macOS and the BSDs report
-  /// `already_connected`, even for the socket's own peer. The datagram leaves from the address that
-  /// `connect` chose. An answer from `peer` and an ICMP error of the way to it cannot come: the
-  /// socket hears its own peer alone. A dual-stack socket that is connected to an IPv4 peer cannot
-  /// send to an IPv6 one (`address_family_not_supported`).
+  /// On a connected socket the kernel decides:
+  /// - Linux sends to `peer`. macOS and the BSDs report `already_connected`, even for the socket's
+  ///   own peer.
+  /// - The datagram leaves from the address that `connect` chose.
+  /// - No answer from `peer`, and no ICMP error from the way to it, can come: the socket hears only
+  ///   its own peer.
+  /// - A dual-stack socket that is connected to an IPv4 peer cannot send to an IPv6 peer
+  ///   (`address_family_not_supported`).
   template <class ConstBuffers>
   std::size_t send_to(const ConstBuffers& buffers, const endpoint_type& peer,
                       net::socket_base::message_flags flags, error_code& ec)
   {
     self().state().notice();
-    // Asio's own waits for writability where the descriptor does not block, and that would spin on
-    // Unix sockets.
+    // If the descriptor does not block, Asio's own send waits for writability. On Unix sockets that
+    // would spin.
     if (path_protocol<Protocol> || self().state().reads_reports() || has_too_many_pieces(buffers))
       return until_done(
           net::socket_base::wait_write, ec,
@@ -98,8 +101,7 @@ public:
                     [&](error_code& ec) { return send_to(buffers, peer, flags, ec); });
   }
 
-  /// Sends one datagram that asks for something of its own; see `send_options`, whose errors it has
-  /// too.
+  /// Sends one datagram with `options`. Errors: also those of `send_options`.
   template <class ConstBuffers>
   std::size_t send(const ConstBuffers& buffers, const send_options& options, error_code& ec)
   {
@@ -132,7 +134,7 @@ public:
     });
   }
 
-  /// Answers: the datagram leaves from the address that was asked; see
+  /// Sends an answer: the datagram leaves from the address to which the question was sent. See
   /// `basic_datagram::reply_path`.
   template <class ConstBuffers>
   std::size_t send_to(const ConstBuffers& buffers, const basic_reply_path<Protocol>& path,
@@ -158,9 +160,10 @@ public:
     });
   }
 
-  /// Receives one datagram; blocks until there is one. Returns the bytes received, 0 for an empty
-  /// datagram, and 0 at once where receiving was shut down and nothing is queued (Linux); what does
-  /// not fit is cut off. Errors: those of recv(2); `connection_refused` on a connected socket.
+  /// Receives one datagram; blocks until there is one. Returns the number of bytes received, which
+  /// is 0 for an empty datagram. Returns 0 at once if receiving was shut down and nothing is queued
+  /// (Linux). Cuts off what does not fit. Errors: those of recv(2); `connection_refused` on a
+  /// connected socket.
   template <class MutableBuffers>
   std::size_t receive(const MutableBuffers& buffers, net::socket_base::message_flags flags,
                       error_code& ec)
@@ -179,12 +182,12 @@ public:
     return throwing("receive", [&](error_code& ec) { return receive(buffers, flags, ec); });
   }
 
-  /// The same, and says who sent it.
+  /// The same, and stores the sender.
   template <class MutableBuffers>
   std::size_t receive_from(const MutableBuffers& buffers, endpoint_type& sender,
                            net::socket_base::message_flags flags, error_code& ec)
   {
-    // Asio's own would throw for a sender whose path fills its room.
+    // Asio's own receive would throw for a sender whose path fills its room.
     if (path_protocol<Protocol> || attends_receive(self().state(), buffers))
       return until_done(net::socket_base::wait_read, ec, [&](error_code& failure) {
         return receive_one(self().state(), buffers, &sender, flags, failure);
@@ -202,7 +205,7 @@ public:
                     [&](error_code& ec) { return receive_from(buffers, sender, flags, ec); });
   }
 
-  /// The same, and says all that is known of the datagram; see `basic_datagram_info`.
+  /// The same, and stores all that is known about the datagram; see `basic_datagram_info`.
   template <class MutableBuffers>
   std::size_t receive_from(const MutableBuffers& buffers, basic_datagram_info<Protocol>& info,
                            error_code& ec)
@@ -221,8 +224,8 @@ public:
 
   // --- one datagram, never blocking ---
   //
-  // With `error_code&`: `would_block` where nothing can be done now. Without: an empty optional
-  // instead, and other errors are thrown.
+  // With `error_code&`, the error is `would_block` if nothing can be done now. Without it, the
+  // result is an empty optional instead, and other errors are thrown.
 
   template <class ConstBuffers>
   std::size_t try_send(const ConstBuffers& buffers, error_code& ec)
@@ -337,22 +340,25 @@ public:
 
   // --- asynchronous operations ---
   //
-  // Of all of them: the completion handler is called exactly once, never inside the initiating
-  // function, by its associated executor, whose default is the socket's. Buffers, endpoints and
-  // batches that are passed by reference must stay until then. Memory comes from the handler's
-  // associated allocator and is released before the handler is called; in steady state none is
-  // allocated. An operation that can finish at once does so through the handler's immediate
-  // executor (Asio 1.27 and newer) or a post. Without a token: see `default_token_t`.
+  // For all of them:
+  // - The completion handler is called exactly once, and never inside the initiating function.
+  // - Its associated executor calls it; the default is the socket's executor.
+  // - Buffers, endpoints and batches that are passed by reference must stay valid until then.
+  // - Memory comes from the handler's associated allocator and is released before the handler is
+  //   called. In steady state, none is allocated.
+  // - An operation that can finish at once uses the handler's immediate executor (Asio 1.27 and
+  //   newer) or a post.
+  // - For calls without a token, see `default_token_t`.
   //
-  // Where several operations of one direction are pending, which of them gets the next datagram is
-  // not specified.
+  // If several operations of one direction are pending, it is not specified which of them gets the
+  // next datagram.
 
   /// Sends one datagram to the connected peer; waits while the send queue is full. The buffers'
-  /// memory must stay until completion.
+  /// memory must stay valid until completion.
   ///
-  /// Completion: `void(error_code, std::size_t)`, with the bytes sent. Errors: as for `send`, and
-  /// `operation_aborted`. Cancellation: terminal, partial and total; the datagram was not sent
-  /// then.
+  /// Completion: `void(error_code, std::size_t)`, with the number of bytes sent. Errors: as for
+  /// `send`, and `operation_aborted`. Cancellation: terminal, partial and total; a cancelled
+  /// operation has sent nothing.
   ///
   /// \code
   /// std::size_t size = co_await socket.async_send(asio::buffer(query), asio::use_awaitable);
@@ -386,8 +392,8 @@ public:
         std::forward<Token>(token), buffers, flags);
   }
 
-  /// Sends one datagram that asks for something of its own; see `send_options`, whose errors it has
-  /// too. Otherwise as `async_send`.
+  /// Sends one datagram with `options`. Errors: also those of `send_options`. Otherwise as
+  /// `async_send`.
   template <class ConstBuffers,
             net::completion_token_for<void(error_code, std::size_t)> Token = default_token>
   auto async_send(const ConstBuffers& buffers, const send_options& options,
@@ -425,8 +431,8 @@ public:
           state.notice();
           error_code refused;
           state.provide_port(refused);
-          // Asio's own waits for writability, and that would spin on Unix sockets. The attempt
-          // completes with what is refused.
+          // Asio's own send waits for writability, which would spin on Unix sockets. The attempt
+          // completes with an error if the request is refused.
           if (path_protocol<Protocol> || refused || state.reads_reports() ||
               has_too_many_pieces(from))
             compose<transfer_signature>(state,
@@ -442,8 +448,8 @@ public:
         std::forward<Token>(token), buffers, peer, flags);
   }
 
-  /// Sends one datagram that asks for something of its own; see `send_options`, whose errors it has
-  /// too. Otherwise as `async_send_to`.
+  /// Sends one datagram with `options`. Errors: also those of `send_options`. Otherwise as
+  /// `async_send_to`.
   ///
   /// \code
   /// co_await socket.async_send_to(asio::buffer(query), peer, dgram::send_options{.hop_limit = 1});
@@ -456,7 +462,7 @@ public:
     return async_send_request(buffers, peer, send_request(options), std::forward<Token>(token));
   }
 
-  /// Answers: the datagram leaves from the address that was asked; see
+  /// Sends an answer: the datagram leaves from the address to which the question was sent. See
   /// `basic_datagram::reply_path`. Otherwise as `async_send_to`.
   template <class ConstBuffers,
             net::completion_token_for<void(error_code, std::size_t)> Token = default_token>
@@ -475,12 +481,12 @@ public:
                               std::forward<Token>(token));
   }
 
-  /// Receives one datagram; what does not fit into the buffers is cut off. The buffers' memory must
-  /// stay until completion.
+  /// Receives one datagram. Cuts off what does not fit into the buffers. The buffers' memory must
+  /// stay valid until completion.
   ///
-  /// Completion: `void(error_code, std::size_t)`, with the bytes received, 0 for an empty datagram.
-  /// Errors: as for `receive`, and `operation_aborted`. Cancellation: terminal, partial and total;
-  /// no datagram was taken then.
+  /// Completion: `void(error_code, std::size_t)`, with the number of bytes received, which is 0 for
+  /// an empty datagram. Errors: as for `receive`, and `operation_aborted`. Cancellation: terminal,
+  /// partial and total; a cancelled operation has taken no datagram.
   ///
   /// \code
   /// std::size_t size = co_await socket.async_receive(asio::buffer(storage), asio::use_awaitable);
@@ -514,8 +520,8 @@ public:
         std::forward<Token>(token), buffers, flags);
   }
 
-  /// Receives one datagram and says who sent it; `sender` must stay until completion. Otherwise as
-  /// `async_receive`.
+  /// Receives one datagram and stores its sender; `sender` must stay valid until completion.
+  /// Otherwise as `async_receive`.
   ///
   /// \code
   /// std::size_t size = co_await socket.async_receive_from(asio::buffer(storage), sender);
@@ -538,8 +544,8 @@ public:
         self().target(),
         [](state_type& state, auto&& handler, const MutableBuffers& into, endpoint_type* from,
            net::socket_base::message_flags how) {
-          // Asio's own operation is the cheapest way to one datagram, but knows no mapped senders,
-          // and would throw for a sender whose path fills its room.
+          // Asio's own operation is the cheapest way to one datagram. But it knows no mapped
+          // senders, and would throw for a sender whose path fills its room.
           if (path_protocol<Protocol> || attends_receive(state, into) || !state.flags.is_plain())
             compose<transfer_signature>(
                 state, receive_attempt<MutableBuffers, endpoint_type>(into, from, how),
@@ -554,7 +560,8 @@ public:
         std::forward<Token>(token), buffers, &sender, flags);
   }
 
-  /// The same, and says all that is known of the datagram; `info` must stay until completion.
+  /// The same, and stores all that is known about the datagram; `info` must stay valid until
+  /// completion.
   ///
   /// \code
   /// dgram::datagram_info info;
@@ -580,19 +587,19 @@ public:
 private:
   using transfer_signature = void(error_code, std::size_t);
 
-  /// Whether Asio's own receive would not do, or not say what is wrong.
+  /// Whether Asio's own receive would do the wrong thing, or not report what is wrong.
   template <class Buffers>
   static bool attends_receive(state_type& state, const Buffers& buffers,
                               net::socket_base::message_flags how = 0)
   {
     state.notice();
-    // Asio waits for an exceptional condition then, and does not look at the queue before.
+    // Asio then waits for an exceptional condition, and does not look at the queue before.
     const bool is_out_of_band = (how & net::socket_base::message_out_of_band) != 0;
     return (state.attends_receives() && !is_out_of_band) || state.flags.coalescing ||
            has_too_many_pieces(buffers);
   }
 
-  /// Repeats a non-blocking call until it has done something; a send is `addressed` if it names its
+  /// Repeats a nonblocking call until it has done something. A send is `addressed` if it names its
   /// destination.
   template <class Function>
   std::size_t until_done(net::socket_base::wait_type what, error_code& ec, Function function,
@@ -604,7 +611,7 @@ private:
       if (ec != net::error::would_block || self().state().socket.non_blocking()) return size;
       self().state().wait(what, waiting, ec, addressed);
       if (!ec) continue;
-      if (ec == net::error::eof) ec.clear();  // as recv(2) says it: no bytes, and no error
+      if (ec == net::error::eof) ec.clear();  // as recv(2) reports it: no bytes, and no error
       return 0;
     }
   }
@@ -621,7 +628,7 @@ private:
         peer != nullptr);
   }
 
-  /// The text names the peer, and what the datagram asks for in vain.
+  /// The text names the peer, and the refused member of the request.
   template <class Function>
   auto throwing_request(const char* what, const endpoint_type* peer, const send_request& request,
                         Function function)

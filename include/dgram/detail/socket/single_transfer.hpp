@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// Sending and receiving one datagram, in one try that never blocks.
+// Sends or receives one datagram, in one attempt that never blocks.
 #ifndef DGRAM_DETAIL_SOCKET_SINGLE_TRANSFER_HPP
 #define DGRAM_DETAIL_SOCKET_SINGLE_TRANSFER_HPP
 
@@ -23,8 +23,7 @@ DGRAM_NAMESPACE_BEGIN
 
 namespace detail {
 
-/// Where a single receive puts who sent the datagram: nowhere, into an endpoint, or into a
-/// `datagram_info`.
+/// Stores the sender of a received datagram: nowhere, in an endpoint, or in a `datagram_info`.
 template <class Target, class State>
 void describe_received(Target* target, State& state, const platform::message& message,
                        typename State::endpoint_type& native)
@@ -52,7 +51,7 @@ std::size_t receive_one(State& state, const Buffers& buffers, Target* target, in
 {
   state.notice();
   ec = state.pending_receive_error.take();
-  // A train of datagrams in one buffer could not be told from one datagram.
+  // A train of datagrams in one buffer would look like one datagram.
   if (!ec && state.flags.coalescing) ec = error::coalescing;
   buffer_list list(buffers);
   if (!ec && !list.is_whole()) ec = net::error::message_size;
@@ -62,8 +61,8 @@ std::size_t receive_one(State& state, const Buffers& buffers, Target* target, in
   typename State::endpoint_type native;
   const std::size_t count = past_reports(state, ec, [&](error_code& failure) {
     if (target != nullptr) message.set_address(native.data(), native.capacity());
-    // Where there is room a Unix socket puts descriptors there that nobody would close (unix(7),
-    // SCM_RIGHTS).
+    // If there is room for control data, a Unix socket stores descriptors there, and no caller
+    // would close them (unix(7), SCM_RIGHTS).
     if constexpr (State::has_addresses && !std::is_same_v<Target, typename State::endpoint_type>)
       if (target != nullptr) message.set_control(info_access::control_room(*target));
     return platform::backend::receive(state.fd(), &message, 1, flags, failure);
@@ -73,7 +72,7 @@ std::size_t receive_one(State& state, const Buffers& buffers, Target* target, in
   const std::size_t size = std::min(message.size(), list.total());
   const bool asks_for_full_size = (flags & platform::backend::full_size_flag) != 0;
   const std::size_t told = asks_for_full_size ? message.size() : size;
-  // A datagram that is peeked at will be received, and counted, later.
+  // A datagram that is only peeked at will be received, and counted, later.
   if ((flags & net::socket_base::message_peek) != 0) return told;
   ++state.counts.receive_calls;
   ++state.counts.received;
@@ -82,9 +81,9 @@ std::size_t receive_one(State& state, const Buffers& buffers, Target* target, in
   return told;
 }
 
-/// Sends one datagram without blocking, to `peer` or, if it is null, to that of a connected socket.
-/// `Request` is `send_request`, or `no_request`, which is not looked at: then what a request takes
-/// is not instantiated.
+/// Sends one datagram without blocking, to `peer`, or to the connected peer if `peer` is null.
+/// `Request` is `send_request` or `no_request`. With `no_request`, the code for requests is not
+/// instantiated.
 template <class State, class Buffers, class Request = no_request>
 std::size_t send_one(State& state, const Buffers& buffers,
                      const typename State::endpoint_type* peer, int flags, error_code& ec,

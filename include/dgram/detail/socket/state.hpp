@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// The block that a socket and its pending operations share, so that the socket may go while they
-// are queued.
+// The state that a socket shares with its pending operations, which may outlive the socket.
 #ifndef DGRAM_DETAIL_SOCKET_STATE_HPP
 #define DGRAM_DETAIL_SOCKET_STATE_HPP
 
@@ -35,12 +34,12 @@ DGRAM_NAMESPACE_BEGIN
 
 namespace detail {
 
-/// Asio's socket underneath.
+/// Asio's socket, on which this library's socket is built.
 template <class Protocol, class Executor>
 using inner_socket = net::basic_datagram_socket<typename Protocol::native_protocol, Executor>;
 
-/// Asio's socket, what is known of its descriptor, and the waits. An operation notes the epoch when
-/// it is launched; see `epoch_guard`.
+/// Asio's socket, the knowledge about its descriptor, and the waits. An operation notes the epoch
+/// when it is launched; see `epoch_guard`.
 template <class Protocol, class Executor>
 struct socket_state : descriptor, std::enable_shared_from_this<socket_state<Protocol, Executor>> {
   using protocol_type = Protocol;
@@ -52,7 +51,7 @@ struct socket_state : descriptor, std::enable_shared_from_this<socket_state<Prot
 
   explicit socket_state(inner_type&& other) : socket(std::move(other)) {}
 
-  /// One of Asio's goes on here, with its pending operations.
+  /// Takes over one of Asio's sockets, with its pending operations.
   template <class Protocol1, class Executor1>
   explicit socket_state(net::basic_datagram_socket<Protocol1, Executor1>&& other, const Protocol*)
       : socket(std::move(other))
@@ -66,29 +65,29 @@ struct socket_state : descriptor, std::enable_shared_from_this<socket_state<Prot
   inner_type socket;
   std::uint64_t epoch = 0;
 
-  /// Where segmentation was refused; sends there go out one by one.
+  /// The peers to which segmentation was refused. Datagrams to them leave one by one.
   destination_table<endpoint_type> unsegmented;
 
-  /// The socket file to be removed.
+  /// The socket file to remove.
   [[no_unique_address]] bound_path_of<Protocol> bound;
 
   fd_type fd() { return socket.native_handle(); }
 
   static constexpr bool has_addresses = ip_protocol<Protocol>;
 
-  /// Whether the kernel may put datagrams together, and cut them apart.
+  /// Whether the kernel may join datagrams together, and cut them apart.
   static constexpr bool knows_trains = !path_protocol<Protocol>;
 
-  /// Whether a send that would have blocked leaves the socket writable: an unconnected Unix socket
-  /// is always, however full its peers' queues are (net/unix/af_unix.c, unix_dgram_poll). It waits
-  /// on the timer, or it would spin. On a connected one the kernel looks at the peer's queue alone,
-  /// which says nothing of a send to another address.
+  /// Whether the socket stays writable after a send that would have blocked. An unconnected Unix
+  /// socket always does, however full its peers' queues are (net/unix/af_unix.c, unix_dgram_poll).
+  /// So the send waits on the timer; otherwise it would spin. On a connected socket, the kernel
+  /// looks at the peer's queue alone. That says nothing about a send to another address.
   bool stays_writable(bool addressed = false) const noexcept
   {
     return path_protocol<Protocol> && (addressed || !flags.connected);
   }
 
-  /// Whether a send that failed so is to be tried again on the timer.
+  /// Whether to try a send with this error again on the timer.
   bool is_congested(const error_code& ec, bool addressed = false) const noexcept
   {
     return platform::is_congestion(ec) ||
@@ -152,7 +151,7 @@ struct socket_state : descriptor, std::enable_shared_from_this<socket_state<Prot
     return socket.release(ec);
   }
 
-  /// The descriptor, for a socket of Asio's; pending operations end.
+  /// Gives the descriptor up to one of Asio's sockets; pending operations end.
   inner_type&& give_up()
   {
     error_code ignored;
@@ -161,8 +160,8 @@ struct socket_state : descriptor, std::enable_shared_from_this<socket_state<Prot
     return std::move(socket);
   }
 
-  /// Asio's socket was handed out: what it is told there is noticed from now on, at the price of
-  /// some questions to the kernel before each operation.
+  /// Called when Asio's socket is handed out. From then on, changes through that socket are
+  /// noticed, which costs some questions to the kernel before each operation.
   inner_type& share()
   {
     if (!is_shared_) identity_ = platform::identity_of(fd());
@@ -176,7 +175,7 @@ struct socket_state : descriptor, std::enable_shared_from_this<socket_state<Prot
       look_again();
   }
 
-  /// What is known of the other's descriptor, which this one has now.
+  /// Takes over what is known about the other socket's descriptor, which is this one's now.
   template <class Other>
   void take_over(Other& from)
   {
@@ -185,7 +184,8 @@ struct socket_state : descriptor, std::enable_shared_from_this<socket_state<Prot
     if (from.reports_) reports().take_over(*from.reports_);
   }
 
-  /// The family of the addresses that the kernel has for it. Error: `bad_descriptor`.
+  /// Returns the family of the addresses that the kernel has for the socket. Error:
+  /// `bad_descriptor`.
   int family(error_code& ec) const
   {
     ec.clear();
@@ -193,7 +193,7 @@ struct socket_state : descriptor, std::enable_shared_from_this<socket_state<Prot
     return flags.family;
   }
 
-  /// The address as the kernel has it; the unspecified one where there is none yet.
+  /// Returns the address as the kernel has it; the unspecified address if there is none yet.
   endpoint_type local_endpoint(error_code& ec) const
   {
     endpoint_type local = socket.local_endpoint(ec);
@@ -206,7 +206,7 @@ struct socket_state : descriptor, std::enable_shared_from_this<socket_state<Prot
     return local;
   }
 
-  /// What the socket was opened with. Error: `bad_descriptor`.
+  /// Returns the protocol with which the socket was opened. Error: `bad_descriptor`.
   Protocol protocol(error_code& ec) const
   {
     const auto local = local_endpoint(ec);
@@ -233,7 +233,7 @@ struct socket_state : descriptor, std::enable_shared_from_this<socket_state<Prot
       open(peer.protocol(), ec);
       if (ec) return;
     }
-    // Asio takes the EAGAIN of a connect that finds no port for a connect under way.
+    // A connect that finds no port reports EAGAIN, and Asio takes that for a pending connect.
     provide_port(ec);
     if (ec) return;
     const bool had_peer = flags.connected;
@@ -282,9 +282,9 @@ struct socket_state : descriptor, std::enable_shared_from_this<socket_state<Prot
     }
   }
 
-  /// Sees to it that a send has a port to leave from. The kernel would find one by itself, but says
-  /// EAGAIN if all are taken (send(2)), which nobody could tell from a full queue. Error:
-  /// `address_in_use`, as of a bind to port 0.
+  /// Makes sure that a send has a port from which to leave. The kernel would find one by itself.
+  /// But if all ports are taken, it reports EAGAIN (send(2)), which looks like a full queue. Error:
+  /// `address_in_use`, as for a bind to port 0.
   void provide_port(error_code& ec)
   {
     ec.clear();
@@ -292,7 +292,7 @@ struct socket_state : descriptor, std::enable_shared_from_this<socket_state<Prot
       find_port(ec);
   }
 
-  /// Hands messages to the kernel without blocking. Returns how many it took.
+  /// Passes messages to the kernel without blocking. Returns how many it took.
   std::size_t send(platform::message* first, std::size_t count, int how, error_code& ec)
   {
     provide_port(ec);
@@ -313,9 +313,9 @@ struct socket_state : descriptor, std::enable_shared_from_this<socket_state<Prot
     return peer;
   }
 
-  // --- what is asked of the descriptor ---
+  // --- settings and queries of the descriptor ---
 
-  /// Pending operations end where coalescing begins: a single receive could not tell a train from a
+  /// If coalescing begins, pending operations end: a single receive could not tell a train from a
   /// datagram.
   void set_coalescing(bool on, error_code& ec)
   {
@@ -339,7 +339,7 @@ struct socket_state : descriptor, std::enable_shared_from_this<socket_state<Prot
     change_membership(change, group, interface, indices, ec);
   }
 
-  /// Joining on all interfaces says in `indices` where that was; leaving all leaves those, where
+  /// A join on all interfaces stores their indices in `indices`. A leave on all uses those, if
   /// there are any.
   void change_membership(membership_change change, const multicast_group& group,
                          const network_interface& interface, std::vector<unsigned>& indices,
@@ -376,7 +376,7 @@ struct socket_state : descriptor, std::enable_shared_from_this<socket_state<Prot
         return 0;
       }
       if (flags.connected) return read_mtu(fd(), flags.peer_is_ipv4, ec);
-      // The kernel tells it of a connected socket alone; connecting sends nothing.
+      // The kernel reports it for a connected socket alone. The connect sends nothing.
       const auto target = canonical(peer);
       inner_type probe(socket.get_executor());
       probe.open(target.protocol(), ec);
@@ -387,11 +387,11 @@ struct socket_state : descriptor, std::enable_shared_from_this<socket_state<Prot
 
   // --- reports ---
 
-  /// Takes what the kernel has queued. Returns whose the error is that a call failed with.
+  /// Takes the reports that the kernel has queued. Returns which datagram caused `failure`.
   blame take_reports(const error_code& failure = error_code())
   {
-    // A Unix socket has no such queue, and does not look at MSG_ERRQUEUE: it would give its
-    // datagrams instead.
+    // A Unix socket has no such queue. It ignores MSG_ERRQUEUE, and would give its datagrams
+    // instead.
     if constexpr (has_addresses) {
       const std::uint64_t before = reports_taken;
       const blame of = drain_reports(fd(), *this, failure,
@@ -403,7 +403,8 @@ struct socket_state : descriptor, std::enable_shared_from_this<socket_state<Prot
     }
   }
 
-  /// Without the option nothing is kept for who asks, and those who wait are told so.
+  /// When the option is turned off, drops the path errors that were kept, and wakes the operations
+  /// that wait.
   void set_receives_errors(bool on)
   {
     const bool before = std::exchange(flags.receives_errors, on);
@@ -420,12 +421,12 @@ struct socket_state : descriptor, std::enable_shared_from_this<socket_state<Prot
     return reports_ && reports_->next(into);
   }
 
-  /// Those who wait for reports are counted, so that nothing is pending when none does.
+  /// Counts the operations that wait for reports, so that no wait is pending if there are none.
   void begin_waiting_for_reports() { reports().begin_waiting(); }
   void end_waiting_for_reports() { reports().end_waiting(); }
 
-  /// Waits until there are new reports, whoever takes them from the kernel. Ends with
-  /// `operation_aborted` then.
+  /// Waits until there are new reports, whichever operation takes them from the kernel. Then it
+  /// completes with `operation_aborted`.
   template <class Token>
   auto async_wait_reports(Token&& token)
   {
@@ -434,7 +435,7 @@ struct socket_state : descriptor, std::enable_shared_from_this<socket_state<Prot
 
   // --- waits ---
 
-  /// Ends the epoch: what is pending completes with `operation_aborted`.
+  /// Ends the epoch: pending operations complete with `operation_aborted`.
   void abort_operations()
   {
     ++epoch;
@@ -443,7 +444,7 @@ struct socket_state : descriptor, std::enable_shared_from_this<socket_state<Prot
     wake_lookups();
   }
 
-  /// Waits until a congested send is worth another try.
+  /// Waits until it is worth trying a congested send again.
   template <class Token>
   auto async_wait_congestion(Token&& token)
   {
@@ -452,8 +453,8 @@ struct socket_state : descriptor, std::enable_shared_from_this<socket_state<Prot
 
   void end_congestion() noexcept { backoff_.reset(); }
 
-  /// Waits, blocking, until another attempt is worth it after `would_block`; `eof` where receiving
-  /// was shut down, since none will be.
+  /// Blocks until it is worth trying again after `would_block`. The error is `eof` if receiving was
+  /// shut down, since no datagram will come.
   void wait(net::socket_base::wait_type what, blocking_wait& waiting, error_code& ec,
             bool addressed = false)
   {
@@ -469,8 +470,8 @@ struct socket_state : descriptor, std::enable_shared_from_this<socket_state<Prot
       waiting.sleep();
   }
 
-  /// Waits for `wake_lookups`: an operation that waits for something other than the socket is to
-  /// see the epoch end.
+  /// Waits for `wake_lookups`. An operation that does not wait for the socket must see the epoch
+  /// end too.
   template <class Token>
   auto async_wait_lookup(Token&& token)
   {
@@ -493,7 +494,8 @@ private:
       if (!socket.is_open()) return;
       const bool v6 = flags.family == platform::names::ipv6_family;
       socket.bind({v6 ? Protocol::native_protocol::v6() : Protocol::native_protocol::v4(), 0}, ec);
-      // Other refusals, such as that of a socket bound by other means, are no obstacle to a send.
+      // Other errors do not prevent a send. An example is the error of a socket that was bound in
+      // another way.
       flags.has_port = ec != net::error::address_in_use;
       if (flags.has_port) ec.clear();
     }
@@ -510,7 +512,7 @@ private:
     if (socket.is_open()) look_at_descriptor(platform::describe(fd(), ignored).family);
   }
 
-  /// Reads from the kernel what an open descriptor is.
+  /// Reads the properties of an open descriptor of this family from the kernel.
   void look_at_descriptor(int family)
   {
     error_code ignored;
@@ -525,7 +527,7 @@ private:
     if constexpr (has_addresses) read_metadata(fd());
   }
 
-  /// Linux gives up a port that was not bound by number when the peer goes (net/ipv4/udp.c,
+  /// When the peer goes, Linux gives up a port that was not bound by number (net/ipv4/udp.c,
   /// __udp_disconnect).
   void keep_port(std::uint16_t port, error_code& ec)
   {
@@ -535,7 +537,7 @@ private:
     socket.bind(local, ec);
   }
 
-  /// Linux takes port 0, and is connected to nothing then.
+  /// Linux accepts port 0, and then the socket is connected to nothing.
   static bool is_nobody([[maybe_unused]] const endpoint_type& peer) noexcept
   {
     if constexpr (requires { peer.port(); })
@@ -544,8 +546,8 @@ private:
       return false;
   }
 
-  /// Nothing that was known of the peer holds for the next one. A send's time names the send, not
-  /// the peer, and stays.
+  /// Forgets what is known about the peer, since it does not hold for the next one. A send's time
+  /// belongs to the send, not to the peer, and stays.
   void forget_peer()
   {
     if (reads_reports()) take_reports();
@@ -556,7 +558,7 @@ private:
     if (reports_) reports_->clear_errors();
   }
 
-  /// macOS and the BSDs end the old association before they try the new one; Linux keeps it.
+  /// macOS and the BSDs end the old association before they try the new one. Linux keeps it.
   void note_lost_peer()
   {
     error_code ignored;
@@ -564,8 +566,8 @@ private:
     if (!flags.connected) note_address();
   }
 
-  /// Takes from the queue what others than the peer have sent, up to what the peer has sent: since
-  /// the connect nobody else can add to it. The kernel empties the queue of a Unix socket by
+  /// Removes the datagrams of other senders from the queue, up to the first one of the peer. Since
+  /// the connect, only the peer can add to the queue. The kernel empties the queue of a Unix socket
   /// itself.
   void discard_strangers()
   {
@@ -578,7 +580,7 @@ private:
     }
   }
 
-  /// Whether a datagram is queued; without `message_peek` it is taken.
+  /// Returns whether a datagram is queued. Without `message_peek`, also takes it.
   bool look_at_next(endpoint_type& sender, int how, error_code& ec)
   {
     std::byte start{};
@@ -614,7 +616,7 @@ private:
     }
   }
 
-  /// IPv6 is not asked: the bind to a link-local address ties the socket to its interface.
+  /// IPv6 is not included: the bind to a link-local address ties the socket to its interface.
   static bool is_on_a_link(const net::ip::address& bound) noexcept
   {
     return bound.is_multicast() || (bound.is_v4() && is_link_scoped(bound)) ||

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// The composed operation behind every transfer of ours: try, wait, try again, complete.
+// The composed operation behind every transfer: try, wait (also after ENOBUFS), retry, complete.
 #ifndef DGRAM_DETAIL_SOCKET_TRANSFER_OP_HPP
 #define DGRAM_DETAIL_SOCKET_TRANSFER_OP_HPP
 
@@ -17,7 +17,7 @@ DGRAM_NAMESPACE_BEGIN
 
 namespace detail {
 
-/// Resumes `self` later: on its immediate executor where Asio knows such a thing, else through the
+/// Resumes `self` later: on its immediate executor if this Asio has them, otherwise through the
 /// scheduler.
 template <class Executor, class Self>
 void resume_later([[maybe_unused]] const Executor& executor, Self&& self)
@@ -29,7 +29,8 @@ void resume_later([[maybe_unused]] const Executor& executor, Self&& self)
   using own = net::associated_executor_t<std::decay_t<Self>>;
   constexpr bool may_run_inline = net::execution::is_executor<own>::value &&
                                   !net::can_require_v<own, net::execution::blocking_t::never_t>;
-  // To the handler's own executor at once: by way of the socket's it would take two trips.
+  // Posts to the handler's own executor if it can: a post through the socket's would take two
+  // trips.
   if constexpr (may_run_inline)
     net::post(executor, std::forward<Self>(self));
   else
@@ -37,7 +38,7 @@ void resume_later([[maybe_unused]] const Executor& executor, Self&& self)
 #endif
 }
 
-/// What an attempt tells the operation.
+/// What an attempt reports to the operation.
 enum class progress {
   done,       ///< complete with the attempt's results
   not_ready,  ///< wait until the descriptor is readable or writable
@@ -45,13 +46,13 @@ enum class progress {
   congested,  ///< a send's descriptor is ready and will stay so: wait on a timer
 };
 
-/// Drives an `Attempt`, which is
-///   static constexpr auto wait_for;                  wait_read, wait_write, or wait_error for
-///   reports progress attempt(State&);                        one try, which never blocks void
-///   finish(State&);                             before the result is handed over, however that
-///   came; optional void abort(error_code);                          makes this the result, unless
-///   something moved already template <class Self> void complete(Self&);      hands the results
-///   over
+/// Drives an `Attempt`, which has these members:
+/// - `static constexpr auto wait_for`: `wait_read`, `wait_write`, or `wait_error` for reports.
+/// - `progress attempt(State&)` makes one try, and never blocks.
+/// - `void finish(State&)` is called before the result is handed over, whatever the result.
+///   Optional.
+/// - `void abort(error_code)` makes the error the result, unless something has moved already.
+/// - `template <class Self> void complete(Self&)` hands the results over.
 template <class State, class Attempt>
 class transfer_op {
 public:
@@ -70,7 +71,7 @@ public:
       return;
     case step::wait:
       if (guard_.is_over(state_->epoch, self)) ec = net::error::operation_aborted;
-      // Another operation may have set the shared timer anew, which ends this wait but not this
+      // Another operation may have restarted the shared timer. That ends this wait, but not this
       // operation.
       else if (backing_off_)
         ec.clear();
@@ -104,8 +105,8 @@ private:
     }
     if (step_ == step::launch) {
       step_ = step::wait;
-      // Late, since it may allocate: a wait has no side effect, so every kind of cancellation can
-      // be honoured.
+      // Called late, since it may allocate. A wait has no side effect, so every kind of
+      // cancellation can be honoured.
       enable_cancellation(self, state_);
     }
     State& state = *state_;
@@ -129,8 +130,8 @@ private:
   void complete(Self& self)
   {
     if constexpr (requires { attempt_.finish(*state_); }) attempt_.finish(*state_);
-    // Released before the handler runs: it may destroy the socket and expect the descriptor to be
-    // free.
+    // Releases the state before the handler runs: the handler may destroy the socket and expect the
+    // descriptor to be free.
     state_.reset();
     attempt_.complete(self);
   }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// Wake-ups that brought nothing, which an operation counts so that it does not spin.
+// Counts wake-ups that brought nothing, so that an operation does not spin.
 #ifndef DGRAM_DETAIL_SOCKET_WAKE_UPS_HPP
 #define DGRAM_DETAIL_SOCKET_WAKE_UPS_HPP
 
@@ -12,15 +12,17 @@ DGRAM_NAMESPACE_BEGIN
 
 namespace detail {
 
-/// A descriptor may stay ready although there is nothing to receive, or no room to send: after
-/// `shutdown`, with an error queue that nobody reads, or if the kernel lacks something that poll(2)
-/// does not know. After so many wake-ups in vain an operation waits on the timer instead, or it
-/// would spin.
+/// After this many wake-ups in vain, an operation waits on the timer; otherwise it would spin. A
+/// descriptor may stay ready although there is nothing to receive, or no room to send:
+/// - after `shutdown`;
+/// - while no call reads its error queue;
+/// - if the kernel lacks something that poll(2) does not check.
 inline constexpr int vain_wake_ups = 3;
 
 class wake_up_counter {
 public:
-  /// Whether an attempt that found nothing was one too many. Reports wake everybody, and none of
+  /// Whether this wake-up in vain was one too many. Reports wake every operation, so those wake-ups
+  /// do not count.
   /// them in vain.
   bool is_vain(std::uint64_t reports_taken) noexcept
   {
