@@ -35,7 +35,7 @@ concept endpoint_range = requires(const Endpoints& endpoints) {
   endpoints.end();
 };
 
-/// Is told of the last error and of the next endpoint, and says whether that is to be tried.
+/// Gets the last error and the next endpoint, and returns whether to try that endpoint.
 template <class Condition, class Protocol>
 concept connect_condition =
     requires(Condition condition, const error_code& ec, const typename Protocol::endpoint& next) {

@@ -40,7 +40,7 @@ dgram::error_code replace_peer(way how, asio::io_context& io, udp_socket& socket
   return ec;
 }
 
-/// An address that nobody listens on.
+/// An address that no socket is bound to.
 test::endpoint deserted(asio::io_context& io)
 {
   return udp_socket(io, test::loopback_v4()).local_endpoint();

@@ -480,7 +480,7 @@ std::vector<std::string> receive_with(int flags, receive_by how, bool own_path)
     in.first.send_to(asio::buffer(std::string(text)), own);
     receive(text);
     receive("again");
-    // Whatever is left of it.
+    // The rest.
     while (socket.receive(asio::buffer(room), 0, ec), !ec) {}
   }
   return in.lines();

@@ -19,7 +19,7 @@
 #include <vector>
 
 #if defined(DGRAM_TESTS_THREAD_SANITIZER)
-/// The sanitizer takes connect(2) for the making of a descriptor, and every other call meanwhile for a race with that.
+/// The sanitizer takes connect(2) for a call that creates a descriptor, and every other call meanwhile for a race with that.
 extern "C" const char* __tsan_default_suppressions()  // NOLINT(*-identifier*)
 {
   return "race:^connect$";
@@ -78,7 +78,7 @@ std::vector<call<Socket>> permitted_calls()
   };
 }
 
-/// Each pair, a call with itself too; `make` returns an open socket that nobody else uses.
+/// Each pair, a call with itself too; `make` returns an open socket that has no other user.
 template <class Make, class Endpoint>
 void run_pairs(Make make, const Endpoint& peer)
 {

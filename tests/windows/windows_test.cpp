@@ -258,7 +258,7 @@ void connects_and_disconnects()
   client.connect(server.local_endpoint(), ec);
   CHECK_CLEAR(ec);
   CHECK(client.remote_endpoint() == server.local_endpoint());
-  if (is_wine()) return;  // Linux takes the port away, and Wine lets nobody bind again
+  if (is_wine()) return;  // Linux takes the port away, and Wine lets no socket bind again
   client.disconnect(ec);
   CHECK_CLEAR(ec);
   client.remote_endpoint(ec);
