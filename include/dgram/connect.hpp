@@ -164,6 +164,7 @@ private:
 /// an unspecified one.
 ///
 /// \code
+/// asio::ip::udp::resolver resolver{io};
 /// dgram::connect(socket, resolver.resolve("localhost", "5353"));
 /// \endcode
 template <class Protocol, class Executor, detail::endpoint_range<Protocol> Endpoints,
@@ -226,7 +227,7 @@ Iterator connect(basic_socket<Protocol, Executor>& socket, Iterator first, Itera
 /// Cancellation: none, it is done when it is launched. Thread safety: as the socket's.
 ///
 /// \code
-/// co_await dgram::async_connect(socket, results, asio::use_awaitable);
+/// co_await dgram::async_connect(socket, clients, asio::use_awaitable);
 /// \endcode
 template <class Protocol, class Executor, detail::endpoint_range<Protocol> Endpoints,
           detail::connect_condition<Protocol> Condition,

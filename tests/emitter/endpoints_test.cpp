@@ -41,8 +41,11 @@ TEST_CASE("An endpoint is taken wherever port and address are", "[emitter][F25]"
   asio::co_spawn(
       io,
       [&]() -> asio::awaitable<void> {
-        CHECK(co_await socket.send("six", peer, asio::use_awaitable) == 3);
-        CHECK(co_await dgram::send_once(io, dgram::udp4, "seven", peer, asio::use_awaitable) == 5);
+        const std::size_t six = co_await socket.send("six", peer, asio::use_awaitable);
+        CHECK(six == 3);
+        const std::size_t seven =
+            co_await dgram::send_once(io, dgram::udp4, "seven", peer, asio::use_awaitable);
+        CHECK(seven == 5);
       },
       asio::detached);
   test::run_until(io, [&] { return target.messages.size() == 7; });
