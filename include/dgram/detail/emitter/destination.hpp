@@ -5,6 +5,7 @@
 
 #include <dgram/config.hpp>
 #include <dgram/datagram.hpp>
+#include <dgram/endpoint.hpp>
 
 #include <cstdint>
 #include <string>
