@@ -90,11 +90,10 @@ struct talk : trace {
   /// The next datagram at one of the two.
   void heard(const char* where, theirs& at)
   {
-    std::array<char, 64> room{};
-    endpoint sender;
-    const std::size_t size = at.receive_from(asio::buffer(room), sender, 0, ec);
-    note(std::string("heard by ") + where, ec,
-         std::string(room.data(), size) + " " + named(sender));
+    std::array<char, 64> text{};
+    endpoint from;
+    const std::size_t size = at.receive_from(asio::buffer(text), from, 0, ec);
+    note(std::string("heard by ") + where, ec, std::string(text.data(), size) + " " + named(from));
   }
 
   asio::io_context io;
