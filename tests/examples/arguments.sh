@@ -55,7 +55,7 @@ refused 'NAME is missing' dns_lookup 127.0.0.1
 refused '"a..b"' dns_lookup 127.0.0.1 a..b
 refused '--type "MX"' dns_lookup 127.0.0.1 a.test --type MX
 refused 'not a usable port number' dns_lookup 127.0.0.1 a.test --port 65536
-refused 'not an IPv4 or IPv6 address' dns_lookup 256.0.0.1 a.test
+refused 'not an IPv4 or IPv6 address' dns_lookup ::g a.test
 
 refused '"127.0.0.1 on lo": not a multicast address' multicast_chat --group 127.0.0.1:7077
 refused 'on nope0": no such network interface' multicast_chat --interface nope0
