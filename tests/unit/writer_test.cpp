@@ -23,8 +23,6 @@
 
 namespace {
 
-using writer_type = dgram::udp::writer;
-
 template <class Socket = dgram::udp::socket>
 struct server {
   asio::io_context io;
@@ -172,7 +170,7 @@ TEST_CASE("writer: of a socket alone it has the same statistics, errors and back
 {
   server<> s;
   dgram::writer writer{s.socket, {.datagrams = 4, .bytes = 100}};
-  static_assert(std::is_same_v<decltype(writer), writer_type>);
+  static_assert(std::is_same_v<decltype(writer), dgram::udp::writer>);
   std::vector<dgram::error_code> errors;
   writer.on_error(
       [&](dgram::error_code ec, const test::endpoint&, std::size_t) { errors.push_back(ec); });
@@ -208,7 +206,7 @@ TEST_CASE("writer: of a socket alone sends what is queued, or reports it, when i
   asio::io_context other;
   dgram::udp::socket peer{other, test::loopback_v4()};
   std::optional<dgram::udp::socket> socket{std::in_place, *io, test::loopback_v4()};
-  std::optional<writer_type> writer{*socket};
+  std::optional<dgram::udp::writer> writer{*socket};
   REQUIRE(writer->try_send("queued", peer.local_endpoint()));
   writer.reset();
   socket.reset();
@@ -272,7 +270,7 @@ TEST_CASE("writer: equal replies to one peer are one message to the kernel, and 
   if (ec) SKIP("no coalescing here: " << ec.message());
   for (int i = 0; i < 8; ++i)
     s.client.send_to(asio::buffer("same size", 9), s.socket.local_endpoint());
-  writer_type writer{*s.reader};
+  dgram::udp::writer writer{*s.reader};
   test::run(s.io, [&]() -> asio::awaitable<void> {
     for (int i = 0; i < 8; ++i) {
       auto datagram = co_await s.reader->next();
@@ -403,7 +401,7 @@ TEST_CASE("writer: what datagrams on a connected socket ask for is looked at one
 {
   server<> s;
   s.socket.connect(s.peer());
-  writer_type writer{*s.reader};
+  dgram::udp::writer writer{*s.reader};
   const dgram::send_options possible{.hop_limit = 9};
   const dgram::send_options impossible{.do_not_fragment = true};
   std::vector<dgram::error_code> errors;

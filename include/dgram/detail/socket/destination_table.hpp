@@ -34,7 +34,11 @@ public:
     size_ = std::min(size_ + 1, entries_.size());
   }
 
-  void clear() noexcept { size_ = next_ = 0; }
+  /// Writes nothing if it is empty: synchronous calls of one socket may run at the same time.
+  void clear() noexcept
+  {
+    if (!empty()) size_ = next_ = 0;
+  }
 
 private:
   std::array<Endpoint, 16> entries_;
