@@ -219,7 +219,7 @@ TEST_CASE("ERR-16 what no datagram can have is told once, by the send alone", "[
   SKIP_WITHOUT_ERROR_QUEUE();
   reporting on;
   const std::size_t most = on.dead.address().is_v4() ? 65507 : 65527;
-  const std::size_t size = most + GENERATE(1, 8, 20, 28, 29, 1000);
+  const std::size_t size = most + GENERATE(1U, 8U, 20U, 28U, 29U, 1000U);
   const bool connected = GENERATE(false, true);
   CAPTURE(size, connected);
   const std::string text(size, 'x');

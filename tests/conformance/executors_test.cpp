@@ -57,7 +57,8 @@ struct inline_executor {
     std::move(function)();
   }
 
-  friend bool operator==(const inline_executor&, const inline_executor&) noexcept = default;
+  [[maybe_unused]] friend bool operator==(const inline_executor&,
+                                          const inline_executor&) noexcept = default;
 };
 
 /// All that the executor of a socket of Asio's must have: a context, and that it never runs inline.
@@ -77,8 +78,8 @@ struct smallest_io_executor {
     return asio::execution::blocking_t::never;
   }
 
-  friend bool operator==(const smallest_io_executor&,
-                         const smallest_io_executor&) noexcept = default;
+  [[maybe_unused]] friend bool operator==(const smallest_io_executor&,
+                                          const smallest_io_executor&) noexcept = default;
 };
 
 /// Starts the operation with a handler on that executor, and without one; both complete once, and

@@ -136,8 +136,8 @@ TEST_CASE("A reply leaves from the address that was asked, in each form of send"
       server asked(io, how);
       std::size_t count = 0;
       asked.socket.on<event::message>(
-          [&, &reply = reply](bytes_view message, const remote_info& from) {
-            reply(asked.socket, message, from);
+          [&, &answer = reply](bytes_view message, const remote_info& from) {
+            answer(asked.socket, message, from);
             ++count;
           });
       // Of several clients in one turn, one after the other and in between.
