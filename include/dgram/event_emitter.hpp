@@ -330,8 +330,9 @@ public:
     template <class... Args>
     void call_last(const entry_type& entry, Args&... args)
     {
-      // NOLINTNEXTLINE(performance-unnecessary-copy-initialization): the list may hold the only
+      // the list may hold the only
       // other one
+      // NOLINTNEXTLINE(performance-unnecessary-copy-initialization)
       const auto last_hold = entry;
       listeners_->remove(entry->id);
       last_hold->call(args...);

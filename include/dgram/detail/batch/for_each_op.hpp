@@ -146,8 +146,9 @@ private:
       }
       const auto datagram = state_->take();
       try {
-        // NOLINTNEXTLINE(bugprone-unchecked-optional-access): it is there until the operation
+        // it is there until the operation
         // completes
+        // NOLINTNEXTLINE(bugprone-unchecked-optional-access)
         std::invoke(*function_, *datagram);
       } catch (...) {
         post(self);  // the rest is handed over when the context runs again

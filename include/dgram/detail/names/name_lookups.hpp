@@ -35,7 +35,7 @@ namespace detail {
 ///   resolver.
 inline std::optional<net::ip::address> read_host(std::string_view text, error_code& ec)
 {
-  const auto address = parse_address(text, ec);
+  auto address = parse_address(text, ec);
   if (!ec) return address;
   const bool is_name = !text.empty() && text.find(':') == std::string_view::npos &&
                        text.find('\0') == std::string_view::npos && !only_has(text, "0123456789");

@@ -108,6 +108,7 @@ public:
   const unsigned* find(const multicast_group& group, const network_interface& interface) const
   {
     const std::string called = to_string(interface);
+    // NOLINTNEXTLINE(modernize-loop-convert): <ranges> costs every user time
     for (auto entry = entries_.rbegin(); entry != entries_.rend(); ++entry)
       if (is_same(entry->group, group) && (entry->called == called || entry->name == called))
         return &entry->index;

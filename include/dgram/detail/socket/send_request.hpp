@@ -129,7 +129,7 @@ public:
   template <class Protocol>
   explicit send_request(const basic_reply_path<Protocol>& path) : send_request(path, send_options())
   {
-    is_answer_ = true;
+    is_answer_ = true;  // NOLINT(cppcoreguidelines-prefer-member-initializer): it delegates
   }
 
   /// Returns why a peer of this family cannot be served; clear if it can. Without IP, only two

@@ -460,6 +460,7 @@ struct socket_state : descriptor, std::enable_shared_from_this<socket_state<Prot
   {
     const bool is_read = what == net::socket_base::wait_read;
     ec.clear();
+    // NOLINTNEXTLINE(bugprone-branch-clone): the order of the questions matters
     if (!is_read && stays_writable(addressed))
       waiting.sleep();
     else if (!waiting.wake_ups.is_vain(reports_taken))
