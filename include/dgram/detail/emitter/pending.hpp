@@ -313,7 +313,7 @@ private:
 
   /// The entry is also the task for the operation's turn, so that the turn takes no memory of its
   /// own.
-  // NOLINTNEXTLINE(cppcoreguidelines-virtual-class-destructor): final, and never deleted by its base
+  // NOLINTNEXTLINE(cppcoreguidelines-virtual-class-destructor): never deleted by its base
   struct entry final : task {
     entry(pending_operations& list, operation_type&& which, stage first)
         : of(list), what(std::move(which)), at(first)
