@@ -460,9 +460,9 @@ struct socket_state : descriptor, std::enable_shared_from_this<socket_state<Prot
   {
     const bool is_read = what == net::socket_base::wait_read;
     ec.clear();
-    // NOLINTNEXTLINE(bugprone-branch-clone): the order of the questions matters
+    // The order of the questions matters, so two of the answers are the same.
     if (!is_read && stays_writable(addressed))
-      waiting.sleep();
+      waiting.sleep();  // NOLINT(bugprone-branch-clone)
     else if (!waiting.wake_ups.is_vain(reports_taken))
       socket.wait(what, ec);
     else if (is_read && platform::is_receiving_shut_down(fd()))
