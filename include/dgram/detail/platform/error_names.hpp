@@ -54,6 +54,7 @@ inline const char* system_error_name(int value) noexcept
   case WSAEWOULDBLOCK: return "EAGAIN";
   case ERROR_ACCESS_DENIED: return "EPERM";
   case ERROR_BROKEN_PIPE: return "EPIPE";
+  case ERROR_BAD_UNIT:  // asio::error::no_such_device
   case ERROR_DEV_NOT_EXIST: return "ENODEV";
   case ERROR_OPERATION_ABORTED: return "ECANCELED";
   case ERROR_OUTOFMEMORY: return "ENOMEM";
