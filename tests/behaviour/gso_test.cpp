@@ -346,6 +346,8 @@ TEST_CASE("GSO: trains of any length are answered by a server on a wildcard addr
   server.set_option(dgram::option::packet_info{true});
   dgram::error_code not_here;
   server.set_option(dgram::option::coalescing{true}, not_here);
+  // One by one, each datagram takes about a kilobyte of the receive buffer.
+  if (not_here && length > 128) SKIP("no trains here");
   sink client(io, true, v6 ? test::loopback_v6() : test::loopback_v4());
   const auto here = v6 ? asio::ip::address(asio::ip::address_v6::loopback())
                        : asio::ip::address(asio::ip::make_address("127.0.0.7"));

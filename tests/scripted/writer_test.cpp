@@ -399,7 +399,8 @@ TEST_CASE_METHOD(writing, "ICMP errors that come again and again hold nothing up
   io.poll_one();
   // A few are earlier datagrams' errors, behind which the queue leaves at once; more wait for the timer.
   CHECK(writer->size() == (errors <= 3 ? 0 : room));
-  CHECK(script.send().calls() == (errors <= 3 ? errors + 1 : 4));
+  const std::size_t calls = dgram::capabilities(dgram::udp::v4()).datagrams_per_call > 1 ? 1 : room;
+  CHECK(script.send().calls() == (errors <= 3 ? errors + calls : 4));
   test::run(io);
   CHECK(statistics().lost == 0);
   CHECK(statistics().sent == room);
