@@ -46,7 +46,7 @@ test::endpoint deserted(asio::io_context& io)
   return udp_socket(io, test::loopback_v4()).local_endpoint();
 }
 
-/// Whether errors of the path can be told of in this way here: in reports, or by calls.
+/// Calls report errors of the path everywhere. Reports need an error queue.
 bool possible(bool reports)
 {
   return !reports || dgram::capabilities(dgram::udp::v4()).receive_error;
