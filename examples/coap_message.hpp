@@ -74,7 +74,8 @@ public:
     return value;
   }
 
-  /// A delta or a length of four bits: 13 and 14 say that one or two bytes follow, and 15 is not allowed.
+  /// A delta or a length of four bits: 13 and 14 say that one or two bytes follow, and 15 is not
+  /// allowed.
   unsigned extended(unsigned nibble)
   {
     if (nibble == 13) return 13 + number(1);

@@ -45,7 +45,7 @@ public:
                  ? coap::encode({.kind = coap::type::reset, .id = request->id})
                  : std::string();
     }
-    if (request->what >> 5 != 0) return {};  // an answer, which nobody here asked for
+    if (request->what >> 5 != 0) return {};  // an answer, but this program asks nothing
     forget_old();
     const std::pair key(client, request->id);
     if (const auto known = answered_.find(key); known != answered_.end()) return known->second;

@@ -51,7 +51,7 @@ struct service {
   asio::ip::address_v4 address;
 };
 
-constexpr unsigned valid_for = 120;
+constexpr unsigned valid_for = 120;  // seconds
 
 /// The records that answer the question. None: it is about something else.
 void add_records(const service& ours, const mdns::question& asked, unsigned seconds,

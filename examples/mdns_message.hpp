@@ -84,7 +84,8 @@ public:
 
   std::string name() { return name_at(at_); }
 
-  /// The name at a place; moves it behind the name. A reference leads backwards only, so there is no circle.
+  /// The name at a place; moves it behind the name. A reference leads backwards only, so there is no
+  /// circle.
   std::string name_at(std::size_t& place)
   {
     std::string result;
@@ -150,7 +151,8 @@ inline std::optional<message> decode(std::string_view bytes)
   return result;
 }
 
-/// A message without references. Records of multicast answers are the only ones of their name (except PTR), and say so.
+/// A message without references. Records of multicast answers are the only ones of their name
+/// (except PTR), and say so.
 inline std::string encode(const message& said)
 {
   std::string bytes;

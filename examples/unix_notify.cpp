@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
 // Both sides of systemd's notifications (sd_notify(3)): a server that tells when it is ready, and the supervisor that
-// listens. The kernel vouches for who sent each one (SO_PASSCRED, unix(7)).
+// listens. The kernel adds the process and user of each sender (SO_PASSCRED, unix(7)).
 //
 //   example_unix_notify --listen PATH [--count N] [--user UID]
 //   example_unix_notify --send TEXT

@@ -23,7 +23,7 @@ if command -v systemd-notify >/dev/null; then
   expect supervisor "^process [1-9][0-9]*, user $user: .*READY=1 STATUS=waiting for data"
 fi
 if command -v python3 >/dev/null; then
-  # A hundred notifications, each with a descriptor that nobody wants: they are closed, or the table would be full.
+  # A hundred notifications, each with descriptors that the supervisor does not want: it closes them, or the table would be full.
   python3 - "$work/notify" <<'PY'
 import array, os, socket, sys
 with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
