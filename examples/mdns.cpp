@@ -5,8 +5,7 @@
 //   example_mdns browse SERVICE [--interface NAME] [--timeout MS]
 //
 // SERVICE is a type such as _http._tcp, and INSTANCE the name that people see. The first announces it at PORT of this
-// host until SIGINT, which takes it back. The second prints the instances that answer within MS milliseconds (1000).
-// Other responders on this host may have the same port: all of them hear each question. Try it with
+// host until SIGINT, which takes it back. The second prints the instances that answer within MS milliseconds (1000). Try
 //   example_mdns announce "my server" _http._tcp 8080 --interface eth0 &
 //   avahi-browse -r _http._tcp
 

@@ -84,8 +84,8 @@ public:
 
   std::string name() { return name_at(at_); }
 
-  /// The name at a place; moves it behind the name. A reference leads backwards only, so there is no
-  /// circle.
+  /// The name at a place; moves it behind the name. A reference leads backwards only, so there is
+  /// no circle.
   std::string name_at(std::size_t& place)
   {
     std::string result;
