@@ -9,6 +9,8 @@
 #include <dgram/detail/async/reset_on_move.hpp>
 #include <dgram/detail/platform/backend.hpp>
 #include <dgram/detail/socket/message_runs.hpp>
+#include <dgram/detail/socket/peer_set.hpp>
+#include <dgram/detail/socket/protocols.hpp>
 #include <dgram/detail/socket/send_request.hpp>
 #include <dgram/detail/socket/state.hpp>
 #include <dgram/endpoint.hpp>
@@ -25,6 +27,7 @@
 #include <functional>
 #include <limits>
 #include <memory>
+#include <new>
 #include <span>
 #include <stdexcept>
 #include <string>
@@ -52,6 +55,14 @@ concept temporary_owner =
     !std::ranges::borrowed_range<T> && !std::derived_from<T, bytes_view> &&
     std::is_arithmetic_v<std::conditional_t<std::is_enum_v<std::ranges::range_value_t<T>>, int,
                                             std::ranges::range_value_t<T>>>;
+
+/// A datagram with its own copy of the bytes, which waits outside of a batch.
+template <class Protocol>
+struct kept_datagram {
+  std::vector<std::byte> payload;
+  typename Protocol::endpoint peer;
+  std::unique_ptr<send_request> request;  // null if it asks for nothing
+};
 
 }  // namespace detail
 
@@ -117,6 +128,9 @@ private:
 ///
 /// Datagrams that the kernel took leave the batch. The others stay, in order, and the next send
 /// continues with them.
+///
+/// If one peer of an unconnected Unix socket has a full queue, the datagrams of the other peers
+/// leave nevertheless. Those of the full peer stay. The order towards each peer is kept.
 ///
 /// Consecutive equal-sized datagrams to one peer leave as one message, which the kernel cuts apart
 /// (GSO). The last one may be shorter. If a path refuses such a message, the batch sends its
@@ -318,6 +332,7 @@ public:
   {
     static_cast<counts&>(at_) = counts();
     requests_.clear();
+    full_.clear();
   }
 
   /// Drops the first datagram that was not sent: the one that `send_result::error` is about.
@@ -340,6 +355,7 @@ public:
     if (!refused_) return false;
     const endpoint_type peer = front_peer();
     const std::size_t size = front_size();
+    refused_number_ = front_number();
     remove_datagrams(1);
     limit_.given_up();
     const refused_handler handler = refused_;  // the handler may replace itself
@@ -367,7 +383,34 @@ public:
             first.request > 0 ? &requests_[first.request - 1] : nullptr};
   }
 
-  // For sockets only; other code need not call these.
+  // For this library only; other code need not call these.
+
+  /// A copy of the first datagram that was not sent, which has a peer.
+  detail::kept_datagram<Protocol> keep_front() const
+  {
+    detail::kept_datagram<Protocol> kept;
+    const auto next = front();
+    kept.payload.resize(next.size());
+    next.copy_to(kept.payload);
+    kept.peer = front_peer();
+    if (!front_is_plain())
+      kept.request = std::make_unique<detail::send_request>(requests_[first_run().request - 1]);
+    return kept;
+  }
+
+  /// Adds a datagram that must stay until it is sent.
+  void push(const detail::kept_datagram<Protocol>& kept)
+  {
+    append(bytes_view(kept.payload), &kept.peer, kept.request ? add_request(*kept.request) : 0);
+  }
+
+  /// How many datagrams were pushed before the first one that was not sent, since the batch was
+  /// last empty; and before the one that was refused last.
+  std::size_t front_number() const noexcept
+  {
+    return has_full_peers ? first_run().number : at_.gone;
+  }
+  std::size_t refused_number() const noexcept { return refused_number_; }
 
   /// Describes the waiting datagrams as messages, at most `limit`. It joins a run into one message
   /// if `may_segment(peer)`. It stops before the first datagram that asks for something
@@ -381,7 +424,8 @@ public:
     ec.clear();
     run_lengths_.clear();
     at_.next_run = 0;
-    if (empty()) return {};
+    pass_full_peers();
+    if (at_.first == at_.last) return {};
     if (flags.connected && at_.addressed > 0)
       ec = net::error::already_connected;
     else if (!flags.connected && at_.addressed < at_.last - at_.first)
@@ -391,6 +435,8 @@ public:
     const std::size_t most = std::min(messages_.size(), limit);
     for (std::size_t i = at_.first; i < at_.last && run_lengths_.size() < most; ++i) {
       const run& next = runs_[i];
+      if constexpr (has_full_peers)
+        if (full_.contains(next.peer)) continue;
       if (next.request > 0 || next.each > detail::max_ipv4_payload) [[unlikely]] {
         const auto obstacle = obstacle_to(next, flags, unmet);
         if (obstacle && i == at_.first) ec = obstacle;
@@ -446,10 +492,53 @@ public:
     limit_.given_up();
   }
 
+  /// Sets the datagrams of the first one's peer aside, because that peer's queue is full. From the
+  /// next `prepare` on, the batch offers the datagrams of the other peers alone. Returns false if
+  /// there is no memory for that.
+  bool set_front_aside()
+    requires detail::path_protocol<Protocol>
+  {
+    try {
+      full_.insert(front_peer());
+    } catch (const std::bad_alloc&) {
+      return false;
+    }
+    pass_full_peers();
+    return true;
+  }
+
+  /// Puts the datagrams back that were set aside: before the others, or behind the first of the
+  /// others if the caller has an error to report about that one.
+  void restore_aside(bool behind_front) noexcept
+    requires detail::path_protocol<Protocol>
+  {
+    full_.clear();
+    const std::size_t count = at_.aside_last - at_.aside_first;
+    if (count == 0) return;
+    const auto first_aside = runs_.begin() + static_cast<std::ptrdiff_t>(at_.aside_first);
+    const auto last_aside = runs_.begin() + static_cast<std::ptrdiff_t>(at_.aside_last);
+    const auto front = runs_.begin() + static_cast<std::ptrdiff_t>(at_.first);
+    if (behind_front && at_.first < at_.last) {
+      const run error_run = *front;
+      std::move_backward(first_aside, last_aside, front + 1);
+      runs_[at_.first - count] = error_run;
+    } else {
+      std::move_backward(first_aside, last_aside, front);
+    }
+    at_.first -= count;
+    at_.addressed += count;
+    at_.aside_first = at_.aside_last = 0;
+    // The last run may be another one now, and its payload not the last one in memory.
+    at_.path_run = 0;
+    runs_[at_.last - 1].is_complete = true;
+  }
+
   /// Whether the first message can be sent as shorter ones, from the next `prepare` on.
   bool try_shorter() noexcept { return limit_.try_shorter(run_lengths_[at_.next_run]); }
 
 private:
+  static constexpr bool has_full_peers = detail::path_protocol<Protocol>;
+
   /// Datagrams that leave together if the path allows it. They are neighbours for one peer, ask for
   /// the same, and have one size; only the last may be shorter. `push` builds the runs.
   struct run {
@@ -459,6 +548,7 @@ private:
     std::size_t datagrams = 0;
     std::size_t each = 0;       // bytes
     std::size_t bytes = 0;      // of all of them
+    std::size_t number = 0;     // of the first one, if its peer may be full; see `front_number`
     std::uint32_t request = 0;  // what they ask for, counted from 1; 0: nothing
     bool in_one_piece = false;  // pushed as one buffer
     bool is_complete = false;   // no other datagram can join
@@ -488,6 +578,9 @@ private:
     // The run whose path is kept, counted from 1. It is valid only if it is the last one.
     std::size_t path_run = 0;
     std::size_t next_run = 0;  // of those that `prepare` has described
+    // The runs [aside_first, aside_last) lie before the others, and are for peers that are full.
+    std::size_t aside_first = 0;
+    std::size_t aside_last = 0;
     detail::socket_needs needs;
   };
 
@@ -782,6 +875,7 @@ private:
     next.buffers = buffers;
     next.datagrams = 1;
     next.each = next.bytes = size;
+    if constexpr (has_full_peers) next.number = at_.pushed;
     next.request = request;
     next.in_one_piece = next.is_split = false;
     next.is_complete = size == 0 || platform::backend::max_segments == 1;
@@ -794,6 +888,21 @@ private:
     }
     next.limit = detail::max_payload_size(next.peer);
     return next;
+  }
+
+  /// Moves the runs at the front to those that are set aside, as long as their peers are full.
+  void pass_full_peers() noexcept
+  {
+    if constexpr (has_full_peers) {
+      if (full_.empty()) return;
+      while (at_.first < at_.last && full_.contains(runs_[at_.first].peer)) {
+        if (at_.aside_first == at_.aside_last) at_.aside_first = at_.aside_last = at_.first;
+        if (at_.aside_last != at_.first) runs_[at_.aside_last] = runs_[at_.first];
+        ++at_.aside_last;
+        ++at_.first;
+        --at_.addressed;
+      }
+    }
   }
 
   void remove_datagrams(std::size_t count) noexcept
@@ -809,6 +918,7 @@ private:
       at_.addressed -= first.addressed ? 1 : 0;
       at_.gone_bytes += first.bytes;
       ++at_.first;
+      pass_full_peers();
     }
     if (empty()) clear();
   }
@@ -825,6 +935,7 @@ private:
     }
     which.datagrams -= count;
     which.bytes -= bytes;
+    if constexpr (has_full_peers) which.number += count;
     at_.gone_bytes += bytes;
   }
 
@@ -955,6 +1066,13 @@ private:
   detail::segment_limit limit_;
   basic_reply_path<Protocol> last_path_{};
   refused_handler refused_;
+  std::size_t refused_number_ = 0;
+
+  struct no_full_peers {
+    static void clear() noexcept {}
+  };
+  [[no_unique_address]] std::conditional_t<has_full_peers, detail::peer_set<endpoint_type>,
+                                           no_full_peers> full_;
 };
 
 using send_batch = basic_send_batch<udp>;

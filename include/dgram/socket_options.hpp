@@ -131,7 +131,8 @@ struct socket_options {
   std::size_t queue_bytes = 262144;  ///< the limit of their bytes of payload
   /// What happens to a datagram beyond these limits. `wait` is advice, as with Node's streams:
   /// `send` returns false but queues the datagram, so a caller that goes on sending fills memory.
-  /// `drop_newest` is a limit that holds.
+  /// `drop_newest` is a limit that holds. Datagrams for Unix peers whose queues are full do not
+  /// count with the others: they have half of these limits for themselves.
   full_policy when_full = full_policy::wait;
 
   /// Datagrams of up to this many bytes arrive whole. 0 means 64 KiB with UDP, which is every

@@ -31,6 +31,11 @@ DGRAM_NAMESPACE_BEGIN
 ///
 /// A full queue, `flush` and `close` also flush the queue. Order towards one peer is kept.
 ///
+/// If a Unix peer does not read, its queue in the kernel is full. Then the datagrams for this peer
+/// wait, those for other peers leave, and `writer_config::when_peer_full` says how many wait. They
+/// are offered again after 1 ms, doubling to 50. Datagrams that wait in peers' queues also fill the
+/// socket's send buffer; `set_send_buffer_size` makes it larger.
+///
 /// No datagram is lost silently. The writer counts a datagram that the kernel refuses for its own
 /// sake (too big, blocked, unreachable), reports it to `on_error`, and sends the others. If the
 /// socket or the writer ends first, the writer tries once more to hand over its queue. It then
@@ -95,7 +100,8 @@ public:
   ~writer();
 
   /// Queues a datagram, and returns at once if there is room. If there is no room, it waits, or it
-  /// drops, counts and reports this datagram: `writer_config::when_full` decides. The call copies
+  /// drops, counts and reports this datagram: `writer_config::when_full` decides, and for a full
+  /// peer `when_peer_full`. The call copies
   /// the payload into the queue. The bytes must stay until `send` returns. Success means that the
   /// datagram was queued, or dropped by that policy. Errors of the kernel go to `on_error`.
   ///
@@ -201,7 +207,8 @@ public:
     return push_to(payload, detail::no_peer(), options);
   }
 
-  /// Returns when the kernel has taken or refused every queued datagram. Throws `system_error`: the
+  /// Returns when the kernel has taken or refused every queued datagram. It does not wait for those
+  /// of full peers if `writer_config::when_peer_full` drops. Throws `system_error`: the
   /// reason if some were lost meanwhile, and `operation_aborted` if the coroutine was cancelled.
   net::awaitable<void, Executor> flush();
 
@@ -215,7 +222,7 @@ public:
   const writer_statistics& statistics() const noexcept { return state_->statistics; }
 
   /// How many datagrams are queued.
-  std::size_t size() const noexcept { return state_->batch.size(); }
+  std::size_t size() const noexcept { return state_->size(); }
 
 private:
   template <class Target, class... Options>
@@ -225,7 +232,7 @@ private:
     if (!state_->takes_at_once(payload.size(), datagrams, to)) [[unlikely]] {
       error_code ec = state_->check(to);
       if (!ec) state_->make_room(payload.size(), datagrams, ec);
-      if (ec || !state_->can_take(payload.size(), datagrams)) return false;
+      if (ec || !state_->can_take(payload.size(), datagrams, to)) return false;
     }
     state_->push(payload, datagrams, to, options...);
     return true;
@@ -239,12 +246,12 @@ private:
       detail::throw_if(state_->check(to), "push");
       error_code ec;
       state_->make_room(payload.size(), datagrams, ec);
-      if (!state_->must_wait(payload.size(), datagrams, ec) && !ec &&
-          !state_->can_take(payload.size(), datagrams)) {
+      if (!state_->must_wait(payload.size(), datagrams, ec, to) && !ec &&
+          !state_->can_take(payload.size(), datagrams, to)) {
         state_->count_dropped(payload.size(), datagrams, to);
         return true;
       }
-      if (!ec && !state_->can_take(payload.size(), datagrams)) ec = net::error::no_buffer_space;
+      if (!ec && !state_->can_take(payload.size(), datagrams, to)) ec = net::error::no_buffer_space;
       detail::throw_if(ec, "push");
     }
     state_->push(payload, datagrams, to, options...);
@@ -271,10 +278,10 @@ private:
   {
     error_code ec;
     state->make_room(payload.size(), datagrams, ec);
-    while (state->must_wait(payload.size(), datagrams, ec))
+    while (state->must_wait(payload.size(), datagrams, ec, *to))
       co_await wait_room(*state);
     detail::throw_if(ec, "send");
-    if (state->can_take(payload.size(), datagrams))
+    if (state->can_take(payload.size(), datagrams, *to))
       state->push(payload, datagrams, *to, *options...);
     else
       state->count_dropped(payload.size(), datagrams, *to);
@@ -373,7 +380,7 @@ auto writer<Protocol, SocketExecutor, Executor, Handle>::flush() -> net::awaitab
   const std::shared_ptr<state_type> state = state_;
   const auto lost_before = state->statistics.lost;
   state->flush();
-  while (!state->batch.empty())
+  while (state->has_to_flush())
     co_await wait_room(*state);
   if (state->statistics.lost != lost_before) detail::throw_if(state->last_loss, "flush");
 }

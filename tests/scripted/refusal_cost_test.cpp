@@ -83,7 +83,55 @@ std::size_t cost(trouble what, std::size_t count)
   return script.offered.size();
 }
 
+#if DGRAM_HAS_UNIX_DATAGRAMS
+enum class full_peers : std::uint8_t { one, one_of_many, one_each, every_other };
+
+/// The same for a batch to Unix peers of which some are full. The others refuse theirs.
+std::size_t cost(full_peers what, std::size_t count)
+{
+  const test::scripted guard;
+  asio::io_context io;
+  dgram::unix_dgram::socket socket(io, dgram::unix_dgram{});
+  dgram::unix_dgram::send_batch batch(count);
+  const std::string text(10, 'x');
+  std::size_t full = 0;
+  std::size_t refused = 0;
+  batch.on_refused([&](auto&&...) { ++refused; });
+  for (std::size_t i = 0; i < count; ++i) {
+    const bool is_full = what == full_peers::one || what == full_peers::one_each ||
+                         (what == full_peers::every_other ? i % 2 == 0 : i == 0);
+    const bool has_own_peer = what == full_peers::one_each || what == full_peers::one_of_many;
+    full += is_full ? 1 : 0;
+    // The size tells them apart, and keeps datagrams apart that are neighbours.
+    batch.push(dgram::bytes_view(text.data(), is_full ? 1 + i % 2 : 3 + i % 2),
+               "@peer" + (has_own_peer ? std::to_string(i) : std::to_string(int(is_full))));
+  }
+  script.verdict = [](const offered_message& message, std::size_t) {
+    return message.size < 3 ? EAGAIN : EPERM;
+  };
+  const auto result = socket.try_send_batch(batch);
+  CHECK(result.error == asio::error::would_block);
+  CHECK(batch.size() == full);
+  CHECK(refused == count - full);
+  return script.offered.size();
+}
+#endif
+
 }  // namespace
+
+#if DGRAM_HAS_UNIX_DATAGRAMS
+TEST_CASE("work for full peers does not grow with the batch", "[refusals][unix][F7]")
+{
+  const auto what = GENERATE(full_peers::one, full_peers::one_of_many, full_peers::one_each,
+                             full_peers::every_other);
+  CAPTURE(static_cast<int>(what));
+  const std::size_t once = cost(what, 2'000);
+  const std::size_t twice = cost(what, 4'000);
+  CAPTURE(once, twice);
+  CHECK(twice <= 2 * once + once / 4);
+  CHECK(twice < 10 * 4'000);
+}
+#endif
 
 TEST_CASE("work for what the kernel does not take does not grow with the batch", "[refusals][F4]")
 {

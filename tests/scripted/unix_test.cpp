@@ -233,6 +233,31 @@ TEST_CASE_METHOD(full_peer, "UNX-18 a writer with a full Unix peer does not spin
   CHECK(drain() == 1);
 }
 
+TEST_CASE_METHOD(full_peer,
+                 "UNX-20 a writer asks about a full peer on its timer, not with each flush",
+                 "[unix][F7]")
+{
+  unix_socket good(io, folder / "good");
+  dgram::writer writer{*client};
+  std::array<char, 16> storage;
+  REQUIRE(writer.try_send("late", path));
+  const auto start = clock::now();
+  const std::size_t turns = 300;
+  for (std::size_t i = 0; i < turns; ++i) {
+    REQUIRE(writer.try_send("late", path));
+    REQUIRE(writer.try_send("good", folder / "good"));
+    io.restart();
+    while (io.poll() > 0) {}
+    REQUIRE(good.try_receive(asio::buffer(storage)));
+  }
+  elapsed = clock::now() - start;
+  // Each turn has one call for the good peer.
+  before += turns;
+  CHECK(attempts() >= 1);
+  CHECK(attempts() <= 9 + static_cast<std::size_t>(elapsed / milliseconds(50)));
+  CHECK(writer.size() == turns + 1);
+}
+
 TEST_CASE_METHOD(full_peer, "UNX-18 blocking sends to a full Unix peer sleep", "[unix]")
 {
   // The kernel says so many times that it is full, and takes the datagram then.

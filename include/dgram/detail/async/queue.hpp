@@ -24,6 +24,13 @@ public:
 
   void push(Operation added) { all_.push_back(std::move(added)); }
 
+  /// If there is no memory, throws, and leaves the arguments as they are.
+  template <class... Args>
+  void emplace(Args&&... args)
+  {
+    all_.emplace_back(std::forward<Args>(args)...);
+  }
+
   Operation& front() noexcept { return all_[first_]; }
 
   Operation pop()

@@ -40,7 +40,9 @@ struct writer_state : std::enable_shared_from_this<writer_state<Handle>> {
         room_(handle.get_executor()),
         socket_(std::move(handle)),
         reader_(std::move(source)),
-        when_full_(config.when_full)
+        when_full_(config.when_full),
+        when_peer_full_(config.when_peer_full.value_or(reader_ != nullptr ? full_policy::drop_newest
+                                                                          : config.when_full))
   {
     room_.expires_at(clock::time_point::max());
   }
@@ -73,17 +75,27 @@ struct writer_state : std::enable_shared_from_this<writer_state<Handle>> {
     return payload.empty() ? 1 : (payload.size() - 1) / segment + 1;
   }
 
-  bool can_take(std::size_t size, std::size_t datagrams) const noexcept
+  template <class Target>
+  bool can_take(std::size_t size, std::size_t datagrams, const Target& to) const noexcept
   {
-    return batch.has_room(size, datagrams) && !closed_ && socket_.is_open();
+    return has_room(size, datagrams, to) && !closed_ && socket_.is_open();
+  }
+
+  /// How many datagrams are queued.
+  std::size_t size() const noexcept { return batch.size() + out_.held_count(); }
+
+  /// Whether a flush has to wait. It does not wait for full peers if a send does not.
+  bool has_to_flush() const noexcept
+  {
+    return !batch.empty() || (out_.held_count() > 0 && when_peer_full_ == full_policy::wait);
   }
 
   /// The same, and whether the socket can send to such a peer. A false result does not say why.
   template <class Target>
-  bool takes_at_once(std::size_t size, std::size_t datagrams, const Target&) const noexcept
+  bool takes_at_once(std::size_t size, std::size_t datagrams, const Target& to) const noexcept
   {
     constexpr bool addressed = !std::is_same_v<Target, no_peer>;
-    return batch.has_room(size, datagrams) && !closed_ && socket_.is_open() &&
+    return has_room(size, datagrams, to) && !closed_ && socket_.is_open() &&
            socket_.is_connected() != addressed;
   }
 
@@ -92,6 +104,7 @@ struct writer_state : std::enable_shared_from_this<writer_state<Handle>> {
   {
     constexpr std::size_t largest = 65535;
     const std::size_t size = std::min(largest, batch.max_bytes());
+    if (!has_room_for_full_peers(1, 1) && when_peer_full_ == full_policy::wait) return false;
     if (batch.has_room(size)) [[likely]]
       return true;
     flush();
@@ -108,11 +121,14 @@ struct writer_state : std::enable_shared_from_this<writer_state<Handle>> {
       ec = net::error::bad_descriptor;
   }
 
-  bool must_wait(std::size_t size, std::size_t datagrams, error_code& ec) const noexcept
+  template <class Target>
+  bool must_wait(std::size_t size, std::size_t datagrams, error_code& ec,
+                 const Target& to) const noexcept
   {
     if (!ec && !socket_.is_open()) ec = net::error::bad_descriptor;
     if (!ec && closed_) ec = net::error::operation_aborted;
-    return !ec && !batch.has_room(size, datagrams) && when_full_ == full_policy::wait;
+    const full_policy policy = is_full(to) ? when_peer_full_ : when_full_;
+    return !ec && !has_room(size, datagrams, to) && policy == full_policy::wait;
   }
 
   /// `to` is an endpoint, a reply path, or (on a connected socket) `no_peer`. `options` follow it.
@@ -122,6 +138,13 @@ struct writer_state : std::enable_shared_from_this<writer_state<Handle>> {
     // Datagrams that were queued for an earlier descriptor must not leave on this one.
     if (epoch_ != socket_.epoch()) lose(net::error::operation_aborted);
     epoch_ = socket_.epoch();
+    if constexpr (can_be_full<Target>) {
+      if (is_full(to)) {
+        hold(payload, to, options...);
+        statistics.queued += datagrams;
+        return;
+      }
+    }
     if constexpr (std::is_same_v<Target, no_peer>)
       batch.push(payload, options...);
     else
@@ -156,11 +179,11 @@ struct writer_state : std::enable_shared_from_this<writer_state<Handle>> {
   /// Passes to the kernel what it takes now. The rest follows when the kernel has room.
   void flush()
   {
-    if (batch.empty()) return;
-    if (epoch_ == socket_.epoch())
-      out_.flush(socket_);
-    else
+    if (size() == 0) return;
+    if (epoch_ != socket_.epoch())
       lose(net::error::operation_aborted);
+    else if (!batch.empty())
+      out_.flush(socket_);
     if (batch.empty()) wake_waiting();
   }
 
@@ -177,6 +200,7 @@ struct writer_state : std::enable_shared_from_this<writer_state<Handle>> {
     if (closed_) return;
     if (reader_ && reader_->turn_owner == this) reader_->turn_end = nullptr;
     flush();
+    if (epoch_ == socket_.epoch()) out_.offer_to_full_peers(socket_);
     closed_ = true;
     lose(net::error::operation_aborted);
   }
@@ -189,6 +213,7 @@ struct writer_state : std::enable_shared_from_this<writer_state<Handle>> {
   {
     const send_result result = socket_.try_send_batch(batch);
     statistics.sent += result.sent;
+    out_.hold_rest(socket_, batch, [](std::size_t) { return no_mark(); });
     return result;
   }
 
@@ -202,7 +227,68 @@ struct writer_state : std::enable_shared_from_this<writer_state<Handle>> {
 
   std::shared_ptr<writer_state> keep_alive() { return this->shared_from_this(); }
 
+  /// What a writer keeps with a datagram: nothing.
+  struct no_mark {};
+
+  void departed(no_mark&&, const error_code& ec, const endpoint_type& peer, std::size_t size)
+  {
+    if (!ec) {
+      ++statistics.sent;
+    } else if (ec == net::error::no_memory) {
+      count_lost(ec, peer, size);
+    } else {
+      ++statistics.refused;
+      report(ec, peer, size);
+    }
+  }
+
+  void offer_to_full_peers()
+  {
+    if (epoch_ == socket_.epoch())
+      out_.offer_to_full_peers(socket_);
+    else
+      lose(net::error::operation_aborted);
+    wake_waiting();
+  }
+
 private:
+  template <class Target>
+  static constexpr bool can_be_full =
+      path_protocol<protocol_type> && !std::is_same_v<Target, no_peer>;
+
+  template <class Target>
+  bool is_full(const Target& to) const noexcept
+  {
+    if constexpr (std::is_same_v<Target, endpoint_type>)
+      return out_.is_full(to);
+    else if constexpr (can_be_full<Target>)
+      return out_.is_full(to.peer);
+    else
+      return false;
+  }
+
+  template <class Target>
+  bool has_room(std::size_t size, std::size_t datagrams, const Target& to) const noexcept
+  {
+    if constexpr (can_be_full<Target>)
+      if (is_full(to)) return has_room_for_full_peers(size, datagrams);
+    return batch.has_room(size, datagrams);
+  }
+
+  /// There is always room for one datagram.
+  bool has_room_for_full_peers(std::size_t size, std::size_t datagrams) const noexcept
+  {
+    const std::size_t count = out_.held_count();
+    return count == 0 || (count + datagrams <= batch.capacity() / 2 &&
+                          out_.held_bytes() + size <= batch.max_bytes() / 2);
+  }
+
+  template <class Target, class... Options>
+  void hold(bytes_view payload, const Target& to, const Options&... options)
+  {
+    out_.hold([&](auto& one) { one.push(payload, to, options...); }, no_mark());
+  }
+
   static endpoint_type peer_of(const endpoint_type& peer) { return peer; }
   static endpoint_type peer_of(const basic_reply_path<protocol_type>& path) { return path.peer; }
   static endpoint_type peer_of(const no_peer&) { return {}; }
@@ -248,11 +334,19 @@ private:
       const endpoint_type peer = batch.front_peer();
       const std::size_t size = batch.front_size();
       batch.drop_front();
-      ++statistics.lost;
-      last_loss = ec;
-      report(ec, peer, size);
+      count_lost(ec, peer, size);
     }
+    out_.release_held([&](no_mark&&, const endpoint_type& peer, std::size_t size) {
+      count_lost(ec, peer, size);
+    });
     wake_waiting();
+  }
+
+  void count_lost(const error_code& ec, const endpoint_type& peer, std::size_t size)
+  {
+    ++statistics.lost;
+    last_loss = ec;
+    report(ec, peer, size);
   }
 
   void report(const error_code& ec, const endpoint_type& peer, std::size_t size)
@@ -265,8 +359,9 @@ private:
   timer_type room_;  // never expires: to cancel it wakes the operations that wait for room
   Handle socket_;
   std::shared_ptr<reader_type> reader_;
-  outbox<Handle, writer_state> out_{*this};
+  outbox<Handle, writer_state, no_mark> out_{*this};
   full_policy when_full_;
+  full_policy when_peer_full_;
   std::uint64_t epoch_ = 0;  // the socket's epoch when the datagrams were queued
   bool closed_ = false;
   bool is_waited_for_ = false;

@@ -206,6 +206,8 @@ public:
 
   void flush() { sending_.flush(); }
 
+  void offer_to_full_peers() { sending_.offer_to_full_peers(); }
+
   // --- receive ---
 
   void start_receiving()

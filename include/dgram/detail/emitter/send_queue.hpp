@@ -57,8 +57,10 @@ struct outgoing_buffers {
 /// - `void not_sent(send_completion_ptr, error_code, const endpoint_type*)` is called when one
 ///   failed.
 /// - `void path_error(error_code)` is called for an error that belongs to none of these datagrams.
+/// - `void offer_to_full_peers()` calls `offer_held`, unless nothing can be sent now.
 ///
-/// The queue owns an outbox, which offers it to the kernel.
+/// The queue owns an outbox, which offers it to the kernel. Datagrams for full Unix peers wait in
+/// the outbox.
 template <class Socket, class Owner>
 class send_queue {
 public:
@@ -67,6 +69,7 @@ public:
   using endpoint_type = typename protocol_type::endpoint;
   using path_type = basic_reply_path<protocol_type>;
   using buffers_type = outgoing_buffers<protocol_type>;
+  using outbox_type = outbox<handle_type, send_queue, send_completion_ptr>;
 
   send_queue(Owner& owner, std::shared_ptr<spares<buffers_type>> source) noexcept
       : owner_(owner), source_(std::move(source))
@@ -79,7 +82,20 @@ public:
     if (buffers_) recycle();
   }
 
-  bool empty() const noexcept { return !buffers_ && overflow_.empty(); }
+  bool empty() const noexcept { return is_idle() && held_count() == 0; }
+
+  /// Whether no datagram waits but those for full peers.
+  bool is_idle() const noexcept { return !buffers_ && overflow_.empty(); }
+
+  /// Whether the next datagram for this peer must wait for its queue. Null: the connected peer.
+  bool is_full(const endpoint_type* peer) const noexcept
+  {
+    return peer != nullptr && out_.is_full(*peer);
+  }
+
+  /// How many datagrams wait for full peers. They also count in `count` and `bytes`.
+  std::size_t held_count() const noexcept { return out_.held_count(); }
+  std::size_t held_bytes() const noexcept { return out_.held_bytes(); }
 
   /// Whether the kernel has refused to take more for now.
   bool is_held_back() const noexcept { return held_back_; }
@@ -91,11 +107,13 @@ public:
   /// How many datagrams the kernel has held back. Datagrams that were not offered yet do not count.
   std::size_t count() const noexcept
   {
-    return held_back_ ? overflow_.size() + (buffers_ ? buffers_->batch.size() : 0) : 0;
+    return held_count() +
+           (held_back_ ? overflow_.size() + (buffers_ ? buffers_->batch.size() : 0) : 0);
   }
   std::size_t bytes() const noexcept
   {
-    return held_back_ ? overflow_bytes_ + (buffers_ ? buffers_->batch.bytes() : 0) : 0;
+    return held_bytes() +
+           (held_back_ ? overflow_bytes_ + (buffers_ ? buffers_->batch.bytes() : 0) : 0);
   }
 
   bool has_room(std::size_t size) const noexcept
@@ -113,8 +131,9 @@ public:
   /// for the end of the turn.
   bool takes_at_once(const payload_view& payload) const noexcept
   {
-    return buffers_ && !held_back_ && !is_urgent_ && overflow_.empty() && payload.pieces() <= 1 &&
-           payload.size() <= most_bytes && buffers_->batch.has_room(payload.size());
+    return buffers_ && !held_back_ && held_count() == 0 && !is_urgent_ && overflow_.empty() &&
+           payload.pieces() <= 1 && payload.size() <= most_bytes &&
+           buffers_->batch.has_room(payload.size());
   }
 
   /// Queues a copy. The caller makes sure that there is room.
@@ -137,6 +156,18 @@ public:
     overflow_.push(std::move(send));
   }
 
+  /// Keeps a datagram for a full peer. The datagrams that found no room come before it.
+  void hold(const payload_view& payload, const path_type* to, send_completion_ptr done)
+  {
+    if (overflow_.empty())
+      hold_copy(payload, to, done);
+    else
+      push_overflow({payload.copy(), *to, std::move(done)});
+  }
+
+  /// Offers to full peers what waits for them.
+  void offer_held() { out_.offer_to_full_peers(owner_.handle); }
+
   /// Takes back a datagram that the kernel has not taken. Returns null if there is no such
   /// datagram.
   send_completion_ptr withdraw(const task* done)
@@ -149,7 +180,7 @@ public:
       overflow_.erase(send);
       return found;
     }
-    return nullptr;
+    return out_.withdraw_held([done](const auto& mark) { return mark.get() == done; });
   }
 
   /// Offers everything to the kernel.
@@ -157,6 +188,7 @@ public:
   {
     held_back_ = false;
     held_back_ = static_cast<bool>(out_.flush(owner_.handle));
+    out_.await_full_peers(owner_.handle);
   }
 
   /// Offers one datagram from the caller's buffer. Returns its error. `must_wait` says whether to
@@ -188,7 +220,11 @@ public:
       recycle();
     }
     overflow_bytes_ = 0;
-    for (auto& send : std::exchange(overflow_, {}))
+    auto overflow = std::exchange(overflow_, {});
+    out_.release_held([&](send_completion_ptr&& done, const endpoint_type& peer, std::size_t) {
+      owner_.not_sent(std::move(done), ec, &peer);
+    });
+    for (auto& send : overflow)
       owner_.not_sent(std::move(send.done), ec, send.to ? &send.to->peer : nullptr);
   }
 
@@ -198,6 +234,7 @@ public:
     held_back_ = false;
     overflow_bytes_ = 0;
     const auto released = std::exchange(overflow_, {});
+    out_.release_held([](send_completion_ptr&&, const endpoint_type&, std::size_t) {});
     if (buffers_) recycle();
   }
 
@@ -208,15 +245,20 @@ public:
   /// Ends with an empty batch, or with an error.
   send_result offer()
   {
+    if (!buffers_) return {};
     auto& batch = buffers_->batch;
-    record kept{batch, owner_.handle.is_connected(), batch.size(), {}};
+    record kept{batch, owner_.handle.is_connected(), first_, {}};
+    const std::size_t before = batch.size();
     // Captures one pointer, which a std::function holds without memory of its own.
     batch.on_refused([note = &kept](error_code why, const endpoint_type& peer, std::size_t) {
       note->add(why, peer);
     });
     const send_result result = owner_.handle.try_send_batch(batch);
     batch.on_refused(nullptr);
-    report(kept.gone(), kept.refusals);
+    out_.hold_rest(owner_.handle, batch,
+                   [this](std::size_t number) { return std::move(buffers_->completions[number]); });
+    // Those that were held have left the batch too, without their completions.
+    report(before - batch.size(), kept.refusals);
     if (batch.empty()) recycle();
     return result;
   }
@@ -227,6 +269,17 @@ public:
   void offer_again() { owner_.flush(); }
 
   auto keep_alive() { return owner_.shared_from_this(); }
+
+  void departed(send_completion_ptr&& done, const error_code& ec, const endpoint_type& peer,
+                std::size_t)
+  {
+    if (ec)
+      owner_.not_sent(std::move(done), ec, &peer);
+    else if (done != nullptr)
+      owner_.sent(done.release());
+  }
+
+  void offer_to_full_peers() { owner_.offer_to_full_peers(); }
 
 private:
   DGRAM_COLD void acquire()
@@ -274,14 +327,13 @@ private:
   struct record {
     basic_send_batch<protocol_type>& batch;
     bool connected;
-    std::size_t before;
+    std::size_t first;
     std::vector<refusal> refusals;
-
-    std::size_t gone() const noexcept { return before - batch.size(); }
 
     void add(error_code why, const endpoint_type& peer)
     {
-      refusals.push_back({gone() - 1, why, connected ? std::nullopt : std::optional(peer)});
+      refusals.push_back(
+          {batch.refused_number() - first, why, connected ? std::nullopt : std::optional(peer)});
     }
   };
 
@@ -308,6 +360,10 @@ private:
     while (!overflow_.empty() && buffers_room(overflow_.front().payload.size())) {
       auto send = overflow_.pop();
       overflow_bytes_ -= send.payload.size();
+      if (send.to && is_full(&send.to->peer)) {
+        hold_copy(send.payload, &*send.to, send.done);
+        continue;
+      }
       push(send.payload, send.to ? &*send.to : nullptr, send.done.release());
       any = true;
     }
@@ -321,6 +377,15 @@ private:
       buffers_->batch.push(payload, *to);
     else
       buffers_->batch.push(payload);
+  }
+
+  /// If there is no memory, `done` stays with the caller.
+  template <class Payload>
+  void hold_copy([[maybe_unused]] const Payload& payload, [[maybe_unused]] const path_type* to,
+                 [[maybe_unused]] send_completion_ptr& done)
+  {
+    if constexpr (outbox_type::has_full_peers)
+      out_.hold([&](auto& batch) { batch.push(payload, *to); }, std::move(done));
   }
 
   bool buffers_room(std::size_t size) const noexcept
@@ -338,7 +403,7 @@ private:
   }
 
   Owner& owner_;
-  outbox<handle_type, send_queue> out_{*this};
+  outbox_type out_{*this};
   std::shared_ptr<spares<buffers_type>> source_;
   lease<buffers_type> buffers_;
   std::size_t first_ = 0;  // index of the completion of the first datagram in the batch

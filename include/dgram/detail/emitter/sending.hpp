@@ -47,15 +47,17 @@ public:
 
   const queue_type& queue() const noexcept { return queue_; }
 
-  /// Whether the queue has been full since it was last empty.
+  /// Whether the queue has been full since it was last empty, apart from full peers.
   bool is_full() const noexcept { return full_; }
 
   /// Whether to accept one more datagram. Call this once for each datagram. Returns false if the
-  /// queue is full and drops.
-  bool admit(std::size_t size)
+  /// queue is full and drops. Datagrams for full Unix peers have half as much room, and take none
+  /// from the others.
+  bool admit(std::size_t size, const endpoint_type* peer = nullptr)
   {
-    if (has_room(size)) return true;
-    full_ = true;
+    const bool is_peer_full = queue_.is_full(peer);
+    if (is_peer_full ? has_room_for_full_peers(size) : has_room(size)) return true;
+    (is_peer_full ? peer_full_ : full_) = true;
     return owner_.options.when_full != full_policy::drop_newest;
   }
 
@@ -89,8 +91,16 @@ public:
     // Everything that the kernel held back may have been taken back.
     const bool is_due = !queue_.empty() || queue_.is_held_back();
     if (is_due && !queue_.is_busy() && !owner_.is_paused()) queue_.flush();
-    if (full_) [[unlikely]]
+    if (full_ || peer_full_) [[unlikely]]
       tell_if_drained();
+  }
+
+  /// Offers to full peers what waits for them.
+  void offer_to_full_peers()
+  {
+    if (owner_.is_paused()) return;  // `flush` goes on after the pause
+    queue_.offer_held();
+    if (full_ || peer_full_) tell_if_drained();
   }
 
   /// Takes back a datagram that the kernel has not taken. Returns null if there is no such
@@ -122,9 +132,15 @@ private:
     const bool copies = payload.pieces() <= 1 && payload.size() <= queue_type::most_bytes;
     if (!copies && send_directly(to, payload, done)) return true;
     if (!queue_.has_room(payload.size())) flush();
-    if (!admitted && queue_.is_held_back() && !admit(payload.size())) {
+    const bool is_peer_full = queue_.is_full(peer_of(to));
+    const bool waits = is_peer_full || queue_.is_held_back();
+    if (!admitted && waits && !admit(payload.size(), peer_of(to))) {
       drop(std::move(done));
       return false;
+    }
+    if (is_peer_full) {
+      queue_.hold(payload, to, std::move(done));
+      return !peer_full_;
     }
     if (queue_.has_room(payload.size()))
       queue_.push(payload, to, done.release());
@@ -143,8 +159,9 @@ private:
 
   void tell_if_drained()
   {
-    if (queue_.empty() && backlog_.count == 0 && std::exchange(full_, false))
-      owner_.template post_event<event::drain>();
+    const bool others = queue_.is_idle() && backlog_.count == 0 && std::exchange(full_, false);
+    const bool held = queue_.held_count() == 0 && std::exchange(peer_full_, false);
+    if (others || held) owner_.template post_event<event::drain>();
   }
 
   /// Sends from the caller's buffer if the queue is empty. Returns false if the datagram is to be
@@ -153,7 +170,7 @@ private:
   {
     const bool can_wait = payload.size() <= queue_type::most_bytes;
     flush();
-    if (!queue_.empty()) {
+    if (!queue_.is_idle() || queue_.is_full(peer_of(to))) {
       if (!can_wait) owner_.not_sent(std::move(done), net::error::no_buffer_space, peer_of(to));
       return !can_wait;
     }
@@ -170,10 +187,18 @@ private:
   }
 
   /// There is always room for one datagram.
+  bool has_room_for_full_peers(std::size_t size) const noexcept
+  {
+    const std::size_t count = queue_.held_count();
+    return count == 0 || (count < owner_.options.queue_datagrams / 2 &&
+                          queue_.held_bytes() + size <= owner_.options.queue_bytes / 2);
+  }
+
+  /// The same for a datagram that need not wait for a full peer.
   bool has_room(std::size_t size) const noexcept
   {
-    const std::size_t count = queue_.count() + backlog_.count;
-    const std::size_t bytes = queue_.bytes() + backlog_.bytes;
+    const std::size_t count = queue_.count() - queue_.held_count() + backlog_.count;
+    const std::size_t bytes = queue_.bytes() - queue_.held_bytes() + backlog_.bytes;
     return count == 0 ||
            (count < owner_.options.queue_datagrams && bytes + size <= owner_.options.queue_bytes);
   }
@@ -184,6 +209,7 @@ private:
   const backlog& backlog_;
   queue_type queue_;
   bool full_ = false;
+  bool peer_full_ = false;  // the same for the datagrams that wait for full peers
 };
 
 }  // namespace detail

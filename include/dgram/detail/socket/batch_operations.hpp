@@ -70,7 +70,8 @@ public:
 
   /// Sends what the kernel takes now, without blocking. What the kernel does not take stays in the
   /// batch, in order. `send_result::error` says why:
-  /// - `would_block`, `no_buffer_space`;
+  /// - `would_block`, `no_buffer_space`. On an unconnected Unix socket, `would_block` means that
+  ///   peers have full queues; the datagrams of all other peers were sent;
   /// - `address_in_use`: no port is free;
   /// - `already_connected`: nothing was sent, since a datagram has a peer and the socket is
   ///   connected;
@@ -84,7 +85,7 @@ public:
   }
 
   /// The same, but blocks until the kernel has taken all datagrams or refused one, for example
-  /// because it has no buffer space.
+  /// because it has no buffer space. It waits for full Unix peers when all others have theirs.
   template <class Batch>
   send_result send_batch(Batch& batch)
   {
@@ -128,8 +129,9 @@ public:
         std::forward<Token>(token), &batch);
   }
 
-  /// Sends the batch. Waits while the send queue is full. While the kernel has no buffer space,
-  /// waits on a timer (1 ms, doubling to 50). An empty batch is sent at once. `batch`, and the
+  /// Sends the batch. Waits while the send queue is full. While the kernel has no buffer space, or
+  /// peers of an unconnected Unix socket have full queues, waits on a timer (1 ms, doubling to 50).
+  /// The datagrams of other peers leave before that wait. An empty batch is sent at once. `batch`, and the
   /// payloads to which it refers, must stay valid until completion.
   ///
   /// Completion: `void(error_code, send_result)`. The result says how many datagrams left, and why

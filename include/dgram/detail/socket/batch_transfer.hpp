@@ -13,6 +13,7 @@
 #include <dgram/send_result.hpp>
 
 #include <cstddef>
+#include <cstdint>
 #include <utility>
 
 DGRAM_NAMESPACE_BEGIN
@@ -104,6 +105,7 @@ send_result send_many(State& state, Batch& batch)
   auto& counts = state.counts;
   path_error_filter filter;
   bool tries_without_class = false;
+  [[maybe_unused]] std::uint64_t full_peers = 0;
   const auto prepare = [&] {
     return batch.prepare(
         state.flags,
@@ -137,6 +139,16 @@ send_result send_many(State& state, Batch& batch)
       }
       continue;
     }
+    if constexpr (requires { batch.set_front_aside(); }) {
+      // Only this peer's queue is full (net/unix/af_unix.c, unix_dgram_sendmsg).
+      if (reached_kernel && state.is_peer_full(result.error) && batch.set_front_aside()) {
+        ++full_peers;
+        state.window.stop(taken, false);
+        taken = 0;
+        rest = prepare();
+        continue;
+      }
+    }
     if (reached_kernel) state.window.stop(taken, !is_refusal(state, result.error));
     taken = 0;
     if (!reached_kernel ||
@@ -150,6 +162,13 @@ send_result send_many(State& state, Batch& batch)
     rest = prepare();
   }
   if (result.error == net::error::would_block) ++counts.would_block;
+  if constexpr (requires { batch.set_front_aside(); }) {
+    if (full_peers > 0) {
+      counts.would_block += full_peers;
+      batch.restore_aside(static_cast<bool>(result.error));
+      if (!result.error) result.error = net::error::would_block;
+    }
+  }
   if (result.sent > 0) {
     counts.segmented += batch.take_segmented();
     state.end_congestion();

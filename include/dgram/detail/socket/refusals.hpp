@@ -18,12 +18,13 @@ bool is_refusal(const State& state, const error_code& ec) noexcept
 {
   // On IP, a pending ICMP error belongs to an earlier datagram than the send that reports it. On an
   // unconnected Unix socket, no socket listens on this datagram's path.
-  if (ec == net::error::connection_refused) return state.stays_writable();
+  // There, broken_pipe says that this peer has shut down its receive side.
+  if (ec == net::error::connection_refused || ec == net::error::broken_pipe)
+    return state.stays_writable();
   return ec != net::error::would_block && ec != net::error::bad_descriptor &&
          ec != net::error::address_in_use && ec != net::error::not_socket &&
          ec != net::error::already_connected && ec != platform::destination_required() &&
-         ec != net::error::broken_pipe && ec != net::error::shut_down &&
-         !platform::is_congestion(ec);
+         ec != net::error::shut_down && !platform::is_congestion(ec);
 }
 
 }  // namespace detail

@@ -87,11 +87,17 @@ struct socket_state : descriptor, std::enable_shared_from_this<socket_state<Prot
     return path_protocol<Protocol> && (addressed || !flags.connected);
   }
 
+  /// Whether this error of a send says that the queue of this datagram's peer is full, which
+  /// concerns no other peer.
+  bool is_peer_full(const error_code& ec, bool addressed = false) const noexcept
+  {
+    return ec == net::error::would_block && stays_writable(addressed);
+  }
+
   /// Whether to try a send with this error again on the timer.
   bool is_congested(const error_code& ec, bool addressed = false) const noexcept
   {
-    return platform::is_congestion(ec) ||
-           (ec == net::error::would_block && stays_writable(addressed));
+    return platform::is_congestion(ec) || is_peer_full(ec, addressed);
   }
 
   // --- opening, closing and addresses ---
