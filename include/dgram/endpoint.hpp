@@ -23,6 +23,17 @@ DGRAM_NAMESPACE_BEGIN
 template <class Protocol>
 using endpoint = typename Protocol::endpoint;
 
+/// All addresses of this host, of IPv6 and IPv4 alike, and a port; see `udp::any`.
+class any_address {
+public:
+  explicit any_address(std::uint16_t port) noexcept : port_(port) {}
+
+  std::uint16_t port() const noexcept { return port_; }
+
+private:
+  std::uint16_t port_;
+};
+
 namespace detail {
 
 inline bool only_has(std::string_view text, std::string_view allowed) noexcept

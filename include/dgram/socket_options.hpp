@@ -30,11 +30,13 @@ inline constexpr std::int64_t most_uint32 = 0xffffffff;
 
 }  // namespace detail
 
-/// The family of an emitter socket.
-enum class socket_type { none = 0, udp4 = 4, udp6 = 6 };
+/// The family of an emitter socket. `any` is `udp6`, which takes IPv4 too, or `udp4` on a host
+/// without IPv6. `create_socket` decides it. With `ipv6_only` it is `error::bad_type`.
+enum class socket_type { none = 0, udp4 = 4, udp6 = 6, any = 46 };
 
 inline constexpr socket_type udp4 = socket_type::udp4;
 inline constexpr socket_type udp6 = socket_type::udp6;
+inline constexpr socket_type udp_any = socket_type::any;
 
 /// The function that a lookup calls with its result: an error, or the address of the name.
 using lookup_result = std::function<void(error_code, const net::ip::address&)>;

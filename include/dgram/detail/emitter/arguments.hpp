@@ -8,6 +8,7 @@
 #include <dgram/detail/async/completion.hpp>
 #include <dgram/detail/emitter/destination.hpp>
 #include <dgram/detail/emitter/opener.hpp>
+#include <dgram/detail/platform/probe_socket.hpp>
 #include <dgram/endpoint.hpp>
 #include <dgram/error.hpp>
 #include <dgram/events.hpp>
@@ -262,7 +263,11 @@ inline int checked_buffer_size(const char* operation, std::int64_t bytes)
 
 inline socket_options checked_options(socket_options options, bool needs_type)
 {
-  const auto type = options.type;
+  auto& type = options.type;
+  if (needs_type && type == socket_type::any) {
+    if (options.ipv6_only) refuse("create_socket", error::bad_type, "udp_any with ipv6_only");
+    type = platform::has_ipv6() ? socket_type::udp6 : socket_type::udp4;
+  }
   if (needs_type && type != socket_type::udp4 && type != socket_type::udp6)
     refuse("create_socket", error::bad_type, "type " + std::to_string(static_cast<int>(type)));
   const auto check_size = [](const char* which, std::int64_t bytes) {
