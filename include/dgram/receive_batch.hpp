@@ -15,6 +15,7 @@
 #include <dgram/udp.hpp>
 
 #include <algorithm>
+#include <concepts>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -22,13 +23,42 @@
 #include <limits>
 #include <memory>
 #include <optional>
+#include <ranges>
 #include <span>
 #include <stdexcept>
+#include <string>
+#include <type_traits>
+#include <utility>
 #include <vector>
 
 DGRAM_NAMESPACE_BEGIN
 
-/// A batch of receive slots, which owns its memory. A socket's `receive_batch`, `try_receive_batch`
+namespace detail {
+
+/// One piece of writable memory: anything that Asio makes a buffer of, or a span of bytes.
+template <class Packet>
+concept writable_packet = requires(Packet&& packet) {
+  { net::buffer(packet) } -> std::convertible_to<net::mutable_buffer>;
+} || std::convertible_to<Packet, std::span<std::byte>>;
+
+template <class Packets>
+concept writable_packets =
+    std::ranges::sized_range<Packets> && writable_packet<std::ranges::range_reference_t<Packets>>;
+
+template <writable_packet Packet>
+std::span<std::byte> room_of(Packet&& packet) noexcept
+{
+  if constexpr (std::convertible_to<Packet, std::span<std::byte>>) {
+    return packet;
+  } else {
+    const net::mutable_buffer room = net::buffer(packet);
+    return {static_cast<std::byte*>(room.data()), room.size()};
+  }
+}
+
+}  // namespace detail
+
+/// A batch of receive slots, which owns its memory or uses the caller's. A socket's `receive_batch`, `try_receive_batch`
 /// and `async_receive_batch` fill it; iterate to read it. Its datagrams are valid until the batch
 /// is used again.
 ///
@@ -37,7 +67,7 @@ DGRAM_NAMESPACE_BEGIN
 /// 64 KiB. Smaller ones are refused (`error::slot_too_small`), because they would cut trains.
 ///
 /// Thread safety: distinct objects are safe; one object is not. While an operation is pending, it
-/// owns the batch.
+/// owns the batch, and the caller's memory that the batch uses.
 ///
 /// \code
 /// dgram::receive_batch batch{32};
@@ -71,12 +101,66 @@ public:
         messages_(capacity),
         storage_(std::make_unique_for_overwrite<std::byte[]>(capacity * stride_))
   {
-    at_.offered = capacity;
-    for (std::size_t i = 0; i < capacity; ++i) {
-      slots_[i].buffer = platform::make_buffer(storage_.get() + i * stride_, slot_size);
-      messages_[i].set_buffers(&slots_[i].buffer, 1);
-      messages_[i].set_address(slots_[i].sender.data(), slots_[i].sender.capacity());
-    }
+    set_up_slots();
+  }
+
+  /// Receives into the caller's memory, such as the packets of a pool. `packets` is a range with a
+  /// slot for each element. An element is anything that `asio::buffer` takes as writable memory,
+  /// such as a `std::array<std::byte, 1500>` or an `asio::mutable_buffer`, or a span of bytes.
+  ///
+  /// All slots have the size of the smallest packet. A larger datagram is cut, and marked
+  /// `truncated`. A socket that coalesces refuses slots below 64 KiB (`error::slot_too_small`).
+  /// Readers, writers and emitters have batches of their own, so a socket coalesces only if one of
+  /// them or the program turned it on.
+  ///
+  /// The batch keeps references to the memory. Each packet must stay valid until `replace` puts
+  /// another one in its place, or the batch is destroyed. Throws `std::invalid_argument` if there
+  /// is no packet, or one without bytes.
+  ///
+  /// \code
+  /// std::vector<std::array<std::byte, 1500>> pool(64);
+  /// dgram::receive_batch batch{std::span(pool).first(32)};
+  /// co_await socket.async_receive_batch(batch);
+  /// for (std::size_t i = 0; i < batch.size(); ++i) {
+  ///   handle(batch[i].payload(), batch[i].sender());
+  ///   batch.replace(i, pool[32 + i]);  // the program keeps pool[i]
+  /// }
+  /// \endcode
+  template <detail::writable_packets Packets>
+    requires(!std::same_as<std::remove_cvref_t<Packets>, basic_receive_batch>)
+  explicit basic_receive_batch(Packets&& packets)
+      : slot_size_(smallest(packets)),
+        stride_(slot_size_),
+        slots_(checked(std::ranges::size(packets), slot_size_)),
+        messages_(slots_.size())
+  {
+    given_.reserve(slots_.size());
+    for (auto&& packet : packets)
+      given_.push_back(detail::room_of(packet).data());
+    set_up_slots();
+  }
+
+  /// Puts another packet in the place of one that the batch was given, so that the program can keep
+  /// that one. `packet` is as for the constructor and has at least `slot_size()` bytes. The next
+  /// call on a socket receives into it. The slot's datagrams are empty from now on. Without trains,
+  /// the slots have the order of the datagrams.
+  ///
+  /// Throws `std::invalid_argument` for a smaller packet, and for a batch that owns its memory;
+  /// `std::out_of_range` if there is no such slot. Changes nothing then.
+  template <detail::writable_packet Packet>
+  void replace(std::size_t index, Packet&& packet)
+  {
+    const std::span<std::byte> room = detail::room_of(packet);
+    if (index >= capacity()) throw std::out_of_range("receive_batch: no such slot to replace");
+    if (given_.empty()) throw std::invalid_argument("receive_batch: it owns its memory");
+    if (room.size() < slot_size_)
+      throw std::invalid_argument("receive_batch: a packet of " + std::to_string(room.size()) +
+                                  " bytes for a slot of " + std::to_string(slot_size_));
+    given_[index] = room.data();
+    slot& emptied = slots_[index];
+    emptied.buffer = platform::make_buffer(room.data(), slot_size_);
+    emptied.wire_size = emptied.segment = 0;
+    emptied.truncated = false;
   }
 
   basic_receive_batch(basic_receive_batch&&) noexcept = default;
@@ -153,7 +237,7 @@ public:
     // `size` reads the size of this buffer, even if the datagram was cut earlier.
     const std::size_t kept = std::min(payload.size(), slot_size_);
     filled.truncated = filled.wire_size > kept;
-    filled.buffer = platform::make_buffer(storage_.get() + at_.used * stride_, kept);
+    filled.buffer = platform::make_buffer(room(at_.used), kept);
     if (kept > 0) std::memcpy(platform::buffer_data(filled.buffer), payload.data(), kept);
     filled.sender = sender;
     filled.segment = said.segment;
@@ -320,6 +404,31 @@ private:
     return detail::checked_size("receive_batch: capacity", capacity, slot_size + stagger);
   }
 
+  template <class Packets>
+  static std::size_t smallest(Packets& packets)
+  {
+    if (std::ranges::empty(packets)) throw std::invalid_argument("receive_batch: no packets");
+    std::size_t size = std::numeric_limits<std::size_t>::max();
+    for (auto&& packet : packets)
+      size = std::min(size, detail::room_of(packet).size());
+    return size;
+  }
+
+  std::byte* room(std::size_t index) const noexcept
+  {
+    return given_.empty() ? storage_.get() + index * stride_ : given_[index];
+  }
+
+  void set_up_slots()
+  {
+    at_.offered = capacity();
+    for (std::size_t i = 0; i < capacity(); ++i) {
+      slots_[i].buffer = platform::make_buffer(room(i), slot_size_);
+      messages_[i].set_buffers(&slots_[i].buffer, 1);
+      messages_[i].set_address(slots_[i].sender.data(), slots_[i].sender.capacity());
+    }
+  }
+
   /// The control room is a number of whole cache lines.
   static constexpr std::size_t control_alignment = 64;
 
@@ -401,7 +510,7 @@ private:
   {
     stored_.reset();
     for (std::size_t i = 0; i < capacity(); ++i) {
-      slots_[i].buffer = platform::make_buffer(storage_.get() + i * stride_, slot_size_);
+      slots_[i].buffer = platform::make_buffer(room(i), slot_size_);
       slots_[i].segment = 0;
       slots_[i].needs_source = needs_source_;
       slots_[i].control = metadata_ ? &metadata_[i] : nullptr;
@@ -427,7 +536,8 @@ private:
   std::unique_ptr<std::byte[]> control_;
   std::unique_ptr<control_type[]> metadata_;
   std::unique_ptr<control_type[]> stored_;  // of what `store` has added
-  std::unique_ptr<std::byte[]> storage_;
+  std::unique_ptr<std::byte[]> storage_;    // null if the memory is the caller's
+  std::vector<std::byte*> given_;           // the caller's memory for each slot
 };
 
 /// Datagrams of a reader's batch: a range that converts to false if it is empty.
