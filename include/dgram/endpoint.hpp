@@ -61,6 +61,10 @@ inline std::uint32_t parse_scope(std::string_view text, error_code& ec)
   return index;
 }
 
+/// Whether the addresses of a protocol are paths.
+template <class Protocol>
+concept path_protocol = requires(const typename Protocol::endpoint& endpoint) { endpoint.path(); };
+
 /// A protocol whose endpoints have an IP address.
 template <class Protocol>
 concept ip_protocol = requires(const typename Protocol::endpoint& endpoint) { endpoint.address(); };

@@ -164,7 +164,15 @@ public:
   }
 
   basic_receive_batch(basic_receive_batch&&) noexcept = default;
-  basic_receive_batch& operator=(basic_receive_batch&&) noexcept = default;
+  basic_receive_batch& operator=(basic_receive_batch&& other) noexcept
+  {
+    if (this != &other) {
+      std::destroy_at(this);
+      std::construct_at(this, std::move(other));
+    }
+    return *this;
+  }
+  ~basic_receive_batch() { close_descriptors(); }
 
   /// How many slots there are.
   std::size_t capacity() const noexcept { return slots_.size(); }
@@ -189,8 +197,8 @@ public:
   /// enabled in another way. Takes effect with the next call.
   ///
   /// Without this, a Unix socket receives no control messages. With it, a datagram may bring open
-  /// descriptors (unix(7), `SCM_RIGHTS`). The caller must look for these descriptors and close
-  /// them.
+  /// descriptors (unix(7), `SCM_RIGHTS`). They belong to the batch, which closes them when it is
+  /// used again, cleared or destroyed. `basic_datagram::take_descriptor` gives one to the caller.
   ///
   /// Throws `std::length_error` if the room for all slots is more than memory can hold. Changes
   /// nothing then.
@@ -206,9 +214,10 @@ public:
     reserved_control_ = bytes;
   }
 
-  /// Forgets the received datagrams.
+  /// Forgets the received datagrams, and closes the descriptors that were not taken.
   void clear() noexcept
   {
+    close_descriptors();
     const std::size_t offered = at_.offered;
     static_cast<counts&>(at_) = {.offered = offered};
   }
@@ -316,8 +325,8 @@ public:
   std::span<platform::message> prepare(const detail::socket_flags& flags, error_code& ec)
   {
     ec.clear();
-    if (stored_) forget_stored();
     clear();
+    if (stored_) forget_stored();
     if (flags.coalescing && slot_size_ < default_slot_size) {
       ec = error::slot_too_small;
       return {};
@@ -467,6 +476,13 @@ private:
       else
         messages_[i].clear_control();
     }
+  }
+
+  void close_descriptors() noexcept
+  {
+    if constexpr (detail::path_protocol<Protocol>)
+      for (std::size_t i = 0; metadata_ && i < at_.used; ++i)
+        if (slots_[i].control != nullptr) platform::close_descriptors(slots_[i].control->raw);
   }
 
   void change_needs_source(bool needs_source)

@@ -140,6 +140,12 @@ struct socket_options {
   /// datagram, and 256 KiB with Unix sockets. A Unix datagram may be as large as its sender's send
   /// buffer. A larger one is cut, and `rinfo.truncated` says so.
   std::size_t receive_size = 0;
+  /// Room for control messages on a Unix socket, in bytes per datagram. With any room the socket
+  /// takes the descriptors that its peers send: `rinfo.take_descriptor()`. A UDP socket refuses it.
+  std::size_t control_size = 0;
+  /// Reports which process sent a datagram: `rinfo.credentials`. For Unix sockets on Linux; others
+  /// refuse it. See `option::receive_credentials`.
+  bool credentials = false;
 };
 
 /// Arguments of `bind` in place of port and address. With GCC 12, give it a name before you use it

@@ -78,6 +78,7 @@ public:
                   .v6_only = options_.ipv6_only},
                  ec);
     if (!ec) set_buffer_sizes(ec);
+    if (!ec) ask_for_credentials(ec);
     if (ec) return;
     error_code not_here;
     socket_.handle().set_coalescing(true, not_here);
@@ -93,6 +94,7 @@ public:
     error_code ignored;
     if constexpr (is_ip) socket_.set_option(option::reuse_address(true), ignored);
     set_buffer_sizes(ignored);
+    ask_for_credentials(ignored);
   }
 
 private:
@@ -140,6 +142,12 @@ private:
       socket_.set_receive_buffer_size(static_cast<int>(options_.recv_buffer_size), ec);
     if (!ec && options_.send_buffer_size > 0)
       socket_.set_send_buffer_size(static_cast<int>(options_.send_buffer_size), ec);
+  }
+
+  void ask_for_credentials(error_code& ec)
+  {
+    if constexpr (!is_ip)
+      if (options_.credentials) socket_.set_option(option::receive_credentials(true), ec);
   }
 
   Socket& socket_;
