@@ -25,6 +25,7 @@
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -230,7 +231,16 @@ public:
   template <class Event>
   auto stream(std::size_t most = 1024)
   {
-    return event_stream<event_type<Event>, core_type>(core_.shared(), most);
+    constexpr auto any_size = std::numeric_limits<std::size_t>::max();
+    return event_stream<event_type<Event>, core_type>(core_.shared(), most, any_size);
+  }
+
+  /// The same. The messages that wait have at most `most_bytes` bytes together.
+  template <class Event>
+    requires detail::has_bytes<signature_of<Event>>
+  auto stream(std::size_t most, std::size_t most_bytes)
+  {
+    return event_stream<event_type<Event>, core_type>(core_.shared(), most, most_bytes);
   }
 
   /// Adds a listener in front of the others.
