@@ -305,7 +305,7 @@ public:
   sync_result open(const protocol_type& protocol, const socket_config& config, error_code& ec)
   {
     std::string refused;
-    detail::open_configured(*this, protocol, config, refused, ec);
+    open_as(protocol, config, refused, ec);
     return sync_result(ec);
   }
 
@@ -313,7 +313,7 @@ public:
   {
     error_code ec;
     std::string refused;
-    detail::open_configured(*this, protocol, config, refused, ec);
+    open_as(protocol, config, refused, ec);
     if (!refused.empty()) detail::throw_if(ec, "open", refused);
     detail::throw_if(ec, "open");
   }
@@ -969,6 +969,14 @@ private:
     state_ = std::make_shared<state_type>(next_layer_type(std::move(from.socket)));
     state_->take_over(from);
     other.state_.reset();
+  }
+
+  void open_as(const protocol_type& protocol, const socket_config& config, std::string& refused,
+               error_code& ec)
+  {
+    detail::open_configured(*this, protocol, config, refused, ec);
+    if constexpr (detail::path_protocol<Protocol>)
+      if (!ec && config.file_mode != 0) state().bound.set_mode(native_handle(), config.file_mode);
   }
 
   /// An open socket keeps its descriptor, whatever `open_any` would do with one of its own.

@@ -300,11 +300,13 @@ public:
   }
 
   /// The same, or takes over a descriptor. The descriptor may be bound or not, and connected or
-  /// not. The socket will close it. Throws then: `error::wrong_descriptor` (also if it is not a
+  /// not. The socket will close it. Throws `operation_not_supported` if `exclusive` is false, and
+  /// for a descriptor: `error::wrong_descriptor` (also if it is not a
   /// socket), `bad_descriptor`, and EEXIST if the context already has this descriptor.
   template <class... Callback>
   decltype(auto) bind(const bind_options& where, Callback&&... callback)
   {
+    check_options(where);
     call_type call;
     call.add(where.port);
     call.add(where.address);
@@ -330,6 +332,7 @@ public:
   address_info bind_sync(const bind_options& where)
     requires is_ip
   {
+    check_options(where);
     if (where.fd <= 0) return bind_sync(where.port, where.address);
     bind(where);
     return address();
@@ -751,6 +754,14 @@ private:
                                    const endpoint_type& where)
   {
     detail::throw_failure(detail::failure_at(operation, ec, &where));
+  }
+
+  static void check_options(const bind_options& where)
+  {
+    if (!where.exclusive)
+      detail::refuse("bind", net::error::operation_not_supported, "exclusive false");
+    if (!is_ip && where.port != 0)
+      detail::refuse("bind", net::error::invalid_argument, "port of a Unix socket");
   }
 
   void check_running(const char* operation) const

@@ -146,6 +146,9 @@ struct socket_options {
   /// Reports which process sent a datagram: `rinfo.credentials`. For Unix sockets on Linux; others
   /// refuse it. See `option::receive_credentials`.
   bool credentials = false;
+  /// The permissions of a Unix socket's file, such as 0660; 0 leaves them to the umask. See
+  /// `unix_dgram`. A UDP socket and the bind to a descriptor refuse it.
+  unsigned file_mode = 0;
 };
 
 /// Arguments of `bind` in place of port and address. With GCC 12, give it a name before you use it
@@ -154,8 +157,10 @@ struct socket_options {
 struct bind_options {
   std::int64_t port = 0;
   std::string address = {};
-  bool exclusive = false;  ///< no effect: processes never share ports, so it is always true
-  int fd = 0;              ///< a descriptor to take over, if it is above 0
+  /// No other process shares the port, as Node's workers would. The library has no such workers, so
+  /// `bind` refuses false with `operation_not_supported`. To share a port, see `reuse_port`.
+  bool exclusive = true;
+  int fd = 0;  ///< a descriptor to take over, if it is above 0
 };
 
 DGRAM_NAMESPACE_END

@@ -480,9 +480,20 @@ TEST_CASE("an emitter brings descriptors and credentials of its peers, and close
   CHECK(open_descriptors() == before - 1);
 }
 
-TEST_CASE("UDP emitters refuse what only Unix sockets have", "[emitter][unix]")
+TEST_CASE("emitters refuse what only the other kind of socket has", "[emitter][unix]")
 {
   asio::io_context io;
+  auto server = dgram::create_unix_socket(io);
+  CHECK(thrown([&] { server.bind({.port = 1, .address = "/tmp/never"}); }) ==
+        asio::error::invalid_argument);
+  CHECK(thrown([&] { server.bind({.address = "/tmp/never", .exclusive = false}); }) ==
+        asio::error::operation_not_supported);
+  auto udp = dgram::create_socket(io, dgram::udp4);
+  CHECK(thrown([&] { udp.bind_sync({.exclusive = false}); }) ==
+        asio::error::operation_not_supported);
+  CHECK(udp.bind_sync({.exclusive = true}).port != 0);
+  CHECK(thrown([&] { dgram::create_socket(io, {.type = dgram::udp4, .file_mode = 0600}); }) ==
+        asio::error::operation_not_supported);
   CHECK(thrown([&] { dgram::create_socket(io, {.type = dgram::udp4, .control_size = 64}); }) ==
         asio::error::operation_not_supported);
   CHECK(thrown([&] { dgram::create_socket(io, {.type = dgram::udp4, .credentials = true}); }) ==

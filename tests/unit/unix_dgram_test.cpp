@@ -13,6 +13,7 @@
 
 #include <fcntl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -873,6 +874,58 @@ TEST_CASE_METHOD(unix_test, "a reader brings descriptors and credentials", "[uni
   CHECK_FALSE(batch[0].credentials());
   CHECK_FALSE(batch[0].take_descriptor());
   CHECK(open_descriptors() == before);
+}
+
+TEST_CASE_METHOD(unix_test, "a socket file has the permissions that were asked for", "[unix]")
+{
+  const auto permissions = [](const std::string& of) {
+    return static_cast<unsigned>(fs::status(of).permissions());
+  };
+  for (const ::mode_t umask : {0, 022, 0777}) {
+    const ::mode_t before = ::umask(umask);
+    for (const unsigned mode : {0600U, 0660U, 0777U, 0222U}) {
+      unix_socket server(io, path, {.file_mode = mode});
+      CHECK(permissions(path) == mode);
+      // An abandoned file is replaced by one with the new permissions.
+      fs::rename(path, path + "_old");
+      server.close();
+      fs::rename(path + "_old", path);
+      unix_socket next(io, path, {.file_mode = mode ^ 0077U});
+      CHECK(permissions(path) == (mode ^ 0077U));
+    }
+    unix_socket usual(io, path);
+    CHECK(permissions(path) == (0777U & ~umask));
+    auto emitter = dgram::create_unix_socket(io, {.file_mode = 0640});
+    emitter.bind_sync(path + "_emitter");
+    CHECK(permissions(path + "_emitter") == 0640);
+    ::umask(before);
+  }
+  // The mode belongs to one descriptor.
+  unix_socket socket(io, path, {.file_mode = 0600});
+  socket.close();
+  socket.open(unix_dgram());
+  socket.bind(path);
+  CHECK(permissions(path) != 0600);
+}
+
+TEST_CASE_METHOD(unix_test, "permissions that cannot be had are refused", "[unix]")
+{
+  dgram::error_code ec;
+  unix_socket socket(io);
+  socket.open(unix_dgram(), {.file_mode = 01777}, ec);
+  CHECK(ec == dgram::error::out_of_range);
+  CHECK_FALSE(socket.is_open());
+  CHECK_THROWS_WITH(unix_socket(io, path, {.file_mode = 01777}),
+                    Catch::Matchers::ContainsSubstring("file_mode{01777}"));
+  for (const auto& name : {unix_endpoint(), dgram::parse_unix_endpoint("@no file")}) {
+    unix_socket nameless(io, unix_dgram(), {.file_mode = 0600});
+    nameless.bind(name, ec);
+    CHECK(ec == asio::error::invalid_argument);
+  }
+  dgram::udp::socket udp(io);
+  udp.open(dgram::udp::v4(), {.file_mode = 0600}, ec);
+  CHECK(ec == asio::error::invalid_argument);
+  CHECK_FALSE(udp.is_open());
 }
 
 TEST_CASE("an option of Unix sockets is refused by other sockets", "[unix]")

@@ -75,7 +75,8 @@ public:
     socket_.open(protocol(),
                  {.reuse_address = options_.reuse_addr,
                   .reuse_port = options_.reuse_port,
-                  .v6_only = options_.ipv6_only},
+                  .v6_only = options_.ipv6_only,
+                  .file_mode = options_.file_mode},
                  ec);
     if (!ec) set_buffer_sizes(ec);
     if (!ec) ask_for_credentials(ec);
@@ -87,6 +88,9 @@ public:
   /// Takes over a descriptor.
   void adopt(int descriptor, error_code& ec)
   {
+    ec.clear();
+    if (options_.file_mode != 0) ec = net::error::invalid_argument;
+    if (ec) return;
     assign(descriptor, ec);
     // A descriptor that is no socket is the wrong kind of descriptor too.
     if (ec == net::error::not_socket) ec = error::wrong_descriptor;

@@ -13,12 +13,22 @@
 #include <dgram/option.hpp>
 #include <dgram/socket_config.hpp>
 
+#include <array>
+#include <charconv>
 #include <cstdint>
 #include <string>
 
 DGRAM_NAMESPACE_BEGIN
 
 namespace detail {
+
+/// As in a program, with a zero in front.
+inline std::string octal(unsigned value)
+{
+  std::array<char, 16> digits;
+  const auto end = std::to_chars(digits.data(), digits.data() + digits.size(), value, 8).ptr;
+  return std::string("0").append(digits.data(), end);
+}
 
 /// Sets the options of the configuration until one is refused; `refused` is then the text of that
 /// option.
@@ -38,6 +48,12 @@ void configure(Socket& socket, const typename Socket::protocol_type& protocol,
   if (config.dual_stack && !dual_stack_protocol<typename Socket::protocol_type>) {
     ec = net::error::invalid_argument;
     refused = "dual_stack";
+  }
+  if (config.file_mode != 0) {
+    const bool has_file = path_protocol<typename Socket::protocol_type>;
+    if (!has_file) ec = net::error::invalid_argument;
+    if (has_file && config.file_mode > 0777) ec = error::out_of_range;
+    if (ec) refused = "file_mode{" + octal(config.file_mode) + "}";
   }
   set(config.reuse_address, option::reuse_address(true));
   set(config.reuse_port, option::reuse_port(true));
