@@ -4,7 +4,8 @@
 //
 //   example_multihomed_echo [PORT]     the default is 0, any free port
 //
-// It prints "listening on [::]:PORT" and for each datagram who asked, and where. Try it with
+// It prints "listening on [::]:PORT", or "0.0.0.0:PORT" on a host without IPv6, and for each datagram who
+// asked, and where. Try it with
 //   example_client 127.0.0.1:PORT hello
 //   example_client 127.0.0.2:PORT hello
 //   example_client [::1]:PORT hello
@@ -45,7 +46,7 @@ int main(int argc, char** argv)
     words.finish();
 
     asio::io_context io;
-    dgram::udp::socket socket(io, local, {.dual_stack = true});
+    dgram::udp::socket socket(io, dgram::udp::any(local.port()));
     asio::signal_set signals(io, SIGINT, SIGTERM);
     fmt::print("listening on {}\n", socket.local_endpoint());
     signals.async_wait([&](dgram::error_code, int) { socket.close(); });

@@ -148,6 +148,29 @@ public:
   {
   }
 
+  /// An open socket that is bound to all addresses of the host, of IPv6 and IPv4 or of IPv4 alone:
+  /// see `udp::any`. `local_endpoint()` says which. `dual_stack` makes no difference, and `v6_only` is
+  /// `invalid_argument`. Throws the errors of `open`, the options and `bind`.
+  ///
+  /// \code
+  /// dgram::udp::socket server{io, dgram::udp::any(41234), {.reuse_address = true}};
+  /// \endcode
+  basic_socket(const executor_type& executor, const any_address& local,
+               const socket_config& config = {})
+    requires detail::dual_stack_protocol<Protocol>
+      : basic_socket(executor)
+  {
+    open(local, config);
+  }
+
+  template <class Context>
+    requires std::convertible_to<Context&, net::execution_context&> &&
+             detail::dual_stack_protocol<Protocol>
+  basic_socket(Context& context, const any_address& local, const socket_config& config = {})
+      : basic_socket(executor_type(context.get_executor()), local, config)
+  {
+  }
+
   /// Takes over an open descriptor, as `assign` does.
   template <std::convertible_to<native_handle_type> Descriptor>
   basic_socket(const executor_type& executor, const protocol_type& protocol,
@@ -282,7 +305,7 @@ public:
   sync_result open(const protocol_type& protocol, const socket_config& config, error_code& ec)
   {
     std::string refused;
-    detail::open_configured(*this, protocol, config, refused, ec);
+    open_as(protocol, config, refused, ec);
     return sync_result(ec);
   }
 
@@ -290,9 +313,29 @@ public:
   {
     error_code ec;
     std::string refused;
-    detail::open_configured(*this, protocol, config, refused, ec);
+    open_as(protocol, config, refused, ec);
     if (!refused.empty()) detail::throw_if(ec, "open", refused);
     detail::throw_if(ec, "open");
+  }
+
+  /// Opens the socket and binds it to all addresses of the host, as the constructor does. After an
+  /// error the socket is closed. Errors: `already_open`, and those of socket(2), the options and
+  /// bind(2).
+  sync_result open(const any_address& local, const socket_config& config, error_code& ec)
+    requires detail::dual_stack_protocol<Protocol>
+  {
+    detail::failed_step step;
+    open_any(local, config, step, ec);
+    return sync_result(ec);
+  }
+
+  void open(const any_address& local, const socket_config& config = {})
+    requires detail::dual_stack_protocol<Protocol>
+  {
+    error_code ec;
+    detail::failed_step step;
+    open_any(local, config, step, ec);
+    step.throw_if(ec);
   }
 
   /// Takes over an open descriptor, which this socket will close. Reads from the kernel whether it
@@ -926,6 +969,24 @@ private:
     state_ = std::make_shared<state_type>(next_layer_type(std::move(from.socket)));
     state_->take_over(from);
     other.state_.reset();
+  }
+
+  void open_as(const protocol_type& protocol, const socket_config& config, std::string& refused,
+               error_code& ec)
+  {
+    detail::open_configured(*this, protocol, config, refused, ec);
+    if constexpr (detail::path_protocol<Protocol>)
+      if (!ec && config.file_mode != 0) state().bound.set_mode(native_handle(), config.file_mode);
+  }
+
+  /// An open socket keeps its descriptor, whatever `open_any` would do with one of its own.
+  void open_any(const any_address& local, const socket_config& config, detail::failed_step& step,
+                error_code& ec)
+  {
+    if (is_open())
+      ec = net::error::already_open;
+    else
+      detail::open_any(*this, local, config, step, ec);
   }
 
   static protocol_type default_protocol()

@@ -9,6 +9,7 @@
 #include <array>
 #include <concepts>
 #include <cstddef>
+#include <cstdint>
 #include <iterator>
 #include <optional>
 #include <span>
@@ -32,6 +33,16 @@ struct control_message {
     if (!platform::control_item{level, type, data}.read(value)) return std::nullopt;
     return value;
   }
+};
+
+/// The process that sent a Unix datagram, as the kernel saw it at the time (`SCM_CREDENTIALS`,
+/// unix(7)). A process with privileges may send other values.
+struct peer_credentials {
+  std::int32_t process = 0;  ///< its process id, in the receiver's namespace
+  std::uint32_t user = 0;    ///< its user id
+  std::uint32_t group = 0;   ///< its group id
+
+  friend bool operator==(const peer_credentials&, const peer_credentials&) noexcept = default;
 };
 
 /// The control messages of a received datagram, as a range. The range ends at the first incomplete

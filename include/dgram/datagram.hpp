@@ -9,6 +9,7 @@
 #include <dgram/control_message.hpp>
 #include <dgram/detail/platform/backend.hpp>
 #include <dgram/detail/platform/control.hpp>
+#include <dgram/endpoint.hpp>
 #include <dgram/error.hpp>
 
 #include <algorithm>
@@ -288,6 +289,18 @@ public:
                                 : dgram::control_messages();
   }
 
+  /// The process that sent the Unix datagram; absent without `option::receive_credentials`, or
+  /// without room for control messages.
+  std::optional<peer_credentials> credentials() const noexcept
+    requires path_protocol<Protocol>
+  {
+    peer_credentials sender;
+    const auto bytes = derived().control_messages().bytes();
+    if (!platform::find_credentials(bytes, sender.process, sender.user, sender.group))
+      return std::nullopt;
+    return sender;
+  }
+
   /// The path of a reply to the sender. On a socket that is bound to a wildcard address, the reply
   /// leaves from the address that the datagram was sent to. If that is a group or broadcast
   /// address, the system chooses the source.
@@ -435,7 +448,7 @@ public:
   std::optional<std::size_t> segment_size() const noexcept { return segment_size_; }
 
   /// As `basic_datagram::control_messages`; valid as long as this object. If a message refers to a
-  /// resource, such as an open descriptor, the resource is not duplicated.
+  /// resource, such as an open descriptor, the resource is not duplicated: the batch closes it.
   dgram::control_messages control_messages() const noexcept
   {
     return dgram::control_messages(control_bytes_);
@@ -531,6 +544,26 @@ public:
   {
     if (!slot_->is_train()) return std::nullopt;
     return slot_->segment;
+  }
+
+  /// Takes an open descriptor that the sender passed with the Unix datagram (`SCM_RIGHTS`,
+  /// unix(7)): the first one that was not taken yet, or nothing. The caller owns it. The batch
+  /// closes descriptors that were not taken, when it is used again or destroyed. Descriptors come
+  /// only if the batch has room for control messages, see `basic_receive_batch::reserve_control`.
+  ///
+  /// \code
+  /// dgram::unix_dgram::socket local{io, "/run/server.sock"};
+  /// dgram::unix_dgram::reader reader{local, {.control_size = 64}};
+  /// while (auto datagram = co_await reader.next())
+  ///   while (auto descriptor = datagram->take_descriptor())
+  ///     fmt::print("descriptor {} is ours\n", *descriptor);
+  /// \endcode
+  std::optional<int> take_descriptor() const noexcept
+    requires detail::path_protocol<Protocol>
+  {
+    const int descriptor = platform::take_descriptor(this->control_messages().bytes());
+    if (descriptor == -1) return std::nullopt;
+    return descriptor;
   }
 
   /// A copy that owns its memory, with all metadata of the datagram.

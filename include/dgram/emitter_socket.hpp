@@ -25,6 +25,7 @@
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -230,7 +231,16 @@ public:
   template <class Event>
   auto stream(std::size_t most = 1024)
   {
-    return event_stream<event_type<Event>, core_type>(core_.shared(), most);
+    constexpr auto any_size = std::numeric_limits<std::size_t>::max();
+    return event_stream<event_type<Event>, core_type>(core_.shared(), most, any_size);
+  }
+
+  /// The same. The messages that wait have at most `most_bytes` bytes together.
+  template <class Event>
+    requires detail::has_bytes<signature_of<Event>>
+  auto stream(std::size_t most, std::size_t most_bytes)
+  {
+    return event_stream<event_type<Event>, core_type>(core_.shared(), most, most_bytes);
   }
 
   /// Adds a listener in front of the others.
@@ -290,11 +300,13 @@ public:
   }
 
   /// The same, or takes over a descriptor. The descriptor may be bound or not, and connected or
-  /// not. The socket will close it. Throws then: `error::wrong_descriptor` (also if it is not a
+  /// not. The socket will close it. Throws `operation_not_supported` if `exclusive` is false, and
+  /// for a descriptor: `error::wrong_descriptor` (also if it is not a
   /// socket), `bad_descriptor`, and EEXIST if the context already has this descriptor.
   template <class... Callback>
   decltype(auto) bind(const bind_options& where, Callback&&... callback)
   {
+    check_options(where);
     call_type call;
     call.add(where.port);
     call.add(where.address);
@@ -320,6 +332,7 @@ public:
   address_info bind_sync(const bind_options& where)
     requires is_ip
   {
+    check_options(where);
     if (where.fd <= 0) return bind_sync(where.port, where.address);
     bind(where);
     return address();
@@ -741,6 +754,14 @@ private:
                                    const endpoint_type& where)
   {
     detail::throw_failure(detail::failure_at(operation, ec, &where));
+  }
+
+  static void check_options(const bind_options& where)
+  {
+    if (!where.exclusive)
+      detail::refuse("bind", net::error::operation_not_supported, "exclusive false");
+    if (!is_ip && where.port != 0)
+      detail::refuse("bind", net::error::invalid_argument, "port of a Unix socket");
   }
 
   void check_running(const char* operation) const

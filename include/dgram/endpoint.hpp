@@ -23,6 +23,17 @@ DGRAM_NAMESPACE_BEGIN
 template <class Protocol>
 using endpoint = typename Protocol::endpoint;
 
+/// All addresses of this host, of IPv6 and IPv4 alike, and a port; see `udp::any`.
+class any_address {
+public:
+  explicit any_address(std::uint16_t port) noexcept : port_(port) {}
+
+  std::uint16_t port() const noexcept { return port_; }
+
+private:
+  std::uint16_t port_;
+};
+
 namespace detail {
 
 inline bool only_has(std::string_view text, std::string_view allowed) noexcept
@@ -49,6 +60,10 @@ inline std::uint32_t parse_scope(std::string_view text, error_code& ec)
   if (index == 0) ec = error::unknown_interface;
   return index;
 }
+
+/// Whether the addresses of a protocol are paths.
+template <class Protocol>
+concept path_protocol = requires(const typename Protocol::endpoint& endpoint) { endpoint.path(); };
 
 /// A protocol whose endpoints have an IP address.
 template <class Protocol>

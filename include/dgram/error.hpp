@@ -23,7 +23,7 @@ enum class error {
   /// A socket that coalesces cannot receive a single datagram; receive batches (invalid_argument).
   coalescing,
   wrong_descriptor,  ///< the descriptor is no datagram socket of this protocol (invalid_argument)
-  bad_type,          ///< a socket type that is neither `udp4` nor `udp6` (invalid_argument)
+  bad_type,          ///< a socket type other than `udp4`, `udp6` and `udp_any` (invalid_argument)
   already_bound,     ///< the socket is bound, or about to be (invalid_argument)
   not_running,       ///< the socket is closed (bad_file_descriptor)
   ip_blocked,        ///< the address is on a block list (permission_denied)
@@ -81,7 +81,7 @@ public:
       return "a socket that coalesces datagrams is received from in batches, until "
              "option::coalescing{false} is set";
     case error::wrong_descriptor: return "not a datagram socket of this protocol";
-    case error::bad_type: return "bad socket type, valid types are udp4 and udp6";
+    case error::bad_type: return "bad socket type, valid types are udp4, udp6 and udp_any";
     case error::already_bound: return "socket is already bound";
     case error::not_running: return "socket is not running";
     case error::ip_blocked: return "address is on a block list";

@@ -3,6 +3,7 @@
 #ifndef DGRAM_EVENT_STREAM_HPP
 #define DGRAM_EVENT_STREAM_HPP
 
+#include <dgram/bytes_view.hpp>
 #include <dgram/config.hpp>
 #include <dgram/detail/async/cancellation.hpp>
 #include <dgram/detail/async/completion.hpp>
@@ -19,6 +20,7 @@
 #include <optional>
 #include <tuple>
 #include <utility>
+#include <vector>
 
 DGRAM_NAMESPACE_BEGIN
 
@@ -40,6 +42,33 @@ struct streamed_by;
 template <class... Args>
 struct streamed_by<void(Args...)> : streamed<typename kept_argument<Args>::type...> {};
 
+/// The bytes that a value of an event owns, for the bound of a stream.
+template <class T>
+std::size_t bytes_in(const T&) noexcept
+{
+  return 0;
+}
+inline std::size_t bytes_in(bytes_view bytes) noexcept
+{
+  return bytes.size();
+}
+inline std::size_t bytes_in(const std::vector<std::byte>& bytes) noexcept
+{
+  return bytes.size();
+}
+template <class... Values>
+std::size_t bytes_in(const std::tuple<Values...>& values) noexcept
+{
+  return std::apply([](const Values&... each) { return (std::size_t{0} + ... + bytes_in(each)); },
+                    values);
+}
+
+/// Whether listeners of an event get bytes.
+template <class Signature>
+inline constexpr bool has_bytes = false;
+template <class... Args>
+inline constexpr bool has_bytes<void(Args...)> = (std::same_as<Args, bytes_view> || ...);
+
 /// The state that listener and stream share. It does not keep the emitter alive, since the emitter
 /// owns the listener.
 template <class Value, class Core>
@@ -48,9 +77,13 @@ public:
   using value_type = Value;
   using completion_type = completion<std::optional<Value>>;
 
-  stream_state(const std::shared_ptr<Core>& core, std::size_t most) : core_(core), most_(most) {}
+  stream_state(const std::shared_ptr<Core>& core, std::size_t most, std::size_t most_bytes)
+      : core_(core), most_(most), most_bytes_(most_bytes)
+  {
+  }
 
   std::size_t size() const noexcept { return queue_.size(); }
+  std::size_t bytes() const noexcept { return bytes_; }
   std::uint64_t dropped() const noexcept { return dropped_; }
 
   /// The listener calls this, on the executor.
@@ -60,8 +93,12 @@ public:
     if (waiting_ != nullptr) {
       std::get<0>(waiting_->values).emplace(keep(args)...);
       waiting_.release()->run();
-    } else if (queue_.size() < most_) {
+      return;
+    }
+    const std::size_t size = (std::size_t{0} + ... + bytes_in(args));
+    if (queue_.size() < most_ && size <= most_bytes_ - bytes_) {
       queue_.push(Value(keep(args)...));
+      bytes_ += size;
     } else {
       ++dropped_;
     }
@@ -73,6 +110,7 @@ public:
     if (waiting_ != nullptr) {
       finish(std::move(held), net::error::already_started);
     } else if (!queue_.empty()) {
+      bytes_ -= bytes_in(queue_.front());
       std::get<0>(held->values).emplace(queue_.pop());
       finish(std::move(held), {});
     } else if (ended_) {
@@ -110,6 +148,8 @@ private:
 
   std::weak_ptr<Core> core_;
   std::size_t most_;
+  std::size_t most_bytes_;
+  std::size_t bytes_ = 0;
   operation_queue<Value> queue_;
   completion_ptr<std::optional<Value>> waiting_;
   std::uint64_t dropped_ = 0;
@@ -146,12 +186,13 @@ private:
 /// time. `basic_emitter_socket::stream` creates it.
 ///
 /// The stream is a listener that owns its arguments: the bytes of a message are copied into a
-/// `std::vector<std::byte>`. Up to `most` events wait for `next`. While that many wait, later
-/// events are dropped; `dropped` counts them. Destroying the stream ends it.
+/// `std::vector<std::byte>`. Up to `most` events wait for `next`, with up to `most_bytes` bytes of
+/// messages together. An event that would exceed either is dropped; `dropped` counts them. An event
+/// that a `next` waits for is never dropped. Destroying the stream ends it.
 ///
 /// \code
 /// auto server = dgram::create_socket(io, dgram::udp4);
-/// auto messages = server.stream<dgram::event::message>();
+/// auto messages = server.stream<dgram::event::message>(1024, 1 << 20);  // at most 1 MiB waits
 /// server.bind(41234);
 /// while (auto message = co_await messages.next(asio::use_awaitable)) {
 ///   auto& [bytes, from] = *message;
@@ -168,8 +209,8 @@ public:
   using value_type = typename detail::streamed_by<typename Event::signature>::type;
 
   /// See `basic_emitter_socket::stream`.
-  event_stream(const std::shared_ptr<Core>& core, std::size_t most)
-      : core_(core), state_(std::make_shared<state_type>(core, most))
+  event_stream(const std::shared_ptr<Core>& core, std::size_t most, std::size_t most_bytes)
+      : core_(core), state_(std::make_shared<state_type>(core, most, most_bytes))
   {
     detail::stream_listener<state_type> listener(state_);
     // A closed socket emits nothing, and does not destroy its listeners.
@@ -207,6 +248,9 @@ public:
 
   /// How many events wait for `next`.
   std::size_t size() const noexcept { return state_->size(); }
+
+  /// How many bytes their messages have together.
+  std::size_t bytes() const noexcept { return state_->bytes(); }
 
   /// How many events were dropped because too many waited.
   std::uint64_t dropped() const noexcept { return state_->dropped(); }

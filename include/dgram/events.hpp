@@ -91,6 +91,33 @@ inline std::string to_string(const basic_address_info<unix_dgram>& info)
 }
 #endif
 
+namespace detail {
+
+/// Refers to the datagram of an event. A copy refers to none, since it may outlive the datagram.
+template <class Protocol>
+class datagram_of_event {
+public:
+  datagram_of_event() noexcept = default;
+  datagram_of_event(const datagram_of_event&) noexcept {}
+  datagram_of_event& operator=(const datagram_of_event&) noexcept
+  {
+    datagram_ = nullptr;
+    return *this;
+  }
+  ~datagram_of_event() = default;
+
+  void set(const basic_datagram<Protocol>& datagram) noexcept { datagram_ = &datagram; }
+  const basic_datagram<Protocol>* get() const noexcept { return datagram_; }
+
+private:
+  const basic_datagram<Protocol>* datagram_ = nullptr;
+};
+
+template <class Protocol>
+class arrival;
+
+}  // namespace detail
+
 /// The sender of a datagram, and how the datagram arrived. It is a value that may be kept: a later
 /// reply leaves as an immediate one does.
 template <class Protocol>
@@ -100,18 +127,52 @@ struct basic_remote_info : basic_address_info<Protocol> {
   /// The length of the whole datagram in bytes; absent if it was truncated and the system does not
   /// report the length.
   std::optional<std::size_t> wire_size;
+  /// The process that sent the message; absent without `socket_options::credentials`.
+  std::optional<peer_credentials> credentials;
 
   basic_remote_info() noexcept = default;
   explicit basic_remote_info(const basic_datagram<Protocol>& received)
       : basic_address_info<Protocol>(received.sender()),
         size(received.payload().size()),
         truncated(received.truncated()),
-        wire_size(received.wire_size())
+        wire_size(received.wire_size()),
+        credentials(received.credentials())
   {
+  }
+
+  /// Takes a descriptor that came with the message, as `basic_datagram::take_descriptor` does.
+  /// Needs `socket_options::control_size`. Only the listener's own argument has them, so the
+  /// listener takes it by reference. Copies have none, such as those of `once` and streams.
+  /// Descriptors that were not taken are closed after the last listener.
+  ///
+  /// \code
+  /// auto server = dgram::create_unix_socket(io, {.control_size = 64});
+  /// server.on<dgram::event::message>([](dgram::bytes_view, const dgram::unix_remote_info& rinfo) {
+  ///   while (auto descriptor = rinfo.take_descriptor())
+  ///     fmt::print("descriptor {} is ours\n", *descriptor);
+  /// });
+  /// server.bind("/run/server.sock");
+  /// \endcode
+  std::optional<int> take_descriptor() const noexcept
+  {
+    if (datagram_.get() == nullptr) return std::nullopt;
+    return datagram_.get()->take_descriptor();
+  }
+
+  /// The control messages of the datagram. Like the descriptors, copies have none.
+  dgram::control_messages control_messages() const noexcept
+  {
+    return datagram_.get() != nullptr ? datagram_.get()->control_messages()
+                                      : dgram::control_messages();
   }
 
   /// The path of a reply to the sender.
   basic_reply_path<Protocol> reply_path() const { return {this->endpoint()}; }
+
+private:
+  friend detail::arrival<Protocol>;
+
+  detail::datagram_of_event<Protocol> datagram_;
 };
 
 /// The same for a UDP datagram, with the address and interface that it arrived on.

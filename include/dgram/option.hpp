@@ -404,6 +404,14 @@ using receive_drop_count =
     detail::metadata_option<detail::socket_names<platform::names::drop_count>, "receive_drop_count",
                             platform::metadata::drop_count>;
 
+/// Reports which process sent a Unix datagram (SO_PASSCRED; unix(7), Linux): `credentials()`. The
+/// receiver needs room for it, see `basic_receive_batch::reserve_control` and
+/// `reader_config::control_size`. If an unbound socket sets it, Linux binds the socket to an
+/// abstract name when it first sends. Other sockets report `operation_not_supported`.
+using receive_credentials =
+    detail::boolean_option<detail::unix_names<platform::names::pass_credentials>,
+                           "receive_credentials">;
+
 /// Keeps errors of the path in a queue of their own (IP_RECVERR, IPV6_RECVERR; ip(7), Linux).
 /// `async_receive_error` takes them from there, and they are reported nowhere else: no receive and
 /// no later send fails for them, connected or not. Set the option before operations are started.

@@ -18,6 +18,9 @@ struct reader_config {
   std::size_t slot_size = 0;
   std::size_t yield_after = 128;  ///< datagrams that are returned before other handlers may run
   bool coalesce = true;           ///< let the kernel join datagrams if it can
+  /// Room for control messages, in bytes per datagram. With any room a Unix socket receives its
+  /// senders' credentials and descriptors. See `basic_receive_batch::reserve_control`.
+  std::size_t control_size = 0;
 };
 
 DGRAM_NAMESPACE_END

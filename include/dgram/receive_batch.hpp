@@ -15,6 +15,7 @@
 #include <dgram/udp.hpp>
 
 #include <algorithm>
+#include <concepts>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -22,13 +23,42 @@
 #include <limits>
 #include <memory>
 #include <optional>
+#include <ranges>
 #include <span>
 #include <stdexcept>
+#include <string>
+#include <type_traits>
+#include <utility>
 #include <vector>
 
 DGRAM_NAMESPACE_BEGIN
 
-/// A batch of receive slots, which owns its memory. A socket's `receive_batch`, `try_receive_batch`
+namespace detail {
+
+/// One piece of writable memory: anything that Asio makes a buffer of, or a span of bytes.
+template <class Packet>
+concept writable_packet = requires(Packet&& packet) {
+  { net::buffer(packet) } -> std::convertible_to<net::mutable_buffer>;
+} || std::convertible_to<Packet, std::span<std::byte>>;
+
+template <class Packets>
+concept writable_packets =
+    std::ranges::sized_range<Packets> && writable_packet<std::ranges::range_reference_t<Packets>>;
+
+template <writable_packet Packet>
+std::span<std::byte> room_of(Packet&& packet) noexcept
+{
+  if constexpr (std::convertible_to<Packet, std::span<std::byte>>) {
+    return packet;
+  } else {
+    const net::mutable_buffer room = net::buffer(packet);
+    return {static_cast<std::byte*>(room.data()), room.size()};
+  }
+}
+
+}  // namespace detail
+
+/// A batch of receive slots, which owns its memory or uses the caller's. A socket's `receive_batch`, `try_receive_batch`
 /// and `async_receive_batch` fill it; iterate to read it. Its datagrams are valid until the batch
 /// is used again.
 ///
@@ -37,7 +67,7 @@ DGRAM_NAMESPACE_BEGIN
 /// 64 KiB. Smaller ones are refused (`error::slot_too_small`), because they would cut trains.
 ///
 /// Thread safety: distinct objects are safe; one object is not. While an operation is pending, it
-/// owns the batch.
+/// owns the batch, and the caller's memory that the batch uses.
 ///
 /// \code
 /// dgram::receive_batch batch{32};
@@ -71,16 +101,78 @@ public:
         messages_(capacity),
         storage_(std::make_unique_for_overwrite<std::byte[]>(capacity * stride_))
   {
-    at_.offered = capacity;
-    for (std::size_t i = 0; i < capacity; ++i) {
-      slots_[i].buffer = platform::make_buffer(storage_.get() + i * stride_, slot_size);
-      messages_[i].set_buffers(&slots_[i].buffer, 1);
-      messages_[i].set_address(slots_[i].sender.data(), slots_[i].sender.capacity());
-    }
+    set_up_slots();
+  }
+
+  /// Receives into the caller's memory, such as the packets of a pool. `packets` is a range with a
+  /// slot for each element. An element is anything that `asio::buffer` takes as writable memory,
+  /// such as a `std::array<std::byte, 1500>` or an `asio::mutable_buffer`, or a span of bytes.
+  ///
+  /// All slots have the size of the smallest packet. A larger datagram is cut, and marked
+  /// `truncated`. A socket that coalesces refuses slots below 64 KiB (`error::slot_too_small`).
+  /// Readers, writers and emitters have batches of their own, so a socket coalesces only if one of
+  /// them or the program turned it on.
+  ///
+  /// The batch keeps references to the memory. Each packet must stay valid until `replace` puts
+  /// another one in its place, or the batch is destroyed. Throws `std::invalid_argument` if there
+  /// is no packet, or one without bytes.
+  ///
+  /// \code
+  /// std::vector<std::array<std::byte, 1500>> pool(64);
+  /// dgram::receive_batch batch{std::span(pool).first(32)};
+  /// co_await socket.async_receive_batch(batch);
+  /// for (std::size_t i = 0; i < batch.size(); ++i) {
+  ///   handle(batch[i].payload(), batch[i].sender());
+  ///   batch.replace(i, pool[32 + i]);  // the program keeps pool[i]
+  /// }
+  /// \endcode
+  template <detail::writable_packets Packets>
+    requires(!std::same_as<std::remove_cvref_t<Packets>, basic_receive_batch>)
+  explicit basic_receive_batch(Packets&& packets)
+      : slot_size_(smallest(packets)),
+        stride_(slot_size_),
+        slots_(checked(std::ranges::size(packets), slot_size_)),
+        messages_(slots_.size())
+  {
+    given_.reserve(slots_.size());
+    for (auto&& packet : packets)
+      given_.push_back(detail::room_of(packet).data());
+    set_up_slots();
+  }
+
+  /// Puts another packet in the place of one that the batch was given, so that the program can keep
+  /// that one. `packet` is as for the constructor and has at least `slot_size()` bytes. The next
+  /// call on a socket receives into it. The slot's datagrams are empty from now on. Without trains,
+  /// the slots have the order of the datagrams.
+  ///
+  /// Throws `std::invalid_argument` for a smaller packet, and for a batch that owns its memory;
+  /// `std::out_of_range` if there is no such slot. Changes nothing then.
+  template <detail::writable_packet Packet>
+  void replace(std::size_t index, Packet&& packet)
+  {
+    const std::span<std::byte> room = detail::room_of(packet);
+    if (index >= capacity()) throw std::out_of_range("receive_batch: no such slot to replace");
+    if (given_.empty()) throw std::invalid_argument("receive_batch: it owns its memory");
+    if (room.size() < slot_size_)
+      throw std::invalid_argument("receive_batch: a packet of " + std::to_string(room.size()) +
+                                  " bytes for a slot of " + std::to_string(slot_size_));
+    given_[index] = room.data();
+    slot& emptied = slots_[index];
+    emptied.buffer = platform::make_buffer(room.data(), slot_size_);
+    emptied.wire_size = emptied.segment = 0;
+    emptied.truncated = false;
   }
 
   basic_receive_batch(basic_receive_batch&&) noexcept = default;
-  basic_receive_batch& operator=(basic_receive_batch&&) noexcept = default;
+  basic_receive_batch& operator=(basic_receive_batch&& other) noexcept
+  {
+    if (this != &other) {
+      std::destroy_at(this);
+      std::construct_at(this, std::move(other));
+    }
+    return *this;
+  }
+  ~basic_receive_batch() { close_descriptors(); }
 
   /// How many slots there are.
   std::size_t capacity() const noexcept { return slots_.size(); }
@@ -105,8 +197,8 @@ public:
   /// enabled in another way. Takes effect with the next call.
   ///
   /// Without this, a Unix socket receives no control messages. With it, a datagram may bring open
-  /// descriptors (unix(7), `SCM_RIGHTS`). The caller must look for these descriptors and close
-  /// them.
+  /// descriptors (unix(7), `SCM_RIGHTS`). They belong to the batch, which closes them when it is
+  /// used again, cleared or destroyed. `basic_datagram::take_descriptor` gives one to the caller.
   ///
   /// Throws `std::length_error` if the room for all slots is more than memory can hold. Changes
   /// nothing then.
@@ -122,9 +214,10 @@ public:
     reserved_control_ = bytes;
   }
 
-  /// Forgets the received datagrams.
+  /// Forgets the received datagrams, and closes the descriptors that were not taken.
   void clear() noexcept
   {
+    close_descriptors();
     const std::size_t offered = at_.offered;
     static_cast<counts&>(at_) = {.offered = offered};
   }
@@ -153,7 +246,7 @@ public:
     // `size` reads the size of this buffer, even if the datagram was cut earlier.
     const std::size_t kept = std::min(payload.size(), slot_size_);
     filled.truncated = filled.wire_size > kept;
-    filled.buffer = platform::make_buffer(storage_.get() + at_.used * stride_, kept);
+    filled.buffer = platform::make_buffer(room(at_.used), kept);
     if (kept > 0) std::memcpy(platform::buffer_data(filled.buffer), payload.data(), kept);
     filled.sender = sender;
     filled.segment = said.segment;
@@ -232,8 +325,8 @@ public:
   std::span<platform::message> prepare(const detail::socket_flags& flags, error_code& ec)
   {
     ec.clear();
-    if (stored_) forget_stored();
     clear();
+    if (stored_) forget_stored();
     if (flags.coalescing && slot_size_ < default_slot_size) {
       ec = error::slot_too_small;
       return {};
@@ -320,6 +413,31 @@ private:
     return detail::checked_size("receive_batch: capacity", capacity, slot_size + stagger);
   }
 
+  template <class Packets>
+  static std::size_t smallest(Packets& packets)
+  {
+    if (std::ranges::empty(packets)) throw std::invalid_argument("receive_batch: no packets");
+    std::size_t size = std::numeric_limits<std::size_t>::max();
+    for (auto&& packet : packets)
+      size = std::min(size, detail::room_of(packet).size());
+    return size;
+  }
+
+  std::byte* room(std::size_t index) const noexcept
+  {
+    return given_.empty() ? storage_.get() + index * stride_ : given_[index];
+  }
+
+  void set_up_slots()
+  {
+    at_.offered = capacity();
+    for (std::size_t i = 0; i < capacity(); ++i) {
+      slots_[i].buffer = platform::make_buffer(room(i), slot_size_);
+      messages_[i].set_buffers(&slots_[i].buffer, 1);
+      messages_[i].set_address(slots_[i].sender.data(), slots_[i].sender.capacity());
+    }
+  }
+
   /// The control room is a number of whole cache lines.
   static constexpr std::size_t control_alignment = 64;
 
@@ -358,6 +476,13 @@ private:
       else
         messages_[i].clear_control();
     }
+  }
+
+  void close_descriptors() noexcept
+  {
+    if constexpr (detail::path_protocol<Protocol>)
+      for (std::size_t i = 0; metadata_ && i < at_.used; ++i)
+        if (slots_[i].control != nullptr) platform::close_descriptors(slots_[i].control->raw);
   }
 
   void change_needs_source(bool needs_source)
@@ -401,7 +526,7 @@ private:
   {
     stored_.reset();
     for (std::size_t i = 0; i < capacity(); ++i) {
-      slots_[i].buffer = platform::make_buffer(storage_.get() + i * stride_, slot_size_);
+      slots_[i].buffer = platform::make_buffer(room(i), slot_size_);
       slots_[i].segment = 0;
       slots_[i].needs_source = needs_source_;
       slots_[i].control = metadata_ ? &metadata_[i] : nullptr;
@@ -427,7 +552,8 @@ private:
   std::unique_ptr<std::byte[]> control_;
   std::unique_ptr<control_type[]> metadata_;
   std::unique_ptr<control_type[]> stored_;  // of what `store` has added
-  std::unique_ptr<std::byte[]> storage_;
+  std::unique_ptr<std::byte[]> storage_;    // null if the memory is the caller's
+  std::vector<std::byte*> given_;           // the caller's memory for each slot
 };
 
 /// Datagrams of a reader's batch: a range that converts to false if it is empty.

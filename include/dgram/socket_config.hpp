@@ -22,6 +22,9 @@ struct socket_config {
   bool broadcast = false;       ///< allow sending to broadcast addresses
   int receive_buffer_size = 0;  ///< bytes of the kernel's receive queue; 0 leaves the default
   int send_buffer_size = 0;     ///< bytes of the kernel's send queue; 0 leaves the default
+  /// The permissions of a Unix socket's file, such as 0660; 0 leaves them to the umask. Peers need
+  /// the permission to write. See `unix_dgram`.
+  unsigned file_mode = 0;
 };
 
 DGRAM_NAMESPACE_END

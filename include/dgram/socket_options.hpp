@@ -30,11 +30,13 @@ inline constexpr std::int64_t most_uint32 = 0xffffffff;
 
 }  // namespace detail
 
-/// The family of an emitter socket.
-enum class socket_type { none = 0, udp4 = 4, udp6 = 6 };
+/// The family of an emitter socket. `any` is `udp6`, which takes IPv4 too, or `udp4` on a host
+/// without IPv6. `create_socket` decides it. With `ipv6_only` it is `error::bad_type`.
+enum class socket_type { none = 0, udp4 = 4, udp6 = 6, any = 46 };
 
 inline constexpr socket_type udp4 = socket_type::udp4;
 inline constexpr socket_type udp6 = socket_type::udp6;
+inline constexpr socket_type udp_any = socket_type::any;
 
 /// The function that a lookup calls with its result: an error, or the address of the name.
 using lookup_result = std::function<void(error_code, const net::ip::address&)>;
@@ -139,6 +141,15 @@ struct socket_options {
   /// datagram, and 256 KiB with Unix sockets. A Unix datagram may be as large as its sender's send
   /// buffer. A larger one is cut, and `rinfo.truncated` says so.
   std::size_t receive_size = 0;
+  /// Room for control messages on a Unix socket, in bytes per datagram. With any room the socket
+  /// takes the descriptors that its peers send: `rinfo.take_descriptor()`. A UDP socket refuses it.
+  std::size_t control_size = 0;
+  /// Reports which process sent a datagram: `rinfo.credentials`. For Unix sockets on Linux; others
+  /// refuse it. See `option::receive_credentials`.
+  bool credentials = false;
+  /// The permissions of a Unix socket's file, such as 0660; 0 leaves them to the umask. See
+  /// `unix_dgram`. A UDP socket and the bind to a descriptor refuse it.
+  unsigned file_mode = 0;
 };
 
 /// Arguments of `bind` in place of port and address. With GCC 12, give it a name before you use it
@@ -147,8 +158,10 @@ struct socket_options {
 struct bind_options {
   std::int64_t port = 0;
   std::string address = {};
-  bool exclusive = false;  ///< no effect: processes never share ports, so it is always true
-  int fd = 0;              ///< a descriptor to take over, if it is above 0
+  /// No other process shares the port, as Node's workers would. The library has no such workers, so
+  /// `bind` refuses false with `operation_not_supported`. To share a port, see `reuse_port`.
+  bool exclusive = true;
+  int fd = 0;  ///< a descriptor to take over, if it is above 0
 };
 
 DGRAM_NAMESPACE_END

@@ -42,6 +42,16 @@ public:
     return both;
   }
 
+  /// The place for a server that starts on every host. The socket serves IPv6 and IPv4, as a
+  /// socket of `dual` on `[::]`. If this host has no IPv6, it serves IPv4 on `0.0.0.0`. A host has
+  /// no IPv6 if the system opens no IPv6 sockets, or has no wildcard address to bind them to. Every
+  /// other error is reported, such as a port that is taken. `port` 0 asks for any free port.
+  ///
+  /// \code
+  /// dgram::udp::socket server{io, dgram::udp::any(5353)};
+  /// \endcode
+  static any_address any(std::uint16_t port = 0) noexcept { return any_address(port); }
+
   bool is_dual() const noexcept { return dual_; }
 
   friend bool operator==(const udp& a, const udp& b) noexcept

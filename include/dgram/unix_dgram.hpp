@@ -39,6 +39,17 @@ DGRAM_NAMESPACE_BEGIN
 /// `release` gives it up, and `assign` does not take it. Changing the working directory does not
 /// matter.
 ///
+/// **Permissions** of the file are those of the umask, unless `socket_config::file_mode` names
+/// them. On Linux the file never has more than these, whatever the umask is, and no other file of
+/// the process is affected. On other systems it has those of the umask for a moment. The mode has
+/// bits of 0777 (`error::out_of_range`). With a mode, a bind to an abstract name or to an empty
+/// endpoint is `invalid_argument`, since there is no file. If the mode cannot be set, the bind fails
+/// and the file is removed; close the socket then.
+///
+/// \code
+/// dgram::unix_dgram::socket private_server{io, "/run/server.sock", {.file_mode = 0660}};
+/// \endcode
+///
 /// No program can rule this out: after a program looks at a path and before it removes the file,
 /// another process may put its own socket there, and lose it. Processes that may start at the same
 /// time with the same path need a lock of their own. After fork(2) one of the two processes must

@@ -25,7 +25,7 @@ TEST_CASE("Texts: creation", "[emitter]")
 {
   asio::io_context io;
   CHECK(thrown_text([&] { dgram::create_socket(io, dgram::socket_type{}); }) ==
-        "create_socket (type 0): bad socket type, valid types are udp4 and udp6");
+        "create_socket (type 0): bad socket type, valid types are udp4, udp6 and udp_any");
   CHECK(thrown_text(
             [&] { dgram::create_socket(io, {.type = dgram::udp4, .recv_buffer_size = -1}); }) ==
         "create_socket (recv_buffer_size -1; allowed are 0 to 4294967295 bytes)" + out_of_range);

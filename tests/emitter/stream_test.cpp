@@ -118,6 +118,38 @@ TEST_CASE("N46: a stream is bounded, and counts what it drops", "[emitter]")
   CHECK(heard == trace{"1", "2"});
 }
 
+TEST_CASE("N46: a stream is bounded by the bytes of its messages", "[emitter]")
+{
+  asio::io_context io;
+  pair sockets(io);
+  auto messages = sockets.target.stream<test::event::message>(4, 10);
+  sockets.send({"12345", "123456", "", "12345", "1"});
+  CHECK(messages.size() == 3);
+  CHECK(messages.bytes() == 10);
+  CHECK(messages.dropped() == 2);
+  trace heard;
+  const auto next = [&] {
+    messages.next(asio::bind_executor(io.get_executor(), [&](dgram::error_code, auto message) {
+      heard.push_back(text_of(std::get<0>(*message)));
+    }));
+    test::run_ready(io);
+  };
+  next();
+  CHECK(messages.bytes() == 5);
+  sockets.send({"123456", "1234"});
+  next();
+  next();
+  next();
+  CHECK(heard == trace{"12345", "", "12345", "1234"});
+  CHECK(messages.bytes() == 0);
+  CHECK(messages.dropped() == 3);
+  // A message that is waited for takes no room.
+  next();
+  sockets.send({"longer than ten"});
+  CHECK(heard.back() == "longer than ten");
+  CHECK(messages.bytes() == 0);
+}
+
 TEST_CASE("N46: a stream's wait is cancelled without loss, and there is one at a time", "[emitter]")
 {
   asio::io_context io;

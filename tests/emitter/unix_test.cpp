@@ -5,9 +5,16 @@
 
 #include <catch2/generators/catch_generators.hpp>
 
+#include <sys/socket.h>
 #include <unistd.h>
 
+#include <array>
+#include <cstddef>
+#include <filesystem>
+#include <iterator>
 #include <optional>
+#include <stdexcept>
+#include <vector>
 
 using test::thrown;
 using test::trace;
@@ -412,3 +419,85 @@ TEST_CASE(
   CHECK(got == size);
   CHECK_FALSE(truncated);
 }
+
+#if defined(__linux__)
+
+TEST_CASE("an emitter brings descriptors and credentials of its peers, and closes the rest",
+          "[emitter][unix]")
+{
+  const test::temporary_directory directory;
+  asio::io_context io;
+  const std::string path = directory.path() + "/server";
+  const auto open_descriptors = [] {
+    return std::distance(std::filesystem::directory_iterator("/proc/self/fd"),
+                         std::filesystem::directory_iterator());
+  };
+  auto server = dgram::create_unix_socket(io, {.control_size = 64, .credentials = true});
+  std::size_t heard = 0;
+  std::vector<int> taken;
+  std::vector<dgram::unix_remote_info> kept;
+  const bool throws = GENERATE(false, true);
+  server.on<test::event::message>([&](dgram::bytes_view, const dgram::unix_remote_info& rinfo) {
+    CHECK(rinfo.credentials == dgram::peer_credentials{::getpid(), ::getuid(), ::getgid()});
+    CHECK_FALSE(rinfo.control_messages().empty());
+    kept.push_back(rinfo);
+    CHECK_FALSE(kept.back().take_descriptor());
+    CHECK(kept.back().control_messages().empty());
+    CHECK(kept.back().credentials == rinfo.credentials);
+    if (++heard == 2) taken.push_back(rinfo.take_descriptor().value());
+    if (throws) throw std::runtime_error("from a listener");
+  });
+  auto messages = server.stream<test::event::message>();
+  server.bind_sync(path);
+  dgram::unix_dgram::socket client{io, dgram::unix_dgram{}};
+  dgram::control_writer extra;
+  REQUIRE(extra.add(SOL_SOCKET, SCM_RIGHTS, std::array<int, 2>{0, 1}));
+  const auto send = [&] {
+    client.send_to(asio::buffer("x", 1), path, dgram::send_options{.control = extra.bytes()});
+  };
+  const auto run = [&](auto until) {
+    while (!until()) {
+      try {
+        io.restart();
+        if (io.run_one_for(test::seconds(10)) == 0) FAIL("nothing happened any more");
+      } catch (const std::runtime_error&) {
+      }
+    }
+  };
+  const auto before = open_descriptors();
+  for (int i = 0; i < 3; ++i)
+    send();
+  run([&] { return heard == 3; });
+  REQUIRE(taken.size() == 1);
+  CHECK(open_descriptors() == before + 1);
+  CHECK(::close(taken.front()) == 0);
+
+  // What was received and not handed over goes when the socket is closed.
+  server.prepend<test::event::message>([&] { server.close(); });
+  send();
+  send();
+  run([&] { return heard == 4; });
+  CHECK(open_descriptors() == before - 1);
+}
+
+TEST_CASE("emitters refuse what only the other kind of socket has", "[emitter][unix]")
+{
+  asio::io_context io;
+  auto server = dgram::create_unix_socket(io);
+  CHECK(thrown([&] { server.bind({.port = 1, .address = "/tmp/never"}); }) ==
+        asio::error::invalid_argument);
+  CHECK(thrown([&] { server.bind({.address = "/tmp/never", .exclusive = false}); }) ==
+        asio::error::operation_not_supported);
+  auto udp = dgram::create_socket(io, dgram::udp4);
+  CHECK(thrown([&] { udp.bind_sync({.exclusive = false}); }) ==
+        asio::error::operation_not_supported);
+  CHECK(udp.bind_sync({.exclusive = true}).port != 0);
+  CHECK(thrown([&] { dgram::create_socket(io, {.type = dgram::udp4, .file_mode = 0600}); }) ==
+        asio::error::operation_not_supported);
+  CHECK(thrown([&] { dgram::create_socket(io, {.type = dgram::udp4, .control_size = 64}); }) ==
+        asio::error::operation_not_supported);
+  CHECK(thrown([&] { dgram::create_socket(io, {.type = dgram::udp4, .credentials = true}); }) ==
+        asio::error::operation_not_supported);
+}
+
+#endif

@@ -9,6 +9,8 @@
 #include <catch2/catch_test_macros.hpp>
 #include <catch2/generators/catch_generators.hpp>
 
+#include <sys/stat.h>
+
 #include <algorithm>
 #include <array>
 #include <cerrno>
@@ -294,3 +296,37 @@ TEST_CASE_METHOD(full_peer, "UNX-19 a connected Unix socket is woken up when its
   REQUIRE(result);
   CHECK(result->sent == 1);
 }
+
+#if defined(__linux__)
+
+TEST_CASE_METHOD(unix_scripted, "a socket file is never open to more than the mode", "[scripted]")
+{
+  const ::mode_t before = ::umask(0);
+  // The kernel makes the file with the mode: nothing is taken away afterwards.
+  const unix_socket narrow(io, path, {.file_mode = 0600});
+  CHECK(script.fchmod.calls() == 1);
+  CHECK(script.fchmodat.calls() == 0);
+  ::umask(0777);
+  const unix_socket wide(io, path + "_wide", {.file_mode = 0666});
+  CHECK(script.fchmodat.calls() == 1);
+  ::umask(before);
+}
+
+TEST_CASE_METHOD(unix_scripted, "a bind fails if its file does not get the mode", "[scripted]")
+{
+  script.fchmod.push(fail(EINVAL));  // as on systems that do not know it
+  script.fchmodat.push(fail(EPERM));
+  unix_socket socket(io, unix_dgram(), {.file_mode = 0421});
+  dgram::error_code ec;
+  socket.bind(path, ec);
+  CHECK(ec == asio::error::no_permission);
+  struct ::stat status;
+  CHECK(::lstat(path.c_str(), &status) != 0);
+
+  script.fchmod.push(fail(EINVAL));
+  const unix_socket late(io, path, {.file_mode = 0421});
+  CHECK(::lstat(path.c_str(), &status) == 0);
+  CHECK((status.st_mode & 0777U) == 0421);
+}
+
+#endif

@@ -158,7 +158,7 @@ struct system_script {
   call_script recvmsg, sendmsg, recvmmsg, sendmmsg;
   call_script connect, getpeername, getsockopt, setsockopt;
   call_script if_nametoindex, if_indextoname, getifaddrs, freeifaddrs;
-  call_script socket, bind, lstat, unlink, getcwd;
+  call_script socket, bind, lstat, unlink, fchmod, fchmodat, getcwd;
 
   /// What the kernel thinks of a message that it is asked to send, when it has taken so many
   /// before: an errno, or 0. A call ends in front of a message that is refused, and tells the error
@@ -231,6 +231,8 @@ public:
     CHECK(script.bind.left() == 0);
     CHECK(script.lstat.left() == 0);
     CHECK(script.unlink.left() == 0);
+    CHECK(script.fchmod.left() == 0);
+    CHECK(script.fchmodat.left() == 0);
     CHECK(script.getcwd.left() == 0);
     CHECK(script.blocking_calls == 0);
   }
@@ -485,6 +487,17 @@ struct system {
   static int unlink(const char* path) noexcept
   {
     return test::script.unlink.play(-1, 1, [&](unsigned) { return ::unlink(path); });
+  }
+
+  static int fchmod(int fd, ::mode_t mode) noexcept
+  {
+    return test::script.fchmod.play(-1, 1, [&](unsigned) { return ::fchmod(fd, mode); });
+  }
+
+  static int fchmodat(const char* path, ::mode_t mode, int flags) noexcept
+  {
+    return test::script.fchmodat.play(
+        -1, 1, [&](unsigned) { return ::fchmodat(AT_FDCWD, path, mode, flags); });
   }
 
   static char* getcwd(char* path, std::size_t size) noexcept

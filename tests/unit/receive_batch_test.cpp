@@ -8,12 +8,17 @@
 #include <catch2/catch_test_macros.hpp>
 
 #include <algorithm>
+#include <array>
 #include <chrono>
+#include <cstddef>
 #include <iterator>
 #include <ranges>
 #include <set>
+#include <span>
 #include <stdexcept>
 #include <string>
+#include <type_traits>
+#include <utility>
 #include <vector>
 
 namespace {
@@ -380,6 +385,120 @@ TEST_CASE("receive_batch: a socket receives into a batch that was stored into as
   batch.clear();
   CHECK(batch.store("stored again", test::loopback_v4(1)));
   CHECK(texts(batch) == std::vector<std::string>{"stored again"});
+}
+
+TEST_CASE("receive_batch: the caller's memory is filled in place, in every form that it may have")
+{
+  pair host;
+  const auto filled_in_place = [&](auto& packets, auto bytes_of) {
+    dgram::receive_batch batch(packets);
+    CHECK(batch.capacity() == 3);
+    CHECK(batch.slot_size() == 64);
+    CHECK(batch.most_datagrams() == 3 * 64);
+    host.send("first");
+    host.send("second");
+    host.receive(batch, 2);
+    CHECK(texts(batch) == std::vector<std::string>{"first", "second"});
+    CHECK(static_cast<const void*>(batch[0].payload().data()) == bytes_of(packets[0]));
+    CHECK(static_cast<const void*>(batch[1].payload().data()) == bytes_of(packets[1]));
+  };
+  const auto data = [](auto& packet) -> const void* { return packet.data(); };
+
+  std::vector<std::array<std::byte, 64>> arrays(3);
+  filled_in_place(arrays, data);
+  std::vector<std::string> strings(3, std::string(64, 'x'));
+  filled_in_place(strings, data);
+  CHECK(strings[0] == "first" + std::string(59, 'x'));
+  std::array<std::vector<char>, 3> vectors;
+  vectors.fill(std::vector<char>(64));
+  filled_in_place(vectors, data);
+  std::vector<asio::mutable_buffer> buffers;
+  std::vector<std::span<std::byte>> spans;
+  for (auto& each : arrays) {
+    buffers.push_back(asio::buffer(each));
+    spans.emplace_back(each);
+  }
+  filled_in_place(buffers, data);
+  filled_in_place(spans, data);
+
+  STATIC_REQUIRE_FALSE(
+      std::is_constructible_v<dgram::receive_batch, const std::vector<std::array<char, 9>>&>);
+  STATIC_REQUIRE_FALSE(std::is_constructible_v<dgram::receive_batch, std::vector<char>&>);
+  STATIC_REQUIRE_FALSE(std::is_constructible_v<dgram::receive_batch, dgram::receive_batch&>);
+}
+
+TEST_CASE("receive_batch: slots in the caller's memory have the size of the smallest packet")
+{
+  pair host;
+  std::vector<std::string> packets{std::string(100, '.'), std::string(8, '.')};
+  dgram::receive_batch batch(packets);
+  CHECK(batch.slot_size() == 8);
+  host.send("exactly8");
+  host.send("more than that");
+  host.receive(batch, 2);
+  CHECK_FALSE(batch[0].truncated());
+  CHECK(batch[1].truncated());
+  CHECK(batch.truncated() == 1);
+  CHECK(texts(batch) == std::vector<std::string>{"exactly8", "more tha"});
+  CHECK(packets[0] == "exactly8" + std::string(92, '.'));
+
+  packets.clear();
+  CHECK_THROWS_AS(dgram::receive_batch(packets), std::invalid_argument);
+  packets = {"some", ""};
+  CHECK_THROWS_AS(dgram::receive_batch(packets), std::invalid_argument);
+}
+
+TEST_CASE("receive_batch: a packet that was replaced is the caller's again")
+{
+  pair host;
+  std::vector<std::string> pool(4, std::string(16, '.'));
+  dgram::receive_batch batch{std::span(pool).first(2)};
+  host.send("kept");
+  host.send("seen");
+  host.receive(batch, 2);
+  batch.replace(0, pool[2]);
+  CHECK(texts(batch) == std::vector<std::string>{"", "seen"});
+  CHECK(pool[0].starts_with("kept."));
+  for (const auto* text : {"again", "once more"})
+    host.send(text);
+  host.receive(batch, 2);
+  CHECK(texts(batch) == std::vector<std::string>{"again", "once more"});
+  CHECK(pool[0].starts_with("kept."));
+  CHECK(pool[2].starts_with("again."));
+
+  // What `store` has done to the slots is forgotten in the caller's memory too.
+  batch.clear();
+  CHECK(batch.store("a", host.sender.local_endpoint()));
+  batch.replace(0, pool[3]);
+  dgram::receive_batch moved = std::move(batch);
+  host.send("sixteen bytes are");
+  host.receive(moved, 1);
+  CHECK(pool[3] == "sixteen bytes ar");
+
+  std::string small(15, '.');
+  CHECK_THROWS_AS(moved.replace(0, small), std::invalid_argument);
+  CHECK_THROWS_AS(moved.replace(2, pool[0]), std::out_of_range);
+  dgram::receive_batch owning(1, 8);
+  CHECK_THROWS_AS(owning.replace(0, pool[0]), std::invalid_argument);
+  host.send("still there");
+  host.receive(moved, 1);
+  CHECK(pool[3].starts_with("still there"));
+}
+
+TEST_CASE("receive_batch: packets that cannot hold a train are refused where there are trains")
+{
+  pair host;
+  dgram::error_code ec;
+  host.receiver.set_option(dgram::option::coalescing(true), ec);
+  if (ec) SKIP("this system does not coalesce");
+  std::vector<std::string> packets(2, std::string(65535, '.'));
+  dgram::receive_batch small(packets);
+  host.receiver.try_receive_batch(small, ec);
+  CHECK(ec == dgram::error::slot_too_small);
+  packets.assign(2, std::string(65536, '.'));
+  dgram::receive_batch large(packets);
+  host.receiver.try_receive_batch(large, ec);
+  CHECK(ec == asio::error::would_block);
 }
 
 TEST_CASE("datagram_info: can be made without a socket")

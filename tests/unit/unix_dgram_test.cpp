@@ -13,6 +13,7 @@
 
 #include <fcntl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -766,13 +767,178 @@ TEST_CASE_METHOD(unix_test, "descriptors that a peer sends are not left open", "
   batch.reserve_control(64);
   send_descriptors(path);
   CHECK(server.receive_batch(batch) == 1);
-  const auto given =
-      batch[0].control_messages().find<std::array<int, 4>>(SOL_SOCKET, SCM_RIGHTS).value();
-  for (const int descriptor : given) {
-    CHECK((::fcntl(descriptor, F_GETFD) & FD_CLOEXEC) != 0);
-    ::close(descriptor);
+  int taken = 0;
+  for (; const auto descriptor = batch[0].take_descriptor(); ++taken) {
+    CHECK((::fcntl(*descriptor, F_GETFD) & FD_CLOEXEC) != 0);
+    ::close(*descriptor);
+  }
+  CHECK(taken == 4);
+  CHECK(open_descriptors() == before);
+}
+
+TEST_CASE_METHOD(unix_test, "descriptors that were not taken are closed with their batch", "[unix]")
+{
+  if (!fs::exists("/proc/self/fd")) SKIP("this system does not list open descriptors");
+  unix_socket server(io, path);
+  unix_dgram::receive_batch batch(4);
+  batch.reserve_control(64);
+  const auto before = open_descriptors();
+  const auto receive_two = [&](unix_dgram::receive_batch& into) {
+    send_descriptors(path);
+    send_descriptors(path);
+    CHECK(server.receive_batch(into) == 2);
+  };
+  receive_two(batch);
+  CHECK(open_descriptors() == before + 8);
+  SECTION("when it is used again")
+  {
+    // Its messages stay where they are, and what was taken stays open.
+    const int mine = batch[1].take_descriptor().value();
+    receive_two(batch);
+    CHECK(open_descriptors() == before + 9);
+    CHECK(::close(mine) == 0);
+    dgram::error_code ec;
+    server.try_receive_batch(batch, ec);
+    CHECK(ec == asio::error::would_block);
+  }
+  SECTION("when it is cleared")
+  {
+    batch.clear();
+  }
+  SECTION("when another is moved over it")
+  {
+    unix_dgram::receive_batch other(4);
+    other.reserve_control(64);
+    receive_two(other);
+    batch = std::move(other);
+    CHECK(open_descriptors() == before + 8);
+    CHECK(batch[0].take_descriptor().has_value());
+    batch = unix_dgram::receive_batch(1);
+    CHECK(open_descriptors() == before + 1);
+    return;
+  }
+  SECTION("when it is destroyed")
+  {
+    const auto gone = std::move(batch);
+  }
+  SECTION("when a stored datagram follows, and there is less room")
+  {
+    CHECK(batch.store("stored", path));
+    CHECK_FALSE(batch[2].take_descriptor());
+    batch.reserve_control(0);
+    dgram::error_code ec;
+    server.try_receive_batch(batch, ec);
+    CHECK(ec == asio::error::would_block);
   }
   CHECK(open_descriptors() == before);
+}
+
+TEST_CASE_METHOD(unix_test, "a reader brings descriptors and credentials", "[unix]")
+{
+  if (!fs::exists("/proc/self/fd")) SKIP("this system does not list open descriptors");
+  unix_socket server(io, path);
+  dgram::error_code ec;
+  server.set_option(dgram::option::receive_credentials(true), ec);
+  if (ec) SKIP("this system knows no credentials of a datagram");
+  const auto before = open_descriptors();
+  const dgram::peer_credentials me{::getpid(), ::getuid(), ::getgid()};
+  {
+    unix_dgram::reader reader{server, {.control_size = 1}};
+    send_descriptors(path);
+    send_descriptors(path);
+    int seen = 0;
+    std::vector<dgram::basic_owned_datagram<unix_dgram>> kept;
+    reader.async_for_each(
+        [&](const unix_dgram::datagram& datagram) {
+          CHECK(datagram.credentials() == me);
+          CHECK_FALSE(datagram.control_truncated());
+          kept.push_back(datagram.to_owned());
+          // The first datagram's are left to the reader.
+          if (++seen < 2) return;
+          while (const auto descriptor = datagram.take_descriptor())
+            CHECK(::close(*descriptor) == 0);
+          reader.stop();
+        },
+        [](dgram::error_code) {});
+    io.run_for(std::chrono::seconds(10));
+    REQUIRE(seen == 2);
+    CHECK(kept[0].credentials() == me);
+  }
+  CHECK(open_descriptors() == before);
+
+  // Without room there are none of either.
+  unix_dgram::reader reader{server};
+  send_descriptors(path);
+  unix_dgram::receive_batch batch(1);
+  CHECK(server.receive_batch(batch) == 1);
+  CHECK_FALSE(batch[0].credentials());
+  CHECK_FALSE(batch[0].take_descriptor());
+  CHECK(open_descriptors() == before);
+}
+
+TEST_CASE_METHOD(unix_test, "a socket file has the permissions that were asked for", "[unix]")
+{
+  const auto permissions = [](const std::string& of) {
+    return static_cast<unsigned>(fs::status(of).permissions());
+  };
+  for (const ::mode_t umask : {0, 022, 0777}) {
+    const ::mode_t before = ::umask(umask);
+    for (const unsigned mode : {0600U, 0660U, 0777U, 0222U}) {
+      unix_socket server(io, path, {.file_mode = mode});
+      CHECK(permissions(path) == mode);
+      // An abandoned file is replaced by one with the new permissions.
+      fs::rename(path, path + "_old");
+      server.close();
+      fs::rename(path + "_old", path);
+      unix_socket next(io, path, {.file_mode = mode ^ 0077U});
+      CHECK(permissions(path) == (mode ^ 0077U));
+    }
+    unix_socket usual(io, path);
+    CHECK(permissions(path) == (0777U & ~umask));
+    auto emitter = dgram::create_unix_socket(io, {.file_mode = 0640});
+    emitter.bind_sync(path + "_emitter");
+    CHECK(permissions(path + "_emitter") == 0640);
+    ::umask(before);
+  }
+  // The mode belongs to one descriptor.
+  unix_socket socket(io, path, {.file_mode = 0600});
+  socket.close();
+  socket.open(unix_dgram());
+  socket.bind(path);
+  CHECK(permissions(path) != 0600);
+}
+
+TEST_CASE_METHOD(unix_test, "permissions that cannot be had are refused", "[unix]")
+{
+  dgram::error_code ec;
+  unix_socket socket(io);
+  socket.open(unix_dgram(), {.file_mode = 01777}, ec);
+  CHECK(ec == dgram::error::out_of_range);
+  CHECK_FALSE(socket.is_open());
+  CHECK_THROWS_WITH(unix_socket(io, path, {.file_mode = 01777}),
+                    Catch::Matchers::ContainsSubstring("file_mode{01777}"));
+  for (const auto& name : {unix_endpoint(), dgram::parse_unix_endpoint("@no file")}) {
+    unix_socket nameless(io, unix_dgram(), {.file_mode = 0600});
+    nameless.bind(name, ec);
+    CHECK(ec == asio::error::invalid_argument);
+  }
+  dgram::udp::socket udp(io);
+  udp.open(dgram::udp::v4(), {.file_mode = 0600}, ec);
+  CHECK(ec == asio::error::invalid_argument);
+  CHECK_FALSE(udp.is_open());
+}
+
+TEST_CASE("an option of Unix sockets is refused by other sockets", "[unix]")
+{
+  asio::io_context io;
+  for (const auto& protocol : {dgram::udp::v4(), dgram::udp::v6(), dgram::udp::dual()}) {
+    dgram::udp::socket socket(io);
+    dgram::error_code ec;
+    socket.open(protocol, ec);
+    if (ec) continue;
+    socket.set_option(dgram::option::receive_credentials(true), ec);
+    CHECK(ec == asio::error::operation_not_supported);
+  }
 }
 
 TEST_CASE_METHOD(unix_test, "a Unix datagram that asks for what only IP has is refused", "[unix]")

@@ -39,6 +39,7 @@ struct reader_state : std::enable_shared_from_this<reader_state<Handle>> {
         policy(config.yield_after),
         coalesce_(config.coalesce && batch.slot_size() >= batch_type::default_slot_size)
   {
+    if (config.control_size > 0) batch.reserve_control(config.control_size);
     prepare_descriptor();
   }
 

@@ -8,6 +8,7 @@
 #include <dgram/detail/async/completion.hpp>
 #include <dgram/detail/emitter/destination.hpp>
 #include <dgram/detail/emitter/opener.hpp>
+#include <dgram/detail/platform/probe_socket.hpp>
 #include <dgram/endpoint.hpp>
 #include <dgram/error.hpp>
 #include <dgram/events.hpp>
@@ -262,9 +263,21 @@ inline int checked_buffer_size(const char* operation, std::int64_t bytes)
 
 inline socket_options checked_options(socket_options options, bool needs_type)
 {
-  const auto type = options.type;
+  auto& type = options.type;
+  if (needs_type && type == socket_type::any) {
+    if (options.ipv6_only) refuse("create_socket", error::bad_type, "udp_any with ipv6_only");
+    type = platform::has_ipv6() ? socket_type::udp6 : socket_type::udp4;
+  }
   if (needs_type && type != socket_type::udp4 && type != socket_type::udp6)
     refuse("create_socket", error::bad_type, "type " + std::to_string(static_cast<int>(type)));
+  const auto refuse_on_udp = [needs_type](bool is_set, const char* what) {
+    if (needs_type && is_set)
+      refuse("create_socket", net::error::operation_not_supported,
+             std::string(what) + " of a UDP socket");
+  };
+  refuse_on_udp(options.control_size != 0, "control_size");
+  refuse_on_udp(options.credentials, "credentials");
+  refuse_on_udp(options.file_mode != 0, "file_mode");
   const auto check_size = [](const char* which, std::int64_t bytes) {
     if (bytes < 0 || bytes > most_uint32)
       refuse("create_socket", error::out_of_range,

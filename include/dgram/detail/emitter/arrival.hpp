@@ -25,7 +25,9 @@ public:
 
   const basic_remote_info<Protocol>& of(const basic_datagram<Protocol>& received)
   {
-    return info_ = basic_remote_info<Protocol>(received);
+    info_ = basic_remote_info<Protocol>(received);
+    info_.datagram_.set(received);
+    return info_;
   }
 
 private:

@@ -477,7 +477,7 @@ private:
         drops_(*this),
         sending_(*this, turns_, drops_, backlog_, service.outgoing),
         receiving_(*this, turns_, work_, drops_,
-                   buffers_for<protocol_type>(options.receive_size, service.incoming)),
+                   buffers_for<protocol_type>(options, service.incoming)),
         pending_(*this)
   {
   }

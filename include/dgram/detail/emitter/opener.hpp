@@ -75,9 +75,11 @@ public:
     socket_.open(protocol(),
                  {.reuse_address = options_.reuse_addr,
                   .reuse_port = options_.reuse_port,
-                  .v6_only = options_.ipv6_only},
+                  .v6_only = options_.ipv6_only,
+                  .file_mode = options_.file_mode},
                  ec);
     if (!ec) set_buffer_sizes(ec);
+    if (!ec) ask_for_credentials(ec);
     if (ec) return;
     error_code not_here;
     socket_.handle().set_coalescing(true, not_here);
@@ -86,6 +88,9 @@ public:
   /// Takes over a descriptor.
   void adopt(int descriptor, error_code& ec)
   {
+    ec.clear();
+    if (options_.file_mode != 0) ec = net::error::invalid_argument;
+    if (ec) return;
     assign(descriptor, ec);
     // A descriptor that is no socket is the wrong kind of descriptor too.
     if (ec == net::error::not_socket) ec = error::wrong_descriptor;
@@ -93,6 +98,7 @@ public:
     error_code ignored;
     if constexpr (is_ip) socket_.set_option(option::reuse_address(true), ignored);
     set_buffer_sizes(ignored);
+    ask_for_credentials(ignored);
   }
 
 private:
@@ -140,6 +146,12 @@ private:
       socket_.set_receive_buffer_size(static_cast<int>(options_.recv_buffer_size), ec);
     if (!ec && options_.send_buffer_size > 0)
       socket_.set_send_buffer_size(static_cast<int>(options_.send_buffer_size), ec);
+  }
+
+  void ask_for_credentials(error_code& ec)
+  {
+    if constexpr (!is_ip)
+      if (options_.credentials) socket_.set_option(option::receive_credentials(true), ec);
   }
 
   Socket& socket_;

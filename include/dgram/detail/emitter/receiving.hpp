@@ -16,7 +16,9 @@
 #include <dgram/endpoint.hpp>
 #include <dgram/events.hpp>
 #include <dgram/receive_batch.hpp>
+#include <dgram/socket_options.hpp>
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -32,21 +34,46 @@ struct incoming_buffers {
   static constexpr std::size_t slots = 32;
 
   incoming_buffers() = default;
-  explicit incoming_buffers(std::size_t slot_size) : batch(slots, slot_size) {}
+  incoming_buffers(std::size_t slot_size, std::size_t control_size) : batch(slots, slot_size)
+  {
+    batch.reserve_control(control_size);
+  }
 
   basic_receive_batch<Protocol> batch{slots};
 };
 
-/// Returns the buffers of the context, or the socket's own if those of the context are too small.
+/// Returns the buffers of the context, or the socket's own if its options ask for larger ones.
 template <class Protocol>
 std::shared_ptr<spares<incoming_buffers<Protocol>>> buffers_for(
-    std::size_t largest, const std::shared_ptr<spares<incoming_buffers<Protocol>>>& shared)
+    const socket_options& options,
+    const std::shared_ptr<spares<incoming_buffers<Protocol>>>& shared)
 {
   using buffers_type = incoming_buffers<Protocol>;
-  if (largest <= basic_receive_batch<Protocol>::default_slot_size) return shared;
+  constexpr std::size_t usual = basic_receive_batch<Protocol>::default_slot_size;
+  const std::size_t slot_size = std::max(options.receive_size, usual);
+  // What the kernel says of itself has room anyway, once there is room at all.
+  const std::size_t control = std::max<std::size_t>(options.control_size, options.credentials);
+  if (slot_size == usual && control == 0) return shared;
   return std::make_shared<spares<buffers_type>>(
-      [largest] { return std::make_unique<buffers_type>(largest); });
+      [slot_size, control] { return std::make_unique<buffers_type>(slot_size, control); });
 }
+
+/// Closes the descriptors of a datagram that its listeners did not take.
+template <class Datagram>
+class untaken_descriptors {
+public:
+  explicit untaken_descriptors(const Datagram& datagram) noexcept : datagram_(datagram) {}
+  untaken_descriptors(const untaken_descriptors&) = delete;
+  untaken_descriptors& operator=(const untaken_descriptors&) = delete;
+  ~untaken_descriptors()
+  {
+    if constexpr (requires { datagram_.take_descriptor(); })
+      platform::close_descriptors(datagram_.control_messages().bytes());
+  }
+
+private:
+  const Datagram& datagram_;
+};
 
 /// `Owner` has the socket, its family and its events, and `may_receive`. This class calls its
 /// `note_activity` and `receive_failed`.
@@ -160,7 +187,10 @@ private:
   void release_buffers()
   {
     in_use_.clear();
-    if (rest_ == 0) incoming_ = {};
+    if (rest_ > 0) return;
+    if constexpr (!is_ip)
+      if (incoming_) incoming_->batch.clear();  // with the descriptors of what was not handed over
+    incoming_ = {};
   }
 
   void take_turn()
@@ -219,6 +249,7 @@ private:
     while (rest_ > 0 && !limit.is_reached()) {
       const auto datagram = *at_++;
       --rest_;
+      const untaken_descriptors guard(datagram);
       if (owner_.family.is_blocked(datagram.sender())) [[unlikely]] {
         drops_.add(drop_reason::blocked);
         continue;

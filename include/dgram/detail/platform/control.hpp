@@ -342,6 +342,57 @@ inline void read_control(std::span<const std::byte> bytes, bool truncated,
   }
 }
 
+/// Who sent a Unix datagram. Returns false if the kernel did not say it.
+inline bool find_credentials([[maybe_unused]] std::span<const std::byte> control,
+                             [[maybe_unused]] std::int32_t& process,
+                             [[maybe_unused]] std::uint32_t& user,
+                             [[maybe_unused]] std::uint32_t& group) noexcept
+{
+#if defined(__linux__)
+  std::size_t offset = 0;
+  for (control_item item; next_control(control, offset, item);) {
+    ::ucred sender;
+    if (item.level != SOL_SOCKET || item.type != SCM_CREDENTIALS || !item.read(sender)) continue;
+    process = sender.pid;
+    user = sender.uid;
+    group = sender.gid;
+    return true;
+  }
+#endif
+  return false;
+}
+
+/// Takes the first descriptor that a Unix datagram brought and that was not taken yet; -1 if there
+/// is none. Marks it as taken in the control messages, whose memory a batch owns.
+inline int take_descriptor([[maybe_unused]] std::span<const std::byte> control) noexcept
+{
+#if !defined(_WIN32)
+  std::size_t offset = 0;
+  for (control_item item; next_control(control, offset, item);) {
+    if (item.level != SOL_SOCKET || item.type != SCM_RIGHTS) continue;
+    for (std::size_t at = 0; at + sizeof(int) <= item.data.size(); at += sizeof(int)) {
+      auto* const place = const_cast<std::byte*>(item.data.data()) + at;
+      constexpr int taken = -1;
+      int descriptor = taken;
+      std::memcpy(&descriptor, place, sizeof descriptor);
+      if (descriptor == taken) continue;
+      std::memcpy(place, &taken, sizeof taken);
+      return descriptor;
+    }
+  }
+#endif
+  return -1;
+}
+
+/// Closes the descriptors that were not taken.
+inline void close_descriptors([[maybe_unused]] std::span<const std::byte> control) noexcept
+{
+#if !defined(_WIN32)
+  for (int descriptor = 0; (descriptor = take_descriptor(control)) != -1;)
+    system::close(descriptor);
+#endif
+}
+
 /// Whether the system takes hop limit, traffic class and "do not fragment" with a single datagram.
 /// The documentation of WSASendMsg has none of them.
 #if defined(_WIN32)

@@ -32,6 +32,7 @@ namespace platform {
 namespace names {
 
 inline constexpr int ipv6_family = AF_INET6;
+inline constexpr int unix_family = AF_UNIX;
 
 /// The name of an option that this system does not have.
 inline constexpr int unsupported = -1;
@@ -227,6 +228,7 @@ inline constexpr int send_timestamps_value = SOF_TIMESTAMPING_SOFTWARE |
                                              SOF_TIMESTAMPING_RAW_HARDWARE |
                                              SOF_TIMESTAMPING_OPT_ID | SOF_TIMESTAMPING_OPT_TSONLY;
 inline constexpr int drop_count = SO_RXQ_OVFL;
+inline constexpr int pass_credentials = SO_PASSCRED;
 inline constexpr int ipv4_receive_error = IP_RECVERR;
 inline constexpr int ipv6_receive_error = IPV6_RECVERR;
 inline constexpr int transmit_time = SO_TXTIME;
@@ -241,6 +243,7 @@ inline constexpr int timestamps = unsupported;
 inline constexpr int receive_timestamps_value = 1;
 inline constexpr int send_timestamps_value = 0;
 inline constexpr int drop_count = unsupported;
+inline constexpr int pass_credentials = unsupported;
 inline constexpr int ipv4_receive_error = unsupported;
 inline constexpr int ipv6_receive_error = unsupported;
 inline constexpr int transmit_time = unsupported;

@@ -20,6 +20,7 @@ namespace platform {
 namespace names {
 
 inline constexpr int ipv6_family = AF_INET6;
+inline constexpr int unix_family = AF_UNIX;
 
 /// The name of an option that this system does not have.
 inline constexpr int unsupported = -1;
@@ -29,6 +30,7 @@ inline constexpr int pending_error = SO_ERROR;
 inline constexpr int broadcast = SO_BROADCAST;
 inline constexpr int reuse_address = SO_REUSEADDR;
 inline constexpr int reuse_port = unsupported;
+inline constexpr int pass_credentials = unsupported;
 inline constexpr int receive_buffer = SO_RCVBUF;
 inline constexpr int send_buffer = SO_SNDBUF;
 inline constexpr int forced_receive_buffer = unsupported;

@@ -173,6 +173,16 @@ struct ipv6_names {
   static constexpr int name(int) noexcept { return Name; }
 };
 
+/// Only Unix sockets have these. On other sockets the kernel refuses the name.
+template <int Name>
+struct unix_names {
+  static constexpr int level(int) noexcept { return platform::names::socket_level; }
+  static constexpr int name(int family) noexcept
+  {
+    return family == platform::names::unix_family ? Name : platform::names::unsupported;
+  }
+};
+
 struct device_names {
   static constexpr int level(int family) noexcept { return platform::names::device_level(family); }
   static constexpr int name(int family) noexcept { return platform::names::device_name(family); }

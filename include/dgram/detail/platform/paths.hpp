@@ -7,6 +7,7 @@
 #include <dgram/detail/platform/probe_socket.hpp>
 #include <dgram/detail/platform/system.hpp>
 
+#include <fcntl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -76,6 +77,23 @@ inline bool take_abstract_name(int descriptor) noexcept
 inline bool remove_file(const char* path) noexcept
 {
   return system::unlink(path) == 0;
+}
+
+/// Gives an unbound socket the permissions that its file will have, less the umask. Linux creates
+/// the file so (net/unix/af_unix.c, unix_bind_bsd); other systems refuse or ignore it.
+inline void prepare_file_mode(int descriptor, unsigned mode) noexcept
+{
+  system::fchmod(descriptor, static_cast<::mode_t>(mode));
+}
+
+/// Sets the permissions of a file, unless it has them. Follows no link.
+inline void set_file_mode(const char* path, unsigned mode, error_code& ec) noexcept
+{
+  ec.clear();
+  struct ::stat status{};
+  if (system::lstat(path, &status) == 0 && (status.st_mode & 0777U) == mode) return;
+  if (system::fchmodat(path, static_cast<::mode_t>(mode), AT_SYMLINK_NOFOLLOW) != 0)
+    ec = last_error();
 }
 
 /// Returns the path from the root, so that it means the same after a change of the working

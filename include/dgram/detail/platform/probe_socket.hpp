@@ -4,6 +4,7 @@
 #define DGRAM_DETAIL_PLATFORM_PROBE_SOCKET_HPP
 
 #include <dgram/detail/platform/errors.hpp>
+#include <dgram/detail/platform/names.hpp>
 #include <dgram/detail/platform/system.hpp>
 
 #if !defined(_WIN32)
@@ -63,6 +64,19 @@ inline bool is_missing_family(const error_code& ec) noexcept
 #endif
   return ec == net::error::address_family_not_supported || ec == protocol_not_supported() ||
          ec == make_system_error(missing_type);
+}
+
+/// Whether this host has IPv6 sockets and an address to bind them to. True if the question fails
+/// for another reason, which a bind will report.
+inline bool has_ipv6()
+{
+  error_code ec;
+  const probe_socket probe(names::ipv6_family, ec);
+  if (ec) return !is_missing_family(ec);
+  const net::ip::udp::endpoint any(net::ip::udp::v6(), 0);
+  const auto size = static_cast<::socklen_t>(any.size());
+  const bool bound = system::bind(probe.descriptor(), any.data(), size) == 0;
+  return bound || last_error() != address_not_available();
 }
 
 }  // namespace platform

@@ -16,6 +16,7 @@
 
 #else
 
+#include <fcntl.h>
 #include <ifaddrs.h>
 #include <net/if.h>
 #include <poll.h>
@@ -108,6 +109,13 @@ struct system {
   }
 
   static int unlink(const char* path) noexcept { return ::unlink(path); }
+
+  static int fchmod(int fd, ::mode_t mode) noexcept { return ::fchmod(fd, mode); }
+
+  static int fchmodat(const char* path, ::mode_t mode, int flags) noexcept
+  {
+    return ::fchmodat(AT_FDCWD, path, mode, flags);
+  }
 
   static char* getcwd(char* path, std::size_t size) noexcept { return ::getcwd(path, size); }
 };

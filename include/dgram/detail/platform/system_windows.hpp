@@ -63,6 +63,11 @@ struct system {
     return ::ioctlsocket(socket, static_cast<long>(FIONBIO), &on);
   }
 
+  static int bind(::SOCKET socket, const ::sockaddr* address, ::socklen_t size) noexcept
+  {
+    return ::bind(socket, address, size);
+  }
+
   static int connect(::SOCKET socket, const ::sockaddr* address, ::socklen_t size) noexcept
   {
     return ::connect(socket, address, size);

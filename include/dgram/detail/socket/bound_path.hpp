@@ -26,10 +26,21 @@ namespace detail {
 /// you close the socket.
 class bound_path {
 public:
+  /// Sets the permissions for the file of a later bind.
+  void set_mode(int descriptor, unsigned mode) noexcept
+  {
+    mode_ = mode;
+    platform::prepare_file_mode(descriptor, mode);
+  }
+
   /// Binds, even if a socket that is gone has left its file behind.
   template <class Socket, class Endpoint>
   void bind(Socket& socket, const Endpoint& local, error_code& ec)
   {
+    if (mode_ != 0 && (is_unnamed(local) || is_abstract(local))) {
+      ec = net::error::invalid_argument;
+      return;
+    }
     socket.bind(local, ec);
     if (is_unnamed(local) || is_abstract(local)) return;
     const std::string path = local.path();
@@ -38,6 +49,11 @@ public:
     if (ec) return;
     file_ = platform::identify(path.c_str());
     path_ = platform::absolute_path(path);
+    if (mode_ == 0) return;
+    // The umask may have taken permissions away. On Linux this only adds some, so no peer that is
+    // to be kept out could have connected before.
+    platform::set_file_mode(path.c_str(), mode_, ec);
+    if (ec) remove();
   }
 
   /// Removes the file, unless another file has taken its place.
@@ -48,7 +64,11 @@ public:
     forget();
   }
 
-  void forget() noexcept { file_ = {}; }
+  void forget() noexcept
+  {
+    file_ = {};
+    mode_ = 0;
+  }
 
 private:
   template <class Socket, class Endpoint>
@@ -66,6 +86,7 @@ private:
 
   std::string path_;
   platform::file_identity file_;
+  unsigned mode_ = 0;  // of the file; 0 if the umask decides
 };
 
 #endif

@@ -4,16 +4,31 @@
 #define DGRAM_DETAIL_SOCKET_OPENING_HPP
 
 #include <dgram/config.hpp>
+#include <dgram/detail/platform/errors.hpp>
 #include <dgram/detail/platform/names.hpp>
+#include <dgram/detail/platform/probe_socket.hpp>
 #include <dgram/detail/socket/protocols.hpp>
+#include <dgram/endpoint.hpp>
+#include <dgram/error.hpp>
 #include <dgram/option.hpp>
 #include <dgram/socket_config.hpp>
 
+#include <array>
+#include <charconv>
+#include <cstdint>
 #include <string>
 
 DGRAM_NAMESPACE_BEGIN
 
 namespace detail {
+
+/// As in a program, with a zero in front.
+inline std::string octal(unsigned value)
+{
+  std::array<char, 16> digits;
+  const auto end = std::to_chars(digits.data(), digits.data() + digits.size(), value, 8).ptr;
+  return std::string("0").append(digits.data(), end);
+}
 
 /// Sets the options of the configuration until one is refused; `refused` is then the text of that
 /// option.
@@ -33,6 +48,12 @@ void configure(Socket& socket, const typename Socket::protocol_type& protocol,
   if (config.dual_stack && !dual_stack_protocol<typename Socket::protocol_type>) {
     ec = net::error::invalid_argument;
     refused = "dual_stack";
+  }
+  if (config.file_mode != 0) {
+    const bool has_file = path_protocol<typename Socket::protocol_type>;
+    if (!has_file) ec = net::error::invalid_argument;
+    if (has_file && config.file_mode > 0777) ec = error::out_of_range;
+    if (ec) refused = "file_mode{" + octal(config.file_mode) + "}";
   }
   set(config.reuse_address, option::reuse_address(true));
   set(config.reuse_port, option::reuse_port(true));
@@ -55,6 +76,54 @@ void open_configured(Socket& socket, const typename Socket::protocol_type& proto
   configure(socket, protocol, config, refused, ec);
   error_code ignored;
   if (ec) socket.close(ignored);
+}
+
+/// What a call was about when it failed, for the text of an exception.
+struct failed_step {
+  const char* call = "open";
+  std::string subject = {};
+
+  void throw_if(const error_code& ec) const
+  {
+    if (!subject.empty()) detail::throw_if(ec, call, subject);
+    detail::throw_if(ec, call);
+  }
+};
+
+/// Opens a configured socket of the protocol and binds it. Closes it again if that fails.
+template <class Socket>
+void open_bound(Socket& socket, const typename Socket::protocol_type& protocol, std::uint16_t port,
+                const socket_config& config, failed_step& step, error_code& ec)
+{
+  step = {};
+  open_configured(socket, protocol, config, step.subject, ec);
+  if (ec) return;
+  const typename Socket::endpoint_type local(protocol, port);
+  socket.bind(local, ec);
+  if (!ec) return;
+  step = {"bind", to_string(local)};
+  error_code ignored;
+  socket.close(ignored);
+}
+
+/// Opens a socket for all addresses of the host: of both families, or of IPv4 if there is no IPv6.
+template <class Socket>
+void open_any(Socket& socket, const any_address& local, socket_config config, failed_step& step,
+              error_code& ec)
+{
+  using protocol_type = typename Socket::protocol_type;
+  if (config.v6_only) {
+    step.subject = to_string(option::v6_only(true));
+    ec = net::error::invalid_argument;
+    return;
+  }
+  config.dual_stack = false;
+  open_bound(socket, protocol_type::dual(), local.port(), config, step, ec);
+  // An option has a subject too. What it says is not about the family.
+  const bool no_sockets = step.subject.empty() && platform::is_missing_family(ec);
+  const bool no_address = ec == platform::address_not_available();
+  if (no_sockets || no_address)
+    open_bound(socket, protocol_type::v4(), local.port(), config, step, ec);
 }
 
 }  // namespace detail

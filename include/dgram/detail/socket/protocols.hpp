@@ -14,10 +14,6 @@ DGRAM_NAMESPACE_BEGIN
 
 namespace detail {
 
-/// Whether the addresses of a protocol are paths.
-template <class Protocol>
-concept path_protocol = requires(const typename Protocol::endpoint& endpoint) { endpoint.path(); };
-
 /// Whether one socket of a protocol may serve IPv4 and IPv6.
 template <class Protocol>
 concept dual_stack_protocol = requires { Protocol::dual(); };
