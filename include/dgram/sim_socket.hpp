@@ -41,6 +41,11 @@
 
 DGRAM_NAMESPACE_BEGIN
 
+namespace detail {
+struct lookup_access;
+struct sim_access;
+}  // namespace detail
+
 namespace sim {
 
 /// A host and a port: `{"10.0.0.1", 7000}` or `{"server", 7000}`. Port 0 means any free port.
@@ -719,6 +724,8 @@ public:
   }
 
 private:
+  friend struct detail::sim_access;
+
   using transfer = void(error_code, std::size_t);
 
   socket(std::shared_ptr<detail::sim_wire> wire, const executor_type& executor)

@@ -9,7 +9,6 @@
 #include <dgram/sim_socket.hpp>
 
 #include <catch2/catch_test_macros.hpp>
-#include <catch2/generators/catch_generators.hpp>
 
 #include <algorithm>
 #include <chrono>

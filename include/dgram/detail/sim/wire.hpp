@@ -127,6 +127,9 @@ public:
 
   sim_host* default_host = nullptr;
 
+  /// The resolver of operations by name that are given none.
+  std::shared_ptr<void> names;
+
   // --- links ---
 
   void set_default(const sim::link_config& config)
