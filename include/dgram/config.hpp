@@ -197,6 +197,20 @@
 #define DGRAM_HAS_UNREF 1
 #endif
 
+// Where Asio waits with epoll and timerfd, its own timers can run on a virtual clock.
+#if defined(DGRAM_USE_BOOST_ASIO)
+#if defined(BOOST_ASIO_HAS_TIMERFD) && defined(BOOST_ASIO_HAS_EPOLL) && \
+    !defined(BOOST_ASIO_HAS_IO_URING_AS_DEFAULT)
+#define DGRAM_HAS_SIM_STEADY_TIMER 1
+#endif
+#elif defined(ASIO_HAS_TIMERFD) && defined(ASIO_HAS_EPOLL) && \
+    !defined(ASIO_HAS_IO_URING_AS_DEFAULT)
+#define DGRAM_HAS_SIM_STEADY_TIMER 1
+#endif
+#if !defined(DGRAM_HAS_SIM_STEADY_TIMER)
+#define DGRAM_HAS_SIM_STEADY_TIMER 0
+#endif
+
 // For functions that are rarely called and would make their callers large.
 #if defined(__GNUC__)
 #define DGRAM_COLD [[gnu::noinline, gnu::cold]]

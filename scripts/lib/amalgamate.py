@@ -67,8 +67,8 @@ def single_header():
     out = [
         f"// dgram {version()}, as one header. Made by scripts/amalgamate; the sources are separate headers.",
         "//",
-        "// Define DGRAM_SINGLE_WITH_FMT before it for what <dgram/format.hpp> has (needs fmt), DGRAM_SINGLE_COMPILED for",
-        "// what <dgram/compiled.hpp> has. Standalone Asio 1.22.1 or",
+        "// Define DGRAM_SINGLE_WITH_FMT before it for what <dgram/format.hpp> has (needs fmt), DGRAM_SINGLE_WITH_SIM for",
+        "// what <dgram/sim.hpp> has, DGRAM_SINGLE_COMPILED for what <dgram/compiled.hpp> has. Standalone Asio 1.22.1 or",
         "// newer must be on the include path; compile with -std=c++20 -pthread -DASIO_STANDALONE.",
         "//",
         "// SPDX-License-Identifier: BSL-1.0",
@@ -81,6 +81,8 @@ def single_header():
     expand("dgram.hpp", done, out)
     out.append("\n#if defined(DGRAM_SINGLE_WITH_FMT)")
     expand("dgram/format.hpp", set(done), out)
+    out.append("#endif\n\n#if defined(DGRAM_SINGLE_WITH_SIM)")
+    expand("dgram/sim.hpp", set(done), out)
     out.append("#endif\n\n#if defined(DGRAM_SINGLE_COMPILED)")
     expand("dgram/compiled.hpp", set(done), out)
     out.append("#endif")
@@ -95,6 +97,8 @@ def main():
             lines = ["#include <dgram-single.hpp>"]
             if header.name == "format.hpp":
                 lines = ["#define DGRAM_SINGLE_WITH_FMT"] + lines
+            if header.name.startswith("sim"):
+                lines = ["#define DGRAM_SINGLE_WITH_SIM"] + lines
             if header.name == "compiled.hpp":
                 lines = ["#define DGRAM_SINGLE_COMPILED"] + lines
             write(directory / header.relative_to(INCLUDE), lines)

@@ -14,8 +14,9 @@ DGRAM_NAMESPACE_BEGIN
 
 namespace detail {
 
-/// `Owner` has `shared_from_this`, `get_executor`, `is_closed` and `timed_out`.
-template <class Owner, class Executor>
+/// `Owner` has `shared_from_this`, `get_executor`, `is_closed` and `timed_out`. `Handle` is a
+/// `transport_handle`, whose clock and timer count.
+template <class Owner, class Handle>
 class idle_timer {
 public:
   idle_timer(Owner& owner, work_account<Owner>& work) noexcept : owner_(owner), work_(work) {}
@@ -47,21 +48,20 @@ public:
   }
 
 private:
-  using clock = std::chrono::steady_clock;
-
-  using timer_type = net::basic_waitable_timer<clock, net::wait_traits<clock>, Executor>;
+  using clock = typename Handle::clock_type;
+  using timer_type = typename Handle::timer_type;
 
   struct timing {
-    explicit timing(const Executor& executor) : timer(executor) {}
+    explicit timing(const typename Handle::executor_type& executor) : timer(executor) {}
     timer_type timer;
     std::chrono::milliseconds duration{};
-    clock::time_point last;
+    typename clock::time_point last;
     bool waiting = false;
   };
 
   bool is_off() const noexcept { return state_->duration.count() == 0 || owner_.is_closed(); }
 
-  clock::time_point due() const { return deadline(state_->last, state_->duration); }
+  typename clock::time_point due() const { return deadline(state_->last, state_->duration); }
 
   void note_time()
   {

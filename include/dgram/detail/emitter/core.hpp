@@ -548,7 +548,7 @@ private:
   stop_signal<emitter_core, executor_type> stop_;
   turns<emitter_core> turns_;
   work_account<emitter_core> work_;
-  idle_timer<emitter_core, executor_type> idle_;
+  idle_timer<emitter_core, typename Socket::handle_type> idle_;
   drop_counts<emitter_core> drops_;
   backlog backlog_;  // declared before the members that count in it
   sending<Socket, emitter_core> sending_;

@@ -650,7 +650,7 @@ private:
   void give_up(milestone& which) { owner_.events.off(std::exchange(which, {}).listener); }
 
   Owner& owner_;
-  name_lookups<Owner, executor_type> lookups_;
+  name_lookups<Owner, executor_type, typename Socket::handle_type::clock_type> lookups_;
   milestone bind_;
   milestone connect_;
   bool implicit_ = false;  // no caller asked for the bind

@@ -138,11 +138,12 @@ private:
 };
 
 /// The lookups of an emitter. Each name is looked up once for all operations that wait for it, and
-/// its address is kept for a while. `Owner` has `shared_from_this`, `get_executor`, `post` and
-/// `options`, and its `family` has `is_v6`. These functions of the owner get the results:
+/// its address is kept for a while, by `Clock`, which is the transport's. `Owner` has
+/// `shared_from_this`, `get_executor`, `post` and `options`, and its `family` has `is_v6`. These
+/// functions of the owner get the results:
 /// - `void looked_up(const std::string& name, const net::ip::address&)`
 /// - `void not_looked_up(const failure&)`, whose address is the name
-template <class Owner, class Executor>
+template <class Owner, class Executor, class Clock>
 class name_lookups {
 public:
   explicit name_lookups(Owner& owner) noexcept : owner_(owner) {}
@@ -153,7 +154,7 @@ public:
   std::optional<net::ip::address> find(std::string_view name) const
   {
     for (const auto& each : known_)
-      if (each.name == name && each.expiry > clock::now()) return each.address;
+      if (each.name == name && each.expiry > Clock::now()) return each.address;
     return std::nullopt;
   }
 
@@ -183,8 +184,6 @@ public:
   void end() noexcept { const auto released = std::exchange(pending_, {}); }
 
 private:
-  using clock = std::chrono::steady_clock;
-
   static constexpr std::size_t most_known = 16;
 
   struct pending {
@@ -195,7 +194,7 @@ private:
   struct known {
     std::string name;
     net::ip::address address;
-    clock::time_point expiry;
+    typename Clock::time_point expiry;
   };
 
   /// If the user's lookup throws, only the operations that wait for the name fail. Other operations
@@ -270,7 +269,7 @@ private:
     try {
       std::erase_if(known_, [&](const known& each) { return each.name == name; });
       if (known_.size() == most_known) known_.erase(known_.begin());
-      known_.push_back({name, address, deadline(clock::now(), lifetime)});
+      known_.push_back({name, address, deadline(Clock::now(), lifetime)});
     } catch (const std::bad_alloc&) {
     }
   }
