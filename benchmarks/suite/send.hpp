@@ -74,11 +74,11 @@ sender_ptr dgram_batch(const job& work);
 sender_ptr dgram_segments(const job& work);  // one buffer, to one peer
 sender_ptr dgram_emitter(const job& work);   // all in one turn, to one peer
 
-// From the handlers of a timer, a batch in each.
-sender_ptr ticking(const job& work, sender_ptr (*control)(const job& work));
-sender_ptr dgram_ticking_batch(const job& work, bool copies);
-sender_ptr dgram_ticking_writer(const job& work);
-sender_ptr dgram_ticking_emitter(const job& work);
+// A batch from each handler.
+sender_ptr in_handlers(const job& work, sender_ptr (*control)(const job& work));
+sender_ptr dgram_batch_in_handlers(const job& work, bool copies);
+sender_ptr dgram_writer_in_handlers(const job& work);
+sender_ptr dgram_emitter_in_handlers(const job& work);
 
 #if DGRAM_BENCHMARKS_HAVE_LIBUV
 sender_ptr libuv(const job& work);

@@ -28,7 +28,7 @@ constexpr const char* our_writer = "dgram writer";
 constexpr const char* our_emitter = "dgram emitter";
 constexpr std::size_t large_payload = 1200;
 constexpr std::size_t small_payload = 100;
-constexpr std::size_t tick = 512;  // datagrams of one handler of a timer
+constexpr std::size_t of_handler = 512;  // datagrams
 constexpr std::size_t batches_per_turn = 16;
 
 class send_row {
@@ -125,30 +125,30 @@ row measure_t3(const run_config& how)
   return turn.measure();
 }
 
-void add_ticking(send_row& to, const char* name, send::sender_ptr (*control)(const send::job&))
+void add_in_handlers(send_row& to, const char* name, send::sender_ptr (*control)(const send::job&))
 {
-  to.add(name, [control](const send::job& work) { return send::ticking(work, control); });
+  to.add(name, [control](const send::job& work) { return send::in_handlers(work, control); });
 }
 
-void add_ticking_dgram(send_row& to, const std::string& control)
+void add_ours_in_handlers(send_row& to, const std::string& control)
 {
   to.add(
       our_copying_batch,
-      [](const send::job& work) { return send::dgram_ticking_batch(work, true); }, control);
+      [](const send::job& work) { return send::dgram_batch_in_handlers(work, true); }, control);
   to.add(
-      our_batch, [](const send::job& work) { return send::dgram_ticking_batch(work, false); },
+      our_batch, [](const send::job& work) { return send::dgram_batch_in_handlers(work, false); },
       control);
-  to.add(our_writer, send::dgram_ticking_writer, control);
-  to.add(our_emitter, send::dgram_ticking_emitter, control);
+  to.add(our_writer, send::dgram_writer_in_handlers, control);
+  to.add(our_emitter, send::dgram_emitter_in_handlers, control);
 }
 
 row measure_t6(const run_config& how)
 {
-  send_row one("T6", "send from a timer's handler to one peer that coalesces", small_payload, 1,
-               true, tick, how, metric::cpu);
-  add_ticking(one, raw_copied, send::raw_gso_copied);
-  add_ticking(one, raw_gathered, send::raw_gso_gathered);
-  add_ticking_dgram(one, raw_copied);
+  send_row one("T6", "send from a handler to one peer that coalesces", small_payload, 1, true,
+               of_handler, how, metric::cpu);
+  add_in_handlers(one, raw_copied, send::raw_gso_copied);
+  add_in_handlers(one, raw_gathered, send::raw_gso_gathered);
+  add_ours_in_handlers(one, raw_copied);
   one.add_others();
   (*one).expect({our_copying_batch, relation::cost_at_most, 1.3, raw_copied});
   (*one).expect({our_batch, relation::cost_at_most, 1.3, raw_copied});
@@ -161,11 +161,11 @@ row measure_t6(const run_config& how)
 
 row measure_t7(const run_config& how)
 {
-  send_row many("T7", "send from a timer's handler to 512 peers in turn", small_payload, tick,
-                false, tick, how, metric::cpu);
-  add_ticking(many, raw_sendmmsg, send::raw_sendmmsg);
-  add_ticking(many, raw_watched, send::raw_sendmmsg_watched);
-  add_ticking_dgram(many, raw_sendmmsg);
+  send_row many("T7", "send from a handler to 512 peers in turn", small_payload, of_handler, false,
+                of_handler, how, metric::cpu);
+  add_in_handlers(many, raw_sendmmsg, send::raw_sendmmsg);
+  add_in_handlers(many, raw_watched, send::raw_sendmmsg_watched);
+  add_ours_in_handlers(many, raw_sendmmsg);
   many.add_others();
   (*many).expect({our_batch, relation::cost_at_most, 1.03, raw_sendmmsg});
   (*many).expect({our_writer, relation::cost_at_most, 1.1, raw_sendmmsg});

@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: BSL-1.0
-// Senders that send a batch from each handler of a timer, outside of any reader's turn.
+// Senders that send a batch from each of their handlers, outside of any reader's turn.
 #include "send_coroutine.hpp"
 
 #include <dgram.hpp>
 
-#include <asio/steady_timer.hpp>
+#include <asio/post.hpp>
 
 #include <algorithm>
-#include <chrono>
 #include <cstddef>
 #include <stdexcept>
 #include <system_error>
@@ -18,9 +17,9 @@ namespace bench::send {
 
 namespace {
 
-class ticking_sender : public sender {
+class handler_sender : public sender {
 public:
-  explicit ticking_sender(const job& work) : work_(work), payloads_(work)
+  explicit handler_sender(const job& work) : work_(work), payloads_(work)
   {
     for (const sockaddr_in& peer : work.peers)
       peers_.emplace_back(asio::ip::address_v4(ntohl(peer.sin_addr.s_addr)), ntohs(peer.sin_port));
@@ -29,24 +28,24 @@ public:
   void send(std::size_t datagrams) override
   {
     left_ = datagrams;
-    wait();
+    post();
     turns_.run(datagrams);
   }
 
 protected:
-  /// Sends so many datagrams. `tick_done` is called when the next tick may come.
-  virtual void send_tick(std::size_t datagrams) = 0;
+  /// Sends so many datagrams, and calls `done` when the next handler may run.
+  virtual void send_some(std::size_t datagrams) = 0;
 
-  void tick_done()
+  void done()
   {
     if (left_ > 0)
-      wait();
+      post();
     else
-      last_tick_done();
+      all_done();
   }
 
   /// The context runs out of work by itself, unless something waits for datagrams.
-  virtual void last_tick_done() {}
+  virtual void all_done() {}
 
   const asio::ip::udp::endpoint& peer(std::size_t index) const
   {
@@ -60,24 +59,21 @@ protected:
 
   static void check(const std::error_code& ec)
   {
-    if (ec) throw std::system_error(ec, "a send of a tick");
+    if (ec) throw std::system_error(ec, "a send in a handler");
   }
 
   turns turns_;
 
 private:
-  void wait()
+  void post()
   {
-    timer_.expires_after(std::chrono::nanoseconds(0));
-    timer_.async_wait([this](const std::error_code& ec) {
-      check(ec);
+    asio::post(turns_.context(), [this] {
       const std::size_t count = std::min(work_.batch, left_);
       left_ -= count;
-      send_tick(count);
+      send_some(count);
     });
   }
 
-  asio::steady_timer timer_{turns_.context()};
   job work_;
   payloads payloads_;
   std::vector<asio::ip::udp::endpoint> peers_;
@@ -89,36 +85,36 @@ dgram::udp::socket make_socket(turns& on)
   return {on.context(), dgram::udp::v4(), raw::make_socket().release()};
 }
 
-/// The timer's own cost is the same for everything that ticks.
-class ticking_control : public ticking_sender {
+/// The handler's own cost is the same for all.
+class handler_control : public handler_sender {
 public:
-  ticking_control(const job& work, sender_ptr by) : ticking_sender(work), by_(std::move(by)) {}
+  handler_control(const job& work, sender_ptr by) : handler_sender(work), by_(std::move(by)) {}
 
 private:
-  void send_tick(std::size_t datagrams) override
+  void send_some(std::size_t datagrams) override
   {
     by_->send(datagrams);
-    tick_done();
+    done();
   }
 
   sender_ptr by_;
 };
 
-class ticking_batch_sender : public ticking_sender {
+class handler_batch_sender : public handler_sender {
 public:
-  ticking_batch_sender(const job& work, bool copies)
-      : ticking_sender(work), batch_({.datagrams = work.batch, .copy = copies})
+  handler_batch_sender(const job& work, bool copies)
+      : handler_sender(work), batch_({.datagrams = work.batch, .copy = copies})
   {
   }
 
 private:
-  void send_tick(std::size_t datagrams) override
+  void send_some(std::size_t datagrams) override
   {
     for (std::size_t i = 0; i < datagrams; ++i)
       batch_.push(payload(i), peer(i));
     socket_.async_send_batch(batch_, [this](const std::error_code& ec, dgram::send_result result) {
       check(ec ? ec : result.error);
-      tick_done();
+      done();
     });
   }
 
@@ -126,67 +122,67 @@ private:
   dgram::send_batch batch_;
 };
 
-class ticking_writer_sender : public ticking_sender {
+class handler_writer_sender : public handler_sender {
 public:
-  using ticking_sender::ticking_sender;
+  using handler_sender::handler_sender;
 
 private:
-  void send_tick(std::size_t datagrams) override
+  void send_some(std::size_t datagrams) override
   {
     for (std::size_t i = 0; i < datagrams; ++i)
       if (!writer_.try_send(payload(i), peer(i)))
-        throw std::runtime_error("the writer had no room for a tick");
-    tick_done();
+        throw std::runtime_error("the writer had no room for a batch");
+    done();
   }
 
   dgram::udp::socket socket_ = make_socket(turns_);
   dgram::writer<dgram::udp, dgram::udp::socket::executor_type> writer_{socket_};
 };
 
-class ticking_emitter_sender : public ticking_sender {
+class handler_emitter_sender : public handler_sender {
 public:
-  explicit ticking_emitter_sender(const job& work) : ticking_sender(work)
+  explicit handler_emitter_sender(const job& work) : handler_sender(work)
   {
     socket_.bind({.fd = raw::make_socket().release()});
   }
 
 private:
-  void send_tick(std::size_t datagrams) override
+  void send_some(std::size_t datagrams) override
   {
     for (std::size_t i = 0; i + 1 < datagrams; ++i)
       socket_.send(payload(i), peer(i));
     socket_.send(payload(datagrams - 1), peer(datagrams - 1), [this](const std::error_code& ec) {
       check(ec);
-      tick_done();
+      done();
     });
   }
 
   /// The emitter goes on waiting for datagrams.
-  void last_tick_done() override { turns_.end(); }
+  void all_done() override { turns_.end(); }
 
   dgram::emitter_socket socket_ = dgram::create_socket(turns_.context(), dgram::udp4);
 };
 
 }  // namespace
 
-sender_ptr ticking(const job& work, sender_ptr (*control)(const job& work))
+sender_ptr in_handlers(const job& work, sender_ptr (*control)(const job& work))
 {
-  return std::make_unique<ticking_control>(work, control(work));
+  return std::make_unique<handler_control>(work, control(work));
 }
 
-sender_ptr dgram_ticking_batch(const job& work, bool copies)
+sender_ptr dgram_batch_in_handlers(const job& work, bool copies)
 {
-  return std::make_unique<ticking_batch_sender>(work, copies);
+  return std::make_unique<handler_batch_sender>(work, copies);
 }
 
-sender_ptr dgram_ticking_writer(const job& work)
+sender_ptr dgram_writer_in_handlers(const job& work)
 {
-  return std::make_unique<ticking_writer_sender>(work);
+  return std::make_unique<handler_writer_sender>(work);
 }
 
-sender_ptr dgram_ticking_emitter(const job& work)
+sender_ptr dgram_emitter_in_handlers(const job& work)
 {
-  return std::make_unique<ticking_emitter_sender>(work);
+  return std::make_unique<handler_emitter_sender>(work);
 }
 
 }  // namespace bench::send
