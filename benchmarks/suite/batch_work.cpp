@@ -93,12 +93,14 @@ std::size_t receivers::drain()
   return datagrams;
 }
 
-sample time_send(send::sender& by, receivers& to, std::size_t datagrams, int repetitions)
+sample time_send(send::sender& by, receivers& to, std::size_t datagrams, int repetitions,
+                 metric measured)
 {
-  return repeat(datagrams, repetitions, [&](std::size_t count, repetition& now) {
+  const auto work = [&](std::size_t count, repetition& now) {
     now.time([&] { by.send(count); });
     now.count_lost(count - to.drain());
-  });
+  };
+  return repeat(datagrams, repetitions, work, measured);
 }
 
 }  // namespace bench

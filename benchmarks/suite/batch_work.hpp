@@ -57,7 +57,8 @@ private:
 };
 
 /// Times the sending, several times, and counts what did not arrive.
-sample time_send(send::sender& by, receivers& to, std::size_t datagrams, int repetitions);
+sample time_send(send::sender& by, receivers& to, std::size_t datagrams, int repetitions,
+                 metric measured = metric::time);
 
 }  // namespace bench
 

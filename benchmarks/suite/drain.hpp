@@ -42,6 +42,9 @@ drainer_ptr dgram_emitter();
 /// These also answer each datagram.
 drainer_ptr raw_echo(std::size_t slots);
 drainer_ptr dgram_echo(std::size_t writer_datagrams, std::size_t writer_bytes);
+drainer_ptr dgram_echo_batch_loop();
+drainer_ptr dgram_echo_emitter();
+drainer_ptr dgram_echo_in_place(std::size_t slots);
 
 #if DGRAM_BENCHMARKS_HAVE_LIBUV
 drainer_ptr libuv(bool batched);

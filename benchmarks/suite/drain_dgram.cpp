@@ -147,6 +147,86 @@ private:
   dgram::writer<dgram::udp, executor_type> writer_;
 };
 
+class batch_echo_drainer : public our_drainer {
+public:
+  batch_echo_drainer() { asio::co_spawn(turns_.context(), work(), asio::detached); }
+
+private:
+  asio::awaitable<void> work()
+  {
+    for (;;) {
+      for (std::size_t left = turns_.wanted(); left > 0;) {
+        const auto datagrams = co_await reader_.next_batch();
+        if (!datagrams) co_return;
+        for (const dgram::datagram& datagram : datagrams)
+          if (!writer_.push(datagram.payload(), datagram.reply_path())) co_await writer_.flush();
+        left -= datagrams.size();
+      }
+      co_await writer_.flush();
+      co_await turns_.next();
+    }
+  }
+
+  using executor_type = dgram::udp::socket::executor_type;
+
+  dgram::reader<dgram::udp, executor_type> reader_{socket_};
+  dgram::writer<dgram::udp, executor_type> writer_{reader_};
+};
+
+class in_place_echo_drainer : public our_drainer {
+public:
+  explicit in_place_echo_drainer(std::size_t slots) : in_(slots)
+  {
+    socket_.set_option(dgram::option::coalescing(true));
+    asio::co_spawn(turns_.context(), work(), asio::detached);
+  }
+
+private:
+  asio::awaitable<void> work()
+  {
+    for (;;) {
+      for (std::size_t left = turns_.wanted(); left > 0;) {
+        co_await socket_.async_receive_batch(in_, asio::use_awaitable);
+        left -= in_.size();
+        out_.push_replies(in_);
+        co_await socket_.async_send_batch(out_, asio::use_awaitable);
+      }
+      co_await turns_.next();
+    }
+  }
+
+  dgram::receive_batch in_;
+  dgram::send_batch out_{in_};
+};
+
+class emitter_echo_drainer : public drainer {
+public:
+  emitter_echo_drainer()
+  {
+    socket_.on<dgram::event::message>(
+        [this](dgram::bytes_view message, const dgram::remote_info& from) {
+          socket_.send(message, from);
+          if (--left_ == 0) turns_.end();
+        });
+    raw::descriptor bound = raw::make_socket();
+    raw::set_coalescing(bound.get(), true);
+    socket_.bind({.fd = bound.release()});
+  }
+
+  int descriptor() override { return socket_.native_handle(); }
+
+  void take(std::size_t count) override
+  {
+    left_ = count;
+    turns_.run(count);
+  }
+
+private:
+  turns turns_;
+  dgram::emitter_socket socket_ = dgram::create_socket(turns_.context(), dgram::udp4);
+  std::size_t left_ = 0;
+};
+
 }  // namespace
 
 drainer_ptr dgram_drop_in_callback()
@@ -191,6 +271,21 @@ drainer_ptr dgram_echo(std::size_t writer_datagrams, std::size_t writer_bytes)
 {
   return std::make_unique<echo_drainer>(
       dgram::writer_config{.datagrams = writer_datagrams, .bytes = writer_bytes});
+}
+
+drainer_ptr dgram_echo_batch_loop()
+{
+  return std::make_unique<batch_echo_drainer>();
+}
+
+drainer_ptr dgram_echo_emitter()
+{
+  return std::make_unique<emitter_echo_drainer>();
+}
+
+drainer_ptr dgram_echo_in_place(std::size_t slots)
+{
+  return std::make_unique<in_place_echo_drainer>(slots);
 }
 
 }  // namespace bench::drain

@@ -18,6 +18,8 @@ void serve_asio_coroutine(int fd);
 
 void serve_dgram(int fd);
 void serve_dgram_on_strand(int fd);
+void serve_dgram_batch_loop(int fd);
+void serve_dgram_emitter(int fd);
 void serve_dgram_in_place(int fd, std::size_t slots);
 
 #if DGRAM_BENCHMARKS_HAVE_LIBUV

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 // Echo servers on dgram.
 #include "echo.hpp"
+#include "raw.hpp"
 
 #include <dgram.hpp>
 #include <dgram/reader.hpp>
@@ -29,11 +30,20 @@ asio::awaitable<void> echo(Socket socket)
     co_await writer.send(datagram->payload(), datagram->reply_path());
 }
 
+asio::awaitable<void> echo_batches(dgram::udp::socket socket)
+{
+  dgram::reader reader{socket};
+  dgram::writer writer{reader};
+  while (auto datagrams = co_await reader.next_batch())
+    for (const dgram::datagram& datagram : datagrams)
+      if (!writer.push(datagram.payload(), datagram.reply_path())) co_await writer.flush();
+}
+
 asio::awaitable<void> echo_in_place(dgram::udp::socket socket, std::size_t slots)
 {
   socket.set_option(dgram::option::coalescing(true));
   dgram::receive_batch in{slots};
-  dgram::send_batch out{slots * 128};
+  dgram::send_batch out{in};
   for (;;) {
     co_await socket.async_receive_batch(in, asio::use_awaitable);
     out.push_replies(in);
@@ -58,6 +68,26 @@ void serve_dgram_on_strand(int fd)
   std::thread second([&io] { io.run(); });
   io.run();
   second.join();
+}
+
+void serve_dgram_batch_loop(int fd)
+{
+  asio::io_context io(1);
+  asio::co_spawn(io, echo_batches(dgram::udp::socket(io, dgram::udp::v4(), fd)), asio::detached);
+  io.run();
+}
+
+void serve_dgram_emitter(int fd)
+{
+  asio::io_context io(1);
+  // An emitter lets datagrams coalesce on a socket that it opens itself. This one is given.
+  raw::set_coalescing(fd, true);
+  auto server = dgram::create_socket(io, dgram::udp4);
+  server.on<dgram::event::message>([&](dgram::bytes_view message, const dgram::remote_info& from) {
+    server.send(message, from);
+  });
+  server.bind({.fd = fd});
+  io.run();
 }
 
 void serve_dgram_in_place(int fd, std::size_t slots)

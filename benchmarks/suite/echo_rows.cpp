@@ -32,6 +32,8 @@ constexpr const char* raw_coalesce = "raw coalesce";
 constexpr const char* raw_in_place = "raw in place";
 constexpr const char* ours = "dgram reader + writer";
 constexpr const char* ours_on_strand = "dgram reader + writer, strand of 2 threads";
+constexpr const char* ours_in_batches = "dgram next_batch + push";
+constexpr const char* our_emitter = "dgram emitter";
 constexpr const char* ours_in_place = "dgram in-place reply";
 
 constexpr std::chrono::milliseconds warm_up{50};
@@ -295,6 +297,33 @@ row measure_e4(bool sliding, const run_config& how)
   return done;
 }
 
+/// Trains of small datagrams: what the library spends for each of them is what the user pays.
+row measure_e5(const run_config& how)
+{
+  const load_config config{
+      .payload = 100, .flows = 8, .window = 1024, .trains = true, .coalesced = true};
+  row measured("E5",
+               "echo, 100 B, 8 flows with GSO and GRO, window 1024, processor time of the server",
+               unit::datagrams_per_second, metric::cpu);
+  const slot_sweep sweep(measured, config, how);
+  const std::size_t coalesce = sweep.best(raw_coalesce, echo::serve_raw_coalesce);
+  const std::size_t in_place = sweep.best(raw_in_place, echo::serve_raw_in_place);
+  std::vector<candidate> all{
+      {raw_coalesce, [=](int fd) { echo::serve_raw_coalesce(fd, coalesce); }},
+      {raw_in_place, [=](int fd) { echo::serve_raw_in_place(fd, in_place); }},
+      {ours_in_place, [=](int fd) { echo::serve_dgram_in_place(fd, in_place); }, raw_coalesce},
+      {ours_in_batches, echo::serve_dgram_batch_loop, raw_coalesce},
+      {our_emitter, echo::serve_dgram_emitter, raw_coalesce},
+      {ours, echo::serve_dgram, raw_coalesce}};
+  for (candidate& one : peers())
+    all.push_back(std::move(one));
+  measured.expect({ours_in_place, relation::cost_at_most, 1.02, raw_coalesce});
+  measured.expect({ours_in_batches, relation::cost_at_most, 1.4, raw_coalesce});
+  measured.expect({our_emitter, relation::cost_at_most, 1.4, raw_coalesce});
+  measured.expect({ours, relation::cost_at_most, 2.2, raw_coalesce});
+  return measure_loaded(std::move(measured), config, all, how);
+}
+
 }  // namespace
 
 void add_echo_rows(std::vector<row_maker>& rows)
@@ -305,6 +334,7 @@ void add_echo_rows(std::vector<row_maker>& rows)
   rows.push_back({"E3", measure_e3});
   rows.push_back({"E4", [](const run_config& how) { return measure_e4(false, how); }});
   rows.push_back({"E4-sliding", [](const run_config& how) { return measure_e4(true, how); }});
+  rows.push_back({"E5", measure_e5});
 }
 
 }  // namespace bench

@@ -64,6 +64,22 @@ std::size_t train_length(std::size_t payload) noexcept
   return std::min(max_train_datagrams, max_train_bytes / payload);
 }
 
+std::size_t longest_train(std::size_t payload)
+{
+  constexpr std::size_t newer = 2 * max_train_datagrams;
+  static const bool takes_more = [] {
+    const descriptor probe = make_socket();
+    const sockaddr_in self = address_of(probe.get());
+    connect(probe.get(), self);
+    const int segment = 1;
+    check(::setsockopt(probe.get(), IPPROTO_UDP, UDP_SEGMENT, &segment, sizeof segment),
+          "UDP_SEGMENT");
+    const std::array<std::byte, newer> bytes{};
+    return ::send(probe.get(), bytes.data(), bytes.size(), MSG_DONTWAIT) >= 0;
+  }();
+  return takes_more ? std::min(newer, max_train_bytes / payload) : train_length(payload);
+}
+
 descriptor make_socket()
 {
   descriptor made(check(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), "socket"));

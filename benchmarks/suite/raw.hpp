@@ -38,6 +38,9 @@ inline constexpr std::size_t max_train_datagrams = 64;
 /// How many datagrams of this size fit into one message.
 std::size_t train_length(std::size_t payload) noexcept;
 
+/// The same, with the most datagrams that this kernel takes: newer ones cut a message into 128.
+std::size_t longest_train(std::size_t payload);
+
 /// A UDP socket on a free port of the loopback address, with room for what a benchmark queues.
 descriptor make_socket();
 sockaddr_in address_of(int fd);

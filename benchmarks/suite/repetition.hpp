@@ -7,24 +7,25 @@
 #include "measurement.hpp"
 
 #include <algorithm>
-#include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <ctime>
 #include <vector>
 
 namespace bench {
 
-/// What is measured of one repetition.
+/// What is measured of one repetition: elapsed time, or the processor time of this process.
 class repetition {
 public:
+  explicit repetition(metric by) noexcept : by_(by) {}
+
   template <class Work>
   void time(Work work)
   {
     const std::uint64_t allocated = bench::allocations();
-    const auto start = std::chrono::steady_clock::now();
+    const double start = now();
     work();
-    ns_ =
-        std::chrono::duration<double, std::nano>(std::chrono::steady_clock::now() - start).count();
+    ns_ = now() - start;
     allocations_ = bench::allocations() - allocated;
   }
 
@@ -35,6 +36,14 @@ public:
   std::uint64_t lost() const noexcept { return lost_; }
 
 private:
+  double now() const noexcept
+  {
+    timespec read{};
+    ::clock_gettime(by_ == metric::cpu ? CLOCK_PROCESS_CPUTIME_ID : CLOCK_MONOTONIC, &read);
+    return static_cast<double>(read.tv_sec) * 1e9 + static_cast<double>(read.tv_nsec);
+  }
+
+  metric by_;
   double ns_ = 0;
   std::uint64_t allocations_ = 0;
   std::uint64_t lost_ = 0;
@@ -47,14 +56,14 @@ private:
 /// little before it needs no more. Half the work allocates as much; only what the other half adds
 /// is counted.
 template <class Work>
-sample repeat(std::size_t datagrams, int repetitions, Work work)
+sample repeat(std::size_t datagrams, int repetitions, Work work, metric by = metric::time)
 {
   sample result;
   std::vector<double> times;
   for (int i = 0; i < repetitions; ++i) {
-    repetition half;
+    repetition half(by);
     work(datagrams / 2, half);
-    repetition now;
+    repetition now(by);
     work(datagrams, now);
     times.push_back(now.ns());
     const std::uint64_t steady =
@@ -65,7 +74,7 @@ sample repeat(std::size_t datagrams, int repetitions, Work work)
   const auto count = static_cast<double>(datagrams);
   const auto quartile = times.begin() + repetitions / 4;
   std::nth_element(times.begin(), quartile, times.end());
-  result.ns = *quartile / count;
+  (by == metric::cpu ? result.cpu_ns : result.ns) = *quartile / count;
   result.allocations /= count * repetitions;
   return result;
 }

@@ -19,8 +19,8 @@ constexpr double allocation_tolerance = 1e-4;
 
 bool promises_no_allocations(const row& of)
 {
-  constexpr std::array promised{"R1", "R2", "R3", "R4", "R5", "R6", "T1",
-                                "T2", "T3", "E1", "E2", "E3", "E4"};
+  constexpr std::array promised{"R1", "R2", "R3", "R4", "R5", "R6", "T1", "T2",
+                                "T3", "T6", "T7", "E1", "E2", "E3", "E4", "E5"};
   for (const char* const id : promised)
     if (of.id() == id) return true;
   return false;
@@ -67,8 +67,7 @@ double figure(const row& of, std::string_view implementation)
 
 std::string describe_measure(const row& of)
 {
-  if (of.compared_by() == metric::cpu)
-    return "processor time of the server per datagram, less is better";
+  if (of.compared_by() == metric::cpu) return "processor time per datagram, less is better";
   switch (of.shown_in()) {
   case unit::datagrams_per_second: return "datagrams per second, more is better";
   case unit::bytes: return "resident memory, less is better";
@@ -81,7 +80,7 @@ std::string describe_measure(const row& of)
 std::string format_figure(const row& of, std::string_view implementation)
 {
   const double value = figure(of, implementation);
-  if (of.compared_by() == metric::cpu) return fmt::format("{:.0f} ns", value);
+  if (of.compared_by() == metric::cpu) return fmt::format("{:.{}f} ns", value, value < 100 ? 1 : 0);
   switch (of.shown_in()) {
   case unit::datagrams_per_second: return format_value(value) + "/s";
   case unit::seconds: return fmt::format("{:.2f} s", value);

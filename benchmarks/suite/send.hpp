@@ -63,12 +63,22 @@ sender_ptr raw_sendmmsg_watched(const job& work);
 sender_ptr raw_gso_gathered(const job& work);
 sender_ptr raw_gso(const job& work);
 
+/// To one peer only: payloads that lie apart, copied side by side, in messages as long as the
+/// kernel takes.
+sender_ptr raw_gso_copied(const job& work);
+
 sender_ptr asio_callback(const job& work);
 sender_ptr asio_coroutine(const job& work);
 
 sender_ptr dgram_batch(const job& work);
 sender_ptr dgram_segments(const job& work);  // one buffer, to one peer
 sender_ptr dgram_emitter(const job& work);   // all in one turn, to one peer
+
+// A batch from each handler.
+sender_ptr in_handlers(const job& work, sender_ptr (*control)(const job& work));
+sender_ptr dgram_batch_in_handlers(const job& work, bool copies);
+sender_ptr dgram_writer_in_handlers(const job& work);
+sender_ptr dgram_emitter_in_handlers(const job& work);
 
 #if DGRAM_BENCHMARKS_HAVE_LIBUV
 sender_ptr libuv(const job& work);

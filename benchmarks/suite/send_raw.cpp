@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstring>
 #include <system_error>
 
 namespace bench::send {
@@ -138,6 +139,42 @@ private:
   std::vector<std::byte> bytes_;
 };
 
+class copying_gso_sender : public raw_sender {
+public:
+  explicit copying_gso_sender(const job& work)
+      : raw_sender(work),
+        train_(raw::longest_train(work.payload)),
+        messages_(work.batch),
+        bytes_(work.batch * work.payload)
+  {
+  }
+
+  void send(std::size_t datagrams) override
+  {
+    for (std::size_t sent = 0; sent < datagrams;) {
+      const std::size_t batch = std::min(work_.batch, datagrams - sent);
+      messages_.clear();
+      for (std::size_t i = 0; i < batch; i += train_)
+        add_train(i, std::min(train_, batch - i));
+      messages_.send(socket_.get());
+      sent += batch;
+    }
+  }
+
+private:
+  void add_train(std::size_t first, std::size_t count)
+  {
+    std::byte* const train = bytes_.data() + first * work_.payload;
+    for (std::size_t i = 0; i < count; ++i)
+      std::memcpy(train + i * work_.payload, payloads_.at(first + i), work_.payload);
+    messages_.add(train, count * work_.payload, &peer(0), work_.payload);
+  }
+
+  std::size_t train_;
+  raw::send_messages messages_;
+  std::vector<std::byte> bytes_;
+};
+
 }  // namespace
 
 sender_ptr raw_sendto(const job& work)
@@ -161,6 +198,11 @@ sender_ptr raw_gso_gathered(const job& work)
 sender_ptr raw_gso(const job& work)
 {
   return std::make_unique<gso_sender>(work);
+}
+
+sender_ptr raw_gso_copied(const job& work)
+{
+  return std::make_unique<copying_gso_sender>(work);
 }
 
 }  // namespace bench::send

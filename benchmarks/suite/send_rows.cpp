@@ -20,32 +20,40 @@ constexpr const char* raw_sendmmsg = "raw sendmmsg";
 constexpr const char* raw_watched = "raw sendmmsg, socket in an epoll";
 constexpr const char* raw_gso = "raw GSO, one buffer";
 constexpr const char* raw_gathered = "raw GSO, gathered";
+constexpr const char* raw_copied = "raw GSO, copied";
 constexpr const char* our_batch = "dgram batch";
 constexpr const char* our_segments = "dgram batch, one buffer";
+constexpr const char* our_copying_batch = "dgram batch that copies";
+constexpr const char* our_writer = "dgram writer";
 constexpr const char* our_emitter = "dgram emitter";
-constexpr std::size_t payload = 1200;
+constexpr std::size_t large_payload = 1200;
+constexpr std::size_t small_payload = 100;
+constexpr std::size_t of_handler = 512;  // datagrams
 constexpr std::size_t batches_per_turn = 16;
 
 class send_row {
 public:
-  send_row(const std::string& id, const std::string& what, std::size_t peers, bool coalesced,
-           std::size_t batch, const run_config& how)
+  send_row(const std::string& id, const std::string& what, std::size_t payload, std::size_t peers,
+           bool coalesced, std::size_t batch, const run_config& how, metric by = metric::time)
       : receivers_(std::make_shared<receivers>(peers, coalesced)),
         job_{payload, receivers_->addresses(), batch},
         how_(how),
-        row_(id, fmt::format("{}, {} B, {} at a time", what, payload, batch), unit::ns_per_datagram)
+        row_(id, fmt::format("{}, {} B, {} at a time", what, payload, batch), unit::ns_per_datagram,
+             by)
   {
   }
 
   row& operator*() noexcept { return row_; }
 
-  void add(const std::string& name, send::sender_ptr (*make)(const send::job&),
-           const std::string& control = {})
+  template <class Make>
+  void add(const std::string& name, Make make, const std::string& control = {})
   {
     const std::shared_ptr<send::sender> by = make(job_);
     row_.add({name,
-              [by, to = receivers_, datagrams = batches_per_turn * job_.batch,
-               drains = how_.drains] { return time_send(*by, *to, datagrams, drains); },
+              [by, to = receivers_, datagrams = batches_per_turn * job_.batch, drains = how_.drains,
+               measured = row_.compared_by()] {
+                return time_send(*by, *to, datagrams, drains, measured);
+              },
               control});
   }
 
@@ -75,9 +83,9 @@ row measure_to_one(const std::string& id, bool coalesced, double least_over_asio
                    const run_config& how)
 {
   // Full messages only, so that neither side sends a short one.
-  const std::size_t batch = 8 * raw::train_length(payload);
-  send_row one(id, coalesced ? "send to one peer that coalesces" : "send to one ordinary peer", 1,
-               coalesced, batch, how);
+  const std::size_t batch = 8 * raw::train_length(large_payload);
+  send_row one(id, coalesced ? "send to one peer that coalesces" : "send to one ordinary peer",
+               large_payload, 1, coalesced, batch, how);
   one.add("raw sendto", send::raw_sendto);
   one.add(raw_sendmmsg, send::raw_sendmmsg);
   one.add(raw_gathered, send::raw_gso_gathered);
@@ -93,7 +101,7 @@ row measure_to_one(const std::string& id, bool coalesced, double least_over_asio
 
 row measure_t2(const run_config& how)
 {
-  send_row many("T2", "send to 64 peers in turn", 64, false, 64, how);
+  send_row many("T2", "send to 64 peers in turn", large_payload, 64, false, 64, how);
   many.add("raw sendto", send::raw_sendto);
   many.add(raw_sendmmsg, send::raw_sendmmsg);
   many.add(raw_watched, send::raw_sendmmsg_watched);
@@ -107,14 +115,62 @@ row measure_t2(const run_config& how)
 
 row measure_t3(const run_config& how)
 {
-  send_row turn("T3", "send many in one turn to one ordinary peer", 1, false,
-                8 * raw::train_length(payload), how);
+  send_row turn("T3", "send many in one turn to one ordinary peer", large_payload, 1, false,
+                8 * raw::train_length(large_payload), how);
   turn.add(raw_sendmmsg, send::raw_sendmmsg);
   turn.add(raw_gathered, send::raw_gso_gathered);
   turn.add(our_emitter, send::dgram_emitter, raw_gathered);
   turn.add_others();
   (*turn).expect({our_emitter, relation::speed_at_least, 3, names::asio_coroutine});
   return turn.measure();
+}
+
+void add_in_handlers(send_row& to, const char* name, send::sender_ptr (*control)(const send::job&))
+{
+  to.add(name, [control](const send::job& work) { return send::in_handlers(work, control); });
+}
+
+void add_ours_in_handlers(send_row& to, const std::string& control)
+{
+  to.add(
+      our_copying_batch,
+      [](const send::job& work) { return send::dgram_batch_in_handlers(work, true); }, control);
+  to.add(
+      our_batch, [](const send::job& work) { return send::dgram_batch_in_handlers(work, false); },
+      control);
+  to.add(our_writer, send::dgram_writer_in_handlers, control);
+  to.add(our_emitter, send::dgram_emitter_in_handlers, control);
+}
+
+row measure_t6(const run_config& how)
+{
+  send_row one("T6", "send from a handler to one peer that coalesces", small_payload, 1, true,
+               of_handler, how, metric::cpu);
+  add_in_handlers(one, raw_copied, send::raw_gso_copied);
+  add_in_handlers(one, raw_gathered, send::raw_gso_gathered);
+  add_ours_in_handlers(one, raw_copied);
+  one.add_others();
+  (*one).expect({our_copying_batch, relation::cost_at_most, 1.3, raw_copied});
+  (*one).expect({our_batch, relation::cost_at_most, 1.3, raw_copied});
+  (*one).expect({our_writer, relation::cost_at_most, 1.7, raw_copied});
+  (*one).expect({our_emitter, relation::cost_at_most, 2.3, raw_copied});
+  (*one).note(
+      fmt::format("{}: messages of {} datagrams", raw_copied, raw::longest_train(small_payload)));
+  return one.measure();
+}
+
+row measure_t7(const run_config& how)
+{
+  send_row many("T7", "send from a handler to 512 peers in turn", small_payload, of_handler, false,
+                of_handler, how, metric::cpu);
+  add_in_handlers(many, raw_sendmmsg, send::raw_sendmmsg);
+  add_in_handlers(many, raw_watched, send::raw_sendmmsg_watched);
+  add_ours_in_handlers(many, raw_sendmmsg);
+  many.add_others();
+  (*many).expect({our_batch, relation::cost_at_most, 1.03, raw_sendmmsg});
+  (*many).expect({our_writer, relation::cost_at_most, 1.1, raw_sendmmsg});
+  (*many).expect({our_emitter, relation::cost_at_most, 1.15, raw_sendmmsg});
+  return many.measure();
 }
 
 }  // namespace
@@ -127,6 +183,8 @@ void add_send_rows(std::vector<row_maker>& rows)
       {"T1-GRO", [](const run_config& how) { return measure_to_one("T1-GRO", true, 20, how); }});
   rows.push_back({"T2", measure_t2});
   rows.push_back({"T3", measure_t3});
+  rows.push_back({"T6", measure_t6});
+  rows.push_back({"T7", measure_t7});
 }
 
 }  // namespace bench

@@ -335,10 +335,9 @@ public:
   basic_reply_path<Protocol> reply_path() const
   {
     if (const auto* const known = derived().known_way_back()) return *known;
-    error_code ec;
-    auto path = reply_path(ec);
-    throw_if(ec, "reply_path");
-    return path;
+    // Without metadata there is nothing to describe.
+    if (control() == nullptr && !derived().needs_source()) return {derived().sender()};
+    return described_path();
   }
 
   /// Whether `other` was sent to the same address and arrived on the same interface.
@@ -370,6 +369,14 @@ private:
   static net::ip::address_v4 to_v4(const Bytes& bytes) noexcept
   {
     return net::ip::address_v4({bytes[0], bytes[1], bytes[2], bytes[3]});
+  }
+
+  basic_reply_path<Protocol> described_path() const
+  {
+    error_code ec;
+    auto path = reply_path(ec);
+    throw_if(ec, "reply_path");
+    return path;
   }
 
   void describe_way_back(basic_reply_path<Protocol>& path) const

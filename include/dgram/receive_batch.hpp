@@ -279,8 +279,8 @@ public:
 
     const_iterator() noexcept = default;
 
-    value_type operator*() const noexcept { return view(*slot_, offset_); }
-    const_iterator& operator++() noexcept
+    DGRAM_INLINE value_type operator*() const noexcept { return view(*slot_, offset_); }
+    DGRAM_INLINE const_iterator& operator++() noexcept
     {
       offset_ += slot_->segment;
       if (slot_->segment == 0 || offset_ >= slot_->size()) {
@@ -533,7 +533,7 @@ private:
     }
   }
 
-  static value_type view(const slot& of, std::size_t offset) noexcept
+  DGRAM_INLINE static value_type view(const slot& of, std::size_t offset) noexcept
   {
     const std::size_t rest = of.size() - offset;
     const bool is_last = of.segment == 0 || rest <= of.segment;

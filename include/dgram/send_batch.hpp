@@ -202,7 +202,13 @@ public:
 
   /// Adds a datagram for `peer`. Throws `std::length_error` if the batch has no room, and changes
   /// nothing then.
-  void push(bytes_view payload, const endpoint_type& peer) { append(payload, &peer); }
+  void push(bytes_view payload, const endpoint_type& peer)
+  {
+    if (has_room(payload.size()) && joins_plain(payload.size(), peer))
+      join_last(payload);
+    else
+      append(payload, &peer);
+  }
 
   /// The same with the peer as text: `address:port`, or for a Unix socket a path or `@name`. Each
   /// call parses the text. Also throws `system_error` (`error::bad_endpoint` and the other errors
@@ -249,10 +255,10 @@ public:
   /// Adds an answer. It leaves from the address that was asked.
   void push(bytes_view payload, const basic_reply_path<Protocol>& path)
   {
-    if (at_.last == at_.path_run && at_.last > at_.first && is_same(path, last_path_)) [[likely]]
-      append_like_last(payload);
+    if (path.is_plain() && has_room(payload.size()) && joins_plain(payload.size(), path.peer))
+      join_last(payload);
     else
-      append_answer(payload, 0, path);
+      push_answer(payload, path);
   }
 
   void push(bytes_view payload, const basic_reply_path<Protocol>& path, const send_options& options)
@@ -489,6 +495,7 @@ public:
   void split_front() noexcept
   {
     runs_[at_.first].is_split = true;
+    runs_[at_.first].next_at_most = 0;
     limit_.given_up();
   }
 
@@ -530,7 +537,7 @@ public:
     at_.aside_first = at_.aside_last = 0;
     // The last run may be another one now, and its payload not the last one in memory.
     at_.path_run = 0;
-    runs_[at_.last - 1].is_complete = true;
+    runs_[at_.last - 1].next_at_most = 0;
   }
 
   /// Whether the first message can be sent as shorter ones, from the next `prepare` on.
@@ -542,18 +549,20 @@ private:
   /// Datagrams that leave together if the path allows it. They are neighbours for one peer, ask for
   /// the same, and have one size; only the last may be shorter. `push` builds the runs.
   struct run {
-    std::size_t limit = 0;  // bytes of one message to the peer
     std::size_t first_buffer = 0;
     std::size_t buffers = 0;  // of each datagram; of all together if they are in one piece
     std::size_t datagrams = 0;
-    std::size_t each = 0;       // bytes
-    std::size_t bytes = 0;      // of all of them
-    std::size_t number = 0;     // of the first one, if its peer may be full; see `front_number`
+    std::size_t each = 0;     // bytes
+    std::size_t bytes = 0;    // of all of them
+    std::size_t number = 0;   // of the first one, if its peer may be full; see `front_number`
+    std::size_t full_at = 0;  // the most bytes that they may have
+    // The size of the largest datagram that can still join; 0: none can.
+    std::size_t next_at_most = 0;
     std::uint32_t request = 0;  // what they ask for, counted from 1; 0: nothing
     bool in_one_piece = false;  // pushed as one buffer
-    bool is_complete = false;   // no other datagram can join
     bool is_split = false;      // they leave one by one, because the kernel refused them together
     bool addressed = false;
+    bool is_plain = false;  // they have a peer and one buffer each, and ask for nothing
     endpoint_type peer;
 
     std::size_t first_bytes(std::size_t count) const noexcept
@@ -621,6 +630,16 @@ private:
   {
     if (capacity == 0) throw std::invalid_argument("send_batch: capacity must not be 0");
     return detail::checked_size("send_batch: capacity", capacity, sizeof(run));
+  }
+
+  DGRAM_APART void push_answer(bytes_view payload, const basic_reply_path<Protocol>& path)
+  {
+    if (!is_like_last(path)) return append_answer(payload, 0, path);
+    check_room(payload.size(), 1);
+    if (may_join(runs_[at_.last - 1], payload.size())) return join_last(payload);
+    const run last = runs_[at_.last - 1];  // the runs may move
+    begin_run_with(payload, &last.peer, last.request);
+    at_.path_run = at_.last;
   }
 
   void append_answer(bytes_view payload, std::size_t segment,
@@ -718,15 +737,39 @@ private:
   void append(bytes_view payload, const endpoint_type* peer, std::uint32_t request = 0)
   {
     check_room(payload.size(), 1);
-    const std::size_t size = payload.size();
-    if (joins_last(size, 1, peer, request)) {
-      keep_in(runs_[at_.last - 1], payload);
-      add_to(runs_[at_.last - 1], size);
-    } else {
-      next_buffer() = kept(payload);
-      begin_run(size, 1, peer, request);
-    }
-    count_pushed(1, size);
+    if (joins_last(payload.size(), 1, peer, request))
+      join_last(payload);
+    else
+      begin_run_with(payload, peer, request);
+  }
+
+  /// Adds one datagram in one buffer to the last run.
+  DGRAM_INLINE void join_last(bytes_view payload)
+  {
+    if (!arena_) return refer_in_last(payload);
+    run& last = runs_[at_.last - 1];
+    std::byte* const copy = arena_.get() + at_.pushed_bytes;
+    last.in_one_piece = true;  // copies lie side by side
+    add_to(last, payload.size());
+    count_pushed(1, payload.size());
+    // A gathered payload is there already.
+    if (payload.data() != copy) std::memcpy(copy, payload.data(), payload.size());
+  }
+
+  DGRAM_APART void refer_in_last(bytes_view payload)
+  {
+    next_buffer() = platform::make_buffer(payload.data(), payload.size());
+    add_to(runs_[at_.last - 1], payload.size());
+    count_pushed(1, payload.size());
+  }
+
+  /// Begins a run with one datagram in one buffer.
+  DGRAM_APART void begin_run_with(bytes_view payload, const endpoint_type* peer,
+                                  std::uint32_t request)
+  {
+    next_buffer() = kept(payload);
+    begin_run(payload.size(), 1, peer, request);
+    count_pushed(1, payload.size());
   }
 
   template <class ConstBuffers>
@@ -769,7 +812,8 @@ private:
     run& added = begin_run(payload.size(), 1, peer, request);
     added.datagrams = datagrams;
     added.each = segment;
-    added.in_one_piece = added.is_complete = true;
+    added.in_one_piece = true;
+    added.next_at_most = 0;
     count_pushed(datagrams, payload.size());
   }
 
@@ -783,27 +827,11 @@ private:
   platform::buffer kept(bytes_view payload) noexcept
   {
     if (!arena_) return platform::make_buffer(payload.data(), payload.size());
-    return platform::make_buffer(copied(payload), payload.size());
-  }
-
-  std::byte* copied(bytes_view payload) noexcept
-  {
     std::byte* const copy = arena_.get() + at_.pushed_bytes;
     // A gathered payload is there already.
     if (!payload.empty() && payload.data() != copy)
       std::memcpy(copy, payload.data(), payload.size());
-    return copy;
-  }
-
-  /// Adds another datagram to the last run. Copies lie side by side, and are one piece.
-  void keep_in(run& last, bytes_view payload)
-  {
-    if (arena_) {
-      copied(payload);
-      last.in_one_piece = true;
-    } else {
-      next_buffer() = platform::make_buffer(payload.data(), payload.size());
-    }
+    return platform::make_buffer(copy, payload.size());
   }
 
   void count_pushed(std::size_t datagrams, std::size_t bytes) noexcept
@@ -821,52 +849,54 @@ private:
   bool joins(const run& last, std::size_t size, std::size_t buffers, const endpoint_type* peer,
              std::uint32_t request) const noexcept
   {
-    return !last.is_complete && !last.is_split && size > 0 && size <= last.each &&
-           buffers == last.buffers && request == last.request &&
+    return may_join(last, size) && buffers == last.buffers && request == last.request &&
            last.addressed == (peer != nullptr) &&
-           (peer == nullptr || detail::same_bytes(*peer, last.peer)) && fits(last, size);
+           (peer == nullptr || detail::same_bytes(*peer, last.peer));
   }
 
-  bool fits(const run& last, std::size_t size) const noexcept
+  /// The same for a datagram in one buffer that asks for nothing.
+  DGRAM_INLINE bool joins_plain(std::size_t size, const endpoint_type& peer) const noexcept
   {
-    return last.bytes + size <= last.limit &&
-           (arena_ || (last.datagrams + 1) * last.buffers <= platform::max_buffers);
+    if (at_.last == at_.first) return false;
+    const run& last = runs_[at_.last - 1];
+    return may_join(last, size) && last.is_plain && detail::same_bytes(peer, last.peer);
+  }
+
+  /// An empty datagram never joins: the subtraction wraps.
+  static bool may_join(const run& last, std::size_t size) noexcept
+  {
+    return size - 1 < last.next_at_most;
   }
 
   static bool is_same(const basic_reply_path<Protocol>& a,
                       const basic_reply_path<Protocol>& b) noexcept
   {
-    return a.interface_index == b.interface_index && detail::same_bytes(a.peer, b.peer) &&
-           a.source == b.source;
+    return detail::same_bytes(a.peer, b.peer) && a.interface_index == b.interface_index &&
+           is_same(a.source, b.source);
   }
 
-  /// Adds one datagram for the peer of the last run, with the same request.
-  void append_like_last(bytes_view payload)
+  /// Asio's comparison is a function call.
+  static bool is_same(const net::ip::address& a, const net::ip::address& b) noexcept
   {
-    check_room(payload.size(), 1);
-    const std::size_t size = payload.size();
-    run& last = runs_[at_.last - 1];
-    if (!last.is_complete && !last.is_split && size > 0 && size <= last.each && last.buffers == 1 &&
-        fits(last, size)) [[likely]] {
-      keep_in(last, payload);
-      add_to(last, size);
-    } else {
-      const endpoint_type peer = last.peer;  // the runs may move
-      next_buffer() = kept(payload);
-      begin_run(size, 1, &peer, last.request);
-      at_.path_run = at_.last;
-    }
-    count_pushed(1, size);
+    if (a.is_v4() != b.is_v4()) return false;
+    return a.is_v4() ? a.to_v4() == b.to_v4() : a.to_v6() == b.to_v6();
+  }
+
+  /// Whether the last run consists of answers with this path.
+  bool is_like_last(const basic_reply_path<Protocol>& path) const noexcept
+  {
+    return at_.last == at_.path_run && at_.last > at_.first && is_same(path, last_path_);
   }
 
   static void add_to(run& last, std::size_t size) noexcept
   {
     last.bytes += size;
-    last.is_complete = ++last.datagrams == platform::backend::max_segments || size < last.each;
+    ++last.datagrams;
+    last.next_at_most = size < last.each ? 0 : std::min(last.each, last.full_at - last.bytes);
   }
 
-  run& begin_run(std::size_t size, std::size_t buffers, const endpoint_type* peer,
-                 std::uint32_t request)
+  DGRAM_APART run& begin_run(std::size_t size, std::size_t buffers, const endpoint_type* peer,
+                             std::uint32_t request)
   {
     if (at_.last == runs_.size()) [[unlikely]]
       runs_.resize(2 * runs_.size());
@@ -878,15 +908,16 @@ private:
     if constexpr (has_full_peers) next.number = at_.pushed;
     next.request = request;
     next.in_one_piece = next.is_split = false;
-    next.is_complete = size == 0 || platform::backend::max_segments == 1;
     next.addressed = peer != nullptr;
+    next.is_plain = peer != nullptr && buffers == 1 && request == 0;
     if (peer != nullptr) {
       next.peer = *peer;
       ++at_.addressed;
     } else {
       next.peer = endpoint_type();
     }
-    next.limit = detail::max_payload_size(next.peer);
+    next.full_at = std::min(detail::max_payload_size(next.peer), most_in_run(buffers) * size);
+    next.next_at_most = next.full_at > size ? std::min(size, next.full_at - size) : 0;
     return next;
   }
 
@@ -903,6 +934,14 @@ private:
         --at_.addressed;
       }
     }
+  }
+
+  /// How many datagrams of so many buffers each one message may have.
+  static std::size_t most_in_run(std::size_t buffers) noexcept
+  {
+    if (buffers <= 1) [[likely]]
+      return platform::backend::max_segments;
+    return std::min(platform::backend::max_segments, platform::max_buffers / buffers);
   }
 
   void remove_datagrams(std::size_t count) noexcept
@@ -992,7 +1031,7 @@ private:
   void describe_pieces(const run& which, const std::byte* bytes, std::size_t most,
                        std::size_t most_messages, const detail::socket_flags& flags)
   {
-    const std::size_t limit = which.limit / which.each;
+    const std::size_t limit = detail::max_payload_size(which.peer) / which.each;
     const std::size_t step = std::max<std::size_t>(std::min(most, limit), 1) * which.each;
     std::size_t offset = 0;
     do {

@@ -98,7 +98,7 @@ public:
 
   bool is_coalescing() const noexcept { return state_->flags.coalescing; }
 
-  bool is_connected() const noexcept
+  DGRAM_INLINE bool is_connected() const noexcept
   {
     state_->notice();
     return state_->flags.connected;

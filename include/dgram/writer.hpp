@@ -229,33 +229,47 @@ private:
   bool try_push(bytes_view payload, const Target& to, const Options&... options)
   {
     const std::size_t datagrams = state_type::count(payload, options...);
-    if (!state_->takes_at_once(payload.size(), datagrams, to)) [[unlikely]] {
-      error_code ec = state_->check(to);
-      if (!ec) state_->make_room(payload.size(), datagrams, ec);
-      if (ec || !state_->can_take(payload.size(), datagrams, to)) return false;
-    }
+    if (!state_->takes_at_once(payload.size(), datagrams, to) &&
+        !makes_room(payload.size(), datagrams, to))
+      return false;
     state_->push(payload, datagrams, to, options...);
     return true;
+  }
+
+  template <class Target>
+  DGRAM_COLD bool makes_room(std::size_t size, std::size_t datagrams, const Target& to)
+  {
+    error_code ec = state_->check(to);
+    if (!ec) state_->make_room(size, datagrams, ec);
+    return !ec && state_->can_take(size, datagrams, to);
   }
 
   template <class Target, class... Options>
   bool push_to(bytes_view payload, const Target& to, const Options&... options)
   {
     const std::size_t datagrams = state_type::count(payload, options...);
-    if (!state_->takes_at_once(payload.size(), datagrams, to)) [[unlikely]] {
-      detail::throw_if(state_->check(to), "push");
-      error_code ec;
-      state_->make_room(payload.size(), datagrams, ec);
-      if (!state_->must_wait(payload.size(), datagrams, ec, to) && !ec &&
-          !state_->can_take(payload.size(), datagrams, to)) {
-        state_->count_dropped(payload.size(), datagrams, to);
-        return true;
-      }
-      if (!ec && !state_->can_take(payload.size(), datagrams, to)) ec = net::error::no_buffer_space;
-      detail::throw_if(ec, "push");
-    }
+    if (!state_->takes_at_once(payload.size(), datagrams, to) &&
+        !makes_room_or_drops(payload.size(), datagrams, to))
+      return true;
     state_->push(payload, datagrams, to, options...);
     return state_->has_room_for_any();
+  }
+
+  /// Returns false if the datagram was dropped.
+  template <class Target>
+  DGRAM_COLD bool makes_room_or_drops(std::size_t size, std::size_t datagrams, const Target& to)
+  {
+    detail::throw_if(state_->check(to), "push");
+    error_code ec;
+    state_->make_room(size, datagrams, ec);
+    if (!state_->must_wait(size, datagrams, ec, to) && !ec &&
+        !state_->can_take(size, datagrams, to)) {
+      state_->count_dropped(size, datagrams, to);
+      return false;
+    }
+    if (!ec && !state_->can_take(size, datagrams, to)) ec = net::error::no_buffer_space;
+    detail::throw_if(ec, "push");
+    return true;
   }
 
   template <class Target, class... Options>

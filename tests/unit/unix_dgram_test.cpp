@@ -881,7 +881,7 @@ TEST_CASE_METHOD(unix_test, "a socket file has the permissions that were asked f
   const auto permissions = [](const std::string& of) {
     return static_cast<unsigned>(fs::status(of).permissions());
   };
-  for (const ::mode_t umask : {0, 022, 0777}) {
+  for (const ::mode_t umask : {0U, 022U, 0777U}) {
     const ::mode_t before = ::umask(umask);
     for (const unsigned mode : {0600U, 0660U, 0777U, 0222U}) {
       unix_socket server(io, path, {.file_mode = mode});

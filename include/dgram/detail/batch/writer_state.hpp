@@ -40,6 +40,7 @@ struct writer_state : std::enable_shared_from_this<writer_state<Handle>> {
         room_(handle.get_executor()),
         socket_(std::move(handle)),
         reader_(std::move(source)),
+        largest_(std::min<std::size_t>(65535, batch.max_bytes())),
         when_full_(config.when_full),
         when_peer_full_(config.when_peer_full.value_or(reader_ != nullptr ? full_policy::drop_newest
                                                                           : config.when_full))
@@ -102,13 +103,9 @@ struct writer_state : std::enable_shared_from_this<writer_state<Handle>> {
   /// Whether the next datagram, of any size, finds room, or is dropped because there is no room.
   bool has_room_for_any()
   {
-    constexpr std::size_t largest = 65535;
-    const std::size_t size = std::min(largest, batch.max_bytes());
-    if (!has_room_for_full_peers(1, 1) && when_peer_full_ == full_policy::wait) return false;
-    if (batch.has_room(size)) [[likely]]
-      return true;
-    flush();
-    return batch.has_room(size) || when_full_ == full_policy::drop_newest;
+    if constexpr (path_protocol<protocol_type>)
+      if (!has_room_for_full_peers(1, 1) && when_peer_full_ == full_policy::wait) return false;
+    return batch.has_room(largest_) || makes_room_for_any();
   }
 
   /// Flushes. `ec` says why a wait for room cannot help.
@@ -135,9 +132,8 @@ struct writer_state : std::enable_shared_from_this<writer_state<Handle>> {
   template <class Target, class... Options>
   void push(bytes_view payload, std::size_t datagrams, const Target& to, const Options&... options)
   {
-    // Datagrams that were queued for an earlier descriptor must not leave on this one.
-    if (epoch_ != socket_.epoch()) lose(net::error::operation_aborted);
-    epoch_ = socket_.epoch();
+    if (epoch_ != socket_.epoch()) [[unlikely]]
+      begin_epoch();
     if constexpr (can_be_full<Target>) {
       if (is_full(to)) {
         hold(payload, to, options...);
@@ -151,13 +147,9 @@ struct writer_state : std::enable_shared_from_this<writer_state<Handle>> {
       batch.push(payload, to, options...);
     statistics.queued += datagrams;
     // The datagrams that one handler, or one resumption of a coroutine, sends leave together when
-    // it ends. The answer to the last datagram of a turn leaves at once. It waits too if more than
-    // one answer followed the last datagram of the previous turn.
+    // it ends.
     const bool answers = reader_ && reader_->is_behind_turn();
-    if (answers && answers_++ == 0 && !answers_with_many_)
-      flush();
-    else if (!flush_posted_ && !out_.is_offering() && !out_.is_waiting())
-      post_flush();
+    if (answers || !flush_posted_) arrange_flush(answers);
   }
 
   template <class Target>
@@ -293,6 +285,29 @@ private:
   static endpoint_type peer_of(const basic_reply_path<protocol_type>& path) { return path.peer; }
   static endpoint_type peer_of(const no_peer&) { return {}; }
 
+  /// Datagrams that were queued for an earlier descriptor must not leave on this one.
+  DGRAM_COLD void begin_epoch()
+  {
+    lose(net::error::operation_aborted);
+    epoch_ = socket_.epoch();
+  }
+
+  /// The answer to the last datagram of a turn leaves at once. It waits too if more than one answer
+  /// followed the last datagram of the previous turn.
+  DGRAM_APART void arrange_flush(bool answers)
+  {
+    if (answers && answers_++ == 0 && !answers_with_many_)
+      flush();
+    else if (!flush_posted_ && !out_.is_offering() && !out_.is_waiting())
+      post_flush();
+  }
+
+  DGRAM_COLD bool makes_room_for_any()
+  {
+    flush();
+    return batch.has_room(largest_) || when_full_ == full_policy::drop_newest;
+  }
+
   /// Called when the reader is called again.
   void end_turn()
   {
@@ -360,6 +375,7 @@ private:
   Handle socket_;
   std::shared_ptr<reader_type> reader_;
   outbox<Handle, writer_state, no_mark> out_{*this};
+  std::size_t largest_;  // payload that a socket may send, as far as it fits
   full_policy when_full_;
   full_policy when_peer_full_;
   std::uint64_t epoch_ = 0;  // the socket's epoch when the datagrams were queued

@@ -27,9 +27,9 @@ bool same_bytes(const Endpoint& a, const Endpoint& b) noexcept
 }
 
 /// The same without a function call, since it runs for each datagram that is pushed.
-inline bool same_bytes(const net::ip::udp::endpoint& a, const net::ip::udp::endpoint& b) noexcept
+DGRAM_INLINE inline bool same_bytes(const net::ip::udp::endpoint& a,
+                                    const net::ip::udp::endpoint& b) noexcept
 {
-  if (a.size() != b.size()) return false;
   const auto is_same_at = [&](std::size_t offset) {
     std::uint64_t left = 0;
     std::uint64_t right = 0;
@@ -38,6 +38,7 @@ inline bool same_bytes(const net::ip::udp::endpoint& a, const net::ip::udp::endp
     return left == right;
   };
   static_assert(sizeof(::sockaddr_in) == 16 && sizeof(::sockaddr_in6) == 28);
+  // The first bytes have the family, which decides the size.
   if (!is_same_at(0) || !is_same_at(8)) return false;
   return a.size() == sizeof(::sockaddr_in) || (is_same_at(16) && is_same_at(20));
 }
