@@ -140,7 +140,8 @@ inline offered_message describe(const ::msghdr& header)
     result.size += header.msg_iov[i].iov_len;
   for (auto* item = CMSG_FIRSTHDR(&header); item != nullptr;
        item = CMSG_NXTHDR(const_cast<::msghdr*>(&header), item)) {
-    if (item->cmsg_level == IPPROTO_IP && item->cmsg_type == IP_TOS)
+    if ((item->cmsg_level == IPPROTO_IP && item->cmsg_type == IP_TOS) ||
+        (item->cmsg_level == IPPROTO_IPV6 && item->cmsg_type == IPV6_TCLASS))
       std::memcpy(&result.traffic_class, CMSG_DATA(item), sizeof result.traffic_class);
 #if defined(__linux__)
     if (item->cmsg_level != IPPROTO_UDP || item->cmsg_type != UDP_SEGMENT) continue;
@@ -170,6 +171,14 @@ struct system_script {
 
   /// Transfers that could have blocked; the library may make none.
   std::size_t blocking_calls = 0;
+
+  /// The calls that move nothing: what the library asked the kernel, or told it.
+  std::size_t other_calls() const
+  {
+    return connect.calls() + getpeername.calls() + getsockopt.calls() + setsockopt.calls() +
+           if_nametoindex.calls() + if_indextoname.calls() + getifaddrs.calls() + socket.calls() +
+           bind.calls();
+  }
 
   call_script& receive(bool batched = batched_calls) { return batched ? recvmmsg : recvmsg; }
   call_script& send(bool batched = batched_calls) { return batched ? sendmmsg : sendmsg; }

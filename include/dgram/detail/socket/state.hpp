@@ -511,6 +511,7 @@ private:
     }
     error_code ignored;
     if (socket.is_open()) look_at_descriptor(platform::describe(fd(), ignored).family);
+    forget_traffic_classes();
   }
 
   /// Reads the properties of an open descriptor of this family from the kernel.
