@@ -65,7 +65,7 @@ struct socket_state : descriptor, std::enable_shared_from_this<socket_state<Prot
   inner_type socket;
   std::uint64_t epoch = 0;
 
-  /// The peers to which segmentation was refused. Datagrams to them leave one by one.
+  /// The peers to which segmentation was refused. Datagrams to them leave one by one for a while.
   destination_table<endpoint_type> unsegmented;
 
   /// The socket file to remove.
