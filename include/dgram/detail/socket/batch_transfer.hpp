@@ -74,7 +74,7 @@ bool can_try_otherwise(State& state, Batch& batch, const error_code& ec, path_er
   // reports.
   const bool suspects =
       state.flags.receives_errors || (state.flags.connected && is_refusal(state, ec));
-  if (filter.passes(state, ec, suspects)) return true;
+  if (filter.passes(state, ec, suspects, &batch.front_peer())) return true;
   filter.settle(state, ec);
   refused_segment = 0;
   // This may be a kernel that takes fewer datagrams in one message.

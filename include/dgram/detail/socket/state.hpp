@@ -387,15 +387,18 @@ struct socket_state : descriptor, std::enable_shared_from_this<socket_state<Prot
 
   // --- reports ---
 
-  /// Takes the reports that the kernel has queued. Returns which datagram caused `failure`.
-  blame take_reports(const error_code& failure = error_code())
+  /// Takes the reports that the kernel has queued. Returns which datagram caused `failure`. `own` is
+  /// the peer of a datagram whose send failed with it; it may be null.
+  blame take_reports(const error_code& failure = error_code(),
+                     [[maybe_unused]] const endpoint_type* own = nullptr)
   {
     // A Unix socket has no such queue. It ignores MSG_ERRQUEUE, and would give its datagrams
     // instead.
     if constexpr (has_addresses) {
       const std::uint64_t before = reports_taken;
-      const blame of = drain_reports(fd(), *this, failure,
-                                     [this](const auto& report) { return reports().keep(report); });
+      const blame of = drain_reports(fd(), *this, failure, [this, own](const auto& report) {
+        return reports().keep(report, own);
+      });
       if (reports_taken != before && reports_) reports_->notify();
       return of;
     } else {
