@@ -166,6 +166,9 @@ struct system_script {
   /// where that is its first, as the kernel does.
   std::function<int(const offered_message&, std::size_t before)> verdict;
 
+  /// What the kernel thinks of an option that it is asked to set: an errno, or 0.
+  std::function<int(int level, int name)> option_verdict;
+
   /// The messages of all sends, in order, and those of them that the kernel took.
   std::vector<offered_message> offered, taken;
 
@@ -439,8 +442,12 @@ struct system {
 
   static int setsockopt(int fd, int level, int name, const void* value, ::socklen_t size) noexcept
   {
-    return test::script.setsockopt.play(
-        -1, 1, [&](unsigned) { return ::setsockopt(fd, level, name, value, size); });
+    return test::script.setsockopt.play(-1, 1, [&](unsigned) {
+      const int error = test::script.option_verdict ? test::script.option_verdict(level, name) : 0;
+      if (error == 0) return ::setsockopt(fd, level, name, value, size);
+      errno = error;
+      return -1;
+    });
   }
 
   static unsigned if_nametoindex(const char* name) noexcept

@@ -7,6 +7,7 @@
 #include <dgram/detail/platform/control.hpp>
 #include <dgram/detail/platform/error_queue.hpp>
 #include <dgram/detail/platform/names.hpp>
+#include <dgram/detail/platform/older_options.hpp>
 #include <dgram/detail/socket/counts.hpp>
 #include <dgram/detail/socket/flags.hpp>
 #include <dgram/detail/socket/membership.hpp>
@@ -141,6 +142,8 @@ struct descriptor {
       const int value = (receives ? names::receive_timestamps_value : 0) |
                         (sends ? names::send_timestamps_value : 0);
       set_int(fd, names::socket_level, names::timestamps, value, ec);
+      if constexpr (names::older_timestamps != names::unsupported)
+        set_timestamps_otherwise(fd, receives, sends, ec);
       if (ec) return;
       note_metadata(platform::metadata::timestamp, receives);
       flags.send_timestamps = sends;
@@ -262,6 +265,19 @@ struct descriptor {
   }
 
 private:
+  /// gVisor takes options that it does not know, and reads none of them back.
+  static void set_timestamps_otherwise(fd_type fd, bool receives, bool sends, error_code& ec)
+  {
+    namespace names = platform::names;
+    error_code unread;
+    if (!ec) platform::get_int_option(fd, names::socket_level, names::timestamps, unread);
+    if (!platform::may_be_unknown_option(ec ? ec : unread)) return;
+    if (sends)
+      ec = net::error::operation_not_supported;
+    else
+      set_int(fd, names::socket_level, names::older_timestamps, receives ? 1 : 0, ec);
+  }
+
   static void set_int(fd_type fd, int level, int name, int value, error_code& ec)
   {
     platform::set_option(fd, level, name, &value, sizeof value, ec);
