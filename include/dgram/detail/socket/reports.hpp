@@ -181,6 +181,8 @@ private:
     result.origin = report.what == kind::icmp     ? path_error_origin::icmp
                     : report.what == kind::icmpv6 ? path_error_origin::icmpv6
                                                   : path_error_origin::host;
+    result.quoted_bytes = report.quoted;
+    result.quoted_size = report.quoted_size;
     result.icmp_type = report.type;
     result.icmp_code = report.code;
     if (result.code == net::error::message_size && report.info > 0) result.mtu = report.info;
