@@ -273,8 +273,9 @@ inline std::string to_string(const net::local::datagram_protocol::endpoint& endp
 /// endpoint.
 ///
 /// \code
-/// ::sockaddr_storage path = remote_of(connection);
-/// socket.send_to(asio::buffer(packet), dgram::from_sockaddr(&path, sizeof path));
+/// ::sockaddr_storage remote{};
+/// std::memcpy(&remote, peer.data(), peer.size());  // as another library has it
+/// socket.send_to(asio::buffer(query), dgram::from_sockaddr(&remote, sizeof remote));
 /// \endcode
 inline net::ip::udp::endpoint from_sockaddr(const void* address, std::size_t size, error_code& ec)
 {

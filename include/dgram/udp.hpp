@@ -64,7 +64,8 @@ using path_error = basic_path_error<udp>;
 /// the families differ, the send reports `address_family_not_supported`.
 ///
 /// \code
-/// writer.try_send(packet, dgram::make_reply_path(path.local, path.remote));
+/// const auto local = dgram::parse_endpoint("192.0.2.1:443");
+/// socket.send_to(asio::buffer(query), dgram::make_reply_path(local, peer));
 /// \endcode
 inline reply_path make_reply_path(const udp::endpoint& local, const udp::endpoint& peer)
 {
