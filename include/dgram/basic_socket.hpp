@@ -284,7 +284,14 @@ public:
     return handle_type(state_);
   }
 
-  native_handle_type native_handle() { return state().socket.native_handle(); }
+  /// Returns the descriptor, which the socket keeps. The socket remembers its own traffic class, of
+  /// which `send_options` may change a part. Call this again for each change of `IP_TOS` or
+  /// `IPV6_TCLASS` with setsockopt(2): afterwards the socket reads the class again.
+  native_handle_type native_handle()
+  {
+    state().forget_traffic_classes();
+    return state().socket.native_handle();
+  }
 
   // --- opening and closing ---
 
@@ -560,6 +567,7 @@ public:
     if constexpr (std::same_as<Option, option::v6_only>)
       if (option && state().flags.dual) ec = net::error::invalid_argument;
     if (ec) return sync_result(ec);
+    state().forget_traffic_classes();
     // Times of sends are in the same queue. The kernel empties it when the option is turned off.
     if constexpr (std::same_as<Option, option::receive_error>)
       if (state().reads_reports()) state().take_reports();

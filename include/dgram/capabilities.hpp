@@ -78,6 +78,17 @@ error_code ask_by_setting(platform::descriptor_type descriptor, const Protocol& 
   return ec;
 }
 
+/// Whether the system takes options that it does not know. gVisor does, so what can be set there
+/// need not exist.
+inline bool takes_unknown_options(platform::descriptor_type descriptor, int level)
+{
+  constexpr int no_option = 0x7fff;
+  const int value = 0;
+  error_code ec;
+  platform::set_option(descriptor, level, no_option, &value, sizeof value, ec);
+  return !ec;
+}
+
 /// Asks by reading the option, then by setting it. Some options can only be set:
 /// multicast_interface of an IPv4 socket, and coalescing before Linux 5.13.
 template <class Option, class Protocol>
@@ -90,7 +101,11 @@ error_code ask_for_option(platform::descriptor_type descriptor, const Protocol& 
   if (option.name(protocol) != platform::names::unsupported)
     platform::get_option(descriptor, option.level(protocol), option.name(protocol),
                          option.data(protocol), option.size(protocol), ec);
-  if (ec) ec = ask_by_setting<Option>(descriptor, protocol);
+  if (ec) {
+    ec = ask_by_setting<Option>(descriptor, protocol);
+    const int level = std::as_const(option).level(protocol);
+    if (!ec && takes_unknown_options(descriptor, level)) ec = net::error::operation_not_supported;
+  }
   name_unsupported(ec);
   return ec;
 }
@@ -108,6 +123,10 @@ error_code ask_for_option(const platform::probe_socket& probe, const Protocol& p
 
 /// The kernel is asked about these as about any option. The message or the library sets them.
 using segmentation = boolean_option<udp_names<platform::names::segmentation>, "segmentation">;
+
+/// Where the system lacks `option::receive_timestamp`, the socket uses this one.
+using older_timestamp =
+    boolean_option<socket_names<platform::names::older_timestamps>, "older_timestamp">;
 
 struct transmit_time : option_base<socket_names<platform::names::transmit_time>, "transmit_time",
                                    decltype(platform::transmit_time_request::value)> {
@@ -132,7 +151,7 @@ void find_ip_capabilities(system_capabilities& found, const platform::probe_sock
   found.receive_error = has(option::receive_error());
   found.transmit_time = has(transmit_time());
   found.hardware_timestamps = found.send_timestamp =
-      found.receive_timestamp && platform::names::send_timestamps_value != 0;
+      has(option::receive_timestamp()) && platform::names::send_timestamps_value != 0;
 }
 
 template <class Protocol>
@@ -143,7 +162,8 @@ system_capabilities find_capabilities(const Protocol& protocol, error_code& ec)
   found.available = !ec;
   if (platform::is_missing_family(ec)) ec.clear();
   if (!found.available) return found;
-  found.receive_timestamp = !ask_for_option<option::receive_timestamp>(probe, protocol);
+  found.receive_timestamp = !ask_for_option<option::receive_timestamp>(probe, protocol) ||
+                            !ask_for_option<older_timestamp>(probe, protocol);
   if constexpr (dual_stack_protocol<Protocol>) find_ip_capabilities(found, probe, protocol);
 #if DGRAM_HAS_UNIX_DATAGRAMS
   else
@@ -169,7 +189,7 @@ const system_capabilities& known_capabilities(const Protocol& protocol)
 
 /// What this system can do with UDP sockets of a protocol. The first call asks the kernel with a
 /// temporary socket; later calls return the cached result. `udp::dual()` has what both families
-/// have.
+/// have. An option that the system takes without knowing it, as gVisor does, counts as missing.
 ///
 /// Throws `system_error` if no socket can be opened, for example because the process has no
 /// descriptors left. The next call asks again. A protocol that the system lacks is no error: see

@@ -8,8 +8,11 @@
 #include <dgram/detail/platform/queries.hpp>
 #include <dgram/error.hpp>
 
+#include <algorithm>
 #include <charconv>
+#include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <string>
 #include <string_view>
 
@@ -122,6 +125,15 @@ inline std::uint16_t parse_port(std::string_view text, error_code& ec) noexcept
     return static_cast<std::uint16_t>(value);
   ec = error::bad_port;
   return 0;
+}
+
+/// The same. Throws `system_error`, whose text names the input.
+inline std::uint16_t parse_port(std::string_view text)
+{
+  error_code ec;
+  const auto port = parse_port(text, ec);
+  detail::throw_if(ec, "parse_port", text);
+  return port;
 }
 
 /// Parses `127.0.0.1:53`, `[::1]:53` or `[fe80::1%eth0]:53`. Does not look names up, and has no
@@ -266,6 +278,50 @@ inline std::string to_string(const net::local::datagram_protocol::endpoint& endp
 }
 
 #endif
+
+/// Returns the endpoint for a socket address of the system, such as another library has it. `address`
+/// points to at least `size` bytes, and needs no alignment. A flow label is left out. For the way
+/// back, an endpoint has `data()` and `size()`.
+///
+/// Errors: `address_family_not_supported` (neither `sockaddr_in` nor `sockaddr_in6`),
+/// `invalid_argument` (`size` is too small). On error the result is the default-constructed
+/// endpoint.
+///
+/// \code
+/// ::sockaddr_storage remote{};
+/// std::memcpy(&remote, peer.data(), peer.size());  // as another library has it
+/// socket.send_to(asio::buffer(query), dgram::from_sockaddr(&remote, sizeof remote));
+/// \endcode
+inline net::ip::udp::endpoint from_sockaddr(const void* address, std::size_t size, error_code& ec)
+{
+  ec.clear();
+  net::ip::udp::endpoint copy(net::ip::udp::v6(), 0);
+  const auto is_enough_for = [&](const net::ip::udp& protocol) {
+    return size >= net::ip::udp::endpoint(protocol, 0).size();
+  };
+  if (!is_enough_for(net::ip::udp::v4())) {
+    ec = net::error::invalid_argument;
+    return {};
+  }
+  std::memcpy(copy.data(), address, std::min(size, copy.capacity()));
+  const int family = copy.data()->sa_family;
+  const bool is_v6 = family == net::ip::udp::v6().family();
+  if (!is_v6 && family != net::ip::udp::v4().family())
+    ec = net::error::address_family_not_supported;
+  else if (is_v6 && !is_enough_for(net::ip::udp::v6()))
+    ec = net::error::invalid_argument;
+  if (ec) return {};
+  return {copy.address(), copy.port()};
+}
+
+/// The same. Throws `system_error`.
+inline net::ip::udp::endpoint from_sockaddr(const void* address, std::size_t size)
+{
+  error_code ec;
+  auto result = from_sockaddr(address, size, ec);
+  detail::throw_if(ec, "from_sockaddr");
+  return result;
+}
 
 /// Returns an IPv4-mapped IPv6 endpoint (`[::ffff:192.0.2.1]:53`) as the IPv4 endpoint that it
 /// stands for, and any other endpoint unchanged.

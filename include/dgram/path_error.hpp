@@ -7,8 +7,11 @@
 #include <dgram/config.hpp>
 #include <dgram/datagram.hpp>
 
+#include <array>
+#include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <span>
 
 DGRAM_NAMESPACE_BEGIN
 
@@ -43,6 +46,19 @@ struct basic_path_error {
   /// With `message_size`: the largest packet that this path takes, in bytes, including the IP
   /// header.
   std::optional<std::uint32_t> mtu{};
+
+  /// See `quoted`.
+  std::array<std::byte, 64> quoted_bytes{};
+  std::size_t quoted_size = 0;
+
+  /// The start of the datagram's payload, as far as the report quotes it: at most 64 bytes, and none
+  /// if this host reported the error. A router need not quote more than the headers. A program can
+  /// compare them with what it sent to recognise forged reports (RFC 9000, section 14.2.1). Valid as
+  /// long as this object.
+  std::span<const std::byte> quoted() const noexcept
+  {
+    return std::span<const std::byte>(quoted_bytes).first(quoted_size);
+  }
 };
 
 /// When a datagram left that asked for a timestamp (`send_options::timestamp`); see

@@ -154,6 +154,27 @@ public:
   /// Together with `writer::push` this is the fastest form of a server in a coroutine.
   net::awaitable<basic_datagrams<Protocol>, Executor> next_batch();
 
+  /// The same. On error it returns no datagrams and sets `ec`.
+  net::awaitable<basic_datagrams<Protocol>, Executor> next_batch(error_code& ec);
+
+  /// The same, but waits at most until `deadline`. After that it returns no datagrams and sets `ec`
+  /// to `timed_out`. Datagrams that are there are returned also after the deadline.
+  ///
+  /// \code
+  /// dgram::reader reader{socket};
+  /// dgram::error_code ec;
+  /// const auto deadline = std::chrono::steady_clock::now() + std::chrono::milliseconds(25);
+  /// for (const dgram::datagram& datagram : co_await reader.next_batch_until(deadline, ec))
+  ///   handle(datagram.payload(), datagram.sender());
+  /// if (ec == asio::error::timed_out) fmt::print("time to send again\n");
+  /// \endcode
+  net::awaitable<basic_datagrams<Protocol>, Executor> next_batch_until(time_point deadline,
+                                                                       error_code& ec);
+
+  /// The same. It returns no datagrams after the deadline, after `stop` and after a close.
+  /// `is_stopped` tells these apart.
+  net::awaitable<basic_datagrams<Protocol>, Executor> next_batch_until(time_point deadline);
+
   /// Calls `function(datagram)` with each datagram, in order, until reading ends. This is the
   /// reader's form for callbacks. The function takes a `datagram_type`, which is valid during the
   /// call, and returns nothing. Between two datagrams of a batch there is no trip through the
@@ -227,6 +248,11 @@ private:
   static auto take_one() noexcept
   {
     return [](state_type& state) { return state.take(); };
+  }
+
+  static auto take_batch() noexcept
+  {
+    return [](state_type& state) { return state.take_all(); };
   }
 
   static time_point after(duration timeout) { return detail::deadline(clock_type::now(), timeout); }
@@ -357,7 +383,29 @@ template <class Protocol, class SocketExecutor, class Executor, class Handle>
 auto reader<Protocol, SocketExecutor, Executor, Handle>::next_batch()
     -> net::awaitable<basic_datagrams<Protocol>, Executor>
 {
-  return advance(state_.get(), nullptr, [](state_type& state) { return state.take_all(); });
+  return advance(state_.get(), nullptr, take_batch());
+}
+
+template <class Protocol, class SocketExecutor, class Executor, class Handle>
+auto reader<Protocol, SocketExecutor, Executor, Handle>::next_batch(error_code& ec)
+    -> net::awaitable<basic_datagrams<Protocol>, Executor>
+{
+  return advance(state_.get(), &ec, take_batch());
+}
+
+template <class Protocol, class SocketExecutor, class Executor, class Handle>
+auto reader<Protocol, SocketExecutor, Executor, Handle>::next_batch_until(time_point deadline,
+                                                                          error_code& ec)
+    -> net::awaitable<basic_datagrams<Protocol>, Executor>
+{
+  return advance(state_.get(), &ec, take_batch(), deadline);
+}
+
+template <class Protocol, class SocketExecutor, class Executor, class Handle>
+auto reader<Protocol, SocketExecutor, Executor, Handle>::next_batch_until(time_point deadline)
+    -> net::awaitable<basic_datagrams<Protocol>, Executor>
+{
+  return advance(state_.get(), nullptr, take_batch(), deadline);
 }
 
 template <class Protocol, class SocketExecutor, class Executor, class Handle>

@@ -134,7 +134,8 @@ private:
 ///
 /// Consecutive equal-sized datagrams to one peer leave as one message, which the kernel cuts apart
 /// (GSO). The last one may be shorter. If a path refuses such a message, the batch sends its
-/// datagrams one by one, and later ones to that peer too.
+/// datagrams one by one. If they leave, the socket for a while also sends later ones of this size or
+/// larger to that peer one by one.
 ///
 /// Thread safety: distinct objects are safe; one object is not. While an operation is pending, it
 /// owns the batch.
@@ -419,7 +420,7 @@ public:
   std::size_t refused_number() const noexcept { return refused_number_; }
 
   /// Describes the waiting datagrams as messages, at most `limit`. It joins a run into one message
-  /// if `may_segment(peer)`. It stops before the first datagram that asks for something
+  /// if `may_segment(peer, size)`. It stops before the first datagram that asks for something
   /// unavailable. `ec` is set if nothing can be sent: an address on a connected socket, none on
   /// another, or an obstacle to the first datagram.
   template <class Predicate>
@@ -453,8 +454,9 @@ public:
       if (next.datagrams == 1)
         describe(next, buffers_.data() + next.first_buffer, next.buffers, 1, flags);
       else
-        describe_run(next, !next.is_split && !leaves_alone(next) && may_segment(next.peer), most,
-                     flags);
+        describe_run(next,
+                     !next.is_split && !leaves_alone(next) && may_segment(next.peer, next.each),
+                     most, flags);
     }
     if (ec) return {};
     return {messages_.data(), run_lengths_.size()};
@@ -479,8 +481,6 @@ public:
 
   /// What the socket must set or find out before it can send everything.
   detail::socket_needs needs() const noexcept { return at_.needs; }
-
-  bool front_is_plain() const noexcept { return first_run().request == 0; }
 
   bool front_sets_traffic_class() const noexcept
   {

@@ -67,6 +67,27 @@ using datagram_info = basic_datagram_info<udp>;
 using reply_path = basic_reply_path<udp>;
 using path_error = basic_path_error<udp>;
 
+/// Returns the path from a local endpoint to a peer, as libraries that keep both have it (QUIC's
+/// paths, for example). An unspecified local address leaves the source to the system, and so does a
+/// multicast one. The local port is ignored: a datagram leaves from the port of its socket. The
+/// interface is the scope of a link-local local address. Mapped IPv4 addresses become plain ones. If
+/// the families differ, the send reports `address_family_not_supported`.
+///
+/// \code
+/// const auto local = dgram::parse_endpoint("192.0.2.1:443");
+/// socket.send_to(asio::buffer(query), dgram::make_reply_path(local, peer));
+/// \endcode
+inline reply_path make_reply_path(const udp::endpoint& local, const udp::endpoint& peer)
+{
+  reply_path path{.peer = canonical(peer)};
+  const auto source = canonical(local).address();
+  if (source.is_unspecified() || source.is_multicast()) return path;
+  path.source = source;
+  if (source.is_v6() && source.to_v6().is_link_local())
+    path.interface_index = static_cast<unsigned>(source.to_v6().scope_id());
+  return path;
+}
+
 #if defined(DGRAM_COMPILED)
 // One unit of the program defines these; see dgram/compiled.hpp.
 extern template class detail::datagram_metadata<basic_datagram<udp>, udp>;

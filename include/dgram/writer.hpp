@@ -5,6 +5,8 @@
 
 #include <dgram/config.hpp>
 #include <dgram/datagram.hpp>
+#include <dgram/default_token.hpp>
+#include <dgram/detail/batch/flush_op.hpp>
 #include <dgram/detail/batch/writer_state.hpp>
 #include <dgram/detail/socket/attempts.hpp>
 #include <dgram/error.hpp>
@@ -167,6 +169,52 @@ public:
     return try_push(payload, detail::no_peer(), options);
   }
 
+  /// The same, and `ec` says why a datagram was not queued:
+  ///  - `would_block`: there is no room now; `async_flush` waits for it;
+  ///  - `message_size`: the payload has more bytes, or makes more datagrams, than the whole queue
+  ///    holds, so it never fits;
+  ///  - `already_connected`, or `destination_address_required` without a peer;
+  ///  - `bad_descriptor`: the socket is closed; `operation_aborted`: the writer is closed;
+  ///  - the errors of `send_options`.
+  ///
+  /// \code
+  /// dgram::writer writer{socket};
+  /// dgram::error_code ec;
+  /// if (!writer.try_send(query, peer, ec) && ec == asio::error::would_block)
+  ///   writer.async_flush([&](dgram::error_code) { writer.try_send(query, peer); });
+  /// \endcode
+  bool try_send(bytes_view payload, const endpoint_type& peer, error_code& ec)
+  {
+    return try_push_or_say(ec, payload, peer);
+  }
+
+  bool try_send(bytes_view payload, const basic_reply_path<Protocol>& path, error_code& ec)
+  {
+    return try_push_or_say(ec, payload, path);
+  }
+
+  bool try_send(bytes_view payload, error_code& ec)
+  {
+    return try_push_or_say(ec, payload, detail::no_peer());
+  }
+
+  bool try_send(bytes_view payload, const endpoint_type& peer, const send_options& options,
+                error_code& ec)
+  {
+    return try_push_or_say(ec, payload, peer, options);
+  }
+
+  bool try_send(bytes_view payload, const basic_reply_path<Protocol>& path,
+                const send_options& options, error_code& ec)
+  {
+    return try_push_or_say(ec, payload, path, options);
+  }
+
+  bool try_send(bytes_view payload, const std::same_as<send_options> auto& options, error_code& ec)
+  {
+    return try_push_or_say(ec, payload, detail::no_peer(), options);
+  }
+
   /// Queues a datagram without a coroutine of its own, for loops over a batch. Returns whether
   /// there is room for another one of any size. If not, `flush` makes room. Without that wait, the
   /// next call that finds no room throws `no_buffer_space`. With `full_policy::drop_newest` there
@@ -212,6 +260,24 @@ public:
   /// reason if some were lost meanwhile, and `operation_aborted` if the coroutine was cancelled.
   net::awaitable<void, Executor> flush();
 
+  /// The same for any completion token. It is also the wait for room after `is_blocked`.
+  ///
+  /// Completion: `void(error_code)`, later, never inside the call. Errors: the reason if some
+  /// datagrams were lost meanwhile; `operation_aborted` if the wait was cancelled. Cancellation:
+  /// terminal, partial and total; the datagrams stay queued. Any number of these may be pending.
+  /// The writer may be moved or destroyed meanwhile; a pending operation then completes as after
+  /// `close`.
+  template <net::completion_token_for<void(error_code)> Token = default_token_t<SocketExecutor>>
+  auto async_flush(Token&& token = default_token_t<SocketExecutor>())
+  {
+    return net::async_initiate<Token, void(error_code)>(
+        detail::flush_initiation<state_type>(state_), token);
+  }
+
+  /// Whether datagrams wait because the kernel had no room. The writer queues more as long as there
+  /// is room. A program that produces on demand stops here, and goes on after `async_flush`.
+  bool is_blocked() const noexcept { return state_->is_blocked(); }
+
   /// Hands over what the kernel takes without blocking, and counts and reports the rest as lost.
   /// The writer takes no more datagrams. The destructor calls this.
   void close();
@@ -228,20 +294,38 @@ private:
   template <class Target, class... Options>
   bool try_push(bytes_view payload, const Target& to, const Options&... options)
   {
-    const std::size_t datagrams = state_type::count(payload, options...);
-    if (!state_->takes_at_once(payload.size(), datagrams, to) &&
-        !makes_room(payload.size(), datagrams, to))
-      return false;
-    state_->push(payload, datagrams, to, options...);
-    return true;
+    error_code ignored;
+    return try_push_unless(ignored, payload, to, options...);
   }
 
-  template <class Target>
-  DGRAM_COLD bool makes_room(std::size_t size, std::size_t datagrams, const Target& to)
+  template <class Target, class... Options>
+  bool try_push_or_say(error_code& ec, bytes_view payload, const Target& to,
+                       const Options&... options)
   {
-    error_code ec = state_->check(to);
-    if (!ec) state_->make_room(size, datagrams, ec);
-    return !ec && state_->can_take(size, datagrams, to);
+    ec.clear();
+    if constexpr (sizeof...(Options) == 0) {
+      return try_push_unless(ec, payload, to);
+    } else {
+      try {
+        return try_push_unless(ec, payload, to, options...);
+      } catch (const system_error& refused) {  // by the options
+        ec = refused.code();
+        return false;
+      }
+    }
+  }
+
+  template <class Target, class... Options>
+  bool try_push_unless(error_code& ec, bytes_view payload, const Target& to,
+                       const Options&... options)
+  {
+    const std::size_t datagrams = state_type::count(payload, options...);
+    if (!state_->takes_at_once(payload.size(), datagrams, to)) [[unlikely]] {
+      ec = state_->obstacle(payload.size(), datagrams, to);
+      if (ec) return false;
+    }
+    state_->push(payload, datagrams, to, options...);
+    return true;
   }
 
   template <class Target, class... Options>

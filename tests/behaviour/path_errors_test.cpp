@@ -268,6 +268,32 @@ TEST_CASE("ERR-16 what no datagram can have is told once, by the send alone", "[
   CHECK(too_large == 0);
 }
 
+TEST_CASE("a report quotes the start of the payload that it is about", "[Q7]")
+{
+  SKIP_WITHOUT_ERROR_QUEUE();
+  reporting on;
+  const bool waits = GENERATE(false, true);
+  for (const std::size_t size : {0U, 1U, 63U, 64U, 65U, 500U}) {
+    CAPTURE(size);
+    std::string payload;
+    for (std::size_t i = 0; i < size; ++i)
+      payload += static_cast<char>('a' + i % 26);
+    on.socket.send_to(asio::buffer(payload), on.dead);
+    std::optional<dgram::path_error> error;
+    if (waits) {
+      on.socket.async_receive_error([&](dgram::error_code ec, const dgram::path_error& told) {
+        CHECK_FALSE(ec);
+        error = told;
+      });
+      test::run(on.io);
+    } else {
+      error = on.socket.try_receive_error();
+    }
+    REQUIRE(error);
+    CHECK(dgram::bytes_view(error->quoted()).text() == payload.substr(0, 64));
+  }
+}
+
 TEST_CASE("ERR-08 the queue is asked without waiting, and may be empty")
 {
   SKIP_WITHOUT_ERROR_QUEUE();

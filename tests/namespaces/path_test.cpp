@@ -213,9 +213,84 @@ TEST_CASE("a router says what its link takes, and the kernel remembers it")
   CHECK(ec == asio::error::message_size);
   const auto local = next_error(way.io, socket);
   CHECK(local.origin == dgram::path_error_origin::host);
+  CHECK(local.peer == peer);
   CHECK(local.mtu == 1300U);
   CHECK_FALSE(local.offender);
   CHECK_FALSE(socket.try_receive_error());
+}
+
+TEST_CASE("a datagram that this host refuses is reported with the port it was for", "[Q3]")
+{
+  enum class how : std::uint8_t { plain, options, batch, batch_options, segments, async };
+  enum class stack : std::uint8_t { v4, v6, dual_to_v4, dual_to_v6 };
+  const auto kind = GENERATE(stack::v4, stack::v6, stack::dual_to_v4, stack::dual_to_v6);
+  const auto form =
+      GENERATE(how::plain, how::options, how::batch, how::batch_options, how::segments, how::async);
+  const bool connected = GENERATE(false, true);
+  if (connected && form != how::plain) return;
+  CAPTURE(static_cast<int>(kind), static_cast<int>(form), connected);
+  const bool v4 = kind == stack::v4 || kind == stack::dual_to_v4;
+  asio::io_context io;
+  network net{{0}, {0}};
+  auto socket = net.on(0, [&] {
+    if (kind == stack::v4) return udp_socket(io, {dgram::udp::v4(), 0});
+    if (kind == stack::v6) return udp_socket(io, {dgram::udp::v6(), 0});
+    return udp_socket(io, {dgram::udp::v6(), 0}, {.dual_stack = true});
+  });
+  socket.set_option(option::receive_error(true));
+  socket.set_option(option::do_not_fragment(true));
+  const auto peer = on_host(1, 4321, 0, v4);
+  const std::string large(1600, 'x');
+  const auto bytes = asio::buffer(large);
+  const dgram::send_options options{.hop_limit = 5};
+  dgram::send_batch batch(4);
+  batch.on_refused([](auto&&...) {});
+  dgram::error_code ec;
+  if (connected) {
+    socket.connect(peer);
+    socket.send(bytes, 0, ec);
+  } else {
+    switch (form) {
+    case how::plain: socket.send_to(bytes, peer, 0, ec); break;
+    case how::options: socket.send_to(bytes, peer, options, ec); break;
+    case how::batch: batch.push(large, peer); break;
+    case how::batch_options: batch.push(large, peer, options); break;
+    case how::segments: socket.async_send_segments(large, 1600, peer, [](auto&&...) {}); break;
+    case how::async: socket.async_send_to(bytes, peer, [](auto&&...) {}); break;
+    }
+    if (!batch.empty()) CHECK(socket.send_batch(batch).refused == 1);
+    test::run(io);
+  }
+  const auto error = socket.try_receive_error();
+  REQUIRE(error);
+  CHECK(error->origin == dgram::path_error_origin::host);
+  CHECK(error->code == asio::error::message_size);
+  CHECK(error->peer == peer);
+  CHECK_FALSE(socket.try_receive_error());
+}
+
+TEST_CASE("the refusals of one batch are reported with a port each", "[Q3]")
+{
+  const bool v4 = GENERATE(true, false);
+  asio::io_context io;
+  network net{{0}, {0}};
+  auto socket = net.on(0, [&] { return udp_socket(io, on_host(0, 0, 0, v4)); });
+  socket.set_option(option::receive_error(true));
+  socket.set_option(option::do_not_fragment(true));
+  const std::string large(1600, 'x');
+  dgram::send_batch batch(8);
+  std::vector<std::uint16_t> refused;
+  batch.on_refused([&](auto&&, const test::endpoint& to, auto&&) { refused.push_back(to.port()); });
+  for (std::uint16_t port = 1001; port < 1004; ++port) {
+    batch.push("small", on_host(1, port, 0, v4));
+    batch.push(large, on_host(1, port, 0, v4));
+  }
+  CHECK(socket.send_batch(batch).sent == 3);
+  CHECK(refused == std::vector<std::uint16_t>{1001, 1002, 1003});
+  std::vector<std::uint16_t> ports;
+  while (const auto error = socket.try_receive_error())
+    if (error->origin == dgram::path_error_origin::host) ports.push_back(error->peer.port());
+  CHECK(ports == refused);
 }
 
 TEST_CASE("unreachable hosts and ports are told apart, and nothing else is disturbed")

@@ -59,6 +59,36 @@ TEST_CASE_METHOD(test::scripted, "an option that can be set, and not read, is th
   CHECK((found.max_segments > 1) == test::batched_calls);
 }
 
+TEST_CASE_METHOD(test::scripted, "a system that takes what it does not know has none of it", "[Q5]")
+{
+  script.getsockopt.always(fail(ENOPROTOOPT));
+  script.setsockopt.always(test::claim(0));
+  CHECK(find(udp::v4()) == bare());
+  CHECK(find(udp::dual()) == bare());
+  CHECK_FALSE(dgram::supports<dgram::option::coalescing>());
+  CHECK_FALSE(dgram::supports<dgram::option::receive_drop_count>());
+  dgram::error_code ec;
+  CHECK_FALSE(dgram::supports<dgram::option::receive_timestamp>(udp::v4(), ec));
+  CHECK(ec == asio::error::operation_not_supported);
+}
+
+TEST_CASE_METHOD(test::scripted, "a system with the older option for times has receive times",
+                 "[Q5]")
+{
+  if (dgram::platform::names::older_timestamps == dgram::platform::names::unsupported)
+    SKIP("this backend knows one option only");
+  // The read and the set of the newer option fail, at the start and for the times of sends.
+  script.getsockopt.push(fail(ENOPROTOOPT));
+  script.setsockopt.push(fail(ENOPROTOOPT));
+  dgram::error_code ec;
+  const dgram::platform::probe_socket probe(udp::v4().family(), ec);
+  CHECK(dgram::detail::ask_for_option<dgram::option::receive_timestamp>(probe, udp::v4()));
+  CHECK_FALSE(dgram::detail::ask_for_option<dgram::detail::older_timestamp>(probe, udp::v4()));
+  script.getsockopt.push(fail(ENOPROTOOPT));
+  script.setsockopt.push(fail(ENOPROTOOPT));
+  CHECK(find(udp::v4()).receive_timestamp);
+}
+
 TEST_CASE_METHOD(test::scripted, "a kernel that forbids an option says so")
 {
   script.getsockopt.push(fail(ENOPROTOOPT));

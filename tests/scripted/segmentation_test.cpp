@@ -16,6 +16,7 @@
 #include <deque>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace {
@@ -94,6 +95,7 @@ struct sender : test::scripted {
         [&](const auto& message) { return message.is_run() && message.peer == peer; }));
   }
 
+  const std::string filler = std::string(100, 'x');
   asio::io_context io;
   std::deque<test::plain_peer> peers;
   dgram::udp::socket socket{io, test::loopback_v4()};
@@ -238,28 +240,146 @@ TEST_CASE_METHOD(many_runs, "where every path refuses runs, all leave one by one
     CHECK(peer.received(2 * run_size) == expected());
   CHECK(script.taken.size() == total);
   for (auto& peer : peers)
-    if (error != EMSGSIZE) CHECK_FALSE(leaves_as_run(peer));
+    CHECK_FALSE(leaves_as_run(peer));
 }
 
-TEST_CASE_METHOD(many_runs, "a run that is too large says nothing of the next one to its peer",
-                 "[segmentation]")
+TEST_CASE_METHOD(sender, "a path that refuses large segments still gets small ones as a run",
+                 "[segmentation][Q2]")
 {
-  const auto how = GENERATE(form::try_form, form::blocking, form::async);
-  const std::size_t refusing = GENERATE(range(std::size_t{0}, runs));
-  const auto peer = peers[refusing].endpoint();
+  if (!segments) SKIP("this backend does not segment");
+  const int error = GENERATE(EINVAL, EMSGSIZE);
+  constexpr std::size_t fits = 10;
+  peers.emplace_back(io);
   script.verdict = [=](const offered_message& message, std::size_t) {
-    const bool is_first = std::none_of(script.taken.begin(), script.taken.end(),
-                                       [&](const auto& earlier) { return earlier.peer == peer; });
-    return message.is_run() && message.peer == peer && is_first ? EMSGSIZE : 0;
+    return message.is_run() && message.segment > fits ? error : 0;
   };
-  const auto result = send(how);
-  CHECK(result.sent == total);
-  CHECK_FALSE(result.error);
-  for (std::size_t i = 0; i < runs; ++i)
-    CHECK(peers[i].received(2 * run_size) == expected());
-  if (!segments) return;
-  CHECK(script.taken.size() == 2 * runs - 1 + run_size);
-  CHECK(leaves_as_run(peers[refusing]));
+  const auto refused = [&](std::size_t size) {
+    script.offered.clear();
+    for (int i = 0; i < 3; ++i)
+      batch.push_segments(std::string_view(filler).substr(0, size), size / 3, peers[0].endpoint());
+    CHECK(socket.try_send_batch(batch).sent == 9);
+    CHECK(peers[0].received(9).size() == 9);
+    return runs_offered(peers[0].endpoint());
+  };
+  const std::size_t before = script.send().calls();
+  CHECK(refused(60) > 0);
+  CHECK(script.send().calls() - before == 3);  // one fails, one finds out why, one sends the rest
+  CHECK(refused(60) == 0);
+  CHECK(refused(90) == 0);
+  CHECK(leaves_as_run(peers[0]));
+  CHECK(refused(36) > 0);
+  CHECK(refused(36) == 0);
+  CHECK(refused(60) == 0);
+  CHECK(leaves_as_run(peers[0]));
+}
+
+TEST_CASE_METHOD(sender, "a path without segmentation gets no size as a run", "[segmentation][Q2]")
+{
+  if (!segments) SKIP("this backend does not segment");
+  peers.emplace_back(io);
+  refuse_runs_to(peers[0].endpoint(), EIO);
+  batch.push_segments(std::string_view(filler).substr(0, 60), 20, peers[0].endpoint());
+  CHECK(socket.try_send_batch(batch).sent == 3);
+  CHECK(peers[0].received(3).size() == 3);
+  CHECK_FALSE(leaves_as_run(peers[0]));
+}
+
+TEST_CASE_METHOD(one_run, "refused runs are remembered, whatever their datagrams ask for",
+                 "[segmentation][Q2]")
+{
+  if (!segments) SKIP("this backend does not segment");
+  const int error = GENERATE(EIO, EINVAL, EMSGSIZE);
+  const auto from = GENERATE(source::pushes, source::buffer, source::operation);
+  const dgram::send_options options =
+      GENERATE(0, 1, 2) == 0
+          ? dgram::send_options{}
+          : dgram::send_options{.ecn = dgram::ecn_codepoint::ect_0, .hop_limit = 9};
+  dgram::send_options in_segments = options;
+  in_segments.segment_size = texts[0].size();
+  refuse_runs_to(peer().endpoint(), error);
+  for (int round = 0; round < 3; ++round) {
+    script.offered.clear();
+    if (from == source::operation) {
+      socket.async_send_segments(whole, texts[0].size(), peer().endpoint(), options,
+                                 [&](dgram::error_code failure, dgram::send_result told) {
+                                   CHECK_FALSE(failure);
+                                   CHECK(told.sent == count);
+                                 });
+      test::run(io);
+    } else {
+      if (from == source::buffer)
+        batch.push(whole, peer().endpoint(), in_segments);
+      else
+        for (const auto& text : texts)
+          batch.push(text, peer().endpoint(), options);
+      CHECK(socket.try_send_batch(batch).sent == count);
+    }
+    CHECK(runs_offered(peer().endpoint()) == (round == 0 ? 1 : 0));
+    CHECK(peer().received(count) == texts);
+  }
+}
+
+TEST_CASE_METHOD(one_run, "a refusal that the single datagrams meet too says nothing of runs",
+                 "[segmentation][Q2]")
+{
+  if (!segments) SKIP("this backend does not segment");
+  const auto how = GENERATE(form::try_form, form::blocking, form::async);
+  const int on_run = GENERATE(EIO, EINVAL, EMSGSIZE);
+  const int on_single = GENERATE(EINVAL, EMSGSIZE, EACCES);
+  std::size_t refused = 0;
+  if (GENERATE(false, true)) batch.on_refused([&](auto&&...) { ++refused; });
+  script.verdict = [=](const offered_message& message, std::size_t) {
+    return message.is_run() ? on_run : on_single;
+  };
+  push(any_batch_source());
+  CHECK(send(how).sent == 0);
+  CHECK((refused == 0 || refused == count));
+  script.verdict = nullptr;
+  batch.clear();
+  CHECK(leaves_as_run(peer()));
+}
+
+TEST_CASE_METHOD(sender, "a refused run is tried again after a while", "[segmentation][Q2]")
+{
+  if (!segments) SKIP("this backend does not segment");
+  constexpr std::size_t each = 128;
+  const test::endpoint silent = test::loopback_v4(9);
+  const int error = GENERATE(EIO, EINVAL);
+  std::size_t refused = 0;
+  bool refuses = true;
+  script.verdict = [&](const offered_message& message, std::size_t) {
+    if (!message.is_run() || !refuses) return 0;
+    ++refused;
+    return error;
+  };
+  dgram::send_batch many(2 * each);
+  const auto send_runs = [&] {
+    for (std::size_t i = 0; i < each; ++i)
+      many.push_segments(std::string_view(filler).substr(0, 20), 10, silent);
+    while (!many.empty())
+      socket.try_send_batch(many);
+    script.offered.clear();
+    script.taken.clear();
+  };
+  send_runs();
+  CHECK(refused > 0);
+  std::size_t runs_sent = 0;
+  for (std::size_t tries = 0; tries < 2; ++tries) {
+    refused = 0;
+    for (runs_sent = 0; refused == 0 && runs_sent < 100'000; runs_sent += each)
+      send_runs();
+    CHECK(refused > 0);
+    CHECK(runs_sent > 1'000);
+  }
+  refuses = false;
+  const std::size_t before = socket.statistics().segmented;
+  for (runs_sent = 0; socket.statistics().segmented == before && runs_sent < 100'000;
+       runs_sent += each)
+    send_runs();
+  CHECK(runs_sent < 100'000);
+  const std::size_t calls = script.send().calls();
+  send_runs();
+  CHECK(script.send().calls() == calls + 1);
 }
 
 TEST_CASE_METHOD(sender, "of more refused peers than are remembered the oldest gives way",
@@ -455,7 +575,7 @@ TEST_CASE_METHOD(one_run, "async_send_segments sends a refused buffer one by one
     CHECK_FALSE(result.error);
     CHECK(peer().received(count) == texts);
     script.verdict = nullptr;
-    CHECK(leaves_as_run(peer()) == (segments && on_run == EMSGSIZE));
+    CHECK_FALSE(leaves_as_run(peer()));
   }
   SECTION("up to one that is refused itself")
   {

@@ -439,3 +439,132 @@ TEST_CASE_METHOD(writing, "a handler that writes again neither loses nor repeats
     CHECK(peer.received(statistics().sent).size() == statistics().sent);
   }
 }
+
+TEST_CASE_METHOD(writing, "a writer says that the kernel blocks, and when it no longer does",
+                 "[writer][Q7]")
+{
+  const int error = GENERATE(EAGAIN, ENOBUFS);
+  start();
+  CHECK_FALSE(writer->is_blocked());
+  script.send().always(fail(error));
+  REQUIRE(writer->try_send(texts[0], to));
+  CHECK_FALSE(writer->is_blocked());  // nothing was offered to the kernel yet
+  take_turns();
+  CHECK(writer->is_blocked());
+  REQUIRE(writer->try_send(texts[1], to));
+  CHECK(writer->is_blocked());
+  std::vector<dgram::error_code> told;
+  for (int i = 0; i < 3; ++i)
+    writer->async_flush([&](dgram::error_code ec) { told.push_back(ec); });
+  take_turns();
+  CHECK(told.empty());
+  script.send().always(pass());
+  test::run(io);
+  CHECK(told == std::vector<dgram::error_code>(3));
+  CHECK_FALSE(writer->is_blocked());
+  CHECK(peer.received(2) == strings{texts[0], texts[1]});
+}
+
+TEST_CASE_METHOD(writing, "async_flush completes later, also if nothing is queued", "[writer][Q7]")
+{
+  start();
+  const bool queued = GENERATE(false, true);
+  if (queued) REQUIRE(writer->try_send(texts[0], to));
+  bool finished = false;
+  writer->async_flush([&](dgram::error_code ec) {
+    CHECK_FALSE(ec);
+    finished = true;
+  });
+  CHECK_FALSE(finished);
+  test::run(io);
+  CHECK(finished);
+  CHECK(peer.received(queued ? 1 : 0).size() == (queued ? 1 : 0));
+}
+
+TEST_CASE_METHOD(writing, "a wait for room ends with what ends it, and keeps what is queued",
+                 "[writer][Q7]")
+{
+  start();
+  block(EAGAIN);
+  std::optional<dgram::error_code> told;
+  std::optional<dgram::error_code> other;
+  asio::cancellation_signal signal;
+  writer->async_flush(
+      asio::bind_cancellation_slot(signal.slot(), [&](dgram::error_code ec) { told = ec; }));
+  writer->async_flush([&](dgram::error_code ec) { other = ec; });
+  take_turns();
+  const auto type = GENERATE(asio::cancellation_type::terminal, asio::cancellation_type::partial,
+                             asio::cancellation_type::total);
+  signal.emit(type);
+  take_turns();
+  CHECK(told == asio::error::operation_aborted);
+  CHECK_FALSE(other);
+  CHECK(writer->size() == room);
+  SECTION("the kernel takes all")
+  {
+    script.send().always(pass());
+    test::run(io);
+    CHECK(other == dgram::error_code());
+    CHECK(peer.received(room) == texts);
+  }
+  SECTION("the writer is closed")
+  {
+    writer->close();
+    test::run(io);
+    CHECK(other == asio::error::operation_aborted);
+  }
+  SECTION("the socket is closed")
+  {
+    socket.close();
+    test::run(io);
+    CHECK(other.value_or(dgram::error_code()));
+  }
+}
+
+TEST_CASE_METHOD(writing, "try_send tells what never fits from what does not fit now",
+                 "[writer][Q7]")
+{
+  using dgram::error_code;
+  start();
+  const std::string huge(5000, 'h');  // the queue holds 4096 bytes
+  error_code ec = asio::error::eof;
+  CHECK(writer->try_send(texts[0], to, ec));
+  CHECK_FALSE(ec);
+  CHECK_FALSE(writer->try_send(huge, to, ec));
+  CHECK(ec == asio::error::message_size);
+  const std::string train(room + 1, 't');
+  CHECK_FALSE(writer->try_send(train, to, dgram::send_options{.segment_size = 1}, ec));
+  CHECK(ec == asio::error::message_size);
+  CHECK_FALSE(writer->try_send(train, to, dgram::send_options{.segment_size = 0}, ec));
+  CHECK(ec == asio::error::invalid_argument);
+  CHECK_FALSE(writer->try_send(texts[0], to, dgram::send_options{.dscp = 64}, ec));
+  CHECK(ec == dgram::error::out_of_range);
+  CHECK_FALSE(writer->try_send(texts[0], ec));
+  CHECK(ec);  // no peer on a socket that is not connected
+  CHECK(writer->try_send(texts[1], dgram::reply_path{to}, ec));
+  CHECK_FALSE(ec);
+  test::run(io);
+  CHECK(peer.received(2) == strings{texts[0], texts[1]});
+
+  block(EAGAIN);
+  CHECK_FALSE(writer->try_send(texts[0], to, ec));
+  CHECK(ec == asio::error::would_block);
+  CHECK_FALSE(writer->try_send(texts[0], dgram::reply_path{to}, dgram::send_options{}, ec));
+  CHECK(ec == asio::error::would_block);
+  CHECK_FALSE(writer->try_send(huge, to, ec));
+  CHECK(ec == asio::error::message_size);
+  script.send().always(pass());
+  test::run(io);
+  CHECK(peer.received(room) == texts);
+  socket.connect(to);
+  CHECK_FALSE(writer->try_send(texts[0], to, ec));
+  CHECK(ec == asio::error::already_connected);
+  CHECK(writer->try_send(texts[0], ec));
+  CHECK_FALSE(ec);
+  writer->close();
+  CHECK_FALSE(writer->try_send(texts[0], ec));
+  CHECK(ec == asio::error::operation_aborted);
+  socket.close();
+  CHECK_FALSE(writer->try_send(texts[0], to, ec));
+  CHECK(ec == asio::error::bad_descriptor);
+}

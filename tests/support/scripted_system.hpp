@@ -140,7 +140,8 @@ inline offered_message describe(const ::msghdr& header)
     result.size += header.msg_iov[i].iov_len;
   for (auto* item = CMSG_FIRSTHDR(&header); item != nullptr;
        item = CMSG_NXTHDR(const_cast<::msghdr*>(&header), item)) {
-    if (item->cmsg_level == IPPROTO_IP && item->cmsg_type == IP_TOS)
+    if ((item->cmsg_level == IPPROTO_IP && item->cmsg_type == IP_TOS) ||
+        (item->cmsg_level == IPPROTO_IPV6 && item->cmsg_type == IPV6_TCLASS))
       std::memcpy(&result.traffic_class, CMSG_DATA(item), sizeof result.traffic_class);
 #if defined(__linux__)
     if (item->cmsg_level != IPPROTO_UDP || item->cmsg_type != UDP_SEGMENT) continue;
@@ -165,11 +166,22 @@ struct system_script {
   /// where that is its first, as the kernel does.
   std::function<int(const offered_message&, std::size_t before)> verdict;
 
+  /// What the kernel thinks of an option that it is asked to set: an errno, or 0.
+  std::function<int(int level, int name)> option_verdict;
+
   /// The messages of all sends, in order, and those of them that the kernel took.
   std::vector<offered_message> offered, taken;
 
   /// Transfers that could have blocked; the library may make none.
   std::size_t blocking_calls = 0;
+
+  /// The calls that move nothing: what the library asked the kernel, or told it.
+  std::size_t other_calls() const
+  {
+    return connect.calls() + getpeername.calls() + getsockopt.calls() + setsockopt.calls() +
+           if_nametoindex.calls() + if_indextoname.calls() + getifaddrs.calls() + socket.calls() +
+           bind.calls();
+  }
 
   call_script& receive(bool batched = batched_calls) { return batched ? recvmmsg : recvmsg; }
   call_script& send(bool batched = batched_calls) { return batched ? sendmmsg : sendmsg; }
@@ -432,8 +444,12 @@ struct system {
 
   static int setsockopt(int fd, int level, int name, const void* value, ::socklen_t size) noexcept
   {
-    return test::script.setsockopt.play(
-        -1, 1, [&](unsigned) { return ::setsockopt(fd, level, name, value, size); });
+    return test::script.setsockopt.play(-1, 1, [&](unsigned) {
+      const int error = test::script.option_verdict ? test::script.option_verdict(level, name) : 0;
+      if (error == 0) return ::setsockopt(fd, level, name, value, size);
+      errno = error;
+      return -1;
+    });
   }
 
   static unsigned if_nametoindex(const char* name) noexcept

@@ -378,3 +378,21 @@ TEST_CASE("send_result: a fresh one says that nothing left and nothing failed")
   CHECK(result.sent == 0);
   CHECK_FALSE(result.error);
 }
+
+TEST_CASE("datagram: a receive time becomes one of the steady clock", "[Q7]")
+{
+  using namespace std::chrono_literals;
+  using std::chrono::steady_clock;
+  using std::chrono::system_clock;
+  for (const auto age : {0s, 5s, 3600s}) {
+    const auto before = steady_clock::now();
+    const dgram::receive_time_point then = system_clock::now() - age;
+    const auto steady = dgram::to_steady(then);
+    const auto after = steady_clock::now();
+    CHECK(steady >= before - age);
+    CHECK(steady <= after - age);
+  }
+  // A time that lies ahead, as after a step of the wall clock, is not later than now.
+  const auto ahead = dgram::to_steady(system_clock::now() + 3600s);
+  CHECK(ahead <= steady_clock::now());
+}

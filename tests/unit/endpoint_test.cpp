@@ -13,6 +13,7 @@
 #include <catch2/matchers/catch_matchers_string.hpp>
 
 #include <cstdint>
+#include <cstring>
 #include <random>
 #include <string>
 #include <string_view>
@@ -353,4 +354,66 @@ TEST_CASE("endpoint: mapped is the way back")
 TEST_CASE("endpoint: the type is the protocol's own")
 {
   STATIC_REQUIRE(std::is_same_v<dgram::endpoint<dgram::udp>, asio::ip::udp::endpoint>);
+}
+
+TEST_CASE("endpoint: a port as text is a number, or an error that names it")
+{
+  CHECK(dgram::parse_port("0") == 0);
+  CHECK(dgram::parse_port("65535") == 65535);
+  for (const char* text : {"", "65536", "-1", "+1", " 1", "1 ", "0x1", "http", "100000"}) {
+    CAPTURE(text);
+    try {
+      dgram::parse_port(text);
+      FAIL("it was taken");
+    } catch (const dgram::system_error& refused) {
+      CHECK(refused.code() == dgram::error::bad_port);
+      CHECK(std::string(refused.what()).find('"' + std::string(text) + '"') != std::string::npos);
+    }
+  }
+}
+
+TEST_CASE("endpoint: socket addresses of the system become endpoints, and those go back", "[Q7]")
+{
+  for (const char* text :
+       {"192.0.2.1:53", "0.0.0.0:0", "[2001:db8::1]:65535", "[::ffff:1.2.3.4]:9"}) {
+    CAPTURE(text);
+    const auto expected = dgram::parse_endpoint(text);
+    // In larger storage, at an odd place, with rubbish behind it.
+    std::vector<unsigned char> room(sizeof(::sockaddr_storage) + 1, 0xee);
+    std::memcpy(room.data() + 1, expected.data(), expected.size());
+    dgram::error_code ec = asio::error::eof;
+    const auto exact = dgram::from_sockaddr(expected.data(), expected.size(), ec);
+    CHECK_FALSE(ec);
+    CHECK(exact == expected);
+    const auto spacious = dgram::from_sockaddr(room.data() + 1, sizeof(::sockaddr_storage));
+    CHECK(spacious == expected);
+    CHECK(spacious.size() == expected.size());
+    CHECK(std::memcmp(spacious.data(), exact.data(), exact.size()) == 0);
+    dgram::from_sockaddr(expected.data(), expected.size() - 1, ec);
+    CHECK(ec == asio::error::invalid_argument);
+  }
+  ::sockaddr_in6 scoped{};
+  scoped.sin6_family = AF_INET6;
+  scoped.sin6_addr.s6_addr[0] = 0xfe;
+  scoped.sin6_addr.s6_addr[1] = 0x80;
+  scoped.sin6_scope_id = 7;
+  scoped.sin6_flowinfo = 0x12345;
+  const auto endpoint = dgram::from_sockaddr(&scoped, sizeof scoped);
+  CHECK(endpoint.address().to_v6().scope_id() == 7);
+  CHECK(reinterpret_cast<const ::sockaddr_in6*>(endpoint.data())->sin6_flowinfo == 0);
+}
+
+TEST_CASE("endpoint: a socket address that is none of IP is refused", "[Q7]")
+{
+  dgram::error_code ec;
+  ::sockaddr_storage other{};
+  other.ss_family = AF_UNIX;
+  CHECK(dgram::from_sockaddr(&other, sizeof other, ec) == asio::ip::udp::endpoint());
+  CHECK(ec == asio::error::address_family_not_supported);
+  CHECK_THROWS_AS(dgram::from_sockaddr(&other, sizeof other), dgram::system_error);
+  dgram::from_sockaddr(nullptr, 0, ec);
+  CHECK(ec == asio::error::invalid_argument);
+  other.ss_family = AF_INET6;
+  dgram::from_sockaddr(&other, sizeof(::sockaddr_in), ec);
+  CHECK(ec == asio::error::invalid_argument);
 }

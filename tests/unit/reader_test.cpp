@@ -580,3 +580,56 @@ TEST_CASE("reader: a descriptor that comes later is prepared like the first")
     if (!not_here) CHECK(coalescing.value());
   }
 }
+
+DGRAM_EACH_TRANSPORT_TEST_CASE("reader: a batch has a deadline, and loses nothing to it")
+{
+  pair<TestType> p;
+  test::run(p.io, [&]() -> asio::awaitable<void> {
+    dgram::reader reader{p.receiver};
+    const auto past = std::chrono::steady_clock::now() - 1s;
+    dgram::error_code ec;
+    auto none = co_await reader.next_batch_until(past, ec);
+    REQUIRE(none.empty());
+    REQUIRE(ec == asio::error::timed_out);
+    none = co_await reader.next_batch_until(std::chrono::steady_clock::now() + 5ms, ec);
+    REQUIRE(none.empty());
+    REQUIRE(ec == asio::error::timed_out);
+    none = co_await reader.next_batch_until(past);
+    REQUIRE(none.empty());
+    REQUIRE_FALSE(reader.is_stopped());
+    // What is there comes also after the deadline.
+    p.send_numbers(3);
+    std::size_t count = 0;
+    while (count < 3) {
+      auto some = co_await reader.next_batch_until(past, ec);
+      for (const auto& datagram : some)
+        REQUIRE(datagram.payload().text() == std::to_string(count++));
+      REQUIRE((!ec || some.empty()));
+    }
+    p.send("late");
+    auto late = co_await reader.next_batch_until(std::chrono::steady_clock::now() + 10s);
+    REQUIRE(late.size() == 1);
+    p.send("more");
+    auto more = co_await reader.next_batch(ec);
+    REQUIRE_FALSE(ec);
+    REQUIRE(more.size() == 1);
+    reader.stop();
+    none = co_await reader.next_batch_until(std::chrono::steady_clock::now() + 10s, ec);
+    REQUIRE(none.empty());
+    REQUIRE_FALSE(ec);
+    REQUIRE(reader.is_stopped());
+  }());
+}
+
+TEST_CASE("reader: a batch tells a cancellation in an error code")
+{
+  pair<> p;
+  test::run(p.io, [&]() -> asio::awaitable<void> {
+    dgram::reader reader{p.receiver};
+    asio::post(p.io, [&] { p.receiver.cancel(); });
+    dgram::error_code ec;
+    auto none = co_await reader.next_batch(ec);
+    REQUIRE(none.empty());
+    REQUIRE(ec == asio::error::operation_aborted);
+  }());
+}

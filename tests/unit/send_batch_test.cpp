@@ -39,7 +39,7 @@ std::string first_text(dgram::send_batch& batch, bool connected = false)
 {
   dgram::error_code ec;
   const auto waiting =
-      batch.prepare({.connected = connected}, [](const auto&) { return true; }, ec);
+      batch.prepare({.connected = connected}, [](const auto&, std::size_t) { return true; }, ec);
   REQUIRE_FALSE(waiting.empty());
   const auto& buffer = waiting.front().msg_hdr.msg_iov[0];
   return {static_cast<const char*>(buffer.iov_base), buffer.iov_len};
@@ -49,7 +49,7 @@ std::string first_text(dgram::send_batch& batch, bool connected = false)
 void take_single(dgram::send_batch& batch, std::size_t count)
 {
   dgram::error_code ec;
-  batch.prepare({}, [](const auto&) { return false; }, ec);
+  batch.prepare({}, [](const auto&, std::size_t) { return false; }, ec);
   CHECK(batch.consume(count) == count);
 }
 

@@ -7,6 +7,7 @@
 
 #include <catch2/catch_test_macros.hpp>
 
+#include <array>
 #include <string>
 #include <string_view>
 #include <type_traits>
@@ -114,4 +115,48 @@ TEST_CASE("a group may be text where it is joined and left")
   CHECK_FALSE(ec);
   CHECK_THROWS_AS(socket.join("everybody"), dgram::system_error);
   STATIC_REQUIRE(std::is_convertible_v<std::string_view, dgram::multicast_group>);
+}
+
+TEST_CASE("udp: two endpoints make a path for replies", "[Q7]")
+{
+  const auto path = [](const char* local, const char* peer) {
+    return dgram::make_reply_path(dgram::parse_endpoint(local), dgram::parse_endpoint(peer));
+  };
+  const auto v4 = path("192.0.2.1:443", "198.51.100.7:1000");
+  CHECK(v4.peer == dgram::parse_endpoint("198.51.100.7:1000"));
+  CHECK(v4.source == dgram::parse_address("192.0.2.1"));
+  CHECK(v4.interface_index == 0);
+  // A dual-stack library may have IPv4 in the mapped form.
+  const auto mapped = path("[::ffff:192.0.2.1]:443", "[::ffff:198.51.100.7]:1000");
+  CHECK(mapped.peer == v4.peer);
+  CHECK(mapped.source == v4.source);
+  CHECK(path("0.0.0.0:443", "198.51.100.7:1000").is_plain());
+  CHECK(path("[::]:443", "[2001:db8::1]:1").is_plain());
+  CHECK(path("[::]:443", "198.51.100.7:1000").is_plain());
+  CHECK(path("239.1.2.3:443", "198.51.100.7:1000").is_plain());
+  auto local = asio::ip::make_address_v6("fe80::1");
+  local.scope_id(3);
+  const auto linked =
+      dgram::make_reply_path({local, 443}, dgram::parse_endpoint("[2001:db8::1]:1"));
+  CHECK(linked.interface_index == 3);
+  CHECK(linked.source == asio::ip::address(local));
+}
+
+TEST_CASE("udp: a path of two endpoints leads back to the one that asked", "[Q7]")
+{
+  asio::io_context io;
+  dgram::udp::socket server(io, {dgram::udp::v4(), 0});
+  dgram::udp::socket client(io, {asio::ip::address_v4::loopback(), 0});
+  const dgram::udp::endpoint here(asio::ip::make_address_v4("127.0.0.2"),
+                                  server.local_endpoint().port());
+  server.send_to(asio::buffer("a", 1), dgram::make_reply_path(here, client.local_endpoint()));
+  std::array<char, 4> storage{};
+  dgram::udp::endpoint sender;
+  CHECK(client.receive_from(asio::buffer(storage), sender) == 1);
+  CHECK(sender == here);
+  dgram::error_code ec;
+  server.send_to(asio::buffer("a", 1),
+                 dgram::make_reply_path(dgram::parse_endpoint("[::1]:1"), client.local_endpoint()),
+                 ec);
+  CHECK(ec == asio::error::address_family_not_supported);
 }

@@ -30,6 +30,7 @@ template <class Handle>
 struct writer_state : std::enable_shared_from_this<writer_state<Handle>> {
   using protocol_type = typename Handle::protocol_type;
   using endpoint_type = typename protocol_type::endpoint;
+  using executor_type = typename Handle::executor_type;
   using reader_type = reader_state<Handle>;
   using clock = typename Handle::clock_type;
   using timer_type = typename Handle::timer_type;
@@ -177,6 +178,22 @@ struct writer_state : std::enable_shared_from_this<writer_state<Handle>> {
     else if (!batch.empty())
       out_.flush(socket_);
     if (batch.empty()) wake_waiting();
+  }
+
+  executor_type get_executor() const { return socket_.get_executor(); }
+
+  /// Whether the queue waits for the kernel.
+  bool is_blocked() const noexcept { return out_.is_waiting() && !batch.empty(); }
+
+  /// Why a datagram cannot be queued now; clear if it can.
+  template <class Target>
+  DGRAM_COLD error_code obstacle(std::size_t size, std::size_t datagrams, const Target& to)
+  {
+    error_code ec = check(to);
+    if (!ec) make_room(size, datagrams, ec);
+    if (!ec && closed_) ec = net::error::operation_aborted;
+    if (!ec && !has_room(size, datagrams, to)) ec = net::error::would_block;
+    return ec;
   }
 
   /// Waits for the end of a flush, after which there may be room.

@@ -11,6 +11,7 @@
 #include <sys/socket.h>
 #endif
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstddef>
@@ -38,6 +39,8 @@ struct queued_report {
   std::optional<net::ip::address> offender{};
   std::int64_t software_time = 0;
   std::int64_t hardware_time = 0;
+  std::array<std::byte, 64> quoted{};  ///< the start of the payload
+  std::size_t quoted_size = 0;
 };
 
 #if defined(__linux__) && !defined(DGRAM_FORCE_POSIX_BACKEND)
@@ -109,9 +112,12 @@ inline bool next_report(int fd, queued_report& into)
   std::destroy_at(&into);
   std::construct_at(&into);
   alignas(::cmsghdr) std::array<std::byte, 512> control;
-  // The entry also carries the datagram's own bytes. No caller needs them, so they are cut off
-  // here.
+  // The entry also carries the datagram's own bytes, as far as the report quotes them. Only their
+  // start is kept.
+  ::iovec quoted{into.quoted.data(), into.quoted.size()};
   ::msghdr header{};
+  header.msg_iov = &quoted;
+  header.msg_iovlen = 1;
   header.msg_name = &into.peer;
   header.msg_namelen = sizeof into.peer;
   header.msg_control = control.data();
@@ -122,6 +128,7 @@ inline bool next_report(int fd, queued_report& into)
   } while (result < 0 && errno == EINTR);
   if (result < 0) return false;
   into.peer_size = header.msg_namelen;
+  into.quoted_size = std::min(static_cast<std::size_t>(result), into.quoted.size());
   read_report(std::span<const std::byte>(control).first(header.msg_controllen), into);
   return true;
 }

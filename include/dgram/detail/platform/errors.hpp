@@ -51,9 +51,9 @@ inline bool is_unbound(const error_code& ec) noexcept
   return ec == net::error::invalid_argument;
 }
 
-inline bool is_segmentation_refused(const error_code&) noexcept
+inline std::size_t refused_segment(const error_code&, std::size_t) noexcept
 {
-  return false;
+  return 0;
 }
 
 /// Whether a join was refused because the socket is a member already.
@@ -93,12 +93,16 @@ inline bool is_unbound(const error_code&) noexcept
   return false;
 }
 
-/// Whether a message was refused because it was to be cut into segments:
-/// - EIO: the interface lacks the checksum offload;
-/// - EINVAL: the segments do not fit its MTU, or the kernel does not know the option.
-inline bool is_segmentation_refused(const error_code& ec) noexcept
+/// Returns the smallest segments that cannot leave, if a message was refused because it was to be
+/// cut into segments of this size; else 0:
+/// - EIO: the interface lacks the checksum offload, whatever the size;
+/// - EMSGSIZE, before Linux 6.14 EINVAL: the segments do not fit the MTU (net/ipv4/udp.c,
+///   udp_send_skb);
+/// - EINVAL: the kernel does not know the option.
+inline std::size_t refused_segment(const error_code& ec, std::size_t size) noexcept
 {
-  return ec == make_system_error(EIO) || ec == net::error::invalid_argument;
+  if (ec == make_system_error(EIO)) return 1;
+  return ec == net::error::invalid_argument || ec == net::error::message_size ? size : 0;
 }
 
 /// Whether a join was refused because the socket is a member already. The error is EADDRINUSE, or

@@ -220,6 +220,7 @@ inline constexpr int ipv6_receive_hop_limit = unsupported;
 
 #if defined(__linux__) && !defined(DGRAM_FORCE_POSIX_BACKEND)
 inline constexpr int timestamps = SO_TIMESTAMPING;
+inline constexpr int older_timestamps = SO_TIMESTAMP;  // of receives only, in microseconds
 inline constexpr int receive_timestamps_value =
     SOF_TIMESTAMPING_RX_SOFTWARE | SOF_TIMESTAMPING_RX_HARDWARE | SOF_TIMESTAMPING_SOFTWARE |
     SOF_TIMESTAMPING_RAW_HARDWARE;
@@ -235,6 +236,7 @@ inline constexpr int transmit_time = SO_TXTIME;
 inline constexpr int ipv4_mtu = IP_MTU;
 inline constexpr int ipv6_mtu = IPV6_MTU;
 #else
+inline constexpr int older_timestamps = unsupported;
 #if defined(SO_TIMESTAMP) && !defined(_WIN32)
 inline constexpr int timestamps = SO_TIMESTAMP;
 #else

@@ -65,24 +65,25 @@ std::size_t receive_many(State& state, Batch& batch, error_code& ec)
 }
 
 /// Whether to try a batch again after an error. True if the error is not the first datagram's, or
-/// if the kernel may take the batch in another form.
+/// if the kernel may take the batch in another form. `refused_segment` is the size of the datagrams
+/// that the path may refuse to cut apart, or 0.
 template <class State, class Batch>
 bool can_try_otherwise(State& state, Batch& batch, const error_code& ec, path_error_filter& filter,
-                       bool& tries_without_class)
+                       bool& tries_without_class, std::size_t& refused_segment)
 {
   // On a connected socket, an earlier datagram's error may come although no caller asked for
   // reports.
   const bool suspects =
       state.flags.receives_errors || (state.flags.connected && is_refusal(state, ec));
-  if (filter.passes(state, ec, suspects)) return true;
+  if (filter.passes(state, ec, suspects, &batch.front_peer())) return true;
   filter.settle(state, ec);
+  refused_segment = 0;
   // This may be a kernel that takes fewer datagrams in one message.
   if (ec == net::error::invalid_argument && batch.try_shorter()) return true;
   if (batch.front_is_segmented() && is_refusal(state, ec)) {
     // The kernel says no more about the cause. One by one, each datagram leaves or gets its own
-    // error. If the datagrams carry a request, the error may be about the request.
-    if (batch.front_is_plain() && platform::is_segmentation_refused(ec))
-      state.unsegmented.insert(batch.front_peer());
+    // error. If the first one leaves, the cause was that they were to leave together.
+    refused_segment = platform::refused_segment(ec, batch.front_size());
     batch.split_front();
     return true;
   }
@@ -106,10 +107,13 @@ send_result send_many(State& state, Batch& batch)
   path_error_filter filter;
   bool tries_without_class = false;
   [[maybe_unused]] std::uint64_t full_peers = 0;
+  std::size_t refused_segment = 0;
   const auto prepare = [&] {
     return batch.prepare(
         state.flags,
-        [&](const auto& peer) { return State::knows_trains && !state.unsegmented.contains(peer); },
+        [&](const auto& peer, std::size_t size) {
+          return State::knows_trains && !state.unsegmented.refuses(peer, size);
+        },
         result.error, unmet, state.window.size());
   };
   std::size_t taken = 0;  // of the messages that were described last
@@ -119,6 +123,9 @@ send_result send_many(State& state, Batch& batch)
     const std::size_t count =
         reached_kernel ? state.send(rest.data(), rest.size(), 0, result.error) : 0;
     if (count > 0) {
+      const bool learned = refused_segment > 0;
+      if (learned) [[unlikely]]
+        state.unsegmented.insert(batch.front_peer(), std::exchange(refused_segment, 0));
       const std::size_t waiting = batch.bytes();
       const std::size_t datagrams = batch.consume(count);
       result.sent += datagrams;
@@ -126,7 +133,8 @@ send_result send_many(State& state, Batch& batch)
       counts.sent += datagrams;
       counts.sent_bytes += waiting - batch.bytes();
       counts.short_sends += count < rest.size() ? 1U : 0U;
-      rest = rest.subspan(count);
+      // What was learned may change how the rest is described.
+      rest = rest.subspan(learned ? rest.size() : count);
       taken += count;
       filter.settle(state, error_code());
       tries_without_class = false;
@@ -151,8 +159,8 @@ send_result send_many(State& state, Batch& batch)
     }
     if (reached_kernel) state.window.stop(taken, !is_refusal(state, result.error));
     taken = 0;
-    if (!reached_kernel ||
-        !can_try_otherwise(state, batch, result.error, filter, tries_without_class)) {
+    if (!reached_kernel || !can_try_otherwise(state, batch, result.error, filter,
+                                              tries_without_class, refused_segment)) {
       if (std::exchange(tries_without_class, false)) state.flags.traffic_class_refused = false;
       if (!is_refusal(state, result.error)) break;
       ++counts.rejected;

@@ -7,6 +7,7 @@
 #include <dgram/detail/platform/control.hpp>
 #include <dgram/detail/platform/error_queue.hpp>
 #include <dgram/detail/platform/names.hpp>
+#include <dgram/detail/platform/older_options.hpp>
 #include <dgram/detail/socket/counts.hpp>
 #include <dgram/detail/socket/flags.hpp>
 #include <dgram/detail/socket/membership.hpp>
@@ -141,6 +142,8 @@ struct descriptor {
       const int value = (receives ? names::receive_timestamps_value : 0) |
                         (sends ? names::send_timestamps_value : 0);
       set_int(fd, names::socket_level, names::timestamps, value, ec);
+      if constexpr (names::older_timestamps != names::unsupported)
+        set_timestamps_otherwise(fd, receives, sends, ec);
       if (ec) return;
       note_metadata(platform::metadata::timestamp, receives);
       flags.send_timestamps = sends;
@@ -231,6 +234,12 @@ struct descriptor {
 
   // --- what datagrams with a request need ---
 
+  /// Called when the program may have changed the socket's own traffic class.
+  void forget_traffic_classes() noexcept
+  {
+    flags.ipv4_traffic_class = flags.ipv6_traffic_class = -1;
+  }
+
   /// Provides what datagrams need. Returns what the socket cannot provide.
   unmet_needs provide(fd_type fd, const socket_needs& needs)
   {
@@ -256,6 +265,19 @@ struct descriptor {
   }
 
 private:
+  /// gVisor takes options that it does not know, and reads none of them back.
+  static void set_timestamps_otherwise(fd_type fd, bool receives, bool sends, error_code& ec)
+  {
+    namespace names = platform::names;
+    error_code unread;
+    if (!ec) platform::get_int_option(fd, names::socket_level, names::timestamps, unread);
+    if (!platform::may_be_unknown_option(ec ? ec : unread)) return;
+    if (sends)
+      ec = net::error::operation_not_supported;
+    else
+      set_int(fd, names::socket_level, names::older_timestamps, receives ? 1 : 0, ec);
+  }
+
   static void set_int(fd_type fd, int level, int name, int value, error_code& ec)
   {
     platform::set_option(fd, level, name, &value, sizeof value, ec);
@@ -289,19 +311,22 @@ private:
     flags.transmit_time = !ec;
   }
 
-  /// Reads the classes each time, since the user may set the options without this library.
+  /// The kernel never changes the classes by itself, so they are read once.
   void read_traffic_classes(fd_type fd, error_code& ec)
   {
     namespace names = platform::names;
-    const auto read = [&](int level, int name, error_code& failure) {
+    const auto read = [&](int level, int name, relaxed<int>& into, error_code& failure) {
+      if (into >= 0) return;
       const int value = platform::get_int_option(fd, level, name, failure);
-      return static_cast<std::uint8_t>(value);
+      if (!failure) into = value;
     };
-    // Some systems do not let an IPv6 socket read IPv4's class.
+    const bool is_v6 = flags.family == names::ipv6_family;
     error_code ipv4;
-    flags.ipv4_traffic_class = read(names::ipv4_level, names::ipv4_traffic_class, ipv4);
-    if (flags.family == names::ipv6_family)
-      flags.ipv6_traffic_class = read(names::ipv6_level, names::ipv6_traffic_class, ec);
+    read(names::ipv4_level, names::ipv4_traffic_class, flags.ipv4_traffic_class, ipv4);
+    // Some systems do not let an IPv6 socket read IPv4's class.
+    if (is_v6 && ipv4) flags.ipv4_traffic_class = 0;
+    if (is_v6)
+      read(names::ipv6_level, names::ipv6_traffic_class, flags.ipv6_traffic_class, ec);
     else
       ec = ipv4;
   }

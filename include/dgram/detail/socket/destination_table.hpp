@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// A small bounded set of destinations; if the set is full, a new one replaces the oldest.
+// Remembers for a while which peers' paths refuse to have datagrams cut apart, and of which size.
 #ifndef DGRAM_DETAIL_SOCKET_DESTINATION_TABLE_HPP
 #define DGRAM_DETAIL_SOCKET_DESTINATION_TABLE_HPP
 
@@ -14,35 +14,65 @@ DGRAM_NAMESPACE_BEGIN
 namespace detail {
 
 /// The table is searched for every run of datagrams. It is usually empty, and that case costs one
-/// comparison.
+/// comparison. If it is full, a new peer replaces the oldest one.
+///
+/// An entry counts the runs that it keeps apart, and then is forgotten, since routes and interfaces
+/// change. So a refusal costs one failed call among many, and no clock is read.
 template <class Endpoint>
 class destination_table {
 public:
-  bool empty() const noexcept { return size_ == 0; }
+  /// How many runs an entry keeps apart.
+  static constexpr std::size_t lasting = 16384;
 
-  bool contains(const Endpoint& destination) const noexcept
+  bool empty() const noexcept { return known_ == 0; }
+
+  /// Whether runs of datagrams of this size are known to be refused. A true result counts.
+  bool refuses(const Endpoint& destination, std::size_t size) noexcept
   {
-    const auto last = entries_.begin() + static_cast<std::ptrdiff_t>(size_);
-    return !empty() && std::find(entries_.begin(), last, destination) != last;
+    if (empty()) [[likely]]
+      return false;
+    entry* const found = find(destination);
+    if (found == nullptr || size < found->size) return false;
+    if (--found->left == 0) --known_;
+    return true;
   }
 
-  void insert(const Endpoint& destination)
+  /// A path that refuses one size refuses larger ones too.
+  void insert(const Endpoint& destination, std::size_t size)
   {
-    if (contains(destination)) return;
-    entries_[next_] = destination;
+    if (entry* const known = find(destination)) {
+      *known = {destination, std::min(size, known->size), lasting};
+      return;
+    }
+    entry& replaced = entries_[next_];
     next_ = (next_ + 1) % entries_.size();
-    size_ = std::min(size_ + 1, entries_.size());
+    known_ += replaced.left == 0 ? 1U : 0U;
+    replaced = {destination, size, lasting};
   }
 
   /// Writes nothing if it is empty: synchronous calls of one socket may run at the same time.
   void clear() noexcept
   {
-    if (!empty()) size_ = next_ = 0;
+    if (!empty()) *this = destination_table();
   }
 
 private:
-  std::array<Endpoint, 16> entries_;
-  std::size_t size_ = 0;
+  struct entry {
+    Endpoint destination;
+    std::size_t size = 0;  // of the smallest datagrams whose run was refused
+    std::size_t left = 0;  // 0: there is no entry
+  };
+
+  entry* find(const Endpoint& destination) noexcept
+  {
+    const auto found = std::find_if(entries_.begin(), entries_.end(), [&](const entry& one) {
+      return one.left > 0 && one.destination == destination;
+    });
+    return found == entries_.end() ? nullptr : &*found;
+  }
+
+  std::array<entry, 16> entries_;
+  std::size_t known_ = 0;
   std::size_t next_ = 0;
 };
 

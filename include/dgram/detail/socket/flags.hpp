@@ -23,14 +23,14 @@ struct socket_flags {
   relaxed<bool> on_a_link = false;  ///< other links share the address: an answer needs an interface
   bool wants_reply_source = false;  ///< answers get that source or interface
   bool receives_errors = false;     ///< path errors come through the error queue
-  relaxed<bool> peer_is_ipv4 = false;   ///< if the socket is connected
-  bool transmit_time = false;           ///< SO_TXTIME is set
-  bool send_timestamps = false;         ///< SO_TIMESTAMPING reports sends
-  bool traffic_class_refused = false;   ///< the kernel takes none per datagram
-  bool silence_is_no_drop = false;      ///< a missing drop count means no drop
-  std::uint8_t metadata = 0;            ///< `platform::metadata`
-  std::uint8_t ipv4_traffic_class = 0;  ///< the socket's own, when last read
-  std::uint8_t ipv6_traffic_class = 0;
+  relaxed<bool> peer_is_ipv4 = false;    ///< if the socket is connected
+  bool transmit_time = false;            ///< SO_TXTIME is set
+  bool send_timestamps = false;          ///< SO_TIMESTAMPING reports sends
+  bool traffic_class_refused = false;    ///< the kernel takes none per datagram
+  bool silence_is_no_drop = false;       ///< a missing drop count means no drop
+  std::uint8_t metadata = 0;             ///< `platform::metadata`
+  relaxed<int> ipv4_traffic_class = -1;  ///< the socket's own; -1: not known
+  relaxed<int> ipv6_traffic_class = -1;
 
   /// Whether Asio's own operations can do everything that single datagrams need.
   bool is_plain() const noexcept

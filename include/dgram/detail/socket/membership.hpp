@@ -6,6 +6,7 @@
 #include <dgram/config.hpp>
 #include <dgram/detail/platform/errors.hpp>
 #include <dgram/detail/platform/names.hpp>
+#include <dgram/detail/platform/older_options.hpp>
 #include <dgram/detail/platform/queries.hpp>
 #include <dgram/error.hpp>
 #include <dgram/multicast.hpp>
@@ -79,6 +80,7 @@ inline void change_membership(const membership_socket& socket, membership_change
     const auto request = platform::make_group_request(index, native.data(), native.size());
     platform::set_option(socket.descriptor, level, name, &request, sizeof request, ec);
   }
+  if (ec) platform::change_group_otherwise(socket.descriptor, name, address, source, index, ec);
 }
 
 /// Leaves by the index of the join. If the interface is gone, the kernel does not leave a source

@@ -76,10 +76,14 @@ blame drain_reports(platform::descriptor_type fd, descriptor& of, const error_co
   platform::queued_report report;
   while (platform::next_report(fd, report)) {
     ++of.reports_taken;
+    const bool is_of_call = report.what == kind::host && report.error == failure.value();
+    // A batch stops before a datagram that the kernel refuses, and offers it again to learn why.
+    // The kernel reports both refusals.
+    if (is_of_call && is_own) continue;
     if (report.what != kind::unknown) of.counts.lost_reports += keep(report) ? 0U : 1U;
     if (report.what != kind::unknown && report.what != kind::time) ++of.counts.path_errors;
     is_earlier = is_earlier || report.what == kind::icmp || report.what == kind::icmpv6;
-    is_own = is_own || (report.what == kind::host && report.error == failure.value());
+    is_own = is_own || is_of_call;
   }
   if (is_own) return blame::own;
   return is_earlier ? blame::earlier : blame::unknown;
@@ -91,12 +95,15 @@ class report_store {
 public:
   explicit report_store(const Executor& executor) : signal_(executor) {}
 
-  /// Keeps one more report. Returns false if the oldest one had to go.
-  bool keep(const platform::queued_report& report)
+  /// Keeps one more report. Returns false if the oldest one had to go. `own` is the peer of a
+  /// datagram whose send has just failed; it may be null.
+  bool keep(const platform::queued_report& report, const typename Protocol::endpoint* own)
   {
     if (report.what == platform::queued_report::kind::time)
       return times_.push(to_timestamp(report));
-    return errors_.push(to_path_error(report));
+    auto error = to_path_error(report);
+    if (own != nullptr) complete_peer(error, canonical(*own));
+    return errors_.push(error);
   }
 
   bool next(basic_path_error<Protocol>& into) { return errors_.pop(into); }
@@ -174,10 +181,22 @@ private:
     result.origin = report.what == kind::icmp     ? path_error_origin::icmp
                     : report.what == kind::icmpv6 ? path_error_origin::icmpv6
                                                   : path_error_origin::host;
+    result.quoted_bytes = report.quoted;
+    result.quoted_size = report.quoted_size;
     result.icmp_type = report.type;
     result.icmp_code = report.code;
     if (result.code == net::error::message_size && report.info > 0) result.mtu = report.info;
     return result;
+  }
+
+  /// When this host refuses a datagram, Linux reports the port to which the socket is connected, so
+  /// none for an unconnected one (net/ipv4/ip_output.c, __ip_append_data).
+  static void complete_peer(basic_path_error<Protocol>& error,
+                            const typename Protocol::endpoint& own)
+  {
+    if (error.origin == path_error_origin::host && error.peer.port() == 0 &&
+        error.peer.address() == own.address())
+      error.peer.port(own.port());
   }
 
   static send_timestamp to_timestamp(const platform::queued_report& report)
@@ -203,11 +222,13 @@ private:
 /// __udp4_lib_err). It does so once, so an error that comes again is the call's own.
 class path_error_filter {
 public:
-  /// Returns whether to try again.
+  /// Returns whether to try again. `own` is the peer of the datagram that the call sends; it may be
+  /// null.
   template <class State>
-  bool passes(State& state, const error_code& ec, bool suspects)
+  bool passes(State& state, const error_code& ec, bool suspects,
+              const typename State::endpoint_type* own = nullptr)
   {
-    const blame of = state.reads_reports() ? state.take_reports(ec) : blame::unknown;
+    const blame of = state.reads_reports() ? state.take_reports(ec, own) : blame::unknown;
     if (ec == net::error::would_block || of == blame::own) return false;
     if (of == blame::earlier) return true;
     if (!suspects || ec == suspect_ || !platform::is_path_error(ec)) return false;
@@ -229,14 +250,16 @@ private:
 };
 
 /// Calls `function(error_code&)`. Calls it again while nothing was moved and the error is an
-/// earlier datagram's. Each round takes the reports that have come meanwhile.
+/// earlier datagram's. Each round takes the reports that have come meanwhile. `own` is the peer of
+/// the datagram that the function sends; it may be null.
 template <class State, class Function>
-std::size_t past_reports(State& state, error_code& ec, Function function)
+std::size_t past_reports(State& state, error_code& ec, Function function,
+                         const typename State::endpoint_type* own = nullptr)
 {
   std::size_t result = function(ec);
   if (result == 0 && ec && state.reads_reports()) {
     path_error_filter filter;
-    while (result == 0 && ec && filter.passes(state, ec, state.flags.receives_errors))
+    while (result == 0 && ec && filter.passes(state, ec, state.flags.receives_errors, own))
       result = function(ec);
     filter.settle(state, ec);
   }

@@ -61,7 +61,7 @@ public:
     if (!ec) ec = request_.template check<Protocol>(v4);
     if (!ec && request_.needs().has_any_of(unmet.needs)) ec = unmet.why;
     if (ec || done_) return {};
-    const bool whole = !split_ && !request_.leaves_alone() && may_segment(peer_);
+    const bool whole = !split_ && !request_.leaves_alone() && may_segment(peer_, segment_);
     const std::size_t most = whole ? limit_.now() : 1;
     const std::size_t fit = std::min(most, max_payload_size(peer_) / segment_);
     chunk_ = std::min(std::max<std::size_t>(fit, 1) * segment_, size_);
@@ -105,7 +105,7 @@ public:
   std::size_t bytes() const noexcept { return size_; }
   std::size_t take_segmented() noexcept { return std::exchange(segmented_, 0); }
   socket_needs needs() const noexcept { return request_.needs(); }
-  bool front_is_plain() const noexcept { return request_.is_plain(); }
+  std::size_t front_size() const noexcept { return std::min(segment_, size_); }
   bool front_sets_traffic_class() const noexcept { return request_.sets_traffic_class(); }
   bool refuse_front(const error_code&) const noexcept { return false; }
 

@@ -313,10 +313,11 @@ private:
   }
 
   /// One byte holds both parts. A part that was not requested stays as the socket has it.
-  std::uint8_t traffic_class(std::uint8_t of_socket) const noexcept
+  std::uint8_t traffic_class(int of_socket) const noexcept
   {
-    const unsigned ecn = options_.ecn ? static_cast<unsigned>(*options_.ecn) : of_socket & 3U;
-    const unsigned dscp = options_.dscp ? *options_.dscp : unsigned{of_socket} >> 2U;
+    const auto rest = static_cast<std::uint8_t>(of_socket);
+    const unsigned ecn = options_.ecn ? static_cast<unsigned>(*options_.ecn) : rest & 3U;
+    const unsigned dscp = options_.dscp ? *options_.dscp : unsigned{rest} >> 2U;
     return static_cast<std::uint8_t>(dscp << 2U | (ecn & 3U));
   }
 

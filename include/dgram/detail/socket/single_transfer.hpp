@@ -123,17 +123,17 @@ std::size_t send_one(State& state, const Buffers& buffers,
       ec = net::error::operation_not_supported;
     if (ec) return 0;
     write_control();
-    sent = past_reports(state, ec, send);
+    sent = past_reports(state, ec, send, peer);
     if (ec == net::error::invalid_argument && segment == 0 && request->sets_traffic_class() &&
         !state.flags.traffic_class_refused) {
       // A kernel that takes no traffic class per datagram takes the datagram without it.
       state.flags.traffic_class_refused = true;
       write_control();
-      sent = past_reports(state, ec, send);
+      sent = past_reports(state, ec, send, peer);
       state.flags.traffic_class_refused = sent == 1;
     }
   } else {
-    sent = past_reports(state, ec, send);
+    sent = past_reports(state, ec, send, peer);
   }
   if (sent == 0) return 0;
   state.end_congestion();

@@ -65,7 +65,7 @@ struct socket_state : descriptor, std::enable_shared_from_this<socket_state<Prot
   inner_type socket;
   std::uint64_t epoch = 0;
 
-  /// The peers to which segmentation was refused. Datagrams to them leave one by one.
+  /// The peers to which segmentation was refused. Datagrams to them leave one by one for a while.
   destination_table<endpoint_type> unsegmented;
 
   /// The socket file to remove.
@@ -393,15 +393,18 @@ struct socket_state : descriptor, std::enable_shared_from_this<socket_state<Prot
 
   // --- reports ---
 
-  /// Takes the reports that the kernel has queued. Returns which datagram caused `failure`.
-  blame take_reports(const error_code& failure = error_code())
+  /// Takes the reports that the kernel has queued. Returns which datagram caused `failure`. `own` is
+  /// the peer of a datagram whose send failed with it; it may be null.
+  blame take_reports(const error_code& failure = error_code(),
+                     [[maybe_unused]] const endpoint_type* own = nullptr)
   {
     // A Unix socket has no such queue. It ignores MSG_ERRQUEUE, and would give its datagrams
     // instead.
     if constexpr (has_addresses) {
       const std::uint64_t before = reports_taken;
-      const blame of = drain_reports(fd(), *this, failure,
-                                     [this](const auto& report) { return reports().keep(report); });
+      const blame of = drain_reports(fd(), *this, failure, [this, own](const auto& report) {
+        return reports().keep(report, own);
+      });
       if (reports_taken != before && reports_) reports_->notify();
       return of;
     } else {
@@ -517,6 +520,7 @@ private:
     }
     error_code ignored;
     if (socket.is_open()) look_at_descriptor(platform::describe(fd(), ignored).family);
+    forget_traffic_classes();
   }
 
   /// Reads the properties of an open descriptor of this family from the kernel.
