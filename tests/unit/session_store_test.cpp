@@ -281,7 +281,8 @@ TEST_CASE("a wheel keeps deadlines of many turns, and asks again for those that 
       waiting.insert(number);
     }
     if (!waiting.empty()) {
-      const auto from = waiting.lower_bound(*waiting.begin() + random() % 20);
+      const auto from =
+          waiting.lower_bound(*waiting.begin() + static_cast<std::uint32_t>(random() % 20));
       const std::uint32_t any = from != waiting.end() ? *from : *waiting.begin();
       if (random() % 4 == 0) {
         wheel.remove(all, any);
@@ -392,7 +393,7 @@ private:
   static constexpr std::uint64_t idle = 40;
   static constexpr std::size_t most_keys = 8;
 
-  struct session {
+  struct expectation {
     store::block* at;
     std::uint64_t heard;
     std::size_t keys;
@@ -403,7 +404,7 @@ private:
   void touch_or_make(std::uint32_t name)
   {
     if (const auto known = owners_.find(name); known != owners_.end()) {
-      session& of = sessions_.at(known->second);
+      expectation& of = sessions_.at(known->second);
       store_.hear(*of.at, now_);
       of.heard = now_;
       return;
@@ -442,7 +443,7 @@ private:
   {
     const auto known = owners_.find(name);
     if (known == owners_.end()) return;
-    session& of = sessions_.at(known->second);
+    expectation& of = sessions_.at(known->second);
     const auto other = owners_.find(more);
     const bool expected =
         other != owners_.end() ? other->second == known->second : of.keys < most_keys;
@@ -500,7 +501,7 @@ private:
   std::uint32_t next_ = 1;
   store store_{{.max_sessions = names, .max_keys = most_keys}, idle};
   std::map<std::uint32_t, std::uint32_t> owners_;  // keys and the serial number of their session
-  std::map<std::uint32_t, session> sessions_;
+  std::map<std::uint32_t, expectation> sessions_;
 };
 
 void compare(unsigned seed, int steps)
