@@ -214,6 +214,9 @@ public:
     return routed_datagrams(*this, datagrams.begin(), datagrams.end(), begin_turn(now));
   }
 
+  /// Deleted: the batch would be gone before the loop begins.
+  routed_datagrams route(basic_receive_batch<Protocol>&&, time_point = {}) = delete;
+
   /// The same for one datagram: returns its session, or none.
   ///
   /// \code
