@@ -648,8 +648,10 @@ private:
       }
       source_[prepared_] = static_cast<std::uint8_t>(look_ups - 1);
     }
-    for (std::size_t i = 0; i < look_ups; ++i)
+    for (std::size_t i = 0; i < look_ups; ++i) {
       look_ups_[i].guess = store.fetch_session(look_ups_[i].hash);
+      store.fetch_value(look_ups_[i].guess);
+    }
     return prepared_ > 0;
   }
 

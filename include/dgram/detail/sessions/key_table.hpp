@@ -39,22 +39,26 @@ class key_places {
 public:
   key_places() noexcept = default;
 
-  /// Large zeroed memory costs nothing until it is used, so it is not cleared here.
-  explicit key_places(unsigned bits)
-      : places_(static_cast<key_place*>(std::calloc(std::size_t{1} << bits, sizeof(key_place)))),
-        mask_((std::size_t{1} << bits) - 1),
-        shift_(32 - bits)
+  explicit key_places(unsigned bits) : mask_((std::size_t{1} << bits) - 1), shift_(32 - bits)
   {
-    if (!places_) throw std::bad_alloc();
-    platform::prefer_huge_pages(places_.get(), size() * sizeof(key_place));
+    const std::size_t bytes = size() * sizeof(key_place);
+    // Large zeroed memory costs nothing until it is used, so it is not cleared here. It begins with
+    // a huge page.
+    std::size_t room = bytes < platform::huge_page_size ? bytes : bytes + platform::huge_page_size;
+    memory_.reset(std::calloc(room, 1));
+    if (!memory_) throw std::bad_alloc();
+    void* first = memory_.get();
+    if (room > bytes) first = std::align(platform::huge_page_size, bytes, first, room);
+    platform::prefer_huge_pages(first, bytes);
+    places_ = static_cast<key_place*>(first);
   }
 
-  explicit operator bool() const noexcept { return places_ != nullptr; }
+  explicit operator bool() const noexcept { return memory_ != nullptr; }
   std::size_t size() const noexcept { return mask_ + 1; }
   std::size_t mask() const noexcept { return mask_; }
   std::size_t home(std::uint32_t hash) const noexcept { return hash >> shift_; }
-  key_place& operator[](std::size_t at) noexcept { return places_.get()[at]; }
-  const key_place& operator[](std::size_t at) const noexcept { return places_.get()[at]; }
+  key_place& operator[](std::size_t at) noexcept { return places_[at]; }
+  const key_place& operator[](std::size_t at) const noexcept { return places_[at]; }
 
   /// Returns the place of the entry of this hash for which `match(index)` holds, or null.
   template <class Match>
@@ -76,7 +80,7 @@ public:
   /// Removes an entry. Later entries move back, so that no probe meets a gap.
   void erase(const key_place* entry) noexcept
   {
-    auto hole = static_cast<std::size_t>(entry - places_.get());
+    auto hole = static_cast<std::size_t>(entry - places_);
     for (std::size_t at = (hole + 1) & mask_; (*this)[at].index != 0; at = (at + 1) & mask_) {
       const std::size_t from_home = (at - home((*this)[at].hash)) & mask_;
       if (from_home < ((at - hole) & mask_)) continue;
@@ -88,10 +92,11 @@ public:
 
 private:
   struct release {
-    void operator()(key_place* memory) const noexcept { std::free(memory); }
+    void operator()(void* memory) const noexcept { std::free(memory); }
   };
 
-  std::unique_ptr<key_place[], release> places_;
+  std::unique_ptr<void, release> memory_;
+  key_place* places_ = nullptr;
   std::size_t mask_ = 0;
   unsigned shift_ = 31;
 };

@@ -98,7 +98,7 @@ public:
 
   std::uint32_t hash(const Key& key) const noexcept { return hash_(key); }
 
-  // Three steps of a look-up, so that many look-ups can be at the same step.
+  // Steps of a look-up, so that many look-ups can be at the same step.
 
   void fetch_places(std::uint32_t hash) const noexcept { table_.fetch(hash); }
 
@@ -108,10 +108,14 @@ public:
   {
     const std::uint32_t guess = table_.guess(hash);
     if (guess == 0 || (guess & alias_bit) != 0) return 0;
-    const block& likely = blocks_[guess];
-    fetch_ahead(&likely);
-    fetch_ahead(&likely.storage);
+    fetch_ahead(&blocks_[guess]);
     return guess;
+  }
+
+  /// Fetches the `T` of the guessed session.
+  void fetch_value(std::uint32_t guess) const noexcept
+  {
+    if (guess != 0) fetch_ahead(&blocks_[guess].storage);
   }
 
   block* find(const Key& key, std::uint32_t hash, std::uint32_t guess) const noexcept
