@@ -5,8 +5,8 @@
 //   example_game_loop [--rate TICKS] [--idle MS] [--players N] [ADDRESS:PORT]
 //
 // It prints "listening on ADDRESS:PORT" and serves until SIGINT or SIGTERM. The default is any free
-// port of loopback, 20 ticks a second, and at most 10,000 players, who leave after 5 seconds without
-// a word. A player sends "join NAME", then "move X Y" and at the end "leave". Try it with
+// port of loopback, 20 ticks a second, and at most 10,000 players. A player leaves after 5 seconds
+// without a word. A player sends "join NAME", then "move X Y" and at the end "leave". Try it with
 //   example_client ADDRESS:PORT 'join ann'
 
 #include "command_line.hpp"

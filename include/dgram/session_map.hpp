@@ -154,7 +154,7 @@ public:
   /// for up to 32 datagrams ahead.
   ///
   /// \code
-  /// dgram::session_map<int> connections{{.max_sessions = 1000}, [](const dgram::datagram& datagram) {
+  /// dgram::session_map<int> connections{{}, [](const dgram::datagram& datagram) {
   ///   return dgram::session_key::at(datagram.payload(), 1, 8);
   /// }};
   /// \endcode
@@ -239,8 +239,8 @@ public:
     return session(route_one(received, key, store_.hash(key), 0, at));
   }
 
-  /// The same for a datagram whose sender is all that is left of it, as in a 'message' listener of
-  /// an emitter. The function for strangers is not asked, and neither is the function for keys.
+  /// The same for the sender of a datagram, as in a 'message' listener of an emitter. The functions
+  /// for strangers and for keys are not asked.
   session route(const endpoint_type& sender, time_point now = Clock::now())
     requires(std::constructible_from<T, const endpoint_type&> || std::default_initializable<T>)
   {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
-// The table of peers: routing of batches, limits, idle times, keys, and what the program's functions
-// may do.
+// The table of peers: routing of batches, limits, idle times, keys, and what the program's
+// functions may do.
 #include "support/asio.hpp"
 #include "support/loopback.hpp"
 

@@ -22,8 +22,8 @@ namespace detail {
 /// Numbered blocks, from 1. A free block stays constructed, so `Block` must be trivial to destroy.
 /// It has `next_free()`, a number that is the slab's while the block is free.
 ///
-/// The first blocks are in small chunks, the others in chunks of a huge page. Memory is used only as
-/// far as blocks have been taken.
+/// The first blocks are in small chunks, the others in chunks of a huge page. Memory is used only
+/// as far as blocks have been taken.
 template <class Block>
   requires std::is_trivially_destructible_v<Block>
 class slab {
