@@ -283,8 +283,8 @@ public:
     return session(store_.find_id(static_cast<std::uint64_t>(id)));
   }
 
-  /// Ends the session, as `closed`. Returns false if it is ending already.
-  bool erase(session ended) { return store_.end(*ended.block_, session_end::closed); }
+  /// Ends the session, as `closed`. Returns false for no session, and if it is ending already.
+  bool erase(session ended) { return ended && store_.end(*ended.block_, session_end::closed); }
 
   /// Ends all sessions, as `closed`.
   void clear()
@@ -322,14 +322,15 @@ public:
   }
 
   /// Gives the session one more peer or key. Returns whether the session has it now: false if
-  /// another session has it, or if the session has `max_keys` already. Throws `system_error` for a
+  /// another session has it, if the session has `max_keys` already, or for no session. Throws `system_error` for a
   /// key that is not usable: `error::out_of_range`, or `invalid_argument` for a Unix peer without a
   /// name.
   template <class Key>
     requires(std::same_as<Key, session_key> || std::convertible_to<const Key&, endpoint_type>)
   bool add_key(session to, const Key& key)
   {
-    return store_.add_key(*to.block_, usable("add_key", key));
+    const packed words = usable("add_key", key);
+    return to && store_.add_key(*to.block_, words);
   }
 
   /// Takes a peer or a key from its session. Returns false if no session has it, or if it is the
@@ -349,8 +350,9 @@ public:
   /// nothing, if another session has this peer, or as `add_key`. Throws as `add_key`.
   bool set_peer(session of, const endpoint_type& peer)
   {
-    return store_.replace_key(*of.block_, usable("set_peer", peer),
-                              [](const packed& key) { return key.is_peer(); });
+    const packed words = usable("set_peer", peer);
+    const auto is_peer = [](const packed& key) { return key.is_peer(); };
+    return of && store_.replace_key(*of.block_, words, is_peer);
   }
 
   /// Replaces one key of the session by another. Returns false, and changes nothing, if the session
@@ -359,13 +361,16 @@ public:
   {
     const packed words = usable("replace_key", to);
     const packed old = usable("replace_key", from);
-    if (store_.find(old) != of.block_) return false;
+    if (!of || store_.find(old) != of.block_) return false;
     return store_.replace_key(*of.block_, words, [&](const packed& key) { return key == old; });
   }
 
   /// Protects the session: it is never evicted, but it can still end as idle. Call this when the
   /// peer has proved its address.
-  void mark_validated(session of) noexcept { store_.validate(*of.block_); }
+  void mark_validated(session of) noexcept
+  {
+    if (of) store_.validate(*of.block_);
+  }
 
   std::size_t size() const noexcept { return store_.size(); }
   bool empty() const noexcept { return size() == 0; }

@@ -14,6 +14,7 @@
 #include <catch2/matchers/catch_matchers_exception.hpp>
 #include <catch2/matchers/catch_matchers_string.hpp>
 
+#include <array>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -21,8 +22,10 @@
 #include <map>
 #include <memory>
 #include <random>
+#include <ranges>
 #include <stdexcept>
 #include <string>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -582,6 +585,51 @@ TEST_CASE("an unusable key in a call is a clear error", "[sessions]")
   CHECK(map.key_count() == 1);
   CHECK_FALSE(map.remove_key(too_long));
 }
+
+TEST_CASE("calls with no session do nothing", "[sessions]")
+{
+  players map;
+  const auto none = map.find(peer(1));
+  CHECK_FALSE(none);
+  CHECK_FALSE(map.erase(none));
+  CHECK_FALSE(map.add_key(none, peer(2)));
+  CHECK_FALSE(map.set_peer(none, peer(2)));
+  CHECK_FALSE(map.replace_key(none, session_key("a"), session_key("b")));
+  map.mark_validated(none);
+  CHECK(map.empty());
+}
+
+TEST_CASE("states of any size and alignment stay where they are", "[sessions]")
+{
+  struct alignas(256) aligned {
+    std::uint32_t number = 0;
+  };
+  struct huge {
+    std::array<char, 3'000'000> bytes;
+    std::uint32_t number = 0;
+  };
+  const auto check = [](auto& map, std::uint32_t count, std::size_t alignment) {
+    std::vector<const void*> at;
+    for (std::uint32_t number = 0; number < count; ++number) {
+      const auto session = map.route(peer(number));
+      session->number = number;
+      at.push_back(&*session);
+      CHECK(reinterpret_cast<std::uintptr_t>(at.back()) % alignment == 0);
+    }
+    for (std::uint32_t number = 0; number < count; ++number) {
+      CHECK(map.find(peer(number))->number == number);
+      CHECK(&*map.find(peer(number)) == at[number]);
+    }
+  };
+  dgram::session_map<aligned> first;
+  check(first, 20'000, 256);
+  dgram::session_map<huge> second;
+  check(second, 20, alignof(huge));
+}
+
+static_assert(std::ranges::input_range<players>);
+static_assert(std::ranges::input_range<players::routed_datagrams>);
+static_assert(!std::is_copy_constructible_v<players>);
 
 TEST_CASE("an emplaced session has the given arguments, unless the key is known or the map full",
           "[sessions]")

@@ -168,9 +168,7 @@ public:
   /// Gives the entry another index.
   void redirect(std::uint32_t hash, std::uint32_t from, std::uint32_t to) noexcept
   {
-    const auto same = [from](std::uint32_t other) { return other == from; };
-    if (const key_place* const found = place_of(hash, same))
-      const_cast<key_place*>(found)->index = to;
+    if (erase(hash, from)) insert(hash, to);
   }
 
   /// Moves some of what has not moved yet.

@@ -50,7 +50,7 @@ struct session_head {
 
 /// A session. With this alignment the first 32 bytes are in one cache line.
 template <class T, class Key>
-struct alignas(32) session_block : session_head<Key> {
+struct alignas(32) alignas(T) session_block : session_head<Key> {
   alignas(T) std::byte storage[sizeof(T)];  // NOLINT(*-avoid-c-arrays)
 
   T& value() noexcept { return *std::launder(reinterpret_cast<T*>(storage)); }
