@@ -34,6 +34,9 @@
 #include <dgram/send_batch.hpp>
 #include <dgram/send_options.hpp>
 #include <dgram/send_result.hpp>
+#include <dgram/session_key.hpp>
+#include <dgram/session_map.hpp>
+#include <dgram/session_map_config.hpp>
 #include <dgram/socket_config.hpp>
 #include <dgram/socket_handle.hpp>
 #include <dgram/socket_statistics.hpp>

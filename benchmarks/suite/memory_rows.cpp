@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 // The memory row: what a socket that has been used and waits for the next datagram keeps resident.
 #include "process.hpp"
+#include "resident.hpp"
 #include "rows.hpp"
 
 #include <dgram.hpp>
@@ -18,11 +19,6 @@
 
 namespace bench {
 
-namespace {
-
-constexpr std::size_t sockets = 10000;
-constexpr const char* ours = "dgram emitter";
-
 double resident_bytes()
 {
   std::size_t pages = 0;
@@ -33,6 +29,11 @@ double resident_bytes()
   if (!is_read) throw std::runtime_error("cannot read /proc/self/statm");
   return static_cast<double>(resident) * static_cast<double>(::sysconf(_SC_PAGESIZE));
 }
+
+namespace {
+
+constexpr std::size_t sockets = 10000;
+constexpr const char* ours = "dgram emitter";
 
 /// `Socket(context, received)` binds itself, receives, counts, and can `send_to_itself()`.
 template <class Socket>

@@ -5,6 +5,7 @@
 
 #include <dgram/config.hpp>
 
+#include <chrono>
 #include <cstdint>
 
 DGRAM_NAMESPACE_BEGIN
@@ -70,6 +71,9 @@ template <class Protocol, class SocketExecutor = net::any_io_executor,
           class Executor = net::any_io_executor,
           class Handle = basic_socket_handle<Protocol, SocketExecutor>>
 class writer;
+
+template <class T, class Protocol = udp, class Clock = std::chrono::steady_clock>
+class session_map;
 
 template <class Protocol>
 class basic_owned_datagram;

@@ -8,10 +8,14 @@
 #include <catch2/catch_template_test_macros.hpp>
 #include <catch2/generators/catch_generators.hpp>
 
+#include <dgram/session_map.hpp>
+
 #include <asio/post.hpp>
 #include <asio/steady_timer.hpp>
 
 #include <array>
+#include <cstddef>
+#include <cstdint>
 #include <cstdlib>
 #include <new>
 #include <utility>
@@ -473,4 +477,96 @@ TEMPLATE_TEST_CASE("a socket that its handler destroys is gone, memory and all",
   test::run(io);
   REQUIRE_FALSE(b.socket);
   REQUIRE(released > 0);
+}
+
+namespace {
+
+/// The sessions of a server that is used, with a batch of each kind of datagram.
+struct session_user {
+  static constexpr std::uint32_t peers = 3000;
+
+  static asio::ip::udp::endpoint peer(std::uint32_t number)
+  {
+    return {asio::ip::address_v4(0x0A000000U + number), 4000};
+  }
+
+  session_user()
+  {
+    for (std::uint32_t i = 0; i < 64; ++i)
+      batch.store("payload", peer(i * 37 % peers));
+  }
+
+  void make_all()
+  {
+    for (std::uint32_t i = 0; i < peers; ++i)
+      static_cast<void>(sessions.route(peer(i)));
+  }
+
+  dgram::receive_batch batch{64, 64};
+  dgram::session_map<std::uint64_t> sessions{
+      {.max_sessions = peers, .when_full = dgram::sessions_full::evict_idlest}};
+};
+
+}  // namespace
+
+TEST_CASE("sessions allocate nothing: datagrams, further keys, and sessions that come and go",
+          "[sessions]")
+{
+  DGRAM_SKIP_WITHOUT_ALLOCATION_COUNTS();
+  session_user user;
+  user.make_all();
+  bool has_key = true;
+  const auto use = [&] {
+    for (auto [count, datagram] : user.sessions.route(user.batch))
+      *count += datagram.payload().size();
+    // One too many evicts another, and the next round the other way round.
+    static_cast<void>(user.sessions.route(session_user::peer(session_user::peers)));
+    const auto one = user.sessions.find(session_user::peer(session_user::peers));
+    has_key = has_key && user.sessions.add_key(one, dgram::session_key("a further key"));
+    user.sessions.erase(one);
+    user.sessions.expire();
+  };
+  use();
+  const std::size_t before = test::allocations();
+  for (int i = 0; i < rounds; ++i)
+    use();
+  const std::size_t after = test::allocations();
+  CHECK(after == before);
+  CHECK(has_key);
+}
+
+TEST_CASE("sessions of which an allocation fails are whole, and can be made later", "[sessions]")
+{
+  if (!test::fails_allocations) SKIP("allocations cannot be made to fail here");
+  std::size_t failed = 0;
+  for (std::size_t n = 1;; ++n) {
+    session_user user;
+    std::size_t refused = 0;
+    bool was_reached = false;
+    {
+      const test::failing_allocation failing(n);
+      for (std::uint32_t i = 0; i < session_user::peers; ++i) {
+        try {
+          const auto made = user.sessions.route(session_user::peer(i));
+          *made = i;
+          if (i % 50 == 0) user.sessions.add_key(made, session_user::peer(100'000 + i));
+        } catch (const std::bad_alloc&) {
+          ++refused;
+        }
+      }
+      was_reached = failing.has_failed();
+    }
+    REQUIRE(refused == (was_reached ? 1 : 0));
+    const auto counts = user.sessions.statistics();
+    // An allocation of a further key costs the key, any other one a session.
+    REQUIRE(user.sessions.size() == session_user::peers - counts.failed);
+    for (auto session : user.sessions)
+      REQUIRE(user.sessions.find(session_user::peer(static_cast<std::uint32_t>(*session))) ==
+              session);
+    user.make_all();
+    REQUIRE(user.sessions.size() == session_user::peers);
+    failed += refused;
+    if (!was_reached) break;
+  }
+  CHECK(failed > 10);
 }

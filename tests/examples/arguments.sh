@@ -79,6 +79,9 @@ refused '--size "7"' echo_load 127.0.0.1:7 --size 7
 refused '--size "65508"' echo_load 127.0.0.1:7 --size 65508
 refused '--seconds "-1"' echo_load 127.0.0.1:7 --seconds -1
 
+refused '--rate "0"' game_loop --rate 0
+refused '--players "0"' game_loop --players 0
+refused '"nowhere"' game_loop nowhere
 refused '"[::]:http"' multihomed_echo http
 refused '"nowhere"' dns_responder nowhere
 refused 'ADDRESS:PORT is missing' path_probe
@@ -86,7 +89,7 @@ refused '--timeout "0"' path_probe 127.0.0.1:9 --timeout 0
 
 for program in echo_callback echo_coroutine client syslog_collector multicast_chat \
   multicast_source_specific echo_load unix_echo syslog_sender dns_lookup \
-  multihomed_echo dns_responder path_probe; do
+  multihomed_echo dns_responder path_probe game_loop; do
   run 0 "$examples/example_$program" --help
   prints "usage: example_$program"
 done

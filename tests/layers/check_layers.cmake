@@ -13,7 +13,7 @@
 cmake_minimum_required(VERSION 3.25)
 
 # The folders of detail/, from the lowest layer to the highest.
-set(folders platform async socket batch names emitter sim)
+set(folders platform async socket batch sessions names emitter sim)
 set(layer 0)
 foreach(folder IN LISTS folders)
   math(EXPR layer "${layer} + 1")

@@ -16,6 +16,7 @@
 #include <net/if.h>
 #include <netinet/in.h>
 #include <poll.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -424,6 +425,11 @@ struct system {
     return std::min(claimed, static_cast<int>(count));
   }
 #endif
+
+  static int madvise(void* memory, std::size_t size, int advice) noexcept
+  {
+    return ::madvise(memory, size, advice);
+  }
 
   static int connect(int fd, const ::sockaddr* address, ::socklen_t size) noexcept
   {

@@ -20,6 +20,7 @@
 #include <ifaddrs.h>
 #include <net/if.h>
 #include <poll.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -54,6 +55,11 @@ struct system {
     return ::sendmmsg(fd, messages, count, flags);
   }
 #endif
+
+  static int madvise(void* memory, std::size_t size, int advice) noexcept
+  {
+    return ::madvise(memory, size, advice);
+  }
 
   static int connect(int fd, const ::sockaddr* address, ::socklen_t size) noexcept
   {
