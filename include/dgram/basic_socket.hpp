@@ -5,11 +5,12 @@
 
 #include <dgram/config.hpp>
 #include <dgram/default_token.hpp>
+#include <dgram/detail/async/cancellation.hpp>
+#include <dgram/detail/async/initiation.hpp>
 #include <dgram/detail/async/throwing.hpp>
 #include <dgram/detail/platform/backend.hpp>
 #include <dgram/detail/socket/attempts.hpp>
 #include <dgram/detail/socket/batch_operations.hpp>
-#include <dgram/detail/socket/initiation.hpp>
 #include <dgram/detail/socket/membership.hpp>
 #include <dgram/detail/socket/opening.hpp>
 #include <dgram/detail/socket/option_access.hpp>

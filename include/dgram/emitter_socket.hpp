@@ -4,7 +4,7 @@
 #define DGRAM_EMITTER_SOCKET_HPP
 
 #include <dgram/config.hpp>
-#include <dgram/detail/async/completion.hpp>
+#include <dgram/detail/async/any_completion.hpp>
 #include <dgram/detail/emitter/arguments.hpp>
 #include <dgram/detail/emitter/awaited_event.hpp>
 #include <dgram/detail/emitter/core.hpp>
@@ -512,10 +512,10 @@ public:
   auto dispose(Token&& token = Token())
   {
     return detail::initiate_completion<>(
-        core_->get_executor(), std::forward<Token>(token),
-        [core = core_.shared()](detail::completion<>* done, const net::cancellation_slot& slot) {
-          core->let_cancel(done, slot);
-          detail::start_close(*core, detail::any_completion_ptr(done));
+        core_.shared(), std::forward<Token>(token),
+        [](core_type& core, detail::completion<>* done, const net::cancellation_slot& slot) {
+          core.let_cancel(done, slot);
+          detail::start_close(core, detail::any_completion_ptr(done));
         });
   }
 
@@ -806,7 +806,8 @@ private:
     check<Operation>();
     if constexpr (std::invocable<function&> && (ListenFirst || !completes)) {
       const auto listener = core_->events.template once<typename Operation::event>(
-          detail::run_by_emitter(std::forward<Callback>(callback), core_->get_executor()));
+          detail::forwarding_handler<function, executor_type>(std::forward<Callback>(callback),
+                                                              core_->get_executor()));
       try {
         operation.start(*core_, nullptr, listener);
       } catch (...) {
@@ -817,15 +818,15 @@ private:
     } else if constexpr (detail::is_callback<Callback>()) {
       const auto initiate = [&]() -> decltype(auto) {
         return detail::initiate_completion<>(
-            core_->get_executor(), std::forward<Callback>(callback),
-            [core = core_.shared(), operation](detail::completion<>* done,
-                                               const net::cancellation_slot& slot) {
-              core->let_cancel(done, slot);
+            core_.shared(), std::forward<Callback>(callback),
+            [operation](core_type& core, detail::completion<>* done,
+                        const net::cancellation_slot& slot) {
+              core.let_cancel(done, slot);
               // A token may launch the operation later, in another state.
-              if (const auto ec = Operation::check(*core))
-                core->fail(done, detail::failure_of(Operation::name, ec));
+              if (const auto ec = Operation::check(core))
+                core.fail(done, detail::failure_of(Operation::name, ec));
               else
-                operation.start(*core, detail::any_completion_ptr(done), {});
+                operation.start(core, detail::any_completion_ptr(done), {});
             });
       };
       if constexpr (std::is_void_v<decltype(initiate())>) {
@@ -915,11 +916,11 @@ private:
     } else if constexpr (detail::is_callback<Callback, std::size_t>()) {
       // When the token launches a deferred or awaited send, the message may be gone.
       return detail::initiate_completion<std::size_t>(
-          core_->get_executor(), std::forward<Callback>(callback),
-          [core = core_.shared(), to, bytes = message.copy()](detail::send_completion* done,
-                                                              const net::cancellation_slot& slot) {
-            core->let_cancel(done, slot);
-            detail::start_late_send(*core, to, bytes, done);
+          core_.shared(), std::forward<Callback>(callback),
+          [to, bytes = message.copy()](core_type& core, detail::send_completion* done,
+                                       const net::cancellation_slot& slot) {
+            core.let_cancel(done, slot);
+            detail::start_late_send(core, to, bytes, done);
           });
     }
   }

@@ -8,9 +8,10 @@
 #include <dgram/datagram.hpp>
 #include <dgram/detail/async/cancellation.hpp>
 #include <dgram/detail/async/deadline.hpp>
+#include <dgram/detail/async/epoch_guard.hpp>
+#include <dgram/detail/async/initiation.hpp>
 #include <dgram/detail/batch/for_each_op.hpp>
 #include <dgram/detail/batch/reader_state.hpp>
-#include <dgram/detail/socket/initiation.hpp>
 #include <dgram/error.hpp>
 #include <dgram/fwd.hpp>
 #include <dgram/reader_config.hpp>
@@ -203,8 +204,16 @@ public:
         std::is_void_v<std::invoke_result_t<std::decay_t<Function>&, const datagram_type&>>,
         "The function of async_for_each returns nothing: a result would be thrown away, and a "
         "coroutine never run.");
-    return net::async_initiate<Token, void(error_code)>(
-        detail::for_each_initiation<state_type>(state_), token, std::forward<Function>(function));
+    return detail::initiate<void(error_code)>(
+        detail::shared_target(state_),
+        [](state_type& state, auto&& handler, auto&& each) {
+          using op_type = detail::for_each_op<state_type, std::decay_t<Function>>;
+          const auto executor = state.get_executor();
+          net::async_compose<decltype(handler), void(error_code)>(
+              op_type(state.shared_from_this(), std::forward<decltype(each)>(each)), handler,
+              executor);
+        },
+        std::forward<Token>(token), std::forward<Function>(function));
   }
 
   /// The whole batch that was received last; for `send_batch::push_replies`.

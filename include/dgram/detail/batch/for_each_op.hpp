@@ -202,30 +202,6 @@ private:
   bool backing_off_ = false;  // the wait is on a timer that others may end
 };
 
-/// Launches the operation. The initiation holds the reader's state, so that a deferred operation
-/// may outlive the reader.
-template <class State>
-class for_each_initiation {
-public:
-  using executor_type = typename State::executor_type;
-
-  explicit for_each_initiation(std::shared_ptr<State> state) noexcept : state_(std::move(state)) {}
-
-  executor_type get_executor() const noexcept { return state_->socket.get_executor(); }
-
-  template <class Handler, class Function>
-  void operator()(Handler&& handler, Function&& function) const
-  {
-    const auto executor = get_executor();
-    net::async_compose<Handler, void(error_code)>(
-        for_each_op<State, std::decay_t<Function>>(state_, std::forward<Function>(function)),
-        handler, executor);
-  }
-
-private:
-  std::shared_ptr<State> state_;
-};
-
 }  // namespace detail
 
 DGRAM_NAMESPACE_END

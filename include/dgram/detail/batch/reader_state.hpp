@@ -42,6 +42,8 @@ struct reader_state : std::enable_shared_from_this<reader_state<Handle>> {
     prepare_descriptor();
   }
 
+  executor_type get_executor() const { return socket.get_executor(); }
+
   Handle socket;
   batch_type batch;
   typename batch_type::const_iterator position;

@@ -71,6 +71,8 @@ struct socket_state : descriptor, std::enable_shared_from_this<socket_state<Prot
   /// The socket file to remove.
   [[no_unique_address]] bound_path_of<Protocol> bound;
 
+  executor_type get_executor() { return socket.get_executor(); }
+
   fd_type fd() { return socket.native_handle(); }
 
   static constexpr bool has_addresses = ip_protocol<Protocol>;

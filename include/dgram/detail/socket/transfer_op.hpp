@@ -144,6 +144,14 @@ private:
   wake_up_counter wake_ups_;
 };
 
+template <class Signature, class State, class Attempt, class Handler>
+void compose(State& state, Attempt attempt, Handler&& handler)
+{
+  const auto executor = state.socket.get_executor();
+  net::async_compose<Handler, Signature>(
+      transfer_op<State, Attempt>(state.shared_from_this(), std::move(attempt)), handler, executor);
+}
+
 }  // namespace detail
 
 DGRAM_NAMESPACE_END
