@@ -269,7 +269,7 @@ private:
       const wait_scope scope{*state};
       state->start_wait();
       (state->start_timer(deadline), ...);
-      const auto epoch = state->socket.epoch();
+      const detail::epoch_guard guard(state->socket.epoch());
       state->policy.begin_waiting();
       do {
         // The reader's own slot lets `stop` and the deadline end the wait. Cancellation of the
@@ -286,8 +286,8 @@ private:
         state->policy.yielded();
         // A wake-up may have been queued before a cancel, a close or the deadline, so its success
         // proves nothing.
-        if (state->socket.epoch() != epoch || state->is_stopped() || state->timed_out() ||
-            cancellation.cancelled() != net::cancellation_type::none)
+        if (guard.is_over(state->socket.epoch(), cancellation) || state->is_stopped() ||
+            state->timed_out())
           ec = net::error::operation_aborted;
         else if (backs_off)
           ec.clear();  // another waiter may have set the shared timer anew

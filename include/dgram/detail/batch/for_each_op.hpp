@@ -161,7 +161,8 @@ private:
   template <class Self>
   bool has_ended(Self& self) const
   {
-    return state_->is_stopped() || guard_.is_over(state_->socket.epoch(), self);
+    return state_->is_stopped() ||
+           guard_.is_over(state_->socket.epoch(), self.get_cancellation_state());
   }
 
   template <class Self>

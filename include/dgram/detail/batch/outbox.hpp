@@ -4,10 +4,10 @@
 #define DGRAM_DETAIL_BATCH_OUTBOX_HPP
 
 #include <dgram/config.hpp>
+#include <dgram/detail/async/epoch_guard.hpp>
 #include <dgram/error.hpp>
 #include <dgram/send_batch.hpp>
 
-#include <cstdint>
 #include <utility>
 
 DGRAM_NAMESPACE_BEGIN
@@ -99,12 +99,12 @@ private:
   void wait(Handle& handle, const error_code& why)
   {
     const bool timed = is_timed(handle, why);
-    auto resumed = [this, kept = owner_.keep_alive(), &handle, epoch = handle.epoch(),
+    auto resumed = [this, kept = owner_.keep_alive(), &handle, guard = epoch_guard(handle.epoch()),
                     timed](const error_code& ec) {
       waiting_ = false;
       // Other operations may end the shared timer. If the epoch has ended, the owner knows what
       // that means for its queue.
-      if (ec && !timed && handle.epoch() == epoch)
+      if (ec && !timed && !guard.is_over(handle.epoch()))
         owner_.fail(ec);
       else
         owner_.offer_again();

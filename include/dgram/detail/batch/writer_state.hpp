@@ -5,6 +5,8 @@
 
 #include <dgram/config.hpp>
 #include <dgram/datagram.hpp>
+#include <dgram/detail/async/epoch_guard.hpp>
+#include <dgram/detail/async/signal.hpp>
 #include <dgram/detail/batch/outbox.hpp>
 #include <dgram/detail/batch/reader_state.hpp>
 #include <dgram/detail/socket/attempts.hpp>
@@ -14,7 +16,6 @@
 
 #include <algorithm>
 #include <cstddef>
-#include <cstdint>
 #include <functional>
 #include <memory>
 #include <new>
@@ -31,8 +32,6 @@ struct writer_state : std::enable_shared_from_this<writer_state<Handle>> {
   using protocol_type = typename Handle::protocol_type;
   using endpoint_type = typename protocol_type::endpoint;
   using reader_type = reader_state<Handle>;
-  using clock = typename Handle::clock_type;
-  using timer_type = typename Handle::timer_type;
 
   /// `source` is the reader whose turns the writer follows; null for a writer on a socket alone.
   writer_state(Handle handle, std::shared_ptr<reader_type> source, const writer_config& config)
@@ -42,7 +41,6 @@ struct writer_state : std::enable_shared_from_this<writer_state<Handle>> {
         reader_(std::move(source)),
         when_full_(config.when_full)
   {
-    room_.expires_at(clock::time_point::max());
   }
 
   basic_send_batch<protocol_type> batch;
@@ -120,8 +118,8 @@ struct writer_state : std::enable_shared_from_this<writer_state<Handle>> {
   void push(bytes_view payload, std::size_t datagrams, const Target& to, const Options&... options)
   {
     // Datagrams that were queued for an earlier descriptor must not leave on this one.
-    if (epoch_ != socket_.epoch()) lose(net::error::operation_aborted);
-    epoch_ = socket_.epoch();
+    if (guard_.is_over(socket_.epoch())) lose(net::error::operation_aborted);
+    guard_.enter(socket_.epoch());
     if constexpr (std::is_same_v<Target, no_peer>)
       batch.push(payload, options...);
     else
@@ -157,11 +155,11 @@ struct writer_state : std::enable_shared_from_this<writer_state<Handle>> {
   void flush()
   {
     if (batch.empty()) return;
-    if (epoch_ == socket_.epoch())
-      out_.flush(socket_);
-    else
+    if (guard_.is_over(socket_.epoch()))
       lose(net::error::operation_aborted);
     if (batch.empty()) wake_waiting();
+    else
+      out_.flush(socket_);
   }
 
   /// Waits for the end of a flush, after which there may be room.
@@ -238,7 +236,7 @@ private:
 
   void wake_waiting()
   {
-    if (std::exchange(is_waited_for_, false)) room_.cancel();
+    if (std::exchange(is_waited_for_, false)) room_.notify();
   }
 
   void lose(const error_code& ec)
@@ -262,12 +260,12 @@ private:
     handler(ec, peer, size);
   }
 
-  timer_type room_;  // never expires: to cancel it wakes the operations that wait for room
+  signal<typename Handle::executor_type, typename Handle::timer_type> room_;
   Handle socket_;
   std::shared_ptr<reader_type> reader_;
   outbox<Handle, writer_state> out_{*this};
   full_policy when_full_;
-  std::uint64_t epoch_ = 0;  // the socket's epoch when the datagrams were queued
+  epoch_guard guard_;  // of the datagrams that are queued
   bool closed_ = false;
   bool is_waited_for_ = false;
   bool flush_posted_ = false;

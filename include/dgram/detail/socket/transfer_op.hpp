@@ -70,7 +70,8 @@ public:
       advance(self);
       return;
     case step::wait:
-      if (guard_.is_over(state_->epoch, self)) ec = net::error::operation_aborted;
+      if (guard_.is_over(state_->epoch, self.get_cancellation_state()))
+        ec = net::error::operation_aborted;
       // Another operation may have restarted the shared timer. That ends this wait, but not this
       // operation.
       else if (backing_off_)
