@@ -4,7 +4,7 @@
 #define DGRAM_CREATE_SOCKET_HPP
 
 #include <dgram/config.hpp>
-#include <dgram/detail/async/completion.hpp>
+#include <dgram/detail/async/any_completion.hpp>
 #include <dgram/detail/emitter/core.hpp>
 #include <dgram/emitter_socket.hpp>
 #include <dgram/event_emitter.hpp>
@@ -112,26 +112,50 @@ detail::made_on<Source, unix_emitter_socket> create_unix_socket(Source&& source,
 
 namespace detail {
 
+/// Creates the sockets of `send_once`. A deferred operation may be launched again, and then needs
+/// another socket.
+template <class Source>
+class sockets_for_one_send {
+public:
+  using socket_type = made_on<Source, emitter_socket>;
+  using executor_type = typename socket_type::executor_type;
+
+  sockets_for_one_send(Source& source, socket_options options)
+      : executor_(executor_of(source)), context_(io_context_of(source)), options_(options)
+  {
+  }
+
+  executor_type get_executor() const noexcept { return executor_; }
+
+  /// The first launch gets the socket that was used before.
+  const socket_type& first() { return *(first_ = make()); }
+  std::shared_ptr<socket_type> take() { return first_ ? std::exchange(first_, nullptr) : make(); }
+
+private:
+  std::shared_ptr<socket_type> make() const
+  {
+    return std::make_shared<socket_type>(executor_, context_, options_);
+  }
+
+  executor_type executor_;
+  net::io_context* context_;
+  socket_options options_;
+  std::shared_ptr<socket_type> first_;
+};
+
 template <class Source, class Token, class... Place>
 auto send_from_new(Source& source, socket_type type, const payload_view& message, Token&& token,
                    const Place&... place)
 {
-  using made = made_on<Source, emitter_socket>;
-  const auto executor = executor_of(source);
-  const auto make = [executor, context = io_context_of(source), type] {
-    return std::make_shared<made>(executor, context, socket_options{.type = type});
-  };
-  // Checks the arguments here, with the socket of the first launch: no caller catches what a launch
-  // throws. A deferred operation may be launched again, and then creates another socket.
-  const auto spare = std::make_shared<std::shared_ptr<made>>(make());
+  using sockets_type = sockets_for_one_send<Source>;
+  const auto sockets = std::make_shared<sockets_type>(source, socket_options{.type = type});
+  // Checks the arguments here: no caller catches what a launch throws.
+  const auto destination = core_access::destination(sockets->first(), place...);
   return initiate_completion<std::size_t>(
-      executor, std::forward<Token>(token),
-      [make, spare, executor, bytes = message.copy(),
-       to = core_access::destination(**spare, place...)](send_completion* done,
-                                                         net::cancellation_slot slot) {
-        auto socket = std::exchange(*spare, nullptr);
-        if (!socket) socket = make();
-        done->has_slot = slot.is_connected();
+      sockets, std::forward<Token>(token),
+      [bytes = message.copy(), destination](sockets_type& from, send_completion* done,
+                                            const net::cancellation_slot& slot) {
+        const auto socket = from.take();
         auto sent = [socket, held = send_completion_ptr(done)](const failure& outcome,
                                                                std::size_t size) mutable {
           held->outcome = outcome;
@@ -139,10 +163,11 @@ auto send_from_new(Source& source, socket_type type, const payload_view& message
           if (const auto state = socket->state(); !state.closed && !state.closing) socket->close();
           held.release()->run();
         };
-        auto* const sending = make_completion<std::size_t>(std::move(sent), executor);
         const auto& core = core_access::of(*socket);
-        core->let_cancel(sending, slot);
-        detail::start_late_send(*core, to, bytes, sending);
+        auto* const sending = make_completion<std::size_t>(std::move(sent), from.get_executor());
+        done->let_cancel(slot, std::weak_ptr(core),
+                         [sending](auto& alive, net::cancellation_type) { alive.cancel(sending); });
+        detail::start_late_send(*core, destination, bytes, sending);
       });
 }
 

@@ -5,8 +5,8 @@
 
 #include <dgram/bytes_view.hpp>
 #include <dgram/config.hpp>
+#include <dgram/detail/async/any_completion.hpp>
 #include <dgram/detail/async/cancellation.hpp>
-#include <dgram/detail/async/completion.hpp>
 #include <dgram/detail/async/queue.hpp>
 #include <dgram/detail/emitter/awaited_event.hpp>
 #include <dgram/event_emitter.hpp>
@@ -104,7 +104,7 @@ public:
     }
   }
 
-  void next(completion_type* done, net::cancellation_slot slot)
+  void next(completion_type* done, const net::cancellation_slot& slot)
   {
     completion_ptr<std::optional<Value>> held(done);
     if (waiting_ != nullptr) {
@@ -129,15 +129,13 @@ public:
   }
 
 private:
-  void watch(net::cancellation_slot slot)
+  void watch(const net::cancellation_slot& slot)
   {
-    if (!slot.is_connected()) return;
-    waiting_->has_slot = true;
-    on_cancellation(slot, this->weak_from_this(),
-                    [done = waiting_.get()](stream_state& self, net::cancellation_type) {
-                      if (self.waiting_.get() == done)
-                        self.finish(std::move(self.waiting_), net::error::operation_aborted);
-                    });
+    waiting_->let_cancel(slot, this->weak_from_this(),
+                         [done = waiting_.get()](stream_state& self, net::cancellation_type) {
+                           if (self.waiting_.get() == done)
+                             self.finish(std::move(self.waiting_), net::error::operation_aborted);
+                         });
   }
 
   void finish(completion_ptr<std::optional<Value>> done, const error_code& ec)
@@ -241,8 +239,8 @@ public:
   auto next(Token&& token = Token())
   {
     return detail::initiate_completion<std::optional<value_type>>(
-        core_->get_executor(), std::forward<Token>(token),
-        [state = state_](typename state_type::completion_type* done,
+        core_, std::forward<Token>(token),
+        [state = state_](Core&, typename state_type::completion_type* done,
                          const net::cancellation_slot& slot) { state->next(done, slot); });
   }
 

@@ -8,9 +8,10 @@
 #include <dgram/datagram.hpp>
 #include <dgram/detail/async/cancellation.hpp>
 #include <dgram/detail/async/deadline.hpp>
+#include <dgram/detail/async/epoch_guard.hpp>
+#include <dgram/detail/async/initiation.hpp>
 #include <dgram/detail/batch/for_each_op.hpp>
 #include <dgram/detail/batch/reader_state.hpp>
-#include <dgram/detail/socket/initiation.hpp>
 #include <dgram/error.hpp>
 #include <dgram/fwd.hpp>
 #include <dgram/reader_config.hpp>
@@ -224,8 +225,16 @@ public:
         std::is_void_v<std::invoke_result_t<std::decay_t<Function>&, const datagram_type&>>,
         "The function of async_for_each returns nothing: a result would be thrown away, and a "
         "coroutine never run.");
-    return net::async_initiate<Token, void(error_code)>(
-        detail::for_each_initiation<state_type>(state_), token, std::forward<Function>(function));
+    return detail::initiate<void(error_code)>(
+        detail::shared_target(state_),
+        [](state_type& state, auto&& handler, auto&& each) {
+          using op_type = detail::for_each_op<state_type, std::decay_t<Function>>;
+          const auto executor = state.get_executor();
+          net::async_compose<decltype(handler), void(error_code)>(
+              op_type(state.shared_from_this(), std::forward<decltype(each)>(each)), handler,
+              executor);
+        },
+        std::forward<Token>(token), std::forward<Function>(function));
   }
 
   /// The whole batch that was received last; for `send_batch::push_replies`.
@@ -286,7 +295,7 @@ private:
       const wait_scope scope{*state};
       state->start_wait();
       (state->start_timer(deadline), ...);
-      const auto epoch = state->socket.epoch();
+      const detail::epoch_guard guard(state->socket.epoch());
       state->policy.begin_waiting();
       do {
         // The reader's own slot lets `stop` and the deadline end the wait. Cancellation of the
@@ -303,8 +312,8 @@ private:
         state->policy.yielded();
         // A wake-up may have been queued before a cancel, a close or the deadline, so its success
         // proves nothing.
-        if (state->socket.epoch() != epoch || state->is_stopped() || state->timed_out() ||
-            cancellation.cancelled() != net::cancellation_type::none)
+        if (guard.is_over(state->socket.epoch(), cancellation) || state->is_stopped() ||
+            state->timed_out())
           ec = net::error::operation_aborted;
         else if (backs_off)
           ec.clear();  // another waiter may have set the shared timer anew

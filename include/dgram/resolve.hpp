@@ -7,7 +7,6 @@
 #include <dgram/basic_socket.hpp>
 #include <dgram/config.hpp>
 #include <dgram/detail/names/named_op.hpp>
-#include <dgram/detail/socket/initiation.hpp>
 #include <dgram/name_resolver.hpp>
 
 #include <cstddef>

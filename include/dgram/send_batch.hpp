@@ -400,7 +400,7 @@ public:
     kept.payload.resize(next.size());
     next.copy_to(kept.payload);
     kept.peer = front_peer();
-    if (!front_is_plain())
+    if (first_run().request != 0)
       kept.request = std::make_unique<detail::send_request>(requests_[first_run().request - 1]);
     return kept;
   }

@@ -4,9 +4,9 @@
 #define DGRAM_SOCKET_HANDLE_HPP
 
 #include <dgram/config.hpp>
+#include <dgram/detail/async/initiation.hpp>
 #include <dgram/detail/socket/attempts.hpp>
 #include <dgram/detail/socket/batch_operations.hpp>
-#include <dgram/detail/socket/initiation.hpp>
 #include <dgram/detail/socket/membership.hpp>
 #include <dgram/detail/socket/state.hpp>
 #include <dgram/fwd.hpp>
@@ -184,17 +184,7 @@ private:
 
   state_type& state() const noexcept { return *state_; }
 
-  /// Keeps the block alive for an operation that is launched later, because the handle may be gone.
-  class launch_target {
-  public:
-    explicit launch_target(std::shared_ptr<state_type> state) noexcept : state_(std::move(state)) {}
-    state_type& state() const noexcept { return *state_; }
-
-  private:
-    std::shared_ptr<state_type> state_;
-  };
-
-  launch_target target() const noexcept { return launch_target(state_); }
+  auto target() const noexcept { return detail::shared_target(state_); }
 
   std::shared_ptr<state_type> state_;
 };

@@ -93,6 +93,30 @@ private:
   Handler handler_;
 };
 
+/// Out of line, so that handlers without a slot do not pay for it.
+template <class State, class Handler, class Launch>
+DGRAM_COLD void pass_on_cancellable(State& state, Handler&& handler, const Launch& launch)
+{
+  using guarded = guarded_handler<std::decay_t<Handler>>;
+  launch(state, guarded(std::forward<Handler>(handler), state.weak_from_this()));
+}
+
+/// Launches one of Asio's own operations. Asio leaves a pointer to the socket's insides in a slot.
+/// The pointer stays there when the operation is done or the socket is gone, so a slot needs a
+/// guard. Usually there is no slot, and Asio gets the handler itself. A handler that cannot have a
+/// slot instantiates nothing else.
+template <class State, class Handler, class Launch>
+void pass_on(State& state, Handler&& handler, const Launch& launch)
+{
+  if constexpr (may_have_slot<Handler>) {
+    if (net::get_associated_cancellation_slot(handler).is_connected()) [[unlikely]] {
+      pass_on_cancellable(state, std::forward<Handler>(handler), launch);
+      return;
+    }
+  }
+  launch(state, std::forward<Handler>(handler));
+}
+
 }  // namespace detail
 
 DGRAM_NAMESPACE_END

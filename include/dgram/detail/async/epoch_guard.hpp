@@ -16,16 +16,17 @@ namespace detail {
 /// of a wait proves nothing. The guard remembers the epoch in which the operation was launched.
 class epoch_guard {
 public:
+  epoch_guard() = default;
+  explicit epoch_guard(std::uint64_t epoch) noexcept : epoch_(epoch) {}
+
   void enter(std::uint64_t epoch) noexcept { epoch_ = epoch; }
 
   bool is_over(std::uint64_t now) const noexcept { return now != epoch_; }
 
-  /// The same for a composed operation, which may also have been cancelled by its own slot.
-  template <class Self>
-  bool is_over(std::uint64_t now, const Self& self) const
+  /// The same for an operation that may also have been cancelled by its own slot.
+  bool is_over(std::uint64_t now, const net::cancellation_state& own) const
   {
-    return is_over(now) ||
-           self.get_cancellation_state().cancelled() != net::cancellation_type::none;
+    return is_over(now) || own.cancelled() != net::cancellation_type::none;
   }
 
 private:

@@ -13,14 +13,17 @@ DGRAM_NAMESPACE_BEGIN
 namespace detail {
 
 /// A timer that never expires: `notify` cancels its waits.
-template <class Executor>
+template <class Executor,
+          class Timer = net::basic_waitable_timer<
+              std::chrono::steady_clock, net::wait_traits<std::chrono::steady_clock>, Executor>>
 class signal {
-  using clock = std::chrono::steady_clock;
-
 public:
   using executor_type = Executor;
 
-  explicit signal(const Executor& executor) : timer_(executor, clock::time_point::max()) {}
+  explicit signal(const Executor& executor) : timer_(executor)
+  {
+    timer_.expires_at(Timer::time_point::max());
+  }
 
   executor_type get_executor() noexcept { return timer_.get_executor(); }
 
@@ -35,7 +38,7 @@ public:
   void notify() { timer_.cancel(); }
 
 private:
-  net::basic_waitable_timer<clock, net::wait_traits<clock>, Executor> timer_;
+  Timer timer_;
 };
 
 }  // namespace detail

@@ -4,8 +4,8 @@
 #define DGRAM_DETAIL_ASYNC_TURNS_HPP
 
 #include <dgram/config.hpp>
-#include <dgram/detail/async/completion.hpp>
 #include <dgram/detail/async/handler_memory.hpp>
+#include <dgram/detail/async/task.hpp>
 
 #include <cstddef>
 #include <memory>

@@ -161,7 +161,8 @@ private:
   template <class Self>
   bool has_ended(Self& self) const
   {
-    return state_->is_stopped() || guard_.is_over(state_->socket.epoch(), self);
+    return state_->is_stopped() ||
+           guard_.is_over(state_->socket.epoch(), self.get_cancellation_state());
   }
 
   template <class Self>
@@ -200,30 +201,6 @@ private:
   epoch_guard guard_;
   step step_ = step::launch;
   bool backing_off_ = false;  // the wait is on a timer that others may end
-};
-
-/// Launches the operation. The initiation holds the reader's state, so that a deferred operation
-/// may outlive the reader.
-template <class State>
-class for_each_initiation {
-public:
-  using executor_type = typename State::executor_type;
-
-  explicit for_each_initiation(std::shared_ptr<State> state) noexcept : state_(std::move(state)) {}
-
-  executor_type get_executor() const noexcept { return state_->socket.get_executor(); }
-
-  template <class Handler, class Function>
-  void operator()(Handler&& handler, Function&& function) const
-  {
-    const auto executor = get_executor();
-    net::async_compose<Handler, void(error_code)>(
-        for_each_op<State, std::decay_t<Function>>(state_, std::forward<Function>(function)),
-        handler, executor);
-  }
-
-private:
-  std::shared_ptr<State> state_;
 };
 
 }  // namespace detail

@@ -4,6 +4,7 @@
 #define DGRAM_DETAIL_BATCH_OUTBOX_HPP
 
 #include <dgram/config.hpp>
+#include <dgram/detail/async/epoch_guard.hpp>
 #include <dgram/detail/batch/full_peers.hpp>
 #include <dgram/detail/socket/backoff.hpp>
 #include <dgram/detail/socket/protocols.hpp>
@@ -248,15 +249,15 @@ private:
     return ec;
   }
 
-  void wait(Handle& handle, const error_code& why)
+  DGRAM_COLD void wait(Handle& handle, const error_code& why)
   {
     const bool timed = is_timed(handle, why);
-    auto resumed = [this, kept = owner_.keep_alive(), &handle, epoch = handle.epoch(),
+    auto resumed = [this, kept = owner_.keep_alive(), &handle, guard = epoch_guard(handle.epoch()),
                     timed](const error_code& ec) {
       waiting_ = false;
       // Other operations may end the shared timer. If the epoch has ended, the owner knows what
       // that means for its queue.
-      if (ec && !timed && handle.epoch() == epoch)
+      if (ec && !timed && !guard.is_over(handle.epoch()))
         owner_.fail(ec);
       else
         owner_.offer_again();

@@ -5,6 +5,8 @@
 
 #include <dgram/config.hpp>
 #include <dgram/datagram.hpp>
+#include <dgram/detail/async/epoch_guard.hpp>
+#include <dgram/detail/async/signal.hpp>
 #include <dgram/detail/batch/outbox.hpp>
 #include <dgram/detail/batch/reader_state.hpp>
 #include <dgram/detail/socket/attempts.hpp>
@@ -14,7 +16,6 @@
 
 #include <algorithm>
 #include <cstddef>
-#include <cstdint>
 #include <functional>
 #include <memory>
 #include <new>
@@ -32,11 +33,10 @@ struct writer_state : std::enable_shared_from_this<writer_state<Handle>> {
   using endpoint_type = typename protocol_type::endpoint;
   using executor_type = typename Handle::executor_type;
   using reader_type = reader_state<Handle>;
-  using clock = typename Handle::clock_type;
-  using timer_type = typename Handle::timer_type;
 
   /// `source` is the reader whose turns the writer follows; null for a writer on a socket alone.
-  writer_state(Handle handle, std::shared_ptr<reader_type> source, const writer_config& config)
+  DGRAM_COLD writer_state(Handle handle, std::shared_ptr<reader_type> source,
+                          const writer_config& config)
       : batch({.datagrams = config.datagrams, .bytes = config.bytes, .copy = true}),
         room_(handle.get_executor()),
         socket_(std::move(handle)),
@@ -46,7 +46,6 @@ struct writer_state : std::enable_shared_from_this<writer_state<Handle>> {
         when_peer_full_(config.when_peer_full.value_or(reader_ != nullptr ? full_policy::drop_newest
                                                                           : config.when_full))
   {
-    room_.expires_at(clock::time_point::max());
   }
 
   basic_send_batch<protocol_type> batch;
@@ -133,7 +132,7 @@ struct writer_state : std::enable_shared_from_this<writer_state<Handle>> {
   template <class Target, class... Options>
   void push(bytes_view payload, std::size_t datagrams, const Target& to, const Options&... options)
   {
-    if (epoch_ != socket_.epoch()) [[unlikely]]
+    if (guard_.is_over(socket_.epoch())) [[unlikely]]
       begin_epoch();
     if constexpr (can_be_full<Target>) {
       if (is_full(to)) {
@@ -173,7 +172,7 @@ struct writer_state : std::enable_shared_from_this<writer_state<Handle>> {
   void flush()
   {
     if (size() == 0) return;
-    if (epoch_ != socket_.epoch())
+    if (guard_.is_over(socket_.epoch()))
       lose(net::error::operation_aborted);
     else if (!batch.empty())
       out_.flush(socket_);
@@ -209,7 +208,7 @@ struct writer_state : std::enable_shared_from_this<writer_state<Handle>> {
     if (closed_) return;
     if (reader_ && reader_->turn_owner == this) reader_->turn_end = nullptr;
     flush();
-    if (epoch_ == socket_.epoch()) out_.offer_to_full_peers(socket_);
+    if (!guard_.is_over(socket_.epoch())) out_.offer_to_full_peers(socket_);
     closed_ = true;
     lose(net::error::operation_aborted);
   }
@@ -253,7 +252,7 @@ struct writer_state : std::enable_shared_from_this<writer_state<Handle>> {
 
   void offer_to_full_peers()
   {
-    if (epoch_ == socket_.epoch())
+    if (!guard_.is_over(socket_.epoch()))
       out_.offer_to_full_peers(socket_);
     else
       lose(net::error::operation_aborted);
@@ -306,7 +305,7 @@ private:
   DGRAM_COLD void begin_epoch()
   {
     lose(net::error::operation_aborted);
-    epoch_ = socket_.epoch();
+    guard_.enter(socket_.epoch());
   }
 
   /// The answer to the last datagram of a turn leaves at once. It waits too if more than one answer
@@ -356,10 +355,10 @@ private:
 
   void wake_waiting()
   {
-    if (std::exchange(is_waited_for_, false)) room_.cancel();
+    if (std::exchange(is_waited_for_, false)) room_.notify();
   }
 
-  void lose(const error_code& ec)
+  DGRAM_COLD void lose(const error_code& ec)
   {
     for (std::size_t left = batch.size(); left > 0 && !batch.empty(); --left) {
       // Removes the datagram before the handler runs, since the handler may write again.
@@ -388,14 +387,14 @@ private:
     handler(ec, peer, size);
   }
 
-  timer_type room_;  // never expires: to cancel it wakes the operations that wait for room
+  signal<typename Handle::executor_type, typename Handle::timer_type> room_;
   Handle socket_;
   std::shared_ptr<reader_type> reader_;
   outbox<Handle, writer_state, no_mark> out_{*this};
   std::size_t largest_;  // payload that a socket may send, as far as it fits
   full_policy when_full_;
   full_policy when_peer_full_;
-  std::uint64_t epoch_ = 0;  // the socket's epoch when the datagrams were queued
+  epoch_guard guard_;  // of the datagrams that are queued
   bool closed_ = false;
   bool is_waited_for_ = false;
   bool flush_posted_ = false;

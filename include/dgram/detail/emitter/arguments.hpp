@@ -5,7 +5,7 @@
 
 #include <dgram/config.hpp>
 #include <dgram/datagram.hpp>
-#include <dgram/detail/async/completion.hpp>
+#include <dgram/detail/async/any_completion.hpp>
 #include <dgram/detail/emitter/destination.hpp>
 #include <dgram/detail/emitter/opener.hpp>
 #include <dgram/detail/platform/probe_socket.hpp>

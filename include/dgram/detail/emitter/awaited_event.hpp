@@ -6,8 +6,8 @@
 #include <dgram/bytes_view.hpp>
 #include <dgram/config.hpp>
 #include <dgram/datagram.hpp>
+#include <dgram/detail/async/any_completion.hpp>
 #include <dgram/detail/async/cancellation.hpp>
-#include <dgram/detail/async/completion.hpp>
 #include <dgram/event_emitter.hpp>
 #include <dgram/events.hpp>
 
@@ -96,17 +96,16 @@ struct event_awaiter<Event, void(Args...)> {
   static auto start(const std::shared_ptr<Core>& core, Token&& token)
   {
     return initiate_completion<typename kept_argument<Args>::type...>(
-        core->get_executor(), std::forward<Token>(token),
-        [core](completion<typename kept_argument<Args>::type...>* done,
-               net::cancellation_slot slot) {
-          awaiting_listener<Core, typename kept_argument<Args>::type...> listener(core, done);
+        core, std::forward<Token>(token),
+        [](Core& on, completion<typename kept_argument<Args>::type...>* done,
+           const net::cancellation_slot& slot) {
+          awaiting_listener<Core, typename kept_argument<Args>::type...> listener(
+              on.shared_from_this(), done);
           // A closed socket still emits 'close', and then removes its listeners.
-          if (core->has_emitted_close()) return;
-          const auto id = core->events.template once<Event>(std::move(listener));
-          if (!slot.is_connected()) return;
-          done->has_slot = true;
-          on_cancellation(slot, std::weak_ptr<Core>(core),
-                          [id](Core& alive, net::cancellation_type) { alive.events.off(id); });
+          if (on.has_emitted_close()) return;
+          const auto id = on.events.template once<Event>(std::move(listener));
+          done->let_cancel(slot, on.weak_from_this(),
+                           [id](Core& alive, net::cancellation_type) { alive.events.off(id); });
         });
   }
 };

@@ -5,8 +5,8 @@
 
 #include <dgram/basic_socket.hpp>
 #include <dgram/config.hpp>
+#include <dgram/detail/async/any_completion.hpp>
 #include <dgram/detail/async/cancellation.hpp>
-#include <dgram/detail/async/completion.hpp>
 #include <dgram/detail/async/idle_timer.hpp>
 #include <dgram/detail/async/turns.hpp>
 #include <dgram/detail/async/work_account.hpp>
@@ -155,12 +155,22 @@ public:
   }
 
   /// Lets a slot cancel an operation while the operation waits.
-  void let_cancel(any_completion* done, net::cancellation_slot slot)
+  void let_cancel(any_completion* done, const net::cancellation_slot& slot)
   {
-    if (!slot.is_connected()) return;
-    done->has_slot = true;
-    on_cancellation(slot, this->weak_from_this(),
-                    [done](emitter_core& core, net::cancellation_type) { core.cancel(done); });
+    done->let_cancel(slot, this->weak_from_this(),
+                     [done](emitter_core& core, net::cancellation_type) { core.cancel(done); });
+  }
+
+  /// Cancels an operation, if it still waits.
+  void cancel(const task* done)
+  {
+    if (auto send = sending_.withdraw(done)) {
+      not_sent(std::move(send), failure_of("send", net::error::operation_aborted));
+    } else if (pending_.cancel(done) && closing_ && !close_is_final_ && !pending_.awaits_close()) {
+      // This operation was the last that asked for the close, so the close is taken back.
+      closing_ = false;
+      pending_.withdraw_close();
+    }
   }
 
   // --- bind and connect ---
@@ -519,17 +529,6 @@ private:
     if (closed_ || closing_) return;
     closing_ = pending_.close_behind();
     if (!closing_) close_now();
-  }
-
-  void cancel(const task* done)
-  {
-    if (auto send = sending_.withdraw(done)) {
-      not_sent(std::move(send), failure_of("send", net::error::operation_aborted));
-    } else if (pending_.cancel(done) && closing_ && !close_is_final_ && !pending_.awaits_close()) {
-      // This operation was the last that asked for the close, so the close is taken back.
-      closing_ = false;
-      pending_.withdraw_close();
-    }
   }
 
   void emit_close()

@@ -4,7 +4,7 @@
 #define DGRAM_DETAIL_EMITTER_OPERATIONS_HPP
 
 #include <dgram/config.hpp>
-#include <dgram/detail/async/completion.hpp>
+#include <dgram/detail/async/any_completion.hpp>
 #include <dgram/error.hpp>
 #include <dgram/event_emitter.hpp>
 #include <dgram/events.hpp>

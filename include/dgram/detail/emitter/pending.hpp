@@ -4,7 +4,7 @@
 #define DGRAM_DETAIL_EMITTER_PENDING_HPP
 
 #include <dgram/config.hpp>
-#include <dgram/detail/async/completion.hpp>
+#include <dgram/detail/async/any_completion.hpp>
 #include <dgram/detail/emitter/backlog.hpp>
 #include <dgram/detail/emitter/destination.hpp>
 #include <dgram/detail/emitter/send_queue.hpp>

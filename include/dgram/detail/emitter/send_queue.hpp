@@ -5,7 +5,7 @@
 
 #include <dgram/config.hpp>
 #include <dgram/datagram.hpp>
-#include <dgram/detail/async/completion.hpp>
+#include <dgram/detail/async/any_completion.hpp>
 #include <dgram/detail/async/queue.hpp>
 #include <dgram/detail/batch/outbox.hpp>
 #include <dgram/detail/emitter/context.hpp>

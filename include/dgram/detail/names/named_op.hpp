@@ -138,7 +138,7 @@ public:
     case step::wait:
       // The end of any lookup wakes every lookup of the socket, so the wait's own result means
       // nothing.
-      if (guard_.is_over(socket().epoch(), self))
+      if (guard_.is_over(socket().epoch(), self.get_cancellation_state()))
         error_ = net::error::operation_aborted;
       else if (!lookup_->is_done())
         return wait(self);

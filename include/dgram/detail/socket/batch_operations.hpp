@@ -6,9 +6,9 @@
 #include <dgram/bytes_view.hpp>
 #include <dgram/config.hpp>
 #include <dgram/default_token.hpp>
+#include <dgram/detail/async/initiation.hpp>
 #include <dgram/detail/async/throwing.hpp>
 #include <dgram/detail/socket/attempts.hpp>
-#include <dgram/detail/socket/initiation.hpp>
 #include <dgram/detail/socket/segment_cursor.hpp>
 #include <dgram/detail/socket/state.hpp>
 #include <dgram/path_error.hpp>

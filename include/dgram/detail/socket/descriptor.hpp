@@ -60,7 +60,7 @@ struct descriptor {
   std::uint64_t reports_taken = 0;
 
   /// Forgets what is known about the descriptor, since it does not hold for the next one.
-  void forget()
+  DGRAM_COLD void forget()
   {
     ++descriptor_number;
     flags = {};
@@ -215,7 +215,7 @@ struct descriptor {
   }
 
   /// Reads what an adopted descriptor reports about each datagram.
-  void read_metadata(fd_type fd)
+  DGRAM_COLD void read_metadata(fd_type fd)
   {
     namespace names = platform::names;
     using platform::metadata;
@@ -241,7 +241,7 @@ struct descriptor {
   }
 
   /// Provides what datagrams need. Returns what the socket cannot provide.
-  unmet_needs provide(fd_type fd, const socket_needs& needs)
+  DGRAM_COLD unmet_needs provide(fd_type fd, const socket_needs& needs)
   {
     unmet_needs unmet;
     const auto note = [&](bool socket_needs::* need, const error_code& ec) {

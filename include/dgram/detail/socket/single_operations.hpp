@@ -6,11 +6,12 @@
 #include <dgram/config.hpp>
 #include <dgram/datagram.hpp>
 #include <dgram/default_token.hpp>
+#include <dgram/detail/async/cancellation.hpp>
+#include <dgram/detail/async/initiation.hpp>
 #include <dgram/detail/async/throwing.hpp>
 #include <dgram/detail/socket/attempts.hpp>
 #include <dgram/detail/socket/backoff.hpp>
 #include <dgram/detail/socket/buffer_list.hpp>
-#include <dgram/detail/socket/initiation.hpp>
 #include <dgram/detail/socket/protocols.hpp>
 #include <dgram/detail/socket/send_request.hpp>
 #include <dgram/detail/socket/single_transfer.hpp>

@@ -70,7 +70,8 @@ public:
       advance(self);
       return;
     case step::wait:
-      if (guard_.is_over(state_->epoch, self)) ec = net::error::operation_aborted;
+      if (guard_.is_over(state_->epoch, self.get_cancellation_state()))
+        ec = net::error::operation_aborted;
       // Another operation may have restarted the shared timer. That ends this wait, but not this
       // operation.
       else if (backing_off_)
@@ -143,6 +144,14 @@ private:
   bool backing_off_ = false;  // the wait is on a timer that others may end
   wake_up_counter wake_ups_;
 };
+
+template <class Signature, class State, class Attempt, class Handler>
+void compose(State& state, Attempt attempt, Handler&& handler)
+{
+  const auto executor = state.socket.get_executor();
+  net::async_compose<Handler, Signature>(
+      transfer_op<State, Attempt>(state.shared_from_this(), std::move(attempt)), handler, executor);
+}
 
 }  // namespace detail
 
