@@ -119,16 +119,12 @@ template <class Socket>
 void apply_membership(Socket& socket, membership_change change, const membership_text& membership,
                       bool is_v6, error_code& ec)
 {
-  const auto& [group, interface, key] = membership;
-  if (is_v6 && group.address().is_v4()) {
-    const membership_socket both{socket.native_handle(), true, true};
-    std::vector<unsigned> joined;
-    detail::change_membership(both, change, group, interface, joined, ec);
-  } else if (change == membership_change::join) {
-    socket.join(group, interface, ec);
-  } else {
-    socket.leave(group, interface, ec);
-  }
+  std::vector<unsigned> where;
+  auto handle = socket.handle();
+  if (change == membership_change::join)
+    handle.join(membership.group, membership.interface, where, ec, is_v6);
+  else
+    handle.leave(membership.group, membership.interface, where, ec, is_v6);
 }
 
 /// The interface from which multicast datagrams leave; see `set_multicast_interface`.
