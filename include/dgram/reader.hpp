@@ -42,8 +42,10 @@ DGRAM_NAMESPACE_BEGIN
 /// that other links also have (a group, 255.255.255.255, 169.254.0.0/16).
 ///
 /// A datagram is valid until the next call on the reader, and no longer than the reader;
-/// `to_owned()` keeps it. A flood of datagrams does not starve other handlers: after
-/// `reader_config::yield_after` datagrams without suspension the coroutine lets them run first.
+/// `to_owned()` keeps it. A flood of datagrams does not starve other handlers. They run first, before
+/// the reader receives again, after `reader_config::yield_after` datagrams without suspension. If
+/// the coroutine is slow, they run before that: after the batch in which 100 us have passed. Fewer
+/// `reader_config::slots` make such a turn shorter.
 ///
 /// `async_for_each` is the form for callbacks. It is an operation like those of a socket.
 ///
@@ -180,7 +182,9 @@ public:
   /// reader's form for callbacks. The function takes a `datagram_type`, which is valid during the
   /// call, and returns nothing. Between two datagrams of a batch there is no trip through the
   /// scheduler and no allocation. The operation waits only if no datagram is queued. After
-  /// `yield_after` datagrams without a wait it lets other handlers run before it receives more.
+  /// `yield_after` datagrams without a wait it lets other handlers run before it receives more. If
+  /// the function is slow, it lets them run within a batch: after 32 datagrams or more that took 100
+  /// us.
   /// Datagrams that the calls of one batch give to a `writer` of this reader leave as one batch.
   ///
   /// Completion: `void(error_code)`. There is no error after:
@@ -287,8 +291,9 @@ private:
     error_code ec;
     state->begin_receive();
     // An error behind the last batch does not make the descriptor ready, so a wait would miss it.
-    const bool asks_first = !state->is_drained() &&
-                            (!state->policy.is_yield_due() || state->socket.has_pending_error());
+    const bool asks_first =
+        !state->is_drained() &&
+        (state->socket.has_pending_error() || !state->policy.template is_yield_due<clock_type>());
     if (asks_first && !state->is_stopped()) state->try_receive(ec);
     if (!state->is_stopped() && (!asks_first || ec == net::error::would_block)) {
       net::cancellation_state cancellation = co_await net::this_coro::cancellation_state;

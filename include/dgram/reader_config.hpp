@@ -16,8 +16,10 @@ struct reader_config {
   /// sockets, see `basic_receive_batch::default_slot_size`. Below 64 KiB the reader does not
   /// coalesce.
   std::size_t slot_size = 0;
-  std::size_t yield_after = 128;  ///< datagrams that are returned before other handlers may run
-  bool coalesce = true;           ///< let the kernel join datagrams if it can
+  /// Datagrams that are returned before other handlers may run. If the program is slow they may run
+  /// earlier, see `reader`.
+  std::size_t yield_after = 128;
+  bool coalesce = true;  ///< let the kernel join datagrams if it can
   /// Room for control messages, in bytes per datagram. With any room a Unix socket receives its
   /// senders' credentials and descriptors. See `basic_receive_batch::reserve_control`.
   std::size_t control_size = 0;

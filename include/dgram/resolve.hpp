@@ -124,9 +124,10 @@ auto async_send_to(basic_socket<Protocol, Executor>& socket, const ConstBuffers&
                    std::string_view host, std::string_view service,
                    Token&& token = default_token_t<Executor>())
 {
-  return detail::start_named<void(error_code, std::size_t)>(
-      socket, host, service, detail::system_resolver,
-      detail::send_by_name<ConstBuffers>{buffers, 0}, std::forward<Token>(token));
+  if constexpr (detail::are_buffers<ConstBuffers>())
+    return detail::start_named<void(error_code, std::size_t)>(
+        socket, host, service, detail::system_resolver,
+        detail::send_by_name<ConstBuffers>{buffers, 0}, std::forward<Token>(token));
 }
 
 /// The same with a resolver.
@@ -137,9 +138,10 @@ auto async_send_to(basic_socket<Protocol, Executor>& socket, const ConstBuffers&
                    std::string_view host, std::string_view service, Resolver& resolver,
                    Token&& token = default_token_t<Executor>())
 {
-  return detail::start_named<void(error_code, std::size_t)>(
-      socket, host, service, &resolver, detail::send_by_name<ConstBuffers>{buffers, 0},
-      std::forward<Token>(token));
+  if constexpr (detail::are_buffers<ConstBuffers>())
+    return detail::start_named<void(error_code, std::size_t)>(
+        socket, host, service, &resolver, detail::send_by_name<ConstBuffers>{buffers, 0},
+        std::forward<Token>(token));
 }
 
 DGRAM_NAMESPACE_END

@@ -121,16 +121,20 @@ public:
 
   /// See `basic_socket::join` and `leave`. A join on all interfaces stores in `joined` the indices
   /// of the interfaces that it joined on. A leave on all interfaces leaves these, if there are any.
+  /// With `both_families`, an IPv6 socket that is not dual-stack takes IPv4 groups too. It receives
+  /// what is sent to them, unless it is IPv6 only.
   void join(const multicast_group& group, const network_interface& interface,
-            std::vector<unsigned>& joined, error_code& ec)
+            std::vector<unsigned>& joined, error_code& ec, bool both_families = false)
   {
-    state_->change_membership(detail::membership_change::join, group, interface, joined, ec);
+    state_->change_membership(detail::membership_change::join, group, interface, joined,
+                              both_families, ec);
   }
 
   void leave(const multicast_group& group, const network_interface& interface,
-             std::vector<unsigned>& joined, error_code& ec)
+             std::vector<unsigned>& joined, error_code& ec, bool both_families = false)
   {
-    state_->change_membership(detail::membership_change::leave, group, interface, joined, ec);
+    state_->change_membership(detail::membership_change::leave, group, interface, joined,
+                              both_families, ec);
   }
 
   /// Whether the last batch emptied the queue, and no error waits behind it.

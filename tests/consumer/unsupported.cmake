@@ -12,16 +12,19 @@ file(REMOVE_RECURSE "${WORK_DIR}")
 file(WRITE "${WORK_DIR}/old/asio/version.hpp" "#define ASIO_VERSION 101800\n")
 file(WRITE "${WORK_DIR}/old/boost/asio/version.hpp" "#define BOOST_ASIO_VERSION 101800\n")
 
-function(expect text)
-  set(command "${COMPILER}" -fsyntax-only -I "${DGRAM_SOURCE_DIR}/include" -DASIO_STANDALONE ${ARGN}
-    "${CMAKE_CURRENT_LIST_DIR}/small.cpp")
-  refuse("error: (#error )?\"${text}" ${command})
+function(expect_few_lines regex)
+  set(command "${COMPILER}" -fsyntax-only -I "${DGRAM_SOURCE_DIR}/include" -DASIO_STANDALONE ${ARGN})
+  refuse("${regex}" ${command})
   execute_process(COMMAND ${command} OUTPUT_VARIABLE output ERROR_VARIABLE output)
   string(REGEX MATCHALL "\n" lines "${output}")
   list(LENGTH lines count)
   if(count GREATER 30)
-    message(FATAL_ERROR "${count} lines are printed for: ${text}")
+    message(FATAL_ERROR "${count} lines are printed for: ${regex}")
   endif()
+endfunction()
+
+function(expect text)
+  expect_few_lines("error: (#error )?\"${text}" ${ARGN} "${CMAKE_CURRENT_LIST_DIR}/small.cpp")
 endfunction()
 
 expect("dgram needs C\\+\\+20: compile with -std=c\\+\\+20" -std=c++17)
@@ -39,3 +42,32 @@ if(COMPILER_ID STREQUAL "GNU")
 else()
   expect("dgram needs Clang 16 or newer" -std=c++20 -U__clang_major__ -D__clang_major__=15)
 endif()
+
+if(DGRAM_USE_BOOST_ASIO)
+  return()
+endif()
+
+# Data that are no buffers, in every way to send or to receive one datagram.
+set(asio)
+if(DGRAM_ASIO_ROOT)
+  set(asio -isystem "${DGRAM_ASIO_ROOT}")
+endif()
+set(calls "send(text)" "send_to(text, path)" "try_send_to(text, peer)" "async_send(text, done)"
+  "async_send_to(text, path, done)" "receive(data)" "try_receive_from(data, info)" "async_receive_from(data, peer, done)")
+foreach(call IN LISTS calls)
+  foreach(good IN ITEMS 0 1)
+    if(good)
+      string(REGEX REPLACE "(text|data)" "asio::buffer(\\1)" call "${call}")
+    endif()
+    file(WRITE "${WORK_DIR}/call${good}.cpp" "#include <dgram/udp.hpp>\n"
+      "void use(dgram::udp::socket& socket, asio::ip::udp::endpoint peer, dgram::reply_path path) {\n"
+      "  [[maybe_unused]] dgram::send_options options; [[maybe_unused]] dgram::datagram_info info;\n"
+      "  [[maybe_unused]] const char text[] = \"text\"; [[maybe_unused]] char data[9]{};\n"
+      "  [[maybe_unused]] auto done = [](dgram::error_code, std::size_t) {};\n"
+      "  socket.${call};\n}\n")
+  endforeach()
+  expect_few_lines("assertion.*takes buffers of Asio's: asio::buffer" -std=c++20 ${asio} "${WORK_DIR}/call0.cpp")
+endforeach()
+# The last one, as it should be.
+run("${COMPILER}" -fsyntax-only -I "${DGRAM_SOURCE_DIR}/include" -DASIO_STANDALONE -std=c++20 ${asio}
+  "${WORK_DIR}/call1.cpp")

@@ -135,6 +135,12 @@ TEST_CASE("Texts: groups, sources and interfaces", "[emitter]")
         "add_membership EINVAL (group \"zzz\" is not an address)" + invalid);
   CHECK(thrown_text([&] { socket.drop_membership("10.0.0.1"); }) ==
         "drop_membership EINVAL (group \"10.0.0.1\" is not a multicast address)" + invalid);
+  for (const auto* nowhere : {"zzz", "fe80::1%", "%lo", "fe80::1%zzz"}) {
+    CAPTURE(nowhere);
+    CHECK(thrown_text([&] { socket.drop_membership("239.255.77.1", nowhere); }) ==
+          "drop_membership EINVAL (interface \"" + std::string(nowhere) +
+              "\" is neither an address of the group's family nor a name)" + invalid);
+  }
   CHECK(thrown_text([&] { socket.add_membership("239.255.77.1", "zzz"); }) ==
         "add_membership EINVAL (interface \"zzz\" is neither an address of the group's family nor "
         "a name)" +

@@ -107,6 +107,41 @@ TEST_CASE("a group is left by what it was joined by, whatever became of the inte
   }
 }
 
+TEST_CASE("an emitter leaves a group of either family, whatever became of the interface",
+          "[namespaces][F6]")
+{
+  host_with_interface on;
+  const std::string group = GENERATE("239.9.9.9", "ff15::8");
+  const std::string interface =
+      group == "ff15::8" ? "fd09::1%d0" : std::string(GENERATE("10.9.0.1", "d0"));
+  const bool with_source = group == "239.9.9.9" && GENERATE(false, true);
+  const bool stays_gone = GENERATE(false, true);
+  CAPTURE(group, interface, with_source);
+  auto emitter = on.host.run([&] {
+    auto made = dgram::create_socket(on.io, dgram::udp6);
+    made.bind_sync(0);
+    return made;
+  });
+  for (int i = 0; i < most_memberships + 2; ++i) {
+    CAPTURE(i);
+    on.host.run([&] {
+      if (with_source)
+        emitter.add_source_specific_membership("10.9.0.7", "232.9.9.9", interface);
+      else
+        emitter.add_membership(group, interface);
+    });
+    on.remove();
+    if (!stays_gone) on.add();
+    on.host.run([&] {
+      if (with_source)
+        CHECK_NOTHROW(emitter.drop_source_specific_membership("10.9.0.7", "232.9.9.9", interface));
+      else
+        CHECK_NOTHROW(emitter.drop_membership(group, interface));
+    });
+    if (stays_gone) on.add();
+  }
+}
+
 TEST_CASE("groups of interfaces that are gone make room for new ones", "[namespaces][F6]")
 {
   host_with_interface on;

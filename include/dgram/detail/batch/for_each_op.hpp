@@ -114,7 +114,7 @@ private:
         wait(self);
         return;
       }
-      if (state_->policy.is_yield_due()) {
+      if (state_->policy.template is_yield_due<typename State::clock>()) {
         post(self);
         return;
       }

@@ -15,6 +15,9 @@ DGRAM_NAMESPACE_BEGIN
 
 namespace detail {
 
+/// How long the user's functions may run before other handlers get a turn.
+inline constexpr std::chrono::microseconds longest_turn{100};
+
 /// Shared by everything that receives batch after batch: a reader, its `async_for_each`, an
 /// emitter.
 class receive_policy {
@@ -47,11 +50,26 @@ public:
       slots_ = std::min(2 * used, most_slots);
   }
 
-  /// Whether other handlers must run before the next receive.
-  bool is_yield_due() const noexcept { return since_yield_ >= yield_after_; }
+  /// Whether other handlers must run before the next receive: after `yield_after` datagrams, or if
+  /// the caller is slow. The first batch is not timed, so a caller that waits after each batch never
+  /// reads the clock; one that does not reads it once for each batch.
+  template <class Clock>
+  bool is_yield_due()
+  {
+    if (since_yield_ == 0) return false;
+    if (since_yield_ >= yield_after_) return true;
+    const auto now = std::chrono::nanoseconds(Clock::now().time_since_epoch());
+    if (!is_timed_) began_ = now;
+    is_timed_ = true;
+    return now - began_ >= longest_turn;
+  }
 
   /// Called when other handlers have run.
-  void yielded() noexcept { since_yield_ = 0; }
+  void yielded() noexcept
+  {
+    since_yield_ = 0;
+    is_timed_ = false;
+  }
 
   /// Starts a new series of waits. Earlier wake-ups in vain do not count.
   void begin_waiting() noexcept { wake_ups_ = {}; }
@@ -71,6 +89,8 @@ private:
   std::size_t yield_after_;
   std::size_t since_yield_ = 0;
   std::size_t slots_ = most_slots;
+  std::chrono::nanoseconds began_{};  // by the handle's clock
+  bool is_timed_ = false;
   wake_up_counter wake_ups_;
 };
 
@@ -89,12 +109,11 @@ public:
   {
     if (left_-- > 0) return false;
     left_ = between_looks - 1;
-    return Clock::now() - began_ >= longest;
+    return Clock::now() - began_ >= longest_turn;
   }
 
 private:
   static constexpr std::size_t between_looks = 32;
-  static constexpr std::chrono::microseconds longest{100};
 
   typename Clock::time_point began_{};
   std::size_t left_ = between_looks;

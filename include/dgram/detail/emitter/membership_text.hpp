@@ -29,9 +29,12 @@ struct membership_text {
 };
 
 /// Parses an interface: its address, with or without a scope that says the same, or its name. No
-/// text means any interface.
-inline network_interface parse_interface(std::string_view text, bool is_v6, error_code& ec)
+/// text means any interface. For a leave, the interface may be gone: the socket knows by which name
+/// it joined.
+inline network_interface parse_interface(std::string_view text, bool is_v6,
+                                         membership_change change, error_code& ec)
 {
+  const bool may_be_gone = change == membership_change::leave;
   if (text.empty()) return {};
   error_code not_an_address;
   const auto address = parse_address(text, not_an_address);
@@ -40,15 +43,31 @@ inline network_interface parse_interface(std::string_view text, bool is_v6, erro
     return {};
   }
   const auto scope = text.find('%');
-  if (!not_an_address && scope != std::string_view::npos)
-    return network_interface(parse_scope(text.substr(scope + 1), ec));
+  bool has_scope = scope != std::string_view::npos && scope + 1 < text.size();
+  if (has_scope && not_an_address) {
+    // The scope may be what is gone.
+    error_code no_address;
+    const auto without = parse_address(text.substr(0, scope), no_address);
+    has_scope = may_be_gone && !no_address && without.is_v6() == is_v6;
+  }
+  if (has_scope) {
+    const auto name = text.substr(scope + 1);
+    if (only_has(name, "0123456789")) return network_interface(parse_scope(name, ec));
+    if (!may_be_gone) parse_scope(name, ec);
+    return network_interface(name);
+  }
   if (!not_an_address && address.is_unspecified()) return {};
   const network_interface named(text);
   error_code unknown;
   named.index(unknown);
   // The text is neither an address nor the name of an interface, so it is invalid.
-  if (unknown && not_an_address) ec = net::error::invalid_argument;
+  if (unknown && not_an_address && !may_be_gone) ec = net::error::invalid_argument;
   return named;
+}
+
+inline std::string no_interface(std::string_view text)
+{
+  return "interface " + in_quotes(text) + " is neither an address of the group's family nor a name";
 }
 
 /// Returns the system's code for the error that Node reports.
@@ -86,11 +105,8 @@ inline membership_text parse_membership(const char* operation, membership_change
     result.group = multicast_group(address, from);
   }
   error_code ec;
-  result.interface = parse_interface(interface, address.is_v6(), ec);
-  if (ec == net::error::invalid_argument)
-    refuse(operation, ec,
-           "interface " + in_quotes(interface) +
-               " is neither an address of the group's family nor a name");
+  result.interface = parse_interface(interface, address.is_v6(), change, ec);
+  if (ec == net::error::invalid_argument) refuse(operation, ec, no_interface(interface));
   if (address.is_v6() && !is_v6 && address.is_multicast())
     refuse(operation, net::error::no_protocol_option,
            "group " + in_quotes(group) + " on a udp4 socket");
@@ -110,6 +126,11 @@ inline membership_text parse_membership(const char* operation, membership_change
     what = "source " + in_quotes(source) + " is not the address of one host";
   else if (!interface.empty())
     what += ", interface " + in_quotes(interface);
+  error_code not_an_address;
+  parse_address(interface, not_an_address);
+  // Only here is it known that no join was by this name either.
+  if (ec == error::unknown_interface && not_an_address)
+    refuse(operation, net::error::invalid_argument, no_interface(interface));
   refuse(operation, membership_error(change, ec), std::move(what));
 }
 
@@ -119,16 +140,12 @@ template <class Socket>
 void apply_membership(Socket& socket, membership_change change, const membership_text& membership,
                       bool is_v6, error_code& ec)
 {
-  const auto& [group, interface, key] = membership;
-  if (is_v6 && group.address().is_v4()) {
-    const membership_socket both{socket.native_handle(), true, true};
-    std::vector<unsigned> joined;
-    detail::change_membership(both, change, group, interface, joined, ec);
-  } else if (change == membership_change::join) {
-    socket.join(group, interface, ec);
-  } else {
-    socket.leave(group, interface, ec);
-  }
+  std::vector<unsigned> where;
+  auto handle = socket.handle();
+  if (change == membership_change::join)
+    handle.join(membership.group, membership.interface, where, ec, is_v6);
+  else
+    handle.leave(membership.group, membership.interface, where, ec, is_v6);
 }
 
 /// The interface from which multicast datagrams leave; see `set_multicast_interface`.

@@ -83,7 +83,9 @@ inline bool remove_file(const char* path) noexcept
 /// the file so (net/unix/af_unix.c, unix_bind_bsd); other systems refuse or ignore it.
 inline void prepare_file_mode(int descriptor, unsigned mode) noexcept
 {
-  system::fchmod(descriptor, static_cast<::mode_t>(mode));
+  ::mode_t bits{};
+  set_field(bits, mode);
+  system::fchmod(descriptor, bits);
 }
 
 /// Sets the permissions of a file, unless it has them. Follows no link.
@@ -92,8 +94,9 @@ inline void set_file_mode(const char* path, unsigned mode, error_code& ec) noexc
   ec.clear();
   struct ::stat status{};
   if (system::lstat(path, &status) == 0 && (status.st_mode & 0777U) == mode) return;
-  if (system::fchmodat(path, static_cast<::mode_t>(mode), AT_SYMLINK_NOFOLLOW) != 0)
-    ec = last_error();
+  ::mode_t bits{};
+  set_field(bits, mode);
+  if (system::fchmodat(path, bits, AT_SYMLINK_NOFOLLOW) != 0) ec = last_error();
 }
 
 /// Returns the path from the root, so that it means the same after a change of the working

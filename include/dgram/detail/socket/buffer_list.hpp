@@ -16,6 +16,20 @@ DGRAM_NAMESPACE_BEGIN
 
 namespace detail {
 
+/// Whether these are buffers of Asio's. If not, the assertion says so; otherwise the compiler would
+/// report errors inside Asio. An array of characters may be a text or a buffer, and only the caller
+/// knows which.
+template <class Buffers>
+consteval bool are_buffers()
+{
+  constexpr bool fits = net::is_const_buffer_sequence<Buffers>::value;
+  static_assert(
+      fits,
+      "a single send or receive takes buffers of Asio's: asio::buffer(data), or for a text "
+      "asio::buffer(std::string_view(\"text\")), which leaves out the terminating zero");
+  return fits;
+}
+
 /// Whether a buffer sequence has more pieces than one datagram may have. Asio leaves out the pieces
 /// that are too many.
 template <class Buffers>
@@ -38,14 +52,16 @@ public:
   template <class Buffers>
   explicit buffer_list(const Buffers& buffers)
   {
-    auto next = net::buffer_sequence_begin(buffers);
-    const auto last = net::buffer_sequence_end(buffers);
-    for (; next != last && count_ < buffers_.size(); ++next) {
-      const net::const_buffer one(*next);
-      buffers_[count_++] = platform::make_buffer(one.data(), one.size());
-      total_ += std::min(one.size(), std::numeric_limits<std::size_t>::max() - total_);
+    if constexpr (are_buffers<Buffers>()) {
+      auto next = net::buffer_sequence_begin(buffers);
+      const auto last = net::buffer_sequence_end(buffers);
+      for (; next != last && count_ < buffers_.size(); ++next) {
+        const net::const_buffer one(*next);
+        buffers_[count_++] = platform::make_buffer(one.data(), one.size());
+        total_ += std::min(one.size(), std::numeric_limits<std::size_t>::max() - total_);
+      }
+      is_whole_ = next == last;
     }
-    is_whole_ = next == last;
   }
 
   void describe(platform::message& message) noexcept

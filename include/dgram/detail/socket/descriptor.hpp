@@ -113,10 +113,10 @@ struct descriptor {
 
   void change_membership(fd_type fd, membership_change change, const multicast_group& group,
                          const network_interface& interface, std::vector<unsigned>& where,
-                         error_code& ec)
+                         bool both_families, error_code& ec)
   {
     const bool is_v6 = flags.family == platform::names::ipv6_family;
-    const membership_socket self{fd, !is_v6 || flags.dual, is_v6};
+    const membership_socket self{fd, !is_v6 || flags.dual || both_families, is_v6};
     detail::change_membership(self, change, group, interface, where, joined, ec);
   }
 

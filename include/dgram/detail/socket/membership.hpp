@@ -293,15 +293,6 @@ inline void change_membership(const membership_socket& socket, membership_change
   }
 }
 
-/// The same for a socket whose joins are not remembered.
-inline void change_membership(const membership_socket& socket, membership_change change,
-                              const multicast_group& group, const network_interface& interface,
-                              std::vector<unsigned>& where, error_code& ec)
-{
-  joined_groups joined;
-  change_membership(socket, change, group, interface, where, joined, ec);
-}
-
 }  // namespace detail
 
 DGRAM_NAMESPACE_END

@@ -49,13 +49,17 @@ public:
   std::size_t send(const ConstBuffers& buffers, net::socket_base::message_flags flags,
                    error_code& ec)
   {
-    self().state().notice();
-    if (self().state().reads_reports() || has_too_many_pieces(buffers))
-      return until_done(net::socket_base::wait_write, ec, [&](error_code& failure) {
-        return send_one(self().state(), buffers, static_cast<const endpoint_type*>(nullptr), flags,
-                        failure);
-      });
-    return self().state().socket.send(buffers, flags, ec);
+    if constexpr (are_buffers<ConstBuffers>()) {
+      self().state().notice();
+      if (self().state().reads_reports() || has_too_many_pieces(buffers))
+        return until_done(net::socket_base::wait_write, ec, [&](error_code& failure) {
+          return send_one(self().state(), buffers, static_cast<const endpoint_type*>(nullptr),
+                          flags, failure);
+        });
+      return self().state().socket.send(buffers, flags, ec);
+    } else {
+      return 0;
+    }
   }
 
   template <class ConstBuffers>
@@ -79,19 +83,23 @@ public:
   std::size_t send_to(const ConstBuffers& buffers, const endpoint_type& peer,
                       net::socket_base::message_flags flags, error_code& ec)
   {
-    self().state().notice();
-    // If the descriptor does not block, Asio's own send waits for writability. On Unix sockets that
-    // would spin.
-    if (path_protocol<Protocol> || self().state().reads_reports() || has_too_many_pieces(buffers))
-      return until_done(
-          net::socket_base::wait_write, ec,
-          [&](error_code& failure) {
-            return send_one(self().state(), buffers, &peer, flags, failure);
-          },
-          true);
-    self().state().provide_port(ec);
-    if (ec) return 0;
-    return self().state().socket.send_to(buffers, self().state().to_native(peer), flags, ec);
+    if constexpr (are_buffers<ConstBuffers>()) {
+      self().state().notice();
+      // If the descriptor does not block, Asio's own send waits for writability. On Unix sockets that
+      // would spin.
+      if (path_protocol<Protocol> || self().state().reads_reports() || has_too_many_pieces(buffers))
+        return until_done(
+            net::socket_base::wait_write, ec,
+            [&](error_code& failure) {
+              return send_one(self().state(), buffers, &peer, flags, failure);
+            },
+            true);
+      self().state().provide_port(ec);
+      if (ec) return 0;
+      return self().state().socket.send_to(buffers, self().state().to_native(peer), flags, ec);
+    } else {
+      return 0;
+    }
   }
 
   template <class ConstBuffers>
@@ -169,12 +177,16 @@ public:
   std::size_t receive(const MutableBuffers& buffers, net::socket_base::message_flags flags,
                       error_code& ec)
   {
-    if (attends_receive(self().state(), buffers))
-      return until_done(net::socket_base::wait_read, ec, [&](error_code& failure) {
-        return receive_one(self().state(), buffers, static_cast<endpoint_type*>(nullptr), flags,
-                           failure);
-      });
-    return self().state().socket.receive(buffers, flags, ec);
+    if constexpr (are_buffers<MutableBuffers>()) {
+      if (attends_receive(self().state(), buffers))
+        return until_done(net::socket_base::wait_read, ec, [&](error_code& failure) {
+          return receive_one(self().state(), buffers, static_cast<endpoint_type*>(nullptr), flags,
+                             failure);
+        });
+      return self().state().socket.receive(buffers, flags, ec);
+    } else {
+      return 0;
+    }
   }
 
   template <class MutableBuffers>
@@ -188,14 +200,18 @@ public:
   std::size_t receive_from(const MutableBuffers& buffers, endpoint_type& sender,
                            net::socket_base::message_flags flags, error_code& ec)
   {
-    // Asio's own receive would throw for a sender whose path fills its room.
-    if (path_protocol<Protocol> || attends_receive(self().state(), buffers))
-      return until_done(net::socket_base::wait_read, ec, [&](error_code& failure) {
-        return receive_one(self().state(), buffers, &sender, flags, failure);
-      });
-    const std::size_t size = self().state().socket.receive_from(buffers, sender, flags, ec);
-    if (!ec) sender = self().state().from_native(sender);
-    return size;
+    if constexpr (are_buffers<MutableBuffers>()) {
+      // Asio's own receive would throw for a sender whose path fills its room.
+      if (path_protocol<Protocol> || attends_receive(self().state(), buffers))
+        return until_done(net::socket_base::wait_read, ec, [&](error_code& failure) {
+          return receive_one(self().state(), buffers, &sender, flags, failure);
+        });
+      const std::size_t size = self().state().socket.receive_from(buffers, sender, flags, ec);
+      if (!ec) sender = self().state().from_native(sender);
+      return size;
+    } else {
+      return 0;
+    }
   }
 
   template <class MutableBuffers>
@@ -376,21 +392,23 @@ public:
   auto async_send(const ConstBuffers& buffers, net::socket_base::message_flags flags,
                   Token&& token = default_token())
   {
-    return initiate<transfer_signature>(
-        self().target(),
-        [](state_type& state, auto&& handler, const ConstBuffers& from,
-           net::socket_base::message_flags how) {
-          state.notice();
-          if (state.reads_reports() || has_too_many_pieces(from))
-            compose<transfer_signature>(state, send_attempt<ConstBuffers, no_peer>(from, {}, how),
-                                        std::forward<decltype(handler)>(handler));
-          else
-            pass_on(state, std::forward<decltype(handler)>(handler),
-                    [from, how](state_type& on, auto&& inner) {
-                      on.socket.async_send(from, how, std::forward<decltype(inner)>(inner));
-                    });
-        },
-        std::forward<Token>(token), buffers, flags);
+    if constexpr (are_buffers<ConstBuffers>()) {
+      return initiate<transfer_signature>(
+          self().target(),
+          [](state_type& state, auto&& handler, const ConstBuffers& from,
+             net::socket_base::message_flags how) {
+            state.notice();
+            if (state.reads_reports() || has_too_many_pieces(from))
+              compose<transfer_signature>(state, send_attempt<ConstBuffers, no_peer>(from, {}, how),
+                                          std::forward<decltype(handler)>(handler));
+            else
+              pass_on(state, std::forward<decltype(handler)>(handler),
+                      [from, how](state_type& on, auto&& inner) {
+                        on.socket.async_send(from, how, std::forward<decltype(inner)>(inner));
+                      });
+          },
+          std::forward<Token>(token), buffers, flags);
+    }
   }
 
   /// Sends one datagram with `options`. Errors: also those of `send_options`. Otherwise as
@@ -425,28 +443,30 @@ public:
   auto async_send_to(const ConstBuffers& buffers, const endpoint_type& peer,
                      net::socket_base::message_flags flags, Token&& token = default_token())
   {
-    return initiate<transfer_signature>(
-        self().target(),
-        [](state_type& state, auto&& handler, const ConstBuffers& from, const endpoint_type& to,
-           net::socket_base::message_flags how) {
-          state.notice();
-          error_code refused;
-          state.provide_port(refused);
-          // Asio's own send waits for writability, which would spin on Unix sockets. The attempt
-          // completes with an error if the request is refused.
-          if (path_protocol<Protocol> || refused || state.reads_reports() ||
-              has_too_many_pieces(from))
-            compose<transfer_signature>(state,
-                                        send_attempt<ConstBuffers, endpoint_type>(from, to, how),
-                                        std::forward<decltype(handler)>(handler));
-          else
-            pass_on(state, std::forward<decltype(handler)>(handler),
-                    [from, native = state.to_native(to), how](state_type& on, auto&& inner) {
-                      on.socket.async_send_to(from, native, how,
-                                              std::forward<decltype(inner)>(inner));
-                    });
-        },
-        std::forward<Token>(token), buffers, peer, flags);
+    if constexpr (are_buffers<ConstBuffers>()) {
+      return initiate<transfer_signature>(
+          self().target(),
+          [](state_type& state, auto&& handler, const ConstBuffers& from, const endpoint_type& to,
+             net::socket_base::message_flags how) {
+            state.notice();
+            error_code refused;
+            state.provide_port(refused);
+            // Asio's own send waits for writability, which would spin on Unix sockets. The attempt
+            // completes with an error if the request is refused.
+            if (path_protocol<Protocol> || refused || state.reads_reports() ||
+                has_too_many_pieces(from))
+              compose<transfer_signature>(state,
+                                          send_attempt<ConstBuffers, endpoint_type>(from, to, how),
+                                          std::forward<decltype(handler)>(handler));
+            else
+              pass_on(state, std::forward<decltype(handler)>(handler),
+                      [from, native = state.to_native(to), how](state_type& on, auto&& inner) {
+                        on.socket.async_send_to(from, native, how,
+                                                std::forward<decltype(inner)>(inner));
+                      });
+          },
+          std::forward<Token>(token), buffers, peer, flags);
+    }
   }
 
   /// Sends one datagram with `options`. Errors: also those of `send_options`. Otherwise as
@@ -504,21 +524,23 @@ public:
   auto async_receive(const MutableBuffers& buffers, net::socket_base::message_flags flags,
                      Token&& token = default_token())
   {
-    return initiate<transfer_signature>(
-        self().target(),
-        [](state_type& state, auto&& handler, const MutableBuffers& into,
-           net::socket_base::message_flags how) {
-          if (attends_receive(state, into, how))
-            compose<transfer_signature>(
-                state, receive_attempt<MutableBuffers, endpoint_type>(into, nullptr, how),
-                std::forward<decltype(handler)>(handler));
-          else
-            pass_on(state, std::forward<decltype(handler)>(handler),
-                    [into, how](state_type& on, auto&& inner) {
-                      on.socket.async_receive(into, how, std::forward<decltype(inner)>(inner));
-                    });
-        },
-        std::forward<Token>(token), buffers, flags);
+    if constexpr (are_buffers<MutableBuffers>()) {
+      return initiate<transfer_signature>(
+          self().target(),
+          [](state_type& state, auto&& handler, const MutableBuffers& into,
+             net::socket_base::message_flags how) {
+            if (attends_receive(state, into, how))
+              compose<transfer_signature>(
+                  state, receive_attempt<MutableBuffers, endpoint_type>(into, nullptr, how),
+                  std::forward<decltype(handler)>(handler));
+            else
+              pass_on(state, std::forward<decltype(handler)>(handler),
+                      [into, how](state_type& on, auto&& inner) {
+                        on.socket.async_receive(into, how, std::forward<decltype(inner)>(inner));
+                      });
+          },
+          std::forward<Token>(token), buffers, flags);
+    }
   }
 
   /// Receives one datagram and stores its sender; `sender` must stay valid until completion.
@@ -541,24 +563,26 @@ public:
   auto async_receive_from(const MutableBuffers& buffers, endpoint_type& sender,
                           net::socket_base::message_flags flags, Token&& token = default_token())
   {
-    return initiate<transfer_signature>(
-        self().target(),
-        [](state_type& state, auto&& handler, const MutableBuffers& into, endpoint_type* from,
-           net::socket_base::message_flags how) {
-          // Asio's own operation is the cheapest way to one datagram. But it knows no mapped
-          // senders, and would throw for a sender whose path fills its room.
-          if (path_protocol<Protocol> || attends_receive(state, into) || !state.flags.is_plain())
-            compose<transfer_signature>(
-                state, receive_attempt<MutableBuffers, endpoint_type>(into, from, how),
-                std::forward<decltype(handler)>(handler));
-          else
-            pass_on(state, std::forward<decltype(handler)>(handler),
-                    [into, from, how](state_type& on, auto&& inner) {
-                      on.socket.async_receive_from(into, *from, how,
-                                                   std::forward<decltype(inner)>(inner));
-                    });
-        },
-        std::forward<Token>(token), buffers, &sender, flags);
+    if constexpr (are_buffers<MutableBuffers>()) {
+      return initiate<transfer_signature>(
+          self().target(),
+          [](state_type& state, auto&& handler, const MutableBuffers& into, endpoint_type* from,
+             net::socket_base::message_flags how) {
+            // Asio's own operation is the cheapest way to one datagram. But it knows no mapped
+            // senders, and would throw for a sender whose path fills its room.
+            if (path_protocol<Protocol> || attends_receive(state, into) || !state.flags.is_plain())
+              compose<transfer_signature>(
+                  state, receive_attempt<MutableBuffers, endpoint_type>(into, from, how),
+                  std::forward<decltype(handler)>(handler));
+            else
+              pass_on(state, std::forward<decltype(handler)>(handler),
+                      [into, from, how](state_type& on, auto&& inner) {
+                        on.socket.async_receive_from(into, *from, how,
+                                                     std::forward<decltype(inner)>(inner));
+                      });
+          },
+          std::forward<Token>(token), buffers, &sender, flags);
+    }
   }
 
   /// The same, and stores all that is known about the datagram; `info` must stay valid until
@@ -574,15 +598,17 @@ public:
   auto async_receive_from(const MutableBuffers& buffers, basic_datagram_info<Protocol>& info,
                           Token&& token = default_token())
   {
-    using info_type = basic_datagram_info<Protocol>;
-    return initiate<transfer_signature>(
-        self().target(),
-        [](state_type& state, auto&& handler, const MutableBuffers& into, info_type* about) {
-          compose<transfer_signature>(state,
-                                      receive_attempt<MutableBuffers, info_type>(into, about, 0),
-                                      std::forward<decltype(handler)>(handler));
-        },
-        std::forward<Token>(token), buffers, &info);
+    if constexpr (are_buffers<MutableBuffers>()) {
+      using info_type = basic_datagram_info<Protocol>;
+      return initiate<transfer_signature>(
+          self().target(),
+          [](state_type& state, auto&& handler, const MutableBuffers& into, info_type* about) {
+            compose<transfer_signature>(state,
+                                        receive_attempt<MutableBuffers, info_type>(into, about, 0),
+                                        std::forward<decltype(handler)>(handler));
+          },
+          std::forward<Token>(token), buffers, &info);
+    }
   }
 
 private:
@@ -662,15 +688,17 @@ private:
   auto async_send_request(const ConstBuffers& buffers, const Peer& peer,
                           const send_request& request, Token&& token)
   {
-    using attempt_type = send_attempt<ConstBuffers, Peer, send_request>;
-    return initiate<transfer_signature>(
-        self().target(),
-        [](state_type& state, auto&& handler, const ConstBuffers& from, const Peer& to,
-           const send_request& what) {
-          compose<transfer_signature>(state, attempt_type(from, to, 0, what),
-                                      std::forward<decltype(handler)>(handler));
-        },
-        std::forward<Token>(token), buffers, peer, request);
+    if constexpr (are_buffers<ConstBuffers>()) {
+      using attempt_type = send_attempt<ConstBuffers, Peer, send_request>;
+      return initiate<transfer_signature>(
+          self().target(),
+          [](state_type& state, auto&& handler, const ConstBuffers& from, const Peer& to,
+             const send_request& what) {
+            compose<transfer_signature>(state, attempt_type(from, to, 0, what),
+                                        std::forward<decltype(handler)>(handler));
+          },
+          std::forward<Token>(token), buffers, peer, request);
+    }
   }
 
   friend Derived;

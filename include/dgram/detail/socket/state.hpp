@@ -344,17 +344,18 @@ struct socket_state : descriptor, std::enable_shared_from_this<socket_state<Prot
                          const network_interface& interface, error_code& ec)
   {
     std::vector<unsigned> indices;
-    change_membership(change, group, interface, indices, ec);
+    change_membership(change, group, interface, indices, false, ec);
   }
 
   /// A join on all interfaces stores their indices in `indices`. A leave on all uses those, if
-  /// there are any.
+  /// there are any. With `both_families`, an IPv6 socket takes IPv4 groups too.
   void change_membership(membership_change change, const multicast_group& group,
                          const network_interface& interface, std::vector<unsigned>& indices,
-                         error_code& ec)
+                         bool both_families, error_code& ec)
   {
     family(ec);
-    if (!ec) descriptor::change_membership(fd(), change, group, interface, indices, ec);
+    if (!ec)
+      descriptor::change_membership(fd(), change, group, interface, indices, both_families, ec);
   }
 
   void provide_reply_source() { descriptor::provide_reply_source(fd()); }
