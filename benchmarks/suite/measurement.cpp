@@ -130,7 +130,7 @@ double row::value_of(const target& goal) const
   switch (goal.is) {
   case relation::cost_at_most: return ratio(goal.ours, goal.theirs);
   case relation::speed_at_least: return ratio(goal.theirs, goal.ours);
-  default: return cost(goal.ours);
+  default: return shown_in() == unit::seconds ? cost(goal.ours) / 1e9 : cost(goal.ours);
   }
 }
 

@@ -106,7 +106,7 @@ std::optional<double> speedup_over_asio(const row& of, const contender& one)
 std::string describe(const verdict& one)
 {
   if (one.goal.is == relation::figure_at_most)
-    return fmt::format("{}: {:.0f}, target at most {:.0f}", one.goal.ours, one.value,
+    return fmt::format("{}: {:.4g}, target at most {:.4g}", one.goal.ours, one.value,
                        one.goal.limit);
   const bool by_cost = one.goal.is == relation::cost_at_most;
   return fmt::format("{}: {:.3f} x the {} of {}, target {} {:.2f}", one.goal.ours, one.value,

@@ -7,12 +7,14 @@
 
 #include <dgram.hpp>
 #include <dgram/format.hpp>
+#include <dgram/sim.hpp>
 
 #include <asio/signal_set.hpp>
 #include <asio/steady_timer.hpp>
 
 #include <array>
 #include <chrono>
+#include <functional>
 #include <string>
 #include <vector>
 
