@@ -7,6 +7,7 @@
 
 #include <catch2/catch_test_macros.hpp>
 #include <catch2/generators/catch_generators.hpp>
+#include <catch2/generators/catch_generators_range.hpp>
 
 #include <algorithm>
 #include <array>
@@ -593,7 +594,7 @@ private:
 TEST_CASE("send_batch: neighbours that differ in anything are never taken for the same")
 {
   const bool copies = GENERATE(true, false);
-  const unsigned seed = GENERATE(range(0U, 40U));
+  const unsigned seed = GENERATE(Catch::Generators::range(0U, 40U));
   CAPTURE(copies, seed);
   dgram::send_batch batch({.datagrams = 4096, .bytes = 65536, .copy = copies});
   mixture mixed(batch, seed);
