@@ -426,9 +426,12 @@ public:
   {
     check_running("send");
     if (core_->connect_phase() != phase::none) throw_now(net::error::already_connected, "send");
-    if constexpr (sizeof...(Callback) == 0)
+    if constexpr (sizeof...(Callback) == 0) {
+      if constexpr (std::same_as<remote_info, basic_remote_info<udp>>)
+        if (const auto* const known = to.known_path())
+          return detail::start_reply(*core_, *known, message);
       return detail::start_reply(*core_, to.reply_path(), message);
-    else
+    } else
       return send_whole(message, destination_type(to.reply_path()),
                         std::forward<Callback>(callback)...);
   }
