@@ -31,6 +31,8 @@ template void detail::start_connect(detail::emitter_core<udp::socket>&,
 template bool detail::start_send(detail::emitter_core<udp::socket>&,
                                  const detail::destination<udp>&, const payload_view&,
                                  detail::completion<std::size_t>*);
+template bool detail::start_reply(detail::emitter_core<udp::socket>&, const basic_reply_path<udp>&,
+                                  const payload_view&);
 template void detail::start_late_send(detail::emitter_core<udp::socket>&,
                                       const detail::destination<udp>&, const payload_view&,
                                       detail::completion<std::size_t>*);

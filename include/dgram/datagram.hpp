@@ -352,7 +352,7 @@ public:
     return path;
   }
 
-  basic_reply_path<Protocol> reply_path() const
+  DGRAM_INLINE basic_reply_path<Protocol> reply_path() const
   {
     if (const auto* const known = derived().known_way_back()) return *known;
     // Without metadata there is nothing to describe.
@@ -592,6 +592,10 @@ public:
     if (descriptor == -1) return std::nullopt;
     return descriptor;
   }
+
+  /// Whether one system call put both datagrams into the same slot, as those of a train. Both must
+  /// be valid.
+  bool shares_slot_with(const basic_datagram& other) const noexcept { return slot_ == other.slot_; }
 
   /// A copy that owns its memory, with all metadata of the datagram.
   basic_owned_datagram<Protocol> to_owned() const { return {*this, control(), needs_source()}; }

@@ -435,7 +435,16 @@ public:
   template <class... Callback>
   decltype(auto) send(const payload_view& message, const remote_info& to, Callback&&... callback)
   {
-    return send_whole(message, reply_destination(to), std::forward<Callback>(callback)...);
+    check_running("send");
+    if (core_->connect_phase() != phase::none) throw_now(net::error::already_connected, "send");
+    if constexpr (sizeof...(Callback) == 0) {
+      if constexpr (std::same_as<remote_info, basic_remote_info<udp>>)
+        if (const auto* const known = to.known_path())
+          return detail::start_reply(*core_, *known, message);
+      return detail::start_reply(*core_, to.reply_path(), message);
+    } else
+      return send_whole(message, destination_type(to.reply_path()),
+                        std::forward<Callback>(callback)...);
   }
 
   /// `send` with explicit offset and length.
@@ -654,13 +663,6 @@ private:
     return {};
   }
 
-  destination_type reply_destination(const remote_info& to) const
-  {
-    check_running("send");
-    if (core_->connect_phase() != phase::none) throw_now(net::error::already_connected, "send");
-    return {to.reply_path()};
-  }
-
   // --- starting ---
 
   /// With `ListenFirst`, a callback that fits both ways is a listener. Node does this for bind and
@@ -828,6 +830,8 @@ extern template void detail::start_connect(detail::emitter_core<udp::socket>&,
 extern template bool detail::start_send(detail::emitter_core<udp::socket>&,
                                         const detail::destination<udp>&, const payload_view&,
                                         detail::completion<std::size_t>*);
+extern template bool detail::start_reply(detail::emitter_core<udp::socket>&,
+                                         const basic_reply_path<udp>&, const payload_view&);
 extern template void detail::start_late_send(detail::emitter_core<udp::socket>&,
                                              const detail::destination<udp>&, const payload_view&,
                                              detail::completion<std::size_t>*);

@@ -198,9 +198,8 @@ struct basic_remote_info<udp> : basic_address_info<udp> {
         sender_(address)
   {
     error_code not_known;
-    const auto path = received.reply_path(not_known);
-    source_ = path.source;
-    way_back_ = path.interface_index;
+    path_ = received.reply_path(not_known);
+    path_.peer = endpoint();
   }
 
   /// The path of a reply to the sender. The reply leaves from the address that the datagram was
@@ -210,13 +209,21 @@ struct basic_remote_info<udp> : basic_address_info<udp> {
   basic_reply_path<udp> reply_path() const
   {
     if (address != sender_) return {endpoint()};
-    return {endpoint(), source_, way_back_};
+    return {endpoint(), path_.source, path_.interface_index};
   }
 
 private:
+  template <class>
+  friend class basic_emitter_socket;
+
+  /// The same without a copy; null if the caller has changed the address or the port.
+  const basic_reply_path<udp>* known_path() const
+  {
+    return port == path_.peer.port() && address == sender_ ? &path_ : nullptr;
+  }
+
   net::ip::address sender_;
-  net::ip::address source_;  // unspecified: the system's choice
-  unsigned way_back_ = 0;    // the interface; 0: the system's choice
+  basic_reply_path<udp> path_{};
 };
 
 using address_info = basic_address_info<udp>;

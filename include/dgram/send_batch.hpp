@@ -205,10 +205,8 @@ public:
   /// nothing then.
   void push(bytes_view payload, const endpoint_type& peer)
   {
-    if (has_room(payload.size()) && joins_plain(payload.size(), peer))
-      join_last(payload);
-    else
-      append(payload, &peer);
+    check_room(payload.size(), 1);
+    push_in_room(payload, peer);
   }
 
   /// The same with the peer as text: `address:port`, or for a Unix socket a path or `@name`. Each
@@ -256,10 +254,8 @@ public:
   /// Adds an answer. It leaves from the address that was asked.
   void push(bytes_view payload, const basic_reply_path<Protocol>& path)
   {
-    if (path.is_plain() && has_room(payload.size()) && joins_plain(payload.size(), path.peer))
-      join_last(payload);
-    else
-      push_answer(payload, path);
+    check_room(payload.size(), 1);
+    push_in_room(payload, path);
   }
 
   void push(bytes_view payload, const basic_reply_path<Protocol>& path, const send_options& options)
@@ -418,6 +414,23 @@ public:
     return has_full_peers ? first_run().number : at_.gone;
   }
   std::size_t refused_number() const noexcept { return refused_number_; }
+
+  /// As `push`. The caller has found room for the datagram with `has_room`.
+  void push_in_room(bytes_view payload, const endpoint_type& peer)
+  {
+    if (joins_plain(payload.size(), peer))
+      join_last(payload);
+    else
+      append(payload, &peer);
+  }
+
+  void push_in_room(bytes_view payload, const basic_reply_path<Protocol>& path)
+  {
+    if (path.is_plain() && joins_plain(payload.size(), path.peer))
+      join_last(payload);
+    else
+      push_answer(payload, path);
+  }
 
   /// Describes the waiting datagrams as messages, at most `limit`. It joins a run into one message
   /// if `may_segment(peer, size)`. It stops before the first datagram that asks for something
@@ -635,7 +648,6 @@ private:
   DGRAM_APART void push_answer(bytes_view payload, const basic_reply_path<Protocol>& path)
   {
     if (!is_like_last(path)) return append_answer(payload, 0, path);
-    check_room(payload.size(), 1);
     if (may_join(runs_[at_.last - 1], payload.size())) return join_last(payload);
     const run last = runs_[at_.last - 1];  // the runs may move
     begin_run_with(payload, &last.peer, last.request);
@@ -752,8 +764,7 @@ private:
     last.in_one_piece = true;  // copies lie side by side
     add_to(last, payload.size());
     count_pushed(1, payload.size());
-    // A gathered payload is there already.
-    if (payload.data() != copy) std::memcpy(copy, payload.data(), payload.size());
+    std::memcpy(copy, payload.data(), payload.size());
   }
 
   DGRAM_APART void refer_in_last(bytes_view payload)
@@ -772,6 +783,19 @@ private:
     count_pushed(1, payload.size());
   }
 
+  /// One datagram whose bytes are in the batch's own memory already.
+  void append_copied(bytes_view payload, const endpoint_type* peer, std::uint32_t request)
+  {
+    if (joins_last(payload.size(), 1, peer, request)) {
+      runs_[at_.last - 1].in_one_piece = true;
+      add_to(runs_[at_.last - 1], payload.size());
+    } else {
+      next_buffer() = platform::make_buffer(payload.data(), payload.size());
+      begin_run(payload.size(), 1, peer, request);
+    }
+    count_pushed(1, payload.size());
+  }
+
   template <class ConstBuffers>
   void append_gathered(const ConstBuffers& payload, const endpoint_type* peer,
                        std::uint32_t request = 0)
@@ -781,7 +805,7 @@ private:
     if (arena_) {
       std::byte* const copy = arena_.get() + at_.pushed_bytes;
       net::buffer_copy(net::buffer(copy, size), payload);
-      append({copy, size}, peer, request);
+      append_copied({copy, size}, peer, request);
       return;
     }
     const std::size_t before = at_.buffers;
@@ -828,9 +852,7 @@ private:
   {
     if (!arena_) return platform::make_buffer(payload.data(), payload.size());
     std::byte* const copy = arena_.get() + at_.pushed_bytes;
-    // A gathered payload is there already.
-    if (!payload.empty() && payload.data() != copy)
-      std::memcpy(copy, payload.data(), payload.size());
+    if (!payload.empty()) std::memcpy(copy, payload.data(), payload.size());
     return platform::make_buffer(copy, payload.size());
   }
 

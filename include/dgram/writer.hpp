@@ -115,14 +115,14 @@ public:
   ///  - `operation_aborted` if the coroutine was cancelled, or the writer closed, during the wait.
   ///
   /// Cancellation: as the coroutine's filter lets it pass. Only the wait for room can be cancelled.
-  net::awaitable<void, Executor> send(bytes_view payload, endpoint_type peer);
+  net::awaitable<void, Executor> send(bytes_view payload, const endpoint_type& peer);
 
   /// The same, to the peer that the socket is connected to. Throws `destination_address_required`
   /// if it is not connected.
   net::awaitable<void, Executor> send(bytes_view payload);
 
   /// The same, as an answer. It leaves from the address that was asked.
-  net::awaitable<void, Executor> send(bytes_view payload, basic_reply_path<Protocol> path);
+  net::awaitable<void, Executor> send(bytes_view payload, const basic_reply_path<Protocol>& path);
 
   /// The same, with options. Their control messages must stay until `send` returns. Throws also the
   /// errors of `send_options`.
@@ -436,10 +436,10 @@ writer<Protocol, SocketExecutor, Executor, Handle>::~writer()
 
 template <class Protocol, class SocketExecutor, class Executor, class Handle>
 auto writer<Protocol, SocketExecutor, Executor, Handle>::send(bytes_view payload,
-                                                              endpoint_type peer)
+                                                              const endpoint_type& peer)
     -> net::awaitable<void, Executor>
 {
-  return send_to(payload, std::move(peer));
+  return send_to(payload, peer);
 }
 
 template <class Protocol, class SocketExecutor, class Executor, class Handle>
@@ -450,11 +450,10 @@ auto writer<Protocol, SocketExecutor, Executor, Handle>::send(bytes_view payload
 }
 
 template <class Protocol, class SocketExecutor, class Executor, class Handle>
-auto writer<Protocol, SocketExecutor, Executor, Handle>::send(bytes_view payload,
-                                                              basic_reply_path<Protocol> path)
-    -> net::awaitable<void, Executor>
+auto writer<Protocol, SocketExecutor, Executor, Handle>::send(
+    bytes_view payload, const basic_reply_path<Protocol>& path) -> net::awaitable<void, Executor>
 {
-  return send_to(payload, std::move(path));
+  return send_to(payload, path);
 }
 
 template <class Protocol, class SocketExecutor, class Executor, class Handle>

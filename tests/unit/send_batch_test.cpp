@@ -7,11 +7,17 @@
 
 #include <catch2/catch_test_macros.hpp>
 #include <catch2/generators/catch_generators.hpp>
+#include <catch2/generators/catch_generators_range.hpp>
 
 #include <algorithm>
 #include <array>
 #include <cstdint>
 #include <cstring>
+#include <deque>
+#include <memory>
+#include <optional>
+#include <random>
+#include <span>
 #include <stdexcept>
 #include <string>
 #include <vector>
@@ -453,4 +459,188 @@ TEST_CASE("send_batch: a transport refuses a datagram as a socket does")
   CHECK(batch.refuse_front(asio::error::access_denied));
   CHECK(refused == test::loopback_v4(7));
   CHECK(batch.front_peer() == test::loopback_v4(8));
+}
+
+namespace {
+
+/// A datagram that was pushed, as a batch must give it back.
+struct pushed {
+  std::string text;
+  test::endpoint peer;
+  asio::ip::address source;
+  std::optional<dgram::ecn_codepoint> ecn;
+};
+
+/// Pushes datagrams of every kind in an order that a seed decides: most are like the one before.
+class mixture {
+public:
+  mixture(dgram::send_batch& batch, unsigned seed) : batch_(batch), random_(seed) {}
+
+  void push()
+  {
+    if (one_in(6)) kind_ = pick(6);
+    if (one_in(8)) peer_ = pick(2);
+    if (one_in(8)) size_ = pick(4) * 7;
+    pushed next{text(size_), test::endpoint(asio::ip::address_v4::loopback(), port(peer_)), {}, {}};
+    const auto& kept = *texts_.emplace_back(std::make_unique<std::string>(next.text));
+    switch (kind_) {
+    case 0: batch_.push(dgram::bytes_view(kept), next.peer); break;
+    case 1: batch_.push(dgram::bytes_view(kept), dgram::basic_reply_path<udp>{next.peer}); break;
+    case 2:
+      next.source = asio::ip::make_address(one_in(3) ? "127.0.0.2" : "127.0.0.3");
+      batch_.push(dgram::bytes_view(kept), dgram::basic_reply_path<udp>{next.peer, next.source});
+      break;
+    case 3:
+      next.ecn = one_in(2) ? dgram::ecn_codepoint::ect_0 : dgram::ecn_codepoint::ce;
+      batch_.push(dgram::bytes_view(kept), next.peer, dgram::send_options{.ecn = next.ecn});
+      break;
+    case 4: {
+      const std::array parts{
+          asio::buffer(kept.data(), kept.size() / 2),
+          asio::buffer(kept.data() + kept.size() / 2, kept.size() - kept.size() / 2)};
+      batch_.push(parts, next.peer);
+      break;
+    }
+    default:
+      if (kept.empty()) return;
+      batch_.push_segments(dgram::bytes_view(kept), 5, next.peer);
+      for (std::size_t at = 0; at < kept.size(); at += 5)
+        expected_.push_back({kept.substr(at, 5), next.peer, {}, {}});
+      return;
+    }
+    expected_.push_back(next);
+  }
+
+  /// Compares the first datagram and drops it.
+  void take()
+  {
+    REQUIRE(batch_.size() == expected_.size());
+    if (expected_.empty()) return;
+    const auto front = batch_.front();
+    const pushed& first = expected_.front();
+    std::string bytes(front.size(), '\0');
+    front.copy_to(std::as_writable_bytes(std::span(bytes)));
+    REQUIRE(bytes == first.text);
+    REQUIRE(front.peer() != nullptr);
+    REQUIRE(*front.peer() == first.peer);
+    REQUIRE(front.path().source == first.source);
+    REQUIRE(front.options().ecn == first.ecn);
+    batch_.drop_front();
+    expected_.pop_front();
+  }
+
+  /// Takes the first message as a kernel does that cuts messages apart, and compares its bytes.
+  void take_message()
+  {
+    dgram::error_code ec;
+    const auto messages = batch_.prepare({}, [](const auto&) { return true; }, ec, {}, 1);
+    REQUIRE_FALSE(ec);
+    if (messages.empty()) return;
+    const msghdr& header = messages.front().msg_hdr;
+    std::string bytes;
+    for (std::size_t i = 0; i < header.msg_iovlen; ++i)
+      bytes.append(static_cast<const char*>(header.msg_iov[i].iov_base), header.msg_iov[i].iov_len);
+    std::string wanted;
+    const pushed first = expected_.front();
+    const std::size_t datagrams = batch_.consume(1);
+    for (std::size_t i = 0; i < datagrams; ++i) {
+      const pushed& next = expected_.front();
+      // Only the last one may be shorter, and all ask for the same.
+      REQUIRE((next.text.size() == first.text.size() ||
+               (i + 1 == datagrams && next.text.size() < first.text.size())));
+      REQUIRE(next.peer == first.peer);
+      REQUIRE(next.source == first.source);
+      REQUIRE(next.ecn == first.ecn);
+      wanted += next.text;
+      expected_.pop_front();
+    }
+    REQUIRE(bytes == wanted);
+  }
+
+  /// From now on the datagrams of the first message leave one by one.
+  void split()
+  {
+    if (expected_.empty()) return;
+    dgram::error_code ec;
+    batch_.prepare({}, [](const auto&) { return true; }, ec, {}, 1);
+    batch_.split_front();
+  }
+
+  bool one_in(unsigned number) { return pick(number) == 0; }
+  unsigned pick(unsigned number) { return static_cast<unsigned>(random_() % number); }
+
+private:
+  static unsigned short port(unsigned peer) { return static_cast<unsigned short>(4000 + peer); }
+
+  std::string text(std::size_t size)
+  {
+    std::string made(size, 'a');
+    for (char& each : made)
+      each = static_cast<char>('a' + pick(26));
+    return made;
+  }
+
+  dgram::send_batch& batch_;
+  std::mt19937 random_;
+  std::deque<pushed> expected_;
+  std::vector<std::unique_ptr<std::string>> texts_;  // a batch may refer to them
+  unsigned kind_ = 0;
+  unsigned peer_ = 0;
+  unsigned size_ = 7;
+};
+
+}  // namespace
+
+TEST_CASE("send_batch: neighbours that differ in anything are never taken for the same")
+{
+  const bool copies = GENERATE(true, false);
+  const unsigned seed = GENERATE(Catch::Generators::range(0U, 40U));
+  CAPTURE(copies, seed);
+  dgram::send_batch batch({.datagrams = 4096, .bytes = 65536, .copy = copies});
+  mixture mixed(batch, seed);
+  for (int step = 0; step < 600; ++step) {
+    if (mixed.one_in(40))
+      mixed.take();
+    else if (mixed.one_in(40))
+      mixed.take_message();
+    else if (mixed.one_in(60))
+      mixed.split();
+    else if (batch.has_room(32, 32))
+      mixed.push();
+    if (mixed.one_in(300))
+      while (!batch.empty())
+        mixed.take_message();
+  }
+  while (!batch.empty())
+    mixed.take();
+}
+
+TEST_CASE("send_batch: a run ends at what one message holds, however its datagrams were pushed")
+{
+  const bool copies = GENERATE(true, false);
+  const bool as_answers = GENERATE(true, false);
+  CAPTURE(copies, as_answers);
+  dgram::send_batch batch({.datagrams = 1024, .bytes = 1 << 20, .copy = copies});
+  const test::endpoint peer(asio::ip::address_v4::loopback(), 4000);
+  const std::string text(1200, 'x');
+  for (int i = 0; i < 300; ++i) {
+    if (as_answers)
+      batch.push(dgram::bytes_view(text), dgram::basic_reply_path<udp>{peer});
+    else
+      batch.push(dgram::bytes_view(text), peer);
+  }
+  std::size_t datagrams = 0;
+  while (!batch.empty()) {
+    dgram::error_code ec;
+    const auto messages = batch.prepare({}, [](const auto&) { return true; }, ec, {}, 1);
+    REQUIRE(messages.size() == 1);
+    std::size_t bytes = 0;
+    for (std::size_t i = 0; i < messages.front().msg_hdr.msg_iovlen; ++i)
+      bytes += messages.front().msg_hdr.msg_iov[i].iov_len;
+    const std::size_t taken = batch.consume(1);
+    CHECK(bytes == taken * text.size());
+    CHECK(bytes <= 65507);
+    datagrams += taken;
+  }
+  CHECK(datagrams == 300);
 }

@@ -129,11 +129,13 @@ struct writer_state : std::enable_shared_from_this<writer_state<Handle>> {
   }
 
   /// `to` is an endpoint, a reply path, or (on a connected socket) `no_peer`. `options` follow it.
+  /// The caller has found room.
   template <class Target, class... Options>
-  void push(bytes_view payload, std::size_t datagrams, const Target& to, const Options&... options)
+  DGRAM_INLINE void push(bytes_view payload, std::size_t datagrams, const Target& to,
+                         const Options&... options)
   {
     if (guard_.is_over(socket_.epoch())) [[unlikely]]
-      begin_epoch();
+      begin_epoch(payload.size(), datagrams);
     if constexpr (can_be_full<Target>) {
       if (is_full(to)) {
         hold(payload, to, options...);
@@ -143,6 +145,8 @@ struct writer_state : std::enable_shared_from_this<writer_state<Handle>> {
     }
     if constexpr (std::is_same_v<Target, no_peer>)
       batch.push(payload, options...);
+    else if constexpr (sizeof...(Options) == 0)
+      batch.push_in_room(payload, to);
     else
       batch.push(payload, to, options...);
     statistics.queued += datagrams;
@@ -302,10 +306,12 @@ private:
   static endpoint_type peer_of(const no_peer&) { return {}; }
 
   /// Datagrams that were queued for an earlier descriptor must not leave on this one.
-  DGRAM_COLD void begin_epoch()
+  DGRAM_COLD void begin_epoch(std::size_t size, std::size_t datagrams)
   {
     lose(net::error::operation_aborted);
     guard_.enter(socket_.epoch());
+    // The error handler may have sent so much that there is no room left.
+    if (!batch.has_room(size, datagrams)) detail::throw_if(net::error::no_buffer_space, "push");
   }
 
   /// The answer to the last datagram of a turn leaves at once. It waits too if more than one answer

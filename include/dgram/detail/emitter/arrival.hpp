@@ -41,10 +41,13 @@ public:
 
   const basic_remote_info<udp>& of(const basic_datagram<udp>& received)
   {
-    if (!previous_ || !same_bytes(received.sender(), previous_->sender()) ||
-        !received.arrived_like(*previous_)) [[unlikely]]
-      info_ = basic_remote_info<udp>(received, bound_);
-    previous_.emplace(received);
+    // The datagrams of a train have one sender.
+    if (!previous_ || !received.shares_slot_with(*previous_)) {
+      if (!previous_ || !same_bytes(received.sender(), previous_->sender()) ||
+          !received.arrived_like(*previous_)) [[unlikely]]
+        describe(received);
+      previous_.emplace(received);
+    }
     info_.size = received.payload().size();
     info_.truncated = received.truncated();
     info_.wire_size = info_.truncated ? received.wire_size() : info_.size;
@@ -52,6 +55,11 @@ public:
   }
 
 private:
+  DGRAM_APART void describe(const basic_datagram<udp>& received)
+  {
+    info_ = basic_remote_info<udp>(received, bound_);
+  }
+
   const net::ip::address& bound_;
   std::optional<basic_datagram<udp>> previous_;
   basic_remote_info<udp> info_;

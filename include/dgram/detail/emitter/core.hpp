@@ -214,6 +214,15 @@ public:
     return wait_and_send(to, payload, done);
   }
 
+  /// A send without a completion, to a sender.
+  bool reply(const path_type& to, const payload_view& payload)
+  {
+    diagnose(diagnostic_channel::send, this, payload.size());
+    if (pending_.can_send(&to)) [[likely]]
+      return sending_.send(&to, payload, nullptr);
+    return wait_and_send(destination_type(to), payload, nullptr);
+  }
+
   void flush() { sending_.flush(); }
 
   void offer_to_full_peers() { sending_.offer_to_full_peers(); }
@@ -419,6 +428,13 @@ public:
     sending_.send(to, payload, done, true);
   }
 
+  /// Whether `ready_to_send` has no error and nothing to do.
+  bool is_ready_to_send(const endpoint_type* peer) const
+  {
+    if (!is_ip && !socket.is_open()) return false;
+    return peer == nullptr || family.may_send_to(*peer);
+  }
+
   error_code ready_to_send(const endpoint_type* peer)
   {
     if constexpr (!is_ip) {
@@ -612,6 +628,14 @@ bool start_send(emitter_core<Socket>& core, const destination<typename Socket::p
                 const payload_view& payload, completion<std::size_t>* done)
 {
   return core.send(to, payload, done);
+}
+
+template <class Socket>
+bool start_reply(emitter_core<Socket>& core,
+                 const basic_reply_path<typename Socket::protocol_type>& to,
+                 const payload_view& payload)
+{
+  return core.reply(to, payload);
 }
 
 /// Starts a send when its completion token launches it.

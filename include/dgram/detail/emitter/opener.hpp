@@ -40,6 +40,15 @@ public:
       return false;
   }
 
+  /// Whether `check_peer` has no error. Returns false too if there is a list to look at.
+  bool may_send_to(const endpoint_type& peer) const noexcept
+  {
+    if constexpr (is_ip)
+      return !options_.send_block_list && !is_foreign(peer) && peer.port() != 0;
+    else
+      return !is_unnamed(peer);
+  }
+
   /// Why the socket must not send to this peer; no error if it may.
   error_code check_peer(const endpoint_type& peer) const
   {

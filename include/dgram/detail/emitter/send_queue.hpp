@@ -48,7 +48,8 @@ struct outgoing_buffers {
   basic_send_batch<Protocol> batch{
       send_batch_config{.datagrams = datagrams, .bytes = 262144, .copy = true}};
   basic_send_batch<Protocol> direct{1};  // for one datagram that leaves without a copy
-  // One for each datagram in the batch; may be null
+  // By the index of the datagram in the batch; null if it has none. Behind the last one that has a
+  // completion there are no elements.
   std::vector<send_completion_ptr> completions;
 };
 
@@ -139,14 +140,11 @@ public:
   /// Queues a copy. The caller makes sure that there is room.
   void push(const payload_view& payload, const path_type* to, send_completion* done)
   {
-    send_completion_ptr held(done);
     if (!buffers_) acquire();
-    // A single piece needs no gathering.
-    if (payload.pieces() > 1)
-      push_to_batch(payload, to);
+    if (done != nullptr || payload.pieces() > 1 || to == nullptr)
+      push_otherwise(payload, to, send_completion_ptr(done));
     else
-      push_to_batch(payload.front(), to);
-    buffers_->completions.push_back(std::move(held));
+      buffers_->batch.push_in_room(payload.front(), *to);
   }
 
   /// Keeps, in order, a datagram that found no room.
@@ -215,8 +213,8 @@ public:
   {
     held_back_ = false;
     if (buffers_) {
-      for (std::size_t i = first_; i < buffers_->completions.size(); ++i)
-        owner_.not_sent(std::move(buffers_->completions[i]), ec, nullptr);
+      for (std::size_t i = first_; i < first_ + buffers_->batch.size(); ++i)
+        owner_.not_sent(completion_of(i), ec, nullptr);
       recycle();
     }
     overflow_bytes_ = 0;
@@ -292,8 +290,30 @@ private:
   {
     if (!buffers_) return false;
     const auto& all = buffers_->completions;
-    return std::any_of(all.begin() + static_cast<std::ptrdiff_t>(first_), all.end(),
-                       [done](const auto& each) { return each.get() == done; });
+    return std::any_of(all.begin() + static_cast<std::ptrdiff_t>(std::min(first_, all.size())),
+                       all.end(), [done](const auto& each) { return each.get() == done; });
+  }
+
+  /// Takes the completion of the datagram with this index.
+  send_completion_ptr completion_of(std::size_t index) noexcept
+  {
+    auto& all = buffers_->completions;
+    return index < all.size() ? std::move(all[index]) : nullptr;
+  }
+
+  /// Queues a datagram that has a completion, or several pieces, or no address.
+  DGRAM_APART void push_otherwise(const payload_view& payload, const path_type* to,
+                                  send_completion_ptr done)
+  {
+    // A single piece needs no gathering.
+    if (payload.pieces() > 1)
+      push_to_batch(payload, to);
+    else
+      push_to_batch(payload.front(), to);
+    if (done == nullptr) return;
+    // There is memory for the completions of a whole batch.
+    buffers_->completions.resize(first_ + buffers_->batch.size() - 1);
+    buffers_->completions.push_back(std::move(done));
   }
 
   /// A batch cannot remove a datagram from its middle. So its datagrams move to the front of those
@@ -309,7 +329,7 @@ private:
       next.copy_to(payload);
       all.push({std::move(payload),
                 next.peer() != nullptr ? std::optional(next.path()) : std::nullopt,
-                std::move(buffers_->completions[first_++])});
+                completion_of(first_++)});
     }
     while (!overflow_.empty())
       all.push(overflow_.pop());
@@ -340,9 +360,13 @@ private:
   /// Reports the first `count` datagrams, which have left the batch, in order.
   void report(std::size_t count, const std::vector<refusal>& refusals)
   {
+    if (refusals.empty() && first_ >= buffers_->completions.size()) {
+      first_ += count;
+      return;
+    }
     auto refused = refusals.begin();
     for (std::size_t i = 0; i < count; ++i) {
-      send_completion_ptr done = std::move(buffers_->completions[first_++]);
+      send_completion_ptr done = completion_of(first_++);
       if (refused != refusals.end() && refused->index == i) {
         // NOLINTNEXTLINE(bugprone-unchecked-optional-access): it is looked at
         owner_.not_sent(std::move(done), refused->code, refused->peer ? &*refused->peer : nullptr);

@@ -25,6 +25,7 @@ namespace detail {
 /// `Owner` has the socket, its options and its turns, the functions that `send_queue` calls, and
 /// these:
 /// - `error_code ready_to_send(const endpoint_type*)` says why nothing can be sent to this peer.
+///   `bool is_ready_to_send(const endpoint_type*)` says in short that this need not be asked.
 /// - `bool is_paused()` says whether the socket is paused.
 template <class Socket, class Owner>
 class sending {
@@ -74,10 +75,7 @@ public:
             bool admitted = false)
   {
     if (done != nullptr) std::get<0>(done->values) = payload.size();
-    if (const auto ec = owner_.ready_to_send(peer_of(to))) [[unlikely]] {
-      owner_.not_sent(send_completion_ptr(done), ec, peer_of(to));
-      return true;
-    }
+    if (!owner_.is_ready_to_send(peer_of(to)) && is_refused(peer_of(to), done)) return true;
     if (!queue_.takes_at_once(payload)) [[unlikely]]
       return send_otherwise(to, payload, send_completion_ptr(done), admitted);
     queue_.push(payload, to, done);
@@ -124,6 +122,14 @@ public:
   void discard() noexcept { queue_.discard(); }
 
 private:
+  /// If nothing can be sent to this peer, reports that, and returns true.
+  DGRAM_COLD bool is_refused(const endpoint_type* peer, send_completion* done)
+  {
+    const auto ec = owner_.ready_to_send(peer);
+    if (ec) owner_.not_sent(send_completion_ptr(done), ec, peer);
+    return static_cast<bool>(ec);
+  }
+
   /// Sends a datagram that is large, or in several pieces, or whose queue is full or must be
   /// flushed.
   DGRAM_COLD bool send_otherwise(const path_type* to, const payload_view& payload,
