@@ -37,16 +37,18 @@ using receive_time_point =
     std::chrono::time_point<std::chrono::system_clock, std::chrono::nanoseconds>;
 
 /// Returns a `receive_time()` on the steady clock, for round-trip times and timers. Call it soon
-/// after the receive: the conversion uses the two clocks as they are now, so only a step of the wall
-/// clock since the arrival shifts the result. The result is never later than now. It reads both
-/// clocks, without a system call where the system can. Times of the network card have a clock of
-/// their own, and cannot be converted. Thread safety: safe on any thread.
+/// after the receive: the conversion uses the two clocks as they are now, so only a step of the
+/// wall clock since the arrival shifts the result. The result is never later than now. It reads
+/// both clocks, without a system call where the system can. Times of the network card have a clock
+/// of their own, and cannot be converted. Thread safety: safe on any thread.
 ///
 /// \code
 /// dgram::datagram_info info;
 /// socket.receive_from(asio::buffer(storage), info);
-/// if (const auto time = info.receive_time())
-///   fmt::print("{} ns ago\n", (std::chrono::steady_clock::now() - dgram::to_steady(*time)).count());
+/// if (const auto time = info.receive_time()) {
+///   const auto age = std::chrono::steady_clock::now() - dgram::to_steady(*time);
+///   fmt::print("received {} ns ago\n", age.count());
+/// }
 /// \endcode
 inline std::chrono::steady_clock::time_point to_steady(const receive_time_point& time) noexcept
 {

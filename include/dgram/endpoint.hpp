@@ -279,9 +279,9 @@ inline std::string to_string(const net::local::datagram_protocol::endpoint& endp
 
 #endif
 
-/// Returns the endpoint for a socket address of the system, such as another library has it. `address`
-/// points to at least `size` bytes, and needs no alignment. A flow label is left out. For the way
-/// back, an endpoint has `data()` and `size()`.
+/// Returns the endpoint for a socket address of the system, such as another library has it.
+/// `address` points to at least `size` bytes, and needs no alignment. A flow label is left out. For
+/// the way back, an endpoint has `data()` and `size()`.
 ///
 /// Errors: `address_family_not_supported` (neither `sockaddr_in` nor `sockaddr_in6`),
 /// `invalid_argument` (`size` is too small). On error the result is the default-constructed

@@ -51,10 +51,10 @@ struct basic_path_error {
   std::array<std::byte, 64> quoted_bytes{};
   std::size_t quoted_size = 0;
 
-  /// The start of the datagram's payload, as far as the report quotes it: at most 64 bytes, and none
-  /// if this host reported the error. A router need not quote more than the headers. A program can
-  /// compare them with what it sent to recognise forged reports (RFC 9000, section 14.2.1). Valid as
-  /// long as this object.
+  /// The start of the datagram's payload, as far as the report quotes it: at most 64 bytes, and
+  /// none if this host reported the error. A router need not quote more than the headers. A program
+  /// can compare them with what it sent to recognise forged reports (RFC 9000, section 14.2.1).
+  /// Valid as long as this object.
   std::span<const std::byte> quoted() const noexcept
   {
     return std::span<const std::byte>(quoted_bytes).first(quoted_size);

@@ -134,8 +134,8 @@ private:
 ///
 /// Consecutive equal-sized datagrams to one peer leave as one message, which the kernel cuts apart
 /// (GSO). The last one may be shorter. If a path refuses such a message, the batch sends its
-/// datagrams one by one. If they leave, the socket for a while also sends later ones of this size or
-/// larger to that peer one by one.
+/// datagrams one by one. If they leave, the socket for a while also sends later ones of this size
+/// or larger to that peer one by one.
 ///
 /// Thread safety: distinct objects are safe; one object is not. While an operation is pending, it
 /// owns the batch.

@@ -70,8 +70,8 @@ using path_error = basic_path_error<udp>;
 /// Returns the path from a local endpoint to a peer, as libraries that keep both have it (QUIC's
 /// paths, for example). An unspecified local address leaves the source to the system, and so does a
 /// multicast one. The local port is ignored: a datagram leaves from the port of its socket. The
-/// interface is the scope of a link-local local address. Mapped IPv4 addresses become plain ones. If
-/// the families differ, the send reports `address_family_not_supported`.
+/// interface is the scope of a link-local local address. Mapped IPv4 addresses become plain ones.
+/// If the families differ, the send reports `address_family_not_supported`.
 ///
 /// \code
 /// const auto local = dgram::parse_endpoint("192.0.2.1:443");

@@ -26,7 +26,16 @@ endif()
 run("${COMPILER}" -std=c++20 -DASIO_STANDALONE -DFMT_HEADER_ONLY -I "${DGRAM_SOURCE_DIR}/include" ${asio} ${warnings}
   -Werror -fsyntax-only "${DGRAM_SOURCE_DIR}/tests/configurations/program.cpp")
 
-# The same call refuses what it is there for.
+# With sanitizers, GCC optimizes and warns differently.
+if(COMPILER_ID STREQUAL "GNU")
+  foreach(level -O1 -O2)
+    run("${COMPILER}" -std=c++20 ${level} -fsanitize=address,undefined -DASIO_STANDALONE
+      -I "${DGRAM_SOURCE_DIR}/include" ${asio} -Wall -Wextra -Werror -c "${DGRAM_SOURCE_DIR}/tests/consumer/sanitized.cpp"
+      -o "${WORK_DIR}/sanitized.o")
+  endforeach()
+endif()
+
+# The first call refuses what it is there for.
 file(WRITE "${WORK_DIR}/header/careless.hpp"
   "struct careless { virtual void run() {} };\ninline unsigned sign(int value) { return value; }\n")
 file(WRITE "${WORK_DIR}/careless.cpp" "#include <careless.hpp>\n")

@@ -396,8 +396,8 @@ struct socket_state : descriptor, std::enable_shared_from_this<socket_state<Prot
 
   // --- reports ---
 
-  /// Takes the reports that the kernel has queued. Returns which datagram caused `failure`. `own` is
-  /// the peer of a datagram whose send failed with it; it may be null.
+  /// Takes the reports that the kernel has queued. Returns which datagram caused `failure`. `own`
+  /// is the peer of a datagram whose send failed with it; it may be null.
   blame take_reports(const error_code& failure = error_code(),
                      [[maybe_unused]] const endpoint_type* own = nullptr)
   {
