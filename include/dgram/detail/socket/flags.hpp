@@ -23,13 +23,15 @@ struct socket_flags {
   relaxed<bool> on_a_link = false;  ///< other links share the address: an answer needs an interface
   bool wants_reply_source = false;  ///< answers get that source or interface
   bool receives_errors = false;     ///< path errors come through the error queue
-  relaxed<bool> peer_is_ipv4 = false;   ///< if the socket is connected
-  bool transmit_time = false;           ///< SO_TXTIME is set
-  bool send_timestamps = false;         ///< SO_TIMESTAMPING reports sends
-  bool traffic_class_refused = false;   ///< the kernel takes none per datagram
-  bool silence_is_no_drop = false;      ///< a missing drop count means no drop
-  std::uint8_t metadata = 0;            ///< `platform::metadata`
-  std::uint8_t ipv4_traffic_class = 0;  ///< the socket's own, when last read
+  relaxed<bool> peer_is_ipv4 = false;      ///< if the socket is connected
+  bool transmit_time = false;              ///< SO_TXTIME is set
+  bool send_timestamps = false;            ///< SO_TIMESTAMPING reports sends
+  bool names_timestamps = false;           ///< the library numbers these sends, not the kernel
+  relaxed<std::uint32_t> timestamped = 0;  ///< how many of them the kernel took
+  bool traffic_class_refused = false;      ///< the kernel takes none per datagram
+  bool silence_is_no_drop = false;         ///< a missing drop count means no drop
+  std::uint8_t metadata = 0;               ///< `platform::metadata`
+  std::uint8_t ipv4_traffic_class = 0;     ///< the socket's own, when last read
   std::uint8_t ipv6_traffic_class = 0;
 
   /// Whether Asio's own operations can do everything that single datagrams need.

@@ -76,6 +76,7 @@ blame drain_reports(platform::descriptor_type fd, descriptor& of, const error_co
   platform::queued_report report;
   while (platform::next_report(fd, report)) {
     ++of.reports_taken;
+    if (report.what == kind::time) report.id = of.number_of(report.id);
     if (report.what != kind::unknown) of.counts.lost_reports += keep(report) ? 0U : 1U;
     if (report.what != kind::unknown && report.what != kind::time) ++of.counts.path_errors;
     is_earlier = is_earlier || report.what == kind::icmp || report.what == kind::icmpv6;
