@@ -33,7 +33,7 @@ inline std::atomic<timestamp_ids> known_timestamp_ids{timestamp_ids::not_known};
 
 #if defined(__linux__) && !defined(DGRAM_FORCE_POSIX_BACKEND)
 
-/// Offers such a number with a datagram to a broadcast address, which the kernel refuses later, with
+/// Offers such a number with a datagram to a broadcast address, which the kernel refuses later with
 /// EACCES, so that nothing leaves. A kernel that does not know the control message refuses that
 /// first, with EINVAL (net/ipv4/udp.c, udp_sendmsg).
 inline timestamp_ids look_for_timestamp_ids() noexcept

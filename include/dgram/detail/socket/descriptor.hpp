@@ -113,7 +113,10 @@ struct descriptor {
     return statistics();
   }
 
-  socket_statistics statistics() const { return counts.with_drops(drops.value()); }
+  socket_statistics statistics() const
+  {
+    return counts.with_drops(drops.value(), flags.has_coalesced);
+  }
 
   void change_membership(fd_type fd, membership_change change, const multicast_group& group,
                          const network_interface& interface, std::vector<unsigned>& where,

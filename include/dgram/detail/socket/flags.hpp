@@ -18,6 +18,7 @@ struct socket_flags {
   bool dual = false;                ///< IPv4 peers go through an IPv6 socket, in mapped form
   relaxed<bool> connected = false;  ///< the kernel has a peer
   bool coalescing = false;          ///< the kernel may join datagrams into one (GRO)
+  bool has_coalesced = false;       ///< so the kernel's drops may be trains
   relaxed<bool> wildcard = false;   ///< bound to no single address: an answer needs a source
   relaxed<bool> has_port = false;   ///< a send needs no new port; true without ports
   relaxed<bool> on_a_link = false;  ///< other links share the address: an answer needs an interface

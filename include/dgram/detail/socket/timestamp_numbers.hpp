@@ -18,8 +18,8 @@ namespace detail {
 /// class remembers which numbers went to refused ones.
 class timestamp_numbers {
 public:
-  /// Called when the kernel gave its next number to a datagram that it refused. `sent` is the number
-  /// of datagrams that it took.
+  /// Called when the kernel gave its next number to a datagram that it refused. It has taken `sent`
+  /// others.
   void skip(std::uint32_t sent) noexcept
   {
     const std::uint32_t before = skipped_;
