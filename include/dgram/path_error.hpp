@@ -64,7 +64,12 @@ struct basic_path_error {
 /// When a datagram left that asked for a timestamp (`send_options::timestamp`); see
 /// `async_send_timestamp`.
 struct send_timestamp {
-  /// The datagram's number: 0 for the first that asked on this socket, 1 for the next; modulo 2^32.
+  /// The datagram's number: how many datagrams that asked the kernel had taken on this socket
+  /// before it, modulo 2^32. A send that fails, for whatever reason, takes no number.
+  ///
+  /// The library passes the number to the kernel, which returns it (Linux 6.13). An older kernel
+  /// counts by itself, and also counts datagrams that a firewall drops. The library then leaves
+  /// those out.
   std::uint32_t id = 0;
 
   /// When the kernel gave the datagram to the network card's driver; absent if the driver does not

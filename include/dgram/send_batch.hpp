@@ -444,6 +444,7 @@ public:
     ec.clear();
     run_lengths_.clear();
     at_.next_run = 0;
+    at_.asking = 0;
     pass_full_peers();
     if (at_.first == at_.last) return {};
     if (flags.connected && at_.addressed > 0)
@@ -485,9 +486,16 @@ public:
       segmented_ += length > 1 ? length : 0;
     }
     limit_.sent();
+    if (!requests_.empty()) [[unlikely]]
+      count_timestamped(datagrams);
     remove_datagrams(datagrams);
     return datagrams;
   }
+
+  /// How many datagrams that ask for their time have left since the last call.
+  std::uint32_t take_timestamped() noexcept { return std::exchange(timestamped_, 0U); }
+
+  bool front_asks_for_time() const noexcept { return asks_for_time(first_run()); }
 
   /// How many datagrams left in one message with others since the last call.
   std::size_t take_segmented() noexcept { return std::exchange(segmented_, 0); }
@@ -600,6 +608,7 @@ private:
     // The run whose path is kept, counted from 1. It is valid only if it is the last one.
     std::size_t path_run = 0;
     std::size_t next_run = 0;  // of those that `prepare` has described
+    std::uint32_t asking = 0;  // of those: they ask for their time
     // The runs [aside_first, aside_last) lie before the others, and are for peers that are full.
     std::size_t aside_first = 0;
     std::size_t aside_last = 0;
@@ -725,6 +734,23 @@ private:
   bool leaves_alone(const run& which) const noexcept
   {
     return which.request > 0 && requests_[which.request - 1].leaves_alone();
+  }
+
+  bool asks_for_time(const run& which) const noexcept
+  {
+    return which.request > 0 && requests_[which.request - 1].asks_for_time();
+  }
+
+  /// Called before the first `count` datagrams are removed.
+  void count_timestamped(std::size_t count) noexcept
+  {
+    if constexpr (!has_full_peers) {  // Unix datagrams cannot ask
+      for (std::size_t i = at_.first; count > 0; ++i) {
+        const std::size_t sent = std::min(count, runs_[i].datagrams);
+        if (asks_for_time(runs_[i])) timestamped_ += static_cast<std::uint32_t>(sent);
+        count -= sent;
+      }
+    }
   }
 
   const run& first_run() const noexcept { return runs_[at_.first]; }
@@ -1091,8 +1117,10 @@ private:
                         const detail::socket_flags& flags)
   {
     const bool v4 = of.addressed ? detail::is_ipv4(of.peer) : bool(flags.peer_is_ipv4);
-    messages_[at].set_control(requests_[of.request - 1].write(option_controls_[at].bytes, v4, flags,
-                                                              count > 1 ? of.each : 0));
+    const detail::send_request& request = requests_[of.request - 1];
+    messages_[at].set_control(
+        request.write(option_controls_[at].bytes, v4, flags, count > 1 ? of.each : 0, at_.asking));
+    if (request.asks_for_time()) ++at_.asking;
   }
 
   std::size_t index_of(const run& which) const noexcept
@@ -1119,6 +1147,7 @@ private:
   std::vector<detail::send_request> requests_;
   std::unique_ptr<option_control[]> option_controls_;  // of the messages that ask for something
   std::size_t segmented_ = 0;
+  std::uint32_t timestamped_ = 0;
   std::vector<std::size_t> run_lengths_;
   std::vector<endpoint_type> native_;
   std::unique_ptr<std::byte[]> arena_;

@@ -137,6 +137,10 @@ struct socket_options {
   /// count with the others: they have half of these limits for themselves.
   full_policy when_full = full_policy::wait;
 
+  /// Let the kernel join datagrams if it can. It counts those that it has joined and drops as one.
+  /// So the count of `drop_reason::receive_queue_full` is a lower bound, and exact if this is off.
+  bool coalesce = true;
+
   /// Datagrams of up to this many bytes arrive whole. 0 means 64 KiB with UDP, which is every
   /// datagram, and 256 KiB with Unix sockets. A Unix datagram may be as large as its sender's send
   /// buffer. A larger one is cut, and `rinfo.truncated` says so.

@@ -37,9 +37,12 @@ struct socket_statistics {
 
   /// Datagrams that arrived and found the receive queue full, or were broken (Linux: SO_RXQ_OVFL;
   /// elsewhere 0). On a socket that coalesces this is a lower bound, because the kernel counts a
-  /// dropped train as one. The count is exact while coalescing is off (`option::coalescing`,
-  /// `reader_config::coalesce`).
+  /// dropped train as one. To count exactly, keep coalescing off (`option::coalescing`,
+  /// `reader_config::coalesce`, `socket_options::coalesce`).
   std::uint64_t dropped = 0;
+
+  /// Whether `dropped` counts each datagram: none was dropped, or the socket has never coalesced.
+  bool dropped_is_exact = true;
 
   /// Datagrams per call that moved any.
   double mean_received() const noexcept { return mean(received, receive_calls); }

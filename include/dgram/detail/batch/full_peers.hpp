@@ -144,8 +144,8 @@ private:
       gone.reserve(gone.size() + batch.size());
       const std::size_t before = batch.size();
       std::size_t left = 0;  // the queue
-      const auto remove = [&](std::size_t upto, const error_code& why) {
-        for (; left < upto; ++left) {
+      const auto remove = [&](std::size_t end, const error_code& why) {
+        for (; left < end; ++left) {
           entry first = waiting.pop();
           --count_;
           bytes_ -= first.datagram.payload.size();

@@ -112,7 +112,7 @@ public:
     }
   }
 
-  /// Offers to each full peer what waits for it. Call it when no flush is under way.
+  /// Offers to each full peer what waits for it. Call it outside of a flush.
   void offer_to_full_peers([[maybe_unused]] Handle& handle)
   {
     if constexpr (has_full_peers) {

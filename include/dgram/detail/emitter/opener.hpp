@@ -91,7 +91,7 @@ public:
     if (!ec) ask_for_credentials(ec);
     if (ec) return;
     error_code not_here;
-    socket_.handle().set_coalescing(true, not_here);
+    if (options_.coalesce) socket_.handle().set_coalescing(true, not_here);
   }
 
   /// Takes over a descriptor.

@@ -82,7 +82,7 @@ inline constexpr std::size_t receive_control_size = 320;
 
 /// Room for everything that the library adds to one datagram, and for the user's own messages.
 inline constexpr std::size_t user_control_size = 64;
-inline constexpr std::size_t send_control_size = 192 + user_control_size;
+inline constexpr std::size_t send_control_size = 216 + user_control_size;
 
 struct control_item {
   int level = 0;
@@ -486,10 +486,23 @@ public:
     return add(SOL_SOCKET, SO_TIMESTAMPING,
                std::uint32_t{SOF_TIMESTAMPING_TX_SOFTWARE | SOF_TIMESTAMPING_TX_HARDWARE});
   }
+
+  /// The number that the report will have; see `takes_timestamp_ids`.
+  bool add_timestamp_id(std::uint32_t id) noexcept
+  {
+#if defined(SCM_TS_OPT_ID)
+    return add(SOL_SOCKET, SCM_TS_OPT_ID, id);
+#elif defined(__sparc__) || defined(__hppa__)
+    return false;  // these have numbers of their own
+#else
+    return add(SOL_SOCKET, 81, id);  // headers before Linux 6.13 have no name for it
+#endif
+  }
 #else
   bool add_segment_size(std::size_t) noexcept { return false; }
   bool add_transmit_time(std::int64_t) noexcept { return false; }
   bool add_timestamp_request() noexcept { return false; }
+  bool add_timestamp_id(std::uint32_t) noexcept { return false; }
 #endif
 
 private:

@@ -131,8 +131,8 @@ public:
 
   /// Sends the batch. Waits while the send queue is full. While the kernel has no buffer space, or
   /// peers of an unconnected Unix socket have full queues, waits on a timer (1 ms, doubling to 50).
-  /// The datagrams of other peers leave before that wait. An empty batch is sent at once. `batch`, and the
-  /// payloads to which it refers, must stay valid until completion.
+  /// The datagrams of other peers leave before that wait. An empty batch is sent at once. `batch`,
+  /// and the payloads to which it refers, must stay valid until completion.
   ///
   /// Completion: `void(error_code, send_result)`. The result says how many datagrams left, and why
   /// the next one did not. The error_code is set only if none left. What did not leave stays in the

@@ -106,6 +106,7 @@ send_result send_many(State& state, Batch& batch)
   auto& counts = state.counts;
   path_error_filter filter;
   bool tries_without_class = false;
+  bool stopped_short = false;
   [[maybe_unused]] std::uint64_t full_peers = 0;
   std::size_t refused_segment = 0;
   const auto prepare = [&] {
@@ -122,6 +123,12 @@ send_result send_many(State& state, Batch& batch)
     const bool reached_kernel = !rest.empty();
     const std::size_t count =
         reached_kernel ? state.send(rest.data(), rest.size(), 0, result.error) : 0;
+    if (reached_kernel && result.error && batch.front_asks_for_time()) [[unlikely]] {
+      state.note_untimed(result.error, false);
+      // The call before this one has met the same error behind what it sent, and cannot report it.
+      if (stopped_short) state.note_untimed(result.error, false);
+    }
+    stopped_short = count > 0 && count < rest.size();
     if (count > 0) {
       const bool learned = refused_segment > 0;
       if (learned) [[unlikely]]
@@ -129,6 +136,7 @@ send_result send_many(State& state, Batch& batch)
       const std::size_t waiting = batch.bytes();
       const std::size_t datagrams = batch.consume(count);
       result.sent += datagrams;
+      state.flags.timestamped += batch.take_timestamped();
       ++counts.send_calls;
       counts.sent += datagrams;
       counts.sent_bytes += waiting - batch.bytes();

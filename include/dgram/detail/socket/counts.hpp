@@ -22,7 +22,7 @@ struct socket_counts {
   count sent, sent_bytes, send_calls, segmented, short_sends, rejected;
   count would_block, path_errors, lost_reports;
 
-  socket_statistics with_drops(std::uint64_t dropped) const noexcept
+  socket_statistics with_drops(std::uint64_t dropped, bool counts_trains) const noexcept
   {
     socket_statistics all;
     all.received = received;
@@ -40,6 +40,7 @@ struct socket_counts {
     all.path_errors = path_errors;
     all.lost_reports = lost_reports;
     all.dropped = dropped;
+    all.dropped_is_exact = dropped == 0 || !counts_trains;
     return all;
   }
 };

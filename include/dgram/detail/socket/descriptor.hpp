@@ -8,10 +8,12 @@
 #include <dgram/detail/platform/error_queue.hpp>
 #include <dgram/detail/platform/names.hpp>
 #include <dgram/detail/platform/older_options.hpp>
+#include <dgram/detail/platform/timestamp_ids.hpp>
 #include <dgram/detail/socket/counts.hpp>
 #include <dgram/detail/socket/flags.hpp>
 #include <dgram/detail/socket/membership.hpp>
 #include <dgram/detail/socket/send_window.hpp>
+#include <dgram/detail/socket/timestamp_numbers.hpp>
 #include <dgram/error.hpp>
 #include <dgram/multicast.hpp>
 #include <dgram/network_interface.hpp>
@@ -54,6 +56,7 @@ struct descriptor {
 
   socket_counts counts;
   wrapping_counter drops;
+  timestamp_numbers timestamps;
 
   /// How many reports have come from the error queue. They explain wake-ups of operations that
   /// waited for something else.
@@ -71,6 +74,7 @@ struct descriptor {
     window = {};
     counts = {};
     drops = {};
+    timestamps = {};
   }
 
   /// Takes over the descriptor of another socket.
@@ -82,6 +86,7 @@ struct descriptor {
     pending_receive_error = from.pending_receive_error;
     counts = from.counts;
     drops = from.drops;
+    timestamps = from.timestamps;
     reports_taken = from.reports_taken;
   }
 
@@ -109,7 +114,10 @@ struct descriptor {
     return statistics();
   }
 
-  socket_statistics statistics() const { return counts.with_drops(drops.value()); }
+  socket_statistics statistics() const
+  {
+    return counts.with_drops(drops.value(), flags.has_coalesced);
+  }
 
   void change_membership(fd_type fd, membership_change change, const multicast_group& group,
                          const network_interface& interface, std::vector<unsigned>& where,
@@ -118,6 +126,19 @@ struct descriptor {
     const bool is_v6 = flags.family == platform::names::ipv6_family;
     const membership_socket self{fd, !is_v6 || flags.dual || both_families, is_v6};
     detail::change_membership(self, change, group, interface, where, joined, ec);
+  }
+
+  /// Called when a datagram that asks when it left was refused.
+  void note_untimed(const error_code& ec, bool segmented) noexcept
+  {
+    if (!flags.names_timestamps && platform::was_counted(ec, segmented, flags.receives_errors))
+      timestamps.skip(flags.timestamped);
+  }
+
+  /// The number of the datagram to which a report belongs.
+  std::uint32_t number_of(std::uint32_t id) const noexcept
+  {
+    return flags.names_timestamps ? id : timestamps.number_of(id);
   }
 
   // --- options that the library must know ---
@@ -258,7 +279,12 @@ struct descriptor {
       note(&socket_needs::transmit_time, ec);
     }
     if (needs.timestamps && !flags.send_timestamps) {
-      set_timestamps(fd, (flags.metadata & platform::metadata::timestamp) != 0, true, ec);
+      const bool receives = (flags.metadata & platform::metadata::timestamp) != 0;
+      flags.names_timestamps = platform::takes_timestamp_ids();
+      // The kernel's own count begins anew only if the option was off (net/core/sock.c,
+      // sock_set_timestamping). An adopted descriptor may have it on.
+      if (!flags.names_timestamps) set_timestamps(fd, receives, false, ec);
+      set_timestamps(fd, receives, true, ec);
       note(&socket_needs::timestamps, ec);
     }
     return unmet;

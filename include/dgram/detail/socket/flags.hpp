@@ -18,18 +18,21 @@ struct socket_flags {
   bool dual = false;                ///< IPv4 peers go through an IPv6 socket, in mapped form
   relaxed<bool> connected = false;  ///< the kernel has a peer
   bool coalescing = false;          ///< the kernel may join datagrams into one (GRO)
+  bool has_coalesced = false;       ///< so the kernel's drops may be trains
   relaxed<bool> wildcard = false;   ///< bound to no single address: an answer needs a source
   relaxed<bool> has_port = false;   ///< a send needs no new port; true without ports
   relaxed<bool> on_a_link = false;  ///< other links share the address: an answer needs an interface
   bool wants_reply_source = false;  ///< answers get that source or interface
   bool receives_errors = false;     ///< path errors come through the error queue
-  relaxed<bool> peer_is_ipv4 = false;    ///< if the socket is connected
-  bool transmit_time = false;            ///< SO_TXTIME is set
-  bool send_timestamps = false;          ///< SO_TIMESTAMPING reports sends
-  bool traffic_class_refused = false;    ///< the kernel takes none per datagram
-  bool silence_is_no_drop = false;       ///< a missing drop count means no drop
-  std::uint8_t metadata = 0;             ///< `platform::metadata`
-  relaxed<int> ipv4_traffic_class = -1;  ///< the socket's own; -1: not known
+  relaxed<bool> peer_is_ipv4 = false;      ///< if the socket is connected
+  bool transmit_time = false;              ///< SO_TXTIME is set
+  bool send_timestamps = false;            ///< SO_TIMESTAMPING reports sends
+  bool names_timestamps = false;           ///< the library numbers these sends, not the kernel
+  relaxed<std::uint32_t> timestamped = 0;  ///< how many of them the kernel took
+  bool traffic_class_refused = false;      ///< the kernel takes none per datagram
+  bool silence_is_no_drop = false;         ///< a missing drop count means no drop
+  std::uint8_t metadata = 0;               ///< `platform::metadata`
+  relaxed<int> ipv4_traffic_class = -1;    ///< the socket's own; -1: not known
   relaxed<int> ipv6_traffic_class = -1;
 
   /// Whether Asio's own operations can do everything that single datagrams need.

@@ -80,6 +80,7 @@ DGRAM_COLD blame drain_reports(platform::descriptor_type fd, descriptor& of,
     // A batch stops before a datagram that the kernel refuses, and offers it again to learn why.
     // The kernel reports both refusals.
     if (is_of_call && is_own) continue;
+    if (report.what == kind::time) report.id = of.number_of(report.id);
     if (report.what != kind::unknown) of.counts.lost_reports += keep(report) ? 0U : 1U;
     if (report.what != kind::unknown && report.what != kind::time) ++of.counts.path_errors;
     is_earlier = is_earlier || report.what == kind::icmp || report.what == kind::icmpv6;

@@ -14,6 +14,7 @@
 #include <algorithm>
 #include <array>
 #include <cstddef>
+#include <cstdint>
 #include <span>
 #include <utility>
 
@@ -87,6 +88,7 @@ public:
   {
     const std::size_t datagrams = chunk_ == 0 ? 1 : (chunk_ - 1) / segment_ + 1;
     segmented_ += datagrams > 1 ? datagrams : 0;
+    timestamped_ = request_.asks_for_time() ? 1 : 0;
     limit_.sent();
     rest_ += chunk_;
     size_ -= chunk_;
@@ -103,6 +105,8 @@ public:
     limit_.given_up();
   }
   std::size_t bytes() const noexcept { return size_; }
+  std::uint32_t take_timestamped() noexcept { return std::exchange(timestamped_, 0U); }
+  bool front_asks_for_time() const noexcept { return request_.asks_for_time(); }
   std::size_t take_segmented() noexcept { return std::exchange(segmented_, 0); }
   socket_needs needs() const noexcept { return request_.needs(); }
   std::size_t front_size() const noexcept { return std::min(segment_, size_); }
@@ -116,6 +120,7 @@ private:
   std::size_t chunk_ = 0;
   std::size_t segmented_ = 0;
   [[no_unique_address]] segment_limit limit_;
+  std::uint32_t timestamped_ = 0;
   bool split_ = false;
   bool done_ = false;
   endpoint_type peer_;

@@ -52,9 +52,10 @@ struct no_request {
   static socket_needs needs() noexcept { return {}; }
   static bool sets_traffic_class() noexcept { return false; }
   static bool leaves_alone() noexcept { return false; }
+  static bool asks_for_time() noexcept { return false; }
 
   static std::span<const std::byte> write(std::span<std::byte> room, bool, const socket_flags&,
-                                          std::size_t segment) noexcept
+                                          std::size_t segment, std::uint32_t = 0) noexcept
   {
     platform::send_control control(room);
     if (segment > 0) control.add_segment_size(segment);
@@ -184,14 +185,18 @@ public:
 
   bool sets_traffic_class() const noexcept { return options_.ecn || options_.dscp; }
 
+  /// Whether the kernel is to report when the datagram left.
+  bool asks_for_time() const noexcept { return options_.timestamp; }
+
   /// Whether the datagram must be a message of its own: the kernel reports only one send time for
   /// each message.
-  bool leaves_alone() const noexcept { return options_.timestamp; }
+  bool leaves_alone() const noexcept { return asks_for_time(); }
 
   /// Writes the control messages for a peer of this family. `segment` is 0 for a datagram that is
-  /// not cut apart.
+  /// not cut apart. `before` is how many datagrams that ask for their time leave before this one,
+  /// in the same call.
   std::span<const std::byte> write(std::span<std::byte> room, bool v4, const socket_flags& flags,
-                                   std::size_t segment) const noexcept
+                                   std::size_t segment, std::uint32_t before = 0) const noexcept
   {
     platform::send_control control(room);
     if (asks_for_source())
@@ -205,6 +210,8 @@ public:
     if (segment > 0) control.add_segment_size(segment);
     if (options_.transmit_time) control.add_transmit_time(transmit_nanoseconds());
     if (options_.timestamp) control.add_timestamp_request();
+    if (options_.timestamp && flags.names_timestamps)
+      control.add_timestamp_id(flags.timestamped + before);
     control.add_raw(std::span<const std::byte>(control_).first(control_size_));
     return room.first(control.size());
   }

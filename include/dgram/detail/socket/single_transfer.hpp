@@ -103,8 +103,13 @@ std::size_t send_one(State& state, const Buffers& buffers,
     native = state.to_native(*peer);
     message.set_address(native.data(), native.size());
   }
-  const auto send = [&](error_code& failure) { return state.send(&message, 1, flags, failure); };
   std::size_t segment = 0;
+  const auto send = [&](error_code& failure) {
+    const std::size_t count = state.send(&message, 1, flags, failure);
+    if constexpr (asks)
+      if (failure && request->asks_for_time()) state.note_untimed(failure, segment > 0);
+    return count;
+  };
   std::size_t sent = 0;
   const bool v4 = peer != nullptr ? is_ipv4(*peer) : bool(state.flags.peer_is_ipv4);
   if (is_beyond_protocol<typename State::protocol_type>(list.total(), v4)) {
@@ -136,6 +141,8 @@ std::size_t send_one(State& state, const Buffers& buffers,
     sent = past_reports(state, ec, send, peer);
   }
   if (sent == 0) return 0;
+  if constexpr (asks)
+    if (request->asks_for_time()) ++state.flags.timestamped;
   state.end_congestion();
   const std::size_t datagrams = segment > 0 ? (list.total() - 1) / segment + 1 : 1;
   state.counts.sent += datagrams;

@@ -337,6 +337,7 @@ struct socket_state : descriptor, std::enable_shared_from_this<socket_state<Prot
         socket.cancel(ec);
       }
       flags.coalescing = on;
+      flags.has_coalesced = flags.has_coalesced || on;
     }
   }
 
@@ -536,6 +537,7 @@ private:
     if (has_peer != flags.connected) platform::report_refusals(fd(), has_peer);
     flags.connected = has_peer;
     flags.coalescing = knows_trains && platform::is_coalescing(fd());
+    flags.has_coalesced = flags.has_coalesced || flags.coalescing;
     note_address();
     if (has_peer) note_peer();
     if constexpr (has_addresses) read_metadata(fd());

@@ -1,0 +1,209 @@
+// SPDX-License-Identifier: BSL-1.0
+// The number of a send's time, whichever sends between them fail, and in whichever way.
+#if defined(__linux__)
+
+#include "support/loopback.hpp"
+#include "support/network_namespace.hpp"
+
+#include <dgram.hpp>
+#include <dgram/detail/platform/timestamp_ids.hpp>
+
+#include <catch2/catch_test_macros.hpp>
+#include <catch2/generators/catch_generators.hpp>
+#include <catch2/generators/catch_generators_range.hpp>
+
+#include <netinet/in.h>
+#include <sys/socket.h>
+
+#include <array>
+#include <cerrno>
+#include <cstddef>
+#include <cstdint>
+#include <cstdlib>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace {
+
+using dgram::platform::known_timestamp_ids;
+using dgram::platform::timestamp_ids;
+
+/// Loopback with addresses to which no datagram can be sent, each for a reason of its own.
+struct obstacles {
+  obstacles()
+  {
+    host.ip(
+        "link set lo up mtu 1500\n"
+        "route add prohibit 192.0.2.1\n"
+        "route add unreachable 192.0.2.2\n"
+        "route add blackhole 192.0.2.3\n");
+    const int status = host.run([] {
+      return std::system(
+          "nft 'add table ip t; add chain ip t o { type filter hook output priority "
+          "0; }; add rule ip t o udp dport 1000 drop'");
+    });
+    if (status != 0) SKIP("nft cannot add a rule here");
+    host.run([this] {
+      socket.open(dgram::udp::v4());
+      socket.bind(test::loopback_v4());
+      sink.open(dgram::udp::v4());
+      sink.bind(test::loopback_v4());
+    });
+    const int forbid_fragments = IP_PMTUDISC_DO;
+    REQUIRE(::setsockopt(socket.native_handle(), IPPROTO_IP, IP_MTU_DISCOVER, &forbid_fragments,
+                         sizeof forbid_fragments) == 0);
+  }
+
+  test::network_namespace host;
+  asio::io_context io;
+  dgram::udp::socket socket{io};
+  dgram::udp::socket sink{io};
+};
+
+/// A send that fails, and why.
+struct bad_send {
+  int error;
+  const char* peer;
+  std::size_t size = 1;
+  std::size_t segment = 0;
+};
+
+// The firewall comes after the kernel has counted, the others come before.
+constexpr std::array<bad_send, 8> bad_sends{{
+    {EPERM, "127.0.0.1:1000"},
+    {EACCES, "192.0.2.1:9"},
+    {EHOSTUNREACH, "192.0.2.2:9"},
+    {EINVAL, "192.0.2.3:9"},
+    {ENETUNREACH, "192.0.2.9:9"},
+    {EINVAL, "127.0.0.1:0"},
+    {EACCES, "127.255.255.255:9"},
+    {EMSGSIZE, "127.0.0.1:9", 3000},
+}};
+
+enum class way : std::uint8_t { single, batch, batch_without_handler, writer };
+
+/// Forgets in the end what a test has claimed about the kernel.
+struct claimed_ids {
+  explicit claimed_ids(bool refused)
+  {
+    if (refused) known_timestamp_ids = timestamp_ids::refused;
+  }
+  claimed_ids(const claimed_ids&) = delete;
+  claimed_ids& operator=(const claimed_ids&) = delete;
+  ~claimed_ids() { known_timestamp_ids = timestamp_ids::not_known; }
+};
+
+std::vector<std::uint32_t> numbers_of_reports(dgram::udp::socket& socket)
+{
+  std::vector<std::uint32_t> all;
+  std::optional<dgram::receive_time_point> before;
+  while (const auto left = socket.try_send_timestamp()) {
+    all.push_back(left->id);
+    REQUIRE(left->time);
+    if (before) CHECK(*before <= *left->time);
+    before = left->time;
+  }
+  return all;
+}
+
+}  // namespace
+
+TEST_CASE_METHOD(obstacles, "each time of a send has the number of its datagram among those sent",
+                 "[F12]")
+{
+  if (!dgram::platform::has_error_queue) SKIP("this system does not tell when datagrams left");
+  const claimed_ids kernel_counts(GENERATE(false, true));
+  const auto how = GENERATE(way::single, way::batch, way::batch_without_handler, way::writer);
+  const auto bad = bad_sends[GENERATE(range(std::size_t{0}, bad_sends.size()))];
+  const bool reports_errors = GENERATE(false, true);
+  CAPTURE(static_cast<int>(how), bad.error, bad.peer, reports_errors);
+  if (reports_errors) socket.set_option(dgram::option::receive_error{true});
+  const std::string payload(bad.size, 'x');
+  const auto to_bad = dgram::parse_endpoint(bad.peer);
+  const auto to_good = sink.local_endpoint();
+  const dgram::send_options asks{.timestamp = true};
+
+  // true: a datagram that the kernel takes
+  const std::vector<bool> sends = {true,  false, true,  true, false, false, true,
+                                   false, false, false, true, true,  false, true};
+  std::vector<std::uint32_t> expected;
+  std::size_t failed = 0;
+  std::size_t expected_failures = 0;
+  const auto note = [&](dgram::error_code ec, auto&&...) {
+    CHECK(ec.value() == bad.error);
+    ++failed;
+  };
+  dgram::send_batch batch({.datagrams = 64, .copy = true});
+  dgram::writer writer{socket};
+  writer.on_error(note);
+  if (how == way::batch) batch.on_refused(note);
+  for (const bool good : sends) {
+    const auto& to = good ? to_good : to_bad;
+    const dgram::bytes_view bytes = good ? dgram::bytes_view("good") : dgram::bytes_view(payload);
+    if (good)
+      expected.push_back(static_cast<std::uint32_t>(expected.size()));
+    else
+      ++expected_failures;
+    if (how == way::single) {
+      dgram::error_code ec;
+      socket.send_to(asio::buffer(bytes.data(), bytes.size()), to, asks, ec);
+      if (ec) note(ec);
+      CHECK(bool(ec) == !good);
+    } else if (how == way::writer) {
+      REQUIRE(writer.try_send(bytes, to, asks));
+    } else {
+      batch.push(bytes, to, asks);
+      // Those that do not ask are not counted.
+      batch.push(bytes, to_good);
+    }
+  }
+  while (!batch.empty()) {
+    const auto result = socket.try_send_batch(batch);
+    if (batch.empty()) break;
+    note(result.error);
+    batch.drop_front();
+  }
+  if (how == way::writer) {
+    io.restart();
+    while (io.poll() > 0) {}
+    CHECK(writer.size() == 0);
+  }
+  CHECK(numbers_of_reports(socket) == expected);
+  CHECK(failed >= expected_failures);
+}
+
+TEST_CASE_METHOD(obstacles, "a kernel that counts starts at 0 again with an adopted descriptor",
+                 "[F12]")
+{
+  if (!dgram::platform::has_error_queue) SKIP("this system does not tell when datagrams left");
+  const claimed_ids kernel_counts(GENERATE(false, true));
+  const dgram::send_options asks{.timestamp = true};
+  for (int i = 0; i < 3; ++i)
+    socket.send_to(asio::buffer("x", 1), sink.local_endpoint(), asks);
+  CHECK(numbers_of_reports(socket) == std::vector<std::uint32_t>{0, 1, 2});
+  dgram::udp::socket adopted(io, dgram::udp::v4(), socket.release());
+  for (int i = 0; i < 2; ++i)
+    adopted.send_to(asio::buffer("x", 1), sink.local_endpoint(), asks);
+  CHECK(numbers_of_reports(adopted) == std::vector<std::uint32_t>{0, 1});
+}
+
+TEST_CASE_METHOD(obstacles, "segments that the kernel refuses take no number", "[F12]")
+{
+  if (!dgram::platform::has_error_queue) SKIP("this system does not tell when datagrams left");
+  const claimed_ids kernel_counts(GENERATE(false, true));
+  const dgram::send_options asks{.timestamp = true};
+  dgram::send_options cut = asks;
+  // The segments do not fit the interface; the kernel sees that once it has built the packet.
+  cut.segment_size = 2000;
+  const std::string payload(5000, 'x');
+  for (int i = 0; i < 3; ++i) {
+    socket.send_to(asio::buffer("x", 1), sink.local_endpoint(), asks);
+    dgram::error_code ec;
+    socket.send_to(asio::buffer(payload), sink.local_endpoint(), cut, ec);
+    CHECK(ec);
+  }
+  CHECK(numbers_of_reports(socket) == std::vector<std::uint32_t>{0, 1, 2});
+}
+
+#endif
