@@ -67,9 +67,9 @@ struct seed_result {
 /// by throwing, so it suits the assertions of any test framework that throw.
 ///
 /// The function constructs the context and the `network` with the seed. A seed that fails is run
-/// once more, and the trace of its networks goes to a file then. So passing seeds cost no trace. The
-/// failing seed, the reason and the file are printed to the standard error stream. Exceptions of
-/// the function do not leave this one.
+/// once more, and the trace of its networks goes to a file then. So passing seeds cost no trace.
+/// The failing seed, the reason and the file are printed to the standard error stream. Exceptions
+/// of the function do not leave this one.
 ///
 /// \code
 /// const auto result = dgram::sim::for_each_seed(1, 1000, [](std::uint64_t seed) {

@@ -104,8 +104,8 @@ public:
     return state_->async_wait_congestion(std::forward<Token>(token));
   }
 
-  /// As those of the socket. A `membership` keeps the interfaces in the vector, of which a simulated
-  /// host has one.
+  /// As those of the socket. A `membership` keeps interfaces in the vector. A simulated host has
+  /// one interface, so the vector stays empty.
   void join(const multicast_group& group, const network_interface& interface,
             std::vector<unsigned>&, error_code& ec)
   {
@@ -168,15 +168,16 @@ private:
 /// `transport_with_handle` and `emitter_transport`. Signatures, errors and cancellation are those
 /// of `basic_socket`, with these differences:
 ///  - No call blocks, because time passes only in `network::run_for`. There is no blocking receive;
-///    use the `try_` and `async_` forms. `send` and `send_to` report `would_block` on a paused host.
+///    use the `try_` and `async_` forms. `send` and `send_to` report `would_block` on a paused
+///    host.
 ///  - Binding to an address makes the socket one of that host. Wildcard and loopback addresses need
 ///    a host: that of the constructor, or `network::set_default_host`.
 ///  - An IPv6 socket takes no IPv4 traffic. A dual-stack socket (`udp::dual()`) takes both.
 ///  - A datagram to a port without a socket makes a connected sender fail with
 ///    `connection_refused` after a round trip.
 ///  - A datagram larger than the link's MTU fails with `message_size`. There are no fragments.
-///  - The receive queue counts each datagram as its size and 256 bytes more, as a kernel does. Sends
-///    never find the send queue full, whatever its size.
+///  - The receive queue counts each datagram as its size and 256 bytes more, as a kernel does.
+///    Sends never find the send queue full, whatever its size.
 ///  - Options without a meaning here fail with `operation_not_supported`. Those that have one are
 ///    listed at `set_option`. Of `send_options`, `source`, `ecn`, `dscp`, `hop_limit` and
 ///    `do_not_fragment` have one.

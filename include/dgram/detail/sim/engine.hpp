@@ -131,8 +131,8 @@ public:
     turns_.post(std::move(function));
   }
 
-  /// Runs handlers and events up to `deadline`, which is the time afterwards. With `sim_never`, runs
-  /// until nothing is left to happen, and the time is that of the last event.
+  /// Runs handlers and events up to `deadline`, which is the time afterwards. With `sim_never`,
+  /// runs until nothing is left to happen, and the time is that of the last event.
   void run(sim_time deadline)
   {
     if (std::this_thread::get_id() != thread_)
