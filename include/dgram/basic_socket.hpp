@@ -152,8 +152,8 @@ public:
   }
 
   /// An open socket that is bound to all addresses of the host, of IPv6 and IPv4 or of IPv4 alone:
-  /// see `udp::any`. `local_endpoint()` says which. `dual_stack` makes no difference, and `v6_only` is
-  /// `invalid_argument`. Throws the errors of `open`, the options and `bind`.
+  /// see `udp::any`. `local_endpoint()` says which. `dual_stack` makes no difference, and `v6_only`
+  /// is `invalid_argument`. Throws the errors of `open`, the options and `bind`.
   ///
   /// \code
   /// dgram::udp::socket server{io, dgram::udp::any(41234), {.reuse_address = true}};

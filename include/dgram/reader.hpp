@@ -42,10 +42,10 @@ DGRAM_NAMESPACE_BEGIN
 /// that other links also have (a group, 255.255.255.255, 169.254.0.0/16).
 ///
 /// A datagram is valid until the next call on the reader, and no longer than the reader;
-/// `to_owned()` keeps it. A flood of datagrams does not starve other handlers. They run first, before
-/// the reader receives again, after `reader_config::yield_after` datagrams without suspension. If
-/// the coroutine is slow, they run before that: after the batch in which 100 us have passed. Fewer
-/// `reader_config::slots` make such a turn shorter.
+/// `to_owned()` keeps it. A flood of datagrams does not starve other handlers. They run first,
+/// before the reader receives again, after `reader_config::yield_after` datagrams without
+/// suspension. If the coroutine is slow, they run before that: after the batch in which 100 us have
+/// passed. Fewer `reader_config::slots` make such a turn shorter.
 ///
 /// `async_for_each` is the form for callbacks. It is an operation like those of a socket.
 ///
@@ -183,9 +183,9 @@ public:
   /// call, and returns nothing. Between two datagrams of a batch there is no trip through the
   /// scheduler and no allocation. The operation waits only if no datagram is queued. After
   /// `yield_after` datagrams without a wait it lets other handlers run before it receives more. If
-  /// the function is slow, it lets them run within a batch: after 32 datagrams or more that took 100
-  /// us.
-  /// Datagrams that the calls of one batch give to a `writer` of this reader leave as one batch.
+  /// the function is slow, it lets them run within a batch: after 32 datagrams or more that took
+  /// 100 us. Datagrams that the calls of one batch give to a `writer` of this reader leave as one
+  /// batch.
   ///
   /// Completion: `void(error_code)`. There is no error after:
   ///  - `stop`, also from inside the function;

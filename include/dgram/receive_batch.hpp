@@ -58,9 +58,9 @@ std::span<std::byte> room_of(Packet&& packet) noexcept
 
 }  // namespace detail
 
-/// A batch of receive slots, which owns its memory or uses the caller's. A socket's `receive_batch`, `try_receive_batch`
-/// and `async_receive_batch` fill it; iterate to read it. Its datagrams are valid until the batch
-/// is used again.
+/// A batch of receive slots, which owns its memory or uses the caller's. A socket's
+/// `receive_batch`, `try_receive_batch` and `async_receive_batch` fill it; iterate to read it. Its
+/// datagrams are valid until the batch is used again.
 ///
 /// On a socket that coalesces (`option::coalescing`) a slot may hold a train of datagrams.
 /// Iterating returns them one by one, each with the sender of the train. Coalescing needs slots of

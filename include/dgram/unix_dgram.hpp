@@ -43,8 +43,8 @@ DGRAM_NAMESPACE_BEGIN
 /// them. On Linux the file never has more than these, whatever the umask is, and no other file of
 /// the process is affected. On other systems it has those of the umask for a moment. The mode has
 /// bits of 0777 (`error::out_of_range`). With a mode, a bind to an abstract name or to an empty
-/// endpoint is `invalid_argument`, since there is no file. If the mode cannot be set, the bind fails
-/// and the file is removed; close the socket then.
+/// endpoint is `invalid_argument`, since there is no file. If the mode cannot be set, the bind
+/// fails and the file is removed; close the socket then.
 ///
 /// \code
 /// dgram::unix_dgram::socket private_server{io, "/run/server.sock", {.file_mode = 0660}};

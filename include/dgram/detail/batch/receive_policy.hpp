@@ -51,8 +51,8 @@ public:
   }
 
   /// Whether other handlers must run before the next receive: after `yield_after` datagrams, or if
-  /// the caller is slow. The first batch is not timed, so a caller that waits after each batch never
-  /// reads the clock; one that does not reads it once for each batch.
+  /// the caller is slow. The first batch is not timed, so a caller that waits after each batch
+  /// never reads the clock; one that does not reads it once for each batch.
   template <class Clock>
   bool is_yield_due()
   {

@@ -85,8 +85,8 @@ public:
   {
     if constexpr (are_buffers<ConstBuffers>()) {
       self().state().notice();
-      // If the descriptor does not block, Asio's own send waits for writability. On Unix sockets that
-      // would spin.
+      // If the descriptor does not block, Asio's own send waits for writability. On Unix sockets
+      // that would spin.
       if (path_protocol<Protocol> || self().state().reads_reports() || has_too_many_pieces(buffers))
         return until_done(
             net::socket_base::wait_write, ec,
