@@ -12,6 +12,8 @@
 #include <cerrno>
 #endif
 
+#include <cstddef>
+
 DGRAM_NAMESPACE_BEGIN
 
 namespace platform {
