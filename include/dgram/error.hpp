@@ -112,16 +112,33 @@ private:
   }
 };
 
+/// One function throws for all callers, so that each of them compiles a call only.
+[[noreturn]] DGRAM_COLD inline void raise(const error_code& ec, const std::string& what)
+{
+  throw system_error(ec, what);
+}
+
+[[noreturn]] DGRAM_COLD inline void raise(const error_code& ec, const char* what)
+{
+  raise(ec, std::string(what));
+}
+
+[[noreturn]] DGRAM_COLD inline void raise(const error_code& ec, const char* what,
+                                          std::string_view input)
+{
+  raise(ec, std::string(what).append(" \"").append(input).append("\""));
+}
+
 /// If `ec` is set, throws a `system_error` whose text starts with `what`.
 inline void throw_if(const error_code& ec, const char* what)
 {
-  if (ec) throw system_error(ec, what);
+  if (ec) raise(ec, what);
 }
 
 /// The same. The text also names the refused input.
 inline void throw_if(const error_code& ec, const char* what, std::string_view input)
 {
-  if (ec) throw system_error(ec, std::string(what).append(" \"").append(input).append("\""));
+  if (ec) raise(ec, what, input);
 }
 
 }  // namespace detail

@@ -8,7 +8,7 @@
 #include <dgram/endpoint.hpp>
 #include <dgram/error.hpp>
 
-#include <map>
+#include <algorithm>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -176,13 +176,16 @@ struct interface_info {
 /// \endcode
 inline std::vector<interface_info> list_interfaces(error_code& ec)
 {
-  std::map<unsigned, interface_info> found;
+  std::vector<interface_info> found;
   for (const auto& entry : platform::interfaces(ec)) {
     // An address may have a label, such as eth0:1, in place of the interface's name.
     const unsigned index = platform::interface_index(entry.name);
     auto name = index != 0 ? platform::interface_name(index) : std::string();
     if (name.empty()) continue;
-    interface_info& info = found[index];
+    const auto place = std::find_if(found.begin(), found.end(),
+                                    [index](const auto& each) { return each.index >= index; });
+    const bool is_known = place != found.end() && place->index == index;
+    interface_info& info = is_known ? *place : *found.emplace(place);
     info.name = std::move(name);
     info.index = index;
     info.is_up = info.is_up || entry.is_up;
@@ -195,11 +198,7 @@ inline std::vector<interface_info> list_interfaces(error_code& ec)
       address = net::ip::address_v6(address.to_v6().to_bytes(), index);
     info.addresses.push_back(address);
   }
-  std::vector<interface_info> interfaces;
-  interfaces.reserve(found.size());
-  for (auto& [index, info] : found)
-    interfaces.push_back(std::move(info));
-  return interfaces;
+  return found;
 }
 
 /// The same. Throws `system_error`.

@@ -120,7 +120,7 @@ public:
 
   friend std::string to_string(const differentiated_services& option)
   {
-    return detail::show_option<differentiated_services>(std::to_string(option.value()));
+    return detail::show_option(differentiated_services::label, option.value());
   }
 
 private:
@@ -183,7 +183,7 @@ public:
 
   friend std::string to_string(const do_not_fragment& option)
   {
-    return detail::show_option<do_not_fragment>(option ? "true" : "false");
+    return detail::show_option(do_not_fragment::label, option ? "true" : "false");
   }
 };
 
@@ -256,7 +256,7 @@ public:
 
   friend std::string to_string(const bind_to_device& option)
   {
-    return detail::show_option<bind_to_device>(option.named_);
+    return detail::show_option(bind_to_device::label, option.named_);
   }
 
 private:
@@ -354,7 +354,7 @@ public:
 
   friend std::string to_string(const multicast_interface& option)
   {
-    return detail::show_option<multicast_interface>(option.named_);
+    return detail::show_option(multicast_interface::label, option.named_);
   }
 
 private:

@@ -283,9 +283,12 @@ private:
   /// Waits for the end of the pending flush.
   static net::awaitable<void, Executor> wait_room(state_type& state)
   {
-    error_code woken;
-    co_await state.async_wait_room(net::redirect_error(use_awaitable(), woken));
     const net::cancellation_state cancellation = co_await net::this_coro::cancellation_state;
+    error_code woken;
+    // The slot is the coroutine's. A reader's waits have the same token, and each further type
+    // costs another set of Asio's templates.
+    co_await state.async_wait_room(net::bind_cancellation_slot(
+        cancellation.slot(), net::redirect_error(use_awaitable(), woken)));
     if (cancellation.cancelled() != net::cancellation_type::none)
       detail::throw_if(net::error::operation_aborted, "writer");
   }

@@ -20,6 +20,13 @@ namespace detail {
 using sync_result =
     decltype(std::declval<net::ip::udp::socket&>().close(std::declval<error_code&>()));
 
+template <class Subject>
+[[noreturn]] DGRAM_COLD void raise_about(const error_code& ec, const char* what,
+                                         const Subject& subject)
+{
+  raise(ec, what, to_string(subject));
+}
+
 /// Calls `function(error_code&)`, and `raise(error_code)` with the error that the function reports.
 template <class Function, class Raise>
 auto throwing_by(const Raise& raise, Function&& function)
@@ -51,7 +58,7 @@ auto throwing_unless_blocked_by(const Raise& raise, Function&& function)
 template <class Function>
 auto throwing(const char* what, Function&& function)
 {
-  return throwing_by([what](const error_code& ec) { throw_if(ec, what); },
+  return throwing_by([what](const error_code& ec) { raise(ec, what); },
                      std::forward<Function>(function));
 }
 
@@ -59,23 +66,22 @@ auto throwing(const char* what, Function&& function)
 template <class Subject, class Function>
 auto throwing(const char* what, const Subject& subject, Function&& function)
 {
-  return throwing_by([&](const error_code& ec) { throw_if(ec, what, to_string(subject)); },
+  return throwing_by([&](const error_code& ec) { raise_about(ec, what, subject); },
                      std::forward<Function>(function));
 }
 
 template <class Function>
 auto throwing_unless_blocked(const char* what, Function&& function)
 {
-  return throwing_unless_blocked_by([what](const error_code& ec) { throw_if(ec, what); },
+  return throwing_unless_blocked_by([what](const error_code& ec) { raise(ec, what); },
                                     std::forward<Function>(function));
 }
 
 template <class Subject, class Function>
 auto throwing_unless_blocked(const char* what, const Subject& subject, Function&& function)
 {
-  return throwing_unless_blocked_by(
-      [&](const error_code& ec) { throw_if(ec, what, to_string(subject)); },
-      std::forward<Function>(function));
+  return throwing_unless_blocked_by([&](const error_code& ec) { raise_about(ec, what, subject); },
+                                    std::forward<Function>(function));
 }
 
 }  // namespace detail

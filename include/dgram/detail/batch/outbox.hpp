@@ -96,7 +96,7 @@ private:
     return ec;
   }
 
-  void wait(Handle& handle, const error_code& why)
+  DGRAM_COLD void wait(Handle& handle, const error_code& why)
   {
     const bool timed = is_timed(handle, why);
     auto resumed = [this, kept = owner_.keep_alive(), &handle, guard = epoch_guard(handle.epoch()),

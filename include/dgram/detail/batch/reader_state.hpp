@@ -31,7 +31,7 @@ struct reader_state : std::enable_shared_from_this<reader_state<Handle>> {
   using clock = typename Handle::clock_type;
   using timer_type = typename Handle::timer_type;
 
-  reader_state(Handle handle, const reader_config& config)
+  DGRAM_COLD reader_state(Handle handle, const reader_config& config)
       : socket(std::move(handle)),
         batch(config.slots,
               config.slot_size != 0 ? config.slot_size : batch_type::default_slot_size),
@@ -153,7 +153,7 @@ struct reader_state : std::enable_shared_from_this<reader_state<Handle>> {
 private:
   /// Also prepares the next descriptor, if the socket is reopened, or is opened after the reader
   /// was created.
-  void prepare_descriptor()
+  DGRAM_COLD void prepare_descriptor()
   {
     descriptor_number_ = socket.descriptor_number();
     if (!socket.is_open()) return;

@@ -34,7 +34,8 @@ struct writer_state : std::enable_shared_from_this<writer_state<Handle>> {
   using reader_type = reader_state<Handle>;
 
   /// `source` is the reader whose turns the writer follows; null for a writer on a socket alone.
-  writer_state(Handle handle, std::shared_ptr<reader_type> source, const writer_config& config)
+  DGRAM_COLD writer_state(Handle handle, std::shared_ptr<reader_type> source,
+                          const writer_config& config)
       : batch({.datagrams = config.datagrams, .bytes = config.bytes, .copy = true}),
         room_(handle.get_executor()),
         socket_(std::move(handle)),
@@ -157,9 +158,9 @@ struct writer_state : std::enable_shared_from_this<writer_state<Handle>> {
     if (batch.empty()) return;
     if (guard_.is_over(socket_.epoch()))
       lose(net::error::operation_aborted);
-    if (batch.empty()) wake_waiting();
     else
       out_.flush(socket_);
+    if (batch.empty()) wake_waiting();
   }
 
   /// Waits for the end of a flush, after which there may be room.
@@ -239,7 +240,7 @@ private:
     if (std::exchange(is_waited_for_, false)) room_.notify();
   }
 
-  void lose(const error_code& ec)
+  DGRAM_COLD void lose(const error_code& ec)
   {
     for (std::size_t left = batch.size(); left > 0 && !batch.empty(); --left) {
       // Removes the datagram before the handler runs, since the handler may write again.

@@ -76,10 +76,14 @@ protected:
 };
 
 /// Returns text such as `hop_limit{7}`, by which errors show an option.
-template <class Option>
-std::string show_option(const std::string& value)
+DGRAM_COLD inline std::string show_option(std::string_view label, std::string_view value)
 {
-  return std::string(Option::label).append("{").append(value).append("}");
+  return std::string(label).append("{").append(value).append("}");
+}
+
+DGRAM_COLD inline std::string show_option(std::string_view label, int value)
+{
+  return show_option(label, std::to_string(value));
 }
 
 template <class Names, literal Label>
@@ -97,7 +101,7 @@ public:
 
   friend std::string to_string(const boolean_option& option)
   {
-    return show_option<boolean_option>(option ? "true" : "false");
+    return show_option(boolean_option::label, option ? "true" : "false");
   }
 };
 
@@ -135,7 +139,7 @@ public:
 
   friend std::string to_string(const integer_option& option)
   {
-    return show_option<integer_option>(std::to_string(option.value()));
+    return show_option(integer_option::label, option.value());
   }
 
 private:
@@ -235,7 +239,7 @@ public:
 
   friend std::string to_string(const flags_option& option)
   {
-    return show_option<flags_option>(option ? "true" : "false");
+    return show_option(flags_option::label, option ? "true" : "false");
   }
 };
 

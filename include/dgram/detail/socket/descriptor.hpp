@@ -59,7 +59,7 @@ struct descriptor {
   std::uint64_t reports_taken = 0;
 
   /// Forgets what is known about the descriptor, since it does not hold for the next one.
-  void forget()
+  DGRAM_COLD void forget()
   {
     ++descriptor_number;
     flags = {};
@@ -212,7 +212,7 @@ struct descriptor {
   }
 
   /// Reads what an adopted descriptor reports about each datagram.
-  void read_metadata(fd_type fd)
+  DGRAM_COLD void read_metadata(fd_type fd)
   {
     namespace names = platform::names;
     using platform::metadata;
@@ -232,7 +232,7 @@ struct descriptor {
   // --- what datagrams with a request need ---
 
   /// Provides what datagrams need. Returns what the socket cannot provide.
-  unmet_needs provide(fd_type fd, const socket_needs& needs)
+  DGRAM_COLD unmet_needs provide(fd_type fd, const socket_needs& needs)
   {
     unmet_needs unmet;
     const auto note = [&](bool socket_needs::* need, const error_code& ec) {

@@ -18,8 +18,8 @@ namespace detail {
 /// Sets the options of the configuration until one is refused; `refused` is then the text of that
 /// option.
 template <class Socket>
-void configure(Socket& socket, const typename Socket::protocol_type& protocol,
-               const socket_config& config, std::string& refused, error_code& ec)
+DGRAM_COLD void configure(Socket& socket, const typename Socket::protocol_type& protocol,
+                          const socket_config& config, std::string& refused, error_code& ec)
 {
   const auto set = [&](bool wanted, const auto& option) {
     if (!wanted || ec) return;
@@ -44,8 +44,8 @@ void configure(Socket& socket, const typename Socket::protocol_type& protocol,
 
 /// Opens and configures a socket. If an option is refused, closes the socket again.
 template <class Socket>
-void open_configured(Socket& socket, const typename Socket::protocol_type& protocol,
-                     const socket_config& config, std::string& refused, error_code& ec)
+DGRAM_COLD void open_configured(Socket& socket, const typename Socket::protocol_type& protocol,
+                                const socket_config& config, std::string& refused, error_code& ec)
 {
   auto opened = protocol;
   if constexpr (dual_stack_protocol<typename Socket::protocol_type>)

@@ -67,8 +67,8 @@ enum class blame : std::uint8_t { unknown, own, earlier };
 /// Calls `keep(report)` with each report that the kernel has queued; `keep` returns whether it had
 /// room. Returns which datagram caused `failure`.
 template <class Keep>
-blame drain_reports(platform::descriptor_type fd, descriptor& of, const error_code& failure,
-                    Keep keep)
+DGRAM_COLD blame drain_reports(platform::descriptor_type fd, descriptor& of,
+                               const error_code& failure, Keep keep)
 {
   using kind = platform::queued_report::kind;
   bool is_earlier = false;

@@ -140,7 +140,7 @@ struct socket_state : descriptor, std::enable_shared_from_this<socket_state<Prot
     look_at_descriptor(kind.family);
   }
 
-  void close(error_code& ec)
+  DGRAM_COLD void close(error_code& ec)
   {
     bound.remove();
     forget_descriptor();
@@ -430,7 +430,7 @@ struct socket_state : descriptor, std::enable_shared_from_this<socket_state<Prot
   /// Waits until there are new reports, whichever operation takes them from the kernel. Then it
   /// completes with `operation_aborted`.
   template <class Token>
-  auto async_wait_reports(Token&& token)
+  DGRAM_COLD auto async_wait_reports(Token&& token)
   {
     return reports().async_wait(*this, std::forward<Token>(token));
   }
@@ -448,7 +448,7 @@ struct socket_state : descriptor, std::enable_shared_from_this<socket_state<Prot
 
   /// Waits until it is worth trying a congested send again.
   template <class Token>
-  auto async_wait_congestion(Token&& token)
+  DGRAM_COLD auto async_wait_congestion(Token&& token)
   {
     return backoff_.async_wait(socket.get_executor(), std::forward<Token>(token));
   }
@@ -516,7 +516,7 @@ private:
   }
 
   /// Reads the properties of an open descriptor of this family from the kernel.
-  void look_at_descriptor(int family)
+  DGRAM_COLD void look_at_descriptor(int family)
   {
     error_code ignored;
     flags.family = family;
@@ -596,7 +596,7 @@ private:
     return true;
   }
 
-  void forget_descriptor()
+  DGRAM_COLD void forget_descriptor()
   {
     abort_operations();
     bound.forget();
@@ -606,7 +606,7 @@ private:
     end_congestion();
   }
 
-  void note_address()
+  DGRAM_COLD void note_address()
   {
     if constexpr (has_addresses) {
       error_code ec;
@@ -626,7 +626,7 @@ private:
            bound == net::ip::address(net::ip::address_v4::broadcast());
   }
 
-  void note_peer()
+  DGRAM_COLD void note_peer()
   {
     if constexpr (has_addresses) {
       error_code ec;
