@@ -11,6 +11,7 @@
 #include <dgram/detail/platform/backend.hpp>
 #include <dgram/detail/socket/attempts.hpp>
 #include <dgram/detail/socket/batch_operations.hpp>
+#include <dgram/detail/socket/group_operations.hpp>
 #include <dgram/detail/socket/membership.hpp>
 #include <dgram/detail/socket/opening.hpp>
 #include <dgram/detail/socket/option_access.hpp>
@@ -73,7 +74,8 @@ template <class Protocol, class Executor>
 class basic_socket
     : public net::socket_base,
       public detail::single_operations<basic_socket<Protocol, Executor>, Protocol, Executor>,
-      public detail::batch_operations<basic_socket<Protocol, Executor>, Protocol, Executor> {
+      public detail::batch_operations<basic_socket<Protocol, Executor>, Protocol, Executor>,
+      public detail::group_operations<basic_socket<Protocol, Executor>> {
   using state_type = detail::socket_state<Protocol, Executor>;
   using sync_result = detail::sync_result;
 
@@ -710,111 +712,6 @@ public:
     call("shutdown", [&](error_code& ec) { shutdown(what, ec); });
   }
 
-  // --- multicast ---
-  //
-  // A group that has a source stands for what that host sends to the group. A dual-stack socket
-  // takes groups of both families. `membership` joins a group and leaves it by itself. Exceptions
-  // name the group and the interface.
-
-  /// Joins a group on an interface. If the caller passes none, the operating system chooses.
-  ///
-  /// On `network_interface::all()` the socket joins on every interface that is up, has multicast
-  /// and has an address of the group's family, except loopback. An interface that appears later
-  /// needs another call. If one interface refuses, the socket leaves those it has just joined and
-  /// reports the error. Being a member already is an error only if no interface was newly joined.
-  /// Errors:
-  ///  - `error::not_multicast`, `error::bad_source`, `error::unknown_interface`,
-  ///    `error::no_multicast`
-  ///  - `address_family_not_supported`: the group or its source is of the other family
-  ///  - `address_in_use`: already joined (EADDRNOTAVAIL for a group with a source)
-  ///  - `no_such_device`: no route to choose an interface by
-  ///  - `no_buffer_space`: too many groups (`igmp_max_memberships`, ip(7))
-  sync_result join(const multicast_group& group, const network_interface& interface, error_code& ec)
-  {
-    change_membership(detail::membership_change::join, group, interface, ec);
-    return sync_result(ec);
-  }
-
-  sync_result join(const multicast_group& group, error_code& ec)
-  {
-    join(group, network_interface(), ec);
-    return sync_result(ec);
-  }
-
-  void join(const multicast_group& group, const network_interface& interface = network_interface())
-  {
-    change_membership("join", detail::membership_change::join, group, interface);
-  }
-
-  /// Leaves a group on the interface on which it was joined, or on all interfaces. Closing the
-  /// socket leaves all its groups. `interface` may be the name that was used to join, even if that
-  /// interface is gone or renamed since. Errors: as for `join`; for a group that was not joined
-  /// EADDRNOTAVAIL, or EINVAL if it has a source.
-  sync_result leave(const multicast_group& group, const network_interface& interface,
-                    error_code& ec)
-  {
-    change_membership(detail::membership_change::leave, group, interface, ec);
-    return sync_result(ec);
-  }
-
-  sync_result leave(const multicast_group& group, error_code& ec)
-  {
-    leave(group, network_interface(), ec);
-    return sync_result(ec);
-  }
-
-  void leave(const multicast_group& group, const network_interface& interface = network_interface())
-  {
-    change_membership("leave", detail::membership_change::leave, group, interface);
-  }
-
-  /// Blocks what the group's source sends to it. The socket must have joined the group without a
-  /// source on that interface. Errors: `error::bad_source` also if the group has no source; EINVAL
-  /// if the socket has not joined it; EADDRNOTAVAIL if the source is blocked already; otherwise as
-  /// for `join`.
-  ///
-  /// \code
-  /// socket.join(dgram::multicast_group{"239.1.2.3"});
-  /// socket.block(dgram::multicast_group{"239.1.2.3", "10.0.0.7"});
-  /// \endcode
-  sync_result block(const multicast_group& group, const network_interface& interface,
-                    error_code& ec)
-  {
-    change_membership(detail::membership_change::block, group, interface, ec);
-    return sync_result(ec);
-  }
-
-  sync_result block(const multicast_group& group, error_code& ec)
-  {
-    block(group, network_interface(), ec);
-    return sync_result(ec);
-  }
-
-  void block(const multicast_group& group, const network_interface& interface = network_interface())
-  {
-    change_membership("block", detail::membership_change::block, group, interface);
-  }
-
-  /// Ends a `block`. Errors: as for `block`; EADDRNOTAVAIL if the source is not blocked.
-  sync_result unblock(const multicast_group& group, const network_interface& interface,
-                      error_code& ec)
-  {
-    change_membership(detail::membership_change::unblock, group, interface, ec);
-    return sync_result(ec);
-  }
-
-  sync_result unblock(const multicast_group& group, error_code& ec)
-  {
-    unblock(group, network_interface(), ec);
-    return sync_result(ec);
-  }
-
-  void unblock(const multicast_group& group,
-               const network_interface& interface = network_interface())
-  {
-    change_membership("unblock", detail::membership_change::unblock, group, interface);
-  }
-
   /// The path MTU to `peer`, as far as this host knows: the largest packet in bytes, IP header
   /// included. This is the interface's MTU until an ICMP message reports a smaller one. A connected
   /// socket ignores `peer` and returns the MTU to its own peer. Errors: `operation_not_supported`
@@ -891,6 +788,7 @@ private:
   friend class basic_socket;
   friend detail::single_operations<basic_socket, Protocol, Executor>;
   friend detail::batch_operations<basic_socket, Protocol, Executor>;
+  friend detail::group_operations<basic_socket>;
 
   /// Finds the block when the operation is launched, as Asio's own sockets do. A `deferred`
   /// operation may be launched long after it was created.
@@ -967,21 +865,6 @@ private:
     const int size =
         platform::get_int_option(native_handle(), platform::names::socket_level, name, ec);
     return ec ? 0 : static_cast<std::size_t>(size);
-  }
-
-  void change_membership(detail::membership_change change, const multicast_group& group,
-                         const network_interface& interface, error_code& ec)
-  {
-    state().change_membership(change, group, interface, ec);
-  }
-
-  /// The throwing form. The text names the group and the interface.
-  void change_membership(const char* what, detail::membership_change change,
-                         const multicast_group& group, const network_interface& interface)
-  {
-    error_code ec;
-    change_membership(change, group, interface, ec);
-    if (ec) detail::throw_if(ec, what, to_string(detail::membership_subject{group, interface}));
   }
 
   template <class Function>

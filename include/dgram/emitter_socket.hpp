@@ -8,9 +8,9 @@
 #include <dgram/detail/emitter/arguments.hpp>
 #include <dgram/detail/emitter/awaited_event.hpp>
 #include <dgram/detail/emitter/core.hpp>
-#include <dgram/detail/emitter/membership_text.hpp>
 #include <dgram/detail/emitter/operations.hpp>
 #include <dgram/diagnostics.hpp>
+#include <dgram/emitter_options.hpp>
 #include <dgram/error.hpp>
 #include <dgram/event_emitter.hpp>
 #include <dgram/event_stream.hpp>
@@ -48,9 +48,6 @@ struct emitter_state {
   /// Errors that ICMP messages caused while the socket had no 'error' listener.
   std::uint64_t path_errors = 0;
 };
-
-/// Whether `set_membership` joins or leaves.
-enum class membership_operation { leave, join };
 
 namespace detail {
 
@@ -133,7 +130,8 @@ struct core_access {
 ///
 /// `Socket` is an `emitter_transport`.
 template <class Socket>
-class basic_emitter_socket {
+class basic_emitter_socket
+    : public detail::emitter_option_calls<basic_emitter_socket<Socket>, Socket> {
   static_assert(emitter_transport<Socket>);
 
   using core_type = detail::emitter_core<Socket>;
@@ -582,153 +580,9 @@ public:
 
   bool has_ref() const noexcept { return core_ && core_->has_ref(); }
 
-  // --- options ---
-  //
-  // All of them throw `bad_descriptor` before the socket is bound, `error::not_running`, and the
-  // errors of setsockopt(2).
-
-  /// Allows sending to broadcast addresses.
-  void set_broadcast(bool on)
-    requires is_ip
-  {
-    set("set_broadcast", option::broadcast(on));
-  }
-
-  /// Sets the hop limit of unicast datagrams, and returns it. Throws `invalid_argument` outside 1
-  /// to 255.
-  int set_ttl(int hops)
-    requires is_ip
-  {
-    set("set_ttl", option::hop_limit(hops), detail::beyond(hops, 1, 255));
-    return hops;
-  }
-
-  /// Sets the hop limit of multicast datagrams, and returns it. Throws `invalid_argument` outside 0
-  /// to 255.
-  int set_multicast_ttl(int hops)
-    requires is_ip
-  {
-    set("set_multicast_ttl", option::multicast_hop_limit(hops), detail::beyond(hops, 0, 255));
-    return hops;
-  }
-
-  /// Sets whether members on this host receive what the socket sends to a group. Returns the value.
-  bool set_multicast_loopback(bool on)
-    requires is_ip
-  {
-    set("set_multicast_loopback", option::multicast_loopback(on));
-    return on;
-  }
-
-  /// Sets the interface that multicast datagrams leave by. `address` is an address of that
-  /// interface; for IPv6 it is `::%eth0` or `::%2`. With 0.0.0.0 and :: the system chooses. A
-  /// `udp6` socket has one interface for each family. Throws `invalid_argument` for other text,
-  /// EADDRNOTAVAIL if no interface has the address, and ENOPROTOOPT for an IPv6 address on a `udp4`
-  /// socket.
-  void set_multicast_interface(std::string_view address)
-    requires is_ip
-  {
-    constexpr auto operation = "set_multicast_interface";
-    check_bound(operation);
-    const bool is_v6 = core_->family.is_v6();
-    const auto outgoing = detail::parse_outgoing_interface(operation, address, is_v6);
-    error_code ec;
-    core_->replaceable.set(
-        outgoing.is_v6 ? "set_multicast_interface of IPv6" : "set_multicast_interface of IPv4",
-        [outgoing, is_v6](Socket& socket, error_code& failed) {
-          outgoing.apply(socket, is_v6, failed);
-        },
-        ec);
-    if (ec) detail::refuse(operation, ec, detail::in_quotes(address));
-  }
-
-  /// Joins a group. `interface` is an address of the interface, or its name; without it the system
-  /// chooses. Binds an unbound socket. A `udp6` socket joins groups of both families. Throws:
-  ///  - `invalid_argument` for a missing or wrong group, a wrong interface, or addresses of
-  ///    different families in one call;
-  ///  - ENODEV if the interface does not exist;
-  ///  - `address_in_use` if the socket has joined the group already;
-  ///  - ENOPROTOOPT for an IPv6 group on a `udp4` socket.
-  void add_membership(std::string_view group, std::string_view interface = {})
-    requires is_ip
-  {
-    change_membership("add_membership", detail::membership_change::join, group, {}, interface);
-  }
-
-  /// Leaves a group. Closing the socket also leaves it.
-  void drop_membership(std::string_view group, std::string_view interface = {})
-    requires is_ip
-  {
-    change_membership("drop_membership", detail::membership_change::leave, group, {}, interface);
-  }
-
-  /// Joins or leaves a group.
-  void set_membership(std::string_view group, std::string_view interface, membership_operation what)
-    requires is_ip
-  {
-    const bool joins = what == membership_operation::join;
-    change_membership("set_membership",
-                      joins ? detail::membership_change::join : detail::membership_change::leave,
-                      group, {}, interface);
-  }
-
-  void set_membership(std::string_view group, membership_operation what)
-    requires is_ip
-  {
-    set_membership(group, {}, what);
-  }
-
-  /// Joins a group for the datagrams of one source. Throws as `add_membership` does, but
-  /// `address_not_available` the second time.
-  void add_source_specific_membership(std::string_view source, std::string_view group,
-                                      std::string_view interface = {})
-    requires is_ip
-  {
-    change_membership("add_source_specific_membership", detail::membership_change::join, group,
-                      source, interface);
-  }
-
-  void drop_source_specific_membership(std::string_view source, std::string_view group,
-                                       std::string_view interface = {})
-    requires is_ip
-  {
-    change_membership("drop_source_specific_membership", detail::membership_change::leave, group,
-                      source, interface);
-  }
-
-  /// Sets the size of the kernel's queue in bytes. The kernel adjusts the value without an error:
-  /// Linux doubles it, within a limit. Throws `error::out_of_range` for values below 1 or above 32
-  /// bits, and `invalid_argument` for values above 31 bits.
-  void set_recv_buffer_size(std::int64_t bytes)
-  {
-    set("set_recv_buffer_size",
-        option::receive_buffer_size(detail::checked_buffer_size("set_recv_buffer_size", bytes)),
-        std::to_string(bytes) + " bytes");
-  }
-
-  void set_send_buffer_size(std::int64_t bytes)
-  {
-    set("set_send_buffer_size",
-        option::send_buffer_size(detail::checked_buffer_size("set_send_buffer_size", bytes)),
-        std::to_string(bytes) + " bytes");
-  }
-
-  std::size_t get_recv_buffer_size() const
-  {
-    check_bound("get_recv_buffer_size");
-    return ask("get_recv_buffer_size",
-               [](Socket& socket, error_code& ec) { return socket.get_receive_buffer_size(ec); });
-  }
-
-  std::size_t get_send_buffer_size() const
-  {
-    check_bound("get_send_buffer_size");
-    return ask("get_send_buffer_size",
-               [](Socket& socket, error_code& ec) { return socket.get_send_buffer_size(ec); });
-  }
-
 private:
   friend detail::core_access;
+  friend detail::emitter_option_calls<basic_emitter_socket, Socket>;
 
   // --- checks ---
 
@@ -923,58 +777,6 @@ private:
             detail::start_late_send(core, to, bytes, done);
           });
     }
-  }
-
-  // --- options ---
-
-  /// `what` describes the value, for the text of an error.
-  template <class Option>
-  void set(const char* operation, const Option& option, std::string what = {})
-  {
-    check_bound(operation);
-    error_code ec;
-    core_->replaceable.set(
-        operation,
-        [option](Socket& socket, error_code& failed) { socket.set_option(option, failed); }, ec);
-    if (ec == error::out_of_range) ec = net::error::invalid_argument;
-    if (ec) detail::refuse(operation, ec, std::move(what));
-  }
-
-  template <class Query>
-  std::size_t ask(const char* operation, Query query) const
-  {
-    std::size_t answer = 0;
-    error_code ec;
-    core_->replaceable.with_socket(
-        [&](Socket& socket, error_code& failed) {
-          answer = static_cast<std::size_t>(query(socket, failed));
-        },
-        ec);
-    if (ec) throw_now(ec, operation);
-    return answer;
-  }
-
-  void change_membership(const char* operation, detail::membership_change change,
-                         std::string_view group, std::string_view source,
-                         std::string_view interface)
-  {
-    check_running(operation);
-    const bool is_v6 = core_->family.is_v6();
-    const auto membership =
-        detail::parse_membership(operation, change, is_v6, group, source, interface);
-    if (core_->bind_phase() == phase::none) bind_sync();
-    check_bound(operation);
-    const auto apply = [change, membership, is_v6](Socket& socket, error_code& failed) {
-      detail::apply_membership(socket, change, membership, is_v6, failed);
-    };
-    error_code ec;
-    if (change == detail::membership_change::join) {
-      core_->replaceable.set(membership.key, apply, ec);
-    } else {
-      core_->replaceable.with_socket(apply, ec);
-      if (!ec) core_->replaceable.unset(membership.key);
-    }
-    if (ec) detail::refuse_membership(operation, change, ec, group, source, interface);
   }
 
   detail::core_pointer<core_type> core_;
