@@ -251,3 +251,23 @@ TEST_CASE("N46: what a coroutine throws is an 'error' event", "[emitter]")
   CHECK(failures[1].text() == "listener (no such room): a listener has thrown");
   CHECK(failures[2].text() == "listener: a listener has thrown");
 }
+
+TEST_CASE("A deferred operation on a stream completes although socket and stream are gone",
+          "[emitter]")
+{
+  asio::io_context io;
+  auto next = [&] {
+    auto socket = dgram::create_socket(io, dgram::udp4);
+    auto stream = socket.stream<test::event::message>();
+    return stream.next(test::deferred);
+  }();
+  test::run_ready(io);
+  int called = 0;
+  std::move(next)([&](dgram::error_code ec, const auto& message) {
+    CHECK_FALSE(ec);
+    CHECK_FALSE(message.has_value());
+    ++called;
+  });
+  test::run_ready(io);
+  CHECK(called == 1);
+}
