@@ -4,6 +4,7 @@
 #define DGRAM_DETAIL_BATCH_OUTBOX_HPP
 
 #include <dgram/config.hpp>
+#include <dgram/detail/socket/wake_ups.hpp>
 #include <dgram/error.hpp>
 #include <dgram/send_batch.hpp>
 
@@ -58,6 +59,7 @@ public:
   {
     for (int in_vain = 0;;) {
       const send_result result = function();
+      if (result.sent + result.refused > 0) wake_ups_ = {};
       if (result.error != net::error::connection_refused) return result.error;
       in_vain = result.sent + result.refused > 0 ? 1 : in_vain + 1;
       if (in_vain > most_refusals) return result.error;
@@ -98,7 +100,7 @@ private:
 
   void wait(Handle& handle, const error_code& why)
   {
-    const bool timed = is_timed(handle, why);
+    const bool timed = is_timed(handle, why) || wake_ups_.is_vain(handle.reports_taken());
     auto resumed = [this, kept = owner_.keep_alive(), &handle, epoch = handle.epoch(),
                     timed](const error_code& ec) {
       waiting_ = false;
@@ -117,6 +119,7 @@ private:
   }
 
   Owner& owner_;
+  wake_up_counter wake_ups_;  // since something left
   bool waiting_ = false;
   bool offering_ = false;
 };
