@@ -110,7 +110,7 @@ try() { # LOG ROW: what the compiler says is in LOG
   clang++-19 "${common[@]}" "${arguments[@]}" -fsyntax-only tests/configurations/program.cpp >"$1" 2>&1
 }
 
-step "configurations: ${#rows[@]} of them"
+step "configurations [F15]: ${#rows[@]} of them"
 failures=0
 running=()
 settle() { # waits for the oldest that runs

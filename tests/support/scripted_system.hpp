@@ -35,6 +35,7 @@
 #include <exception>
 #include <functional>
 #include <string>
+#include <string_view>
 #include <type_traits>
 #include <utility>
 #include <vector>
@@ -73,9 +74,15 @@ inline outcome claim(std::size_t result)
   return {outcome::kind::claim, static_cast<int>(result)};
 }
 
+/// Asked at each call, by its name, before the call plays its script: the errno with which the call
+/// fails, or 0. For tests that let any call fail, whichever it is.
+inline std::function<int(std::string_view call)> trouble;
+
 /// The script of one system call, and how often the call was made.
 class call_script {
 public:
+  explicit call_script(std::string_view name = {}) : name_(name) {}
+
   /// Queues an outcome for the next calls that have none yet.
   void push(outcome next, std::size_t times = 1) { queue_.insert(queue_.end(), times, next); }
 
@@ -94,6 +101,10 @@ public:
   {
     ++calls_;
     most_asked_ = std::max(most_asked_, count);
+    if (const int error = trouble ? trouble(name_) : 0; error != 0) {
+      errno = error;
+      return failure;
+    }
     const outcome now = queue_.empty() ? default_ : queue_.front();
     if (!queue_.empty()) queue_.pop_front();
     if (now.what == outcome::kind::fail) {
@@ -107,6 +118,7 @@ public:
   }
 
 private:
+  std::string_view name_;
   std::deque<outcome> queue_;
   outcome default_;
   std::size_t calls_ = 0;
@@ -157,10 +169,15 @@ inline offered_message describe(const ::msghdr& header)
 /// The scripts of all calls. A step is what the kernel does to a batch, whichever calls the backend
 /// makes for it: with sendmmsg a step's count is one of messages, elsewhere one of datagrams.
 struct system_script {
-  call_script recvmsg, sendmsg, recvmmsg, sendmmsg;
-  call_script connect, getpeername, getsockopt, setsockopt;
-  call_script if_nametoindex, if_indextoname, getifaddrs, freeifaddrs;
-  call_script socket, bind, lstat, unlink, fchmod, fchmodat, getcwd;
+  call_script recvmsg{"recvmsg"}, sendmsg{"sendmsg"};
+  call_script recvmmsg{"recvmmsg"}, sendmmsg{"sendmmsg"};
+  call_script connect{"connect"}, getpeername{"getpeername"};
+  call_script getsockopt{"getsockopt"}, setsockopt{"setsockopt"};
+  call_script if_nametoindex{"if_nametoindex"}, if_indextoname{"if_indextoname"};
+  call_script getifaddrs{"getifaddrs"}, freeifaddrs{"freeifaddrs"};
+  call_script socket{"socket"}, bind{"bind"}, poll{"poll"};
+  call_script lstat{"lstat"}, unlink{"unlink"}, getcwd{"getcwd"};
+  call_script fchmod{"fchmod"}, fchmodat{"fchmodat"};
 
   /// What the kernel thinks of a message that it is asked to send, when it has taken so many
   /// before: an errno, or 0. A call ends in front of a message that is refused, and tells the error
@@ -172,6 +189,7 @@ struct system_script {
 
   /// The messages of all sends, in order, and those of them that the kernel took.
   std::vector<offered_message> offered, taken;
+  bool keeps_messages = true;  ///< which takes memory, inside calls that cannot stand a lack of it
 
   /// Transfers that could have blocked; the library may make none.
   std::size_t blocking_calls = 0;
@@ -242,6 +260,7 @@ public:
     CHECK(script.freeifaddrs.left() == 0);
     CHECK(script.socket.left() == 0);
     CHECK(script.bind.left() == 0);
+    CHECK(script.poll.left() == 0);
     CHECK(script.lstat.left() == 0);
     CHECK(script.unlink.left() == 0);
     CHECK(script.fchmod.left() == 0);
@@ -392,11 +411,11 @@ struct system {
   {
     note_flags(flags);
     const auto one = test::describe(*message);
-    test::script.offered.push_back(one);
+    note(test::script.offered, one);
     return test::script.sendmsg.play(::ssize_t{-1}, 1, [&](unsigned) -> ::ssize_t {
       if (!is_good(one, test::script.taken.size())) return -1;
       const ::ssize_t sent = ::sendmsg(fd, message, flags);
-      if (sent >= 0) test::script.taken.push_back(one);
+      if (sent >= 0) note(test::script.taken, one);
       return sent;
     });
   }
@@ -413,13 +432,13 @@ struct system {
   {
     note_flags(flags);
     for (unsigned i = 0; i < count; ++i)
-      test::script.offered.push_back(test::describe(messages[i].msg_hdr));
+      note(test::script.offered, test::describe(messages[i].msg_hdr));
     const int claimed = test::script.sendmmsg.play(-1, count, [&](unsigned limit) {
       const unsigned good = count_good(messages, limit);
       if (good == 0 && limit > 0) return -1;
       const int sent = ::sendmmsg(fd, messages, good, flags);
       for (int i = 0; i < sent; ++i)
-        test::script.taken.push_back(test::describe(messages[i].msg_hdr));
+        note(test::script.taken, test::describe(messages[i].msg_hdr));
       return sent;
     });
     return std::min(claimed, static_cast<int>(count));
@@ -498,7 +517,8 @@ struct system {
 
   static int poll(::pollfd* which, ::nfds_t count, int milliseconds) noexcept
   {
-    return ::poll(which, count, milliseconds);
+    return test::script.poll.play(-1, 1,
+                                  [&](unsigned) { return ::poll(which, count, milliseconds); });
   }
 
   static int lstat(const char* path, struct ::stat* status) noexcept
@@ -546,6 +566,11 @@ private:
     return good;
   }
 #endif
+
+  static void note(std::vector<test::offered_message>& all, const test::offered_message& one)
+  {
+    if (test::script.keeps_messages) all.push_back(one);
+  }
 
   static void note_flags(int flags) noexcept
   {

@@ -8,6 +8,7 @@
 #include <dgram/detail/batch/full_peers.hpp>
 #include <dgram/detail/socket/backoff.hpp>
 #include <dgram/detail/socket/protocols.hpp>
+#include <dgram/detail/socket/wake_ups.hpp>
 #include <dgram/error.hpp>
 #include <dgram/send_batch.hpp>
 
@@ -201,6 +202,7 @@ public:
   {
     for (int in_vain = 0;;) {
       const send_result result = function();
+      if (result.sent + result.refused > 0) wake_ups_ = {};
       if (result.error != net::error::connection_refused) return result.error;
       in_vain = result.sent + result.refused > 0 ? 1 : in_vain + 1;
       if (in_vain > most_refusals) return result.error;
@@ -251,7 +253,7 @@ private:
 
   DGRAM_COLD void wait(Handle& handle, const error_code& why)
   {
-    const bool timed = is_timed(handle, why);
+    const bool timed = is_timed(handle, why) || wake_ups_.is_vain(handle.reports_taken());
     auto resumed = [this, kept = owner_.keep_alive(), &handle, guard = epoch_guard(handle.epoch()),
                     timed](const error_code& ec) {
       waiting_ = false;
@@ -280,6 +282,7 @@ private:
   Owner& owner_;
   [[no_unique_address]] std::conditional_t<has_full_peers, waiting_for_full_peers, no_full_peers>
       full_;
+  wake_up_counter wake_ups_;  // since something left
   bool waiting_ = false;
   bool offering_ = false;
 };

@@ -12,6 +12,7 @@
 #include <dgram/detail/emitter/arrival.hpp>
 #include <dgram/detail/emitter/context.hpp>
 #include <dgram/detail/emitter/drop_counts.hpp>
+#include <dgram/detail/platform/errors.hpp>
 #include <dgram/diagnostics.hpp>
 #include <dgram/endpoint.hpp>
 #include <dgram/events.hpp>
@@ -230,15 +231,18 @@ private:
     return rest_ > 0 || !ec;
   }
 
-  /// The error may be permanent, and a wait costs less than another receive at once. Without a
+  /// The error may be permanent, and a wait costs less than another receive at once. It may also
+  /// leave the descriptor ready, unless it is a path error, which the kernel reports once. Without a
   /// descriptor there is nothing to wait for.
   void give_up(const error_code& ec)
   {
     owner_.receive_failed(ec);
     if (ec == net::error::bad_descriptor)
       wanted_ = false;
-    else if (rest_ == 0)
+    else if (rest_ == 0 && platform::is_path_error(ec))
       arm();
+    else if (rest_ == 0)
+      arm_in_vain();
   }
 
   void hand_over()

@@ -23,7 +23,6 @@ class wake_up_counter {
 public:
   /// Whether this wake-up in vain was one too many. Reports wake every operation, so those wake-ups
   /// do not count.
-  /// them in vain.
   bool is_vain(std::uint64_t reports_taken) noexcept
   {
     if (std::exchange(reports_, reports_taken) != reports_taken) count_ = 0;

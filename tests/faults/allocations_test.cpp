@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: BSL-1.0
+// Every allocation of every operation fails, one at a time.
+#include "support/allocations.hpp"
+
+#include "faults/trial.hpp"
+
+#include <catch2/catch_test_macros.hpp>
+
+#include <cstddef>
+#include <optional>
+
+namespace {
+
+using faults::form;
+using faults::need;
+using faults::operation;
+using faults::supply;
+
+/// `co_spawn` cannot stand a lack of memory. For emitters see tests/emitter/allocation_test.cpp.
+bool is_tried(const operation& which)
+{
+  const bool is_emitters = which.on == faults::place::emitter || which.on == faults::place::bound;
+  return which.how != form::coroutine && !is_emitters;
+}
+
+/// Lets the first allocation fail, then the second, until there is no such allocation.
+template <class Attempt>
+void fail_each(const operation& which, const char* when, Attempt attempt)
+{
+  bool has_failed = false;
+  std::size_t n = 0;
+  do {
+    ++n;
+    INFO(which.name << ", " << when << ", allocation " << n);
+    REQUIRE(n < 500);
+    std::optional<test::failing_allocation> failing;
+    attempt(faults::trouble{[&] { failing.emplace(n); },
+                            [&] {
+                              has_failed = failing->has_failed();
+                              failing.reset();
+                            }});
+  } while (has_failed);
+}
+
+}  // namespace
+
+TEST_CASE(
+    "each allocation of each operation may fail: it completes or throws, and the object "
+    "works afterwards",
+    "[faults][F5]")
+{
+  if (!test::fails_allocations) SKIP("allocations cannot be made to fail here");
+  const test::scripted guard;
+  test::script.keeps_messages = false;
+  for (const operation& which : faults::all_operations()) {
+    if (!is_tried(which)) continue;
+    fail_each(which, "supplied before",
+              [&](const faults::trouble& what) { faults::attempt(which, supply::before, what); });
+    if (which.needs == need::nothing || which.how == form::synchronous) continue;
+    fail_each(which, "supplied after",
+              [&](const faults::trouble& what) { faults::attempt(which, supply::after, what); });
+  }
+}
+
+TEST_CASE("each allocation of a destructor may fail, whichever operation is pending",
+          "[faults][F5]")
+{
+  if (!test::fails_allocations) SKIP("allocations cannot be made to fail here");
+  const test::scripted guard;
+  test::script.keeps_messages = false;
+  for (const operation& which : faults::all_operations())
+    if (is_tried(which) && which.how == form::asynchronous)
+      fail_each(which, "destroyed",
+                [&](const faults::trouble& what) { faults::attempt_destruction(which, what); });
+}

@@ -1,0 +1,331 @@
+// SPDX-License-Identifier: BSL-1.0
+// The table of the operations that are tried: one line each.
+#include "faults/operations.hpp"
+
+#include <dgram/connect.hpp>
+#include <dgram/resolve.hpp>
+
+#include <chrono>
+#include <cstdlib>
+#include <filesystem>
+
+#include <unistd.h>
+
+namespace faults {
+
+namespace {
+
+namespace event = dgram::event;
+using asio::buffer;
+using std::chrono::hours;
+
+void fill(world& w)
+{
+  for (const char* payload : {"one", "two", "three"})
+    w.out.push(payload, w.to_peer);
+}
+
+void cancel(world& w)
+{
+  dgram::error_code ignored;
+  if (w.socket) w.socket->cancel(ignored);
+}
+
+/// On error the descriptor is still the caller's.
+void assign_again(world& w)
+{
+  const int descriptor = w.socket->release();
+  dgram::error_code ec;
+  w.socket->assign(dgram::udp::v4(), descriptor, ec);
+  if (ec) ::close(descriptor);
+}
+
+void receive_after_shutdown(world& w)
+{
+  dgram::error_code ec;
+  w.socket->shutdown(asio::socket_base::shutdown_receive);
+  w.socket->receive_batch(w.in, ec);
+  w.socket->close();
+}
+
+void bind_relative_path(world& w)
+{
+  const auto path = std::filesystem::relative(*w.directory / "own");
+  w.unix_socket->open();
+  w.unix_socket->bind(dgram::unix_dgram::endpoint(path.string()));
+}
+
+// The objects of a coroutine may be gone when it goes on.
+
+asio::awaitable<void> flush(world& w)
+{
+  if (w.writer) co_await w.writer->flush();
+}
+
+asio::awaitable<void> send_and_flush(world& w)
+{
+  if (w.writer) w.writer->try_send(w.text, w.to_peer);
+  co_await flush(w);
+}
+
+asio::awaitable<void> send_many(world& w)
+{
+  // More than there is room for, so that it has to wait, too.
+  for (int i = 0; i < 6 && w.writer; ++i)
+    co_await w.writer->send("one of six", w.to_peer);
+  co_await flush(w);
+}
+
+asio::awaitable<void> push_many(world& w)
+{
+  for (int i = 0; i < 6 && w.writer; ++i)
+    if (!w.writer->push("one of six", w.to_peer)) co_await w.writer->flush();
+  co_await flush(w);
+}
+
+asio::awaitable<void> answer_one(world& w)
+{
+  if (!w.reader) co_return;
+  const auto datagram = co_await w.reader->next();
+  if (datagram && w.writer) co_await w.writer->send(datagram->payload(), datagram->reply_path());
+  co_await flush(w);
+}
+
+dgram::multicast_group group()
+{
+  return dgram::multicast_group{"239.255.77.8"};
+}
+
+dgram::network_interface loopback()
+{
+  return dgram::network_interface("lo");
+}
+
+dgram::udp::endpoint any_port()
+{
+  return {asio::ip::address_v4::loopback(), 0};
+}
+
+asio::awaitable<void> next(world& w)
+{
+  if (w.reader) co_await w.reader->next();
+}
+
+asio::awaitable<void> next_batch(world& w)
+{
+  if (w.reader) co_await w.reader->next_batch();
+}
+
+asio::awaitable<void> next_for(world& w)
+{
+  if (w.reader) co_await w.reader->next_for(hours(1));
+}
+
+/// As a callback of an emitter. It takes an error, or it would be a listener.
+class told {
+public:
+  using cancellation_slot_type = asio::cancellation_slot;
+
+  explicit told(const handler& h) : handler_(h) {}
+  cancellation_slot_type get_cancellation_slot() const noexcept
+  {
+    return handler_.get_cancellation_slot();
+  }
+  void operator()(const dgram::error_code& ec) const { handler_(ec); }
+
+private:
+  handler handler_;
+};
+
+void next_of_stream(world& w, const handler& h)
+{
+  w.messages_of.emplace(w.emitter->stream<event::message>());
+  w.messages_of->next(h);
+}
+
+const std::string long_name = "a-name-that-is-too-long-to-be-kept-within-a-string.test";
+
+// `w` are the objects and `h` is the handler.
+#define DGRAM_ASYNC(on, needs, ...)                          \
+  {#__VA_ARGS__, place::on, need::needs, form::asynchronous, \
+   []([[maybe_unused]] world& w, [[maybe_unused]] const handler& h) { __VA_ARGS__; }}
+#define DGRAM_COROUTINE(on, needs, ...)                   \
+  {#__VA_ARGS__, place::on, need::needs, form::coroutine, \
+   [](world& w, const handler& h) { asio::co_spawn(w.io, __VA_ARGS__(w), h); }}
+#define DGRAM_SYNC(on, needs, ...)                          \
+  {#__VA_ARGS__, place::on, need::needs, form::synchronous, \
+   []([[maybe_unused]] world& w, [[maybe_unused]] const handler& h) { __VA_ARGS__; }}
+
+const operation table[] = {
+    // opening and addresses
+    DGRAM_SYNC(closed, nothing, w.socket->open(dgram::udp::v4(), {.reuse_address = true}),
+               w.socket->bind(any_port())),
+    DGRAM_SYNC(closed, nothing, w.socket->open(dgram::udp::dual())),
+    DGRAM_SYNC(closed, nothing, w.socket->connect(w.to_peer)),
+    DGRAM_SYNC(socket, nothing, w.socket->connect(w.to_peer)),
+    DGRAM_SYNC(socket, nothing, assign_again(w)),
+    DGRAM_SYNC(connected, nothing, w.socket->disconnect()),
+    DGRAM_SYNC(connected, nothing, w.socket->reconnect(w.to_peer)),
+    DGRAM_SYNC(socket, nothing, w.socket->path_mtu(w.to_peer)),
+    DGRAM_SYNC(socket, nothing, w.socket->next_layer().local_endpoint(),
+               w.socket->try_send_to(buffer(w.text), w.to_peer)),
+    DGRAM_ASYNC(socket, nothing, w.socket->async_connect(w.to_peer, h)),
+    DGRAM_ASYNC(socket, nothing, dgram::async_connect(*w.socket, "127.0.0.1", "9", h)),
+    DGRAM_ASYNC(socket, nothing, dgram::async_connect(*w.socket, "name", "", w.resolver, h)),
+    DGRAM_ASYNC(closed, nothing, dgram::async_connect(*w.socket, "name", "", w.resolver, h)),
+    DGRAM_ASYNC(closed, nothing, dgram::async_connect(*w.socket, std::array{w.to_peer}, h)),
+    DGRAM_ASYNC(closed, nothing, w.socket->open(),
+                dgram::async_bind(*w.socket, "127.0.0.1", "0", h)),
+    DGRAM_ASYNC(socket, nothing,
+                dgram::async_send_to(*w.socket, buffer(w.text), "name", "", w.resolver, h)),
+
+    // options and groups
+    DGRAM_SYNC(socket, nothing, w.socket->set_option(dgram::option::coalescing(true)),
+               w.socket->set_option(dgram::option::coalescing(false))),
+    DGRAM_SYNC(socket, nothing, w.socket->set_option(dgram::option::packet_info(true))),
+    DGRAM_SYNC(socket, nothing, w.socket->set_option(dgram::option::receive_timestamp(true))),
+    DGRAM_SYNC(dual, nothing, w.socket->set_option(dgram::option::hop_limit(9))),
+    DGRAM_SYNC(socket, nothing, w.socket->set_receive_buffer_size(10000)),
+    DGRAM_SYNC(socket, nothing, w.socket->join(group(), loopback()),
+               w.socket->leave(group(), loopback())),
+    DGRAM_SYNC(socket, nothing, w.socket->join(group(), dgram::network_interface::all())),
+    DGRAM_SYNC(socket, nothing, dgram::membership(*w.socket, group(), loopback())),
+
+    // waits
+    DGRAM_ASYNC(socket, datagram, w.socket->async_wait(asio::socket_base::wait_read, h)),
+    DGRAM_ASYNC(socket, nothing, w.socket->async_wait(asio::socket_base::wait_write, h)),
+
+    // one datagram out
+    DGRAM_SYNC(socket, nothing, w.socket->send_to(buffer(w.text), w.to_peer)),
+    DGRAM_SYNC(socket, nothing, w.socket->try_send_to(buffer(w.text), w.to_peer)),
+    DGRAM_SYNC(socket, nothing,
+               w.socket->send_to(buffer(w.text), w.to_peer, dgram::send_options{.hop_limit = 9})),
+    DGRAM_SYNC(connected, nothing, w.socket->send(buffer(w.text))),
+    DGRAM_SYNC(connected, nothing, w.socket->try_send(buffer(w.text))),
+    DGRAM_SYNC(reports, nothing, w.socket->send_to(buffer(w.text), w.to_peer)),
+    DGRAM_SYNC(dual, nothing, w.socket->try_send_to(buffer(w.text), w.to_peer)),
+    DGRAM_ASYNC(socket, nothing, w.socket->async_send_to(buffer(w.text), w.to_peer, h)),
+    DGRAM_ASYNC(socket, nothing,
+                w.socket->async_send_to(buffer(w.text), w.to_peer,
+                                        dgram::send_options{.hop_limit = 9}, h)),
+    DGRAM_ASYNC(connected, nothing, w.socket->async_send(buffer(w.text), h)),
+    DGRAM_ASYNC(connected, nothing,
+                w.socket->async_send(buffer(w.text), dgram::send_options{.hop_limit = 9}, h)),
+    DGRAM_ASYNC(reports, nothing, w.socket->async_send_to(buffer(w.text), w.to_peer, h)),
+    DGRAM_ASYNC(dual, nothing, w.socket->async_send_to(buffer(w.text), w.to_peer, h)),
+
+    // one datagram in
+    DGRAM_SYNC(socket, datagram, w.socket->receive(buffer(w.storage))),
+    DGRAM_SYNC(socket, datagram, w.socket->receive_from(buffer(w.storage), w.sender)),
+    DGRAM_SYNC(socket, datagram, w.socket->receive_from(buffer(w.storage), w.info)),
+    DGRAM_SYNC(socket, datagram, w.socket->try_receive(buffer(w.storage))),
+    DGRAM_SYNC(socket, datagram, w.socket->try_receive_from(buffer(w.storage), w.info)),
+    DGRAM_SYNC(reports, datagram, w.socket->receive_from(buffer(w.storage), w.sender)),
+    DGRAM_ASYNC(socket, datagram, w.socket->async_receive(buffer(w.storage), h)),
+    DGRAM_ASYNC(socket, datagram, w.socket->async_receive_from(buffer(w.storage), w.sender, h)),
+    DGRAM_ASYNC(socket, datagram, w.socket->async_receive_from(buffer(w.storage), w.info, h)),
+    DGRAM_ASYNC(connected, datagram, w.socket->async_receive_from(buffer(w.storage), w.info, h)),
+    DGRAM_ASYNC(reports, datagram, w.socket->async_receive_from(buffer(w.storage), w.sender, h)),
+    DGRAM_ASYNC(dual, datagram, w.socket->async_receive_from(buffer(w.storage), w.sender, h)),
+
+    // reports
+    DGRAM_SYNC(reports, report, w.socket->try_receive_error()),
+    DGRAM_ASYNC(reports, report, w.socket->async_receive_error(h)),
+
+    // batches
+    DGRAM_SYNC(socket, datagram, w.socket->receive_batch(w.in)),
+    DGRAM_SYNC(socket, datagram, w.socket->try_receive_batch(w.in)),
+    DGRAM_SYNC(connected, nothing, receive_after_shutdown(w)),
+    DGRAM_SYNC(socket, nothing, fill(w), w.socket->send_batch(w.out)),
+    DGRAM_SYNC(socket, nothing, fill(w), w.socket->try_send_batch(w.out)),
+    DGRAM_ASYNC(socket, datagram, w.socket->async_receive_batch(w.in, h)),
+    DGRAM_ASYNC(dual, datagram, w.socket->async_receive_batch(w.in, h)),
+    DGRAM_ASYNC(reports, datagram, w.socket->async_receive_batch(w.in, h)),
+    DGRAM_ASYNC(socket, nothing, fill(w), w.socket->async_send_batch(w.out, h)),
+    DGRAM_ASYNC(dual, nothing, fill(w), w.socket->async_send_batch(w.out, h)),
+    DGRAM_ASYNC(socket, nothing, w.socket->async_send_segments(w.text, 2, w.to_peer, h)),
+
+    // a reader and a writer
+    DGRAM_SYNC(socket, nothing,
+               w.reader.emplace(*w.socket, dgram::reader_config{.coalesce = false}),
+               w.writer.emplace(*w.reader), w.writer.reset(), w.reader.reset()),
+    DGRAM_COROUTINE(reader, datagram, next),
+    DGRAM_COROUTINE(reader, datagram, next_batch),
+    DGRAM_COROUTINE(reader, datagram, next_for),
+    DGRAM_ASYNC(reader, datagram, w.reader->async_for_each([&w](const auto&) { cancel(w); }, h)),
+    DGRAM_COROUTINE(reader, datagram, answer_one),
+    DGRAM_COROUTINE(reader, nothing, send_many),
+    DGRAM_COROUTINE(reader, nothing, push_many),
+    DGRAM_COROUTINE(reader, nothing, send_and_flush),
+    DGRAM_SYNC(reader, nothing, w.writer->try_send(w.text, w.to_peer), w.writer->close(),
+               w.writer.emplace(*w.reader)),
+
+    // Unix sockets
+    DGRAM_SYNC(unix_closed, nothing, w.unix_socket->open(),
+               w.unix_socket->bind(dgram::unix_dgram::endpoint(*w.directory / "own"))),
+    DGRAM_SYNC(unix_bound, nothing, w.unix_socket->send_to(buffer(w.text), w.unix_to_peer)),
+    DGRAM_SYNC(unix_bound, datagram, w.unix_socket->receive_from(buffer(w.storage), w.unix_sender)),
+    DGRAM_ASYNC(unix_bound, nothing,
+                w.unix_socket->async_send_to(buffer(w.text), w.unix_to_peer, h)),
+    DGRAM_ASYNC(unix_bound, datagram,
+                w.unix_socket->async_receive_from(buffer(w.storage), w.unix_sender, h)),
+    DGRAM_ASYNC(unix_bound, datagram, w.unix_socket->async_receive_batch(w.unix_in, h)),
+    DGRAM_ASYNC(unix_bound, nothing, w.unix_out.push(w.text, w.unix_to_peer),
+                w.unix_socket->async_send_batch(w.unix_out, h)),
+    DGRAM_SYNC(unix_bound, nothing, w.unix_socket->close()),
+    DGRAM_SYNC(unix_closed, nothing, bind_relative_path(w)),
+    DGRAM_SYNC(unix_closed, nothing, w.unix_socket->open(), w.unix_socket->connect(w.unix_to_peer),
+               w.unix_socket->reconnect(w.unix_to_peer), w.unix_socket->disconnect()),
+
+    // an emitter
+    DGRAM_ASYNC(emitter, nothing, w.emitter->bind(0, "127.0.0.1", told(h))),
+    DGRAM_ASYNC(emitter, nothing, w.emitter->bind(0, long_name, told(h))),
+    DGRAM_SYNC(emitter, nothing, w.emitter->bind(0, "127.0.0.1")),
+    DGRAM_SYNC(emitter, nothing, w.emitter->bind(0, "127.0.0.1", [] {})),
+    DGRAM_SYNC(emitter, nothing, w.emitter->bind_sync(0, "127.0.0.1")),
+    DGRAM_ASYNC(emitter, nothing, w.emitter->connect(w.to_peer.port(), "127.0.0.1", told(h))),
+    DGRAM_ASYNC(bound, nothing, w.emitter->connect(w.to_peer.port(), long_name, told(h))),
+    DGRAM_SYNC(bound, nothing, w.emitter->connect(w.to_peer.port(), "127.0.0.1", [] {})),
+    DGRAM_SYNC(bound, nothing, w.emitter->connect_sync(w.to_peer.port(), "127.0.0.1")),
+    DGRAM_SYNC(bound, nothing, w.emitter->connect_sync(w.to_peer.port(), "127.0.0.1"),
+               w.emitter->disconnect()),
+    DGRAM_ASYNC(emitter, nothing, w.emitter->send(w.text, w.to_peer.port(), "127.0.0.1", told(h))),
+    DGRAM_ASYNC(bound, nothing, w.emitter->send(w.text, w.to_peer.port(), "127.0.0.1", told(h))),
+    DGRAM_ASYNC(bound, nothing, w.emitter->send(w.text, w.to_peer.port(), long_name, told(h))),
+    DGRAM_ASYNC(bound, nothing, w.emitter->send(w.text, w.to_peer, h)),
+    DGRAM_SYNC(bound, nothing, w.emitter->send(w.text, w.to_peer.port(), "127.0.0.1")),
+    DGRAM_SYNC(bound, nothing, w.emitter->send(w.text, w.to_peer.port(), "127.0.0.1", [] {})),
+    DGRAM_SYNC(bound, nothing,
+               for (int i = 0; i < 5; ++i) w.emitter->send(w.text, w.to_peer.port(), "127.0.0.1")),
+    DGRAM_ASYNC(bound, datagram, w.emitter->once<event::message>(h)),
+    DGRAM_ASYNC(bound, datagram, next_of_stream(w, h)),
+    DGRAM_SYNC(bound, datagram, w.emitter->recv_stop(), w.emitter->recv_start()),
+    DGRAM_SYNC(emitter, nothing, w.emitter->recv_start()),
+    DGRAM_SYNC(bound, nothing, w.emitter->add_membership("239.255.77.8", "127.0.0.1"),
+               w.emitter->drop_membership("239.255.77.8", "127.0.0.1")),
+    DGRAM_SYNC(bound, nothing, w.emitter->add_membership("239.255.77.8", "lo")),
+    DGRAM_SYNC(bound, nothing, w.emitter->set_multicast_interface("127.0.0.1")),
+    DGRAM_SYNC(bound, nothing, w.emitter->set_ttl(9), w.emitter->set_broadcast(true)),
+    DGRAM_SYNC(bound, nothing, w.emitter->set_timeout(hours(1))),
+    DGRAM_SYNC(bound, nothing, w.emitter->get_recv_buffer_size()),
+    DGRAM_SYNC(bound, nothing, dgram::pause_sockets(w.io), w.run_ready(),
+               dgram::resume_sockets(w.io)),
+    DGRAM_ASYNC(bound, nothing, w.emitter->close(told(h))),
+    DGRAM_ASYNC(bound, nothing, w.emitter->dispose(h)),
+    DGRAM_ASYNC(bound, nothing, w.emitter->send(w.text, w.to_peer.port(), "127.0.0.1"),
+                w.emitter->close(told(h))),
+};
+
+}  // namespace
+
+std::vector<operation> all_operations()
+{
+  const char* const wanted = std::getenv("DGRAM_FAULT_OPERATION");
+  std::vector<operation> all;
+  for (const operation& each : table)
+    if (wanted == nullptr || std::string_view(each.name).find(wanted) != std::string_view::npos)
+      all.push_back(each);
+  return all;
+}
+
+}  // namespace faults
