@@ -19,69 +19,40 @@
 #include <dgram.hpp>
 #include <dgram/format.hpp>
 
-#include <cerrno>
 #include <csignal>
 #include <cstddef>
+#include <cstdint>
 #include <cstdlib>
-#include <cstring>
 #include <optional>
 #include <string>
-
-#include <sys/socket.h>
-#include <unistd.h>
 
 namespace {
 
 using socket_type = dgram::unix_dgram::socket;
 
-/// Asks the kernel for the credentials of each sender.
-void ask_for_credentials(socket_type& socket)
-{
-  const int on = 1;
-  if (::setsockopt(socket.native_handle(), SOL_SOCKET, SO_PASSCRED, &on, sizeof on) != 0)
-    throw dgram::system_error({errno, asio::error::get_system_category()}, "SO_PASSCRED");
-}
-
-/// A notification may bring descriptors (FDSTORE=1). A program that has no use for them must close them.
-void close_descriptors(const dgram::control_messages& messages)
-{
-  for (const dgram::control_message& message : messages) {
-    if (message.level != SOL_SOCKET || message.type != SCM_RIGHTS) continue;
-    for (std::size_t at = 0; at + sizeof(int) <= message.data.size(); at += sizeof(int)) {
-      int descriptor = -1;
-      std::memcpy(&descriptor, message.data.data() + at, sizeof descriptor);
-      ::close(descriptor);
-    }
-  }
-}
-
 struct settings {
   std::string path;
   int count = 0;
-  int user = -1;
+  std::optional<std::uint32_t> user{};
 };
 
 asio::awaitable<void> listen(socket_type& socket, const settings& with)
 {
-  dgram::unix_dgram::receive_batch batch{16};
-  // Room for the credentials, and for as many descriptors as a message may have.
-  batch.reserve_control(CMSG_SPACE(sizeof(::ucred)) + CMSG_SPACE(253 * sizeof(int)));
+  // A notification may bring descriptors (FDSTORE=1). The reader closes those that nothing takes.
+  dgram::unix_dgram::reader reader{socket, {.control_size = 2048}};
   for (int heard = 0; with.count == 0 || heard < with.count;) {
-    co_await socket.async_receive_batch(batch);
-    for (const auto& notification : batch) {
-      const auto messages = notification.control_messages();
-      close_descriptors(messages);
-      const auto sender = messages.find<::ucred>(SOL_SOCKET, SCM_CREDENTIALS);
-      if (!sender || (with.user >= 0 && sender->uid != static_cast<::uid_t>(with.user))) {
-        fmt::print(stderr, "ignored a notification of another user\n");
-        continue;
-      }
-      std::string text = example::printable(notification.payload().text());
-      for (std::size_t at; (at = text.find("\\x0a")) != text.npos;)
-        text.replace(at, 4, " ");
-      fmt::print("process {}, user {}: {}\n", sender->pid, sender->uid, text);
-      ++heard;
+    const auto notification = co_await reader.next();
+    if (!notification) co_return;
+    const auto sender = notification->credentials();
+    if (!sender || (with.user && sender->user != *with.user)) {
+      fmt::print(stderr, "ignored a notification of another user\n");
+      continue;
     }
+    std::string text = example::printable(notification->payload().text());
+    for (std::size_t at; (at = text.find("\\x0a")) != text.npos;)
+      text.replace(at, 4, " ");
+    fmt::print("process {}, user {}: {}\n", sender->process, sender->user, text);
+    ++heard;
   }
 }
 
@@ -89,7 +60,7 @@ int supervise(const settings& with)
 {
   asio::io_context io;
   socket_type socket(io, dgram::parse_unix_endpoint(with.path));
-  ask_for_credentials(socket);
+  socket.set_option(dgram::option::receive_credentials{true});
   asio::signal_set signals(io, SIGINT, SIGTERM);
   signals.async_wait([&](dgram::error_code, int) { io.stop(); });
   fmt::print("listening on {}\n", socket.local_endpoint());
@@ -124,9 +95,10 @@ int main(int argc, char** argv)
   return example::run(argc, argv, usage, [](example::command_line& words) {
     settings with;
     std::string text;
+    std::uint32_t user = 0;
     while (words.option("--listen", with.path) || words.option("--send", text) ||
            words.option("--count", with.count, 1, 1'000'000) ||
-           words.option("--user", with.user, 0, 2'000'000'000)) {}
+           (words.option("--user", user, 0U, 4'000'000'000U) && (with.user = user, true))) {}
     words.finish();
     if (with.path.empty() == text.empty())
       throw example::bad_argument("give either --listen or --send");
