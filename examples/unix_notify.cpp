@@ -26,6 +26,8 @@
 #include <optional>
 #include <string>
 
+#include <unistd.h>
+
 namespace {
 
 using socket_type = dgram::unix_dgram::socket;
@@ -38,11 +40,14 @@ struct settings {
 
 asio::awaitable<void> listen(socket_type& socket, const settings& with)
 {
-  // A notification may bring descriptors (FDSTORE=1). The reader closes those that nothing takes.
   dgram::unix_dgram::reader reader{socket, {.control_size = 2048}};
   for (int heard = 0; with.count == 0 || heard < with.count;) {
     const auto notification = co_await reader.next();
     if (!notification) co_return;
+    // A notification may bring descriptors (FDSTORE=1), which the reader would close with the next receive. A sender of
+    // BARRIER=1 waits until its own is closed.
+    while (const auto descriptor = notification->take_descriptor())
+      ::close(*descriptor);
     const auto sender = notification->credentials();
     if (!sender || (with.user && sender->user != *with.user)) {
       fmt::print(stderr, "ignored a notification of another user\n");
