@@ -6,13 +6,14 @@
 #include <dgram/config.hpp>
 #include <dgram/datagram.hpp>
 #include <dgram/default_token.hpp>
+#include <dgram/detail/async/initiation.hpp>
 #include <dgram/detail/async/throwing.hpp>
 #include <dgram/detail/sim/state.hpp>
 #include <dgram/detail/sim/transfer.hpp>
 #include <dgram/detail/socket/attempts.hpp>
-#include <dgram/detail/socket/initiation.hpp>
 #include <dgram/detail/socket/opening.hpp>
 #include <dgram/detail/socket/option_access.hpp>
+#include <dgram/detail/socket/transfer_op.hpp>
 #include <dgram/endpoint.hpp>
 #include <dgram/error.hpp>
 #include <dgram/multicast.hpp>

@@ -140,12 +140,15 @@ template <class Socket>
 void apply_membership(Socket& socket, membership_change change, const membership_text& membership,
                       bool is_v6, error_code& ec)
 {
+  const bool joins = change == membership_change::join;
+  const auto& [group, interface, key] = membership;
   std::vector<unsigned> where;
   auto handle = socket.handle();
-  if (change == membership_change::join)
-    handle.join(membership.group, membership.interface, where, ec, is_v6);
+  if constexpr (requires { handle.join(group, interface, where, ec, is_v6); })
+    joins ? handle.join(group, interface, where, ec, is_v6)
+          : handle.leave(group, interface, where, ec, is_v6);
   else
-    handle.leave(membership.group, membership.interface, where, ec, is_v6);
+    joins ? socket.join(group, interface, ec) : socket.leave(group, interface, ec);
 }
 
 /// The interface from which multicast datagrams leave; see `set_multicast_interface`.

@@ -4,7 +4,7 @@
 #define DGRAM_DETAIL_SIM_ALARM_HPP
 
 #include <dgram/config.hpp>
-#include <dgram/detail/async/completion.hpp>
+#include <dgram/detail/async/any_completion.hpp>
 #include <dgram/detail/sim/agenda.hpp>
 #include <dgram/detail/sim/engine.hpp>
 
@@ -18,6 +18,8 @@ namespace detail {
 
 class sim_alarm final : public sim_event, public std::enable_shared_from_this<sim_alarm> {
 public:
+  using executor_type = net::any_io_executor;
+
   sim_alarm(std::shared_ptr<sim_engine> engine, const net::any_io_executor& executor)
       : engine_(std::move(engine)), executor_(executor), waits_(*engine_, executor)
   {
@@ -57,11 +59,9 @@ public:
   template <class Token>
   auto async_wait(Token&& token)
   {
-    return initiate_completion<>(
-        executor_, std::forward<Token>(token),
-        [self = shared_from_this()](completion<>* done, net::cancellation_slot slot) {
-          self->begin_wait(done, slot);
-        });
+    return initiate_completion<>(shared_from_this(), std::forward<Token>(token),
+                                 [](sim_alarm& self, completion<>* done,
+                                    net::cancellation_slot slot) { self.begin_wait(done, slot); });
   }
 
   void happen() override { waits_.end_all({}); }

@@ -4,8 +4,7 @@
 #define DGRAM_DETAIL_SIM_ENGINE_HPP
 
 #include <dgram/config.hpp>
-#include <dgram/detail/async/cancellation.hpp>
-#include <dgram/detail/async/completion.hpp>
+#include <dgram/detail/async/any_completion.hpp>
 #include <dgram/detail/async/queue.hpp>
 #include <dgram/detail/async/turns.hpp>
 #include <dgram/detail/sim/agenda.hpp>
@@ -248,10 +247,8 @@ void sim_waits::add(completion<>* added, net::cancellation_slot slot,
   completion_ptr<> held(added);
   waiting_.push({std::move(held), net::prefer(engine_.context().get_executor(),
                                               net::execution::outstanding_work_t::tracked)});
-  if (!slot.is_connected()) return;
-  added->has_slot = true;
-  on_cancellation(slot, std::weak_ptr<sim_waits>(std::shared_ptr<sim_waits>(owner, this)),
-                  [added](sim_waits& list, net::cancellation_type) { list.abort(added); });
+  added->let_cancel(slot, std::weak_ptr<sim_waits>(std::shared_ptr<sim_waits>(owner, this)),
+                    [added](sim_waits& list, net::cancellation_type) { list.abort(added); });
 }
 
 inline void sim_waits::complete_later(completion_ptr<> done)

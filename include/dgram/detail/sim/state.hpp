@@ -5,7 +5,7 @@
 
 #include <dgram/config.hpp>
 #include <dgram/datagram.hpp>
-#include <dgram/detail/async/completion.hpp>
+#include <dgram/detail/async/any_completion.hpp>
 #include <dgram/detail/async/queue.hpp>
 #include <dgram/detail/platform/errors.hpp>
 #include <dgram/detail/sim/alarm.hpp>
@@ -457,9 +457,9 @@ public:
   auto async_wait(net::socket_base::wait_type what, Token&& token)
   {
     return initiate_completion<>(
-        executor_, std::forward<Token>(token),
-        [self = shared_from_this(), what](completion<>* done, net::cancellation_slot slot) {
-          self->begin_wait(what, done, slot);
+        shared_from_this(), std::forward<Token>(token),
+        [what](sim_state& self, completion<>* done, net::cancellation_slot slot) {
+          self.begin_wait(what, done, slot);
         });
   }
 
@@ -483,9 +483,9 @@ public:
   auto async_wait_lookup(Token&& token)
   {
     return initiate_completion<>(
-        executor_, std::forward<Token>(token),
-        [self = shared_from_this()](completion<>* done, net::cancellation_slot slot) {
-          self->lookups_.add(done, slot, self);
+        shared_from_this(), std::forward<Token>(token),
+        [](sim_state& self, completion<>* done, net::cancellation_slot slot) {
+          self.lookups_.add(done, slot, self.shared_from_this());
         });
   }
 
