@@ -203,8 +203,7 @@
     !defined(BOOST_ASIO_HAS_IO_URING_AS_DEFAULT)
 #define DGRAM_HAS_SIM_STEADY_TIMER 1
 #endif
-#elif defined(ASIO_HAS_TIMERFD) && defined(ASIO_HAS_EPOLL) && \
-    !defined(ASIO_HAS_IO_URING_AS_DEFAULT)
+#elif defined(ASIO_HAS_TIMERFD) && defined(ASIO_HAS_EPOLL) && !defined(ASIO_HAS_IO_URING_AS_DEFAULT)
 #define DGRAM_HAS_SIM_STEADY_TIMER 1
 #endif
 #if !defined(DGRAM_HAS_SIM_STEADY_TIMER)

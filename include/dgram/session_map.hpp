@@ -322,9 +322,9 @@ public:
   }
 
   /// Gives the session one more peer or key. Returns whether the session has it now: false if
-  /// another session has it, if the session has `max_keys` already, or for no session. Throws `system_error` for a
-  /// key that is not usable: `error::out_of_range`, or `invalid_argument` for a Unix peer without a
-  /// name.
+  /// another session has it, if the session has `max_keys` already, or for no session. Throws
+  /// `system_error` for a key that is not usable: `error::out_of_range`, or `invalid_argument` for
+  /// a Unix peer without a name.
   template <class Key>
     requires(std::same_as<Key, session_key> || std::convertible_to<const Key&, endpoint_type>)
   bool add_key(session to, const Key& key)

@@ -14,8 +14,8 @@ DGRAM_NAMESPACE_BEGIN
 /// What happens to a new peer if there are `max_sessions` already.
 enum class sessions_full {
   refuse,  ///< the new peer gets no session, and its datagram is counted as `refused`
-  /// The session that has heard nothing for the longest time ends, to 1/256 of the idle timeout. The
-  /// search looks at no more than 256 sessions, and then takes the best of them.
+  /// The session that has heard nothing for the longest time ends, to 1/256 of the idle timeout.
+  /// The search looks at no more than 256 sessions, and then takes the best of them.
   evict_idlest,
 };
 

@@ -81,7 +81,7 @@ TEST_CASE("any: an error that says nothing of the families is reported", "[any]"
   const auto port = six.local_endpoint().port();
   udp::socket socket(io);
   std::string text;
-  // 0.0.0.0 has this port to give, so a server that took it would miss its IPv6 clients in silence.
+  // 0.0.0.0 has this port to give, so a server that took it would miss its IPv6 clients.
   CHECK(refusal(io, socket, udp::any(port), {}, text) == asio::error::address_in_use);
   CHECK(text.starts_with("bind \"[::]:" + std::to_string(port) + "\": "));
   CHECK(refusal(io, socket, udp::any(), {.receive_buffer_size = -1}, text) ==

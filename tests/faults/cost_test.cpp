@@ -29,7 +29,7 @@ void script_answers(answer what)
     case answer::all_refused: return EPERM;
     case answer::every_other_refused: return message.peer.port() % 2 == 1 ? EPERM : 0;
     case answer::full_now_and_then:
-      // Behind others a full queue only ends the call, and the next call tells of it.
+      // Behind others a full queue only ends the call, and the next call reports that.
       if (before % 5 != 0 || before == 0) return 0;
       if (std::exchange(full_at, before) != before) told = 0;
       return ++told <= 2 ? EAGAIN : 0;

@@ -22,7 +22,7 @@ namespace {
 using test::script;
 using strings = std::vector<std::string>;
 
-/// What is sent where. A datagram is known by its size, since all that is told of it is that.
+/// What is sent where. A datagram is known by its size, since reports have no more than that.
 struct letter {
   std::string text;
   test::endpoint to;

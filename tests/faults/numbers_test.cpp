@@ -17,7 +17,7 @@ namespace {
 using faults::place;
 using faults::world;
 
-/// So that sums and products wrap; none is so small that memory for it could be had for real.
+/// So that sums and products wrap; none is so small that memory for it exists.
 constexpr std::uint64_t ends[] = {
     0,
     1,

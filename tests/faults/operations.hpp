@@ -59,7 +59,7 @@ public:
 
   void operator()(const std::exception_ptr&) const { called(); }
 
-  /// For a callback that is told of success only. The 'error' event of a failure counts too.
+  /// For a callback that learns about success only. The 'error' event of a failure counts too.
   void called() const
   {
     ++of_->calls;

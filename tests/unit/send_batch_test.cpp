@@ -533,7 +533,8 @@ public:
   void take_message()
   {
     dgram::error_code ec;
-    const auto messages = batch_.prepare({}, [](const auto&, std::size_t) { return true; }, ec, {}, 1);
+    const auto messages =
+        batch_.prepare({}, [](const auto&, std::size_t) { return true; }, ec, {}, 1);
     REQUIRE_FALSE(ec);
     if (messages.empty()) return;
     const msghdr& header = messages.front().msg_hdr;
@@ -632,7 +633,8 @@ TEST_CASE("send_batch: a run ends at what one message holds, however its datagra
   std::size_t datagrams = 0;
   while (!batch.empty()) {
     dgram::error_code ec;
-    const auto messages = batch.prepare({}, [](const auto&, std::size_t) { return true; }, ec, {}, 1);
+    const auto messages =
+        batch.prepare({}, [](const auto&, std::size_t) { return true; }, ec, {}, 1);
     REQUIRE(messages.size() == 1);
     std::size_t bytes = 0;
     for (std::size_t i = 0; i < messages.front().msg_hdr.msg_iovlen; ++i)

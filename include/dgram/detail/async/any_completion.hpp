@@ -25,7 +25,8 @@ namespace detail {
 /// ends the operation fills them in. `run` releases the memory, which is the handler's, and calls
 /// the handler on the handler's executor.
 ///
-/// Asio's `any_completion_handler` would need memory of its own to wait in a queue with its results.
+/// Asio's `any_completion_handler` would need memory of its own to wait in a queue with its
+/// results.
 class any_completion : public task {
 public:
   failure outcome;

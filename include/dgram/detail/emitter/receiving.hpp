@@ -232,8 +232,8 @@ private:
   }
 
   /// The error may be permanent, and a wait costs less than another receive at once. It may also
-  /// leave the descriptor ready, unless it is a path error, which the kernel reports once. Without a
-  /// descriptor there is nothing to wait for.
+  /// leave the descriptor ready, unless it is a path error, which the kernel reports once. Without
+  /// a descriptor there is nothing to wait for.
   void give_up(const error_code& ec)
   {
     owner_.receive_failed(ec);

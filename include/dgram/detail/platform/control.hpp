@@ -342,7 +342,7 @@ inline void read_control(std::span<const std::byte> bytes, bool truncated,
   }
 }
 
-/// Who sent a Unix datagram. Returns false if the kernel did not say it.
+/// Finds the sender of a Unix datagram. Returns false if the kernel did not name it.
 inline bool find_credentials([[maybe_unused]] std::span<const std::byte> control,
                              [[maybe_unused]] std::int32_t& process,
                              [[maybe_unused]] std::uint32_t& user,
