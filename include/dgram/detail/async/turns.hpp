@@ -111,10 +111,10 @@ private:
     const flush_at_end<Owner> guard{owner_};
     owner_.flush();
     for (std::size_t left = tasks_.size(); left > 0 && !tasks_.empty(); --left) {
-      task* const next = tasks_.pop();
-      // Schedules the next turn first, since this task may throw, or run the context itself.
-      if (!tasks_.empty()) schedule();
-      next->run();
+      // Schedules the next turn first, since the task may throw, or run the context itself. If this
+      // throws, the task is still in the queue.
+      if (tasks_.size() > 1) schedule();
+      tasks_.pop()->run();
     }
   }
 
