@@ -8,13 +8,15 @@
 #include <algorithm>
 #include <array>
 #include <cstddef>
+#include <memory>
+#include <new>
 
 DGRAM_NAMESPACE_BEGIN
 
 namespace detail {
 
 /// The table is searched for every run of datagrams. It is usually empty, and that case costs one
-/// comparison. If it is full, a new peer replaces the oldest one.
+/// comparison and no memory. If it is full, a new peer replaces the oldest one.
 ///
 /// An entry counts the runs that it keeps apart, and then is forgotten, since routes and interfaces
 /// change. So a refusal costs one failed call among many, and no clock is read.
@@ -37,15 +39,18 @@ public:
     return true;
   }
 
-  /// A path that refuses one size refuses larger ones too.
-  void insert(const Endpoint& destination, std::size_t size)
+  /// A path that refuses one size refuses larger ones too. Without memory for the table, the next
+  /// run is refused again.
+  void insert(const Endpoint& destination, std::size_t size) noexcept
   {
+    if (!entries_) entries_.reset(new (std::nothrow) table());
+    if (!entries_) return;
     if (entry* const known = find(destination)) {
       *known = {destination, std::min(size, known->size), lasting};
       return;
     }
-    entry& replaced = entries_[next_];
-    next_ = (next_ + 1) % entries_.size();
+    entry& replaced = (*entries_)[next_];
+    next_ = (next_ + 1) % entries_->size();
     known_ += replaced.left == 0 ? 1U : 0U;
     replaced = {destination, size, lasting};
   }
@@ -63,15 +68,17 @@ private:
     std::size_t left = 0;  // 0: there is no entry
   };
 
+  using table = std::array<entry, 16>;
+
   entry* find(const Endpoint& destination) noexcept
   {
-    const auto found = std::find_if(entries_.begin(), entries_.end(), [&](const entry& one) {
+    const auto found = std::find_if(entries_->begin(), entries_->end(), [&](const entry& one) {
       return one.left > 0 && one.destination == destination;
     });
-    return found == entries_.end() ? nullptr : &*found;
+    return found == entries_->end() ? nullptr : &*found;
   }
 
-  std::array<entry, 16> entries_;
+  std::unique_ptr<table> entries_;
   std::size_t known_ = 0;
   std::size_t next_ = 0;
 };
