@@ -187,6 +187,7 @@ inline std::vector<interface_info> list_interfaces(error_code& ec)
     const bool is_known = place != found.end() && place->index == index;
     interface_info& info = is_known ? *place : *found.emplace(place);
     info.name = std::move(name);
+    info.index = index;
     info.is_up = info.is_up || entry.is_up;
     info.is_loopback = info.is_loopback || entry.is_loopback;
     // Linux does not report that its loopback interface has multicast.

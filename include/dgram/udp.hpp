@@ -84,7 +84,7 @@ inline reply_path make_reply_path(const udp::endpoint& local, const udp::endpoin
   if (source.is_unspecified() || source.is_multicast()) return path;
   path.source = source;
   if (source.is_v6() && source.to_v6().is_link_local())
-    path.interface_index = static_cast<unsigned>(source.to_v6().scope_id());
+    path.interface_index = unsigned{source.to_v6().scope_id()};
   return path;
 }
 

@@ -254,7 +254,7 @@ public:
     const send_result result = owner_.handle.try_send_batch(batch);
     batch.on_refused(nullptr);
     out_.hold_rest(owner_.handle, batch,
-                   [this](std::size_t number) { return std::move(buffers_->completions[number]); });
+                   [this](std::size_t number) { return completion_of(number); });
     // Those that were held have left the batch too, without their completions.
     report(before - batch.size(), kept.refusals);
     if (batch.empty()) recycle();

@@ -80,10 +80,9 @@ public:
   }
 
 private:
-  void begin(kind what, std::size_t words, std::uint64_t rest) noexcept
+  void begin(kind what, std::uint64_t words, std::uint64_t rest) noexcept
   {
-    words_[0] =
-        static_cast<std::uint64_t>(what) | static_cast<std::uint64_t>(words) << 8U | rest << 16U;
+    words_[0] = static_cast<std::uint64_t>(what) | words << 8U | rest << 16U;
   }
 
   void pack_v4(std::uint32_t address, std::uint16_t port) noexcept
