@@ -28,11 +28,10 @@ run("${COMPILER}" -std=c++20 -DASIO_STANDALONE -DFMT_HEADER_ONLY -I "${DGRAM_SOU
 
 # With sanitizers, GCC optimizes and warns differently.
 if(COMPILER_ID STREQUAL "GNU")
-  foreach(level -O1 -O2)
-    run("${COMPILER}" -std=c++20 ${level} -fsanitize=address,undefined -DASIO_STANDALONE
-      -I "${DGRAM_SOURCE_DIR}/include" ${asio} -Wall -Wextra -Werror -c "${DGRAM_SOURCE_DIR}/tests/consumer/sanitized.cpp"
-      -o "${WORK_DIR}/sanitized.o")
-  endforeach()
+  file(MAKE_DIRECTORY "${WORK_DIR}")
+  run("${COMPILER}" -std=c++20 -O1 -fsanitize=address,undefined -DASIO_STANDALONE
+    -I "${DGRAM_SOURCE_DIR}/include" ${asio} -Wall -Wextra -Werror -c "${DGRAM_SOURCE_DIR}/tests/consumer/sanitized.cpp"
+    -o "${WORK_DIR}/sanitized.o")
 endif()
 
 # The first call refuses what it is there for.
