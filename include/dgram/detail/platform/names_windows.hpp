@@ -30,7 +30,6 @@ inline constexpr int pending_error = SO_ERROR;
 inline constexpr int broadcast = SO_BROADCAST;
 inline constexpr int reuse_address = SO_REUSEADDR;
 inline constexpr int reuse_port = unsupported;
-inline constexpr int pass_credentials = unsupported;
 inline constexpr int receive_buffer = SO_RCVBUF;
 inline constexpr int send_buffer = SO_SNDBUF;
 inline constexpr int forced_receive_buffer = unsupported;
