@@ -396,6 +396,8 @@ public:
                     { option.check() } -> std::convertible_to<error_code>;
                   })
       ec = option.check();
+    // What this host's kernel lacks is no limit here.
+    if (ec == net::error::operation_not_supported) ec.clear();
     if (!is_open()) ec = net::error::bad_descriptor;
     if (!ec) apply(option, ec);
   }
