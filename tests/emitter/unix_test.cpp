@@ -3,6 +3,8 @@
 #include "emitter/helpers.hpp"
 #include "support/temporary_directory.hpp"
 
+#include <dgram/capabilities.hpp>
+
 #include <catch2/generators/catch_generators.hpp>
 
 #include <sys/socket.h>
