@@ -2,6 +2,7 @@
 // Every number and duration that a caller chooses, at its ends: refused, or the object works.
 #include "faults/operations.hpp"
 #include "support/loopback.hpp"
+#include "support/sanitizers.hpp"
 
 #include <catch2/catch_test_macros.hpp>
 
@@ -175,6 +176,9 @@ TEST_CASE("a number at the end of its range is refused, or the object works with
   const test::scripted guard;
   for (const setting& each : table)
     for (const std::uint64_t value : ends) {
+#if defined(DGRAM_TESTS_SANITIZED_HEAP)
+      if (value > 2) break;  // a sanitizer's heap ends the program if there is no memory
+#endif
       INFO(each.name << ", " << value);
       world w(each.on);
       try {
