@@ -121,7 +121,9 @@ public:
   using executor_type = typename socket_type::executor_type;
 
   sockets_for_one_send(Source& source, socket_options options)
-      : executor_(executor_of(source)), context_(io_context_of(source)), options_(options)
+      : executor_(executor_of(source)),
+        context_(io_context_of(source)),
+        options_(std::move(options))
   {
   }
 

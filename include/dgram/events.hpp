@@ -99,9 +99,9 @@ class datagram_of_event {
 public:
   datagram_of_event() noexcept = default;
   datagram_of_event(const datagram_of_event&) noexcept {}
-  datagram_of_event& operator=(const datagram_of_event&) noexcept
+  datagram_of_event& operator=(const datagram_of_event& other) noexcept
   {
-    datagram_ = nullptr;
+    if (this != &other) datagram_ = nullptr;
     return *this;
   }
   ~datagram_of_event() = default;

@@ -145,8 +145,7 @@ public:
 
   /// Throws `system_error`, `error::out_of_range`, for a limit outside its range. The text names
   /// the limit. Throws what `std::random_device` throws.
-  explicit session_map(const session_map_config& config = {})
-      : timing_(config.idle_timeout), store_(checked(config), timing_.idle_ticks)
+  explicit session_map(const session_map_config& config = {}) : session_map(config, key_function())
   {
   }
 
@@ -158,9 +157,11 @@ public:
   ///   return dgram::session_key::at(datagram.payload(), 1, 8);
   /// }};
   /// \endcode
-  session_map(const session_map_config& config, key_function key_of) : session_map(config)
+  session_map(const session_map_config& config, key_function key_of)
+      : timing_(config.idle_timeout),
+        store_(checked(config), timing_.idle_ticks),
+        key_of_(std::move(key_of))
   {
-    key_of_ = std::move(key_of);
   }
 
   session_map(const session_map&) = delete;
@@ -428,7 +429,7 @@ private:
                        std::to_string(most));
   }
 
-  static const session_map_config& checked(const session_map_config& config)
+  static session_map_config checked(session_map_config config)
   {
     constexpr std::size_t most_sessions = std::size_t{1} << 30U;
     constexpr std::size_t most_keys = std::numeric_limits<std::uint16_t>::max();
