@@ -53,7 +53,7 @@ asio::awaitable<std::optional<coap::message>> exchange(dgram::udp::socket& socke
       const bool ours = answer->id == request.id;
       if (ours && answer->kind == coap::type::reset) co_return answer;
       if (ours && answer->kind == coap::type::acknowledgement && answer->what == 0) {
-        acknowledged = true;  // the answer follows in a message of its own
+        acknowledged = true;  // the server sends the answer later
         continue;
       }
       if (answer->token != request.token || answer->what >> 5 < 2) continue;

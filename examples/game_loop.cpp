@@ -58,7 +58,7 @@ public:
         period_(std::chrono::nanoseconds(std::chrono::seconds(1)) / rate),
         players_(limits)
   {
-    // A stranger who does not join gets no state.
+    // If a new peer does not join, the server keeps no state for it.
     players_.on_stranger(
         [](const dgram::datagram& first) { return first.payload().text().starts_with(join); });
     players_.on_end([](auto player, dgram::session_end why) {

@@ -25,7 +25,7 @@ inline constexpr unsigned type_any = 255;
 struct question {
   std::string name;
   unsigned type = 0;
-  bool unicast = false;  ///< the asker wants an answer of its own
+  bool unicast = false;  ///< the client requests a unicast answer
 };
 
 struct record {

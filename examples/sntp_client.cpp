@@ -36,7 +36,7 @@ struct settings {
 };
 
 struct measurement {
-  unsigned stratum;  ///< 1 for a server with a clock of its own
+  unsigned stratum;  ///< 1 if the server reads a clock, not another server
   nanoseconds offset;
   nanoseconds delay;
 };

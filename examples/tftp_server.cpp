@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
-// Serves the files of one directory for reading (TFTP: RFC 1350, with the options of RFC 2347 to 2349). Each transfer has
-// a socket of its own, as the protocol demands, a coroutine, and a timeout for each block.
+// Serves the files of one directory for reading (TFTP: RFC 1350, with the options of RFC 2347 to 2349). The
+// protocol demands one socket for each transfer. Each transfer also has its own coroutine and timeouts.
 //
 //   example_tftp_server DIRECTORY [--listen ADDRESS:PORT] [--timeout MS] [--retries N]
 //

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
-// Relays datagrams between clients and one server. Each client has a socket of its own towards the server, so an answer
-// finds its client. A client that sends and receives nothing for a while is forgotten.
+// Relays datagrams between clients and one server. The relay opens one socket for each client, and so knows
+// the client of each answer. A client that sends and receives nothing for a while is forgotten.
 //
 //   example_udp_relay --to ADDRESS:PORT [--listen ADDRESS:PORT] [--idle MS] [--clients N]
 //
