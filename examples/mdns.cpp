@@ -172,12 +172,7 @@ int main(int argc, char** argv)
     if (command == "announce") ours.instance = words.operand("INSTANCE");
     ours.type = fmt::format("{}.local", words.operand("SERVICE"));
     ours.instance += '.' + ours.type;
-    if (command == "announce") {
-      const auto port = words.operand("PORT");
-      dgram::error_code ec;
-      ours.port = dgram::parse_port(port, ec);
-      if (ec) throw example::bad_argument(fmt::format("PORT \"{}\": not a number to 65535", port));
-    }
+    if (command == "announce") ours.port = dgram::parse_port(words.operand("PORT"));
     std::string interface = "lo";
     std::string host = "example";
     int timeout = 1000;

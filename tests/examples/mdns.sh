@@ -9,7 +9,7 @@ mdns="$examples/example_mdns"
 run 2 "$mdns" find _http._tcp
 prints '"find": neither announce nor browse'
 run 2 "$mdns" announce me _http._tcp 65536
-prints 'PORT "65536"'
+prints '"65536"'
 
 need ip
 [ "$(id -u)" -eq 0 ] || skip 'only root can make a host of a network namespace'
