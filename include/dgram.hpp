@@ -42,6 +42,7 @@
 #include <dgram/socket_statistics.hpp>
 #include <dgram/udp.hpp>
 #include <dgram/version.hpp>
+#include <dgram/waiting_datagram.hpp>
 #include <dgram/writer.hpp>
 #include <dgram/writer_config.hpp>
 

@@ -8,13 +8,12 @@
 #include <dgram/detail/async/cancellation.hpp>
 #include <dgram/detail/async/initiation.hpp>
 #include <dgram/detail/async/throwing.hpp>
-#include <dgram/detail/platform/backend.hpp>
 #include <dgram/detail/socket/attempts.hpp>
 #include <dgram/detail/socket/batch_operations.hpp>
 #include <dgram/detail/socket/group_operations.hpp>
 #include <dgram/detail/socket/membership.hpp>
 #include <dgram/detail/socket/opening.hpp>
-#include <dgram/detail/socket/option_access.hpp>
+#include <dgram/detail/socket/option_operations.hpp>
 #include <dgram/detail/socket/single_operations.hpp>
 #include <dgram/detail/socket/state.hpp>
 #include <dgram/endpoint.hpp>
@@ -26,14 +25,10 @@
 
 #include <concepts>
 #include <cstddef>
-#include <cstdint>
 #include <memory>
-#include <optional>
 #include <string>
-#include <string_view>
 #include <type_traits>
 #include <utility>
-#include <vector>
 
 DGRAM_NAMESPACE_BEGIN
 
@@ -75,6 +70,7 @@ class basic_socket
     : public net::socket_base,
       public detail::single_operations<basic_socket<Protocol, Executor>, Protocol, Executor>,
       public detail::batch_operations<basic_socket<Protocol, Executor>, Protocol, Executor>,
+      public detail::option_operations<basic_socket<Protocol, Executor>, Protocol>,
       public detail::group_operations<basic_socket<Protocol, Executor>> {
   using state_type = detail::socket_state<Protocol, Executor>;
   using sync_result = detail::sync_result;
@@ -557,152 +553,7 @@ public:
     return call("remote_endpoint", [&](error_code& ec) { return remote_endpoint(ec); });
   }
 
-  // --- options ---
-
-  /// Sets an option. On a dual-stack socket a `dgram::option` is applied to both families, or to
-  /// neither if one refuses it. Asio's own options are applied to the IPv6 part only. An exception
-  /// names the option and its value. Errors: `error::out_of_range` and others of the option's own
-  /// check, `operation_not_supported` if the system has no such option, and those of setsockopt(2).
-  template <class Option>
-  sync_result set_option(const Option& option, error_code& ec)
-  {
-    ec.clear();
-    if constexpr (std::same_as<Option, option::v6_only>)
-      if (option && state().flags.dual) ec = net::error::invalid_argument;
-    if (ec) return sync_result(ec);
-    state().forget_traffic_classes();
-    // Times of sends are in the same queue. The kernel empties it when the option is turned off.
-    if constexpr (std::same_as<Option, option::receive_error>)
-      if (state().reads_reports()) state().take_reports();
-    if constexpr (std::same_as<Option, option::coalescing>)
-      state().set_coalescing(option.value(), ec);
-    else if constexpr (std::same_as<Option, option::receive_timestamp>)
-      state().set_timestamps(native_handle(), option.value(), state().flags.send_timestamps, ec);
-    else if constexpr (detail::own_option<Option>)
-      detail::set_option<Protocol>(state().socket, state().flags.dual, option, ec);
-    else
-      state().socket.set_option(option, ec);
-    if constexpr (std::same_as<Option, option::multicast_interface>)
-      if (!ec) state().multicast_interface = option.index();
-    if constexpr (requires { Option::metadata; })
-      if (!ec) note_metadata(option);
-    return sync_result(ec);
-  }
-
-  template <class Option>
-  void set_option(const Option& option)
-  {
-    error_code ec;
-    set_option(option, ec);
-    if constexpr (detail::own_option<Option>) {
-      if (ec) detail::throw_if(ec, "set_option", to_string(option));
-    }
-    detail::throw_if(ec, "set_option");
-  }
-
-  /// Reads an option. If the option exists for both families, reads that of the socket's family
-  /// (IPv6 on a dual-stack socket). Errors: `operation_not_supported` if the system has no such
-  /// option, and those of getsockopt(2).
-  template <class Option>
-  sync_result get_option(Option& option, error_code& ec) const
-  {
-    if constexpr (std::same_as<Option, option::multicast_interface> &&
-                  detail::dual_stack_protocol<Protocol>) {
-      const bool remembered = is_ipv4(ec);
-      if (remembered) option.assign(state().multicast_interface);
-      if (remembered || ec) return sync_result(ec);
-    }
-    state().socket.get_option(option, ec);
-    if constexpr (detail::own_option<Option>) detail::name_unsupported(ec);
-    return sync_result(ec);
-  }
-
-  template <class Option>
-  void get_option(Option& option) const
-  {
-    error_code ec;
-    get_option(option, ec);
-    if constexpr (detail::own_option<Option>) detail::throw_if(ec, "get_option", Option::label);
-    detail::throw_if(ec, "get_option");
-  }
-
-  /// The size of the kernel's receive queue in bytes, as the kernel counts. On Linux this is twice
-  /// the size that was asked for, since the kernel includes its own overhead (socket(7)).
-  std::size_t get_receive_buffer_size(error_code& ec)
-  {
-    return buffer_size(platform::names::receive_buffer, ec);
-  }
-
-  std::size_t get_receive_buffer_size()
-  {
-    return call("get_receive_buffer_size",
-                [&](error_code& ec) { return get_receive_buffer_size(ec); });
-  }
-
-  /// Asks for `size` bytes (at least 1) and returns the size that took effect. The kernel applies
-  /// its limit without an error (`net.core.rmem_max` on Linux). Errors: `error::out_of_range`,
-  /// `bad_descriptor`.
-  std::size_t set_receive_buffer_size(int size, error_code& ec)
-  {
-    set_option(option::receive_buffer_size(size), ec);
-    return ec ? 0 : get_receive_buffer_size(ec);
-  }
-
-  std::size_t set_receive_buffer_size(int size)
-  {
-    return call("set_receive_buffer_size",
-                [&](error_code& ec) { return set_receive_buffer_size(size, ec); });
-  }
-
-  /// The same beyond the system's limit, if the process has the privilege
-  /// (`option::forced_receive_buffer_size`). Errors: `no_permission`, `operation_not_supported`,
-  /// and those of `set_receive_buffer_size`.
-  std::size_t force_receive_buffer_size(int size, error_code& ec)
-  {
-    set_option(option::forced_receive_buffer_size(size), ec);
-    return ec ? 0 : get_receive_buffer_size(ec);
-  }
-
-  std::size_t force_receive_buffer_size(int size)
-  {
-    return call("force_receive_buffer_size",
-                [&](error_code& ec) { return force_receive_buffer_size(size, ec); });
-  }
-
-  /// The size of the kernel's send queue in bytes; see `get_receive_buffer_size`.
-  std::size_t get_send_buffer_size(error_code& ec)
-  {
-    return buffer_size(platform::names::send_buffer, ec);
-  }
-
-  std::size_t get_send_buffer_size()
-  {
-    return call("get_send_buffer_size", [&](error_code& ec) { return get_send_buffer_size(ec); });
-  }
-
-  std::size_t set_send_buffer_size(int size, error_code& ec)
-  {
-    set_option(option::send_buffer_size(size), ec);
-    return ec ? 0 : get_send_buffer_size(ec);
-  }
-
-  std::size_t set_send_buffer_size(int size)
-  {
-    return call("set_send_buffer_size",
-                [&](error_code& ec) { return set_send_buffer_size(size, ec); });
-  }
-
-  std::size_t force_send_buffer_size(int size, error_code& ec)
-  {
-    set_option(option::forced_send_buffer_size(size), ec);
-    return ec ? 0 : get_send_buffer_size(ec);
-  }
-
-  std::size_t force_send_buffer_size(int size)
-  {
-    return call("force_send_buffer_size",
-                [&](error_code& ec) { return force_send_buffer_size(size, ec); });
-  }
+  // --- other properties of the descriptor (see option_operations.hpp for options) ---
 
   template <class Command>
   sync_result io_control(Command& command, error_code& ec)
@@ -839,6 +690,7 @@ private:
   friend class basic_socket;
   friend detail::single_operations<basic_socket, Protocol, Executor>;
   friend detail::batch_operations<basic_socket, Protocol, Executor>;
+  friend detail::option_operations<basic_socket, Protocol>;
   friend detail::group_operations<basic_socket>;
 
   /// Finds the block when the operation is launched, as Asio's own sockets do. A `deferred`
@@ -902,38 +754,6 @@ private:
       return protocol_type::v4();
     else
       return protocol_type();
-  }
-
-  bool is_ipv4(error_code& ec) const
-  {
-    const int family = state().family(ec);
-    return !ec && family != platform::names::ipv6_family;
-  }
-
-  template <class Option>
-  void note_metadata(const Option& option)
-  {
-    state().note_metadata(Option::metadata, option.value());
-    if constexpr (std::same_as<Option, option::receive_error>)
-      state().set_receives_errors(option.value());
-    if constexpr (std::same_as<Option, option::receive_drop_count>)
-      state().note_drops(native_handle());
-    // An IPv6 socket may receive IPv4 datagrams, in the mapped form.
-    error_code ignored;
-    if constexpr (detail::dual_stack_protocol<Protocol>) {
-      const auto v4 = Protocol::native_protocol::v4();
-      const int family = state().family(ignored);
-      if (!ignored && family == platform::names::ipv6_family && !state().flags.dual)
-        platform::set_option(native_handle(), option.level(v4), option.name(v4), option.data(v4),
-                             option.size(v4), ignored);
-    }
-  }
-
-  std::size_t buffer_size(int name, error_code& ec)
-  {
-    const int size =
-        platform::get_int_option(native_handle(), platform::names::socket_level, name, ec);
-    return ec ? 0 : static_cast<std::size_t>(size);
   }
 
   template <class Function>

@@ -8,18 +8,19 @@
 #include <dgram/detail/async/checked_size.hpp>
 #include <dgram/detail/async/reset_on_move.hpp>
 #include <dgram/detail/platform/backend.hpp>
+#include <dgram/detail/socket/described_messages.hpp>
 #include <dgram/detail/socket/message_runs.hpp>
-#include <dgram/detail/socket/peer_set.hpp>
 #include <dgram/detail/socket/protocols.hpp>
+#include <dgram/detail/socket/runs_aside.hpp>
 #include <dgram/detail/socket/send_request.hpp>
 #include <dgram/detail/socket/state.hpp>
 #include <dgram/endpoint.hpp>
 #include <dgram/receive_batch.hpp>
 #include <dgram/send_options.hpp>
 #include <dgram/udp.hpp>
+#include <dgram/waiting_datagram.hpp>
 
 #include <algorithm>
-#include <array>
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
@@ -65,62 +66,6 @@ struct kept_datagram {
 };
 
 }  // namespace detail
-
-/// A datagram that waits in a send batch. A transport that is not a system socket reads it. It is
-/// valid until the batch is changed.
-template <class Protocol>
-class basic_waiting_datagram {
-public:
-  using endpoint_type = typename Protocol::endpoint;
-
-  basic_waiting_datagram(std::span<const platform::buffer> pieces, std::size_t size,
-                         const endpoint_type* peer, const detail::send_request* request) noexcept
-      : pieces_(pieces), size_(size), peer_(peer), request_(request)
-  {
-  }
-
-  /// The size of the payload in bytes.
-  std::size_t size() const noexcept { return size_; }
-
-  /// The destination; null means the peer that the socket is connected to.
-  const endpoint_type* peer() const noexcept { return peer_; }
-
-  /// The destination with the source that the datagram asks for. There must be a peer.
-  basic_reply_path<Protocol> path() const noexcept
-  {
-    basic_reply_path<Protocol> path{*peer_};
-    if (request_ != nullptr) request_->restore(path);
-    return path;
-  }
-
-  /// What the datagram asks for. `segment_size` is always absent: a buffer that was pushed with a
-  /// segment size is read as the datagrams that it becomes.
-  send_options options() const noexcept
-  {
-    send_options asked = request_ != nullptr ? request_->options() : send_options();
-    asked.segment_size.reset();
-    return asked;
-  }
-
-  /// Copies as much of the payload as `room` can hold. Returns the number of bytes copied.
-  std::size_t copy_to(std::span<std::byte> room) const noexcept
-  {
-    std::size_t copied = 0;
-    for (const platform::buffer& piece : pieces_) {
-      const std::size_t most = std::min(size_, room.size()) - copied;
-      const std::size_t size = std::min(platform::buffer_size(piece), most);
-      if (size > 0) std::memcpy(room.data() + copied, platform::buffer_data(piece), size);
-      copied += size;
-    }
-    return copied;
-  }
-
-private:
-  std::span<const platform::buffer> pieces_;
-  std::size_t size_;
-  const endpoint_type* peer_;
-  const detail::send_request* request_;
-};
 
 /// A batch of datagrams to send. A socket's `send_batch`, `try_send_batch` and `async_send_batch`
 /// send it. By default the batch refers to the payloads, which must stay until they are sent or
@@ -335,7 +280,7 @@ public:
   {
     static_cast<counts&>(at_) = counts();
     requests_.clear();
-    full_.clear();
+    aside_.clear();
   }
 
   /// Drops the first datagram that was not sent: the one that `send_result::error` is about.
@@ -360,7 +305,7 @@ public:
     const std::size_t size = front_size();
     refused_number_ = front_number();
     remove_datagrams(1);
-    limit_.given_up();
+    messages_.length_was_right();
     const refused_handler handler = refused_;  // the handler may replace itself
     handler(ec, peer, size);
     return true;
@@ -442,9 +387,7 @@ public:
                                        std::size_t limit = platform::max_buffers)
   {
     ec.clear();
-    run_lengths_.clear();
-    at_.next_run = 0;
-    at_.asking = 0;
+    messages_.start(limit);
     pass_full_peers();
     if (at_.first == at_.last) return {};
     if (flags.connected && at_.addressed > 0)
@@ -452,40 +395,30 @@ public:
     else if (!flags.connected && at_.addressed < at_.last - at_.first)
       ec = platform::destination_required();
     if (ec) return {};
-    copied_bytes_ = 0;
-    const std::size_t most = std::min(messages_.size(), limit);
-    for (std::size_t i = at_.first; i < at_.last && run_lengths_.size() < most; ++i) {
+    const detail::run_sources sources{buffers_.data(), requests_.data(), arena_ != nullptr};
+    for (std::size_t i = at_.first; i < at_.last && !messages_.is_full(); ++i) {
       const run& next = runs_[i];
-      if constexpr (has_full_peers)
-        if (full_.contains(next.peer)) continue;
+      if (aside_.contains(next.peer)) continue;
       if (next.request > 0 || next.each > detail::max_ipv4_payload) [[unlikely]] {
         const auto obstacle = obstacle_to(next, flags, unmet);
         if (obstacle && i == at_.first) ec = obstacle;
         if (obstacle) break;
       }
-      if constexpr (detail::dual_stack_protocol<Protocol>)
-        if (flags.dual) map_peer(i);
       if (next.datagrams == 1)
-        describe(next, buffers_.data() + next.first_buffer, next.buffers, 1, flags);
+        messages_.add_one(next, sources, flags);
       else
-        describe_run(next,
-                     !next.is_split && !leaves_alone(next) && may_segment(next.peer, next.each),
-                     most, flags);
+        messages_.add(next,
+                      !next.is_split && !leaves_alone(next) && may_segment(next.peer, next.each),
+                      sources, flags);
     }
     if (ec) return {};
-    return {messages_.data(), run_lengths_.size()};
+    return messages_.described();
   }
 
   /// Removes the first `count` messages, which were sent. Returns how many datagrams they were.
   std::size_t consume(std::size_t count) noexcept
   {
-    std::size_t datagrams = 0;
-    for (; count > 0; --count) {
-      const std::size_t length = run_lengths_[at_.next_run++];
-      datagrams += length;
-      segmented_ += length > 1 ? length : 0;
-    }
-    limit_.sent();
+    const std::size_t datagrams = messages_.consume(count);
     if (!requests_.empty()) [[unlikely]]
       count_timestamped(datagrams);
     remove_datagrams(datagrams);
@@ -498,7 +431,7 @@ public:
   bool front_asks_for_time() const noexcept { return asks_for_time(first_run()); }
 
   /// How many datagrams left in one message with others since the last call.
-  std::size_t take_segmented() noexcept { return std::exchange(segmented_, 0); }
+  std::size_t take_segmented() noexcept { return messages_.take_segmented(); }
 
   /// What the socket must set or find out before it can send everything.
   detail::socket_needs needs() const noexcept { return at_.needs; }
@@ -508,7 +441,7 @@ public:
     return first_run().request > 0 && requests_[first_run().request - 1].sets_traffic_class();
   }
 
-  bool front_is_segmented() const noexcept { return run_lengths_[at_.next_run] > 1; }
+  bool front_is_segmented() const noexcept { return messages_.front_is_segmented(); }
   const endpoint_type& front_peer() const noexcept { return first_run().peer; }
   std::size_t front_size() const noexcept { return std::min(first_run().each, first_run().bytes); }
 
@@ -517,7 +450,7 @@ public:
   {
     runs_[at_.first].is_split = true;
     runs_[at_.first].next_at_most = 0;
-    limit_.given_up();
+    messages_.length_was_right();
   }
 
   /// Sets the datagrams of the first one's peer aside, because that peer's queue is full. From the
@@ -527,7 +460,7 @@ public:
     requires detail::path_protocol<Protocol>
   {
     try {
-      full_.insert(front_peer());
+      aside_.insert(front_peer());
     } catch (const std::bad_alloc&) {
       return false;
     }
@@ -540,61 +473,23 @@ public:
   void restore_aside(bool behind_front) noexcept
     requires detail::path_protocol<Protocol>
   {
-    full_.clear();
-    const std::size_t count = at_.aside_last - at_.aside_first;
+    const std::size_t count =
+        aside_.restore(runs_, at_.first, behind_front && at_.first < at_.last);
     if (count == 0) return;
-    const auto first_aside = runs_.begin() + static_cast<std::ptrdiff_t>(at_.aside_first);
-    const auto last_aside = runs_.begin() + static_cast<std::ptrdiff_t>(at_.aside_last);
-    const auto front = runs_.begin() + static_cast<std::ptrdiff_t>(at_.first);
-    if (behind_front && at_.first < at_.last) {
-      const run error_run = *front;
-      std::move_backward(first_aside, last_aside, front + 1);
-      runs_[at_.first - count] = error_run;
-    } else {
-      std::move_backward(first_aside, last_aside, front);
-    }
     at_.first -= count;
     at_.addressed += count;
-    at_.aside_first = at_.aside_last = 0;
     // The last run may be another one now, and its payload not the last one in memory.
     at_.path_run = 0;
     runs_[at_.last - 1].next_at_most = 0;
   }
 
   /// Whether the first message can be sent as shorter ones, from the next `prepare` on.
-  bool try_shorter() noexcept { return limit_.try_shorter(run_lengths_[at_.next_run]); }
+  bool try_shorter() noexcept { return messages_.try_shorter(); }
 
 private:
   static constexpr bool has_full_peers = detail::path_protocol<Protocol>;
 
-  /// Datagrams that leave together if the path allows it. They are neighbours for one peer, ask for
-  /// the same, and have one size; only the last may be shorter. `push` builds the runs.
-  struct run {
-    std::size_t first_buffer = 0;
-    std::size_t buffers = 0;  // of each datagram; of all together if they are in one piece
-    std::size_t datagrams = 0;
-    std::size_t each = 0;     // bytes
-    std::size_t bytes = 0;    // of all of them
-    std::size_t number = 0;   // of the first one, if its peer may be full; see `front_number`
-    std::size_t full_at = 0;  // the most bytes that they may have
-    // The size of the largest datagram that can still join; 0: none can.
-    std::size_t next_at_most = 0;
-    std::uint32_t request = 0;  // what they ask for, counted from 1; 0: nothing
-    bool in_one_piece = false;  // pushed as one buffer
-    bool is_split = false;      // they leave one by one, because the kernel refused them together
-    bool addressed = false;
-    bool is_plain = false;  // they have a peer and one buffer each, and ask for nothing
-    endpoint_type peer;
-
-    std::size_t first_bytes(std::size_t count) const noexcept
-    {
-      return std::min(count * each, bytes);
-    }
-  };
-
-  struct option_control {
-    alignas(std::max_align_t) std::array<std::byte, platform::send_control_size> bytes;
-  };
+  using run = detail::datagram_run<endpoint_type>;
 
   struct counts {
     std::size_t first = 0;  // the runs [first, last) wait
@@ -607,11 +502,6 @@ private:
     std::size_t gone_bytes = 0;
     // The run whose path is kept, counted from 1. It is valid only if it is the last one.
     std::size_t path_run = 0;
-    std::size_t next_run = 0;  // of those that `prepare` has described
-    std::uint32_t asking = 0;  // of those: they ask for their time
-    // The runs [aside_first, aside_last) lie before the others, and are for peers that are full.
-    std::size_t aside_first = 0;
-    std::size_t aside_last = 0;
     detail::socket_needs needs;
   };
 
@@ -625,18 +515,10 @@ private:
       : max_bytes_(byte_limit(config)),
         runs_(runs),
         buffers_(runs),
-        messages_(std::min(config.datagrams, platform::max_buffers)),
-        merged_(messages_.size()),
-        controls_(messages_.size())
+        messages_(std::min(config.datagrams, platform::max_buffers))
   {
     room_.datagrams = config.datagrams;
-    run_lengths_.reserve(messages_.size());
     if (config.copy) arena_ = std::make_unique_for_overwrite<std::byte[]>(max_bytes_);
-  }
-
-  static std::size_t count_datagrams(std::size_t size, std::size_t segment) noexcept
-  {
-    return segment > 0 && size > 0 ? (size - 1) / segment + 1 : 1;
   }
 
   static constexpr std::size_t default_arena_size = 262144;
@@ -657,7 +539,7 @@ private:
   DGRAM_APART void push_answer(bytes_view payload, const basic_reply_path<Protocol>& path)
   {
     if (!is_like_last(path)) return append_answer(payload, 0, path);
-    if (may_join(runs_[at_.last - 1], payload.size())) return join_last(payload);
+    if (runs_[at_.last - 1].has_room(payload.size())) return join_last(payload);
     const run last = runs_[at_.last - 1];  // the runs may move
     begin_run_with(payload, &last.peer, last.request);
     at_.path_run = at_.last;
@@ -668,7 +550,7 @@ private:
   {
     std::uint32_t request = 0;
     if (!path.is_plain()) {
-      check_room(payload.size(), count_datagrams(payload.size(), segment));
+      check_room(payload.size(), detail::count_datagrams(payload.size(), segment));
       request = request_of(path);
     }
     if (segment > 0)
@@ -699,7 +581,7 @@ private:
     if (peer != nullptr)
       detail::throw_if(request.template check<Protocol>(detail::is_ipv4(*peer)), "push");
     if (request.segment_size() > 0) segment = request.segment_size();
-    check_room(payload.size(), count_datagrams(payload.size(), segment));
+    check_room(payload.size(), detail::count_datagrams(payload.size(), segment));
     const std::uint32_t number = request.is_plain() ? 0 : add_request(request);
     if (segment > 0)
       append_segments(payload, segment, peer, number);
@@ -710,8 +592,7 @@ private:
   /// Neighbours that ask for the same share one request. This also lets them leave as one message.
   std::uint32_t add_request(const detail::send_request& request)
   {
-    if (!option_controls_)
-      option_controls_ = std::make_unique_for_overwrite<option_control[]>(messages_.size());
+    messages_.provide_option_controls();
     if (requests_.empty() || !(requests_.back() == request)) requests_.push_back(request);
     at_.needs |= request.needs();
     return static_cast<std::uint32_t>(requests_.size());
@@ -788,7 +669,7 @@ private:
     run& last = runs_[at_.last - 1];
     std::byte* const copy = arena_.get() + at_.pushed_bytes;
     last.in_one_piece = true;  // copies lie side by side
-    add_to(last, payload.size());
+    last.add(payload.size());
     count_pushed(1, payload.size());
     std::memcpy(copy, payload.data(), payload.size());
   }
@@ -796,7 +677,7 @@ private:
   DGRAM_APART void refer_in_last(bytes_view payload)
   {
     next_buffer() = platform::make_buffer(payload.data(), payload.size());
-    add_to(runs_[at_.last - 1], payload.size());
+    runs_[at_.last - 1].add(payload.size());
     count_pushed(1, payload.size());
   }
 
@@ -814,7 +695,7 @@ private:
   {
     if (joins_last(payload.size(), 1, peer, request)) {
       runs_[at_.last - 1].in_one_piece = true;
-      add_to(runs_[at_.last - 1], payload.size());
+      runs_[at_.last - 1].add(payload.size());
     } else {
       next_buffer() = platform::make_buffer(payload.data(), payload.size());
       begin_run(payload.size(), 1, peer, request);
@@ -846,7 +727,7 @@ private:
     }
     const std::size_t buffers = at_.buffers - before;
     if (joins_last(size, buffers, peer, request))
-      add_to(runs_[at_.last - 1], size);
+      runs_[at_.last - 1].add(size);
     else
       begin_run(size, buffers, peer, request);
     count_pushed(1, size);
@@ -856,7 +737,7 @@ private:
   void append_segments(bytes_view payload, std::size_t segment, const endpoint_type* peer,
                        std::uint32_t request = 0)
   {
-    const std::size_t datagrams = count_datagrams(payload.size(), segment);
+    const std::size_t datagrams = detail::count_datagrams(payload.size(), segment);
     check_room(payload.size(), datagrams);
     next_buffer() = kept(payload);
     run& added = begin_run(payload.size(), 1, peer, request);
@@ -891,29 +772,13 @@ private:
   bool joins_last(std::size_t size, std::size_t buffers, const endpoint_type* peer,
                   std::uint32_t request) const noexcept
   {
-    return at_.last > at_.first && joins(runs_[at_.last - 1], size, buffers, peer, request);
-  }
-
-  bool joins(const run& last, std::size_t size, std::size_t buffers, const endpoint_type* peer,
-             std::uint32_t request) const noexcept
-  {
-    return may_join(last, size) && buffers == last.buffers && request == last.request &&
-           last.addressed == (peer != nullptr) &&
-           (peer == nullptr || detail::same_bytes(*peer, last.peer));
+    return at_.last > at_.first && runs_[at_.last - 1].is_joined_by(size, buffers, peer, request);
   }
 
   /// The same for a datagram in one buffer that asks for nothing.
   DGRAM_INLINE bool joins_plain(std::size_t size, const endpoint_type& peer) const noexcept
   {
-    if (at_.last == at_.first) return false;
-    const run& last = runs_[at_.last - 1];
-    return may_join(last, size) && last.is_plain && detail::same_bytes(peer, last.peer);
-  }
-
-  /// An empty datagram never joins: the subtraction wraps.
-  static bool may_join(const run& last, std::size_t size) noexcept
-  {
-    return size - 1 < last.next_at_most;
+    return at_.last > at_.first && runs_[at_.last - 1].is_joined_by(size, peer);
   }
 
   static bool is_same(const basic_reply_path<Protocol>& a,
@@ -936,60 +801,24 @@ private:
     return at_.last == at_.path_run && at_.last > at_.first && is_same(path, last_path_);
   }
 
-  static void add_to(run& last, std::size_t size) noexcept
-  {
-    last.bytes += size;
-    ++last.datagrams;
-    last.next_at_most = size < last.each ? 0 : std::min(last.each, last.full_at - last.bytes);
-  }
-
   DGRAM_APART run& begin_run(std::size_t size, std::size_t buffers, const endpoint_type* peer,
                              std::uint32_t request)
   {
     if (at_.last == runs_.size()) [[unlikely]]
       runs_.resize(2 * runs_.size());
     run& next = runs_[at_.last++];
-    next.first_buffer = at_.buffers - buffers;
-    next.buffers = buffers;
-    next.datagrams = 1;
-    next.each = next.bytes = size;
+    next.begin(size, buffers, at_.buffers, peer, request);
     if constexpr (has_full_peers) next.number = at_.pushed;
-    next.request = request;
-    next.in_one_piece = next.is_split = false;
-    next.addressed = peer != nullptr;
-    next.is_plain = peer != nullptr && buffers == 1 && request == 0;
-    if (peer != nullptr) {
-      next.peer = *peer;
-      ++at_.addressed;
-    } else {
-      next.peer = endpoint_type();
-    }
-    next.full_at = std::min(detail::max_payload_size(next.peer), most_in_run(buffers) * size);
-    next.next_at_most = next.full_at > size ? std::min(size, next.full_at - size) : 0;
+    if (peer != nullptr) ++at_.addressed;
     return next;
   }
 
   /// Moves the runs at the front to those that are set aside, as long as their peers are full.
   void pass_full_peers() noexcept
   {
-    if constexpr (has_full_peers) {
-      if (full_.empty()) return;
-      while (at_.first < at_.last && full_.contains(runs_[at_.first].peer)) {
-        if (at_.aside_first == at_.aside_last) at_.aside_first = at_.aside_last = at_.first;
-        if (at_.aside_last != at_.first) runs_[at_.aside_last] = runs_[at_.first];
-        ++at_.aside_last;
-        ++at_.first;
-        --at_.addressed;
-      }
-    }
-  }
-
-  /// How many datagrams of so many buffers each one message may have.
-  static std::size_t most_in_run(std::size_t buffers) noexcept
-  {
-    if (buffers <= 1) [[likely]]
-      return platform::backend::max_segments;
-    return std::min(platform::backend::max_segments, platform::max_buffers / buffers);
+    const std::size_t count = aside_.take(runs_, at_.first, at_.last);
+    at_.first += count;
+    at_.addressed -= count;
   }
 
   void remove_datagrams(std::size_t count) noexcept
@@ -1026,143 +855,20 @@ private:
     at_.gone_bytes += bytes;
   }
 
-  /// Describes several datagrams in as few messages as possible, within `most_messages`.
-  void describe_run(const run& which, bool together, std::size_t most_messages,
-                    const detail::socket_flags& flags)
-  {
-    const std::size_t each = together ? limit_.now() : 1;
-    // Copied payloads lie side by side: one buffer is cheaper for the kernel than many.
-    if (which.in_one_piece || (arena_ && together)) {
-      const auto* bytes =
-          static_cast<const std::byte*>(platform::buffer_data(buffers_[which.first_buffer]));
-      describe_pieces(which, bytes, each, most_messages, flags);
-    } else if (together && is_better_copied(which)) {
-      describe_pieces(which, copy_run(which), each, most_messages, flags);
-    } else {
-      for (std::size_t i = 0; i < which.datagrams && run_lengths_.size() < most_messages;) {
-        const std::size_t count = std::min(each, which.datagrams - i);
-        describe(which, buffers_.data() + which.first_buffer + i * which.buffers,
-                 count * which.buffers, count, flags);
-        i += count;
-      }
-    }
-  }
-
-  // Gathering many small pieces costs the kernel more than copying them costs here.
-  static constexpr std::size_t many_pieces = 8;
-  static constexpr std::size_t small_payload = 512;
-  static constexpr std::size_t copied_at_most = 262144;
-
-  bool is_better_copied(const run& which) const noexcept
-  {
-    return which.datagrams * which.buffers >= many_pieces && which.each <= small_payload &&
-           which.bytes <= copied_at_most - copied_bytes_;
-  }
-
-  /// Puts the payloads of a run side by side, until the next `prepare`.
-  const std::byte* copy_run(const run& which)
-  {
-    if (!copied_) copied_ = std::make_unique_for_overwrite<std::byte[]>(copied_at_most);
-    std::byte* const first = copied_.get() + copied_bytes_;
-    std::byte* next = first;
-    for (std::size_t i = 0; i < which.datagrams * which.buffers; ++i) {
-      const platform::buffer& piece = buffers_[which.first_buffer + i];
-      const std::size_t size = platform::buffer_size(piece);
-      if (size > 0) std::memcpy(next, platform::buffer_data(piece), size);
-      next += size;
-    }
-    copied_bytes_ += which.bytes;
-    return first;
-  }
-
-  /// Describes datagrams that lie side by side, in messages of at most `most` datagrams each.
-  void describe_pieces(const run& which, const std::byte* bytes, std::size_t most,
-                       std::size_t most_messages, const detail::socket_flags& flags)
-  {
-    const std::size_t limit = detail::max_payload_size(which.peer) / which.each;
-    const std::size_t step = std::max<std::size_t>(std::min(most, limit), 1) * which.each;
-    std::size_t offset = 0;
-    do {
-      const std::size_t size = std::min(step, which.bytes - offset);
-      platform::buffer& piece = merged_[run_lengths_.size()];
-      piece = platform::make_buffer(bytes + offset, size);
-      describe(which, &piece, 1, count_datagrams(size, which.each), flags);
-      offset += size;
-    } while (offset < which.bytes && run_lengths_.size() < most_messages);
-  }
-
-  /// Adds the next message: `count` datagrams of a run.
-  void describe(const run& of, platform::buffer* buffers, std::size_t buffer_count,
-                std::size_t count, const detail::socket_flags& flags)
-  {
-    const std::size_t at = run_lengths_.size();
-    run_lengths_.push_back(count);
-    platform::message& message = messages_[at];
-    message.set_buffers(buffers, buffer_count);
-    if (of.addressed) {
-      const endpoint_type& address = flags.dual ? native_[index_of(of)] : of.peer;
-      message.set_address(address.data(), address.size());
-    } else {
-      message.set_address(nullptr, 0);
-    }
-    if (of.request > 0) [[unlikely]]
-      describe_request(of, at, count, flags);
-    else if (count > 1)
-      message.set_segment_size(controls_[at], of.each);
-    else
-      message.clear_control();
-  }
-
-  void describe_request(const run& of, std::size_t at, std::size_t count,
-                        const detail::socket_flags& flags)
-  {
-    const bool v4 = of.addressed ? detail::is_ipv4(of.peer) : bool(flags.peer_is_ipv4);
-    const detail::send_request& request = requests_[of.request - 1];
-    messages_[at].set_control(
-        request.write(option_controls_[at].bytes, v4, flags, count > 1 ? of.each : 0, at_.asking));
-    if (request.asks_for_time()) ++at_.asking;
-  }
-
-  std::size_t index_of(const run& which) const noexcept
-  {
-    return static_cast<std::size_t>(&which - runs_.data());
-  }
-
-  /// Stores the mapped form of an IPv4 peer, which a dual-stack socket needs. The original stays,
-  /// so that another socket can send the batch. The messages of `prepare` refer to the mapped form.
-  void map_peer(std::size_t index)
-  {
-    if (native_.size() < runs_.size()) native_.resize(runs_.size());
-    native_[index] = mapped(runs_[index].peer);
-  }
-
   std::size_t max_bytes_;
   detail::reset_on_move<capacities> room_;
   detail::reset_on_move<counts> at_;
   std::vector<run> runs_;
   std::vector<platform::buffer> buffers_;
-  std::vector<platform::message> messages_;
-  std::vector<platform::buffer> merged_;
-  std::vector<platform::control_buffer> controls_;
   std::vector<detail::send_request> requests_;
-  std::unique_ptr<option_control[]> option_controls_;  // of the messages that ask for something
-  std::size_t segmented_ = 0;
+  detail::described_messages<Protocol> messages_;
   std::uint32_t timestamped_ = 0;
-  std::vector<std::size_t> run_lengths_;
-  std::vector<endpoint_type> native_;
   std::unique_ptr<std::byte[]> arena_;
-  std::unique_ptr<std::byte[]> copied_;  // small payloads of what `prepare` has described
-  std::size_t copied_bytes_ = 0;
-  detail::segment_limit limit_;
   basic_reply_path<Protocol> last_path_{};
   refused_handler refused_;
   std::size_t refused_number_ = 0;
-
-  struct no_full_peers {
-    static void clear() noexcept {}
-  };
-  [[no_unique_address]] std::conditional_t<has_full_peers, detail::peer_set<endpoint_type>,
-                                           no_full_peers> full_;
+  [[no_unique_address]] std::conditional_t<has_full_peers, detail::runs_aside<endpoint_type>,
+                                           detail::no_runs_aside<endpoint_type>> aside_;
 };
 
 using send_batch = basic_send_batch<udp>;

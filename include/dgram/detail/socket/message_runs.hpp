@@ -8,6 +8,7 @@
 #include <dgram/detail/platform/message.hpp>
 #include <dgram/detail/socket/protocols.hpp>
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -57,6 +58,86 @@ inline std::size_t max_payload_size(const net::local::datagram_protocol::endpoin
   return std::numeric_limits<std::size_t>::max();
 }
 #endif
+
+inline std::size_t count_datagrams(std::size_t size, std::size_t segment) noexcept
+{
+  return segment > 0 && size > 0 ? (size - 1) / segment + 1 : 1;
+}
+
+/// Datagrams that leave together if the path allows it. They are neighbours for one peer, ask for
+/// the same, and have one size; only the last may be shorter. `push` of a batch builds the runs.
+template <class Endpoint>
+struct datagram_run {
+  std::size_t first_buffer = 0;
+  std::size_t buffers = 0;  // of each datagram; of all together if they are in one piece
+  std::size_t datagrams = 0;
+  std::size_t each = 0;     // bytes
+  std::size_t bytes = 0;    // of all of them
+  std::size_t number = 0;   // of the first one, if its peer may be full; see `front_number`
+  std::size_t full_at = 0;  // the most bytes that they may have
+  // The size of the largest datagram that can still join; 0: none can.
+  std::size_t next_at_most = 0;
+  std::uint32_t request = 0;  // what they ask for, counted from 1; 0: nothing
+  bool in_one_piece = false;  // pushed as one buffer
+  bool is_split = false;      // they leave one by one, because the kernel refused them together
+  bool addressed = false;
+  bool is_plain = false;  // they have a peer and one buffer each, and ask for nothing
+  Endpoint peer;
+
+  /// Begins with one datagram, whose buffers end before `end_buffer`.
+  void begin(std::size_t size, std::size_t buffer_count, std::size_t end_buffer, const Endpoint* to,
+             std::uint32_t what) noexcept
+  {
+    first_buffer = end_buffer - buffer_count;
+    buffers = buffer_count;
+    datagrams = 1;
+    each = bytes = size;
+    request = what;
+    in_one_piece = is_split = false;
+    addressed = to != nullptr;
+    is_plain = to != nullptr && buffer_count == 1 && what == 0;
+    peer = to != nullptr ? *to : Endpoint();
+    full_at = std::min(max_payload_size(peer), most_datagrams(buffer_count) * size);
+    next_at_most = full_at > size ? std::min(size, full_at - size) : 0;
+  }
+
+  /// Whether a datagram of this size can join. An empty one never can: the subtraction wraps.
+  bool has_room(std::size_t size) const noexcept { return size - 1 < next_at_most; }
+
+  bool is_joined_by(std::size_t size, std::size_t buffer_count, const Endpoint* to,
+                    std::uint32_t what) const noexcept
+  {
+    return has_room(size) && buffer_count == buffers && what == request &&
+           addressed == (to != nullptr) && (to == nullptr || same_bytes(*to, peer));
+  }
+
+  /// The same for a datagram in one buffer that asks for nothing.
+  DGRAM_INLINE bool is_joined_by(std::size_t size, const Endpoint& to) const noexcept
+  {
+    return has_room(size) && is_plain && same_bytes(to, peer);
+  }
+
+  void add(std::size_t size) noexcept
+  {
+    bytes += size;
+    ++datagrams;
+    next_at_most = size < each ? 0 : std::min(each, full_at - bytes);
+  }
+
+  std::size_t first_bytes(std::size_t count) const noexcept
+  {
+    return std::min(count * each, bytes);
+  }
+
+private:
+  /// How many datagrams of so many buffers each one message may have.
+  static std::size_t most_datagrams(std::size_t buffer_count) noexcept
+  {
+    if (buffer_count <= 1) [[likely]]
+      return platform::backend::max_segments;
+    return std::min(platform::backend::max_segments, platform::max_buffers / buffer_count);
+  }
+};
 
 /// How many datagrams one message may have. An old kernel takes fewer; the first long message finds
 /// that out.
