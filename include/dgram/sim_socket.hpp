@@ -177,8 +177,8 @@ private:
 ///  - A datagram to a port without a socket makes a connected sender fail with
 ///    `connection_refused` after a round trip.
 ///  - A datagram larger than the link's MTU fails with `message_size`. There are no fragments.
-///  - The receive queue counts each datagram as its size and 256 bytes more, as a kernel does.
-///    Sends never find the send queue full, whatever its size.
+///  - The receive and send buffers count each datagram as its size and 256 bytes more, as a kernel
+///    does. A datagram is in the send buffer while it waits for the `rate` of its link.
 ///  - Options without a meaning here fail with `operation_not_supported`. Those that have one are
 ///    listed at `set_option`. Of `send_options`, `source`, `ecn`, `dscp`, `hop_limit` and
 ///    `do_not_fragment` have one.
@@ -388,6 +388,11 @@ public:
   /// `receive_drop_count`, `receive_error`; or Asio's `broadcast`, `reuse_address`,
   /// `receive_buffer_size` and `send_buffer_size`. Errors: those of the option's own check,
   /// `bad_descriptor`, and `operation_not_supported` for any other option.
+  ///
+  /// `v6_only` is always on for an IPv6 socket and off for a dual-stack socket. The other value
+  /// fails with `operation_not_supported` on an IPv6 socket and with `invalid_argument` on a
+  /// dual-stack socket. On a bound socket both values fail with `invalid_argument`, and on an IPv4
+  /// socket with `no_protocol_option`.
   template <class Option>
   void set_option(const Option& option, error_code& ec)
   {
@@ -769,6 +774,16 @@ private:
         std::forward<Token>(token), std::move(attempt));
   }
 
+  void set_size(std::size_t& buffer, int wanted, error_code& ec)
+  {
+    if (wanted < 1) {
+      ec = error::out_of_range;
+      return;
+    }
+    buffer = static_cast<std::size_t>(wanted);
+    state_->resume();  // a larger send buffer may have room
+  }
+
   template <class Option>
   void apply(const Option& wanted, error_code& ec)
   {
@@ -786,16 +801,20 @@ private:
     else if constexpr (is(type_identity<option::reuse_port>()))
       state_->reuses_port = wanted.value();
     else if constexpr (is(type_identity<option::v6_only>())) {
-      if (wanted.value() && state_->dual) ec = net::error::invalid_argument;
-      if (!ec) flags.v6_only = wanted.value();
+      if (state_->protocol().family() == udp::v4().family())
+        ec = net::error::no_protocol_option;
+      else if (state_->is_bound() || (wanted.value() && state_->dual))
+        ec = net::error::invalid_argument;
+      else if (!wanted.value() && !state_->dual)
+        ec = net::error::operation_not_supported;
     } else if constexpr (is(type_identity<option::receive_buffer_size>(),
                             type_identity<option::forced_receive_buffer_size>(),
                             type_identity<net::socket_base::receive_buffer_size>()))
-      flags.receive_buffer = static_cast<std::size_t>(wanted.value());
+      set_size(flags.receive_buffer, wanted.value(), ec);
     else if constexpr (is(type_identity<option::send_buffer_size>(),
                           type_identity<option::forced_send_buffer_size>(),
                           type_identity<net::socket_base::send_buffer_size>()))
-      flags.send_buffer = static_cast<std::size_t>(wanted.value());
+      set_size(flags.send_buffer, wanted.value(), ec);
     else if constexpr (is(type_identity<option::hop_limit>()))
       flags.hop_limit = static_cast<std::uint8_t>(wanted.value());
     else if constexpr (is(type_identity<option::multicast_hop_limit>()))

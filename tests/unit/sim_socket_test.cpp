@@ -37,6 +37,7 @@ struct scene {
   sim::socket server{net, {"10.0.0.1", 7000}};
   sim::socket client{net, {"10.0.0.2", 0}};
   std::array<char, 2000> storage{};
+  error_code ec;
 
   void spawn(asio::awaitable<void> coroutine)
   {
@@ -661,4 +662,127 @@ TEST_CASE("handlers that wait when network and context end are aborted, or destr
   CHECK(seen == std::vector<error_code>(runs ? 3 : 0, asio::error::operation_aborted));
   CHECK(read_ended == runs);
   CHECK(token.use_count() == 1);
+}
+
+TEST_CASE("a simulated send buffer that is full blocks sends until the link has sent half of it")
+{
+  scene s;
+  // A datagram of 972 bytes is a packet of 1000, which takes a millisecond.
+  s.net.set_link("10.0.0.2", "10.0.0.1", {.delay = 5ms, .rate = 8'000'000});
+  s.client.set_option(dgram::option::send_buffer_size{4 * (972 + 256)});
+  CHECK(s.client.get_send_buffer_size(s.ec) == 4 * (972 + 256));
+  const auto payload = asio::buffer(s.storage.data(), 972);
+  const auto to = s.server.local_endpoint();
+  int sent = 0;
+  while (s.client.try_send_to(payload, to))
+    ++sent;
+  CHECK(sent == 4);
+  CHECK(s.client.statistics().would_block == 1);
+
+  int writable = 0;
+  s.client.async_wait(sim::socket::wait_write, [&](error_code ec) { writable += ec ? 100 : 1; });
+  s.net.run_for(2ms);
+  CHECK(writable == 0);  // half of the buffer is in use
+  CHECK(s.client.try_send_to(payload, to));
+  s.net.run_for(1ms);
+  CHECK(writable == 0);
+  s.net.run_for(1ms);
+  CHECK(writable == 1);
+
+  // A larger buffer has room at once, and a closed socket ends its waits.
+  while (s.client.try_send_to(payload, to))
+    ++sent;
+  s.client.async_wait(sim::socket::wait_write, [&](error_code ec) { writable += ec ? 100 : 1; });
+  s.client.set_option(asio::socket_base::send_buffer_size{1'000'000});
+  s.net.run_for(0ns);
+  CHECK(writable == 2);
+  CHECK(s.client.try_send_to(payload, to));
+  s.client.set_option(dgram::option::send_buffer_size{1});
+  s.client.async_wait(sim::socket::wait_write, [&](error_code ec) { writable += ec ? 100 : 1; });
+  s.client.close();
+  s.net.run();
+  CHECK(writable == 102);
+  CHECK(s.net.counters().is_balanced());
+}
+
+TEST_CASE("simulated sends of every kind wait for room in the send buffer, and lose nothing")
+{
+  scene s;
+  s.net.set_links({.delay = 5ms, .rate = 8'000'000});
+  s.client.set_option(dgram::option::send_buffer_size{2000});
+  const auto to = s.server.local_endpoint();
+  const std::string text(972, 'x');
+  dgram::send_batch batch{10};
+  for (int i = 0; i < 10; ++i)
+    batch.push(text, to);
+  std::size_t sent = 0;
+  s.client.async_send_batch(batch, [&](error_code ec, dgram::send_result result) {
+    CHECK_FALSE(ec);
+    sent += result.sent;
+  });
+  for (int i = 0; i < 3; ++i)
+    s.client.async_send_to(asio::buffer(text), to, [&](error_code ec, std::size_t) {
+      CHECK_FALSE(ec);
+      ++sent;
+    });
+  dgram::writer writer{s.client};
+  for (int i = 0; i < 5; ++i)
+    CHECK(writer.try_send(text, to));
+  s.net.run_for(1ms);
+  CHECK(writer.is_blocked());
+  s.net.run();
+  CHECK_FALSE(writer.is_blocked());
+  CHECK(sent == 13);
+  CHECK(arrived(s.server).size() == 18);
+  CHECK(s.net.now().time_since_epoch() == 23ms);
+}
+
+TEST_CASE("datagrams that a simulated link drops, or that stay on the host, leave the send buffer")
+{
+  scene s;
+  s.net.set_links({.delay = 5ms, .rate = 8'000'000, .queue = 2000});
+  s.client.set_option(dgram::option::send_buffer_size{4000});
+  sim::socket neighbour{s.net, {"10.0.0.2", 9}};
+  for (int i = 0; i < 50; ++i) {
+    CHECK(s.client.try_send_to(asio::buffer(s.storage.data(), 972), s.server.local_endpoint()));
+    CHECK(s.client.try_send_to(asio::buffer(s.storage.data(), 972), neighbour.local_endpoint()));
+  }
+  s.net.run();
+  CHECK(s.net.counters().queue_full > 40);
+}
+
+TEST_CASE("simulated sockets refuse the size of a buffer that none can have")
+{
+  scene s;
+  const auto refusal = [&](const auto& option) {
+    error_code ec;
+    s.client.set_option(option, ec);
+    return ec;
+  };
+  CHECK(refusal(dgram::option::send_buffer_size{0}) == dgram::error::out_of_range);
+  CHECK(refusal(asio::socket_base::send_buffer_size{0}) == dgram::error::out_of_range);
+  CHECK(refusal(asio::socket_base::receive_buffer_size{-1}) == dgram::error::out_of_range);
+  CHECK(s.client.get_send_buffer_size(s.ec) == 212992);
+}
+
+TEST_CASE("a simulated socket has the v6_only that it says, and refuses the other")
+{
+  scene s;
+  using dgram::option::v6_only;
+  const auto refusal = [&](const dgram::udp& protocol, bool value, bool bound) {
+    sim::socket socket{s.net, "10.0.0.1"};
+    s.net.set_default_host("10.0.0.1");
+    socket.open(protocol);
+    if (bound) socket.bind({protocol, 0});
+    error_code ec;
+    socket.set_option(v6_only(value), ec);
+    return ec;
+  };
+  CHECK_FALSE(refusal(dgram::udp::v6(), true, false));
+  CHECK_FALSE(refusal(dgram::udp::dual(), false, false));
+  CHECK(refusal(dgram::udp::v6(), false, false) == asio::error::operation_not_supported);
+  CHECK(refusal(dgram::udp::dual(), true, false) == asio::error::invalid_argument);
+  CHECK(refusal(dgram::udp::v6(), true, true) == asio::error::invalid_argument);
+  CHECK(refusal(dgram::udp::dual(), false, true) == asio::error::invalid_argument);
+  CHECK(refusal(dgram::udp::v4(), true, false) == asio::error::no_protocol_option);
 }

@@ -9,6 +9,7 @@
 #include <dgram/detail/async/queue.hpp>
 #include <dgram/detail/platform/errors.hpp>
 #include <dgram/detail/sim/alarm.hpp>
+#include <dgram/detail/sim/send_buffer.hpp>
 #include <dgram/detail/sim/wire.hpp>
 #include <dgram/detail/socket/protocols.hpp>
 #include <dgram/endpoint.hpp>
@@ -62,7 +63,6 @@ public:
     bool receives_errors = false;
     bool coalescing = false;
     bool broadcast = false;
-    bool v6_only = false;
     bool multicast_loopback = true;
     bool packet_info = false;
     bool traffic_class_given = false;
@@ -87,7 +87,11 @@ public:
   }
   sim_state(const sim_state&) = delete;
   sim_state& operator=(const sim_state&) = delete;
-  ~sim_state() { release_queue(); }
+  ~sim_state()
+  {
+    wire_->cancel(room_);
+    release_queue();
+  }
 
   // As the block of a socket of the system has them.
   sim_descriptor socket{*this};
@@ -146,6 +150,8 @@ public:
     host_ = nullptr;
     peer.reset();
     release_queue();
+    send_buffer_.clear();
+    wire_->cancel(room_);
     reports_ = {};
     pending_.clear();
     abort_operations();
@@ -304,9 +310,10 @@ public:
     error_code ec;
     provide_port(ec);
     if (ec) return ec;
-    if (is_paused()) return net::error::would_block;
-    if (pending_) return std::exchange(pending_, {});
-    return {};
+    if (pending_ && !is_paused()) return std::exchange(pending_, {});
+    if (!is_paused() && !send_buffer_.is_full(wire_->now(), flags.send_buffer)) return {};
+    ++counts.would_block;
+    return net::error::would_block;
   }
 
   /// Sends a datagram that `fill(span)` writes. `obstacle` must have found nothing.
@@ -344,9 +351,11 @@ public:
     if (asked.hop_limit) what.hop_limit = static_cast<std::uint8_t>(*asked.hop_limit);
     what.broadcasts = flags.broadcast;
     what.loops_back = flags.multicast_loopback;
-    const error_code ec = wire_->send(what, size, fill);
+    sim_time left = wire_->now();
+    const error_code ec = wire_->send(what, size, fill, left);
     if (ec == net::error::message_size && flags.receives_errors) keep_mtu(what);
     if (ec) return ec;
+    if (left > wire_->now()) send_buffer_.add(left, cost_of(size));
     ++counts.sent;
     counts.sent_bytes += size;
     return {};
@@ -436,7 +445,7 @@ public:
   {
     if (!is_open()) return;
     wake();
-    writers_.end_all({});
+    wake_writers();
   }
 
   // --- reports ---
@@ -547,12 +556,38 @@ private:
         reporters_.add(held.release(), slot, shared_from_this());
       else
         reporters_.complete_later(std::move(held));
-    } else if (is_paused()) {
-      writers_.add(held.release(), slot, shared_from_this());
     } else {
-      writers_.complete_later(std::move(held));
+      writers_.add(held.release(), slot, shared_from_this());
+      wake_writers();
     }
   }
+
+  /// Ends the waits for writability, or plans to do it when there is room.
+  void wake_writers()
+  {
+    if (is_paused() || writers_.empty()) return;
+    if (send_buffer_.is_writable(wire_->now(), flags.send_buffer)) {
+      wire_->cancel(room_);
+      writers_.end_all({});
+    } else if (!room_.is_planned()) {
+      wire_->plan(room_, send_buffer_.next());
+    }
+  }
+
+  /// The first datagram of the send buffer leaves.
+  class room_event final : public sim_event {
+  public:
+    explicit room_event(sim_state& of) noexcept : state_(of) {}
+    void happen() override
+    {
+      const auto self = state_.shared_from_this();
+      self->wake_writers();
+    }
+    void drop() noexcept override {}
+
+  private:
+    sim_state& state_;
+  };
 
   bool is_of_family(const net::ip::address& address) const noexcept
   {
@@ -579,10 +614,11 @@ private:
     if (not_an_address || !host_->has(address)) ec = error::unknown_interface;
   }
 
-  /// What a datagram takes of the receive queue: its bytes, and what the kernel adds.
+  /// What a datagram takes of a buffer: its bytes, and what the kernel adds.
+  static std::size_t cost_of(std::size_t payload) noexcept { return payload + 256; }
   static std::size_t cost_of(const sim_packet& packet) noexcept
   {
-    return packet.payload.size() + 256;
+    return cost_of(packet.payload.size());
   }
 
   void keep(const path_error& one)
@@ -628,6 +664,8 @@ private:
   sim_host* host_ = nullptr;  // while the socket is bound
   operation_queue<sim_packet*> queue_;
   std::size_t queued_bytes_ = 0;
+  sim_send_buffer send_buffer_;
+  room_event room_{*this};
   operation_queue<path_error> reports_;
   error_code pending_;
   bool open_ = false;

@@ -259,18 +259,20 @@ public:
   void release(sim_packet* unused) noexcept { free_.push_back(static_cast<carried*>(unused)); }
 
   /// Sends a datagram of this size, which `fill(span)` writes. The errors are those of a send.
+  /// `left` is the time when the datagram has left the host on all links.
   template <class Fill>
-  error_code send(const sim_sending& what, std::size_t size, const Fill& fill)
+  error_code send(const sim_sending& what, std::size_t size, const Fill& fill, sim_time& left)
   {
     const auto& to = what.destination.address();
     const bool is_broadcast = to == net::ip::address(net::ip::address_v4::broadcast());
     if (is_broadcast && !what.broadcasts) return net::error::access_denied;
-    if (is_broadcast || to.is_multicast()) return send_to_many(what, is_broadcast, size, fill);
+    if (is_broadcast || to.is_multicast())
+      return send_to_many(what, is_broadcast, size, fill, left);
     sim_host* target = what.host;
     if (!to.is_loopback() && !to.is_unspecified()) target = find_host(to);
     if (target != nullptr && target != what.host && packet_size(size, to) > mtu(what, *target))
       return net::error::message_size;
-    carry(what, target, size, fill);
+    left = carry(what, target, size, fill);
     return {};
   }
 
@@ -338,7 +340,7 @@ private:
 
   template <class Fill>
   error_code send_to_many(const sim_sending& what, bool is_broadcast, std::size_t size,
-                          const Fill& fill)
+                          const Fill& fill, sim_time& left)
   {
     // Each host gets the datagram once, however many of its sockets are members.
     std::vector<sim_host*> targets;
@@ -355,8 +357,9 @@ private:
     for (const sim_host* each : targets)
       if (each != what.host && packet_size(size, what.destination.address()) > mtu(what, *each))
         return net::error::message_size;
+    left = now();
     for (sim_host* each : targets)
-      carry(what, each, size, fill);
+      left = std::max(left, carry(what, each, size, fill));
     return {};
   }
 
@@ -373,9 +376,10 @@ private:
     return *last;
   }
 
-  /// Puts a datagram to one host on its way. Without a target, no host has the address.
+  /// Puts a datagram to one host on its way. Without a target, no host has the address. Returns
+  /// when the link has sent the datagram, which is now if the link does not take it.
   template <class Fill>
-  void carry(const sim_sending& what, sim_host* target, std::size_t size, const Fill& fill)
+  sim_time carry(const sim_sending& what, sim_host* target, std::size_t size, const Fill& fill)
   {
     carried& packet = take_packet();
     packet.payload.resize(size);
@@ -401,22 +405,33 @@ private:
     if (&from != what.host) {
       const auto port = from.nat->leave(what.source, what.destination, now());
       packet.source = {from.addresses.front(), port};
-      if (port == 0) return lose(packet, link.counters.untranslated, "no NAT port");
+      if (port == 0) return drop(packet, link.counters.untranslated, "no NAT port");
     }
     trace_.datagram("send", packet);
     capture(packet, *what.host);
-    if (is_unreachable) return lose(packet, link.counters.unreachable, "unreachable");
+    if (is_unreachable) return drop(packet, link.counters.unreachable, "unreachable");
     if (target == what.host) {
       plan(packet, now() + sim_shortest_delay);
-      return;
+      return now();
     }
     if (cuts_.contains(pair_of(from, *target)))
-      return lose(packet, link.counters.partitioned, "partitioned");
+      return drop(packet, link.counters.partitioned, "partitioned");
     const auto left = link.send(packet_size(size, packet.destination.address()), now());
-    if (!left) return lose(packet, link.counters.queue_full, "queue full");
-    if (link.loses()) return lose(packet, link.counters.lost, "lost");
+    if (!left) return drop(packet, link.counters.queue_full, "queue full");
+    if (link.loses()) {
+      lose(packet, link.counters.lost, "lost");
+      return *left;
+    }
     if (link.duplicates()) duplicate(packet, *left);
     plan(packet, link.arrival(*left));
+    return *left;
+  }
+
+  /// Drops a packet before it has taken time on its link.
+  sim_time drop(carried& packet, std::uint64_t& cause, const char* why)
+  {
+    lose(packet, cause, why);
+    return now();
   }
 
   void duplicate(const carried& original, sim_time left)
