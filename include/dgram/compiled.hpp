@@ -22,12 +22,9 @@ template class detail::destination_reader<udp::socket>;
 template std::shared_ptr<detail::emitter_core<udp::socket>> detail::make_emitter<udp::socket>(
     const udp::socket::executor_type&, net::io_context*, socket_options);
 template void detail::abandon_emitter(detail::emitter_core<udp::socket>&);
-template void detail::start_bind(detail::emitter_core<udp::socket>&,
-                                 const detail::destination<udp>&, detail::any_completion_ptr,
-                                 listener_id);
-template void detail::start_connect(detail::emitter_core<udp::socket>&,
-                                    const detail::destination<udp>&, detail::any_completion_ptr,
-                                    listener_id);
+template void detail::start_operation(detail::emitter_core<udp::socket>&, detail::action,
+                                      const detail::destination<udp>&, detail::any_completion_ptr,
+                                      listener_id);
 template bool detail::start_send(detail::emitter_core<udp::socket>&,
                                  const detail::destination<udp>&, const payload_view&,
                                  detail::completion<std::size_t>*);
@@ -36,7 +33,6 @@ template bool detail::start_reply(detail::emitter_core<udp::socket>&, const basi
 template void detail::start_late_send(detail::emitter_core<udp::socket>&,
                                       const detail::destination<udp>&, const payload_view&,
                                       detail::completion<std::size_t>*);
-template void detail::start_close(detail::emitter_core<udp::socket>&, detail::any_completion_ptr);
 
 DGRAM_NAMESPACE_END
 

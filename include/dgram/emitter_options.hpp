@@ -177,7 +177,7 @@ private:
 
   Derived& self() noexcept { return static_cast<Derived&>(*this); }
   const Derived& self() const noexcept { return static_cast<const Derived&>(*this); }
-  core_type& core() const { return *self().core_; }
+  core_type& core() const { return self().core(); }
 
   /// `what` describes the value, for the text of an error.
   template <class Option>

@@ -8,7 +8,6 @@
 #include <dgram/detail/emitter/arguments.hpp>
 #include <dgram/detail/emitter/awaited_event.hpp>
 #include <dgram/detail/emitter/core.hpp>
-#include <dgram/detail/emitter/operations.hpp>
 #include <dgram/diagnostics.hpp>
 #include <dgram/emitter_options.hpp>
 #include <dgram/error.hpp>
@@ -57,16 +56,14 @@ struct core_access {
   template <class Socket>
   static const auto& of(const Socket& socket)
   {
-    return socket.core_.shared();
+    return socket.shared();
   }
 
   /// Returns the destination that these arguments name. Throws what `send` throws.
   template <class Socket, class... Args>
   static auto destination(const Socket& socket, const Args&... args)
   {
-    call<typename Socket::protocol_type> parsed;
-    return parse_call(
-        parsed, [&](auto& call) { return socket.reader("send").peer(call); }, args...);
+    return socket.reader("send").peer(read_call<typename Socket::protocol_type, true>(args...));
   }
 };
 
@@ -181,7 +178,7 @@ public:
     if (core_) detail::abandon_emitter(*core_);
   }
 
-  executor_type get_executor() { return core_->get_executor(); }
+  executor_type get_executor() { return core().get_executor(); }
 
   /// Stays the same for the life of the socket, even if it is moved. Diagnostics use it as the
   /// socket's identity.
@@ -193,7 +190,7 @@ public:
   template <class Event, class Listener>
   listener_id on(Listener&& listener)
   {
-    return core_->events.template on<event_type<Event>>(std::forward<Listener>(listener));
+    return core().events.template on<event_type<Event>>(std::forward<Listener>(listener));
   }
 
   /// Adds a listener that is removed before it is called.
@@ -201,7 +198,7 @@ public:
     requires detail::is_listener<std::decay_t<Listener>, signature_of<Event>>
   listener_id once(Listener&& listener)
   {
-    return core_->events.template once<event_type<Event>>(std::forward<Listener>(listener));
+    return core().events.template once<event_type<Event>>(std::forward<Listener>(listener));
   }
 
   /// Waits for the next such event.
@@ -221,7 +218,7 @@ public:
     requires(!detail::is_listener<std::decay_t<Token>, signature_of<Event>>)
   auto once(Token&& token = Token())
   {
-    return detail::await_event<event_type<Event>>(core_.shared(), std::forward<Token>(token));
+    return detail::await_event<event_type<Event>>(shared(), std::forward<Token>(token));
   }
 
   /// Returns a stream of all events of one kind from now on, in order. At most `most` events wait
@@ -230,7 +227,7 @@ public:
   auto stream(std::size_t most = 1024)
   {
     constexpr auto any_size = std::numeric_limits<std::size_t>::max();
-    return event_stream<event_type<Event>, core_type>(core_.shared(), most, any_size);
+    return event_stream<event_type<Event>, core_type>(shared(), most, any_size);
   }
 
   /// The same. The messages that wait have at most `most_bytes` bytes together.
@@ -238,36 +235,36 @@ public:
     requires detail::has_bytes<signature_of<Event>>
   auto stream(std::size_t most, std::size_t most_bytes)
   {
-    return event_stream<event_type<Event>, core_type>(core_.shared(), most, most_bytes);
+    return event_stream<event_type<Event>, core_type>(shared(), most, most_bytes);
   }
 
   /// Adds a listener in front of the others.
   template <class Event, class Listener>
   listener_id prepend(Listener&& listener)
   {
-    return core_->events.template prepend<event_type<Event>>(std::forward<Listener>(listener));
+    return core().events.template prepend<event_type<Event>>(std::forward<Listener>(listener));
   }
 
   template <class Event, class Listener>
   listener_id prepend_once(Listener&& listener)
   {
-    return core_->events.template prepend_once<event_type<Event>>(std::forward<Listener>(listener));
+    return core().events.template prepend_once<event_type<Event>>(std::forward<Listener>(listener));
   }
 
   /// Removes a listener. Returns false if it is gone already.
-  bool off(listener_id id) { return core_->events.off(id); }
+  bool off(listener_id id) { return core().events.off(id); }
 
   template <class Event>
   void remove_all()
   {
-    core_->events.template remove_all<event_type<Event>>();
+    core().events.template remove_all<event_type<Event>>();
   }
-  void remove_all() { core_->events.remove_all(); }
+  void remove_all() { core().events.remove_all(); }
 
   template <class Event>
   std::size_t listener_count() const
   {
-    return core_->events.template listener_count<event_type<Event>>();
+    return core().events.template listener_count<event_type<Event>>();
   }
 
   // --- bind ---
@@ -287,14 +284,8 @@ public:
     requires(!detail::starts_with<bind_options, Args...>)
   decltype(auto) bind(Args&&... args)
   {
-    detail::check_endpoint_call<protocol_type, Args...>();
-    call_type parsed;
-    return detail::parse_call(
-        parsed,
-        [this](call_type& call, auto&&... callback) -> decltype(auto) {
-          return this->bind_to(call, std::forward<decltype(callback)>(callback)...);
-        },
-        std::forward<Args>(args)...);
+    return start<detail::action::bind>(local(detail::read_call<protocol_type, false>(args...)),
+                                       std::forward<Args>(args)...);
   }
 
   /// The same, or takes over a descriptor. The descriptor may be bound or not, and connected or
@@ -305,12 +296,9 @@ public:
   decltype(auto) bind(const bind_options& where, Callback&&... callback)
   {
     check_options(where);
-    call_type call;
-    call.add(where.port);
-    call.add(where.address);
-    if (where.fd <= 0) return bind_to(call, std::forward<Callback>(callback)...);
-    return start<true>(detail::adoption<core_type>{{}, where.fd},
-                       std::forward<Callback>(callback)...);
+    const auto to = where.fd > 0 ? destination_type::of_descriptor(where.fd)
+                                 : local(call_type(where.port, where.address));
+    return start<detail::action::bind>(to, std::forward<Callback>(callback)...);
   }
 
   /// Binds at once and returns the address: `bind_sync([port][, address])`, `bind_sync(endpoint)`,
@@ -321,9 +309,9 @@ public:
     requires(!detail::starts_with<bind_options, Args...>)
   address_info bind_sync(const Args&... args)
   {
-    detail::check_endpoint_call<protocol_type, const Args&...>();
-    call_type parsed;
-    return detail::parse_call(parsed, [this](call_type& call) { return bind_at(call); }, args...);
+    const auto where = reader("bind");
+    return bind_at(
+        where.literal(where.local(detail::read_call<protocol_type, false>(args...), false)));
   }
 
   /// The same, or takes over a descriptor.
@@ -351,14 +339,9 @@ public:
   template <class... Args>
   decltype(auto) connect(Args&&... args)
   {
-    detail::check_endpoint_call<protocol_type, Args...>();
-    call_type parsed;
-    return detail::parse_call(
-        parsed,
-        [this](call_type& call, auto&&... callback) -> decltype(auto) {
-          return this->connect_to(call, std::forward<decltype(callback)>(callback)...);
-        },
-        std::forward<Args>(args)...);
+    const auto call = detail::read_call<protocol_type, false>(args...);
+    return start<detail::action::connect>(reader("connect").peer(call),
+                                          std::forward<Args>(args)...);
   }
 
   /// Connects at once: `connect_sync(port[, address])` or `connect_sync(endpoint)`. The address
@@ -369,9 +352,8 @@ public:
     requires is_ip
   basic_emitter_socket& connect_sync(const Args&... args)
   {
-    detail::check_endpoint_call<protocol_type, const Args&...>();
-    call_type parsed;
-    detail::parse_call(parsed, [this](call_type& call) { connect_at(call); }, args...);
+    const auto where = reader("connect");
+    connect_at(where.literal(where.peer(detail::read_call<protocol_type, false>(args...))));
     return *this;
   }
 
@@ -380,7 +362,7 @@ public:
   void disconnect()
   {
     error_code ec = net::error::not_connected;
-    if (core_->connect_phase() == phase::done && core_->is_running()) core_->disconnect(ec);
+    if (core().connect_phase() == phase::done && !core().is_closed()) core().disconnect(ec);
     if (ec) throw_now(ec, "disconnect");
   }
 
@@ -416,14 +398,11 @@ public:
     requires(!detail::starts_with<remote_info, Args...>)
   decltype(auto) send(const payload_view& message, Args&&... args)
   {
-    detail::check_send_call<protocol_type, Args...>();
-    call_type parsed;
-    return detail::parse_call(
-        parsed,
-        [this, &message](call_type& call, auto&&... callback) -> decltype(auto) {
-          return this->send_to(message, call, std::forward<decltype(callback)>(callback)...);
-        },
-        std::forward<Args>(args)...);
+    const auto call = detail::read_call<protocol_type, true>(args...);
+    if (!call.has_slice())
+      return send_to(message, send_destination(call), std::forward<Args>(args)...);
+    const payload_view slice(call.slice_of(message));
+    return send_to(slice, send_destination(call), std::forward<Args>(args)...);
   }
 
   /// Replies to a message. The datagram leaves from the address that the message was sent to,
@@ -436,15 +415,15 @@ public:
   decltype(auto) send(const payload_view& message, const remote_info& to, Callback&&... callback)
   {
     check_running("send");
-    if (core_->connect_phase() != phase::none) throw_now(net::error::already_connected, "send");
+    if (core().connect_phase() != phase::none) throw_now(net::error::already_connected, "send");
     if constexpr (sizeof...(Callback) == 0) {
       if constexpr (std::same_as<remote_info, basic_remote_info<udp>>)
         if (const auto* const known = to.known_path())
-          return detail::start_reply(*core_, *known, message);
-      return detail::start_reply(*core_, to.reply_path(), message);
+          return detail::start_reply(core(), *known, message);
+      return detail::start_reply(core(), to.reply_path(), message);
     } else
-      return send_whole(message, destination_type(to.reply_path()),
-                        std::forward<Callback>(callback)...);
+      return send_to(message, destination_type(to.reply_path()),
+                     std::forward<Callback>(callback)...);
   }
 
   /// `send` with explicit offset and length.
@@ -461,13 +440,13 @@ public:
   std::size_t get_send_queue_size() const
   {
     check_running("get_send_queue_size");
-    return core_->sends().bytes();
+    return core().sends().bytes();
   }
 
   std::size_t get_send_queue_count() const
   {
     check_running("get_send_queue_count");
-    return core_->sends().count();
+    return core().sends().count();
   }
 
   // --- receive ---
@@ -476,8 +455,8 @@ public:
   basic_emitter_socket& recv_start()
   {
     check_running("recv_start");
-    if (core_->is_receiving()) throw_now(net::error::already_started, "recv_start");
-    core_->start_receiving();
+    if (core().is_receiving()) throw_now(net::error::already_started, "recv_start");
+    core().start_receiving();
     return *this;
   }
 
@@ -486,7 +465,7 @@ public:
   basic_emitter_socket& recv_stop()
   {
     check_running("recv_stop");
-    core_->stop_receiving();
+    core().stop_receiving();
     return *this;
   }
 
@@ -495,7 +474,7 @@ public:
   basic_emitter_socket& set_timeout(std::chrono::milliseconds duration)
   {
     check_running("set_timeout");
-    core_->set_timeout(duration);
+    core().set_timeout(duration);
     return *this;
   }
 
@@ -518,7 +497,7 @@ public:
   template <class... Callback>
   decltype(auto) close(Callback&&... callback)
   {
-    return start<true>(detail::closing<core_type>{}, std::forward<Callback>(callback)...);
+    return start<detail::action::close>(destination_type(), std::forward<Callback>(callback)...);
   }
 
   /// Closes the socket unless it is closed already, and completes when 'close' has been emitted.
@@ -532,10 +511,11 @@ public:
   auto dispose(Token&& token = Token())
   {
     return detail::initiate_completion<>(
-        core_.shared(), std::forward<Token>(token),
+        shared(), std::forward<Token>(token),
         [](core_type& core, detail::completion<>* done, const net::cancellation_slot& slot) {
           core.let_cancel(done, slot);
-          detail::start_close(core, detail::any_completion_ptr(done));
+          detail::start_operation(core, detail::action::close, {}, detail::any_completion_ptr(done),
+                                  {});
         });
   }
 
@@ -547,7 +527,7 @@ public:
     check_running("getsockname");
     error_code ec = net::error::bad_descriptor;
     endpoint_type local;
-    if (core_->bind_phase() == phase::done) local = core_->replaceable.local_endpoint(ec);
+    if (core().bind_phase() == phase::done) local = core().replaceable.local_endpoint(ec);
     if (ec) throw_now(ec, "getsockname");
     return address_info(local);
   }
@@ -558,7 +538,7 @@ public:
     check_running("getpeername");
     error_code ec = net::error::not_connected;
     endpoint_type peer;
-    if (core_->connect_phase() == phase::done) peer = core_->replaceable.remote_endpoint(ec);
+    if (core().connect_phase() == phase::done) peer = core().replaceable.remote_endpoint(ec);
     if (ec) throw_now(ec, "getpeername");
     return address_info(peer);
   }
@@ -566,27 +546,27 @@ public:
   emitter_state state() const noexcept
   {
     if (!core_) return {.closed = true};
-    return {.bound = core_->bind_phase() == phase::done,
-            .connected = core_->connect_phase() == phase::done,
-            .receiving = core_->is_receiving() && !core_->is_closed(),
-            .paused = core_->is_paused() || core_->is_pause_due(),
-            .closing = core_->is_closing() && !core_->is_closed(),
-            .closed = core_->is_closed(),
-            .path_errors = core_->path_errors()};
+    return {.bound = core().bind_phase() == phase::done,
+            .connected = core().connect_phase() == phase::done,
+            .receiving = core().is_receiving() && !core().is_closed(),
+            .paused = core().is_paused() || core().is_pause_due(),
+            .closing = core().is_closing() && !core().is_closed(),
+            .closed = core().is_closed(),
+            .path_errors = core().path_errors()};
   }
 
   /// The descriptor; -1 before the socket is bound.
-  native_handle_type native_handle() { return core_->socket.native_handle(); }
+  native_handle_type native_handle() { return core().socket.native_handle(); }
 
   /// The underlying socket, for options that have no function here. It has a descriptor only when
   /// it is bound.
-  Socket& next_layer() { return core_->socket; }
+  Socket& next_layer() { return core().socket; }
 
   /// Lets the socket keep `io_context::run()` from returning while it receives. This is the
   /// default.
   basic_emitter_socket& ref()
   {
-    core_->ref();
+    core().ref();
     return *this;
   }
 
@@ -595,8 +575,8 @@ public:
   /// `io_context`, and with `ASIO_NO_TS_EXECUTORS`, because Asio then cannot take work back.
   basic_emitter_socket& unref()
   {
-    if (!core_->can_unref()) throw_now(net::error::operation_not_supported, "unref");
-    core_->unref();
+    if (!core().can_unref()) throw_now(net::error::operation_not_supported, "unref");
+    core().unref();
     return *this;
   }
 
@@ -629,31 +609,36 @@ private:
 
   void check_running(const char* operation) const
   {
-    if (!core_->is_running()) throw_now(error::not_running, operation);
+    if (core().is_closed()) throw_now(error::not_running, operation);
   }
 
   void check_bound(const char* operation) const
   {
     check_running(operation);
-    if (core_->bind_phase() != phase::done) throw_now(net::error::bad_descriptor, operation);
+    if (core().bind_phase() != phase::done) throw_now(net::error::bad_descriptor, operation);
   }
 
-  /// Throws if the operation cannot be started in this state.
-  template <class Operation>
-  void check() const
+  void check(detail::action which) const
   {
-    if (const auto ec = Operation::check(*core_)) throw_now(ec, Operation::name);
+    if (const auto ec = core().check(which)) throw_now(ec, detail::name_of(which));
   }
+
+  // --- destinations ---
 
   auto reader(const char* operation) const
   {
-    return detail::destination_reader<Socket>(operation, core_->family);
+    return detail::destination_reader<Socket>(operation, core().family);
+  }
+
+  destination_type local(const call_type& call) const
+  {
+    return reader("bind").local(call, static_cast<bool>(core().options.lookup));
   }
 
   /// Checks the arguments before the state.
   destination_type send_destination(const call_type& call) const
   {
-    if (core_->connect_phase() == phase::none) {
+    if (core().connect_phase() == phase::none) {
       destination_type to = reader("send").peer(call);
       check_running("send");
       return to;
@@ -665,28 +650,33 @@ private:
 
   // --- starting ---
 
-  /// With `ListenFirst`, a callback that fits both ways is a listener. Node does this for bind and
-  /// close, but not for connect.
-  template <bool ListenFirst, class Operation>
-  basic_emitter_socket& start(const Operation& operation)
+  /// `args` are those of the call, of which the last one may be a callback.
+  template <detail::action Which, class... Args>
+  decltype(auto) start(const destination_type& to, Args&&... args)
   {
-    check<Operation>();
-    operation.start(*core_, nullptr, {});
-    return *this;
+    check(Which);
+    if constexpr (detail::ends_with_callback<protocol_type, Args...>) {
+      return start_with<Which>(to, detail::last_of(std::forward<Args>(args)...));
+    } else {
+      detail::start_operation(core(), Which, to, nullptr, {});
+      return (*this);
+    }
   }
 
-  template <bool ListenFirst, class Operation, class Callback>
-  decltype(auto) start(const Operation& operation, Callback&& callback)
+  template <detail::action Which, class Callback>
+  decltype(auto) start_with(const destination_type& to, Callback&& callback)
   {
     using function = std::decay_t<Callback>;
     constexpr bool completes = detail::takes_code<function> || detail::is_plain_callback<function>;
-    check<Operation>();
-    if constexpr (std::invocable<function&> && (ListenFirst || !completes)) {
-      const auto listener = core_->events.template once<typename Operation::event>(
+    // As in Node, a callback that fits both ways is a listener of bind and close, not of connect.
+    constexpr bool listens =
+        std::invocable<function&> && (Which != detail::action::connect || !completes);
+    if constexpr (listens) {
+      const auto listener = core().events.template once<detail::event_after<Which>>(
           detail::forwarding_handler<function, executor_type>(std::forward<Callback>(callback),
-                                                              core_->get_executor()));
+                                                              core().get_executor()));
       try {
-        operation.start(*core_, nullptr, listener);
+        detail::start_operation(core(), Which, to, nullptr, listener);
       } catch (...) {
         off(listener);
         throw;
@@ -695,15 +685,14 @@ private:
     } else if constexpr (detail::is_callback<Callback>()) {
       const auto initiate = [&]() -> decltype(auto) {
         return detail::initiate_completion<>(
-            core_.shared(), std::forward<Callback>(callback),
-            [operation](core_type& core, detail::completion<>* done,
-                        const net::cancellation_slot& slot) {
+            shared(), std::forward<Callback>(callback),
+            [to](core_type& core, detail::completion<>* done, const net::cancellation_slot& slot) {
               core.let_cancel(done, slot);
               // A token may launch the operation later, in another state.
-              if (const auto ec = Operation::check(core))
-                core.fail(done, detail::failure_of(Operation::name, ec));
+              if (const auto ec = core.check(Which))
+                core.fail(done, detail::failure_of(detail::name_of(Which), ec));
               else
-                operation.start(core, detail::any_completion_ptr(done), {});
+                detail::start_operation(core, Which, to, detail::any_completion_ptr(done), {});
             });
       };
       if constexpr (std::is_void_v<decltype(initiate())>) {
@@ -715,85 +704,60 @@ private:
     }
   }
 
-  template <class... Callback>
-  decltype(auto) bind_to(const call_type& call, Callback&&... callback)
+  address_info bind_at(const endpoint_type& local)
   {
-    const bool looks_up = static_cast<bool>(core_->options.lookup);
-    return start<true>(detail::binding<core_type>{reader("bind").local(call, looks_up)},
-                       std::forward<Callback>(callback)...);
-  }
-
-  address_info bind_at(const call_type& call)
-  {
-    const auto where = reader("bind");
-    const endpoint_type local = where.literal(where.local(call, false));
-    check<detail::binding<core_type>>();
-    auto listening = core_->template make_event<event::listening>();
+    check(detail::action::bind);
+    auto listening = core().template make_event<event::listening>();
     error_code ec;
-    core_->pending().bind_now(local, ec);
+    core().pending().bind_now(local, ec);
     if (ec) fail_at("bind", ec, local);
-    core_->deliver(listening.release());
+    core().deliver(listening.release());
     return address();
   }
 
-  template <class... Callback>
-  decltype(auto) connect_to(const call_type& call, Callback&&... callback)
+  void connect_at(const endpoint_type& peer)
   {
-    return start<false>(detail::connecting<core_type>{reader("connect").peer(call)},
-                        std::forward<Callback>(callback)...);
-  }
-
-  void connect_at(const call_type& call)
-  {
-    const auto where = reader("connect");
-    const endpoint_type peer = where.literal(where.peer(call));
-    check<detail::connecting<core_type>>();
-    if (const auto ec = core_->family.check_peer(peer)) fail_at("connect", ec, peer);
-    if (core_->bind_phase() == phase::pending) throw_now(error::already_bound, "connect");
-    if (core_->bind_phase() == phase::none) bind_sync();
-    auto connected = core_->template make_event<event::connect>();
+    check(detail::action::connect);
+    if (const auto ec = core().family.check_peer(peer)) fail_at("connect", ec, peer);
+    if (core().bind_phase() == phase::pending) throw_now(error::already_bound, "connect");
+    if (core().bind_phase() == phase::none) bind_sync();
+    auto connected = core().template make_event<event::connect>();
     error_code ec;
-    core_->pending().connect_now(peer, ec);
+    core().pending().connect_now(peer, ec);
     if (ec) fail_at("connect", ec, peer);
-    core_->deliver(connected.release());
+    core().deliver(connected.release());
   }
 
-  template <class... Callback>
-  decltype(auto) send_to(const payload_view& message, call_type& call, Callback&&... callback)
+  template <class... Args>
+  decltype(auto) send_to(const payload_view& message, const destination_type& to, Args&&... args)
   {
-    if (call.count < 2)
-      return send_whole(message, send_destination(call), std::forward<Callback>(callback)...);
-    const payload_view slice(detail::slice_of(message, call.numbers[0], call.numbers[1]));
-    call.drop_slice();
-    return send_whole(slice, send_destination(call), std::forward<Callback>(callback)...);
-  }
-
-  bool send_whole(const payload_view& message, const destination_type& to)
-  {
-    return detail::start_send(*core_, to, message, nullptr);
+    if constexpr (detail::ends_with_callback<protocol_type, Args...>)
+      return send_with(message, to, detail::last_of(std::forward<Args>(args)...));
+    else
+      return detail::start_send(core(), to, message, nullptr);
   }
 
   template <class Callback>
-  decltype(auto) send_whole(const payload_view& message, const destination_type& to,
-                            Callback&& callback)
+  decltype(auto) send_with(const payload_view& message, const destination_type& to,
+                           Callback&& callback)
   {
     using handler = std::decay_t<Callback>;
     if constexpr (detail::takes_code<handler, std::size_t> ||
                   detail::is_plain_callback<handler, std::size_t>) {
       const net::cancellation_slot slot = net::get_associated_cancellation_slot(callback);
       detail::send_completion_ptr done(detail::make_completion<std::size_t>(
-          std::forward<Callback>(callback), core_->get_executor()));
-      core_->let_cancel(done.get(), slot);
-      detail::start_send(*core_, to, message, done.release());
+          std::forward<Callback>(callback), core().get_executor()));
+      core().let_cancel(done.get(), slot);
+      detail::start_send(core(), to, message, done.release());
       return (*this);
     } else if constexpr (std::invocable<handler&>) {
-      return send_whole(
+      return send_with(
           message, to,
-          detail::sent_callback<core_type, handler>(*core_, std::forward<Callback>(callback)));
+          detail::sent_callback<core_type, handler>(core(), std::forward<Callback>(callback)));
     } else if constexpr (detail::is_callback<Callback, std::size_t>()) {
       // When the token launches a deferred or awaited send, the message may be gone.
       return detail::initiate_completion<std::size_t>(
-          core_.shared(), std::forward<Callback>(callback),
+          shared(), std::forward<Callback>(callback),
           [to, bytes = message.copy()](core_type& core, detail::send_completion* done,
                                        const net::cancellation_slot& slot) {
             core.let_cancel(done, slot);
@@ -802,7 +766,17 @@ private:
     }
   }
 
-  detail::core_pointer<core_type> core_;
+  /// Throws if the socket was moved from.
+  const std::shared_ptr<core_type>& shared() const
+  {
+    if (!core_) [[unlikely]]
+      detail::refuse("emitter_socket", error::not_running, "it was moved from");
+    return core_;
+  }
+
+  core_type& core() const { return *shared(); }
+
+  std::shared_ptr<core_type> core_;
 };
 
 /// The emitter on UDP, and on Unix datagrams.
@@ -821,12 +795,9 @@ extern template std::shared_ptr<detail::emitter_core<udp::socket>>
 detail::make_emitter<udp::socket>(const udp::socket::executor_type&, net::io_context*,
                                   socket_options);
 extern template void detail::abandon_emitter(detail::emitter_core<udp::socket>&);
-extern template void detail::start_bind(detail::emitter_core<udp::socket>&,
-                                        const detail::destination<udp>&, detail::any_completion_ptr,
-                                        listener_id);
-extern template void detail::start_connect(detail::emitter_core<udp::socket>&,
-                                           const detail::destination<udp>&,
-                                           detail::any_completion_ptr, listener_id);
+extern template void detail::start_operation(detail::emitter_core<udp::socket>&, detail::action,
+                                             const detail::destination<udp>&,
+                                             detail::any_completion_ptr, listener_id);
 extern template bool detail::start_send(detail::emitter_core<udp::socket>&,
                                         const detail::destination<udp>&, const payload_view&,
                                         detail::completion<std::size_t>*);
@@ -835,8 +806,6 @@ extern template bool detail::start_reply(detail::emitter_core<udp::socket>&,
 extern template void detail::start_late_send(detail::emitter_core<udp::socket>&,
                                              const detail::destination<udp>&, const payload_view&,
                                              detail::completion<std::size_t>*);
-extern template void detail::start_close(detail::emitter_core<udp::socket>&,
-                                         detail::any_completion_ptr);
 #endif
 
 DGRAM_NAMESPACE_END

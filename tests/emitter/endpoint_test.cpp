@@ -9,8 +9,7 @@
 
 #include <catch2/generators/catch_generators.hpp>
 
-#include <functional>
-#include <map>
+#include <cstdint>
 #include <string>
 
 using asio::ip::address_v4;
@@ -18,6 +17,7 @@ using asio::ip::address_v6;
 using endpoint = asio::ip::udp::endpoint;
 using test::run_until;
 using test::thrown;
+using test::trace;
 
 TEST_CASE("Each call that takes an address takes an endpoint", "[emitter][F25]")
 {
@@ -27,52 +27,68 @@ TEST_CASE("Each call that takes an address takes an endpoint", "[emitter][F25]")
   const auto type = v6 ? dgram::udp6 : dgram::udp4;
   const asio::ip::address loopback =
       v6 ? asio::ip::address(address_v6::loopback()) : asio::ip::address(address_v4::loopback());
-  int messages = 0;
-  auto server = dgram::create_socket(io, type, [&] { ++messages; });
+  trace heard;
+  std::uint16_t last_sender = 0;
+  auto server = dgram::create_socket(
+      io, type, [&](dgram::bytes_view message, const dgram::remote_info& from) {
+        heard.emplace_back(message.text());
+        last_sender = from.port;
+      });
   const dgram::address_info local = server.bind_sync(endpoint(loopback, 0));
   CHECK(local.address == loopback);
   const endpoint to = local.endpoint();
 
-  auto bound = dgram::create_socket(io, type);
-  int calls = 0;
-  bound.bind(endpoint(loopback, 0), [&] { ++calls; });
-  run_until(io, [&] { return calls == 1; });
-  CHECK(bound.address().address == loopback);
-
   auto client = dgram::create_socket(io, type);
-  const auto count = [&](dgram::error_code ec, std::size_t size) {
-    CHECK_FALSE(ec);
-    messages += size == 4 ? 0 : 100;
-  };
-  client.send("ping", to);
-  client.send("ping", to, count);
-  client.send("ping", local);  // what `address` returns
-  client.send("a ping", 2, 4, to, count);
-  client.sendto("a ping", 2, 4, to);
-  auto future = client.send("ping", to, asio::use_future);
-  auto once = dgram::send_once(io, type, "ping", to, asio::use_future);
-  run_until(io, [&] { return messages == 7; });
-  CHECK(future.get() == 4);
-  CHECK(once.get() == 4);
-
-  auto connected = dgram::create_socket(io, type);
-  connected.connect(to, [&](dgram::error_code ec) {
+  int calls = 0;
+  client.bind(endpoint(loopback, 0), [&](dgram::error_code ec) {
     CHECK_FALSE(ec);
     ++calls;
   });
-  run_until(io, [&] { return calls == 2; });
-  CHECK(connected.remote_address().endpoint() == to);
-  connected.disconnect();
-  connected.connect_sync(to);
-  CHECK(connected.remote_address().endpoint() == to);
-  connected.send("ping");
-  run_until(io, [&] { return messages == 8; });
+  run_until(io, [&] { return calls == 1; });
+  CHECK(client.address().address == loopback);
 
-  // A port that is none is refused as one that is given by itself.
-  CHECK(thrown([&] { client.send("ping", endpoint(loopback, 0)); }) == dgram::error::bad_port);
-  CHECK(thrown([&] { client.connect(endpoint(loopback, 0)); }) == dgram::error::bad_port);
-  CHECK(thrown([&] { client.connect_sync(endpoint(loopback, 0)); }) == dgram::error::bad_port);
-  CHECK(thrown([&] { connected.send("ping", to); }) == asio::error::already_connected);
+  CHECK(client.send("one", to));
+  client.send("two", to, [&](dgram::error_code ec, std::size_t size) {
+    CHECK_FALSE(ec);
+    CHECK(size == 3);
+    ++calls;
+  });
+  client.send("three", local);  // what `address` returns
+  client.send("a four", 2, 4, to);
+  client.sendto("five", 0, 4, to);
+  client.send({"s", "ix"}, to);
+  auto future = client.send("seven", to, asio::use_future);
+  run_until(io, [&] { return heard.size() == 7 && calls == 2; });
+  CHECK(heard == trace{"one", "two", "three", "four", "five", "six", "seven"});
+  CHECK(future.get() == 5);
+  auto once = dgram::send_once(io, type, "eight", to, asio::use_future);
+  run_until(io, [&] { return heard.size() == 8; });
+  CHECK(heard.back() == "eight");
+  CHECK(once.get() == 5);
+
+  client.connect(to, [&] { ++calls; });
+  run_until(io, [&] { return calls == 3; });
+  CHECK(client.remote_address().endpoint() == to);
+  CHECK(thrown([&] { client.send("x", to); }) == asio::error::already_connected);
+  client.disconnect();
+  client.connect_sync(to);
+  CHECK(client.remote_address().endpoint() == to);
+  client.send("nine");
+  run_until(io, [&] { return heard.size() == 9; });
+  CHECK(last_sender == client.address().port);
+}
+
+TEST_CASE("An endpoint is checked as port and address are", "[emitter][F25]")
+{
+  asio::io_context io;
+  const endpoint no_port(address_v4::loopback(), 0);
+  auto socket = dgram::create_socket(io, dgram::udp4);
+  CHECK(thrown([&] { socket.send("x", no_port); }) == dgram::error::bad_port);
+  CHECK(thrown([&] { socket.connect(no_port); }) == dgram::error::bad_port);
+  CHECK(thrown([&] { socket.connect_sync(no_port); }) == dgram::error::bad_port);
+  socket.close();
+  CHECK(thrown([&] { socket.bind(no_port); }) == dgram::error::not_running);
+  CHECK(thrown([&] { socket.bind_sync(no_port); }) == dgram::error::not_running);
 }
 
 #if DGRAM_HAS_UNIX_DATAGRAMS
@@ -81,20 +97,32 @@ TEST_CASE("Each call of a Unix socket takes an endpoint", "[emitter][F25]")
   asio::io_context io;
   const auto name = "@dgram-endpoints-" + std::to_string(::getpid());
   const auto to = dgram::parse_unix_endpoint(name);
-  int messages = 0;
-  auto server = dgram::create_unix_socket(io, [&] { ++messages; });
-  server.bind_sync(to);
-  auto client = dgram::create_unix_socket(io);
-  client.send("ping", to);
-  client.send("ping", server.address(), [&](dgram::error_code ec) { CHECK_FALSE(ec); });
-  client.send("a ping", 2, 4, to);
-  auto connected = dgram::create_unix_socket(io);
+  trace heard;
+  auto server = dgram::create_unix_socket(
+      io, [&](dgram::bytes_view message) { heard.emplace_back(message.text()); });
   int calls = 0;
-  connected.connect(to, [&] { ++calls; });
+  const bool at_once = GENERATE(true, false);
+  if (at_once)
+    CHECK(server.bind_sync(to).address == name);
+  else
+    server.bind(to, [&] { ++calls; });
+  run_until(io, [&] { return server.state().bound; });
+  auto client = dgram::create_unix_socket(io);
+  client.send("one", to);
+  client.send("two", server.address(), [&](dgram::error_code ec) { CHECK_FALSE(ec); });
+  client.send("a three", 2, 5, to);
+  run_until(io, [&] { return heard.size() == 3; });
+  client.connect(to, [&] { ++calls; });
+  run_until(io, [&] { return calls == (at_once ? 1 : 2); });
+  CHECK(client.remote_address().endpoint() == to);
+  client.send("four");
+  run_until(io, [&] { return heard.size() == 4; });
+  CHECK(heard == trace{"one", "two", "three", "four"});
+
+  const dgram::unix_dgram::endpoint unnamed;
   auto other = dgram::create_unix_socket(io);
-  other.bind(dgram::parse_unix_endpoint(name + "-2"), [&] { ++calls; });
-  run_until(io, [&] { return calls == 2 && messages == 3; });
-  CHECK(connected.remote_address().endpoint() == to);
+  CHECK(thrown([&] { other.send("x", unnamed); }) == asio::error::invalid_argument);
+  CHECK(thrown([&] { other.connect(unnamed); }) == asio::error::invalid_argument);
 }
 #endif
 

@@ -24,6 +24,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <tuple>
 #include <type_traits>
 #include <utility>
 
@@ -35,70 +36,14 @@ DGRAM_NAMESPACE_BEGIN
 
 namespace detail {
 
-/// An address, or a name that stands for one. It refers to the object that it was made from.
-struct host {
-  std::string_view text;
-  const net::ip::address* address = nullptr;
-
-  host(const char* name) noexcept : text(name) {}                    // NOLINT(*-explicit-*)
-  host(const std::string& name) noexcept : text(name) {}             // NOLINT(*-explicit-*)
-  host(std::string_view name) noexcept : text(name) {}               // NOLINT(*-explicit-*)
-  host(const net::ip::address& known) noexcept : address(&known) {}  // NOLINT(*-explicit-*)
-
-  /// An empty host stands for the default address.
-  bool is_empty() const noexcept { return address == nullptr && text.empty(); }
-};
-
-/// The arguments of one call, apart from its callback.
-template <class Protocol>
-struct call {
-  using endpoint_type = typename Protocol::endpoint;
-
-  std::array<std::int64_t, 3> numbers{};
-  std::size_t count = 0;
-  std::optional<host> to;
-  const endpoint_type* endpoint = nullptr;  // replaces port and address, or a path
-
-  template <std::integral Number>
-  void add(Number number) noexcept
-  {
-    // A number that does not fit the type is too large for a port. -1 stands for it, and is refused
-    // too.
-    numbers[count++] = std::in_range<std::int64_t>(number) ? static_cast<std::int64_t>(number) : -1;
-  }
-
-  void add(const host& where) noexcept
-  {
-    if (!where.is_empty()) to = where;
-  }
-
-  bool has_destination() const noexcept { return count > 0 || to || endpoint != nullptr; }
-
-  /// Removes offset and length, which come before the other numbers.
-  void drop_slice() noexcept
-  {
-    numbers[0] = numbers[2];
-    count -= 2;
-  }
-};
-
 template <class T>
 concept call_number =
     std::integral<std::remove_cvref_t<T>> && !std::same_as<std::remove_cvref_t<T>, bool>;
 
-template <class First, class... Args>
-inline constexpr bool starts_with = false;
-template <class First, class Second, class... Args>
-inline constexpr bool starts_with<First, Second, Args...> =
-    std::same_as<First, std::remove_cvref_t<Second>>;
-
-/// An `address_v4` or `address_v6` is no `net::ip::address`, so a `host` cannot refer to it.
+/// An address, a name or a path: as text, or as an address of Asio's.
 template <class T>
-concept family_address = std::same_as<std::remove_cvref_t<T>, net::ip::address_v4> ||
-                         std::same_as<std::remove_cvref_t<T>, net::ip::address_v6>;
-
-template <class T>
-concept call_address = family_address<T> || std::convertible_to<T, host>;
+concept call_address =
+    std::convertible_to<T, std::string_view> || std::convertible_to<T, net::ip::address>;
 
 /// An endpoint, or the result of an emitter's `address` or `remote_address`.
 template <class T, class Protocol>
@@ -106,28 +51,27 @@ concept call_endpoint =
     !call_address<T> && (std::convertible_to<T, typename Protocol::endpoint> ||
                          std::derived_from<std::remove_cvref_t<T>, basic_address_info<Protocol>>);
 
-template <class Protocol, class T>
-typename Protocol::endpoint endpoint_of(const T& where)
-{
-  if constexpr (std::convertible_to<const T&, typename Protocol::endpoint>)
-    return where;
-  else
-    return where.endpoint();
-}
+template <class First, class... Args>
+inline constexpr bool starts_with = false;
+template <class First, class Second, class... Args>
+inline constexpr bool starts_with<First, Second, Args...> =
+    std::same_as<First, std::remove_cvref_t<Second>>;
 
 /// How many arguments of each kind a call has, and whether they are in order.
 struct call_shape {
   std::size_t numbers = 0;
   std::size_t addresses = 0;
   std::size_t endpoints = 0;
+  std::size_t callbacks = 0;
   bool is_ordered = true;
 
   constexpr void count(bool is_number, bool is_address, bool is_endpoint) noexcept
   {
-    if (is_number && addresses + endpoints > 0) is_ordered = false;
-    if (is_number) ++numbers;
-    if (is_address) ++addresses;
-    if (is_endpoint) ++endpoints;
+    if (callbacks > 0 || (is_number && addresses + endpoints > 0)) is_ordered = false;
+    numbers += is_number ? 1 : 0;
+    addresses += is_address ? 1 : 0;
+    endpoints += is_endpoint ? 1 : 0;
+    callbacks += is_number || is_address || is_endpoint ? 0 : 1;
   }
 
   constexpr bool is_place() const noexcept { return addresses + endpoints <= 1; }
@@ -154,77 +98,13 @@ consteval call_shape shape_of()
   return shape;
 }
 
-/// Says at compile time what is wrong with the arguments of a call.
 template <class Protocol, class... Args>
-constexpr void check_place()
-{
-  constexpr call_shape shape = shape_of<Protocol, Args...>();
-  static_assert(shape.is_place(), "there is one address, one path or one endpoint at most");
-  static_assert(shape.is_ordered, "numbers come first, and then the address");
-}
+inline constexpr bool ends_with_callback = shape_of<Protocol, Args...>().callbacks > 0;
 
-template <class Protocol, class... Args>
-constexpr void check_endpoint_call()
+template <class... Args>
+decltype(auto) last_of(Args&&... args) noexcept
 {
-  check_place<Protocol, Args...>();
-  static_assert(shape_of<Protocol, Args...>().is_endpoint(ip_protocol<Protocol>),
-                "the only number is the port; an endpoint has it, and a Unix socket has none");
-}
-
-template <class Protocol, class... Args>
-constexpr void check_send_call()
-{
-  check_place<Protocol, Args...>();
-  static_assert(shape_of<Protocol, Args...>().is_datagram(ip_protocol<Protocol>),
-                "the numbers are offset and length, or the port, or all three; an endpoint has the "
-                "port, and a Unix socket has none");
-}
-
-/// Whether a call may end with this argument. If not, the assertion says so; otherwise the compiler
-/// would report errors inside Asio.
-template <class Token, class... Values>
-consteval bool is_callback()
-{
-  using function = std::decay_t<Token>;
-  constexpr bool fits = std::invocable<function&> || takes_code<function, Values...> ||
-                        is_plain_callback<function, Values...> ||
-                        net::completion_token_for<Token, void(error_code, Values...)>;
-  static_assert(fits,
-                "the last argument is none of: a function without arguments, a function of an "
-                "error_code or a const failure& (and of the size, for send), a completion token of "
-                "Asio's");
-  return fits;
-}
-
-/// Calls `run(call, callback)`, or `run(call)` if there is no callback.
-template <class Call, class Run>
-decltype(auto) parse_call(Call& parsed, Run&& run)
-{
-  return run(parsed);
-}
-
-template <class Protocol, class Run, class First, class... Rest>
-decltype(auto) parse_call(call<Protocol>& parsed, Run&& run, First&& first, Rest&&... rest)
-{
-  if constexpr (call_number<First>) {
-    parsed.add(first);
-    return parse_call(parsed, run, std::forward<Rest>(rest)...);
-  } else if constexpr (family_address<First>) {
-    const net::ip::address any_family(first);
-    parsed.add(host(any_family));
-    return parse_call(parsed, run, std::forward<Rest>(rest)...);
-  } else if constexpr (std::convertible_to<First, host>) {
-    parsed.add(host(first));
-    return parse_call(parsed, run, std::forward<Rest>(rest)...);
-  } else if constexpr (call_endpoint<First, Protocol>) {
-    const auto endpoint = endpoint_of<Protocol>(first);
-    parsed.endpoint = &endpoint;
-    return parse_call(parsed, run, std::forward<Rest>(rest)...);
-  } else {
-    static_assert(sizeof...(Rest) == 0,
-                  "numbers, an address or an endpoint, and last a callback or completion token");
-    if constexpr (sizeof...(Rest) == 0) return run(parsed, std::forward<First>(first));
-  }
+  return std::get<sizeof...(Args) - 1>(std::forward_as_tuple(std::forward<Args>(args)...));
 }
 
 /// Returns `length` bytes from `offset` on. The message must be in one piece.
@@ -241,6 +121,91 @@ inline bytes_view slice_of(const payload_view& message, std::int64_t offset, std
   if (length < 0 || length > size - offset)
     refuse_slice("length " + std::to_string(length) + " from offset " + std::to_string(offset));
   return {message.front().data() + offset, static_cast<std::size_t>(length)};
+}
+
+/// The arguments of one call, apart from its callback. Refers to the text.
+template <class Protocol>
+class call {
+public:
+  template <class... Args>
+  explicit call(const Args&... args)
+  {
+    (add(args), ...);
+    if (count_ % 2 == 1) port = numbers_[count_ - 1];
+  }
+
+  std::optional<std::int64_t> port;
+  std::string_view text;                                // an address, a name or a path
+  std::optional<net::ip::address> address;              // replaces the text
+  std::optional<typename Protocol::endpoint> endpoint;  // replaces port and address
+
+  bool has_address() const noexcept { return address || !text.empty(); }
+  bool has_destination() const noexcept { return port || has_address() || endpoint; }
+  bool has_slice() const noexcept { return count_ > 1; }
+
+  /// Returns the bytes that offset and length, which come before the port, choose.
+  bytes_view slice_of(const payload_view& message) const
+  {
+    return dgram::detail::slice_of(message, numbers_[0], numbers_[1]);
+  }
+
+private:
+  /// Ignores a callback.
+  template <class Argument>
+  void add(const Argument& argument)
+  {
+    if constexpr (call_number<Argument>)
+      // A number that does not fit the type is too large for a port. -1 stands for it, and is
+      // refused too.
+      numbers_[count_++] =
+          std::in_range<std::int64_t>(argument) ? static_cast<std::int64_t>(argument) : -1;
+    else if constexpr (std::convertible_to<const Argument&, std::string_view>)
+      text = argument;
+    else if constexpr (std::convertible_to<const Argument&, net::ip::address>)
+      address = argument;
+    else if constexpr (std::convertible_to<const Argument&, typename Protocol::endpoint>)
+      endpoint = argument;
+    else if constexpr (call_endpoint<Argument, Protocol>)
+      endpoint = argument.endpoint();
+  }
+
+  std::array<std::int64_t, 3> numbers_{};
+  std::size_t count_ = 0;
+};
+
+/// Reads the arguments of a call, or says at compile time what is wrong with them.
+template <class Protocol, bool Sends, class... Args>
+call<Protocol> read_call(const Args&... args)
+{
+  constexpr call_shape shape = shape_of<Protocol, const Args&...>();
+  static_assert(shape.is_place(), "there is one address, one path or one endpoint at most");
+  static_assert(shape.is_ordered,
+                "numbers come first, then an address or an endpoint, and last one callback or "
+                "completion token");
+  if constexpr (Sends)
+    static_assert(shape.is_datagram(ip_protocol<Protocol>),
+                  "the numbers are offset and length, or the port, or all three; an endpoint has "
+                  "the port, and a Unix socket has none");
+  else
+    static_assert(shape.is_endpoint(ip_protocol<Protocol>),
+                  "the only number is the port; an endpoint has it, and a Unix socket has none");
+  return call<Protocol>(args...);
+}
+
+/// Whether a call may end with this argument. If not, the assertion says so; otherwise the compiler
+/// would report errors inside Asio.
+template <class Token, class... Values>
+consteval bool is_callback()
+{
+  using function = std::decay_t<Token>;
+  constexpr bool fits = std::invocable<function&> || takes_code<function, Values...> ||
+                        is_plain_callback<function, Values...> ||
+                        net::completion_token_for<Token, void(error_code, Values...)>;
+  static_assert(fits,
+                "the last argument is none of: a function without arguments, a function of an "
+                "error_code or a const failure& (and of the size, for send), a completion token of "
+                "Asio's");
+  return fits;
 }
 
 /// Returns the port. Throws `bad_port`, with the port and the range in the text, if the port is out
@@ -306,23 +271,23 @@ public:
   /// `looks_up` is set, that address is looked up too, since the user's own lookup may replace it.
   destination_type local(const call_type& call, bool looks_up) const
   {
-    if (call.endpoint != nullptr) return {*call.endpoint};
+    if (call.endpoint) return {*call.endpoint};
     if constexpr (is_ip) {
-      const std::uint16_t port = checked_port(operation_, call.numbers[0], 0);
-      if (call.to) return named(*call.to, port);
+      const std::uint16_t port = checked_port(operation_, call.port.value_or(0), 0);
+      if (call.has_address()) return named(call, port);
       auto any = family_.any_address();
       any.port(port);
       if (looks_up) return {any.address().to_string(), port};
       return {any};
     } else {
-      return call.to ? named(*call.to, 0) : destination_type(endpoint_type());
+      return call.has_address() ? named(call, 0) : destination_type(endpoint_type());
     }
   }
 
   /// The peer of a send or a connect. Without an address, the peer is this host.
   destination_type peer(const call_type& call) const
   {
-    if (call.endpoint != nullptr) {
+    if (call.endpoint) {
       if constexpr (is_ip)
         checked_port(operation_, call.endpoint->port(), 1);
       else if (is_unnamed(*call.endpoint))
@@ -330,13 +295,13 @@ public:
       return {*call.endpoint};
     }
     if constexpr (is_ip) {
-      if (call.count == 0) refuse(operation_, error::bad_port, "no port");
-      const std::uint16_t port = checked_port(operation_, call.numbers[0], 1);
-      if (call.to) return named(*call.to, port);
+      if (!call.port) refuse(operation_, error::bad_port, "no port");
+      const std::uint16_t port = checked_port(operation_, *call.port, 1);
+      if (call.has_address()) return named(call, port);
       return {family_.loopback(port)};
     } else {
-      if (!call.to) refuse(operation_, net::error::invalid_argument, "no path");
-      return named(*call.to, 0);
+      if (!call.has_address()) refuse(operation_, net::error::invalid_argument, "no path");
+      return named(call, 0);
     }
   }
 
@@ -353,10 +318,10 @@ private:
   static constexpr bool is_ip = ip_protocol<protocol_type>;
 
   /// Reads an address or a path. On IP, text that is no address is a name to look up.
-  destination_type named(const host& to, std::uint16_t port) const
+  destination_type named(const call_type& to, std::uint16_t port) const
   {
     if constexpr (is_ip) {
-      if (to.address != nullptr) return {endpoint_type(*to.address, port)};
+      if (to.address) return {endpoint_type(*to.address, port)};
       error_code not_an_address;
       const auto address = parse_address(to.text, not_an_address);
       if (!not_an_address) return {endpoint_type(address, port)};

@@ -39,12 +39,19 @@
 #include <optional>
 #include <string>
 #include <tuple>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
 DGRAM_NAMESPACE_BEGIN
 
 namespace detail {
+
+/// The event that reports the success of an operation.
+template <action Which>
+using event_after =
+    std::conditional_t<Which == action::bind, event::listening,
+                       std::conditional_t<Which == action::connect, event::connect, event::close>>;
 
 /// The socket object and every pending operation hold the emitter. All of it runs on the socket's
 /// executor.
@@ -86,9 +93,8 @@ public:
 
   executor_type get_executor() { return socket.get_executor(); }
 
-  bool is_closed() const noexcept { return closed_; }
   /// A requested stop counts once it has closed the socket, whichever thread requested it.
-  bool is_running() const noexcept { return !closed_; }
+  bool is_closed() const noexcept { return closed_; }
   phase bind_phase() const noexcept { return pending_.bind_phase(); }
   phase connect_phase() const noexcept { return pending_.connect_phase(); }
   bool is_receiving() const noexcept { return receiving_.is_wanted() && is_bound(); }
@@ -173,7 +179,34 @@ public:
     }
   }
 
-  // --- bind and connect ---
+  // --- bind, connect and close ---
+
+  /// Why an operation cannot start in this state.
+  error_code check(action which) const
+  {
+    if (closed_ || (which == action::close && closing_)) return error::not_running;
+    if (which == action::bind && bind_phase() != phase::none) return error::already_bound;
+    if (which == action::connect && connect_phase() != phase::none)
+      return net::error::already_connected;
+    return {};
+  }
+
+  /// Starts a bind, a connect or a close. Without a completion, a failure is an 'error' event, and
+  /// no cancellation takes a close back. `listener` is removed if the operation fails.
+  void start(action which, const destination_type& to, any_completion_ptr done,
+             listener_id listener)
+  {
+    if (which == action::close && done)
+      close(std::move(done));
+    else if (which == action::close)
+      close();
+    else if (which == action::connect)
+      pending_.connect(to, std::move(done), listener);
+    else if (to.is_descriptor())
+      adopt(to.descriptor(), std::move(done));
+    else
+      pending_.bind(to, std::move(done), listener);
+  }
 
   pending_type& pending() noexcept { return pending_; }
 
@@ -192,7 +225,7 @@ public:
   void send_later(const destination_type& to, const payload_view& payload, send_completion* done)
   {
     error_code ec;
-    if (!is_running())
+    if (closed_)
       ec = error::not_running;
     else if (to.is_peer() && connect_phase() == phase::none)
       ec = net::error::not_connected;
@@ -488,6 +521,15 @@ public:
 private:
   static constexpr bool is_ip = ip_protocol<protocol_type>;
 
+  void adopt(int descriptor, any_completion_ptr done)
+  {
+    error_code ec;
+    pending_.adopt(descriptor, ec);
+    if (ec && !done) refuse("open", ec, "descriptor " + std::to_string(descriptor));
+    if (!ec) post_event<event::listening>();
+    if (done) fail(done.release(), failure_of("open", ec));
+  }
+
   emitter_core(const executor_type& executor, net::io_context* io, socket_options given,
                service_type& service)
       : socket(executor),
@@ -608,19 +650,13 @@ void abandon_emitter(emitter_core<Socket>& core)
   core.abandon();
 }
 
+/// See `emitter_core::start`.
 template <class Socket>
-void start_bind(emitter_core<Socket>& core, const destination<typename Socket::protocol_type>& to,
-                any_completion_ptr done, listener_id listener)
+void start_operation(emitter_core<Socket>& core, action which,
+                     const destination<typename Socket::protocol_type>& to, any_completion_ptr done,
+                     listener_id listener)
 {
-  core.pending().bind(to, std::move(done), listener);
-}
-
-template <class Socket>
-void start_connect(emitter_core<Socket>& core,
-                   const destination<typename Socket::protocol_type>& to, any_completion_ptr done,
-                   listener_id listener)
-{
-  core.pending().connect(to, std::move(done), listener);
+  core.start(which, to, std::move(done), listener);
 }
 
 template <class Socket>
@@ -646,47 +682,6 @@ void start_late_send(emitter_core<Socket>& core,
 {
   core.send_later(to, payload, done);
 }
-
-/// Without a completion, no cancellation takes the close back.
-template <class Socket>
-void start_close(emitter_core<Socket>& core, any_completion_ptr done)
-{
-  if (done)
-    core.close(std::move(done));
-  else
-    core.close();
-}
-
-/// A shared pointer that is null after it was moved from. A use after that throws
-/// `error::not_running`.
-template <class Core>
-class core_pointer {
-public:
-  explicit core_pointer(std::shared_ptr<Core> core) noexcept : core_(std::move(core)) {}
-
-  explicit operator bool() const noexcept { return core_ != nullptr; }
-
-  Core* operator->() const { return shared().get(); }
-  Core& operator*() const { return *shared(); }
-
-  const std::shared_ptr<Core>& shared() const
-  {
-    if (!core_) [[unlikely]]
-      fail();
-    return core_;
-  }
-
-  /// Returns null if it was moved from.
-  Core* get() const noexcept { return core_.get(); }
-
-private:
-  [[noreturn]] DGRAM_COLD static void fail()
-  {
-    refuse("emitter_socket", error::not_running, "it was moved from");
-  }
-
-  std::shared_ptr<Core> core_;
-};
 
 }  // namespace detail
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// The destination of an emitter's operation: an endpoint, a name, or the connected peer.
+// The actions of an emitter, and their destinations: an endpoint, a name, the connected peer.
 #ifndef DGRAM_DETAIL_EMITTER_DESTINATION_HPP
 #define DGRAM_DETAIL_EMITTER_DESTINATION_HPP
 
@@ -15,10 +15,24 @@ DGRAM_NAMESPACE_BEGIN
 
 namespace detail {
 
+/// The operations that have a callback.
+enum class action : unsigned char { bind, connect, send, close };
+
+constexpr const char* name_of(action which) noexcept
+{
+  switch (which) {
+  case action::bind: return "bind";
+  case action::connect: return "connect";
+  case action::close: return "close";
+  default: return "send";
+  }
+}
+
 /// One of:
 /// - an endpoint (of an answer: with the way back);
 /// - a name whose address is not known yet;
-/// - the connected peer.
+/// - the connected peer;
+/// - a descriptor that a bind takes over.
 template <class Protocol>
 class destination {
 public:
@@ -34,9 +48,19 @@ public:
   {
   }
 
+  static destination of_descriptor(int descriptor)
+  {
+    destination result;
+    result.descriptor_ = descriptor;
+    result.kind_ = kind::descriptor;
+    return result;
+  }
+
   bool is_peer() const noexcept { return kind_ == kind::peer; }
   bool is_name() const noexcept { return kind_ == kind::name; }
+  bool is_descriptor() const noexcept { return kind_ == kind::descriptor; }
   const std::string& name() const noexcept { return name_; }
+  int descriptor() const noexcept { return descriptor_; }
 
   /// Returns null for the connected peer and for a name.
   const path_type* path() const noexcept { return kind_ == kind::known ? &path_ : nullptr; }
@@ -52,11 +76,12 @@ public:
   }
 
 private:
-  enum class kind : unsigned char { peer, known, name };
+  enum class kind : unsigned char { peer, known, name, descriptor };
 
   path_type path_{};
   std::string name_;
   std::uint16_t port_ = 0;
+  int descriptor_ = -1;
   kind kind_ = kind::peer;
 };
 

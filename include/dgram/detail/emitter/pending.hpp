@@ -29,8 +29,6 @@ DGRAM_NAMESPACE_BEGIN
 
 namespace detail {
 
-enum class action : unsigned char { bind, connect, send, close };
-
 template <class Protocol>
 struct operation {
   action kind;
@@ -38,16 +36,6 @@ struct operation {
   std::vector<std::byte> payload = {};  // of a send
   any_completion_ptr done = {};         // null if no caller waits for the end
   backlog_place place = {};             // of a send
-
-  const char* name() const noexcept
-  {
-    switch (kind) {
-    case action::bind: return "bind";
-    case action::connect: return "connect";
-    case action::close: return "close";
-    default: return "send";
-    }
-  }
 };
 
 /// `Owner` is the core. It has the socket and its family, events and turns, and these functions:
@@ -235,7 +223,7 @@ public:
     });
     if (found == entries_.end() || owner_.is_closed()) return false;
     operation_type ended = remove(found);
-    const failure why = failure_of(ended.name(), net::error::operation_aborted);
+    const failure why = failure_of(name_of(ended.kind), net::error::operation_aborted);
     if (ended.kind == action::bind)
       fail_bind(why, std::move(ended.done));
     else if (ended.kind == action::connect)
@@ -265,7 +253,7 @@ public:
       if (which->at == stage::end || which->at == stage::gone) continue;
       operation_type ended = remove(which);
       owner_.end_operation(std::move(ended.done),
-                           failure_of(ended.name(), net::error::operation_aborted));
+                           failure_of(name_of(ended.kind), net::error::operation_aborted));
     }
   }
 
