@@ -658,6 +658,25 @@ void knows_its_capabilities()
   CHECK(dgram::supports<dgram::option::hop_limit>());
 }
 
+void refuses_what_a_supervisor_passes()
+{
+  asio::io_context io;
+  dgram::udp::socket socket{io, "127.0.0.1:0"};
+  error_code ec;
+  CHECK(!dgram::store_in_systemd("name", socket, ec));
+  CHECK_EQUAL(ec, asio::error::operation_not_supported);
+  try {
+    dgram::inherited_sockets();
+    CHECK(!"inherited_sockets must throw");
+  } catch (const dgram::system_error& failure) {
+    CHECK_EQUAL(failure.code(), asio::error::operation_not_supported);
+  }
+  const auto local = socket.local_endpoint();
+  CHECK(dgram::kind_of(socket.native_handle()) == dgram::socket_kind::udp4);
+  const auto same = dgram::adopt<dgram::udp>(io, dgram::owned_descriptor(socket.release()));
+  CHECK(same.local_endpoint() == local);
+}
+
 struct test {
   const char* name;
   void (*function)();
@@ -699,6 +718,7 @@ constexpr test tests[] = {
     TEST(emits_events),
     TEST(names_errors),
     TEST(knows_its_capabilities),
+    TEST(refuses_what_a_supervisor_passes),
 };
 
 }  // namespace
