@@ -197,8 +197,8 @@ std::size_t send_descriptors(basic_socket<unix_dgram, Executor>& socket,
 
 /// Takes all descriptors that came with a Unix datagram and were not taken yet, in the sender's
 /// order. The batch or reader needs room for them: `reserve_control`,
-/// `reader_config::control_size`. If there were more than the room holds, the kernel closed the others and
-/// `datagram.control_truncated()` is true.
+/// `reader_config::control_size`. If there were more than the room holds, the kernel closed the
+/// others and `datagram.control_truncated()` is true.
 ///
 /// \code
 /// dgram::unix_dgram::socket local{io, "/run/server.sock"};
