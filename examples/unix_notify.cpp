@@ -26,8 +26,6 @@
 #include <optional>
 #include <string>
 
-#include <unistd.h>
-
 namespace {
 
 using socket_type = dgram::unix_dgram::socket;
@@ -46,8 +44,7 @@ asio::awaitable<void> listen(socket_type& socket, const settings& with)
     if (!notification) co_return;
     // A notification may bring descriptors (FDSTORE=1), which the reader would close with the next receive. A sender of
     // BARRIER=1 waits until its own is closed.
-    while (const auto descriptor = notification->take_descriptor())
-      ::close(*descriptor);
+    dgram::take_descriptors(*notification).clear();
     const auto sender = notification->credentials();
     if (!sender || (with.user && sender->user != *with.user)) {
       fmt::print(stderr, "ignored a notification of another user\n");

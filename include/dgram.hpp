@@ -3,6 +3,7 @@
 #ifndef DGRAM_HPP
 #define DGRAM_HPP
 
+#include <dgram/activation.hpp>
 #include <dgram/basic_socket.hpp>
 #include <dgram/block_list.hpp>
 #include <dgram/bytes_view.hpp>
@@ -14,6 +15,7 @@
 #include <dgram/create_socket.hpp>
 #include <dgram/datagram.hpp>
 #include <dgram/default_token.hpp>
+#include <dgram/descriptors.hpp>
 #include <dgram/diagnostics.hpp>
 #include <dgram/emitter_socket.hpp>
 #include <dgram/endpoint.hpp>
@@ -26,6 +28,7 @@
 #include <dgram/name_resolver.hpp>
 #include <dgram/network_interface.hpp>
 #include <dgram/option.hpp>
+#include <dgram/owned_descriptor.hpp>
 #include <dgram/path_error.hpp>
 #include <dgram/reader.hpp>
 #include <dgram/reader_config.hpp>
@@ -39,6 +42,7 @@
 #include <dgram/session_map_config.hpp>
 #include <dgram/socket_config.hpp>
 #include <dgram/socket_handle.hpp>
+#include <dgram/socket_kind.hpp>
 #include <dgram/socket_statistics.hpp>
 #include <dgram/udp.hpp>
 #include <dgram/version.hpp>

@@ -162,6 +162,19 @@ public:
     return platform::append_control(room_, used_, level, type, &value, sizeof value);
   }
 
+  /// Adds descriptors that a Unix datagram passes to its receiver (`SCM_RIGHTS`, unix(7)), at most
+  /// `max_descriptors`. They must stay open until the datagram is sent. Returns false, and changes
+  /// nothing, if there is no room for them or the system has no Unix datagrams. See
+  /// `send_descriptors`.
+  bool add_descriptors(std::span<const platform::descriptor_type> passed) noexcept
+  {
+    return platform::append_descriptors(room_, used_, passed);
+  }
+
+  /// How many descriptors have room in an empty writer.
+  static constexpr std::size_t max_descriptors =
+      (capacity - platform::control_header_size) / sizeof(platform::descriptor_type);
+
   void clear() noexcept { used_ = 0; }
   bool empty() const noexcept { return used_ == 0; }
 

@@ -11,6 +11,7 @@
 #include <dgram/detail/platform/control.hpp>
 #include <dgram/endpoint.hpp>
 #include <dgram/error.hpp>
+#include <dgram/owned_descriptor.hpp>
 
 #include <algorithm>
 #include <array>
@@ -576,23 +577,22 @@ public:
   }
 
   /// Takes an open descriptor that the sender passed with the Unix datagram (`SCM_RIGHTS`,
-  /// unix(7)): the first one that was not taken yet, or nothing. The caller owns it. The batch
-  /// closes descriptors that were not taken, when it is used again or destroyed. Descriptors come
-  /// only if the batch has room for control messages, see `basic_receive_batch::reserve_control`.
+  /// unix(7)): the first one that was not taken yet, or none. The batch closes descriptors that
+  /// were not taken, when it is used again or destroyed. Descriptors come only if the batch has
+  /// room for control messages, see `basic_receive_batch::reserve_control`. `take_descriptors`
+  /// takes all of them.
   ///
   /// \code
   /// dgram::unix_dgram::socket local{io, "/run/server.sock"};
   /// dgram::unix_dgram::reader reader{local, {.control_size = 64}};
   /// while (auto datagram = co_await reader.next())
   ///   while (auto descriptor = datagram->take_descriptor())
-  ///     fmt::print("descriptor {} is ours\n", *descriptor);
+  ///     fmt::print("descriptor {} is ours\n", descriptor.get());
   /// \endcode
-  std::optional<int> take_descriptor() const noexcept
+  owned_descriptor take_descriptor() const noexcept
     requires detail::path_protocol<Protocol>
   {
-    const int descriptor = platform::take_descriptor(this->control_messages().bytes());
-    if (descriptor == -1) return std::nullopt;
-    return descriptor;
+    return owned_descriptor(platform::take_descriptor(this->control_messages().bytes()));
   }
 
   /// Whether one system call put both datagrams into the same slot, as those of a train. Both must

@@ -8,6 +8,7 @@
 #include <dgram/datagram.hpp>
 #include <dgram/endpoint.hpp>
 #include <dgram/failure.hpp>
+#include <dgram/owned_descriptor.hpp>
 #include <dgram/udp.hpp>
 
 #include <cstddef>
@@ -149,13 +150,13 @@ struct basic_remote_info : basic_address_info<Protocol> {
   /// auto server = dgram::create_unix_socket(io, {.control_size = 64});
   /// server.on<dgram::event::message>([](dgram::bytes_view, const dgram::unix_remote_info& rinfo) {
   ///   while (auto descriptor = rinfo.take_descriptor())
-  ///     fmt::print("descriptor {} is ours\n", *descriptor);
+  ///     fmt::print("descriptor {} is ours\n", descriptor.get());
   /// });
   /// server.bind("/run/server.sock");
   /// \endcode
-  std::optional<int> take_descriptor() const noexcept
+  owned_descriptor take_descriptor() const noexcept
   {
-    if (datagram_.get() == nullptr) return std::nullopt;
+    if (datagram_.get() == nullptr) return {};
     return datagram_.get()->take_descriptor();
   }
 

@@ -176,6 +176,7 @@ struct system_script {
   call_script if_nametoindex{"if_nametoindex"}, if_indextoname{"if_indextoname"};
   call_script getifaddrs{"getifaddrs"}, freeifaddrs{"freeifaddrs"};
   call_script socket{"socket"}, bind{"bind"}, poll{"poll"};
+  call_script listen{"listen"}, accept4{"accept4"};
   call_script lstat{"lstat"}, unlink{"unlink"}, getcwd{"getcwd"};
   call_script fchmod{"fchmod"}, fchmodat{"fchmodat"};
 
@@ -261,6 +262,8 @@ public:
     CHECK(script.socket.left() == 0);
     CHECK(script.bind.left() == 0);
     CHECK(script.poll.left() == 0);
+    CHECK(script.listen.left() == 0);
+    CHECK(script.accept4.left() == 0);
     CHECK(script.lstat.left() == 0);
     CHECK(script.unlink.left() == 0);
     CHECK(script.fchmod.left() == 0);
@@ -512,6 +515,21 @@ struct system {
   {
     return test::script.bind.play(-1, 1, [&](unsigned) { return ::bind(fd, address, size); });
   }
+
+  static int listen(int fd, int backlog) noexcept
+  {
+    return test::script.listen.play(-1, 1, [&](unsigned) { return ::listen(fd, backlog); });
+  }
+
+#if defined(__linux__)
+  static int accept4(int fd, int flags) noexcept
+  {
+    return test::script.accept4.play(
+        -1, 1, [&](unsigned) { return ::accept4(fd, nullptr, nullptr, flags); });
+  }
+#endif
+
+  static int set_close_on_exec(int fd) noexcept { return ::fcntl(fd, F_SETFD, FD_CLOEXEC); }
 
   static int close(int fd) noexcept { return ::close(fd); }
 

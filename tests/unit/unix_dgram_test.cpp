@@ -769,8 +769,7 @@ TEST_CASE_METHOD(unix_test, "descriptors that a peer sends are not left open", "
   CHECK(server.receive_batch(batch) == 1);
   int taken = 0;
   for (; const auto descriptor = batch[0].take_descriptor(); ++taken) {
-    CHECK((::fcntl(*descriptor, F_GETFD) & FD_CLOEXEC) != 0);
-    ::close(*descriptor);
+    CHECK((::fcntl(descriptor.get(), F_GETFD) & FD_CLOEXEC) != 0);
   }
   CHECK(taken == 4);
   CHECK(open_descriptors() == before);
@@ -793,7 +792,7 @@ TEST_CASE_METHOD(unix_test, "descriptors that were not taken are closed with the
   SECTION("when it is used again")
   {
     // Its messages stay where they are, and what was taken stays open.
-    const int mine = batch[1].take_descriptor().value();
+    const int mine = batch[1].take_descriptor().release();
     receive_two(batch);
     CHECK(open_descriptors() == before + 9);
     CHECK(::close(mine) == 0);
@@ -812,7 +811,8 @@ TEST_CASE_METHOD(unix_test, "descriptors that were not taken are closed with the
     receive_two(other);
     batch = std::move(other);
     CHECK(open_descriptors() == before + 8);
-    CHECK(batch[0].take_descriptor().has_value());
+    const auto mine = batch[0].take_descriptor();
+    CHECK(mine);
     batch = unix_dgram::receive_batch(1);
     CHECK(open_descriptors() == before + 1);
     return;
@@ -856,7 +856,7 @@ TEST_CASE_METHOD(unix_test, "a reader brings descriptors and credentials", "[uni
           // The first datagram's are left to the reader.
           if (++seen < 2) return;
           while (const auto descriptor = datagram.take_descriptor())
-            CHECK(::close(*descriptor) == 0);
+            CHECK(::fcntl(descriptor.get(), F_GETFD) != -1);
           reader.stop();
         },
         [](dgram::error_code) {});

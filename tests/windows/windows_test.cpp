@@ -658,6 +658,24 @@ void knows_its_capabilities()
   CHECK(dgram::supports<dgram::option::hop_limit>());
 }
 
+void refuses_what_a_supervisor_passes()
+{
+  asio::io_context io;
+  dgram::udp::socket socket{io, "127.0.0.1:0"};
+  error_code ec;
+  CHECK(!dgram::store_in_systemd("name", socket, ec));
+  CHECK_EQUAL(ec, asio::error::operation_not_supported);
+  try {
+    dgram::inherited_sockets();
+    CHECK(!"inherited_sockets must throw");
+  } catch (const dgram::system_error& failure) {
+    CHECK_EQUAL(failure.code(), asio::error::operation_not_supported);
+  }
+  dgram::owned_descriptor descriptor(::socket(AF_INET, SOCK_DGRAM, 0));
+  CHECK(dgram::kind_of(descriptor.get()) == dgram::socket_kind::udp4);
+  CHECK(dgram::adopt<dgram::udp>(io, std::move(descriptor)).is_open());
+}
+
 struct test {
   const char* name;
   void (*function)();
@@ -699,6 +717,7 @@ constexpr test tests[] = {
     TEST(emits_events),
     TEST(names_errors),
     TEST(knows_its_capabilities),
+    TEST(refuses_what_a_supervisor_passes),
 };
 
 }  // namespace

@@ -15,11 +15,13 @@ DGRAM_NAMESPACE_BEGIN
 
 namespace platform {
 
-/// A socket as the system identifies it.
+/// A socket as the system identifies it, and the value that identifies none.
 #if defined(_WIN32)
 using descriptor_type = ::SOCKET;
+inline constexpr descriptor_type no_descriptor = INVALID_SOCKET;
 #else
 using descriptor_type = int;
+inline constexpr descriptor_type no_descriptor = -1;
 #endif
 
 /// Makes an error code from errno, or on Windows from WSAGetLastError. It has the category of

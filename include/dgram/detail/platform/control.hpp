@@ -362,9 +362,22 @@ inline bool find_credentials([[maybe_unused]] std::span<const std::byte> control
   return false;
 }
 
-/// Takes the first descriptor that a Unix datagram brought and that was not taken yet; -1 if there
-/// is none. Marks it as taken in the control messages, whose memory a batch owns.
-inline int take_descriptor([[maybe_unused]] std::span<const std::byte> control) noexcept
+/// Adds a message that passes descriptors with a Unix datagram. If it does not fit, or the system
+/// cannot pass any, returns false and changes nothing.
+inline bool append_descriptors([[maybe_unused]] std::span<std::byte> room,
+                               [[maybe_unused]] std::size_t& used,
+                               [[maybe_unused]] std::span<const descriptor_type> passed) noexcept
+{
+#if defined(_WIN32)
+  return false;
+#else
+  return append_control(room, used, SOL_SOCKET, SCM_RIGHTS, passed.data(), passed.size_bytes());
+#endif
+}
+
+/// Takes the first descriptor that a Unix datagram brought and that was not taken yet, or none.
+/// Marks it as taken in the control messages, whose memory a batch owns.
+inline descriptor_type take_descriptor([[maybe_unused]] std::span<const std::byte> control) noexcept
 {
 #if !defined(_WIN32)
   std::size_t offset = 0;
@@ -372,7 +385,7 @@ inline int take_descriptor([[maybe_unused]] std::span<const std::byte> control) 
     if (item.level != SOL_SOCKET || item.type != SCM_RIGHTS) continue;
     for (std::size_t at = 0; at + sizeof(int) <= item.data.size(); at += sizeof(int)) {
       auto* const place = const_cast<std::byte*>(item.data.data()) + at;
-      constexpr int taken = -1;
+      constexpr int taken = no_descriptor;
       int descriptor = taken;
       std::memcpy(&descriptor, place, sizeof descriptor);
       if (descriptor == taken) continue;
@@ -381,14 +394,14 @@ inline int take_descriptor([[maybe_unused]] std::span<const std::byte> control) 
     }
   }
 #endif
-  return -1;
+  return no_descriptor;
 }
 
 /// Closes the descriptors that were not taken.
 inline void close_descriptors([[maybe_unused]] std::span<const std::byte> control) noexcept
 {
 #if !defined(_WIN32)
-  for (int descriptor = 0; (descriptor = take_descriptor(control)) != -1;)
+  for (int descriptor = 0; (descriptor = take_descriptor(control)) != no_descriptor;)
     system::close(descriptor);
 #endif
 }

@@ -6,6 +6,7 @@
 #include <dgram/detail/platform/errors.hpp>
 #include <dgram/detail/platform/names.hpp>
 #include <dgram/detail/platform/system.hpp>
+#include <dgram/owned_descriptor.hpp>
 
 #if !defined(_WIN32)
 #include <sys/socket.h>
@@ -21,21 +22,13 @@ class probe_socket {
 public:
   probe_socket(int family, error_code& ec) noexcept : descriptor_(system::socket(family, type, 0))
   {
-    if (descriptor_ == none)
+    if (!descriptor_)
       ec = last_error();
     else
       ec.clear();
   }
 
-  probe_socket(const probe_socket&) = delete;
-  probe_socket& operator=(const probe_socket&) = delete;
-
-  ~probe_socket()
-  {
-    if (descriptor_ != none) system::close(descriptor_);
-  }
-
-  descriptor_type descriptor() const noexcept { return descriptor_; }
+  descriptor_type descriptor() const noexcept { return descriptor_.get(); }
 
 private:
 #if defined(SOCK_CLOEXEC)
@@ -44,13 +37,7 @@ private:
   static constexpr int type = SOCK_DGRAM;
 #endif
 
-#if defined(_WIN32)
-  static constexpr descriptor_type none = INVALID_SOCKET;
-#else
-  static constexpr descriptor_type none = -1;
-#endif
-
-  descriptor_type descriptor_;
+  owned_descriptor descriptor_;
 };
 
 /// Whether a socket could not be opened because the system has none of its kind. False if the

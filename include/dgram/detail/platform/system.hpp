@@ -102,6 +102,14 @@ struct system {
     return ::bind(fd, address, size);
   }
 
+  static int listen(int fd, int backlog) noexcept { return ::listen(fd, backlog); }
+
+#if defined(__linux__)
+  static int accept4(int fd, int flags) noexcept { return ::accept4(fd, nullptr, nullptr, flags); }
+#endif
+
+  static int set_close_on_exec(int fd) noexcept { return ::fcntl(fd, F_SETFD, FD_CLOEXEC); }
+
   static int close(int fd) noexcept { return ::close(fd); }
 
   static int poll(::pollfd* which, ::nfds_t count, int milliseconds) noexcept
