@@ -65,7 +65,8 @@ dgram::error_code refusal(asio::io_context& io, udp::socket& socket, dgram::any_
 TEST_CASE("any: one socket serves both families of the host", "[any]")
 {
   asio::io_context io;
-  udp::socket server(io, udp::any(), {.reuse_address = true});
+  const test::reserved_port port;
+  udp::socket server(io, udp::any(port.number()), {.reuse_address = true});
   CHECK(server.local_endpoint().address() == asio::ip::address_v6::any());
   dgram::option::reuse_address shares;
   server.get_option(shares);

@@ -210,7 +210,8 @@ TEST_CASE("BND-20: two sockets on one port, without and with reuse_address", "[b
   }
   SECTION("both ask for it")
   {
-    const udp_socket first(io, test::loopback_v4(), {.reuse_address = true});
+    const test::reserved_port port;
+    const udp_socket first(io, test::loopback_v4(port.number()), {.reuse_address = true});
     udp_socket second(io, dgram::udp::v4(), {.reuse_address = true});
     CHECK_FALSE(bind_error(second, first.local_endpoint()));
     CHECK(second.local_endpoint() == first.local_endpoint());
@@ -230,7 +231,8 @@ TEST_CASE("BND-21: of sockets that share a unicast address the last one gets the
   SKIP("which of them gets a datagram is known of Linux only");
 #endif
   asio::io_context io;
-  udp_socket first(io, test::loopback_v4(), {.reuse_address = true});
+  const test::reserved_port port;
+  udp_socket first(io, test::loopback_v4(port.number()), {.reuse_address = true});
   udp_socket second(io, first.local_endpoint(), {.reuse_address = true});
   udp_socket sender(io, dgram::udp::v4());
   for (int i = 0; i < 5; ++i)
@@ -246,7 +248,8 @@ TEST_CASE("BND-21: of sockets that share a unicast address the last one gets the
 TEST_CASE("BND-22: reuse_port shares a port only with reuse_port", "[bind]")
 {
   asio::io_context io;
-  udp_socket first(io, test::loopback_v4(), {.reuse_port = true});
+  const test::reserved_port port;
+  udp_socket first(io, test::loopback_v4(port.number()), {.reuse_port = true});
   udp_socket second(io, dgram::udp::v4(), {.reuse_port = true});
   CHECK_FALSE(bind_error(second, first.local_endpoint()));
   CHECK(second.local_endpoint() == first.local_endpoint());
@@ -267,7 +270,8 @@ TEST_CASE("BND-23: with reuse_address and reuse_port the kernel spreads the flow
 #endif
   asio::io_context io;
   const dgram::socket_config both{.reuse_address = true, .reuse_port = true};
-  udp_socket first(io, test::loopback_v4(), both);
+  const test::reserved_port port;
+  udp_socket first(io, test::loopback_v4(port.number()), both);
   udp_socket second(io, first.local_endpoint(), both);
   // With reuse_address alone the second would get everything; that 32 flows all miss one of the
   // two happens in one of 2^31 runs.
@@ -292,14 +296,10 @@ TEST_CASE("BND-24: an IPv6-only wildcard leaves the IPv4 port free", "[bind]")
 {
   DGRAM_SKIP_WITHOUT_IPV6();
   asio::io_context io;
-  // Another process may hold the IPv4 port of the same number, hence several tries.
-  bool bound = false;
-  for (int i = 0; i < 20 && !bound; ++i) {
-    const udp_socket v6(io, any_v6(), {.v6_only = true});
-    udp_socket v4(io, dgram::udp::v4());
-    bound = !bind_error(v4, any_v4(v6.local_endpoint().port()));
-  }
-  CHECK(bound);
+  const test::reserved_port port;
+  const udp_socket v6(io, any_v6(port.number()), {.v6_only = true});
+  udp_socket v4(io, dgram::udp::v4());
+  CHECK_FALSE(bind_error(v4, any_v4(port.number())));
 }
 
 TEST_CASE("BND-24: an IPv6 wildcard that takes IPv4 holds the IPv4 port too", "[bind]")

@@ -299,12 +299,11 @@ TEST_CASE("CLS-20: many sockets of one port close with sends and receives pendin
   constexpr std::size_t count = 200;
   asio::io_context io;
   std::vector<std::unique_ptr<udp_socket>> sockets;
-  test::endpoint shared = test::loopback_v4();
-  for (std::size_t i = 0; i < count; ++i) {
+  const test::reserved_port port;
+  const auto shared = test::loopback_v4(port.number());
+  for (std::size_t i = 0; i < count; ++i)
     sockets.push_back(
         std::make_unique<udp_socket>(io, shared, dgram::socket_config{.reuse_address = true}));
-    shared = sockets.front()->local_endpoint();
-  }
   std::vector<std::array<char, 16>> storage(count);
   std::vector<int> sends(count, 0);
   std::vector<int> receives(count, 0);

@@ -185,8 +185,9 @@ TEST_CASE("CRE-12: the socket that is moved to owns the descriptor", "[create]")
   first.open();
   CHECK(first.is_open());
 
-  udp_socket third(io, test::loopback_v4());
-  const auto given_up = third.local_endpoint();
+  const test::reserved_port port;
+  const auto given_up = test::loopback_v4(port.number());
+  udp_socket third(io, given_up);
   third = std::move(second);
   CHECK(third.native_handle() == descriptor);
   // What the assigned-to socket had is closed, so that its port is free.

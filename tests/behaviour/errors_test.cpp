@@ -104,12 +104,11 @@ TEST_CASE("ERR-02: a server survives clients that are gone when it answers", "[e
 TEST_CASE("ERR-05: a refusal is a result, and the connected socket goes on", "[errors]")
 {
   const auto here = any_loopback();
+  const test::reserved_port port;
+  const test::endpoint address(here.address(), port.number());
   asio::io_context io;
-  udp_socket peer(io, here);
-  const auto address = peer.local_endpoint();
   udp_socket socket(io, here);
   socket.connect(address);
-  peer.close();
   socket.send(test::text_buffer("into the void"));
   test::wait_readable(io, socket);
   std::array<char, 16> storage{};
@@ -230,7 +229,8 @@ TEST_CASE("ERR-17: datagrams behind a refusal arrive, whoever takes the refusal"
   const auto here = any_loopback();
   asio::io_context io;
   udp_socket socket(io, here);
-  udp_socket peer(io, here);
+  const test::reserved_port port;
+  udp_socket peer(io, {here.address(), port.number()});
   socket.connect(peer.local_endpoint());
   for (std::size_t i = 0; i < backlog; ++i)
     peer.send_to(test::text_buffer("x"), socket.local_endpoint());

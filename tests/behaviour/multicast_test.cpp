@@ -28,16 +28,16 @@ network_interface loopback()
   return network_interface();
 }
 
-/// Sockets that share a port and have all joined the group on the loopback interface.
+/// Sockets that share the port and have all joined the group on the loopback interface.
 std::vector<udp::socket> make_listeners(asio::io_context& io, std::size_t count,
-                                        const multicast_group& group)
+                                        const multicast_group& group,
+                                        const test::reserved_port& port)
 {
   const bool six = group.address().is_v6();
-  test::endpoint local(six ? udp::v6() : udp::v4(), 0);
+  const test::endpoint local(six ? udp::v6() : udp::v4(), port.number());
   std::vector<udp::socket> listeners;
   for (std::size_t i = 0; i < count; ++i) {
     auto& one = listeners.emplace_back(io, local, dgram::socket_config{.reuse_address = true});
-    local = one.local_endpoint();
     one.join(group, loopback());
   }
   return listeners;
@@ -73,7 +73,8 @@ TEST_CASE("MCT-10 every listener that shares a port gets every datagram of the g
 {
   const multicast_group group("224.0.0.114");
   asio::io_context io;
-  auto listeners = make_listeners(io, 3, group);
+  const test::reserved_port port;
+  auto listeners = make_listeners(io, 3, group, port);
   udp::socket sender(io, test::loopback_v4());
   sender.set_option(option::multicast_interface(loopback()));
   sender.set_option(option::multicast_hop_limit(1));
@@ -104,7 +105,8 @@ TEST_CASE("MCT-11 every listener gets what the one source sends, and nothing of 
 {
   asio::io_context io;
   const multicast_group group("232.1.1.1", "127.0.0.1");
-  auto listeners = make_listeners(io, 3, group);
+  const test::reserved_port port;
+  auto listeners = make_listeners(io, 3, group, port);
   const auto send = [&](const char* from, const std::vector<std::string>& texts) {
     udp::socket sender(io, {asio::ip::make_address(from), 0});
     sender.set_option(option::multicast_interface(loopback()));
@@ -160,7 +162,8 @@ TEST_CASE("MCT-14 loopback is refused on a closed socket; off, members of this h
   CHECK(ec == asio::error::bad_descriptor);
 
   const multicast_group group("239.255.78.2");
-  auto listeners = make_listeners(io, 1, group);
+  const test::reserved_port port;
+  auto listeners = make_listeners(io, 1, group, port);
   sender.open(udp::v4());
   sender.bind(test::loopback_v4());
   sender.set_option(option::multicast_interface(loopback()));
@@ -203,7 +206,8 @@ TEST_CASE("MCT-16 named by an address, that is the sender's address too")
 {
   asio::io_context io;
   const multicast_group group("239.255.78.3");
-  auto listeners = make_listeners(io, 1, group);
+  const test::reserved_port port;
+  auto listeners = make_listeners(io, 1, group, port);
   loopback();
   udp::socket sender(io, udp::v4());
   sender.set_option(option::multicast_interface(network_interface("127.0.0.1")));
@@ -259,16 +263,16 @@ TEST_CASE("multicast: a socket gets the groups of others where it does not ask t
 {
   asio::io_context io;
   const multicast_group own("239.255.78.5"), others("239.255.78.6");
-  auto listeners = make_listeners(io, 2, own);
+  const test::reserved_port port;
+  auto listeners = make_listeners(io, 2, own, port);
   listeners[1].join(others, loopback());
   dgram::error_code ec;
   listeners[0].set_option(option::receive_all_groups(false), ec);
   if (ec == asio::error::operation_not_supported) SKIP("only Linux gives a socket others' groups");
   udp::socket sender(io, test::loopback_v4());
   sender.set_option(option::multicast_interface(loopback()));
-  const auto port = listeners[0].local_endpoint().port();
   const auto send = [&](const multicast_group& group, std::string_view text) {
-    sender.send_to(test::text_buffer(text), {group.address(), port});
+    sender.send_to(test::text_buffer(text), {group.address(), port.number()});
   };
   send(others, "others'");
   send(own, "its own");

@@ -148,7 +148,8 @@ TEST_CASE("options: the multicast hop limit is in the header, on a dual-stack so
 TEST_CASE("options: one socket of two on a port gets all of a flow, and both share where asked to")
 {
   asio::io_context io;
-  udp::socket first(io, test::loopback_v4(), {.reuse_port = true});
+  const test::reserved_port port;
+  udp::socket first(io, test::loopback_v4(port.number()), {.reuse_port = true});
   udp::socket second(io, first.local_endpoint(), {.reuse_port = true});
   udp::socket sender(io, test::loopback_v4());
   for (int i = 0; i < 3; ++i)

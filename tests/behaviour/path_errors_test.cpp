@@ -40,14 +40,8 @@ struct reporting {
     if (kind > 0 && !test::has_ipv6()) SKIP("this host has no IPv6 loopback");
     socket.open(kind == 0 ? dgram::udp::v4() : (kind == 1 ? dgram::udp::v6() : dgram::udp::dual()));
     socket.set_option(option::receive_error(true));
-    dead = kind == 1 ? nobody_v6() : test::dead_endpoint();
+    dead = kind == 1 ? test::loopback_v6(test::dead_port()) : test::dead_endpoint();
     socket.bind({kind == 0 ? asio::ip::udp::v4() : asio::ip::udp::v6(), 0});
-  }
-
-  static test::endpoint nobody_v6()
-  {
-    asio::io_context other;
-    return test::udp_socket(other, test::loopback_v6()).local_endpoint();
   }
 
   test::endpoint to_socket() const

@@ -40,12 +40,6 @@ dgram::error_code replace_peer(way how, asio::io_context& io, udp_socket& socket
   return ec;
 }
 
-/// An address that no socket is bound to.
-test::endpoint deserted(asio::io_context& io)
-{
-  return udp_socket(io, test::loopback_v4()).local_endpoint();
-}
-
 /// Calls report errors of the path everywhere. Reports need an error queue.
 bool possible(bool reports)
 {
@@ -75,7 +69,7 @@ TEST_CASE("CON-31: what was known of the old peer does not come to calls about t
   udp_socket peer(io, test::loopback_v4());
   udp_socket socket(io, dgram::udp::v4());
   if (reports) socket.set_option(dgram::option::receive_error(true));
-  socket.connect(deserted(io));
+  socket.connect(test::dead_endpoint());
   CHECK(socket.send(test::text_buffer("x")) == 1);
   if (taken)
     CHECK(try_receive_error(socket) ==
@@ -104,7 +98,7 @@ TEST_CASE("CON-32: a connect that fails leaves the old peer, and what is known o
   asio::io_context io;
   udp_socket socket(io, dgram::udp::v4());
   socket.set_option(dgram::option::receive_error(true));
-  const auto old = deserted(io);
+  const auto old = test::dead_endpoint();
   socket.connect(old);
   CHECK(socket.send(test::text_buffer("x")) == 1);
   CHECK(replace_peer(async ? way::async_connect : way::connect, io, socket, refused));
@@ -187,7 +181,7 @@ TEST_CASE("CON-35: an answer or error of another than the peer does not come to 
   const auto request = test::receive(io, other);
   CHECK(request.sender == socket.local_endpoint());
   other.send_to(test::text_buffer("answer"), request.sender);
-  socket.send_to(test::text_buffer("request"), deserted(io));
+  socket.send_to(test::text_buffer("request"), test::dead_endpoint());
   CHECK(try_receive_error(socket) == asio::error::would_block);
   CHECK(socket.send(test::text_buffer("still")) == 5);
   CHECK(test::receive(io, peer).text == "still");

@@ -463,10 +463,10 @@ TEST_CASE("SND-32: a server answers from its handler, and its port can be taken 
 {
   asio::io_context io;
   udp_socket client(io, test::loopback_v4());
-  test::endpoint address = test::loopback_v4();
+  const test::reserved_port port;
+  const auto address = test::loopback_v4(port.number());
   for (const std::string question : {"first", "second"}) {
     udp_socket server(io, address);
-    address = server.local_endpoint();
     std::array<char, 32> storage{};
     test::endpoint sender;
     bool answered = false;

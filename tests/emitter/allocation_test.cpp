@@ -163,6 +163,7 @@ namespace {
 
 /// A socket, another that it sends to, and what can be begun on it.
 struct bench {
+  test::reserved_port port;  // kept over a pause
   asio::io_context io;
   test::listener target{io};
   dgram::emitter_socket socket = dgram::create_socket(
@@ -180,7 +181,7 @@ struct bench {
 
   void bind()
   {
-    if (!socket.state().bound) socket.bind_sync(0, "127.0.0.1");
+    if (!socket.state().bound) socket.bind_sync(port.number(), "127.0.0.1");
     test::run_ready(io);
   }
 

@@ -298,16 +298,18 @@ TEST_CASE("BND-17, BND-19: a scope, and IPv6 only", "[emitter]")
   auto scoped = dgram::create_socket(io, dgram::udp6);
   CHECK(scoped.bind_sync(0, "::1%lo").address == asio::ip::address_v6::loopback());
   auto only = dgram::create_socket(io, {.type = dgram::udp6, .ipv6_only = true});
-  const auto port = only.bind_sync().port;
+  const test::reserved_port port;
+  only.bind_sync(port.number());
   auto four = dgram::create_socket(io, dgram::udp4);
-  CHECK(four.bind_sync(port).port == port);  // BND-24
+  CHECK(four.bind_sync(port.number()).port == port.number());  // BND-24
 }
 
 TEST_CASE("BND-20, BND-22, BND-23: sharing an address", "[emitter]")
 {
   asio::io_context io;
   auto first = dgram::create_socket(io, {.type = dgram::udp4, .reuse_addr = true});
-  const auto port = first.bind_sync(0, "127.0.0.1").port;
+  const test::reserved_port reserved;
+  const auto port = first.bind_sync(reserved.number(), "127.0.0.1").port;
   auto second = dgram::create_socket(io, {.type = dgram::udp4, .reuse_addr = true});
   second.bind_sync(port, "127.0.0.1");
   auto third = dgram::create_socket(io, dgram::udp4);
@@ -315,7 +317,8 @@ TEST_CASE("BND-20, BND-22, BND-23: sharing an address", "[emitter]")
 
   auto spread =
       dgram::create_socket(io, {.type = dgram::udp4, .reuse_addr = true, .reuse_port = true});
-  const auto shared = spread.bind_sync(0, "127.0.0.1").port;
+  const test::reserved_port of_spread;
+  const auto shared = spread.bind_sync(of_spread.number(), "127.0.0.1").port;
   auto other = dgram::create_socket(io, {.type = dgram::udp4, .reuse_port = true});
   CHECK(other.bind_sync(shared, "127.0.0.1").port == shared);
 }

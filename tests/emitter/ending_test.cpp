@@ -32,7 +32,7 @@ struct queued {
       result = ec;
       sent = size;
     };
-    if (waits_for != "a bind") socket->bind_sync(0, "127.0.0.1");
+    if (waits_for != "a bind") socket->bind_sync(port.number(), "127.0.0.1");
     test::run_ready(io);
     if (waits_for == "a name") {
       socket->send("ping", target.port, "peer.test", note);
@@ -64,7 +64,10 @@ struct queued {
   }
 
   asio::io_context other;
-  test::listener target{other};
+  // A pause closes both sockets for a time.
+  test::reserved_port target_port;
+  test::reserved_port port;
+  test::listener target{other, {.type = dgram::udp4}, target_port.number()};
   asio::io_context io;
   test::slow_lookup lookup;
   std::stop_source stop;

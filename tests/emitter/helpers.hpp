@@ -4,6 +4,8 @@
 #ifndef DGRAM_TESTS_EMITTER_HELPERS_HPP
 #define DGRAM_TESTS_EMITTER_HELPERS_HPP
 
+#include "support/reserved_port.hpp"
+
 #include <dgram/create_socket.hpp>
 
 #include <asio/io_context.hpp>
@@ -91,14 +93,15 @@ void record(Socket& socket, trace& into)
 
 /// An emitter on loopback, bound at once, which notes what it gets.
 struct listener {
-  explicit listener(asio::io_context& io, dgram::socket_options options = {.type = dgram::udp4})
+  explicit listener(asio::io_context& io, dgram::socket_options options = {.type = dgram::udp4},
+                    std::uint16_t on_port = 0)
       : socket(dgram::create_socket(io, std::move(options)))
   {
     socket.on<event::message>([this](dgram::bytes_view message, const dgram::remote_info& from) {
       messages.emplace_back(message.text());
       senders.push_back(from);
     });
-    port = socket.bind_sync(0, socket_address()).port;
+    port = socket.bind_sync(on_port, socket_address()).port;
   }
 
   const char* socket_address() { return "127.0.0.1"; }
@@ -127,13 +130,6 @@ struct slow_lookup {
       each({}, asio::ip::address_v4::loopback());
   }
 };
-
-/// A port on loopback without a socket.
-inline std::uint16_t dead_port()
-{
-  asio::io_context io;
-  return asio::ip::udp::socket(io, {asio::ip::address_v4::loopback(), 0}).local_endpoint().port();
-}
 
 inline bool has_ipv6()
 {

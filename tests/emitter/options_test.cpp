@@ -128,7 +128,8 @@ TEST_CASE("N39: joining binds an unbound socket", "[emitter]")
 TEST_CASE("MCT-10, MCT-11, MCT-13: what is sent to a group, and by a source", "[emitter]")
 {
   asio::io_context io;
-  test::listener first(io, {.type = dgram::udp4, .reuse_addr = true});
+  const test::reserved_port of_first;
+  test::listener first(io, {.type = dgram::udp4, .reuse_addr = true}, of_first.number());
   auto open = [&] { return dgram::create_socket(io, {.type = dgram::udp4, .reuse_addr = true}); };
   auto a = open();
   auto b = open();
@@ -140,9 +141,12 @@ TEST_CASE("MCT-10, MCT-11, MCT-13: what is sent to a group, and by a source", "[
   b.on<test::event::message>([&] { ++heard_b; });
   sourced.on<test::event::message>(
       [&](dgram::bytes_view m) { heard_sourced.emplace_back(m.text()); });
-  const auto port = a.bind_sync().port;
+  // The kernel gives one free port to two sockets that both share addresses.
+  const test::reserved_port of_a;
+  const test::reserved_port of_sourced;
+  const auto port = a.bind_sync(of_a.number()).port;
   b.bind_sync(port);
-  const auto other_port = sourced.bind_sync().port;
+  const auto other_port = sourced.bind_sync(of_sourced.number()).port;
   for (auto* socket : {&a, &b})
     socket->add_membership("239.255.77.2", "127.0.0.1");
   sourced.add_source_specific_membership("127.0.0.1", "232.1.77.1", "127.0.0.1");
@@ -205,7 +209,9 @@ TEST_CASE("MCT-10: a udp6 socket is a member of groups of both families, also af
   auto socket = dgram::create_socket(io, dgram::udp6);
   trace heard;
   socket.on<test::event::message>([&](dgram::bytes_view m) { heard.emplace_back(m.text()); });
-  const auto port = socket.bind_sync().port;
+  const test::reserved_port reserved;
+  const auto port = reserved.number();
+  socket.bind_sync(port);
   socket.add_membership("239.255.77.5", "127.0.0.1");
   socket.add_membership("ff01::77:5", "::1%lo");
   socket.set_multicast_interface("127.0.0.1");
@@ -244,7 +250,9 @@ TEST_CASE("S1.59: sockets of a context are paused, and resume as they were", "[e
   trace heard;
   test::record(socket, events);
   socket.on<test::event::message>([&](dgram::bytes_view m) { heard.emplace_back(m.text()); });
-  const auto port = socket.bind_sync().port;
+  const test::reserved_port reserved;
+  const auto port = reserved.number();
+  socket.bind_sync(port);
   socket.set_ttl(7);
   socket.add_membership("239.255.77.3", "127.0.0.1");
   socket.add_membership("239.255.77.4", "127.0.0.1");

@@ -38,7 +38,8 @@ TEST_CASE("S1.59: a connect that is under way goes on after the pause", "[emitte
   auto socket = dgram::create_socket(io, lookup.options());
   trace events;
   test::record(socket, events);
-  const auto port = socket.bind_sync(0, here).port;
+  const test::reserved_port port;
+  socket.bind_sync(port.number(), here);
   outcome connected;
   const bool by_name = GENERATE(false, true);
   socket.connect(target.port, by_name ? "somewhere" : here, connected.token());
@@ -54,7 +55,7 @@ TEST_CASE("S1.59: a connect that is under way goes on after the pause", "[emitte
   dgram::resume_sockets(io);
   test::run_until(io, [&] { return target.messages.size() == 2; });
   CHECK(target.messages == trace{"behind the connect", "meanwhile"});
-  CHECK(target.senders.front().port == port);
+  CHECK(target.senders.front().port == port.number());
   CHECK(connected.is({}));
   CHECK(socket.remote_address().port == target.port);
   CHECK(events == trace{"listening", "connect"});
@@ -67,7 +68,8 @@ TEST_CASE("S1.59: a bind that is under way is done before the pause", "[emitter]
   auto socket = dgram::create_socket(io, dgram::udp4);
   trace events;
   test::record(socket, events);
-  socket.bind(0, here);
+  const test::reserved_port port;
+  socket.bind(port.number(), here);
   socket.send("behind the bind", target.port);
   dgram::pause_sockets(io);
   CHECK(socket.state().paused);
@@ -75,15 +77,15 @@ TEST_CASE("S1.59: a bind that is under way is done before the pause", "[emitter]
   CHECK(events == trace{"listening"});
   CHECK(socket.state().paused);
   CHECK(socket.native_handle() == -1);
-  const auto port = socket.address().port;
-  CHECK(port != 0);
+  CHECK(socket.address().port == port.number());
 
   dgram::resume_sockets(io);
   test::run_until(io, [&] { return target.messages.size() == 1; });
-  CHECK(target.senders.front().port == port);
+  CHECK(target.senders.front().port == port.number());
 
   auto other = dgram::create_socket(io, dgram::udp4);
-  other.bind(0, here);
+  const test::reserved_port other_port;
+  other.bind(other_port.number(), here);
   dgram::pause_sockets(io);
   dgram::resume_sockets(io);
   test::run_ready(io);
@@ -97,7 +99,8 @@ TEST_CASE("S1.59: a send whose name is found during the pause leaves after it", 
   test::listener target(io);
   test::slow_lookup lookup;
   auto socket = dgram::create_socket(io, lookup.options());
-  socket.bind_sync(0, here);
+  const test::reserved_port port;
+  socket.bind_sync(port.number(), here);
   outcome sent;
   socket.send("x", target.port, "somewhere", sent.token());
   dgram::pause_sockets(io);
@@ -117,8 +120,9 @@ TEST_CASE("S1.59: the peer can be changed during the pause", "[emitter]")
   auto socket = dgram::create_socket(io, dgram::udp4);
   trace events;
   test::record(socket, events);
+  const test::reserved_port port;
+  socket.bind_sync(port.number(), here);
   socket.connect_sync(first.port, here);
-  const auto port = socket.address().port;
   test::run_ready(io);
   dgram::pause_sockets(io);
   outcome lost;
@@ -133,7 +137,7 @@ TEST_CASE("S1.59: the peer can be changed during the pause", "[emitter]")
   dgram::resume_sockets(io);
   test::run_until(io, [&] { return !second.messages.empty(); });
   CHECK(second.messages == trace{"for the second"});
-  CHECK(second.senders.front().port == port);
+  CHECK(second.senders.front().port == port.number());
   CHECK(first.messages.empty());
   CHECK(lost.is(asio::error::not_connected));
   CHECK(events == trace{"listening", "connect", "connect"});
@@ -144,7 +148,8 @@ TEST_CASE("S1.59: what waits for the end of a pause can be cancelled, and ends w
 {
   asio::io_context io;
   auto socket = dgram::create_socket(io, dgram::udp4);
-  socket.bind_sync(0, here);
+  const test::reserved_port port;
+  socket.bind_sync(port.number(), here);
   asio::cancellation_signal signal;
   outcome connected;
   outcome sent;
@@ -176,7 +181,8 @@ TEST_CASE("S1.59: a socket that cannot resume tells all that waits for it", "[em
   auto socket = dgram::create_socket(io, lookup.options());
   trace events;
   test::record(socket, events);
-  const auto port = socket.bind_sync(0, here).port;
+  const test::reserved_port port;
+  socket.bind_sync(port.number(), here);
   test::run_ready(io);
   outcome connected;
   outcome behind;
@@ -187,11 +193,12 @@ TEST_CASE("S1.59: a socket that cannot resume tells all that waits for it", "[em
   test::run_ready(io);
   outcome meanwhile;
   socket.send("meanwhile", meanwhile.token());
-  const asio::ip::udp::socket thief(io, {asio::ip::address_v4::loopback(), port});
+  const asio::ip::udp::socket thief(io, {asio::ip::address_v4::loopback(), port.number()});
   dgram::resume_sockets(io);
   test::run_ready(io);
   const dgram::error_code taken = asio::error::address_in_use;
-  CHECK(events == trace{"listening", "error bind EADDRINUSE 127.0.0.1:" + std::to_string(port)});
+  CHECK(events ==
+        trace{"listening", "error bind EADDRINUSE 127.0.0.1:" + std::to_string(port.number())});
   CHECK(meanwhile.is(taken));
   if (!by_name) {
     CHECK(connected.is(taken));
@@ -211,7 +218,8 @@ TEST_CASE("S1.59: options and groups are checked during the pause, and hold afte
   auto socket = dgram::create_socket(io, dgram::udp4);
   trace events;
   test::record(socket, events);
-  socket.bind_sync();
+  const test::reserved_port port;
+  socket.bind_sync(port.number());
   socket.set_recv_buffer_size(5000);
   socket.add_membership("239.255.77.5", here);
   dgram::pause_sockets(io);
@@ -260,7 +268,8 @@ TEST_CASE("S1.59: what is sent to a peer whose connect fails during a pause fail
   asio::io_context io;
   test::slow_lookup lookup;
   auto socket = dgram::create_socket(io, lookup.options());
-  socket.bind_sync(0, here);
+  const test::reserved_port port;
+  socket.bind_sync(port.number(), here);
   asio::cancellation_signal signal;
   outcome connected;
   outcome sent;

@@ -565,6 +565,7 @@ TEST_CASE(
 {
   enum class reason { bind, connect, name, pause };
   for (const reason why : {reason::bind, reason::connect, reason::name, reason::pause}) {
+    const test::reserved_port port;
     asio::io_context io;
     test::listener target(io);
     test::slow_lookup lookup;
@@ -582,7 +583,7 @@ TEST_CASE(
     if (why == reason::bind)
       socket.bind(0, "somewhere");
     else
-      socket.bind_sync();
+      socket.bind_sync(port.number());
     if (why == reason::connect) socket.connect(target.port, "somewhere");
     if (why == reason::pause) dgram::pause_sockets(io);
     const auto send = [&] {

@@ -4,9 +4,8 @@
 . "$(dirname "$0")/common.sh"
 
 # No socket listens: the system says so at once, and the client asks again nevertheless.
-listen gone "$examples/example_echo_callback"
-quits gone TERM
-dead=$endpoint
+unused_port
+dead=127.0.0.1:$port
 run 1 "$examples/example_client" "$dead" hello --timeout 50 --retries 2
 prints "no reply from $dead after 3 tries"
 run 1 "$examples/example_client" "$dead" hello --timeout 50
@@ -21,7 +20,8 @@ quits silent INT
 grep -qx 'received 4 lines' "$work/silent.out" || fail "more than 4 tries were sent"
 
 # The first try goes to a server that ends without an answer, a later one to its successor.
-listen first "$examples/example_syslog_collector" --count 1 127.0.0.1:0
+unused_port
+listen first "$examples/example_syslog_collector" --count 1 "127.0.0.1:$port"
 start client "$examples/example_client" "$endpoint" again --timeout 100 --retries 300
 ends 0 first
 listen second "$examples/example_echo_coroutine" "$endpoint"

@@ -59,12 +59,14 @@ if [ -n "$coap_client" ]; then
   prints 'of libcoap'
 fi
 quits server TERM
-run 1 "$client" get "$endpoint" time --wait 20 --retries 1
+unused_port
+run 1 "$client" get "127.0.0.1:$port" time --wait 20 --retries 1
 prints 'no answer from'
 
 coap_server=$(first_of coap-server coap-server-notls)
 [ -n "$coap_server" ] || exit 0
-for ((port = 20000 + RANDOM % 10000, tries = 0; tries < 10; ++port, ++tries)); do
+for ((tries = 0; tries < 10; ++tries)); do
+  unused_port
   start "peer$tries" "$coap_server" -A 127.0.0.1 -p "$port"
   status=0
   output=$("$client" get "127.0.0.1:$port" time --wait 100 --retries 5 2>&1) || status=$?

@@ -46,6 +46,15 @@ prints() { # TEXT: the program that ran printed this
   esac
 }
 
+unused_port() { # leaves in $port a number that no socket has, and that the kernel gives to none
+  local hexadecimal
+  while true; do
+    port=$((20000 + RANDOM % 10000))
+    printf -v hexadecimal ':%04X ' "$port"
+    grep -qs "$hexadecimal" /proc/net/udp /proc/net/udp6 || return 0
+  done
+}
+
 listen() { # NAME PROGRAM...: starts a server; leaves where it listens in $endpoint and $port
   start "$@"
   expect "$1" '^listening on (.*:([0-9]+))$'

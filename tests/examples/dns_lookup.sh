@@ -9,7 +9,8 @@ long=$(printf '%050d.' 1 2 3 4)test
 
 # Any port that is free, without asking who has which: a few are tried.
 started=no
-for ((port = 20000 + RANDOM % 10000, tries = 0; tries < 10; ++port, ++tries)); do
+for ((tries = 0; tries < 10; ++tries)); do
+  unused_port
   start server dnsmasq --keep-in-foreground --log-facility=- --conf-file=/dev/null --pid-file= \
     --user="$(id -un)" --no-resolv --no-hosts --port "$port" --listen-address 127.0.0.1 \
     --bind-interfaces --host-record="host.test,192.0.2.7,2001:db8::7" --host-record="$long,192.0.2.8"

@@ -9,7 +9,8 @@ run 1 "$load" "$endpoint" --seconds 1 --window 5
 prints '0 datagrams/s, lost 5'
 quits silent TERM
 
-run 1 "$load" "$endpoint" --seconds 1
+unused_port
+run 1 "$load" "127.0.0.1:$port" --seconds 1
 prints 'Connection refused'
 
 need node

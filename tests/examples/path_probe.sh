@@ -4,9 +4,8 @@
 . "$(dirname "$0")/common.sh"
 
 # On this host: a closed port says that the datagram has arrived, an open one says nothing.
-listen gone "$examples/example_echo_callback"
-quits gone TERM
-run 0 "$examples/example_path_probe" "$endpoint" --timeout 20000
+unused_port
+run 0 "$examples/example_path_probe" "127.0.0.1:$port" --timeout 20000
 prints ' bytes: arrived'
 listen server "$examples/example_echo_callback"
 run 0 "$examples/example_path_probe" "$endpoint" --timeout 100

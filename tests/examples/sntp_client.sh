@@ -11,7 +11,8 @@ prints 'no answer from 127.0.0.1:9'
 
 need chronyd
 [ "$(id -u)" -eq 0 ] || skip "chronyd starts as root only"
-for ((port = 20000 + RANDOM % 10000, tries = 0; tries < 10; ++port, ++tries)); do
+for ((tries = 0; tries < 10; ++tries)); do
+  unused_port
   printf '%s\n' "port $port" 'bindaddress 127.0.0.1' 'allow 127.0.0.0/8' 'local stratum 7' 'cmdport 0' \
     "pidfile $work/chronyd.pid" "bindcmdaddress /" >"$work/chrony.conf"
   start "server$tries" chronyd -d -x -u root -f "$work/chrony.conf"

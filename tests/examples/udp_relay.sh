@@ -38,7 +38,8 @@ grep -q 'refused 1' "$work/small.out" || fail "$(tail -1 "$work/small.out")"
 
 command -v nginx >/dev/null || exit 0
 module=$(find /usr/lib/nginx/modules /usr/share/nginx/modules -name 'ngx_stream_module.so' 2>/dev/null | head -1)
-for ((port = 20000 + RANDOM % 10000, tries = 0; tries < 10; ++port, ++tries)); do
+for ((tries = 0; tries < 10; ++tries)); do
+  unused_port
   {
     if [ -n "$module" ]; then printf 'load_module %s;\n' "$module"; fi
     printf '%s\n' 'daemon off;' 'worker_processes 1;' "pid $work/nginx.pid;" "error_log stderr;" \

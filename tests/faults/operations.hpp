@@ -3,6 +3,7 @@
 #ifndef DGRAM_TESTS_FAULTS_OPERATIONS_HPP
 #define DGRAM_TESTS_FAULTS_OPERATIONS_HPP
 
+#include "support/reserved_port.hpp"
 #include "support/scripted_system.hpp"
 #include "support/temporary_directory.hpp"
 
@@ -150,6 +151,7 @@ public:
   std::optional<dgram::udp::socket> socket;
   std::optional<udp_reader> reader;
   std::optional<udp_writer> writer;
+  std::optional<test::reserved_port> emitter_port;
   std::optional<dgram::emitter_socket> emitter;
   std::optional<decltype(emitter->stream<dgram::event::message>())> messages_of;
   std::optional<test::temporary_directory> directory;

@@ -73,7 +73,9 @@ void world::make_emitter()
 
 void world::bind_emitter()
 {
-  emitter->bind_sync(0, "127.0.0.1");
+  // A pause closes the socket and binds the same port again.
+  if (!emitter_port) emitter_port.emplace();
+  emitter->bind_sync(emitter_port->number(), "127.0.0.1");
   run_ready();
 }
 
@@ -263,7 +265,7 @@ void world::check_emitter()
   dgram::resume_sockets(io);
   run_ready();
   if (socket_.state().closed) return;
-  if (!socket_.state().bound) socket_.bind_sync(0, "127.0.0.1");
+  if (!socket_.state().bound) bind_emitter();
   run_until([&] { return socket_.state().bound; });
   bool told = false;
   dgram::error_code ec;

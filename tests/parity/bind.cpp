@@ -124,7 +124,7 @@ PARITY_SCENARIO(bind_reuse_address)
   auto& a = open("a", {.reuse_addr = true});
   auto& b = open("b", {.reuse_addr = true});
   auto& c = open("c");
-  ready({&a}, [&] {
+  a.bind(own_port(), "127.0.0.1", [&] {
     c.on<error>([&] { close(a, b, c); });
     b.bind(port_of(a), "127.0.0.1", [&] { c.bind(port_of(a), "127.0.0.1"); });
   });
@@ -135,7 +135,7 @@ PARITY_SCENARIO(bind_ipv6_only_v6)
 {
   auto& a = open("a", {.type = dgram::udp6, .ipv6_only = true});
   auto& b = open("b");
-  ready({&a}, [&] { b.bind(port_of(a), "0.0.0.0", [&] { close(a, b); }); }, "::");
+  a.bind(own_port(), "::", [&] { b.bind(port_of(a), "0.0.0.0", [&] { close(a, b); }); });
   run();
 }
 

@@ -40,6 +40,10 @@ if [[ $name == *_v6 ]]; then
   grep -qs '^00000000000000000000000000000001 ' /proc/net/if_inet6 || skip "this host has no ::1"
 fi
 
+# For the socket whose port another one takes later. Kernels choose ports above 32767, and a number below 10000 may
+# belong to a test of another program.
+export DGRAM_PARITY_PORT=$((10000 + RANDOM % 10000))
+
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 run() { # WHO PROGRAM...

@@ -69,7 +69,7 @@ PARITY_SCENARIO(multicast_delivery)
       if (--left == 0) close(a, b, sender);
     });
   }
-  a.bind(0, [&] {
+  a.bind(own_port(), [&] {
     b.bind(port_of(a), [&] {
       sender.bind(0, "127.0.0.1", [&] {
         for (auto* socket : {&a, &b})

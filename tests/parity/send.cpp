@@ -299,15 +299,11 @@ PARITY_SCENARIO(send_to_a_dead_port)
   auto& a = open("a");
   auto& gone = open("gone");
   int left = 5;
-  int port = 0;
   std::function<void()> next = [&] {
     if (left-- == 0) return close(a);
-    later(10, [&] { a.send("hello?", port, done(a, "send", next)); });
+    later(10, [&] { a.send("hello?", own_port(), done(a, "send", next)); });
   };
-  ready({&a, &gone}, [&] {
-    port = port_of(gone);
-    gone.close(next);
-  });
+  ready({&a}, [&] { gone.bind(own_port(), "127.0.0.1", [&] { gone.close(next); }); });
   run();
 }
 

@@ -5,6 +5,7 @@
 
 #include <chrono>
 #include <cstdio>
+#include <cstdlib>
 #include <deque>
 #include <map>
 #include <memory>
@@ -103,6 +104,12 @@ emitter& open(const std::string& name, dgram::socket_options options)
 int port_of(const emitter& of)
 {
   return of.address().port;
+}
+
+int own_port()
+{
+  const char* const given = std::getenv("DGRAM_PARITY_PORT");
+  return given != nullptr ? std::atoi(given) : 0;
 }
 
 std::string place(const dgram::address_info& info)

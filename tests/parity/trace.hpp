@@ -59,6 +59,10 @@ emitter& quiet(const std::string& name, dgram::socket_options options = {});
 emitter& open(const std::string& name, dgram::socket_options options = {});
 
 int port_of(const emitter& of);
+
+/// A port that is still free when the socket that has it is closed, and in the other family.
+int own_port();
+
 std::string place(const dgram::address_info& info);
 
 /// Node's name of an error.

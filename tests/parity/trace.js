@@ -71,6 +71,9 @@ function attempt(socket, what, action) {
   }
 }
 
+// A port that is still free when the socket that has it is closed, and in the other family.
+const ownPort = Number(process.env.DGRAM_PARITY_PORT || 0);
+
 // Binds them to loopback one after the other, and then goes on.
 function ready([first, ...rest], next, address = '127.0.0.1') {
   first.bind(0, address, () => (rest.length ? ready(rest, next, address) : next()));
@@ -88,4 +91,4 @@ const close = (...sockets) => sockets.forEach((socket) => socket.close());
 
 process.on('uncaughtException', (error) => console.log(`test: uncaught ${error.code}`));
 
-module.exports = { after, attempt, close, done, failure, label, notFound, open, place, quiet, ready, say };
+module.exports = { after, attempt, close, done, failure, label, notFound, open, ownPort, place, quiet, ready, say };

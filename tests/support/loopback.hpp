@@ -4,6 +4,7 @@
 #define DGRAM_TESTS_SUPPORT_LOOPBACK_HPP
 
 #include "support/asio.hpp"
+#include "support/reserved_port.hpp"
 
 #include <dgram.hpp>
 
@@ -60,11 +61,10 @@ inline void run(asio::io_context& io, asio::awaitable<void> coroutine)
   REQUIRE(finished);
 }
 
-/// A port on loopback without a socket.
+/// A port on loopback without a socket. It is the same one each time.
 inline endpoint dead_endpoint()
 {
-  asio::io_context io;
-  return dgram::udp::socket(io, loopback_v4()).local_endpoint();
+  return loopback_v4(dead_port());
 }
 
 }  // namespace test

@@ -263,8 +263,7 @@ public:
       : strand_(asio::make_strand(io)), socket_(std::in_place, strand_)
   {
     socket_->open(protocol);
-    socket_->bind(test::loopback_v4());
-    address_ = socket_->local_endpoint();
+    socket_->bind(address_);
   }
 
   io_strand strand() const { return strand_; }
@@ -315,7 +314,9 @@ public:
 
   io_strand strand_;
   std::optional<socket_on<io_strand>> socket_;
-  test::endpoint address_;
+  const test::reserved_port port_;
+  // The socket of a dual-stack protocol is bound to an IPv4 address too.
+  const test::endpoint address_ = test::loopback_v4(port_.number());
   test::endpoint sender_;
   char storage_[64] = {};
   dgram::receive_batch batch_{4, 64};

@@ -158,7 +158,8 @@ TEST_CASE(
 TEST_CASE("basic_socket: the configuration is applied before bind")
 {
   asio::io_context io;
-  socket_type socket(io, test::loopback_v4(),
+  const test::reserved_port own;
+  socket_type socket(io, test::loopback_v4(own.number()),
                      {.reuse_address = true,
                       .broadcast = true,
                       .receive_buffer_size = 10'000,
@@ -176,7 +177,8 @@ TEST_CASE("basic_socket: the configuration is applied before bind")
   CHECK_NOTHROW(socket_type(io, socket.local_endpoint(), {.reuse_address = true}));
   CHECK_THROWS_AS(socket_type(io, socket.local_endpoint()), dgram::system_error);
 
-  socket_type spread(io, test::loopback_v4(), {.reuse_port = true});
+  const test::reserved_port port;
+  socket_type spread(io, test::loopback_v4(port.number()), {.reuse_port = true});
   CHECK_NOTHROW(socket_type(io, spread.local_endpoint(), {.reuse_port = true}));
   CHECK_THROWS_AS(socket_type(io, spread.local_endpoint()), dgram::system_error);
 }
@@ -816,11 +818,11 @@ TEST_CASE("basic_socket: after disconnect the local port stays, and everybody re
   socket_type peer(io, test::loopback_v4());
   socket_type stranger(io, test::loopback_v4());
   socket_type socket(io);
+  const test::reserved_port port;
   SECTION("bound to a port that was asked for")
   {
-    const auto port = socket_type(io, test::loopback_v4()).local_endpoint().port();
     socket.open(udp::v4());
-    socket.bind(test::loopback_v4(port));
+    socket.bind(test::loopback_v4(port.number()));
   }
   SECTION("bound to any free port")
   {

@@ -430,7 +430,8 @@ TEST_CASE("multicast: every member on an interface gets what is sent there")
 {
   DGRAM_SKIP_WITHOUT_LOOPBACK_INTERFACE();
   asio::io_context io;
-  udp::socket first(io, {asio::ip::address_v4::any(), 0}, {.reuse_address = true});
+  const test::reserved_port port;
+  udp::socket first(io, {asio::ip::address_v4::any(), port.number()}, {.reuse_address = true});
   udp::socket second(io, first.local_endpoint(), {.reuse_address = true});
   first.join(group_v4, loopback());
   second.join(group_v4, loopback());

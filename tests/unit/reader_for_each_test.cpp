@@ -29,7 +29,8 @@ template <class Socket = dgram::udp::socket>
 struct scene {
   using reader_type = test::reader_of<Socket>;
 
-  explicit scene(const dgram::reader_config& config = {})
+  explicit scene(const dgram::reader_config& config = {}, std::uint16_t port = 0)
+      : receiver(std::in_place, io, test::loopback_v4(port))
   {
     reader.emplace(*receiver, config);
     target = receiver->local_endpoint();
@@ -79,7 +80,7 @@ struct scene {
   }
 
   asio::io_context io;
-  std::optional<Socket> receiver{std::in_place, io, test::loopback_v4()};
+  std::optional<Socket> receiver;
   Socket sender{io, test::loopback_v4()};
   std::optional<reader_type> reader;
   test::endpoint target;
@@ -201,7 +202,8 @@ DGRAM_EACH_TRANSPORT_TEST_CASE(
     "reader for_each: a socket that was closed and opened again is another one")
 {
   const bool inside = GENERATE(false, true);
-  scene<TestType> s;
+  const test::reserved_port port;
+  scene<TestType> s({}, port.number());
   const auto reopen = [&] {
     s.receiver->close();
     s.receiver->open(dgram::udp::v4());
@@ -227,7 +229,8 @@ DGRAM_EACH_TRANSPORT_TEST_CASE(
 DGRAM_EACH_TRANSPORT_TEST_CASE(
     "reader for_each: works with a socket that is opened after the reader was made")
 {
-  scene<TestType> s;
+  const test::reserved_port port;
+  scene<TestType> s({}, port.number());
   s.receiver->close();
   s.receiver->open(dgram::udp::v4());
   s.receiver->bind(s.target);

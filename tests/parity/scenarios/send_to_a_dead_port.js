@@ -1,8 +1,7 @@
-const { close, done, open, ready } = require('../trace');
+const { close, done, open, ownPort, ready } = require('../trace');
 const [a, gone] = [open('a'), open('gone')];
 let left = 5;
-ready([a, gone], () => {
-  const { port } = gone.address();
-  const next = () => (left-- === 0 ? close(a) : setTimeout(() => a.send('hello?', port, done(a, 'send', next)), 10));
-  gone.close(next);
+ready([a], () => {
+  const next = () => (left-- === 0 ? close(a) : setTimeout(() => a.send('hello?', ownPort, done(a, 'send', next)), 10));
+  gone.bind(ownPort, '127.0.0.1', () => gone.close(next));
 });
