@@ -6,6 +6,7 @@
 #include <dgram/config.hpp>
 #include <dgram/detail/platform/backend.hpp>
 #include <dgram/detail/platform/control.hpp>
+#include <dgram/detail/platform/loopback_probe.hpp>
 #include <dgram/detail/platform/probe_socket.hpp>
 #include <dgram/detail/socket/option_access.hpp>
 #include <dgram/error.hpp>
@@ -57,7 +58,7 @@ struct system_capabilities {
   bool send_timestamp = false;       ///< `send_options::timestamp`
   bool hardware_timestamps = false;  ///< the kernel passes on times of the network card
   bool receive_drop_count = false;   ///< `option::receive_drop_count`
-  bool receive_error = false;        ///< `option::receive_error`: an error queue
+  bool receive_error = false;        ///< `option::receive_error`, also without a peer
   bool transmit_time = false;        ///< `send_options::transmit_time`
   bool abstract_names = false;       ///< Unix sockets can have names without a file
 
@@ -154,6 +155,40 @@ void find_ip_capabilities(system_capabilities& found, const platform::probe_sock
       has(option::receive_timestamp()) && platform::names::send_timestamps_value != 0;
 }
 
+/// Withdraws the capabilities of a family that its kernel claims and does not show: gVisor takes
+/// options, and then delivers nothing. `protocol` is no dual-stack one. `ec` is set only if no
+/// socket can be opened.
+template <class Protocol>
+void try_over_loopback(system_capabilities& found, const Protocol& protocol, error_code& ec)
+{
+  const bool v4 = protocol == Protocol::v4();
+  platform::loopback_probe probe(v4, ec);
+  if (ec || !probe.is_usable()) return;
+  error_code refused;
+  const auto set = [&](platform::descriptor_type descriptor, const auto& option) {
+    platform::set_option(descriptor, option.level(protocol), option.name(protocol),
+                         option.data(protocol), option.size(protocol), refused);
+  };
+  constexpr int codepoint = static_cast<int>(ecn_codepoint::ect_1);
+  if (found.packet_info) set(probe.descriptor(), option::packet_info(true));
+  if (found.receive_hop_limit) set(probe.descriptor(), option::receive_hop_limit(true));
+  if (found.receive_ecn) {
+    set(probe.descriptor(), option::receive_ecn(true));
+    set(probe.descriptor(), option::traffic_class(codepoint));
+  }
+  using said = platform::received_control;
+  said seen;
+  if (!probe.echo(seen)) return;
+  found.receive_hop_limit = seen.has(said::hop_limit_given);
+  found.receive_ecn = seen.has(said::traffic_class_given) && (seen.traffic_class & 3) == codepoint;
+  found.packet_info = seen.has(said::local) && !probe.takes_any_source();
+  if (!found.receive_error) return;
+  const platform::probe_socket reporter(protocol.family(), ec);
+  if (ec) return;
+  set(reporter.descriptor(), option::receive_error(true));
+  found.receive_error = probe.reports_errors(reporter);
+}
+
 template <class Protocol>
 system_capabilities find_capabilities(const Protocol& protocol, error_code& ec)
 {
@@ -164,7 +199,12 @@ system_capabilities find_capabilities(const Protocol& protocol, error_code& ec)
   if (!found.available) return found;
   found.receive_timestamp = !ask_for_option<option::receive_timestamp>(probe, protocol) ||
                             !ask_for_option<older_timestamp>(probe, protocol);
-  if constexpr (dual_stack_protocol<Protocol>) find_ip_capabilities(found, probe, protocol);
+  if constexpr (dual_stack_protocol<Protocol>) {
+    find_ip_capabilities(found, probe, protocol);
+    if (protocol == Protocol::v4() || protocol.is_dual())
+      try_over_loopback(found, Protocol::v4(), ec);
+    if (!ec && protocol != Protocol::v4()) try_over_loopback(found, Protocol::v6(), ec);
+  }
 #if DGRAM_HAS_UNIX_DATAGRAMS
   else
     found.abstract_names = platform::take_abstract_name(probe.descriptor());
@@ -187,9 +227,14 @@ const system_capabilities& known_capabilities(const Protocol& protocol)
 
 }  // namespace detail
 
-/// What this system can do with UDP sockets of a protocol. The first call asks the kernel with a
-/// temporary socket; later calls return the cached result. `udp::dual()` has what both families
-/// have. An option that the system takes without knowing it, as gVisor does, counts as missing.
+/// What this system can do with UDP sockets of a protocol. The first call asks the kernel with
+/// temporary sockets; later calls return the cached result. `udp::dual()` has what both families
+/// have.
+///
+/// What the system takes and does not do, as gVisor does, counts as missing. On systems other than
+/// Windows, a few datagrams over the loopback interface show the address, the hop limit and the ECN
+/// field of a datagram, answers from an address, and reports of errors to an unconnected socket. If
+/// the interface is down, these are what the kernel says.
 ///
 /// Throws `system_error` if no socket can be opened, for example because the process has no
 /// descriptors left. The next call asks again. A protocol that the system lacks is no error: see

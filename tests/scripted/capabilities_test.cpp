@@ -132,3 +132,77 @@ TEST_CASE_METHOD(test::scripted, "what could not be asked is asked again, what w
   CHECK(dgram::capabilities().available);
   CHECK(script.socket.calls() == calls);
 }
+
+TEST_CASE_METHOD(test::scripted, "what the kernel claims and does not show is no capability",
+                 "[F5]")
+{
+  if (!test::batched_calls) SKIP("this backend reads no error queue");
+  const auto before = find(udp::v4());
+  REQUIRE(before.packet_info);
+  REQUIRE(before.receive_error);
+  // Each option can be read, and set in vain.
+  script.setsockopt.always(test::claim(0));
+  const auto found = find(udp::v4());
+  CHECK_FALSE(found.packet_info);
+  CHECK_FALSE(found.receive_ecn);
+  CHECK_FALSE(found.receive_hop_limit);
+  CHECK_FALSE(found.receive_error);
+  CHECK(found.coalescing == before.coalescing);
+  if (test::has_ipv6()) CHECK_FALSE(find(udp::dual()).receive_error);
+}
+
+TEST_CASE_METHOD(test::scripted, "an error queue that stays empty is no capability", "[F5]")
+{
+  if (!test::batched_calls) SKIP("this backend reads no error queue");
+  const auto before = find(udp::v4());
+  // The first echo, then a look at the queue and an echo in turn.
+  script.recvmsg.push(test::pass());
+  for (int round = 0; round < 4; ++round) {
+    script.recvmsg.push(fail(EAGAIN));
+    script.recvmsg.push(test::pass());
+  }
+  auto expected = before;
+  expected.receive_error = false;
+  CHECK(find(udp::v4()) == expected);
+
+  // A report that comes late counts.
+  script.recvmsg.push(test::pass());
+  script.recvmsg.push(fail(EAGAIN));
+  CHECK(find(udp::v4()) == before);
+}
+
+TEST_CASE_METHOD(test::scripted,
+                 "a kernel that ignores the source of a datagram cannot answer by it", "[F5]")
+{
+  auto expected = find(udp::v4());
+  script.sendmsg.push(test::pass());
+  script.sendmsg.push(test::claim(1));
+  expected.packet_info = false;
+  CHECK(find(udp::v4()) == expected);
+}
+
+TEST_CASE_METHOD(test::scripted,
+                 "without the loopback interface a capability is what the kernel says", "[F5]")
+{
+  const auto before = find(udp::v4());
+  script.bind.push(fail(EADDRNOTAVAIL));
+  CHECK(find(udp::v4()) == before);
+  script.sendmsg.push(fail(ENETUNREACH));
+  CHECK(find(udp::v4()) == before);
+}
+
+TEST_CASE_METHOD(test::scripted, "the question for capabilities takes few system calls", "[F5]")
+{
+  find(udp::v4());
+  CHECK(script.socket.calls() <= 3);
+  CHECK(script.sendmsg.calls() <= 4);
+  CHECK(script.recvmsg.calls() <= 3);
+  CHECK(script.poll.calls() <= 2);
+  script.socket.push(test::pass(), 2);
+  script.socket.push(fail(EMFILE));
+  dgram::error_code ec;
+  find_capabilities(udp::v4(), ec);
+  if (test::batched_calls) CHECK(ec == dgram::error_code(asio::error::no_descriptors));
+  while (script.socket.left() > 0)
+    dgram::platform::probe_socket(udp::v4().family(), ec);
+}

@@ -172,6 +172,7 @@ struct system_script {
   call_script recvmsg{"recvmsg"}, sendmsg{"sendmsg"};
   call_script recvmmsg{"recvmmsg"}, sendmmsg{"sendmmsg"};
   call_script connect{"connect"}, getpeername{"getpeername"};
+  call_script getsockname{"getsockname"};
   call_script getsockopt{"getsockopt"}, setsockopt{"setsockopt"};
   call_script if_nametoindex{"if_nametoindex"}, if_indextoname{"if_indextoname"};
   call_script getifaddrs{"getifaddrs"}, freeifaddrs{"freeifaddrs"};
@@ -198,9 +199,9 @@ struct system_script {
   /// The calls that move nothing: what the library asked the kernel, or told it.
   std::size_t other_calls() const
   {
-    return connect.calls() + getpeername.calls() + getsockopt.calls() + setsockopt.calls() +
-           if_nametoindex.calls() + if_indextoname.calls() + getifaddrs.calls() + socket.calls() +
-           bind.calls();
+    return connect.calls() + getpeername.calls() + getsockname.calls() + getsockopt.calls() +
+           setsockopt.calls() + if_nametoindex.calls() + if_indextoname.calls() +
+           getifaddrs.calls() + socket.calls() + bind.calls();
   }
 
   call_script& receive(bool batched = batched_calls) { return batched ? recvmmsg : recvmsg; }
@@ -253,6 +254,7 @@ public:
     CHECK(script.sendmmsg.left() == 0);
     CHECK(script.connect.left() == 0);
     CHECK(script.getpeername.left() == 0);
+    CHECK(script.getsockname.left() == 0);
     CHECK(script.getsockopt.left() == 0);
     CHECK(script.setsockopt.left() == 0);
     CHECK(script.if_nametoindex.left() == 0);
@@ -462,6 +464,12 @@ struct system {
   {
     return test::script.getpeername.play(
         -1, 1, [&](unsigned) { return ::getpeername(fd, address, size); });
+  }
+
+  static int getsockname(int fd, ::sockaddr* address, ::socklen_t* size) noexcept
+  {
+    return test::script.getsockname.play(
+        -1, 1, [&](unsigned) { return ::getsockname(fd, address, size); });
   }
 
   static int getsockopt(int fd, int level, int name, void* value, ::socklen_t* size) noexcept

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// A socket that sends nothing: it only shows what the kernel can do, or which peers exist.
+// A socket of the library's own, which shows what the kernel can do, or which peers exist.
 #ifndef DGRAM_DETAIL_PLATFORM_PROBE_SOCKET_HPP
 #define DGRAM_DETAIL_PLATFORM_PROBE_SOCKET_HPP
 

@@ -71,6 +71,11 @@ struct system {
     return ::getpeername(fd, address, size);
   }
 
+  static int getsockname(int fd, ::sockaddr* address, ::socklen_t* size) noexcept
+  {
+    return ::getsockname(fd, address, size);
+  }
+
   static int getsockopt(int fd, int level, int name, void* value, ::socklen_t* size) noexcept
   {
     return ::getsockopt(fd, level, name, value, size);
