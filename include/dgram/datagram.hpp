@@ -433,6 +433,21 @@ struct info_access {
   }
 };
 
+/// Gives the copy of a datagram access to what the datagram is a view of.
+struct slot_access {
+  template <class Datagram>
+  static const auto& slot(const Datagram& of) noexcept
+  {
+    return *of.slot_;
+  }
+
+  template <class Datagram>
+  static bool is_last(const Datagram& of) noexcept
+  {
+    return of.is_last_;
+  }
+};
+
 }  // namespace detail
 
 template <class Protocol>
@@ -604,6 +619,7 @@ public:
 
 private:
   friend detail::datagram_metadata<basic_datagram, Protocol>;
+  friend struct detail::slot_access;
 
   const platform::received_control* control() const noexcept { return slot_->control; }
   bool needs_source() const noexcept { return slot_->needs_source; }

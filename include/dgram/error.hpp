@@ -34,6 +34,11 @@ enum class error {
   /// path (invalid_argument).
   no_packet_info,
   listener_failed,  ///< a coroutine that listens to an emitter threw (invalid_argument)
+  session_ended,    ///< the session has ended, see `session::ended` (connection_aborted)
+  /// More bytes than the peer has sent may not be sent to it before its address is proved
+  /// (permission_denied).
+  not_validated,
+  already_listening,  ///< the socket has a listener (invalid_argument)
 };
 
 /// Errors of the operating system that `asio::error` has no names for. Like those of `asio::error`,
@@ -90,6 +95,11 @@ public:
     case error::no_packet_info:
       return "the address that was asked is unknown: set option::packet_info on a wildcard socket";
     case error::listener_failed: return "a listener has thrown";
+    case error::session_ended: return "the session has ended";
+    case error::not_validated:
+      return "the peer has not proved its address: call mark_validated, or set "
+             "listener_config::amplification to 0";
+    case error::already_listening: return "the socket has a listener";
     }
     return "unknown dgram error";
   }
@@ -105,6 +115,8 @@ private:
     switch (value) {
     case error::unknown_interface: return sys::errc::no_such_device;
     case error::not_running: return sys::errc::bad_file_descriptor;
+    case error::session_ended: return sys::errc::connection_aborted;
+    case error::not_validated:
     case error::ip_blocked: return sys::errc::permission_denied;
     case error::no_multicast: return sys::errc::operation_not_supported;
     default: return sys::errc::invalid_argument;

@@ -72,6 +72,26 @@ template <class Protocol, class SocketExecutor = net::any_io_executor,
           class Handle = basic_socket_handle<Protocol, SocketExecutor>>
 class writer;
 
+template <class Protocol, class SocketExecutor = net::any_io_executor,
+          class Executor = net::any_io_executor,
+          class Handle = basic_socket_handle<Protocol, SocketExecutor>>
+class listener;
+
+template <class Protocol, class SocketExecutor = net::any_io_executor,
+          class Executor = net::any_io_executor,
+          class Handle = basic_socket_handle<Protocol, SocketExecutor>>
+class session;
+
+template <class Protocol, class SocketExecutor = net::any_io_executor,
+          class Executor = net::any_io_executor,
+          class Handle = basic_socket_handle<Protocol, SocketExecutor>>
+class session_ref;
+
+struct listener_config;
+struct listener_statistics;
+struct session_statistics;
+class session_key;
+
 template <class T, class Protocol = udp, class Clock = std::chrono::steady_clock>
 class session_map;
 

@@ -28,6 +28,11 @@
 
 DGRAM_NAMESPACE_BEGIN
 
+namespace detail {
+template <class Handle, class Executor>
+class listener_core;
+}  // namespace detail
+
 /// Returns received datagrams one at a time. The reader owns a batch, and suspends only if no
 /// datagram is queued.
 ///
@@ -257,6 +262,8 @@ public:
 private:
   template <class, class, class, class>
   friend class writer;
+  template <class, class>
+  friend class detail::listener_core;
 
   static auto take_one() noexcept
   {

@@ -24,6 +24,9 @@ enum class session_end {
   idle,     ///< no datagram came for the idle timeout
   closed,   ///< the program ended it: `erase` or `clear`
   evicted,  ///< it made room for another one
+  /// The listener of the session, or its socket, was closed. A `session_map` has no such end.
+  stopped,
+  socket_error,  ///< the listener's socket failed; a `session_map` has no such end
 };
 
 /// Limits of a `session_map`. A limit of 0 is refused.

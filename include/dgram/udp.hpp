@@ -24,9 +24,11 @@ public:
   using reply_path = basic_reply_path<udp>;
   using path_error = basic_path_error<udp>;
 
-  /// Declared here; `dgram/reader.hpp` and `dgram/writer.hpp` define them.
+  /// Declared here; `dgram/reader.hpp`, `dgram/writer.hpp` and `dgram/listener.hpp` define them.
   using reader = dgram::reader<udp>;
   using writer = dgram::writer<udp>;
+  using listener = dgram::listener<udp>;
+  using session = dgram::session<udp>;
 
   /// Asio's protocol. `asio::ip::udp::v6()` is IPv6 as Asio treats it, never dual.
   udp(native_protocol protocol) noexcept : native_protocol(protocol) {}  // NOLINT(*-explicit-*)

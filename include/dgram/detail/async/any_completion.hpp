@@ -27,10 +27,8 @@ namespace detail {
 ///
 /// Asio's `any_completion_handler` would need memory of its own to wait in a queue with its
 /// results.
-class any_completion : public task {
+class completion_base : public task {
 public:
-  failure outcome;
-
   /// Lets the handler's slot call `function(Owner&, cancellation_type)` until the completion runs.
   template <class Owner, class Function>
   void let_cancel(const net::cancellation_slot& slot, std::weak_ptr<Owner> owner, Function function)
@@ -41,9 +39,28 @@ public:
   }
 
 protected:
-  ~any_completion() = default;
+  ~completion_base() = default;
 
   bool has_slot_ = false;  // a cancellation slot refers to this
+};
+
+/// A completion whose failure says in words what was wrong.
+class any_completion : public completion_base {
+public:
+  failure outcome;
+
+protected:
+  ~any_completion() = default;
+};
+
+/// A completion without values, and with a plain code: for waits, of which there are many.
+class waiter : public completion_base {
+public:
+  error_code outcome;
+  std::tuple<> values;
+
+protected:
+  ~waiter() = default;
 };
 
 using any_completion_ptr = std::unique_ptr<any_completion, discard_task>;
@@ -95,6 +112,12 @@ void call_back(Handler&& handler, const failure& outcome, Values&&... values)
     std::invoke(std::forward<Handler>(handler), outcome.code);
   else
     std::invoke(std::forward<Handler>(handler), outcome);
+}
+
+template <class Handler, class... Values>
+void call_back(Handler&& handler, const error_code& outcome, Values&&... values)
+{
+  std::invoke(std::forward<Handler>(handler), outcome, std::forward<Values>(values)...);
 }
 
 /// Whether a handler is bound to an executor. Otherwise any executor may call it.
@@ -180,8 +203,9 @@ private:
   [[no_unique_address]] work_type work_;
 };
 
-template <class Handler, class Executor, class... Values>
-class completion_of final : public completion<Values...> {
+/// `Completion` has `outcome` and `values`.
+template <class Handler, class Executor, class Completion>
+class completion_of final : public Completion {
 public:
   template <class From>
   completion_of(From&& handler, const Executor& executor)
@@ -194,7 +218,7 @@ public:
     const auto memory = allocator();
     if (this->has_slot_) net::get_associated_cancellation_slot(call_.handler()).clear();
     auto call = std::move(call_);
-    failure result = std::move(this->outcome);
+    auto result = std::move(this->outcome);
     auto results = std::move(this->values);
     release_task(this, memory);
     std::apply([&](auto&... each) { call(std::move(result), std::move(each)...); }, results);
@@ -211,12 +235,18 @@ private:
   forwarding_handler<Handler, Executor> call_;
 };
 
+template <class Completion, class Handler, class Executor>
+Completion* make_completion_for(Handler&& handler, const Executor& executor)
+{
+  using type = completion_of<std::decay_t<Handler>, Executor, Completion>;
+  const auto allocator = net::get_associated_allocator(handler, recycling());
+  return make_task<type>(allocator, std::forward<Handler>(handler), executor);
+}
+
 template <class... Values, class Handler, class Executor>
 completion<Values...>* make_completion(Handler&& handler, const Executor& executor)
 {
-  using type = completion_of<std::decay_t<Handler>, Executor, Values...>;
-  const auto allocator = net::get_associated_allocator(handler, recycling());
-  return make_task<type>(allocator, std::forward<Handler>(handler), executor);
+  return make_completion_for<completion<Values...>>(std::forward<Handler>(handler), executor);
 }
 
 /// Whether an operation takes this token. If not, the assertion says so; otherwise the compiler

@@ -4,88 +4,26 @@
 #define DGRAM_DETAIL_EMITTER_CONTEXT_HPP
 
 #include <dgram/config.hpp>
+#include <dgram/detail/async/roster.hpp>
 #include <dgram/detail/async/spares.hpp>
 
-#include <cstddef>
 #include <memory>
-#include <mutex>
-#include <utility>
-#include <vector>
 
 DGRAM_NAMESPACE_BEGIN
 
 namespace detail {
 
-/// The emitters of a context, to be paused and resumed together.
-template <class Member>
-class roster {
-public:
-  void add(const std::shared_ptr<Member>& member)
-  {
-    const std::lock_guard lock(mutex_);
-    member->place_in_roster = members_.size();
-    members_.push_back({member.get(), member});
-  }
-
-  void remove(Member& member) noexcept
-  {
-    const std::lock_guard lock(mutex_);
-    const std::size_t place = member.place_in_roster;
-    if (place >= members_.size() || members_[place].address != &member) return;
-    std::swap(members_[place], members_.back());
-    members_[place].address->place_in_roster = place;
-    members_.pop_back();
-  }
-
-  std::vector<std::shared_ptr<Member>> all()
-  {
-    const std::lock_guard lock(mutex_);
-    std::vector<std::shared_ptr<Member>> result;
-    for (const auto& [address, member] : members_)
-      if (auto held = member.lock()) result.push_back(std::move(held));
-    return result;
-  }
-
-private:
-  struct entry {
-    Member* address;
-    std::weak_ptr<Member> member;
-  };
-
-  std::mutex mutex_;
-  std::vector<entry> members_;
-};
-
 /// A handler that dies with the context may destroy a socket, so what the sockets share outlives
-/// this service. When the context ends, the service calls two functions of every member:
-/// - `silence`: from then on, the member starts nothing;
-/// - `discard`: the member releases the operations that wait in it.
+/// this service.
 template <class Incoming, class Outgoing, class Member>
-class context_service : public net::execution_context::service {
+class context_service : public roster_service<Member> {
 public:
   inline static net::execution_context::id id;
 
-  explicit context_service(net::execution_context& context)
-      : net::execution_context::service(context)
-  {
-  }
+  explicit context_service(net::execution_context& context) : roster_service<Member>(context) {}
 
   std::shared_ptr<spares<Incoming>> incoming = std::make_shared<spares<Incoming>>();
   std::shared_ptr<spares<Outgoing>> outgoing = std::make_shared<spares<Outgoing>>();
-  std::shared_ptr<roster<Member>> members = std::make_shared<roster<Member>>();
-
-private:
-  /// An operation that waits in a member may own that member's socket. Only `discard` breaks that
-  /// cycle.
-  void shutdown() noexcept override
-  {
-    const auto held = members->all();
-    // Silences all members first, since the `discard` of one may destroy the socket of another.
-    for (const auto& member : held)
-      member->silence();
-    for (const auto& member : held)
-      member->discard();
-  }
 };
 
 }  // namespace detail

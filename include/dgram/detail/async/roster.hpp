@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: BSL-1.0
+// The objects of one kind that a context has, and what becomes of them when the context ends.
+#ifndef DGRAM_DETAIL_ASYNC_ROSTER_HPP
+#define DGRAM_DETAIL_ASYNC_ROSTER_HPP
+
+#include <dgram/config.hpp>
+
+#include <cstddef>
+#include <memory>
+#include <mutex>
+#include <utility>
+#include <vector>
+
+DGRAM_NAMESPACE_BEGIN
+
+namespace detail {
+
+/// The objects of one kind that a context has.
+template <class Member>
+class roster {
+public:
+  void add(const std::shared_ptr<Member>& member)
+  {
+    const std::lock_guard lock(mutex_);
+    member->place_in_roster = members_.size();
+    members_.push_back({member.get(), member});
+  }
+
+  void remove(Member& member) noexcept
+  {
+    const std::lock_guard lock(mutex_);
+    const std::size_t place = member.place_in_roster;
+    if (place >= members_.size() || members_[place].address != &member) return;
+    std::swap(members_[place], members_.back());
+    members_[place].address->place_in_roster = place;
+    members_.pop_back();
+  }
+
+  std::vector<std::shared_ptr<Member>> all()
+  {
+    const std::lock_guard lock(mutex_);
+    std::vector<std::shared_ptr<Member>> result;
+    for (const auto& [address, member] : members_)
+      if (auto held = member.lock()) result.push_back(std::move(held));
+    return result;
+  }
+
+private:
+  struct entry {
+    Member* address;
+    std::weak_ptr<Member> member;
+  };
+
+  std::mutex mutex_;
+  std::vector<entry> members_;
+};
+
+/// When the context ends, the service calls two functions of every member:
+/// - `silence`: from then on, the member starts nothing;
+/// - `discard`: the member releases the operations that wait in it.
+///
+/// A handler that dies with the context may destroy a member, so the roster outlives the service.
+template <class Member>
+class roster_service : public net::execution_context::service {
+public:
+  inline static net::execution_context::id id;
+
+  explicit roster_service(net::execution_context& context)
+      : net::execution_context::service(context)
+  {
+  }
+
+  std::shared_ptr<roster<Member>> members = std::make_shared<roster<Member>>();
+
+private:
+  /// An operation that waits in a member may own that member. Only `discard` breaks that cycle.
+  void shutdown() noexcept override
+  {
+    const auto held = members->all();
+    // Silences all members first, since the `discard` of one may destroy another.
+    for (const auto& member : held)
+      member->silence();
+    for (const auto& member : held)
+      member->discard();
+  }
+};
+
+}  // namespace detail
+
+DGRAM_NAMESPACE_END
+
+#endif

@@ -1,0 +1,186 @@
+// SPDX-License-Identifier: BSL-1.0
+// Copies of datagrams that wait for their session, in memory that is used again.
+#ifndef DGRAM_DETAIL_SESSIONS_INBOX_HPP
+#define DGRAM_DETAIL_SESSIONS_INBOX_HPP
+
+#include <dgram/bytes_view.hpp>
+#include <dgram/config.hpp>
+#include <dgram/datagram.hpp>
+#include <dgram/detail/platform/basics.hpp>
+
+#include <algorithm>
+#include <array>
+#include <bit>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <memory>
+#include <new>
+#include <span>
+#include <type_traits>
+#include <utility>
+
+DGRAM_NAMESPACE_BEGIN
+
+namespace detail {
+
+/// Pieces of memory of power-of-two sizes. What is given back is kept for the next piece of its
+/// size. `most` bounds what is in use and kept, together.
+class piece_pool {
+public:
+  explicit piece_pool(std::size_t most) noexcept : most_(most) {}
+  piece_pool(const piece_pool&) = delete;
+  piece_pool& operator=(const piece_pool&) = delete;
+  ~piece_pool() { release_kept(); }
+
+  /// Returns memory, or null if the limit or the system refuses it. Sets the size to the true one.
+  void* take(std::size_t& size) noexcept
+  {
+    size = std::bit_ceil(std::max(size, smallest));
+    kept*& first = kept_[order_of(size)];
+    if (first != nullptr) return std::exchange(first, first->next);
+    if (size > most_ || all_ > most_ - size) release_kept();
+    if (size > most_ || all_ > most_ - size) return nullptr;
+    void* const piece = ::operator new(size, std::nothrow);
+    if (piece != nullptr) all_ += size;
+    return piece;
+  }
+
+  void give_back(void* piece, std::size_t size) noexcept
+  {
+    kept*& first = kept_[order_of(size)];
+    first = ::new (piece) kept{first, size};
+  }
+
+private:
+  struct kept {
+    kept* next;
+    std::size_t size;
+  };
+
+  static constexpr std::size_t smallest = 128;
+
+  static std::size_t order_of(std::size_t size) noexcept
+  {
+    return static_cast<std::size_t>(std::countr_zero(size));
+  }
+
+  void release_kept() noexcept
+  {
+    for (kept*& first : kept_)
+      while (first != nullptr) {
+        all_ -= first->size;
+        ::operator delete(std::exchange(first, first->next));
+      }
+  }
+
+  std::size_t most_;
+  std::size_t all_ = 0;
+  std::array<kept*, 64> kept_{};
+};
+
+/// A copy of a datagram with its metadata. The payload follows it in memory.
+template <class Protocol>
+class inbox_datagram {
+  using control_type = slot_control<Protocol>;
+
+public:
+  using datagram_type = basic_datagram<Protocol>;
+
+  /// Returns null if the pool refuses the memory.
+  static inbox_datagram* make(piece_pool& pool, const datagram_type& from) noexcept
+  {
+    const auto& slot = slot_access::slot(from);
+    const bytes_view payload = from.payload();
+    const std::size_t metadata = slot.control != nullptr ? slot.control->raw.size() : 0;
+    std::size_t size = (slot.control != nullptr ? sizeof(with_control) : sizeof(inbox_datagram)) +
+                       metadata + payload.size();
+    void* const memory = pool.take(size);
+    if (memory == nullptr) return nullptr;
+    if (slot.control == nullptr) return ::new (memory) inbox_datagram(from, size, nullptr);
+    return ::new (memory) with_control(from, size, *slot.control);
+  }
+
+  inbox_datagram(const inbox_datagram&) = delete;
+  inbox_datagram& operator=(const inbox_datagram&) = delete;
+
+  void release(piece_pool& pool) noexcept { pool.give_back(this, size_); }
+
+  datagram_type view() const noexcept { return {payload_, slot_, is_last_}; }
+  std::size_t payload_size() const noexcept { return payload_.size(); }
+
+  inbox_datagram* next = nullptr;
+
+protected:
+  inbox_datagram(const datagram_type& from, std::size_t size, std::byte* room) noexcept
+      : size_(size), slot_(slot_access::slot(from)), is_last_(slot_access::is_last(from))
+  {
+    static_assert(std::is_trivially_destructible_v<with_control>);
+    const bytes_view payload = from.payload();
+    auto* const bytes = room != nullptr ? room : reinterpret_cast<std::byte*>(this + 1);
+    if (!payload.empty()) std::memcpy(bytes, payload.data(), payload.size());
+    payload_ = {bytes, payload.size()};
+    // Only the size still counts: it is that of the train.
+    slot_.buffer = platform::make_buffer(bytes, platform::buffer_size(slot_.buffer));
+  }
+
+  struct with_control;
+
+  std::size_t size_;
+  received_slot<Protocol> slot_;
+  std::span<std::byte> payload_;
+  bool is_last_;
+};
+
+template <class Protocol>
+struct inbox_datagram<Protocol>::with_control : inbox_datagram {
+  with_control(const datagram_type& from, std::size_t size, const control_type& said) noexcept
+      : inbox_datagram(from, size, reinterpret_cast<std::byte*>(this + 1) + said.raw.size()),
+        control(said)
+  {
+    auto* const raw = reinterpret_cast<std::byte*>(this + 1);
+    if (!said.raw.empty()) std::memcpy(raw, said.raw.data(), said.raw.size());
+    control.raw = {raw, said.raw.size()};
+    this->slot_.control = &control;
+  }
+
+  control_type control;
+};
+
+/// The datagrams that wait in a session, oldest first.
+template <class Protocol>
+class inbox {
+public:
+  using node = inbox_datagram<Protocol>;
+
+  bool empty() const noexcept { return first_ == nullptr; }
+  std::size_t size() const noexcept { return count_; }
+  std::size_t bytes() const noexcept { return bytes_; }
+
+  void push(node* added) noexcept
+  {
+    (empty() ? first_ : last_->next) = added;
+    last_ = added;
+    ++count_;
+    bytes_ += added->payload_size();
+  }
+
+  node* pop() noexcept
+  {
+    --count_;
+    bytes_ -= first_->payload_size();
+    return std::exchange(first_, first_->next);
+  }
+
+private:
+  node* first_ = nullptr;
+  node* last_ = nullptr;
+  std::size_t bytes_ = 0;
+  std::size_t count_ = 0;
+};
+
+}  // namespace detail
+
+DGRAM_NAMESPACE_END
+
+#endif

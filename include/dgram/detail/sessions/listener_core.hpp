@@ -1,0 +1,1153 @@
+// SPDX-License-Identifier: BSL-1.0
+// What a listener, its sessions and their operations share: the table, the loop that receives, and
+// the waits.
+#ifndef DGRAM_DETAIL_SESSIONS_LISTENER_CORE_HPP
+#define DGRAM_DETAIL_SESSIONS_LISTENER_CORE_HPP
+
+#include <dgram/bytes_view.hpp>
+#include <dgram/config.hpp>
+#include <dgram/datagram.hpp>
+#include <dgram/detail/async/any_completion.hpp>
+#include <dgram/detail/async/cancellation.hpp>
+#include <dgram/detail/async/epoch_guard.hpp>
+#include <dgram/detail/async/handler_memory.hpp>
+#include <dgram/detail/async/initiation.hpp>
+#include <dgram/detail/async/queue.hpp>
+#include <dgram/detail/async/roster.hpp>
+#include <dgram/detail/async/task.hpp>
+#include <dgram/detail/async/turns.hpp>
+#include <dgram/detail/sessions/inbox.hpp>
+#include <dgram/error.hpp>
+#include <dgram/failure.hpp>
+#include <dgram/fwd.hpp>
+#include <dgram/listener_config.hpp>
+#include <dgram/reader.hpp>
+#include <dgram/session_map.hpp>
+#include <dgram/writer.hpp>
+
+#include <algorithm>
+#include <concepts>
+#include <cstddef>
+#include <cstdint>
+#include <exception>
+#include <functional>
+#include <limits>
+#include <memory>
+#include <new>
+#include <optional>
+#include <string>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+DGRAM_NAMESPACE_BEGIN
+
+namespace detail {
+
+/// What a session needs to send. It outlives the session in the table if the session ended without
+/// being closed.
+template <class Protocol>
+struct session_outlet {
+  basic_reply_path<Protocol> path;
+  std::uint64_t budget = 0;   // bytes that may be sent before the peer has proved its address
+  std::uint64_t refused = 0;  // datagrams that were not sent
+  bool is_validated = false;
+};
+
+/// What a listener keeps for each session, in the table's block.
+template <class Session, class Protocol>
+struct session_state {
+  explicit session_state(const basic_datagram<Protocol>& first)
+  {
+    error_code unknown;
+    out.path = first.reply_path(unknown);
+  }
+
+  Session* handle = nullptr;  // the program's object, wherever it is now
+  waiter* waiting = nullptr;  // for a datagram; none while there is one
+  inbox<Protocol> unread;
+  session_outlet<Protocol> out;
+  std::uint64_t received = 0;
+  std::uint64_t dropped = 0;
+  bool is_new = true;        // the listener has not met it yet
+  bool is_accepted = false;  // the program has it, or the function for datagrams
+  bool is_ready = false;     // on the list of those to resume
+};
+
+/// What is left for the handle of a session that ended without being closed.
+template <class Protocol>
+struct session_remains {
+  inbox<Protocol> unread;
+  session_outlet<Protocol> out;
+};
+
+/// One loop receives for all sessions. It runs from the first operation of the listener until the
+/// listener is stopped.
+///
+/// A batch is dealt out first: into the inboxes, or to the function for datagrams. Then the waits
+/// that it has ended are resumed, directly. What ends a wait outside of the loop posts instead.
+///
+/// `Handle` is a `transport_handle`, and `Executor` that of the awaitables.
+template <class Handle, class Executor>
+class listener_core : public std::enable_shared_from_this<listener_core<Handle, Executor>> {
+public:
+  using protocol_type = typename Handle::protocol_type;
+  using executor_type = typename Handle::executor_type;
+  using clock_type = typename Handle::clock_type;
+  using endpoint_type = typename protocol_type::endpoint;
+  using datagram_type = basic_datagram<protocol_type>;
+  using session_type = session<protocol_type, executor_type, Executor, Handle>;
+  using reader_type = reader<protocol_type, executor_type, Executor, Handle>;
+  using writer_type = writer<protocol_type, executor_type, Executor, Handle>;
+  using state_type = session_state<session_type, protocol_type>;
+  using map_type = session_map<state_type, protocol_type, clock_type>;
+  using place_type = typename map_type::session;
+  using node_type = inbox_datagram<protocol_type>;
+  using inbox_type = inbox<protocol_type>;
+  using outlet_type = session_outlet<protocol_type>;
+  using remains_type = session_remains<protocol_type>;
+  using key_function = typename map_type::key_function;
+
+  listener_core(Handle handle, const listener_config& config, key_function key_of)
+      : config_(checked(config)),
+        socket_(std::move(handle)),
+        reader_(socket_, {.slots = config.slots,
+                          .slot_size = config.slot_size,
+                          .yield_after = config.yield_after,
+                          .coalesce = config.coalesce}),
+        writer_(reader_, config.queue),
+        later_(*this, find_context(socket_.get_executor())),
+        map_({.idle_timeout = config.idle_timeout,
+              .max_sessions = config.max_sessions,
+              .when_full = config.when_full,
+              .max_keys = config.max_keys},
+             std::move(key_of)),
+        pool_(config.all_inboxes_bytes),
+        awaitable_executor_(socket_.get_executor()),
+        timer_(std::in_place, socket_.get_executor()),
+        roster_(service_of(socket_.get_executor()).members)
+  {
+    map_.on_stranger([this](const datagram_type& received) { return welcomes(received); });
+    map_.on_end([this](place_type ended, session_end why) { on_ended(ended, why); });
+  }
+
+  listener_core(const listener_core&) = delete;
+  listener_core& operator=(const listener_core&) = delete;
+
+  ~listener_core() { roster_->remove(*this); }
+
+  /// Refuses a socket that is connected, or that has a listener. Call this once.
+  void enroll()
+  {
+    if (socket_.is_connected())
+      refuse("listener", net::error::already_connected,
+             "the socket is connected, and a listener serves many peers");
+    for (const auto& other : roster_->all())
+      if (other.get() != this && !other->is_closed() && is_same_socket(other->socket_, socket_))
+        refuse("listener", error::already_listening, "the socket has a listener");
+    roster_->add(this->shared_from_this());
+  }
+
+  executor_type get_executor() const noexcept { return socket_.get_executor(); }
+
+  /// The same executor, in the type that coroutines have.
+  const Executor& awaitable_executor() const noexcept { return awaitable_executor_; }
+
+  const listener_config& config() const noexcept { return config_; }
+  writer_type& writer() noexcept { return writer_; }
+  map_type& sessions() noexcept { return map_; }
+  const map_type& sessions() const noexcept { return map_; }
+  bool is_closed() const noexcept { return closed_; }
+  bool is_stopped() const noexcept { return closed_ || stopped_ || !socket_.is_open(); }
+
+  place_type find(session_id id) const noexcept { return map_.find(id); }
+
+  // --- the waits ---
+
+  /// Waits until the session has a datagram. Completion: `void(error_code)`. Errors:
+  /// `session_ended`, `already_started`, and `operation_aborted` if it was cancelled.
+  template <class Token>
+  auto async_wait_datagram(session_id id, Token&& token)
+  {
+    return start_wait(
+        [id](listener_core& core, waiter* added) {
+          const place_type found = core.find(id);
+          if (!found) return core.end_wait(added, error::session_ended);
+          if (found->waiting != nullptr) return core.end_wait(added, net::error::already_started);
+          if (!found->unread.empty()) return core.end_wait(added, {});
+          found->waiting = added;
+        },
+        [id](listener_core& core, const waiter* which, net::cancellation_type) {
+          const place_type found = core.find(id);
+          if (found && found->waiting == which) core.cancel_wait(found);
+        },
+        std::forward<Token>(token));
+  }
+
+  /// Waits until there is a session to accept, or until there will be none. Completion:
+  /// `void(error_code)`. Errors: those of `cannot_listen`, and `operation_aborted`.
+  template <class Token>
+  auto async_wait_session(Token&& token)
+  {
+    return start_wait(
+        [](listener_core& core, waiter* added) {
+          if (const error_code ec = core.cannot_listen(form::handles))
+            return core.end_wait(added, ec);
+          if (core.is_stopped() || core.has_unaccepted()) return core.end_wait(added, {});
+          core.accepting_ = added;
+          core.start_receiving();
+        },
+        [](listener_core& core, const waiter* which, net::cancellation_type) {
+          if (core.accepting_ == which) core.end_member(core.accepting_, aborted());
+        },
+        std::forward<Token>(token));
+  }
+
+  using serve_function = std::function<void(listener_core&, session_type)>;
+  using each_function = std::function<void(listener_core&, session_id, const datagram_type&)>;
+
+  /// Calls a function with every new session. The function calls `served` when the session's
+  /// coroutine has finished. Completes when no more sessions come and all have finished.
+  template <class Token>
+  auto async_serve(serve_function function, Token&& token)
+  {
+    return start_wait(
+        [function = std::move(function)](listener_core& core, waiter* added) {
+          if (const error_code ec = core.cannot_listen(form::handles))
+            return core.end_wait(added, ec);
+          if (core.is_stopped() && !core.has_unaccepted()) return core.end_wait(added, {});
+          core.serving_ = added;
+          core.serve_ = function;
+          core.listen_from_now_on();
+          if (core.is_stopped()) core.later_.post([&core] { core.end_serving({}); });
+        },
+        [](listener_core& core, const waiter* which, net::cancellation_type type) {
+          if (core.serving_ != which) return;
+          if ((type & net::cancellation_type::terminal) != net::cancellation_type::none)
+            core.end_sessions(session_end::stopped);
+          core.end_serving(aborted());
+        },
+        std::forward<Token>(token));
+  }
+
+  /// Call this when the coroutine of a session that `async_serve` gave has finished.
+  void served()
+  {
+    --being_served_;
+    finish_serving();
+  }
+
+  /// Calls a function with every datagram of every session. Completion: `void(error_code)`.
+  template <class Token>
+  auto async_for_each(each_function function, Token&& token)
+  {
+    return start_wait(
+        [function = std::move(function)](listener_core& core, waiter* added) {
+          if (const error_code ec = core.cannot_listen(form::in_place))
+            return core.end_wait(added, ec);
+          if (core.is_stopped()) return core.end_wait(added, {});
+          core.passing_ = added;
+          core.each_ = function;
+          core.listen_from_now_on();
+        },
+        [](listener_core& core, const waiter* which, net::cancellation_type) {
+          if (core.passing_ == which) core.end_passing(aborted());
+        },
+        std::forward<Token>(token));
+  }
+
+  /// Stops, and waits until no handle of a session is left, or until the time is over. Then closes.
+  /// Completion: `void(error_code)`. Errors: `already_started`, `operation_aborted`. `cut` says how
+  /// many handles were left.
+  template <class Token>
+  auto async_drain(typename clock_type::duration limit, Token&& token)
+  {
+    return start_wait(
+        [limit](listener_core& core, waiter* added) {
+          if (core.draining_ != nullptr) return core.end_wait(added, net::error::already_started);
+          core.cut_ = 0;
+          core.stop();
+          if (core.handles_ == 0) core.close();
+          if (core.closed_) return core.end_wait(added, {});
+          core.draining_ = added;
+          core.start_draining(limit);
+        },
+        [](listener_core& core, const waiter* which, net::cancellation_type) {
+          if (core.draining_ == which) core.end_draining(aborted());
+        },
+        std::forward<Token>(token));
+  }
+
+  std::size_t cut() const noexcept { return cut_; }
+
+  /// Completes with `ec` and nothing else.
+  template <class Handler>
+  void complete_later(const error_code& ec, Handler&& handler)
+  {
+    waiter* const added = make_waiter(std::forward<Handler>(handler));
+    if (silenced_) return added->discard();
+    end_wait(added, ec);
+  }
+
+  // --- sessions ---
+
+  /// Takes the oldest datagram of an inbox; null if there is none.
+  node_type* take(inbox_type& from) noexcept
+  {
+    if (from.empty()) return nullptr;
+    --in_inboxes_;
+    ++handed_over_;
+    return from.pop();
+  }
+
+  void release(node_type* which) noexcept { which->release(pool_); }
+
+  void discard(inbox_type& unread) noexcept
+  {
+    while (!unread.empty()) {
+      unread.pop()->release(pool_);
+      --in_inboxes_;
+      ++unread_;
+    }
+  }
+
+  /// Returns the oldest session that waits for `accept`, or none.
+  place_type next_unaccepted() noexcept
+  {
+    while (!backlog_.empty()) {
+      if (const place_type found = map_.find(backlog_.front()); found && !found->is_accepted)
+        return found;
+      backlog_.pop();
+    }
+    return {};
+  }
+
+  bool has_unaccepted() noexcept { return static_cast<bool>(next_unaccepted()); }
+
+  /// Returns the same as a handle, which the caller owns; an empty handle if there is none.
+  session_type accept_one()
+  {
+    const place_type found = next_unaccepted();
+    if (!found) return {};
+    backlog_.pop();
+    accept(found);
+    session_type handle(this->shared_from_this(), found);
+    // After `stop` a session only hands out what it has.
+    if (stopped_) end(found, session_end::stopped);
+    return handle;
+  }
+
+  void add_handle() noexcept { ++handles_; }
+
+  void remove_handle()
+  {
+    if (--handles_ == 0 && draining_ != nullptr) close();
+  }
+
+  std::size_t handles() const noexcept { return handles_; }
+
+  void end(place_type which, session_end why)
+  {
+    const auto before = std::exchange(ending_as_, why);
+    map_.erase(which);
+    ending_as_ = before;
+  }
+
+  /// Completes what waits for a datagram of the session.
+  void cancel_wait(place_type of)
+  {
+    if (of->waiting != nullptr) end_member(of->waiting, aborted());
+  }
+
+  // --- sending ---
+
+  /// Whether so many bytes may be sent to the peer. If they may, they are subtracted.
+  bool may_send(outlet_type& to, std::size_t size) const noexcept
+  {
+    if (to.is_validated || config_.amplification == 0) return true;
+    if (size > to.budget) return false;
+    to.budget -= size;
+    return true;
+  }
+
+  /// The same before a wait for room. `ec` says why not.
+  void reserve(outlet_type& to, std::size_t size, error_code& ec)
+  {
+    ec.clear();
+    if (closed_)
+      ec = error::session_ended;
+    else if (!may_send(to, size))
+      ec = error::not_validated;
+    if (ec) ++to.refused;
+    if (ec == error::not_validated) ++not_validated_;
+  }
+
+  bool set_peer(place_type of, const basic_reply_path<protocol_type>& path)
+  {
+    if (!map_.set_peer(of, path.peer)) return false;
+    of->out.path = path;
+    return true;
+  }
+
+  /// Queues a datagram if that is possible now.
+  template <class... Options>
+  bool try_send(outlet_type& to, bytes_view payload, error_code& ec, const Options&... options)
+  {
+    ec.clear();
+    if (closed_)
+      ec = error::session_ended;
+    else if (!may_send(to, payload.size()))
+      ec = error::not_validated;
+    else if (writer_.try_send(payload, to.path, options..., ec))
+      return true;
+    else if (!to.is_validated)
+      to.budget += payload.size();
+    if (ec == error::not_validated) ++not_validated_;
+    ++to.refused;
+    return false;
+  }
+
+  // --- the listener ---
+
+  void pause(bool paused) noexcept { paused_ = paused; }
+  bool is_paused() const noexcept { return paused_; }
+
+  /// No more sessions, and no more datagrams. Each session hands out what it has.
+  void stop()
+  {
+    if (std::exchange(stopped_, true)) return;
+    end_sessions(session_end::stopped);
+    if (accepting_ != nullptr) end_member(accepting_, {});
+    end_serving({});
+    end_passing({});
+    wake();
+  }
+
+  /// Ends everything.
+  void close(session_end why = session_end::stopped, const error_code& ec = {})
+  {
+    if (closed_) return;
+    stopped_ = closed_ = true;
+    ended_with_ = ec;
+    for (const place_type each : map_)
+      end(each, why);
+    // What was received and is not dealt out yet has no session any more.
+    abandoned_ += undealt();
+    if (accepting_ != nullptr) end_member(accepting_, ec);
+    end_serving(ec);
+    end_passing(ec);
+    end_draining(ec);
+    wake();
+    writer_.close();
+    roster_->remove(*this);
+  }
+
+  /// Ends the operations of the listener, and nothing else.
+  void cancel()
+  {
+    if (accepting_ != nullptr) end_member(accepting_, aborted());
+    end_serving(aborted());
+    end_passing(aborted());
+    end_draining(aborted());
+  }
+
+  using end_function = std::function<void(session_id, const endpoint_type&, session_end)>;
+
+  void on_end(end_function function) { on_end_ = std::move(function); }
+
+  void on_failure(std::function<void(std::exception_ptr)> function)
+  {
+    on_failure_ = std::move(function);
+  }
+
+  /// What the function of a session has thrown. An ended session makes calls throw, which is no
+  /// failure.
+  void session_failed(const std::exception_ptr& thrown)
+  {
+    try {
+      std::rethrow_exception(thrown);
+    } catch (const system_error& e) {
+      if (e.code() == error::session_ended) return;
+      if (!on_failure_) throw;
+    } catch (...) {
+      if (!on_failure_) throw;
+    }
+    const auto handler = on_failure_;  // the handler may replace itself
+    handler(thrown);
+  }
+
+  listener_statistics statistics() const noexcept
+  {
+    const session_map_statistics table = map_.statistics();
+    listener_statistics result;
+    result.received = received_;
+    result.handed_over = handed_over_;
+    result.queued = in_inboxes_ + undealt();
+    result.unread = unread_ + abandoned_;
+    result.inbox_full = inbox_full_;
+    result.inboxes_full = inboxes_full_;
+    result.sessions_full = table.refused;
+    result.unaccepted_full = unaccepted_full_;
+    result.not_accepting = not_accepting_;
+    result.rejected = table.rejected - unaccepted_full_ - not_accepting_;
+    result.not_validated = not_validated_;
+    result.unkeyed = table.unkeyed;
+    result.failed = table.failed;
+    result.created = table.created;
+    result.idle = table.idle;
+    result.closed = table.closed - stopped_sessions_ - failed_sessions_;
+    result.evicted = table.evicted;
+    result.stopped = stopped_sessions_;
+    result.socket_error = failed_sessions_;
+    result.keys_refused = table.keys_refused;
+    result.sending = writer_.statistics();
+    return result;
+  }
+
+  // --- called by `turns` and the context's service ---
+
+  void flush() noexcept {}
+
+  /// From now on nothing is started.
+  void silence() noexcept
+  {
+    silenced_ = true;
+    later_.end();
+  }
+
+  /// Releases the operations that wait, which may own the sessions. Calls no handler.
+  void discard() noexcept
+  {
+    task_queue all;
+    const auto take = [&](waiter*& from) {
+      if (waiter* const left = std::exchange(from, nullptr)) all.push(left);
+    };
+    for (const place_type each : map_)
+      take(each->waiting);
+    take(accepting_);
+    take(serving_);
+    take(passing_);
+    take(draining_);
+    const auto serve = std::exchange(serve_, nullptr);
+    const auto each = std::exchange(each_, nullptr);
+    timer_.reset();
+    drain_timer_.reset();
+    later_.discard();
+  }
+
+  std::size_t place_in_roster = 0;
+
+private:
+  enum class form : unsigned char { none, handles, in_place };
+
+  using service_type = roster_service<listener_core>;
+  using timer_type = typename Handle::timer_type;
+
+  static service_type& service_of(const executor_type& executor)
+  {
+    return net::use_service<service_type>(
+        net::query(executor, net::execution::context_as<net::execution_context&>));
+  }
+
+  /// Returns the context if the executor is its own; otherwise null.
+  static net::io_context* find_context(const executor_type& executor)
+  {
+    using of_io = net::io_context::executor_type;
+    const of_io* found = nullptr;
+    if constexpr (std::same_as<executor_type, of_io>)
+      found = &executor;
+    else if constexpr (std::same_as<executor_type, net::any_io_executor>)
+      found = executor.template target<of_io>();
+    return found != nullptr ? &net::query(*found, net::execution::context) : nullptr;
+  }
+
+  static bool is_same_socket(const Handle& a, const Handle& b) noexcept
+  {
+    if constexpr (requires { a.lifetime(); }) {
+      const std::weak_ptr<const void> first = a.lifetime();
+      const std::weak_ptr<const void> second = b.lifetime();
+      return !first.owner_before(second) && !second.owner_before(first);
+    } else {
+      return false;
+    }
+  }
+
+  static void check_limit(const char* name, std::size_t value, std::size_t most)
+  {
+    if (value == 0 || value > most)
+      refuse("listener", error::out_of_range,
+             std::string(name) + ": " + std::to_string(value) + "; allowed are 1 to " +
+                 std::to_string(most));
+  }
+
+  static const listener_config& checked(const listener_config& config)
+  {
+    constexpr std::size_t any = std::numeric_limits<std::size_t>::max();
+    if (config.idle_timeout.count() <= 0)
+      refuse("listener", error::out_of_range,
+             "idle_timeout: " + std::to_string(config.idle_timeout.count()) +
+                 " ns; it must be positive");
+    check_limit("max_sessions", config.max_sessions, std::size_t{1} << 30U);
+    check_limit("max_keys", config.max_keys, std::numeric_limits<std::uint16_t>::max());
+    check_limit("max_unaccepted", config.max_unaccepted, any);
+    check_limit("inbox_datagrams", config.inbox_datagrams,
+                std::numeric_limits<std::uint32_t>::max());
+    check_limit("inbox_bytes", config.inbox_bytes, any);
+    check_limit("all_inboxes_bytes", config.all_inboxes_bytes, any);
+    check_limit("slots", config.slots, any);
+    check_limit("queue.datagrams", config.queue.datagrams, any);
+    return config;
+  }
+
+  // --- waits ---
+
+  static error_code aborted() { return net::error::operation_aborted; }
+
+  template <class Handler>
+  waiter* make_waiter(Handler&& handler) const
+  {
+    // A coroutine's executor may have another type than the socket's, and be the same.
+    using associated = net::associated_executor_t<std::decay_t<Handler>, executor_type>;
+    if constexpr (std::same_as<associated, Executor>)
+      return make_completion_for<waiter>(std::forward<Handler>(handler), awaitable_executor_);
+    else
+      return make_completion_for<waiter>(std::forward<Handler>(handler), get_executor());
+  }
+
+  /// `add(core, waiter*)` takes over a wait, and `withdraw(core, waiter*, type)` cancels it.
+  template <class Add, class Withdraw, class Token>
+  auto start_wait(Add add, Withdraw withdraw, Token&& token)
+  {
+    return initiate<void(error_code)>(
+        shared_target(this->shared_from_this()),
+        [add = std::move(add), withdraw](listener_core& core, auto&& handler) {
+          const net::cancellation_slot slot = net::get_associated_cancellation_slot(handler);
+          waiter* const added = core.make_waiter(std::forward<decltype(handler)>(handler));
+          if (core.silenced_) return added->discard();
+          added->let_cancel(slot, core.weak_from_this(),
+                            [withdraw, added](listener_core& self, net::cancellation_type type) {
+                              withdraw(self, added, type);
+                            });
+          add(core, added);
+        },
+        std::forward<Token>(token));
+  }
+
+  /// Why nothing more can be listened for. Fixes the form of the listener.
+  error_code cannot_listen(form wanted) noexcept
+  {
+    if (ended_with_) return ended_with_;
+    if (form_ != form::none && form_ != wanted) return net::error::operation_not_supported;
+    if (accepting_ != nullptr || serving_ != nullptr || passing_ != nullptr)
+      return net::error::already_started;
+    if (socket_.is_open() && socket_.is_connected()) return net::error::already_connected;
+    form_ = wanted;
+    return {};
+  }
+
+  void end_wait(waiter* which, const error_code& ec)
+  {
+    which->outcome = ec;
+    later_.deliver(which);
+  }
+
+  void end_member(waiter*& which, const error_code& ec)
+  {
+    end_wait(std::exchange(which, nullptr), ec);
+  }
+
+  /// The function for sessions gets no more of them. The operation ends when all have finished.
+  void end_serving(const error_code& ec)
+  {
+    if (serving_ == nullptr || !serve_) return;
+    serve_ = nullptr;
+    serving_->outcome = ec;
+    finish_serving();
+  }
+
+  void finish_serving()
+  {
+    if (serving_ == nullptr || serve_ || being_served_ > 0) return;
+    const error_code ec = serving_->outcome;
+    end_member(serving_, ec);
+  }
+
+  void end_passing(const error_code& ec)
+  {
+    if (passing_ == nullptr) return;
+    each_ = nullptr;
+    end_member(passing_, ec);
+  }
+
+  void start_draining(typename clock_type::duration limit)
+  {
+    if (!drain_timer_) drain_timer_.emplace(get_executor());
+    drain_timer_->expires_after(limit);
+    drain_timer_->async_wait(
+        [self = this->weak_from_this(), which = draining_](const error_code& ec) {
+          const auto core = self.lock();
+          if (ec || !core || core->silenced_ || core->draining_ != which) return;
+          core->cut_ = core->handles_;
+          core->close();
+        });
+  }
+
+  void end_draining(const error_code& ec)
+  {
+    if (draining_ == nullptr) return;
+    drain_timer_->cancel();
+    end_member(draining_, ec);
+  }
+
+  /// Ends the sessions that the program has. What waits for `accept` stays.
+  void end_sessions(session_end why)
+  {
+    for (const place_type each : map_)
+      if (each->is_accepted) end(each, why);
+  }
+
+  void listen_from_now_on()
+  {
+    start_receiving();
+    // What came before is handed over like what comes now.
+    if (has_unaccepted()) later_.post([this] { meet_waiting(); });
+  }
+
+  void start_receiving()
+  {
+    if (receiving_ || is_stopped()) return;
+    receiving_ = true;
+    try {
+      begin();
+    } catch (...) {
+      receiving_ = false;
+      throw;
+    }
+  }
+
+  /// Ends the wait of the loop, which then looks what has changed.
+  void wake()
+  {
+    if (is_waiting_ && !silenced_) state().signal.emit(net::cancellation_type::total);
+  }
+
+  // --- the loop ---
+
+  auto& state() noexcept { return *reader_.state_; }
+
+  /// A first step that receives nothing: this is inside the call that starts an operation.
+  void begin()
+  {
+    state().follow_descriptor();
+    descriptor_ = socket_.descriptor_number();
+    guard_.enter(socket_.epoch());
+    state().policy.begin_waiting();
+    if (socket_.has_pending_error())
+      post_turn();
+    else
+      wait();
+  }
+
+  void post_turn()
+  {
+    later_.post_stored(memory_, [](listener_core& core) {
+      core.state().policy.yielded();
+      core.turn({});
+    });
+  }
+
+  void wait()
+  {
+    state().start_wait();
+    is_waiting_ = true;
+    arm_timer();
+    backing_off_ = state().policy.must_back_off(socket_);
+    auto woken =
+        net::bind_cancellation_slot(state().signal.slot(), woken_handler{this->shared_from_this()});
+    if (backing_off_)
+      socket_.async_wait_congestion(std::move(woken));
+    else
+      socket_.async_wait(net::socket_base::wait_read, std::move(woken));
+  }
+
+  /// Resumes the loop. It lives in the core's memory, and the core lives as long as it.
+  struct woken_handler {
+    using allocator_type = handler_allocator<>;
+    using executor_type = typename listener_core::executor_type;
+
+    allocator_type get_allocator() const noexcept { return allocator_type(core->memory_); }
+    executor_type get_executor() const noexcept { return core->get_executor(); }
+    void operator()(const error_code& ec) { std::shared_ptr(core)->woken(ec); }
+
+    std::shared_ptr<listener_core> core;
+  };
+
+  void woken(error_code ec)
+  {
+    is_waiting_ = false;
+    state().end_wait();
+    state().policy.yielded();
+    if (!goes_on()) return;
+    // Other operations may end the shared timer, and the loop ends its own wait to look around.
+    if (backing_off_ || ec == net::error::operation_aborted) ec.clear();
+    if (!ec) state().try_receive(ec);
+    if (ec == net::error::would_block)
+      wait();
+    else
+      turn(ec);
+  }
+
+  /// Whether the loop may wait or receive.
+  bool goes_on()
+  {
+    if (!silenced_ && !closed_ &&
+        (!socket_.is_open() || descriptor_ != socket_.descriptor_number()))
+      close();
+    if (silenced_ || is_stopped()) {
+      receiving_ = false;
+      if (!silenced_) timer_->cancel();
+      return false;
+    }
+    // The operations of the socket were cancelled. Those of the listener are among them.
+    if (guard_.is_over(socket_.epoch())) {
+      guard_.enter(socket_.epoch());
+      cancel();
+    }
+    return true;
+  }
+
+  void turn(error_code ec)
+  {
+    while (!ec) {
+      deal();
+      if (!goes_on()) return;
+      state().begin_receive();
+      if (state().is_drained()) return wait();
+      if (state().policy.template is_yield_due<clock_type>()) return post_turn();
+      state().try_receive(ec);
+      if (ec == net::error::would_block) return wait();
+    }
+    close(session_end::socket_error, ec);
+    goes_on();
+  }
+
+  // --- a batch ---
+
+  struct dealing_scope {
+    bool& on;
+    explicit dealing_scope(bool& of) noexcept : on(of) { on = true; }
+    dealing_scope(const dealing_scope&) = delete;
+    dealing_scope& operator=(const dealing_scope&) = delete;
+    ~dealing_scope() { on = false; }
+  };
+
+  /// Received datagrams that the table has not routed yet.
+  std::uint64_t undealt() const noexcept
+  {
+    const session_map_statistics table = map_.statistics();
+    return received_ - abandoned_ - table.routed - table.refused - table.rejected - table.unkeyed -
+           table.failed;
+  }
+
+  void deal()
+  {
+    if (state().remaining == 0) return;
+    const dealing_scope scope(dealing_);
+    const auto datagrams = state().take_all();
+    received_ += datagrams.size();
+    auto routed = map_.route(datagrams);
+    for (bool more = true; more;) {
+      more = false;
+      try {
+        for (const auto [found, datagram] : routed) {
+          give(found, datagram);
+          if (closed_) break;
+        }
+      } catch (...) {
+        throw_later(std::current_exception());
+        more = !closed_;
+      }
+    }
+    resume_all();
+  }
+
+  void give(place_type to, const datagram_type& received)
+  {
+    state_type& session = *to;
+    ++session.received;
+    session.out.budget += config_.amplification * received.payload().size();
+    if (session.is_new) meet(to);
+    if (each_) {
+      hand_over(to.id(), received);
+      return;
+    }
+    if (!make_room(session, received.payload().size())) {
+      ++inbox_full_;
+      ++session.dropped;
+      return;
+    }
+    node_type* const kept = node_type::make(pool_, received);
+    if (kept == nullptr) {
+      ++inboxes_full_;
+      ++session.dropped;
+      return;
+    }
+    session.unread.push(kept);
+    ++in_inboxes_;
+    if (session.waiting != nullptr && !session.is_ready) {
+      session.is_ready = true;
+      ready_.push_back(to.id());
+    }
+  }
+
+  /// Returns whether the datagram may go into the inbox.
+  bool make_room(state_type& session, std::size_t size) noexcept
+  {
+    const auto fits = [&] {
+      return session.unread.empty() || (session.unread.size() < config_.inbox_datagrams &&
+                                        session.unread.bytes() + size <= config_.inbox_bytes);
+    };
+    if (config_.inbox_when_full == inbox_full::drop_newest) return fits();
+    while (!fits()) {
+      session.unread.pop()->release(pool_);
+      --in_inboxes_;
+      ++inbox_full_;
+      ++session.dropped;
+    }
+    return true;
+  }
+
+  /// Calls the function for datagrams.
+  void hand_over(session_id to, const datagram_type& received)
+  {
+    ++handed_over_;
+    const auto function = each_;  // the function may stop the listener
+    call([&] { function(*this, to, received); });
+  }
+
+  void meet(place_type fresh)
+  {
+    fresh->is_new = false;
+    ++unaccepted_;
+    if (each_) {
+      accept(fresh);
+      return;
+    }
+    if (backlog_.size() >= 2 * std::min(config_.max_unaccepted, most_forgotten)) forget_ended();
+    backlog_.push(fresh.id());
+  }
+
+  void accept(place_type which) noexcept
+  {
+    if (std::exchange(which->is_accepted, true)) return;
+    --unaccepted_;
+  }
+
+  /// Sessions that nobody has accepted may have ended.
+  void forget_ended()
+  {
+    for (std::size_t left = backlog_.size(); left > 0; --left)
+      if (const session_id id = backlog_.pop(); map_.find(id)) backlog_.push(id);
+  }
+
+  bool welcomes(const datagram_type&)
+  {
+    if (is_stopped() || paused_) {
+      ++not_accepting_;
+      return false;
+    }
+    if (!each_ && unaccepted_ >= config_.max_unaccepted) {
+      ++unaccepted_full_;
+      return false;
+    }
+    return true;
+  }
+
+  /// Resumes what the batch has something for. Each wait is looked at again before it is resumed,
+  /// because what was resumed before may have ended it.
+  void resume_all()
+  {
+    resume_listening();
+    for (const session_id id : ready_) {
+      const place_type found = map_.find(id);
+      if (!found) continue;
+      found->is_ready = false;
+      if (found->waiting != nullptr && !found->unread.empty()) resume(found->waiting);
+    }
+    ready_.clear();
+  }
+
+  void resume_listening()
+  {
+    while (serve_ && has_unaccepted()) {
+      const auto function = serve_;  // the function may stop the listener
+      ++being_served_;
+      call([&] { function(*this, accept_one()); });
+    }
+    if (accepting_ != nullptr && has_unaccepted()) resume(accepting_);
+  }
+
+  void resume(waiter*& which)
+  {
+    waiter* const resumed = std::exchange(which, nullptr);
+    resumed->outcome.clear();
+    call([resumed] { resumed->run(); });
+  }
+
+  /// What came while nothing listened.
+  void meet_waiting()
+  {
+    if (silenced_ || closed_) return;
+    resume_listening();
+    while (each_ && has_unaccepted()) {
+      const place_type found = next_unaccepted();
+      const session_id id = found.id();
+      backlog_.pop();
+      accept(found);
+      for (place_type at = found; at && each_ && !at->unread.empty(); at = map_.find(id)) {
+        node_type* const oldest = take(at->unread);
+        const auto function = each_;
+        call([&] { function(*this, id, oldest->view()); });
+        release(oldest);
+      }
+    }
+  }
+
+  /// Calls a function of the program. An exception leaves the context, and not the loop.
+  template <class Function>
+  void call(Function function)
+  {
+    try {
+      function();
+    } catch (...) {
+      throw_later(std::current_exception());
+    }
+  }
+
+  void throw_later(std::exception_ptr thrown)
+  {
+    later_.post([thrown = std::move(thrown)] { std::rethrow_exception(thrown); });
+  }
+
+  // --- ends ---
+
+  void on_ended(place_type which, session_end why)
+  {
+    why = ending_as_.value_or(why);
+    if (why == session_end::stopped) ++stopped_sessions_;
+    if (why == session_end::socket_error) ++failed_sessions_;
+    state_type& ended = *which;
+    if (!ended.is_accepted && !ended.is_new) --unaccepted_;
+    waiter* const waiting = std::exchange(ended.waiting, nullptr);
+    if (ended.handle != nullptr) {
+      std::unique_ptr<remains_type> remains;
+      if (!closed_ && (why == session_end::idle || why == session_end::stopped)) {
+        remains.reset(new (std::nothrow) remains_type{ended.unread, ended.out});
+        if (remains) ended.unread = {};
+      }
+      ended.handle->note_end(why, ended_with_, std::move(remains));
+    }
+    discard(ended.unread);
+    if (on_end_ && !silenced_)
+      later_.post([this, id = which.id(), peer = ended.out.path.peer, why] {
+        const auto function = on_end_;  // the function may replace itself
+        if (function) function(id, peer, why);
+      });
+    if (waiting != nullptr) end_wait(waiting, error::session_ended);
+  }
+
+  /// Looks at idle sessions when the first of them may be due. While nothing waits, no time counts.
+  void arm_timer()
+  {
+    if (timer_is_armed_) return;
+    const auto next = map_.next_expiry();
+    if (!next) return;
+    timer_->expires_at(*next);
+    timer_->async_wait(expired_handler{this->shared_from_this()});
+    timer_is_armed_ = true;
+  }
+
+  struct expired_handler {
+    using allocator_type = handler_allocator<>;
+
+    allocator_type get_allocator() const noexcept { return allocator_type(core->timer_memory_); }
+    void operator()(const error_code&) { std::shared_ptr(core)->look_for_idle(); }
+
+    std::shared_ptr<listener_core> core;
+  };
+
+  void look_for_idle()
+  {
+    timer_is_armed_ = false;
+    if (silenced_ || closed_) return;
+    map_.expire(clock_type::now(), looked_at_per_turn);
+    if (receiving_) arm_timer();
+  }
+
+  static constexpr std::size_t looked_at_per_turn = 256;
+  static constexpr std::size_t most_forgotten = std::size_t{1} << 20U;
+
+  const listener_config config_;
+  Handle socket_;
+  reader_type reader_;
+  writer_type writer_;
+  turns<listener_core> later_;
+  map_type map_;
+  piece_pool pool_;
+  Executor awaitable_executor_;
+  handler_memory memory_;
+  handler_memory timer_memory_;
+  std::optional<timer_type> timer_;
+  std::optional<timer_type> drain_timer_;
+  std::shared_ptr<roster<listener_core>> roster_;
+  epoch_guard guard_;
+
+  serve_function serve_;
+  each_function each_;
+  end_function on_end_;
+  std::function<void(std::exception_ptr)> on_failure_;
+  std::optional<session_end> ending_as_;
+  error_code ended_with_;
+
+  waiter* accepting_ = nullptr;
+  waiter* serving_ = nullptr;
+  waiter* passing_ = nullptr;  // what `each_` belongs to
+  waiter* draining_ = nullptr;
+  std::size_t being_served_ = 0;
+  std::size_t handles_ = 0;
+  std::size_t cut_ = 0;  // how many handles the last drain has left
+  operation_queue<session_id> backlog_;
+  std::vector<session_id> ready_;
+  std::size_t unaccepted_ = 0;
+  std::uint64_t descriptor_ = 0;
+
+  std::uint64_t received_ = 0;
+  std::uint64_t handed_over_ = 0;
+  std::uint64_t in_inboxes_ = 0;
+  std::uint64_t unread_ = 0;
+  std::uint64_t abandoned_ = 0;
+  std::uint64_t inbox_full_ = 0;
+  std::uint64_t inboxes_full_ = 0;
+  std::uint64_t unaccepted_full_ = 0;
+  std::uint64_t not_accepting_ = 0;
+  std::uint64_t stopped_sessions_ = 0;
+  std::uint64_t failed_sessions_ = 0;
+  std::uint64_t not_validated_ = 0;
+
+  form form_ = form::none;
+  bool stopped_ = false;
+  bool closed_ = false;
+  bool silenced_ = false;
+  bool paused_ = false;
+  bool receiving_ = false;   // the loop is in a turn, in a wait, or between the two
+  bool is_waiting_ = false;  // the loop waits for the socket
+  bool dealing_ = false;
+  bool backing_off_ = false;
+  bool timer_is_armed_ = false;
+};
+
+}  // namespace detail
+
+DGRAM_NAMESPACE_END
+
+#endif

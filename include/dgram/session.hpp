@@ -1,0 +1,501 @@
+// SPDX-License-Identifier: BSL-1.0
+// A session of a listener: one peer of a server, with the interface of a connected socket.
+#ifndef DGRAM_SESSION_HPP
+#define DGRAM_SESSION_HPP
+
+#include <dgram/bytes_view.hpp>
+#include <dgram/config.hpp>
+#include <dgram/datagram.hpp>
+#include <dgram/default_token.hpp>
+#include <dgram/detail/sessions/listener_core.hpp>
+#include <dgram/detail/sessions/session_ops.hpp>
+#include <dgram/error.hpp>
+#include <dgram/fwd.hpp>
+#include <dgram/listener_config.hpp>
+#include <dgram/send_options.hpp>
+#include <dgram/session_key.hpp>
+#include <dgram/session_map.hpp>
+
+#include <concepts>
+#include <cstddef>
+#include <memory>
+#include <optional>
+#include <type_traits>
+#include <utility>
+
+DGRAM_NAMESPACE_BEGIN
+
+/// The handle of a session that a `listener` has accepted: what one peer sends, and the way back to
+/// it. Code that is written for a connected socket, with `async_receive` and `async_send`, runs on
+/// it unchanged. The handle can only be moved, and its destructor closes the session.
+///
+/// **The end.** A session ends in one of the ways of `session_end`, and `ended` says which:
+///  - `idle`: no datagram came for `idle_timeout`
+///  - `closed`: `close`, or the destructor
+///  - `evicted`: it made room for another one
+///  - `stopped`: the listener, or its socket, was stopped, closed or destroyed
+///  - `socket_error`: the listener's socket failed; `end_error` has the code
+///
+/// After the end, `next` returns nothing, and all other operations report `error::session_ended`.
+/// There is one exception: after `idle`, and after `stop` of the listener, `next` first returns the
+/// datagrams that have arrived before, and the handle may send until it is destroyed.
+///
+/// **Datagrams** that `next`, `try_next` and `async_next` return are valid until the next of these
+/// calls or `async_receive`, and no longer than the handle. The handle may be moved meanwhile, and
+/// the session, the listener and the socket may end. `to_owned()` keeps a datagram. The first
+/// datagram of a peer, which made the session, is the first that is returned.
+///
+/// One call that waits for a datagram may be pending at a time: another one fails with
+/// `already_started`. Any number of sends may be pending.
+///
+/// **Sends** go through the listener's queue (`listener_config::queue`). The answers to one
+/// received batch leave together. A peer that has not proved its address gets at most
+/// `listener_config::amplification` times the bytes that it has sent: a send beyond that fails with
+/// `error::not_validated`. Call `mark_validated` if the peer has proved its address.
+///
+/// Completion: never inside the call that starts the operation. Cancellation: terminal, partial and
+/// total. A cancelled receive takes no datagram, and a cancelled send queues none. Cancellation of
+/// a send matters only while it waits for room. Do not race `next` against a timer with `||`: if
+/// both are ready, Asio's operator discards the datagram.
+///
+/// Executor: that of the listener. All calls and the destructor belong on it: if several threads
+/// run the context, use the strand that the socket was constructed with. A handler with the same
+/// executor is called directly when its datagram has been received. Other handlers are dispatched.
+///
+/// The words differ from those of the table: `session_map::session` is a reference that owns
+/// nothing.
+///
+/// \code
+/// dgram::listener listener{socket};
+/// while (auto session = co_await listener.accept())
+///   while (auto datagram = co_await session->next())
+///     co_await session->send(datagram->payload());
+/// \endcode
+template <class Protocol, class SocketExecutor, class Executor, class Handle>
+class session {
+  using core_type = detail::listener_core<Handle, Executor>;
+  using place_type = typename core_type::place_type;
+  using node_type = typename core_type::node_type;
+  using inbox_type = typename core_type::inbox_type;
+  using outlet_type = typename core_type::outlet_type;
+  using remains_type = typename core_type::remains_type;
+  using use_awaitable = net::use_awaitable_t<Executor>;
+  using default_token = default_token_t<SocketExecutor>;
+
+public:
+  using protocol_type = Protocol;
+  using endpoint_type = typename Protocol::endpoint;
+  using executor_type = SocketExecutor;
+  using datagram_type = basic_datagram<Protocol>;
+  using result_type = std::optional<datagram_type>;
+  using reply_path_type = basic_reply_path<Protocol>;
+  using wait_type = net::socket_base::wait_type;
+  using message_flags = net::socket_base::message_flags;
+
+  /// No session. Only assignment, destruction and `is_open` are allowed, as after a move.
+  session() noexcept = default;
+
+  session(session&& other) noexcept { take_over(other); }
+
+  /// Closes this session first.
+  session& operator=(session&& other) noexcept
+  {
+    if (this != &other) {
+      leave();
+      take_over(other);
+    }
+    return *this;
+  }
+
+  /// Closes the session.
+  ~session() { leave(); }
+
+  executor_type get_executor() const noexcept { return core_->get_executor(); }
+
+  /// The name of the session, which no other session of the listener ever has.
+  session_id id() const noexcept { return id_; }
+
+  /// Whether the session has not ended.
+  bool is_open() const noexcept { return static_cast<bool>(place_); }
+
+  /// Why the session has ended, or nothing.
+  std::optional<session_end> ended() const noexcept { return ended_; }
+
+  /// The error of the socket that has ended the session; clear in all other cases.
+  error_code end_error() const noexcept { return end_error_; }
+
+  /// The peer. Error: `session_ended`.
+  endpoint_type remote_endpoint(error_code& ec) const
+  {
+    const outlet_type* const out = outlet();
+    ec = out != nullptr ? error_code() : error_code(error::session_ended);
+    return out != nullptr ? out->path.peer : endpoint_type();
+  }
+
+  endpoint_type remote_endpoint() const
+  {
+    error_code ec;
+    auto peer = remote_endpoint(ec);
+    detail::throw_if(ec, "remote_endpoint");
+    return peer;
+  }
+
+  session_statistics statistics() const noexcept
+  {
+    session_statistics result;
+    if (place_) {
+      result.received = place_->received;
+      result.dropped = place_->dropped;
+    }
+    if (const inbox_type* const unread = source()) result.queued = unread->size();
+    if (const outlet_type* const out = outlet()) result.refused = out->refused;
+    return result;
+  }
+
+  // --- receiving ---
+
+  /// Returns the next datagram, or nothing if the session has ended. Suspends only if no datagram
+  /// is there. Throws `system_error`: `operation_aborted` if it was cancelled, `already_started` if
+  /// another call waits.
+  net::awaitable<result_type, Executor> next() { return advance(this, nullptr); }
+
+  /// The same. On error it returns nothing and sets `ec`.
+  net::awaitable<result_type, Executor> next(error_code& ec) { return advance(this, &ec); }
+
+  /// Returns the next datagram if one is there.
+  result_type try_next()
+  {
+    release_held();
+    return hold(take());
+  }
+
+  /// As `next`, for any completion token.
+  ///
+  /// Completion: `void(error_code, std::optional<datagram_type>)`; empty without an error if the
+  /// session has ended. Errors: as `next`. The handler is called by another trip through the
+  /// scheduler if a datagram is there already.
+  template <net::completion_token_for<void(error_code, result_type)> Token = default_token>
+  auto async_next(Token&& token = default_token())
+  {
+    using take_type = detail::take_view<datagram_type>;
+    release_held();
+    std::optional<result_type> early;
+    if (remains_ && !remains_->unread.empty()) early = hold(take());
+    return start<void(error_code, result_type)>(
+        detail::session_take_op<core_type, take_type>(core_, id_, {}, std::move(early)),
+        std::forward<Token>(token));
+  }
+
+  /// As `async_receive` of a connected socket: copies the next datagram into the buffers. What does
+  /// not fit is lost. 0 bytes are an empty datagram, not the end.
+  ///
+  /// Completion: `void(error_code, std::size_t)`. Errors: `session_ended`, `operation_aborted`,
+  /// `already_started`. The buffers must stay until then.
+  template <class MutableBuffers,
+            net::completion_token_for<void(error_code, std::size_t)> Token = default_token>
+    requires net::is_mutable_buffer_sequence<MutableBuffers>::value
+  auto async_receive(const MutableBuffers& buffers, Token&& token = default_token())
+  {
+    using take_type = detail::take_copy<MutableBuffers>;
+    release_held();
+    std::optional<std::size_t> early;
+    if (remains_ && !remains_->unread.empty())
+      early = take_type{buffers}(*core_, *this, remains_->unread);
+    return start<void(error_code, std::size_t)>(
+        detail::session_take_op<core_type, take_type>(core_, id_, {buffers}, early),
+        std::forward<Token>(token));
+  }
+
+  /// Waits until a datagram is there (`wait_read`); `wait_write` completes at once, because sends
+  /// wait by themselves.
+  ///
+  /// Completion: `void(error_code)`. Errors: as `async_receive`, and `operation_not_supported` for
+  /// `wait_error`.
+  template <net::completion_token_for<void(error_code)> Token = default_token>
+  auto async_wait(wait_type what, Token&& token = default_token())
+  {
+    const bool is_there = remains_ && !remains_->unread.empty();
+    return detail::initiate<void(error_code)>(
+        detail::shared_target(core_),
+        [what, is_there, id = id_](core_type& core, auto&& handler) {
+          if (what == net::socket_base::wait_read && !is_there)
+            core.async_wait_datagram(id, std::forward<decltype(handler)>(handler));
+          else
+            core.complete_later(what == net::socket_base::wait_error
+                                    ? error_code(net::error::operation_not_supported)
+                                    : error_code(),
+                                std::forward<decltype(handler)>(handler));
+        },
+        std::forward<Token>(token));
+  }
+
+  // --- sending ---
+
+  /// Sends a datagram to the peer. Returns when it is queued, and waits if there is no room
+  /// (`writer_config::when_full`). The bytes must stay until then.
+  ///
+  /// Throws `system_error`: `session_ended`, `not_validated`, and those of `writer::send`.
+  net::awaitable<void, Executor> send(bytes_view payload) { return push(this, payload); }
+
+  /// The same, with options.
+  net::awaitable<void, Executor> send(bytes_view payload, send_options options)
+  {
+    return push(this, payload, std::move(options));
+  }
+
+  /// Queues a datagram if that is possible now, and returns whether it was queued. If not, the
+  /// session counts it.
+  bool try_send(bytes_view payload)
+  {
+    error_code ignored;
+    return try_send(payload, ignored);
+  }
+
+  bool try_send(bytes_view payload, const send_options& options)
+  {
+    error_code ignored;
+    return try_send(payload, options, ignored);
+  }
+
+  /// The same, and `ec` says why not: `session_ended`, `not_validated`, `would_block`, and others
+  /// of `writer::try_send`.
+  bool try_send(bytes_view payload, error_code& ec)
+  {
+    if (outlet_type* const out = outlet()) return core_->try_send(*out, payload, ec);
+    ec = error::session_ended;
+    return false;
+  }
+
+  bool try_send(bytes_view payload, const send_options& options, error_code& ec)
+  {
+    if (outlet_type* const out = outlet()) return core_->try_send(*out, payload, ec, options);
+    ec = error::session_ended;
+    return false;
+  }
+
+  /// As `async_send` of a connected socket. Completes when the datagram is queued: what the kernel
+  /// says of it goes to `listener::on_error`.
+  ///
+  /// Completion: `void(error_code, std::size_t)`. Errors: as `send`. The buffers must stay until
+  /// then.
+  template <class ConstBuffers,
+            net::completion_token_for<void(error_code, std::size_t)> Token = default_token>
+    requires net::is_const_buffer_sequence<ConstBuffers>::value
+  auto async_send(const ConstBuffers& buffers, Token&& token = default_token())
+  {
+    error_code refused;
+    outlet_type* const out = outlet();
+    if (out == nullptr)
+      refused = error::session_ended;
+    else
+      core_->reserve(*out, net::buffer_size(buffers), refused);
+    return start<void(error_code, std::size_t)>(
+        detail::session_send_op<core_type, ConstBuffers>(
+            core_, buffers, out != nullptr ? out->path : reply_path_type(), refused),
+        std::forward<Token>(token));
+  }
+
+  /// The peer has proved its address, by a secret in a datagram for example. From now on
+  /// `amplification` does not limit what is sent, and the session is never evicted.
+  void mark_validated() noexcept
+  {
+    if (outlet_type* const out = outlet()) out->is_validated = true;
+    if (place_) core_->sessions().mark_validated(place_);
+  }
+
+  // --- keys ---
+
+  /// Gives the session one more peer or key; see `session_map::add_key`. False after the end.
+  template <class Key>
+    requires(std::same_as<Key, session_key> || std::convertible_to<const Key&, endpoint_type>)
+  bool add_key(const Key& key)
+  {
+    return place_ && core_->sessions().add_key(place_, key);
+  }
+
+  /// Takes a peer or a key from the session. False if the session has no such key, or no other.
+  template <class Key>
+    requires(std::same_as<Key, session_key> || std::convertible_to<const Key&, endpoint_type>)
+  bool remove_key(const Key& key) noexcept
+  {
+    return place_ && core_->sessions().find(key) == place_ && core_->sessions().remove_key(key);
+  }
+
+  /// Moves the session to another peer: what it sends goes there from now on, and a session that is
+  /// keyed by its peer is found there. The program must know that it is the same peer. Returns
+  /// false, and changes nothing, if another session has this peer. Throws as
+  /// `session_map::set_peer`.
+  bool set_peer(const reply_path_type& path) { return place_ && core_->set_peer(place_, path); }
+
+  // --- the end ---
+
+  /// Completes the pending receive and wait with `operation_aborted`. Sends are not cancelled.
+  void cancel()
+  {
+    if (place_) core_->cancel_wait(place_);
+  }
+
+  /// Ends the session as `closed`. Datagrams in its inbox are lost and counted as `unread`. Queued
+  /// sends still leave. A later datagram of the peer makes a new session.
+  void close()
+  {
+    if (place_) core_->end(place_, session_end::closed);
+    drop_remains();
+  }
+
+private:
+  friend core_type;
+  template <class, class>
+  friend class detail::session_take_op;
+  template <class>
+  friend class detail::accept_op;
+  template <class>
+  friend struct detail::take_view;
+
+  session(std::shared_ptr<core_type> core, place_type place)
+      : core_(std::move(core)), place_(place), id_(place.id())
+  {
+    place_->handle = this;
+    core_->add_handle();
+  }
+
+  bool is_attached() const noexcept { return core_ != nullptr; }
+
+  void take_over(session& other) noexcept
+  {
+    core_ = std::move(other.core_);
+    place_ = std::exchange(other.place_, place_type());
+    id_ = other.id_;
+    held_ = std::exchange(other.held_, nullptr);
+    remains_ = std::move(other.remains_);
+    ended_ = other.ended_;
+    end_error_ = other.end_error_;
+    if (place_) place_->handle = this;
+  }
+
+  void leave() noexcept
+  {
+    if (!core_) return;
+    if (place_) {
+      place_->handle = nullptr;
+      core_->end(std::exchange(place_, place_type()), session_end::closed);
+    }
+    drop_remains();
+    release_held();
+    const std::shared_ptr<core_type> core = std::move(core_);
+    core->remove_handle();
+  }
+
+  /// Called by the core when the session leaves the table.
+  void note_end(session_end why, const error_code& ec, std::unique_ptr<remains_type> remains)
+  {
+    place_ = place_type();
+    ended_ = why;
+    end_error_ = ec;
+    remains_ = std::move(remains);
+  }
+
+  outlet_type* outlet() const noexcept
+  {
+    if (place_) return &place_->out;
+    return remains_ ? &remains_->out : nullptr;
+  }
+
+  inbox_type* source() const noexcept
+  {
+    if (place_) return &place_->unread;
+    return remains_ ? &remains_->unread : nullptr;
+  }
+
+  node_type* take() noexcept
+  {
+    inbox_type* const unread = source();
+    return unread != nullptr ? core_->take(*unread) : nullptr;
+  }
+
+  /// Keeps the datagram until the next call.
+  result_type hold(node_type* taken) noexcept
+  {
+    release_held();
+    if (taken == nullptr) return std::nullopt;
+    held_ = taken;
+    return taken->view();
+  }
+
+  void release_held() noexcept
+  {
+    if (held_ != nullptr) core_->release(std::exchange(held_, nullptr));
+  }
+
+  void drop_remains() noexcept
+  {
+    if (!remains_) return;
+    core_->discard(remains_->unread);
+    remains_.reset();
+  }
+
+  /// The handle may be moved while this waits, and the session may end.
+  static net::awaitable<result_type, Executor> advance(session* self, error_code* failure)
+  {
+    if (failure != nullptr) failure->clear();
+    self->release_held();
+    if (node_type* const there = self->take()) co_return self->hold(there);
+    if (!self->place_) co_return std::nullopt;
+    const std::shared_ptr<core_type> core = self->core_;
+    const session_id id = self->id_;
+    error_code ec;
+    for (;;) {
+      co_await core->async_wait_datagram(id, net::redirect_error(use_awaitable(), ec));
+      if (ec) break;
+      const place_type found = core->find(id);
+      if (!found) break;
+      if (node_type* const there = core->take(found->unread)) co_return found->handle->hold(there);
+    }
+    if (ec == error::session_ended) ec.clear();
+    if (failure != nullptr)
+      *failure = ec;
+    else
+      detail::throw_if(ec, "next");
+    co_return std::nullopt;
+  }
+
+  template <class... Options>
+  static net::awaitable<void, Executor> push(session* self, bytes_view payload, Options... options)
+  {
+    error_code ec;
+    outlet_type* const out = self->outlet();
+    if (out == nullptr) ec = error::session_ended;
+    if (!ec && self->core_->try_send(*out, payload, ec, options...)) co_return;
+    if (ec != net::error::would_block) detail::throw_if(ec, "send");
+    const std::shared_ptr<core_type> core = self->core_;
+    const reply_path_type path = out->path;
+    --out->refused;  // it waits, instead
+    core->reserve(*out, payload.size(), ec);
+    detail::throw_if(ec, "send");
+    co_await core->writer().send(payload, path, std::move(options)...);
+  }
+
+  template <class Signature, class Op, class Token>
+  auto start(Op op, Token&& token)
+  {
+    return detail::initiate<Signature>(
+        detail::shared_target(core_),
+        [op = std::move(op)](core_type& core, auto&& handler) {
+          const auto executor = core.get_executor();
+          net::async_compose<decltype(handler), Signature>(Op(op), handler, executor);
+        },
+        std::forward<Token>(token));
+  }
+
+  std::shared_ptr<core_type> core_;
+  place_type place_;
+  session_id id_{};
+  node_type* held_ = nullptr;  // what the program may look at
+  std::unique_ptr<remains_type> remains_;
+  std::optional<session_end> ended_;
+  error_code end_error_;
+};
+
+DGRAM_NAMESPACE_END
+
+#endif
