@@ -6,8 +6,8 @@
 #include <dgram/config.hpp>
 #include <dgram/datagram.hpp>
 #include <dgram/detail/async/any_completion.hpp>
-#include <dgram/detail/emitter/destination.hpp>
 #include <dgram/detail/emitter/opener.hpp>
+#include <dgram/detail/emitter/operation.hpp>
 #include <dgram/detail/platform/probe_socket.hpp>
 #include <dgram/endpoint.hpp>
 #include <dgram/error.hpp>
