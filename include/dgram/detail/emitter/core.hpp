@@ -13,7 +13,7 @@
 #include <dgram/detail/emitter/arguments.hpp>
 #include <dgram/detail/emitter/context.hpp>
 #include <dgram/detail/emitter/drop_counts.hpp>
-#include <dgram/detail/emitter/opener.hpp>
+#include <dgram/detail/emitter/family.hpp>
 #include <dgram/detail/emitter/operation.hpp>
 #include <dgram/detail/emitter/pending.hpp>
 #include <dgram/detail/emitter/receiving.hpp>
@@ -71,10 +71,23 @@ public:
   using service_type = context_service<incoming_buffers<protocol_type>,
                                        outgoing_buffers<protocol_type>, emitter_core>;
 
-  emitter_core(const executor_type& executor, net::io_context* io, socket_options given)
-      : emitter_core(executor, io, std::move(given),
-                     net::use_service<service_type>(
-                         net::query(executor, net::execution::context_as<net::execution_context&>)))
+  emitter_core(const executor_type& executor, net::io_context* io, socket_options given,
+               const service_type& service)
+      : socket(executor),
+        handle(socket.handle()),
+        options(std::move(given)),
+        family(options),
+        replaceable(socket, options, family),
+        members_(service.members),
+        stop_(options),
+        turns_(*this, io),
+        work_(turns_),
+        idle_(*this, work_),
+        drops_(*this),
+        sends_(*this, turns_, drops_, service.outgoing),
+        receiving_(*this, turns_, work_, drops_,
+                   buffers_for<protocol_type>(options, service.incoming)),
+        pending_(*this)
   {
   }
 
@@ -86,7 +99,7 @@ public:
   typename Socket::handle_type handle;
   emitter_type events;
   socket_options options;
-  detail::family<Socket> family;
+  detail::family<protocol_type> family;
   replaceable_socket<Socket> replaceable;
   std::size_t place_in_roster = 0;
 
@@ -108,7 +121,7 @@ public:
   /// Call this after construction, when a shared pointer owns the object.
   void start()
   {
-    members_->add(this->shared_from_this());
+    members_->add(*this);
     diagnose(diagnostic_channel::create, this);
     stop_.watch(this->weak_from_this(), get_executor());
   }
@@ -203,6 +216,25 @@ public:
       adopt(to.descriptor(), std::move(done));
     else
       pending_.start({.kind = which, .to = to, .done = std::move(done)}, listener);
+  }
+
+  /// Binds within the call; 'listening' is emitted later.
+  void bind_now(const endpoint_type& local, error_code& ec)
+  {
+    auto listening = make_event<event::listening>();
+    pending_.bind_now(local, ec);
+    if (!ec) deliver(listening.release());
+  }
+
+  /// Connects within the call; 'connect' is emitted later. Binds an unbound socket.
+  void connect_now(const endpoint_type& peer, error_code& ec)
+  {
+    ec = family.check_peer(peer);
+    if (!ec && bind_phase() == phase::none) bind_now(family.any_address(), ec);
+    if (ec) return;
+    auto connected = make_event<event::connect>();
+    pending_.connect_now(peer, ec);
+    if (!ec) deliver(connected.release());
   }
 
   pending_type& pending() noexcept { return pending_; }
@@ -460,23 +492,6 @@ public:
                 true);
   }
 
-  /// Whether `ready_to_send` has no error and nothing to do.
-  bool is_ready_to_send(const endpoint_type* peer) const
-  {
-    if (!is_ip && !socket.is_open()) return false;
-    return peer == nullptr || family.may_send_to(*peer);
-  }
-
-  error_code ready_to_send(const endpoint_type* peer)
-  {
-    if constexpr (!is_ip) {
-      error_code ec;
-      if (!socket.is_open()) family.open(ec);
-      if (ec) return ec;
-    }
-    return peer != nullptr ? family.check_peer(*peer) : error_code();
-  }
-
   void not_sent(send_completion_ptr done, const error_code& ec, const endpoint_type* peer)
   {
     not_sent(std::move(done), failure_at("send", ec, peer));
@@ -525,26 +540,6 @@ private:
     if (ec && !done) refuse("open", ec, "descriptor " + std::to_string(descriptor));
     if (!ec) post_event<event::listening>();
     if (done) fail(done.release(), failure_of("open", ec));
-  }
-
-  emitter_core(const executor_type& executor, net::io_context* io, socket_options given,
-               service_type& service)
-      : socket(executor),
-        handle(socket.handle()),
-        options(std::move(given)),
-        family(socket, options),
-        replaceable(socket, options, family),
-        members_(service.members),
-        stop_(options),
-        turns_(*this, io),
-        work_(turns_),
-        idle_(*this, work_),
-        drops_(*this),
-        sends_(*this, turns_, drops_, service.outgoing),
-        receiving_(*this, turns_, work_, drops_,
-                   buffers_for<protocol_type>(options, service.incoming)),
-        pending_(*this)
-  {
   }
 
   DGRAM_COLD bool wait_and_send(const destination_type& to, const payload_view& payload,
@@ -630,9 +625,12 @@ template <class Socket>
 std::shared_ptr<emitter_core<Socket>> make_emitter(const typename Socket::executor_type& executor,
                                                    net::io_context* io, socket_options options)
 {
+  using core_type = emitter_core<Socket>;
   constexpr bool is_ip = ip_protocol<typename Socket::protocol_type>;
-  const auto made = std::make_shared<emitter_core<Socket>>(
-      executor, io, checked_options(std::move(options), is_ip));
+  auto& context = net::query(executor, net::execution::context_as<net::execution_context&>);
+  const auto made =
+      std::make_shared<core_type>(executor, io, checked_options(std::move(options), is_ip),
+                                  net::use_service<typename core_type::service_type>(context));
   made->start();
   return made;
 }

@@ -86,7 +86,7 @@ public:
     const bool was_open = owner_.socket.is_open();
     try {
       if (owner_.family.is_foreign(local)) ec = net::error::invalid_argument;
-      if (!ec && !was_open) owner_.family.open(ec);
+      if (!ec && !was_open) owner_.replaceable.open(ec);
       if (ec) return;
       owner_.expect_arrivals(local);
       owner_.socket.bind(local, ec);
@@ -101,7 +101,7 @@ public:
 
   void adopt(int descriptor, error_code& ec)
   {
-    owner_.family.adopt(descriptor, ec);
+    owner_.replaceable.adopt(descriptor, ec);
     if (ec) return;
     if (owner_.handle.is_connected()) connect_.at = phase::done;
     bound();

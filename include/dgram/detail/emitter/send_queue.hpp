@@ -46,10 +46,8 @@ struct outgoing_buffers {
   std::vector<send_completion_ptr> completions;
 };
 
-/// `Owner` is the core. It has the socket with its handle, options and turns, and `pending`, where
+/// `Owner` is the core. It has the socket with its handle, options and family, and `pending`, where
 /// the datagrams wait that find no room in the batch. It also has these functions:
-/// - `error_code ready_to_send(const endpoint_type*)` says why nothing can be sent to this peer.
-///   `bool is_ready_to_send(const endpoint_type*)` says in short that this need not be asked.
 /// - `void not_sent(send_completion_ptr, error_code, const endpoint_type*)` reports a failure.
 /// - `void path_error(error_code)` reports an error that belongs to none of these datagrams.
 ///
@@ -110,7 +108,7 @@ public:
   bool send(const path_type* to, const payload_view& payload, send_completion* done,
             bool admitted = false)
   {
-    if (!owner_.is_ready_to_send(peer_of(to)) && is_refused(peer_of(to), done)) return true;
+    if (!may_send_to(peer_of(to)) && is_refused(peer_of(to), done)) return true;
     if (!takes_at_once(payload)) [[unlikely]]
       return send_otherwise(to, payload, send_completion_ptr(done), admitted);
     push(payload, to, done);
@@ -222,6 +220,8 @@ public:
   }
 
 private:
+  static constexpr bool is_ip = ip_protocol<protocol_type>;
+
   /// The largest payload that the queue copies.
   static constexpr std::size_t most_bytes = 65536;
 
@@ -261,10 +261,20 @@ private:
            buffers_->batch.has_room(payload.size());
   }
 
-  /// If nothing can be sent to this peer, reports that, and returns true.
+  /// Whether `is_refused` has nothing to do, and returns false.
+  bool may_send_to(const endpoint_type* peer) const noexcept
+  {
+    if (!is_ip && !owner_.socket.is_open()) return false;
+    return peer == nullptr || owner_.family.may_send_to(*peer);
+  }
+
+  /// If nothing can be sent to this peer, reports that, and returns true. Opens a Unix socket, which
+  /// need not be bound.
   DGRAM_COLD bool is_refused(const endpoint_type* peer, send_completion* done)
   {
-    const auto ec = owner_.ready_to_send(peer);
+    error_code ec;
+    if (!is_ip && !owner_.socket.is_open()) owner_.replaceable.open(ec);
+    if (!ec && peer != nullptr) ec = owner_.family.check_peer(*peer);
     if (ec) owner_.not_sent(send_completion_ptr(done), ec, peer);
     return static_cast<bool>(ec);
   }
