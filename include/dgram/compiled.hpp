@@ -18,7 +18,7 @@ template class writer<udp>;
 template class detail::listener_list<event::listening>;
 template class detail::listener_list<event::message::of<udp>>;
 template class detail::listener_list<event::error>;
-template class detail::destination_reader<udp::socket>;
+template class detail::destination_reader<udp>;
 template std::shared_ptr<detail::emitter_core<udp::socket>> detail::make_emitter<udp::socket>(
     const udp::socket::executor_type&, net::io_context*, socket_options);
 template void detail::abandon_emitter(detail::emitter_core<udp::socket>&);

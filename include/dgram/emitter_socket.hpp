@@ -6,13 +6,12 @@
 #include <dgram/config.hpp>
 #include <dgram/detail/async/any_completion.hpp>
 #include <dgram/detail/emitter/arguments.hpp>
-#include <dgram/detail/emitter/awaited_event.hpp>
 #include <dgram/detail/emitter/core.hpp>
 #include <dgram/diagnostics.hpp>
+#include <dgram/emitter_events.hpp>
 #include <dgram/emitter_options.hpp>
 #include <dgram/error.hpp>
 #include <dgram/event_emitter.hpp>
-#include <dgram/event_stream.hpp>
 #include <dgram/events.hpp>
 #include <dgram/failure.hpp>
 #include <dgram/payload.hpp>
@@ -129,7 +128,8 @@ struct core_access {
 /// `Socket` is an `emitter_transport`.
 template <class Socket>
 class basic_emitter_socket
-    : public detail::emitter_option_calls<basic_emitter_socket<Socket>, Socket> {
+    : public detail::emitter_event_calls<basic_emitter_socket<Socket>, Socket>,
+      public detail::emitter_option_calls<basic_emitter_socket<Socket>, Socket> {
   static_assert(emitter_transport<Socket>);
 
   using core_type = detail::emitter_core<Socket>;
@@ -139,11 +139,6 @@ class basic_emitter_socket
   using call_type = detail::call<typename Socket::protocol_type>;
 
   static constexpr bool is_ip = detail::ip_protocol<typename Socket::protocol_type>;
-
-  template <class Event>
-  using event_type = typename detail::event_of<Event, typename Socket::protocol_type>::type;
-  template <class Event>
-  using signature_of = typename event_type<Event>::signature;
 
 public:
   using socket_type = Socket;
@@ -183,89 +178,6 @@ public:
   /// Stays the same for the life of the socket, even if it is moved. Diagnostics use it as the
   /// socket's identity.
   const void* id() const noexcept { return core_.get(); }
-
-  // --- events ---
-
-  /// Adds a listener behind the others.
-  template <class Event, class Listener>
-  listener_id on(Listener&& listener)
-  {
-    return core().events.template on<event_type<Event>>(std::forward<Listener>(listener));
-  }
-
-  /// Adds a listener that is removed before it is called.
-  template <class Event, class Listener>
-    requires detail::is_listener<std::decay_t<Listener>, signature_of<Event>>
-  listener_id once(Listener&& listener)
-  {
-    return core().events.template once<event_type<Event>>(std::forward<Listener>(listener));
-  }
-
-  /// Waits for the next such event.
-  ///
-  /// Completion: `void(error_code, values...)`, with the values that listeners get. The bytes of a
-  /// message are a `std::vector<std::byte>`. Error: `operation_aborted` if the socket is closed
-  /// first, or if the listeners are removed. Cancellation: terminal, partial and total. A cancelled
-  /// wait does not get the event; the listeners do.
-  ///
-  /// \code
-  /// auto client = dgram::create_socket(io, dgram::udp4);
-  /// client.send("ping", 41234);
-  /// auto [message, from] = co_await client.once<dgram::event::message>(asio::use_awaitable);
-  /// fmt::print("{} bytes from {}\n", message.size(), from);
-  /// \endcode
-  template <class Event, class Token = default_token_t<executor_type>>
-    requires(!detail::is_listener<std::decay_t<Token>, signature_of<Event>>)
-  auto once(Token&& token = Token())
-  {
-    return detail::await_event<event_type<Event>>(shared(), std::forward<Token>(token));
-  }
-
-  /// Returns a stream of all events of one kind from now on, in order. At most `most` events wait
-  /// to be fetched. See `event_stream`.
-  template <class Event>
-  auto stream(std::size_t most = 1024)
-  {
-    constexpr auto any_size = std::numeric_limits<std::size_t>::max();
-    return event_stream<event_type<Event>, core_type>(shared(), most, any_size);
-  }
-
-  /// The same. The messages that wait have at most `most_bytes` bytes together.
-  template <class Event>
-    requires detail::has_bytes<signature_of<Event>>
-  auto stream(std::size_t most, std::size_t most_bytes)
-  {
-    return event_stream<event_type<Event>, core_type>(shared(), most, most_bytes);
-  }
-
-  /// Adds a listener in front of the others.
-  template <class Event, class Listener>
-  listener_id prepend(Listener&& listener)
-  {
-    return core().events.template prepend<event_type<Event>>(std::forward<Listener>(listener));
-  }
-
-  template <class Event, class Listener>
-  listener_id prepend_once(Listener&& listener)
-  {
-    return core().events.template prepend_once<event_type<Event>>(std::forward<Listener>(listener));
-  }
-
-  /// Removes a listener. Returns false if it is gone already.
-  bool off(listener_id id) { return core().events.off(id); }
-
-  template <class Event>
-  void remove_all()
-  {
-    core().events.template remove_all<event_type<Event>>();
-  }
-  void remove_all() { core().events.remove_all(); }
-
-  template <class Event>
-  std::size_t listener_count() const
-  {
-    return core().events.template listener_count<event_type<Event>>();
-  }
 
   // --- bind ---
 
@@ -310,8 +222,13 @@ public:
   address_info bind_sync(const Args&... args)
   {
     const auto where = reader("bind");
-    return bind_at(
-        where.literal(where.local(detail::read_call<protocol_type, false>(args...), false)));
+    const endpoint_type local =
+        where.literal(where.local(detail::read_call<protocol_type, false>(args...), false));
+    check(detail::action::bind);
+    error_code ec;
+    core().bind_now(local, ec);
+    if (ec) fail_at("bind", ec, local);
+    return address();
   }
 
   /// The same, or takes over a descriptor.
@@ -353,7 +270,15 @@ public:
   basic_emitter_socket& connect_sync(const Args&... args)
   {
     const auto where = reader("connect");
-    connect_at(where.literal(where.peer(detail::read_call<protocol_type, false>(args...))));
+    const endpoint_type peer =
+        where.literal(where.peer(detail::read_call<protocol_type, false>(args...)));
+    check(detail::action::connect);
+    error_code ec = core().family.check_peer(peer);
+    if (ec) fail_at("connect", ec, peer);
+    if (core().bind_phase() == phase::pending) throw_now(error::already_bound, "connect");
+    if (core().bind_phase() == phase::none) bind_sync();
+    core().connect_now(peer, ec);
+    if (ec) fail_at("connect", ec, peer);
     return *this;
   }
 
@@ -440,13 +365,13 @@ public:
   std::size_t get_send_queue_size() const
   {
     check_running("get_send_queue_size");
-    return core().sends().bytes();
+    return core().sends().waiting().bytes;
   }
 
   std::size_t get_send_queue_count() const
   {
     check_running("get_send_queue_count");
-    return core().sends().count();
+    return core().sends().waiting().count;
   }
 
   // --- receive ---
@@ -483,7 +408,7 @@ public:
   basic_emitter_socket& set_timeout(std::chrono::milliseconds duration, Listener&& listener)
   {
     set_timeout(duration);
-    once<event::timeout>(std::forward<Listener>(listener));
+    this->template once<event::timeout>(std::forward<Listener>(listener));
     return *this;
   }
 
@@ -584,6 +509,7 @@ public:
 
 private:
   friend detail::core_access;
+  friend detail::emitter_event_calls<basic_emitter_socket, Socket>;
   friend detail::emitter_option_calls<basic_emitter_socket, Socket>;
 
   // --- checks ---
@@ -627,7 +553,7 @@ private:
 
   auto reader(const char* operation) const
   {
-    return detail::destination_reader<Socket>(operation, core().family);
+    return detail::destination_reader<protocol_type>(operation, core().family);
   }
 
   destination_type local(const call_type& call) const
@@ -678,7 +604,7 @@ private:
       try {
         detail::start_operation(core(), Which, to, nullptr, listener);
       } catch (...) {
-        off(listener);
+        this->off(listener);
         throw;
       }
       return (*this);
@@ -702,30 +628,6 @@ private:
         return initiate();
       }
     }
-  }
-
-  address_info bind_at(const endpoint_type& local)
-  {
-    check(detail::action::bind);
-    auto listening = core().template make_event<event::listening>();
-    error_code ec;
-    core().pending().bind_now(local, ec);
-    if (ec) fail_at("bind", ec, local);
-    core().deliver(listening.release());
-    return address();
-  }
-
-  void connect_at(const endpoint_type& peer)
-  {
-    check(detail::action::connect);
-    if (const auto ec = core().family.check_peer(peer)) fail_at("connect", ec, peer);
-    if (core().bind_phase() == phase::pending) throw_now(error::already_bound, "connect");
-    if (core().bind_phase() == phase::none) bind_sync();
-    auto connected = core().template make_event<event::connect>();
-    error_code ec;
-    core().pending().connect_now(peer, ec);
-    if (ec) fail_at("connect", ec, peer);
-    core().deliver(connected.release());
   }
 
   template <class... Args>
@@ -790,7 +692,7 @@ using unix_emitter_socket = basic_emitter_socket<unix_dgram::socket>;
 extern template class detail::listener_list<event::listening>;
 extern template class detail::listener_list<event::message::of<udp>>;
 extern template class detail::listener_list<event::error>;
-extern template class detail::destination_reader<udp::socket>;
+extern template class detail::destination_reader<udp>;
 extern template std::shared_ptr<detail::emitter_core<udp::socket>>
 detail::make_emitter<udp::socket>(const udp::socket::executor_type&, net::io_context*,
                                   socket_options);

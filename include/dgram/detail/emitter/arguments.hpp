@@ -6,8 +6,8 @@
 #include <dgram/config.hpp>
 #include <dgram/datagram.hpp>
 #include <dgram/detail/async/any_completion.hpp>
-#include <dgram/detail/emitter/destination.hpp>
-#include <dgram/detail/emitter/opener.hpp>
+#include <dgram/detail/emitter/family.hpp>
+#include <dgram/detail/emitter/operation.hpp>
 #include <dgram/detail/platform/probe_socket.hpp>
 #include <dgram/endpoint.hpp>
 #include <dgram/error.hpp>
@@ -254,15 +254,14 @@ inline socket_options checked_options(socket_options options, bool needs_type)
 }
 
 /// Reads the destination of a call. `Family` knows the addresses of the socket's family.
-template <class Socket>
+template <class Protocol>
 class destination_reader {
 public:
-  using protocol_type = typename Socket::protocol_type;
-  using endpoint_type = typename protocol_type::endpoint;
-  using destination_type = destination<protocol_type>;
-  using call_type = call<protocol_type>;
+  using endpoint_type = typename Protocol::endpoint;
+  using destination_type = destination<Protocol>;
+  using call_type = call<Protocol>;
 
-  destination_reader(const char* operation, const family<Socket>& kind) noexcept
+  destination_reader(const char* operation, const family<Protocol>& kind) noexcept
       : operation_(operation), family_(kind)
   {
   }
@@ -315,7 +314,7 @@ public:
   }
 
 private:
-  static constexpr bool is_ip = ip_protocol<protocol_type>;
+  static constexpr bool is_ip = ip_protocol<Protocol>;
 
   /// Reads an address or a path. On IP, text that is no address is a name to look up.
   destination_type named(const call_type& to, std::uint16_t port) const
@@ -342,7 +341,7 @@ private:
   }
 
   const char* operation_;
-  const family<Socket>& family_;
+  const family<Protocol>& family_;
 };
 
 }  // namespace detail

@@ -11,15 +11,14 @@
 #include <dgram/detail/async/turns.hpp>
 #include <dgram/detail/async/work_account.hpp>
 #include <dgram/detail/emitter/arguments.hpp>
-#include <dgram/detail/emitter/backlog.hpp>
 #include <dgram/detail/emitter/context.hpp>
 #include <dgram/detail/emitter/drop_counts.hpp>
-#include <dgram/detail/emitter/opener.hpp>
+#include <dgram/detail/emitter/family.hpp>
+#include <dgram/detail/emitter/operation.hpp>
 #include <dgram/detail/emitter/pending.hpp>
 #include <dgram/detail/emitter/receiving.hpp>
 #include <dgram/detail/emitter/replaceable_socket.hpp>
 #include <dgram/detail/emitter/send_queue.hpp>
-#include <dgram/detail/emitter/sending.hpp>
 #include <dgram/detail/emitter/stop_signal.hpp>
 #include <dgram/diagnostics.hpp>
 #include <dgram/error.hpp>
@@ -72,10 +71,23 @@ public:
   using service_type = context_service<incoming_buffers<protocol_type>,
                                        outgoing_buffers<protocol_type>, emitter_core>;
 
-  emitter_core(const executor_type& executor, net::io_context* io, socket_options given)
-      : emitter_core(executor, io, std::move(given),
-                     net::use_service<service_type>(
-                         net::query(executor, net::execution::context_as<net::execution_context&>)))
+  emitter_core(const executor_type& executor, net::io_context* io, socket_options given,
+               const service_type& service)
+      : socket(executor),
+        handle(socket.handle()),
+        options(std::move(given)),
+        family(options),
+        replaceable(socket, options, family),
+        members_(service.members),
+        stop_(options),
+        turns_(*this, io),
+        work_(turns_),
+        idle_(*this, work_),
+        drops_(*this),
+        sends_(*this, turns_, drops_, service.outgoing),
+        receiving_(*this, turns_, work_, drops_,
+                   buffers_for<protocol_type>(options, service.incoming)),
+        pending_(*this)
   {
   }
 
@@ -87,7 +99,7 @@ public:
   typename Socket::handle_type handle;
   emitter_type events;
   socket_options options;
-  detail::family<Socket> family;
+  detail::family<protocol_type> family;
   replaceable_socket<Socket> replaceable;
   std::size_t place_in_roster = 0;
 
@@ -104,12 +116,12 @@ public:
   bool has_emitted_close() const noexcept { return close_emitted_; }
   bool is_closing() const noexcept { return closing_; }
   std::uint64_t path_errors() const noexcept { return path_errors_; }
-  const send_queue<Socket, emitter_core>& sends() const noexcept { return sending_.queue(); }
+  const send_queue<Socket, emitter_core>& sends() const noexcept { return sends_; }
 
   /// Call this after construction, when a shared pointer owns the object.
   void start()
   {
-    members_->add(this->shared_from_this());
+    members_->add(*this);
     diagnose(diagnostic_channel::create, this);
     stop_.watch(this->weak_from_this(), get_executor());
   }
@@ -170,7 +182,7 @@ public:
   /// Cancels an operation, if it still waits.
   void cancel(const task* done)
   {
-    if (auto send = sending_.withdraw(done)) {
+    if (auto send = sends_.withdraw(done)) {
       not_sent(std::move(send), failure_of("send", net::error::operation_aborted));
     } else if (pending_.cancel(done) && closing_ && !close_is_final_ && !pending_.awaits_close()) {
       // This operation was the last that asked for the close, so the close is taken back.
@@ -200,22 +212,40 @@ public:
       close(std::move(done));
     else if (which == action::close)
       close();
-    else if (which == action::connect)
-      pending_.connect(to, std::move(done), listener);
     else if (to.is_descriptor())
       adopt(to.descriptor(), std::move(done));
     else
-      pending_.bind(to, std::move(done), listener);
+      pending_.start({.kind = which, .to = to, .done = std::move(done)}, listener);
+  }
+
+  /// Binds within the call; 'listening' is emitted later.
+  void bind_now(const endpoint_type& local, error_code& ec)
+  {
+    auto listening = make_event<event::listening>();
+    pending_.bind_now(local, ec);
+    if (!ec) deliver(listening.release());
+  }
+
+  /// Connects within the call; 'connect' is emitted later. Binds an unbound socket.
+  void connect_now(const endpoint_type& peer, error_code& ec)
+  {
+    ec = family.check_peer(peer);
+    if (!ec && bind_phase() == phase::none) bind_now(family.any_address(), ec);
+    if (ec) return;
+    auto connected = make_event<event::connect>();
+    pending_.connect_now(peer, ec);
+    if (!ec) deliver(connected.release());
   }
 
   pending_type& pending() noexcept { return pending_; }
+  const pending_type& pending() const noexcept { return pending_; }
 
   void disconnect(error_code& ec)
   {
     flush();
     replaceable.disconnect(ec);
     if (ec) return;
-    sending_.fail(net::error::not_connected);
+    sends_.fail(net::error::not_connected);
     pending_.disconnected(failure_of("send", net::error::not_connected));
   }
 
@@ -243,7 +273,7 @@ public:
     note_activity();
     diagnose(diagnostic_channel::send, this, payload.size());
     if (!to.is_name() && pending_.can_send(to.path())) [[likely]]
-      return sending_.send(to.path(), payload, done);
+      return sends_.send(to.path(), payload, done);
     return wait_and_send(to, payload, done);
   }
 
@@ -252,13 +282,13 @@ public:
   {
     diagnose(diagnostic_channel::send, this, payload.size());
     if (pending_.can_send(&to)) [[likely]]
-      return sending_.send(&to, payload, nullptr);
+      return sends_.send(&to, payload, nullptr);
     return wait_and_send(destination_type(to), payload, nullptr);
   }
 
-  void flush() { sending_.flush(); }
+  void flush() { sends_.flush(); }
 
-  void offer_to_full_peers() { sending_.offer_to_full_peers(); }
+  void offer_to_full_peers() { sends_.offer_to_full_peers(); }
 
   // --- receive ---
 
@@ -310,7 +340,7 @@ public:
     if (!ec) watch_arrivals();
     if (ec) {
       discard_descriptor();
-      sending_.fail(ec);
+      sends_.fail(ec);
       const failure why = failure_at("bind", ec, &local);
       pending_.fail_bind(why, nullptr);
       if (connect_phase() == phase::done) pending_.disconnected(why);
@@ -368,7 +398,7 @@ public:
     receiving_.end();
     stop_.end();
     idle_.cancel();
-    sending_.end();
+    sends_.fail(net::error::operation_aborted);
     pending_.end();
     discard_descriptor();
     diagnose(diagnostic_channel::close, this);
@@ -404,7 +434,7 @@ public:
   {
     turns_.discard();
     pending_.discard();
-    sending_.discard();
+    sends_.discard();
     const auto released = std::exchange(events, emitter_type());
   }
 
@@ -456,29 +486,11 @@ public:
 
   void not_looked_up(const failure& why) { pending_.not_looked_up(why); }
 
-  void send_now(const path_type* to, const std::vector<std::byte>& payload, send_completion* done)
+  void send_now(operation<protocol_type> next)
   {
-    sending_.send(to, payload, done, true);
+    sends_.send(next.to.path(), next.payload, static_cast<send_completion*>(next.done.release()),
+                true);
   }
-
-  /// Whether `ready_to_send` has no error and nothing to do.
-  bool is_ready_to_send(const endpoint_type* peer) const
-  {
-    if (!is_ip && !socket.is_open()) return false;
-    return peer == nullptr || family.may_send_to(*peer);
-  }
-
-  error_code ready_to_send(const endpoint_type* peer)
-  {
-    if constexpr (!is_ip) {
-      error_code ec;
-      if (!socket.is_open()) family.open(ec);
-      if (ec) return ec;
-    }
-    return peer != nullptr ? family.check_peer(*peer) : error_code();
-  }
-
-  void sent(send_completion* done) { deliver(done); }
 
   void not_sent(send_completion_ptr done, const error_code& ec, const endpoint_type* peer)
   {
@@ -530,40 +542,17 @@ private:
     if (done) fail(done.release(), failure_of("open", ec));
   }
 
-  emitter_core(const executor_type& executor, net::io_context* io, socket_options given,
-               service_type& service)
-      : socket(executor),
-        handle(socket.handle()),
-        options(std::move(given)),
-        family(socket, options),
-        replaceable(socket, options, family),
-        members_(service.members),
-        stop_(options),
-        turns_(*this, io),
-        work_(turns_),
-        idle_(*this, work_),
-        drops_(*this),
-        sending_(*this, turns_, drops_, backlog_, service.outgoing),
-        receiving_(*this, turns_, work_, drops_,
-                   buffers_for<protocol_type>(options, service.incoming)),
-        pending_(*this)
-  {
-  }
-
   DGRAM_COLD bool wait_and_send(const destination_type& to, const payload_view& payload,
                                 send_completion* done)
   {
     send_completion_ptr held(done);
-    if (!sending_.admit(payload.size())) {
-      sending_.drop(std::move(held));
+    if (!sends_.admit(payload.size())) {
+      sends_.drop(std::move(held));
       return false;
     }
-    pending_.send({.kind = action::send,
-                   .to = to,
-                   .payload = payload.copy(),
-                   .done = std::move(held),
-                   .place = backlog_place(backlog_, payload.size())});
-    return !sending_.is_full();
+    pending_.send(
+        {.kind = action::send, .to = to, .payload = payload.copy(), .done = std::move(held)});
+    return !sends_.is_full();
   }
 
   void emit_error(const failure& what)
@@ -607,8 +596,7 @@ private:
   work_account<emitter_core> work_;
   idle_timer<emitter_core, typename Socket::handle_type> idle_;
   drop_counts<emitter_core> drops_;
-  backlog backlog_;  // declared before the members that count in it
-  sending<Socket, emitter_core> sending_;
+  send_queue<Socket, emitter_core> sends_;
   receiving<Socket, emitter_core> receiving_;
   pending_type pending_;
 
@@ -637,9 +625,12 @@ template <class Socket>
 std::shared_ptr<emitter_core<Socket>> make_emitter(const typename Socket::executor_type& executor,
                                                    net::io_context* io, socket_options options)
 {
+  using core_type = emitter_core<Socket>;
   constexpr bool is_ip = ip_protocol<typename Socket::protocol_type>;
-  const auto made = std::make_shared<emitter_core<Socket>>(
-      executor, io, checked_options(std::move(options), is_ip));
+  auto& context = net::query(executor, net::execution::context_as<net::execution_context&>);
+  const auto made =
+      std::make_shared<core_type>(executor, io, checked_options(std::move(options), is_ip),
+                                  net::use_service<typename core_type::service_type>(context));
   made->start();
   return made;
 }

@@ -1,13 +1,11 @@
 // SPDX-License-Identifier: BSL-1.0
-// Binds and connects; keeps sends in order while they wait for a bind, a connect or a name.
+// Binds and connects; keeps in order what waits for a bind, a connect, a name or room to send.
 #ifndef DGRAM_DETAIL_EMITTER_PENDING_HPP
 #define DGRAM_DETAIL_EMITTER_PENDING_HPP
 
 #include <dgram/config.hpp>
 #include <dgram/detail/async/any_completion.hpp>
-#include <dgram/detail/emitter/backlog.hpp>
-#include <dgram/detail/emitter/destination.hpp>
-#include <dgram/detail/emitter/send_queue.hpp>
+#include <dgram/detail/emitter/operation.hpp>
 #include <dgram/detail/names/name_lookups.hpp>
 #include <dgram/diagnostics.hpp>
 #include <dgram/endpoint.hpp>
@@ -18,30 +16,19 @@
 #include <algorithm>
 #include <array>
 #include <cstddef>
-#include <iterator>
 #include <list>
 #include <new>
 #include <string>
 #include <utility>
-#include <vector>
 
 DGRAM_NAMESPACE_BEGIN
 
 namespace detail {
 
-template <class Protocol>
-struct operation {
-  action kind;
-  destination<Protocol> to = {};
-  std::vector<std::byte> payload = {};  // of a send
-  any_completion_ptr done = {};         // null if no caller waits for the end
-  backlog_place place = {};             // of a send
-};
-
 /// `Owner` is the core. It has the socket and its family, events and turns, and these functions:
 /// - `void expect_arrivals(endpoint_type)` is called before the bind to this address.
 /// - `void bound()` is called after the bind, and before 'listening' is emitted.
-/// - `void send_now(const path_type*, payload, send_completion*)` sends to a known endpoint.
+/// - `void send_now(operation_type)` sends to a known endpoint or to the connected peer.
 /// - `void end_operation(any_completion_ptr, failure)` reports the end. Without a completion there
 ///   is an 'error' event.
 /// - `void close_now()` closes. `void close_if_closing()` closes unless the close was taken back.
@@ -54,9 +41,7 @@ class pending_operations {
 public:
   using protocol_type = typename Socket::protocol_type;
   using endpoint_type = typename protocol_type::endpoint;
-  using executor_type = typename Socket::executor_type;
   using path_type = basic_reply_path<protocol_type>;
-  using destination_type = destination<protocol_type>;
   using operation_type = operation<protocol_type>;
 
   /// The progress of the bind, or of the connect.
@@ -72,13 +57,27 @@ public:
   phase bind_phase() const noexcept { return bind_.at; }
   phase connect_phase() const noexcept { return connect_.at; }
 
-  // --- bind ---
+  // --- bind and connect ---
 
-  /// Binds. Without a completion, a failure is an 'error' event. `listener` listens for
-  /// 'listening', and is removed if the bind fails.
-  void bind(destination_type to, any_completion_ptr done, listener_id listener = {})
+  /// Starts a bind or a connect. Without a completion, a failure is an 'error' event. `listener`
+  /// listens for the event, and is removed if the operation fails.
+  void start(operation_type next, listener_id listener = {})
   {
-    begin(bind_, {.kind = action::bind, .to = std::move(to), .done = std::move(done)}, listener);
+    const bool binds = next.kind == action::bind;
+    const bool waits = !binds && must_wait();
+    milestone& which = binds ? bind_ : connect_;
+    const auto added = add(std::move(next), waits ? stage::descriptor : stage::due);
+    const milestone before = std::exchange(which, {phase::pending, listener});
+    try {
+      if (!waits)
+        find_endpoint(added);
+      else
+        bind_implicitly();
+    } catch (...) {
+      which = before;
+      take_back(&*added);
+      throw;
+    }
   }
 
   /// If this throws, the socket is unbound.
@@ -87,13 +86,14 @@ public:
     const bool was_open = owner_.socket.is_open();
     try {
       if (owner_.family.is_foreign(local)) ec = net::error::invalid_argument;
-      if (!ec && !was_open) owner_.family.open(ec);
+      if (!ec && !was_open) owner_.replaceable.open(ec);
       if (ec) return;
       owner_.expect_arrivals(local);
       owner_.socket.bind(local, ec);
       if (!ec) bound();
     } catch (...) {
-      unbind();
+      bind_.at = connect_.at = phase::none;
+      owner_.discard_descriptor();
       throw;
     }
     if (ec && connect_.at == phase::none) owner_.discard_descriptor();
@@ -101,7 +101,7 @@ public:
 
   void adopt(int descriptor, error_code& ec)
   {
-    owner_.family.adopt(descriptor, ec);
+    owner_.replaceable.adopt(descriptor, ec);
     if (ec) return;
     if (owner_.handle.is_connected()) connect_.at = phase::done;
     bound();
@@ -110,9 +110,11 @@ public:
   /// Binds for operations that need a bound socket: sends and connects on IP.
   void bind_implicitly()
   {
-    if (bind_.at != phase::none) return;
-    bind(owner_.family.any_address(), nullptr);
-    implicit_ = true;
+    if constexpr (is_ip) {
+      if (bind_.at != phase::none) return;
+      start({.kind = action::bind, .to = owner_.family.any_address()});
+      implicit_ = true;
+    }
   }
 
   /// Returns to the state before the bind, whose completion is `done`.
@@ -128,19 +130,11 @@ public:
     for (auto& next : waiting) {
       if (next.what.kind == action::close)
         owner_.post([this] { owner_.close_if_closing(); });
-      else if (next.what.kind == action::send && is_told(next))
-        owner_.end_operation(std::move(next.what.done), why);
       else if (next.what.kind == action::connect)
-        fail_connect_behind(why, std::move(next.what.done));
+        fail_connect(why, std::move(next.what.done), true);
+      else if (is_told(next))
+        owner_.end_operation(std::move(next.what.done), why);
     }
-  }
-
-  // --- connect ---
-
-  void connect(destination_type to, any_completion_ptr done, listener_id listener = {})
-  {
-    begin(connect_, {.kind = action::connect, .to = std::move(to), .done = std::move(done)},
-          listener);
   }
 
   /// Fixes the peer at once; the event comes later.
@@ -153,6 +147,7 @@ public:
     if (ec) return;
     connect_.at = phase::done;
     diagnose(diagnostic_channel::connect, &owner_);
+    release_later();
   }
 
   /// Called when the peer is no longer fixed. A send that waits for this peer must not reach the
@@ -160,11 +155,20 @@ public:
   void disconnected(const failure& why)
   {
     connect_.at = phase::none;
-    for (auto& next : take(is_for_peer))
-      owner_.end_operation(std::move(next.what.done), why);
+    end_all(is_for_peer, why);
   }
 
   // --- what waits ---
+
+  /// How many sends wait, and how many of them wait for room in the send queue.
+  amount sends() const noexcept
+  {
+    amount all;
+    for (const tally& each : tallies_)
+      all = all + each.sends;
+    return all;
+  }
+  amount sends_for_room() const noexcept { return of(stage::room).sends; }
 
   /// Whether a send to this destination can go now. Null stands for the connected peer. A Unix
   /// socket needs no bind.
@@ -177,10 +181,42 @@ public:
   void send(operation_type next)
   {
     const bool waits = must_wait();
-    if constexpr (is_ip)
-      if (waits) bind_implicitly();
+    if (waits) bind_implicitly();
     const auto added = add(std::move(next), waits ? stage::descriptor : stage::due);
-    if (!waits) undo_if_thrown(added, [&] { advance(added); });
+    if (waits) return;
+    const entry* const address = &*added;
+    try {
+      advance(added);
+    } catch (...) {
+      take_back(address);
+      throw;
+    }
+  }
+
+  /// Keeps a send to a known endpoint, or to the connected peer, until `pass_on`.
+  void await_room(operation_type next) { add(std::move(next), stage::room); }
+
+  /// Passes sends that wait for room to `function(operation_type)`, in order, as long as
+  /// `has_room(size)`.
+  template <class Predicate, class Function>
+  void pass_on(Predicate has_room, Function function)
+  {
+    for (auto at = entries_.begin(); count(stage::room) > 0 && at != entries_.end();) {
+      const auto which = at++;
+      if (which->at != stage::room) continue;
+      if (!has_room(which->what.payload.size())) return;
+      function(remove(which));
+    }
+  }
+
+  /// Ends the sends that wait for room.
+  void end_sends_for_room(const error_code& ec)
+  {
+    for (auto& next : take([](const entry& each) { return each.at == stage::room; })) {
+      const auto* const to = next.what.to.path();
+      owner_.end_operation(std::move(next.what.done),
+                           failure_at("send", ec, to != nullptr ? &to->peer : nullptr));
+    }
   }
 
   /// Puts a close behind the operations that wait for a bind. Returns false if none waits.
@@ -224,12 +260,7 @@ public:
     if (found == entries_.end() || owner_.is_closed()) return false;
     operation_type ended = remove(found);
     const failure why = failure_of(name_of(ended.kind), net::error::operation_aborted);
-    if (ended.kind == action::bind)
-      fail_bind(why, std::move(ended.done));
-    else if (ended.kind == action::connect)
-      fail_connect(why, std::move(ended.done));
-    else
-      owner_.end_operation(std::move(ended.done), why);
+    fail(std::move(ended), why);
     return true;
   }
 
@@ -278,14 +309,8 @@ public:
 
   void not_looked_up(const failure& why)
   {
-    for (auto& next : take([&](const entry& each) { return waits_for_name(each, why.address); })) {
-      if (next.what.kind == action::bind)
-        fail_bind(why, std::move(next.what.done));
-      else if (next.what.kind == action::connect)
-        fail_connect(why, std::move(next.what.done));
-      else
-        owner_.end_operation(std::move(next.what.done), why);
-    }
+    for (auto& next : take([&](const entry& each) { return waits_for_name(each, why.address); }))
+      fail(std::move(next.what), why);
   }
 
 private:
@@ -293,7 +318,7 @@ private:
 
   /// What an operation waits for. A `due` operation goes on now. A `gone` operation has ended in
   /// another way, and its turn must find nothing to do.
-  enum class stage : unsigned char { descriptor, peer, name, turn, due, end, gone };
+  enum class stage : unsigned char { descriptor, peer, name, turn, due, room, end, gone };
 
   struct entry;
   using list_type = std::list<entry>;
@@ -316,6 +341,11 @@ private:
     stage at;
   };
 
+  struct tally {
+    std::size_t operations = 0;
+    amount sends;
+  };
+
   struct milestone {
     phase at = phase::none;
     listener_id listener;
@@ -336,38 +366,47 @@ private:
 
   // --- the list ---
 
-  std::size_t& count(stage which) noexcept { return counts_[static_cast<std::size_t>(which)]; }
-  std::size_t count(stage which) const noexcept { return counts_[static_cast<std::size_t>(which)]; }
+  tally& of(stage which) noexcept { return tallies_[static_cast<std::size_t>(which)]; }
+  const tally& of(stage which) const noexcept { return tallies_[static_cast<std::size_t>(which)]; }
+  std::size_t count(stage which) const noexcept { return of(which).operations; }
+
+  void begin_stage(entry& which, stage at) noexcept
+  {
+    which.at = at;
+    ++of(at).operations;
+    if (which.what.kind != action::send) return;
+    ++of(at).sends.count;
+    of(at).sends.bytes += which.what.payload.size();
+  }
+
+  void end_stage(const entry& which) noexcept
+  {
+    --of(which.at).operations;
+    if (which.what.kind != action::send) return;
+    --of(which.at).sends.count;
+    of(which.at).sends.bytes -= which.what.payload.size();
+  }
 
   void move_to(entry& which, stage next) noexcept
   {
-    --count(which.at);
-    ++count(next);
-    which.at = next;
+    end_stage(which);
+    begin_stage(which, next);
   }
 
-  iterator add(operation_type what, stage at)
+  iterator add(operation_type&& what, stage at)
   {
     const auto added = entries_.emplace(entries_.end(), *this, std::move(what), at);
     added->self = added;
-    ++count(at);
+    begin_stage(*added, at);
     return added;
-  }
-
-  void erase(iterator which) noexcept
-  {
-    --count(which->at);
-    entries_.erase(which);
   }
 
   /// Takes an operation out of the list. If its turn is posted, the entry stays until that turn.
   operation_type remove(iterator which)
   {
+    end_stage(*which);
     operation_type removed = std::move(which->what);
-    if (which->at == stage::turn)
-      move_to(*which, stage::gone);
-    else
-      erase(which);
+    if (std::exchange(which->at, stage::gone) != stage::turn) entries_.erase(which);
     return removed;
   }
 
@@ -379,26 +418,26 @@ private:
     for (auto at = entries_.begin(); at != entries_.end();) {
       const auto which = at++;
       if (!is_meant(*which)) continue;
-      --count(which->at);
+      end_stage(*which);
       taken.splice(taken.end(), entries_, which);
     }
     return taken;
   }
 
-  template <class Function>
-  void undo_if_thrown(iterator added, Function function)
+  template <class Predicate>
+  void end_all(Predicate is_meant, const failure& why)
   {
-    const entry* const address = &*added;
-    try {
-      function();
-    } catch (...) {
-      // The function may have ended the operation.
-      for (auto at = entries_.begin(); at != entries_.end(); ++at) {
-        if (&*at != address) continue;
-        remove(at);
-        break;
-      }
-      throw;
+    for (auto& next : take(is_meant))
+      owner_.end_operation(std::move(next.what.done), why);
+  }
+
+  /// Removes an operation whose start has thrown. It may have ended before that.
+  void take_back(const entry* added)
+  {
+    for (auto at = entries_.begin(); at != entries_.end(); ++at) {
+      if (&*at != added) continue;
+      remove(at);
+      return;
     }
   }
 
@@ -418,24 +457,6 @@ private:
   }
 
   // --- how operations go on ---
-
-  void begin(milestone& which, operation_type next, listener_id listener)
-  {
-    const bool waits = next.kind == action::connect && must_wait();
-    const auto added = add(std::move(next), waits ? stage::descriptor : stage::due);
-    const milestone before = std::exchange(which, {phase::pending, listener});
-    try {
-      undo_if_thrown(added, [&] {
-        if (!waits)
-          find_endpoint(added);
-        else if constexpr (is_ip)
-          bind_implicitly();
-      });
-    } catch (...) {
-      which = before;
-      throw;
-    }
-  }
 
   /// Finds the endpoint, with which the operation goes on in a later turn.
   void find_endpoint(iterator next)
@@ -465,21 +486,21 @@ private:
   {
     const bool has_ended = owner_.has_ended();  // a requested stop closes the emitter here
     if (at->at == stage::gone || has_ended) {
-      erase(at);
+      if (at->at != stage::gone) end_stage(*at);
+      entries_.erase(at);
+      return;
+    }
+    if (at->what.kind != action::bind && lacks_descriptor()) {
+      move_to(*at, stage::descriptor);
+      bind_implicitly();
       return;
     }
     move_to(*at, stage::due);
-    if (at->what.kind != action::bind && lacks_descriptor()) {
-      move_to(*at, stage::descriptor);
-      if constexpr (is_ip) bind_implicitly();
-      return;
-    }
     operation_type next = remove(at);
-    switch (next.kind) {
-    case action::bind: finish_bind(std::move(next)); return;
-    case action::connect: finish_connect(std::move(next)); return;
-    default: send_now(std::move(next)); return;
-    }
+    if (next.kind == action::send)
+      owner_.send_now(std::move(next));
+    else
+      finish(std::move(next));
   }
 
   bool must_wait() const noexcept
@@ -538,7 +559,7 @@ private:
     } else if (is_send && to.is_peer() && connect_.at == phase::pending) {
       move_to(*next, stage::peer);
     } else if (is_send && (!to.is_name() || know_endpoint(next->what))) {
-      send_now(remove(next));
+      owner_.send_now(remove(next));
     } else {
       find_endpoint(next);
     }
@@ -555,12 +576,6 @@ private:
     return known.has_value();
   }
 
-  void send_now(operation_type next)
-  {
-    owner_.send_now(next.to.path(), next.payload,
-                    static_cast<send_completion*>(next.done.release()));
-  }
-
   void bound()
   {
     bind_.at = phase::done;
@@ -570,79 +585,62 @@ private:
     owner_.pause_if_due();
   }
 
-  void unbind()
+  /// Binds or connects. There is no caller to which this could throw.
+  void finish(operation_type next)
   {
-    bind_.at = phase::none;
-    connect_.at = phase::none;
-    owner_.discard_descriptor();
-  }
-
-  /// Calls a function that has no caller to which it could throw.
-  template <class Function>
-  static error_code attempt(Function function)
-  {
+    const bool binds = next.kind == action::bind;
+    const endpoint_type where = next.to.endpoint();
     error_code ec;
     try {
-      function(ec);
+      binds ? bind_now(where, ec) : connect_now(where, ec);
     } catch (const std::bad_alloc&) {
       ec = net::error::no_memory;
     }
-    return ec;
-  }
-
-  void finish_bind(operation_type next)
-  {
-    const endpoint_type local = next.to.endpoint();
-    const error_code ec = attempt([&](error_code& failed) { bind_now(local, failed); });
     if (ec) {
-      fail_bind(failure_at("bind", ec, &local), std::move(next.done));
+      const failure why = failure_at(name_of(next.kind), ec, &where);
+      fail(std::move(next), why);
       return;
     }
     if (next.done) owner_.deliver(next.done.release());
-    owner_.events.template emit<event::listening>();
+    if (binds)
+      owner_.events.template emit<event::listening>();
+    else
+      owner_.events.template emit<event::connect>();
   }
 
-  void finish_connect(operation_type next)
+  void fail(operation_type ended, const failure& why)
   {
-    const endpoint_type peer = next.to.endpoint();
-    const error_code ec = attempt([&](error_code& failed) { connect_now(peer, failed); });
-    if (ec) {
-      fail_connect(failure_at("connect", ec, &peer), std::move(next.done));
-      return;
-    }
-    release_later();
-    if (next.done) owner_.deliver(next.done.release());
-    owner_.events.template emit<event::connect>();
+    if (ended.kind == action::bind)
+      fail_bind(why, std::move(ended.done));
+    else if (ended.kind == action::connect)
+      fail_connect(why, std::move(ended.done), false);
+    else
+      owner_.end_operation(std::move(ended.done), why);
   }
 
-  /// Returns to the state before the connect, whose completion is `done`.
-  void fail_connect(const failure& why, any_completion_ptr done)
+  /// Returns to the state before the connect, whose completion is `done`. With `is_reported`, the
+  /// report of a failed bind covers the operations without a completion, if `done` is none either.
+  void fail_connect(const failure& why, any_completion_ptr done, bool is_reported)
   {
     give_up(connect_);
-    for (auto& next : take(is_for_peer))
-      owner_.end_operation(std::move(next.what.done), why);
-    owner_.end_operation(std::move(done), why);
-  }
-
-  /// The same after a failed bind. The report of the bind covers the operations without a
-  /// completion.
-  void fail_connect_behind(const failure& why, any_completion_ptr done)
-  {
-    if (done) return fail_connect(why, std::move(done));
-    give_up(connect_);
-    for (auto& next : take(is_for_peer))
-      if (is_told(next)) owner_.end_operation(std::move(next.what.done), why);
+    const bool all = done || !is_reported;
+    end_all([all](const entry& each) { return is_for_peer(each) && (all || is_told(each)); }, why);
+    if (all)
+      owner_.end_operation(std::move(done), why);
+    else
+      take(is_for_peer);
   }
 
   /// Removes the listener, so that the next bind or connect does not call it.
   void give_up(milestone& which) { owner_.events.off(std::exchange(which, {}).listener); }
 
   Owner& owner_;
-  name_lookups<Owner, executor_type, typename Socket::handle_type::clock_type> lookups_;
+  name_lookups<Owner, typename Socket::executor_type, typename Socket::handle_type::clock_type>
+      lookups_;
   milestone bind_;
   milestone connect_;
-  bool implicit_ = false;  // no caller asked for the bind
-  std::array<std::size_t, 7> counts_{};
+  bool implicit_ = false;           // no caller asked for the bind
+  std::array<tally, 7> tallies_{};  // by stage, without those that are gone
   release_task release_;
   list_type entries_;
 };

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: BSL-1.0
-// Remembers the addresses and settings of a paused socket, so that a new one can replace it.
+// An emitter's descriptor: opened as the options say, given up in a pause, and replaced after it.
 #ifndef DGRAM_DETAIL_EMITTER_REPLACEABLE_SOCKET_HPP
 #define DGRAM_DETAIL_EMITTER_REPLACEABLE_SOCKET_HPP
 
 #include <dgram/config.hpp>
-#include <dgram/detail/emitter/opener.hpp>
+#include <dgram/detail/emitter/family.hpp>
 #include <dgram/error.hpp>
+#include <dgram/option.hpp>
 #include <dgram/socket_options.hpp>
 
 #include <functional>
@@ -27,14 +28,32 @@ namespace detail {
 template <class Socket>
 class replaceable_socket {
 public:
-  using endpoint_type = typename Socket::protocol_type::endpoint;
+  using protocol_type = typename Socket::protocol_type;
+  using endpoint_type = typename protocol_type::endpoint;
 
-  replaceable_socket(Socket& socket, const socket_options& options, family<Socket>& opener) noexcept
-      : socket_(socket), options_(options), family_(opener)
+  replaceable_socket(Socket& socket, const socket_options& options,
+                     const family<protocol_type>& addresses) noexcept
+      : socket_(socket), options_(options), family_(addresses)
   {
   }
   replaceable_socket(const replaceable_socket&) = delete;
   replaceable_socket& operator=(const replaceable_socket&) = delete;
+
+  void open(error_code& ec) { open(socket_, ec); }
+
+  /// Takes over a descriptor.
+  void adopt(int descriptor, error_code& ec)
+  {
+    ec.clear();
+    if (options_.file_mode != 0) ec = net::error::invalid_argument;
+    if (!ec) assign(descriptor, ec);
+    // A descriptor that is no socket is the wrong kind of descriptor too.
+    if (ec == net::error::not_socket) ec = error::wrong_descriptor;
+    if (ec) return;
+    error_code ignored;
+    if constexpr (is_ip) socket_.set_option(option::reuse_address(true), ignored);
+    configure(socket_, ignored);
+  }
 
   bool is_paused() const noexcept { return ends_ != nullptr; }
 
@@ -60,7 +79,7 @@ public:
       ends_->peer = peer;
       return;
     }
-    if (!socket_.is_open()) family_.open(ec);
+    if (!socket_.is_open()) open(ec);
     // The kernel would replace a peer that the socket got in another way.
     if (!ec && socket_.handle().is_connected()) ec = net::error::already_connected;
     if (!ec) socket_.connect(peer, ec);
@@ -84,7 +103,7 @@ public:
       return;
     }
     Socket substitute(socket_.get_executor());
-    family<Socket>(substitute, options_).open(ec);
+    open(substitute, ec);
     set_again(substitute, ec);
     if (!ec) function(substitute, ec);
   }
@@ -119,14 +138,14 @@ public:
   }
 
   /// Opens a new descriptor. Afterwards the socket is not paused any more, even if this fails.
-  /// Calls `open` between opening and binding. Returns the address of the bind.
+  /// Calls `opened` between opening and binding. Returns the address of the bind.
   template <class Function>
-  endpoint_type resume(Function open, error_code& ec)
+  endpoint_type resume(Function opened, error_code& ec)
   {
     const ends before = std::move(*std::exchange(ends_, nullptr));
     try {
-      family_.open(ec);
-      if (!ec) open(before.local);
+      open(ec);
+      if (!ec) opened(before.local);
       if (!ec) socket_.bind(before.local, ec);
       set_again(socket_, ec);
       if (!ec && before.peer) socket_.connect(*before.peer, ec);
@@ -137,6 +156,8 @@ public:
   }
 
 private:
+  static constexpr bool is_ip = ip_protocol<protocol_type>;
+
   struct ends {
     endpoint_type local;
     std::optional<endpoint_type> peer;
@@ -147,6 +168,40 @@ private:
     std::function<void(Socket&, error_code&)> apply;
   };
 
+  void open(Socket& socket, error_code& ec) const
+  {
+    socket.open(family_.protocol(),
+                {.reuse_address = options_.reuse_addr,
+                 .reuse_port = options_.reuse_port,
+                 .v6_only = options_.ipv6_only,
+                 .file_mode = options_.file_mode},
+                ec);
+    if (!ec) configure(socket, ec);
+    error_code not_here;
+    if (!ec && options_.coalesce) socket.handle().set_coalescing(true, not_here);
+  }
+
+  void configure(Socket& socket, error_code& ec) const
+  {
+    if constexpr (!is_ip)
+      if (options_.credentials) socket.set_option(option::receive_credentials(true), ec);
+    if (!ec && options_.recv_buffer_size > 0)
+      socket.set_receive_buffer_size(static_cast<int>(options_.recv_buffer_size), ec);
+    if (!ec && options_.send_buffer_size > 0)
+      socket.set_send_buffer_size(static_cast<int>(options_.send_buffer_size), ec);
+  }
+
+  /// Looks at the descriptor itself, not at the declared type.
+  void assign(int descriptor, error_code& ec)
+  {
+    if constexpr (is_ip) {
+      socket_.assign(protocol_type::v4(), descriptor, ec);
+      if (ec == error::wrong_descriptor) socket_.assign(protocol_type::v6(), descriptor, ec);
+    } else {
+      socket_.assign(protocol_type(), descriptor, ec);
+    }
+  }
+
   void set_again(Socket& socket, error_code& ec) const
   {
     for (const auto& each : settings_)
@@ -155,7 +210,7 @@ private:
 
   Socket& socket_;
   const socket_options& options_;
-  family<Socket>& family_;
+  const family<protocol_type>& family_;
   std::unique_ptr<ends> ends_;  // set while the socket is paused
   std::vector<setting> settings_;
 };

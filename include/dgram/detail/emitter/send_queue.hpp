@@ -6,18 +6,20 @@
 #include <dgram/config.hpp>
 #include <dgram/datagram.hpp>
 #include <dgram/detail/async/any_completion.hpp>
-#include <dgram/detail/async/queue.hpp>
+#include <dgram/detail/async/spares.hpp>
+#include <dgram/detail/async/turns.hpp>
 #include <dgram/detail/batch/outbox.hpp>
-#include <dgram/detail/emitter/context.hpp>
+#include <dgram/detail/emitter/drop_counts.hpp>
+#include <dgram/detail/emitter/operation.hpp>
 #include <dgram/error.hpp>
+#include <dgram/events.hpp>
+#include <dgram/full_policy.hpp>
 #include <dgram/payload.hpp>
 #include <dgram/send_batch.hpp>
 
 #include <algorithm>
 #include <cstddef>
-#include <iterator>
 #include <memory>
-#include <optional>
 #include <tuple>
 #include <utility>
 #include <vector>
@@ -29,14 +31,6 @@ namespace detail {
 using send_completion = completion<std::size_t>;
 using send_completion_ptr = completion_ptr<std::size_t>;
 
-/// A send that has to wait, with its own copy of the bytes.
-template <class Protocol>
-struct waiting_send {
-  std::vector<std::byte> payload;
-  std::optional<basic_reply_path<Protocol>> to;  // empty for the connected peer
-  send_completion_ptr done;
-};
-
 /// The buffers of a send queue. Queues lease them, since most sockets have nothing to send most of
 /// the time.
 template <class Protocol>
@@ -47,217 +41,134 @@ struct outgoing_buffers {
 
   basic_send_batch<Protocol> batch{
       send_batch_config{.datagrams = datagrams, .bytes = 262144, .copy = true}};
-  basic_send_batch<Protocol> direct{1};  // for one datagram that leaves without a copy
-  // By the index of the datagram in the batch; null if it has none. Behind the last one that has a
+  // By the number of the datagram in the batch; null if it has none. Behind the last one that has a
   // completion there are no elements.
   std::vector<send_completion_ptr> completions;
 };
 
-/// `Owner` has the socket's handle, and these functions:
-/// - `void sent(send_completion*)` is called when a datagram with a completion has left.
-/// - `void not_sent(send_completion_ptr, error_code, const endpoint_type*)` is called when one
-///   failed.
-/// - `void path_error(error_code)` is called for an error that belongs to none of these datagrams.
-/// - `void offer_to_full_peers()` calls `offer_held`, unless nothing can be sent now.
+/// `Owner` is the core. It has the socket with its handle, options and family, and `pending`, where
+/// the datagrams wait that find no room in the batch. It also has these functions:
+/// - `void not_sent(send_completion_ptr, error_code, const endpoint_type*)` reports a failure.
+/// - `void path_error(error_code)` reports an error that belongs to none of these datagrams.
 ///
-/// The queue owns an outbox, which offers it to the kernel. Datagrams for full Unix peers wait in
-/// the outbox.
+/// The outbox offers the batch to the kernel. Datagrams for full Unix peers wait in the outbox.
 template <class Socket, class Owner>
 class send_queue {
 public:
-  using handle_type = typename Socket::handle_type;
   using protocol_type = typename Socket::protocol_type;
   using endpoint_type = typename protocol_type::endpoint;
   using path_type = basic_reply_path<protocol_type>;
   using buffers_type = outgoing_buffers<protocol_type>;
-  using outbox_type = outbox<handle_type, send_queue, send_completion_ptr>;
+  using outbox_type = outbox<typename Socket::handle_type, send_queue, send_completion_ptr>;
 
-  send_queue(Owner& owner, std::shared_ptr<spares<buffers_type>> source) noexcept
-      : owner_(owner), source_(std::move(source))
+  send_queue(Owner& owner, turns<Owner>& later, drop_counts<Owner>& drops,
+             std::shared_ptr<spares<buffers_type>> source) noexcept
+      : owner_(owner), turns_(later), drops_(drops), source_(std::move(source))
   {
   }
   send_queue(const send_queue&) = delete;
   send_queue& operator=(const send_queue&) = delete;
-  ~send_queue()
+  ~send_queue() { recycle(buffers_); }
+
+  /// The datagrams that the kernel has held back. Those that were not offered yet do not count.
+  amount waiting() const noexcept
   {
-    if (buffers_) recycle();
+    return held() + in_batch() + owner_.pending().sends_for_room();
   }
 
-  bool empty() const noexcept { return is_idle() && held_count() == 0; }
+  /// Whether the queue has been full since it was last empty, apart from full peers.
+  bool is_full() const noexcept { return full_; }
 
-  /// Whether no datagram waits but those for full peers.
-  bool is_idle() const noexcept { return !buffers_ && overflow_.empty(); }
-
-  /// Whether the next datagram for this peer must wait for its queue. Null: the connected peer.
-  bool is_full(const endpoint_type* peer) const noexcept
+  /// Whether to accept one more datagram. Call this once for each datagram. Returns false if the
+  /// queue is full and drops. Datagrams for full Unix peers have half as much room, and take none
+  /// from the others.
+  bool admit(std::size_t size, const endpoint_type* peer = nullptr)
   {
-    return peer != nullptr && out_.is_full(*peer);
+    const auto& limits = owner_.options;
+    const bool is_held = is_peer_full(peer);
+    const std::size_t part = is_held ? 2 : 1;
+    const amount used = is_held ? held() : in_batch() + owner_.pending().sends();
+    // There is always room for one datagram.
+    if (used.count == 0 || (used.count < limits.queue_datagrams / part &&
+                            used.bytes + size <= limits.queue_bytes / part))
+      return true;
+    (is_held ? peer_full_ : full_) = true;
+    return limits.when_full != full_policy::drop_newest;
   }
 
-  /// How many datagrams wait for full peers. They also count in `count` and `bytes`.
-  std::size_t held_count() const noexcept { return out_.held_count(); }
-  std::size_t held_bytes() const noexcept { return out_.held_bytes(); }
-
-  /// Whether the kernel has refused to take more for now.
-  bool is_held_back() const noexcept { return held_back_; }
-
-  /// Whether the queue must be left alone: an offer is pending, or comes when a wait ends.
-  bool is_busy() const noexcept { return out_.is_waiting() || out_.is_offering(); }
-  bool is_offering() const noexcept { return out_.is_offering(); }
-
-  /// How many datagrams the kernel has held back. Datagrams that were not offered yet do not count.
-  std::size_t count() const noexcept
+  void drop(send_completion_ptr done)
   {
-    return held_count() +
-           (held_back_ ? overflow_.size() + (buffers_ ? buffers_->batch.size() : 0) : 0);
-  }
-  std::size_t bytes() const noexcept
-  {
-    return held_bytes() +
-           (held_back_ ? overflow_bytes_ + (buffers_ ? buffers_->batch.bytes() : 0) : 0);
-  }
-
-  bool has_room(std::size_t size) const noexcept
-  {
-    return overflow_.empty() && (!buffers_ || buffers_->batch.has_room(size));
-  }
-
-  /// Whether to flush the queue at once, since many sockets have something to send in this turn.
-  bool is_urgent() const noexcept { return is_urgent_; }
-
-  /// The largest payload that the queue copies.
-  static constexpr std::size_t most_bytes = 65536;
-
-  /// Whether this is the usual case: a datagram in one piece, and room in a queue that waits only
-  /// for the end of the turn.
-  bool takes_at_once(const payload_view& payload) const noexcept
-  {
-    return buffers_ && !held_back_ && held_count() == 0 && !is_urgent_ && overflow_.empty() &&
-           payload.pieces() <= 1 && payload.size() <= most_bytes &&
-           buffers_->batch.has_room(payload.size());
-  }
-
-  /// Queues a copy. The caller makes sure that there is room.
-  void push(const payload_view& payload, const path_type* to, send_completion* done)
-  {
-    if (!buffers_) acquire();
-    if (done != nullptr || payload.pieces() > 1 || to == nullptr)
-      push_otherwise(payload, to, send_completion_ptr(done));
+    if (done != nullptr)
+      owner_.not_sent(std::move(done), net::error::no_buffer_space, nullptr);
     else
-      buffers_->batch.push_in_room(payload.front(), *to);
+      drops_.add(drop_reason::queue_full);
   }
 
-  /// Keeps, in order, a datagram that found no room.
-  void push_overflow(waiting_send<protocol_type> send)
+  /// Sends to a peer; null for the connected one. Returns false if the queue is full.
+  bool send(const path_type* to, const payload_view& payload, send_completion* done,
+            bool admitted = false)
   {
-    overflow_bytes_ += send.payload.size();
-    overflow_.push(std::move(send));
+    if (!may_send_to(peer_of(to)) && is_refused(peer_of(to), done)) return true;
+    if (!takes_at_once(payload)) [[unlikely]]
+      return send_otherwise(to, payload, send_completion_ptr(done), admitted);
+    push(payload, to, done);
+    turns_.schedule();
+    return true;
   }
 
-  /// Keeps a datagram for a full peer. The datagrams that found no room come before it.
-  void hold(const payload_view& payload, const path_type* to, send_completion_ptr done)
+  /// Passes the queue to the kernel, as far as the kernel takes it.
+  void flush()
   {
-    if (overflow_.empty())
-      hold_copy(payload, to, done);
-    else
-      push_overflow({payload.copy(), *to, std::move(done)});
+    // Everything that the kernel held back may have been taken back.
+    const bool is_due = !is_idle() || held_back_ || out_.held_count() > 0;
+    if (is_due && !out_.is_waiting() && !out_.is_offering() && !owner_.is_paused()) {
+      held_back_ = false;
+      held_back_ = static_cast<bool>(out_.flush(owner_.handle));
+      out_.await_full_peers(owner_.handle);
+    }
+    if (full_ || peer_full_) [[unlikely]]
+      tell_if_drained();
   }
-
-  /// Offers to full peers what waits for them.
-  void offer_held() { out_.offer_to_full_peers(owner_.handle); }
 
   /// Takes back a datagram that the kernel has not taken. Returns null if there is no such
   /// datagram.
   send_completion_ptr withdraw(const task* done)
   {
-    if (is_in_batch(done)) empty_batch();
-    for (auto send = overflow_.begin(); send != overflow_.end(); ++send) {
-      if (send->done.get() != done) continue;
-      send_completion_ptr found = std::move(send->done);
-      overflow_bytes_ -= send->payload.size();
-      overflow_.erase(send);
-      return found;
-    }
-    return out_.withdraw_held([done](const auto& mark) { return mark.get() == done; });
-  }
-
-  /// Offers everything to the kernel.
-  void flush()
-  {
-    held_back_ = false;
-    held_back_ = static_cast<bool>(out_.flush(owner_.handle));
-    out_.await_full_peers(owner_.handle);
-  }
-
-  /// Offers one datagram from the caller's buffer. Returns its error. `must_wait` says whether to
-  /// wait after that error.
-  error_code offer_directly(const payload_view& payload, const path_type* to)
-  {
-    // The batch for this is part of the same buffers as the batch of the queue, which is empty.
-    if (!buffers_) acquire();
-    auto& batch = buffers_->direct;
-    if (to != nullptr)
-      batch.push(payload, *to);
-    else
-      batch.push(payload);
-    const error_code ec = out_.attempt([&] { return owner_.handle.try_send_batch(batch); });
-    batch.clear();
-    recycle();
-    return ec;
-  }
-
-  bool must_wait(const error_code& ec) const { return out_.must_wait(owner_.handle, ec); }
-
-  /// Ends all datagrams in the queue with this error.
-  void fail(const error_code& ec)
-  {
-    held_back_ = false;
-    if (buffers_) {
-      for (std::size_t i = first_; i < first_ + buffers_->batch.size(); ++i)
-        owner_.not_sent(completion_of(i), ec, nullptr);
-      recycle();
-    }
-    overflow_bytes_ = 0;
-    auto overflow = std::exchange(overflow_, {});
-    out_.release_held([&](send_completion_ptr&& done, const endpoint_type& peer, std::size_t) {
-      owner_.not_sent(std::move(done), ec, &peer);
-    });
-    for (auto& send : overflow)
-      owner_.not_sent(std::move(send.done), ec, send.to ? &send.to->peer : nullptr);
-  }
-
-  /// Releases all datagrams in the queue, and calls no handler.
-  void discard() noexcept
-  {
-    held_back_ = false;
-    overflow_bytes_ = 0;
-    const auto released = std::exchange(overflow_, {});
-    out_.release_held([](send_completion_ptr&&, const endpoint_type&, std::size_t) {});
-    if (buffers_) recycle();
+    if (out_.is_offering()) return nullptr;
+    const auto is_meant = [done](const auto& mark) { return mark.get() == done; };
+    if (buffers_ &&
+        std::any_of(buffers_->completions.begin(), buffers_->completions.end(), is_meant))
+      return withdraw_from_batch(done);
+    return out_.withdraw_held(is_meant);
   }
 
   // --- called by the outbox ---
 
-  bool has_more() { return buffers_ || refill(); }
+  bool has_more()
+  {
+    if (!buffers_ && overflows_) refill();
+    return static_cast<bool>(buffers_);
+  }
 
   /// Ends with an empty batch, or with an error.
   send_result offer()
   {
     if (!buffers_) return {};
     auto& batch = buffers_->batch;
-    record kept{batch, owner_.handle.is_connected(), first_, {}};
     const std::size_t before = batch.size();
     // Captures one pointer, which a std::function holds without memory of its own.
-    batch.on_refused([note = &kept](error_code why, const endpoint_type& peer, std::size_t) {
-      note->add(why, peer);
+    batch.on_refused([this](error_code why, const endpoint_type& peer, std::size_t) {
+      refuse(buffers_->batch.refused_number(), why, peer);
     });
     const send_result result = owner_.handle.try_send_batch(batch);
     batch.on_refused(nullptr);
     out_.hold_rest(owner_.handle, batch,
-                   [this](std::size_t number) { return completion_of(number); });
-    // Those that were held have left the batch too, without their completions.
-    report(before - batch.size(), kept.refusals);
-    if (batch.empty()) recycle();
+                   [this](std::size_t number) { return completion_of(*buffers_, number); });
+    std::size_t gone = before - batch.size();
+    for (; gone > 0 && first_ < buffers_->completions.size(); --gone)
+      if (auto done = completion_of(*buffers_, first_++)) owner_.deliver(done.release());
+    first_ += gone;
+    if (batch.empty()) recycle(buffers_);
     return result;
   }
 
@@ -268,173 +179,301 @@ public:
 
   auto keep_alive() { return owner_.shared_from_this(); }
 
+  /// Ends all datagrams in the queue with this error.
+  void fail(const error_code& ec)
+  {
+    held_back_ = overflows_ = false;
+    if (buffers_) {
+      for (std::size_t left = buffers_->batch.size(); left > 0; --left)
+        owner_.not_sent(completion_of(*buffers_, first_++), ec, nullptr);
+      recycle(buffers_);
+    }
+    out_.release_held([&](send_completion_ptr&& done, const endpoint_type& peer, std::size_t) {
+      owner_.not_sent(std::move(done), ec, &peer);
+    });
+    owner_.pending().end_sends_for_room(ec);
+    tell_if_drained();
+  }
+
   void departed(send_completion_ptr&& done, const error_code& ec, const endpoint_type& peer,
                 std::size_t)
   {
     if (ec)
       owner_.not_sent(std::move(done), ec, &peer);
     else if (done != nullptr)
-      owner_.sent(done.release());
+      owner_.deliver(done.release());
   }
 
-  void offer_to_full_peers() { owner_.offer_to_full_peers(); }
+  /// After a pause, `flush` does this.
+  void offer_to_full_peers()
+  {
+    if (!owner_.is_paused()) out_.offer_to_full_peers(owner_.handle);
+    tell_if_drained();
+  }
+
+  /// Releases all datagrams in the queue, and calls no handler.
+  void discard() noexcept
+  {
+    held_back_ = overflows_ = false;
+    out_.release_held([](send_completion_ptr&&, const endpoint_type&, std::size_t) {});
+    recycle(buffers_);
+  }
 
 private:
+  static constexpr bool is_ip = ip_protocol<protocol_type>;
+
+  /// The largest payload that the queue copies.
+  static constexpr std::size_t most_bytes = 65536;
+
+  static const endpoint_type* peer_of(const path_type* to) noexcept
+  {
+    return to != nullptr ? &to->peer : nullptr;
+  }
+
+  /// Whether no datagram waits here but those for full peers.
+  bool is_idle() const noexcept { return !buffers_ && !overflows_; }
+
+  /// Whether the next datagram for this peer must wait for its queue. Null: the connected peer.
+  bool is_peer_full(const endpoint_type* peer) const noexcept
+  {
+    return peer != nullptr && out_.is_full(*peer);
+  }
+
+  amount held() const noexcept { return {out_.held_count(), out_.held_bytes()}; }
+
+  amount in_batch() const noexcept
+  {
+    if (!held_back_ || !buffers_) return {};
+    return {buffers_->batch.size(), buffers_->batch.bytes()};
+  }
+
+  bool has_room(std::size_t size) const noexcept
+  {
+    return !buffers_ || buffers_->batch.has_room(size);
+  }
+
+  /// Whether this is the usual case: a datagram in one piece, and room in a queue that waits only
+  /// for the end of the turn.
+  bool takes_at_once(const payload_view& payload) const noexcept
+  {
+    return buffers_ && !held_back_ && !is_urgent_ && !overflows_ && out_.held_count() == 0 &&
+           payload.pieces() <= 1 && payload.size() <= most_bytes &&
+           buffers_->batch.has_room(payload.size());
+  }
+
+  /// Whether `is_refused` has nothing to do, and returns false.
+  bool may_send_to(const endpoint_type* peer) const noexcept
+  {
+    if (!is_ip && !owner_.socket.is_open()) return false;
+    return peer == nullptr || owner_.family.may_send_to(*peer);
+  }
+
+  /// If nothing can be sent to this peer, reports that, and returns true. Opens a Unix socket, which
+  /// need not be bound.
+  DGRAM_COLD bool is_refused(const endpoint_type* peer, send_completion* done)
+  {
+    error_code ec;
+    if (!is_ip && !owner_.socket.is_open()) owner_.replaceable.open(ec);
+    if (!ec && peer != nullptr) ec = owner_.family.check_peer(*peer);
+    if (ec) owner_.not_sent(send_completion_ptr(done), ec, peer);
+    return static_cast<bool>(ec);
+  }
+
+  /// Sends a datagram that is large, or in several pieces, or whose queue is full or must be
+  /// flushed.
+  DGRAM_COLD bool send_otherwise(const path_type* to, const payload_view& payload,
+                                 send_completion_ptr done, bool admitted)
+  {
+    const bool copies = payload.pieces() <= 1 && payload.size() <= most_bytes;
+    if (!copies && send_directly(to, payload, done)) return true;
+    if (overflows_ || !has_room(payload.size())) flush();
+    const bool is_held = is_peer_full(peer_of(to));
+    if (!admitted && (is_held || held_back_) && !admit(payload.size(), peer_of(to))) {
+      drop(std::move(done));
+      return false;
+    }
+    if (overflows_ || (!is_held && !has_room(payload.size()))) {
+      using destination_type = destination<protocol_type>;
+      owner_.pending().await_room({.kind = action::send,
+                                   .to = to != nullptr ? destination_type(*to) : destination_type(),
+                                   .payload = payload.copy(),
+                                   .done = std::move(done)});
+      overflows_ = true;
+    } else {
+      push(payload, to, done.release());
+    }
+    if (is_urgent_) flush();
+    if (!held_back_ && !is_held) turns_.schedule();
+    return !(is_held ? peer_full_ : full_);
+  }
+
+  /// Sends from the caller's buffer if the queue is empty. Returns false if the datagram is to be
+  /// queued. A datagram that is too large for the queue leaves now or fails.
+  bool send_directly(const path_type* to, const payload_view& payload, send_completion_ptr& done)
+  {
+    const bool can_wait = payload.size() <= most_bytes;
+    error_code ec = net::error::no_buffer_space;
+    flush();
+    if (is_idle() && !is_peer_full(peer_of(to))) {
+      ec = out_.attempt([&] {
+        send_result result;
+        if (to != nullptr)
+          owner_.socket.try_send_to(payload, *to, result.error);
+        else
+          owner_.socket.try_send(payload, result.error);
+        result.sent = result.error ? 0 : 1;
+        return result;
+      });
+      if (out_.must_wait(owner_.handle, ec)) ec = net::error::no_buffer_space;
+    }
+    if (ec == net::error::no_buffer_space && can_wait) return false;
+    if (ec) {
+      owner_.not_sent(std::move(done), ec, peer_of(to));
+    } else if (done != nullptr) {
+      std::get<0>(done->values) = payload.size();
+      owner_.deliver(done.release());
+    }
+    return true;
+  }
+
+  void tell_if_drained()
+  {
+    const bool others =
+        is_idle() && owner_.pending().sends().count == 0 && std::exchange(full_, false);
+    const bool held = out_.held_count() == 0 && std::exchange(peer_full_, false);
+    if (others || held) owner_.template post_event<event::drain>();
+  }
+
+  // --- the batch ---
+
   DGRAM_COLD void acquire()
   {
     buffers_ = lease<buffers_type>(source_);
     is_urgent_ = source_->are_scarce();
   }
 
-  bool is_in_batch(const task* done) const noexcept
+  /// Queues a copy. The caller makes sure that there is room.
+  void push(const payload_view& payload, const path_type* to, send_completion* done)
   {
-    if (!buffers_) return false;
-    const auto& all = buffers_->completions;
-    return std::any_of(all.begin() + static_cast<std::ptrdiff_t>(std::min(first_, all.size())),
-                       all.end(), [done](const auto& each) { return each.get() == done; });
+    if (!buffers_ || done != nullptr || payload.pieces() > 1 || to == nullptr ||
+        is_peer_full(&to->peer))
+      push_otherwise(payload, to, send_completion_ptr(done));
+    else
+      buffers_->batch.push_in_room(payload.front(), *to);
   }
 
-  /// Takes the completion of the datagram with this index.
-  send_completion_ptr completion_of(std::size_t index) noexcept
-  {
-    auto& all = buffers_->completions;
-    return index < all.size() ? std::move(all[index]) : nullptr;
-  }
-
-  /// Queues a datagram that has a completion, or several pieces, or no address.
+  /// Queues the first datagram, or one that has a completion, or several pieces, or no address, or a
+  /// full peer.
   DGRAM_APART void push_otherwise(const payload_view& payload, const path_type* to,
                                   send_completion_ptr done)
   {
-    // A single piece needs no gathering.
-    if (payload.pieces() > 1)
-      push_to_batch(payload, to);
-    else
-      push_to_batch(payload.front(), to);
+    if (done != nullptr) std::get<0>(done->values) = payload.size();
+    if constexpr (outbox_type::has_full_peers) {
+      if (is_peer_full(peer_of(to))) {
+        out_.hold([&](auto& batch) { push_to(batch, payload, to); }, std::move(done));
+        return;
+      }
+    }
+    if (!buffers_) acquire();
+    push_to(buffers_->batch, payload, to);
     if (done == nullptr) return;
     // There is memory for the completions of a whole batch.
     buffers_->completions.resize(first_ + buffers_->batch.size() - 1);
     buffers_->completions.push_back(std::move(done));
   }
 
-  /// A batch cannot remove a datagram from its middle. So its datagrams move to the front of those
-  /// that found no room.
-  void empty_batch()
+  template <class Batch>
+  static void push_to(Batch& batch, const payload_view& payload, const path_type* to)
   {
-    operation_queue<waiting_send<protocol_type>> all;
-    auto& batch = buffers_->batch;
-    overflow_bytes_ += batch.bytes();
-    for (; !batch.empty(); batch.drop_front()) {
+    // A single piece needs no gathering.
+    const auto push = [&](const auto& bytes) {
+      to != nullptr ? batch.push(bytes, *to) : batch.push(bytes);
+    };
+    payload.pieces() > 1 ? push(payload) : push(payload.front());
+  }
+
+  /// Takes the completion of the datagram with this number.
+  static send_completion_ptr completion_of(buffers_type& buffers, std::size_t number) noexcept
+  {
+    auto& all = buffers.completions;
+    return number < all.size() ? std::move(all[number]) : nullptr;
+  }
+
+  /// Called during an offer. A completion gets the error in its turn, with those that were sent.
+  void refuse(std::size_t number, const error_code& why, const endpoint_type& peer)
+  {
+    const auto* const named = owner_.handle.is_connected() ? nullptr : &peer;
+    auto& all = buffers_->completions;
+    if (number < all.size() && all[number] != nullptr) {
+      all[number]->outcome = failure_at("send", why, named);
+      std::get<0>(all[number]->values) = 0;
+    } else {
+      owner_.not_sent(nullptr, why, named);
+    }
+  }
+
+  /// Moves the datagrams that found no room into the batch.
+  void refill()
+  {
+    owner_.pending().pass_on([this](std::size_t size) { return has_room(size); },
+                             [this](auto next) {
+                               push(next.payload, next.to.path(),
+                                    static_cast<send_completion*>(next.done.release()));
+                             });
+    overflows_ = owner_.pending().sends_for_room().count > 0;
+  }
+
+  /// A batch cannot remove a datagram from its middle, so the others move to another batch.
+  send_completion_ptr withdraw_from_batch(const task* done)
+  {
+    lease<buffers_type> before(source_);
+    std::swap(before, buffers_);
+    send_completion_ptr found;
+    auto& batch = before->batch;
+    for (std::size_t number = std::exchange(first_, 0); !batch.empty(); batch.drop_front()) {
+      send_completion_ptr mark = completion_of(*before, number++);
+      if (mark.get() == done) {
+        found = std::move(mark);
+        continue;
+      }
       const auto next = batch.front();
       std::vector<std::byte> payload(next.size());
       next.copy_to(payload);
-      all.push({std::move(payload),
-                next.peer() != nullptr ? std::optional(next.path()) : std::nullopt,
-                completion_of(first_++)});
-    }
-    while (!overflow_.empty())
-      all.push(overflow_.pop());
-    overflow_ = std::move(all);
-    recycle();
-  }
-
-  struct refusal {
-    std::size_t index;
-    error_code code;
-    std::optional<endpoint_type> peer;
-  };
-
-  /// The datagrams that the kernel refuses during one offer.
-  struct record {
-    basic_send_batch<protocol_type>& batch;
-    bool connected;
-    std::size_t first;
-    std::vector<refusal> refusals;
-
-    void add(error_code why, const endpoint_type& peer)
-    {
-      refusals.push_back(
-          {batch.refused_number() - first, why, connected ? std::nullopt : std::optional(peer)});
-    }
-  };
-
-  /// Reports the first `count` datagrams, which have left the batch, in order.
-  void report(std::size_t count, const std::vector<refusal>& refusals)
-  {
-    if (refusals.empty() && first_ >= buffers_->completions.size()) {
-      first_ += count;
-      return;
-    }
-    auto refused = refusals.begin();
-    for (std::size_t i = 0; i < count; ++i) {
-      send_completion_ptr done = completion_of(first_++);
-      if (refused != refusals.end() && refused->index == i) {
-        // NOLINTNEXTLINE(bugprone-unchecked-optional-access): it is looked at
-        owner_.not_sent(std::move(done), refused->code, refused->peer ? &*refused->peer : nullptr);
-        ++refused;
-      } else if (done != nullptr) {
-        owner_.sent(done.release());
+      if (next.peer() == nullptr) {
+        push(payload, nullptr, mark.release());
+      } else {
+        const path_type to = next.path();
+        push(payload, &to, mark.release());
       }
     }
+    recycle(before);
+    if (buffers_->batch.empty()) recycle(buffers_);
+    return found;
   }
 
-  /// Moves the datagrams that found no room into the batch. Returns whether there is more to offer.
-  bool refill()
+  void recycle(lease<buffers_type>& used) noexcept
   {
-    bool any = false;
-    while (!overflow_.empty() && buffers_room(overflow_.front().payload.size())) {
-      auto send = overflow_.pop();
-      overflow_bytes_ -= send.payload.size();
-      if (send.to && is_full(&send.to->peer)) {
-        hold_copy(send.payload, &*send.to, send.done);
-        continue;
-      }
-      push(send.payload, send.to ? &*send.to : nullptr, send.done.release());
-      any = true;
-    }
-    return any;
-  }
-
-  template <class Payload>
-  void push_to_batch(const Payload& payload, const path_type* to)
-  {
-    if (to != nullptr)
-      buffers_->batch.push(payload, *to);
-    else
-      buffers_->batch.push(payload);
-  }
-
-  /// If there is no memory, `done` stays with the caller.
-  template <class Payload>
-  void hold_copy([[maybe_unused]] const Payload& payload, [[maybe_unused]] const path_type* to,
-                 [[maybe_unused]] send_completion_ptr& done)
-  {
-    if constexpr (outbox_type::has_full_peers)
-      out_.hold([&](auto& batch) { batch.push(payload, *to); }, std::move(done));
-  }
-
-  bool buffers_room(std::size_t size) const noexcept
-  {
-    return !buffers_ || buffers_->batch.has_room(size);
-  }
-
-  void recycle()
-  {
-    buffers_->batch.clear();
-    buffers_->completions.clear();
+    if (!used) return;
+    used->batch.clear();
+    used->completions.clear();
+    used = {};
+    if (buffers_) return;
     first_ = 0;
     is_urgent_ = false;
-    buffers_ = {};
   }
 
   Owner& owner_;
+  turns<Owner>& turns_;
+  drop_counts<Owner>& drops_;
   outbox_type out_{*this};
   std::shared_ptr<spares<buffers_type>> source_;
   lease<buffers_type> buffers_;
-  std::size_t first_ = 0;  // index of the completion of the first datagram in the batch
-  bool held_back_ = false;
-  bool is_urgent_ = false;
-  operation_queue<waiting_send<protocol_type>> overflow_;
-  std::size_t overflow_bytes_ = 0;
+  std::size_t first_ = 0;   // number of the first datagram in the batch
+  bool held_back_ = false;  // the kernel has refused to take more for now
+  bool overflows_ = false;  // datagrams wait for room in the batch
+  bool is_urgent_ = false;  // many sockets have something to send in this turn
+  bool full_ = false;
+  bool peer_full_ = false;  // the same for the datagrams that wait for full peers
 };
 
 }  // namespace detail

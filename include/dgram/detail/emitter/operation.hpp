@@ -1,21 +1,24 @@
 // SPDX-License-Identifier: BSL-1.0
-// The actions of an emitter, and their destinations: an endpoint, a name, the connected peer.
-#ifndef DGRAM_DETAIL_EMITTER_DESTINATION_HPP
-#define DGRAM_DETAIL_EMITTER_DESTINATION_HPP
+// An operation of an emitter: what to do, where to (an endpoint, a name, the peer), and for whom.
+#ifndef DGRAM_DETAIL_EMITTER_OPERATION_HPP
+#define DGRAM_DETAIL_EMITTER_OPERATION_HPP
 
 #include <dgram/config.hpp>
 #include <dgram/datagram.hpp>
+#include <dgram/detail/async/any_completion.hpp>
 #include <dgram/endpoint.hpp>
 
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 DGRAM_NAMESPACE_BEGIN
 
 namespace detail {
 
-/// The operations that have a callback.
 enum class action : unsigned char { bind, connect, send, close };
 
 constexpr const char* name_of(action which) noexcept
@@ -83,6 +86,25 @@ private:
   std::uint16_t port_ = 0;
   int descriptor_ = -1;
   kind kind_ = kind::peer;
+};
+
+template <class Protocol>
+struct operation {
+  action kind;
+  destination<Protocol> to = {};
+  std::vector<std::byte> payload = {};  // of a send
+  any_completion_ptr done = {};         // null if no caller waits for the end
+};
+
+/// Datagrams, and their bytes of payload.
+struct amount {
+  std::size_t count = 0;
+  std::size_t bytes = 0;
+
+  friend amount operator+(const amount& a, const amount& b) noexcept
+  {
+    return {a.count + b.count, a.bytes + b.bytes};
+  }
 };
 
 }  // namespace detail
