@@ -15,24 +15,24 @@ DGRAM_NAMESPACE_BEGIN
 
 namespace detail {
 
-/// The objects of one kind that a context has.
+/// The objects of one kind that a context has. Each removes itself before it is destroyed.
 template <class Member>
 class roster {
 public:
-  void add(const std::shared_ptr<Member>& member)
+  void add(Member& member)
   {
     const std::lock_guard lock(mutex_);
-    member->place_in_roster = members_.size();
-    members_.push_back({member.get(), member});
+    member.place_in_roster = members_.size();
+    members_.push_back(&member);
   }
 
   void remove(Member& member) noexcept
   {
     const std::lock_guard lock(mutex_);
     const std::size_t place = member.place_in_roster;
-    if (place >= members_.size() || members_[place].address != &member) return;
-    std::swap(members_[place], members_.back());
-    members_[place].address->place_in_roster = place;
+    if (place >= members_.size() || members_[place] != &member) return;
+    members_[place] = members_.back();
+    members_[place]->place_in_roster = place;
     members_.pop_back();
   }
 
@@ -40,19 +40,14 @@ public:
   {
     const std::lock_guard lock(mutex_);
     std::vector<std::shared_ptr<Member>> result;
-    for (const auto& [address, member] : members_)
-      if (auto held = member.lock()) result.push_back(std::move(held));
+    for (Member* const member : members_)
+      if (auto held = member->weak_from_this().lock()) result.push_back(std::move(held));
     return result;
   }
 
 private:
-  struct entry {
-    Member* address;
-    std::weak_ptr<Member> member;
-  };
-
   std::mutex mutex_;
-  std::vector<entry> members_;
+  std::vector<Member*> members_;
 };
 
 /// When the context ends, the service calls two functions of every member:

@@ -145,7 +145,7 @@ public:
     for (const auto& other : roster_->all())
       if (other.get() != this && !other->is_closed() && is_same_socket(other->socket_, socket_))
         refuse("listener", error::already_listening, "the socket has a listener");
-    roster_->add(this->shared_from_this());
+    roster_->add(*this);
   }
 
   executor_type get_executor() const noexcept { return socket_.get_executor(); }
