@@ -1,31 +1,34 @@
 // SPDX-License-Identifier: BSL-1.0
-// Relays datagrams between clients and one server. The relay opens one socket for each client, and so knows
-// the client of each answer. A client that sends and receives nothing for a while is forgotten.
+// Relays datagrams between clients and one server. Each client has a session and a socket of its
+// own to the server, so the relay knows the client of each answer. Both end when the client and the
+// server have been silent for a while.
 //
 //   example_udp_relay --to ADDRESS:PORT [--listen ADDRESS:PORT] [--idle MS] [--clients N]
 //
-// It prints "listening on ADDRESS:PORT" (127.0.0.1:0, any free port). A client is forgotten after MS milliseconds (60000).
-// While there are N clients (1000), datagrams of others are dropped and counted. At its end it prints the counts.
+// It prints "listening on ADDRESS:PORT" (127.0.0.1:0, any free port). A client is forgotten after MS
+// milliseconds (60000). While there are N clients (1000), datagrams of others are dropped and
+// counted. At its end it prints the counts.
 
 #include "command_line.hpp"
 
-#include <asio/co_spawn.hpp>
+#include <asio/experimental/awaitable_operators.hpp>
 #include <asio/io_context.hpp>
 #include <asio/signal_set.hpp>
 #include <dgram.hpp>
 #include <dgram/format.hpp>
+#include <dgram/listener.hpp>
 
+#include <algorithm>
 #include <chrono>
 #include <csignal>
 #include <cstddef>
-#include <map>
-#include <memory>
+#include <exception>
 #include <string>
 #include <utility>
 
 namespace {
 
-using endpoint = asio::ip::udp::endpoint;
+using namespace asio::experimental::awaitable_operators;
 using std::chrono::steady_clock;
 
 struct settings {
@@ -35,109 +38,62 @@ struct settings {
   std::size_t clients = 1000;
 };
 
-struct counts {
-  std::size_t to_server = 0;
-  std::size_t to_clients = 0;
-  std::size_t refused_clients = 0;
-  std::size_t lost = 0;
-  std::size_t forgotten = 0;
-};
-
 class relay {
 public:
-  relay(asio::io_context& io, const settings& with)
-      : server_(dgram::parse_endpoint(with.to)),
-        idle_(with.idle),
-        most_clients_(with.clients),
-        socket_(io, dgram::parse_endpoint(with.listen))
+  explicit relay(const settings& with)
+      : server_(dgram::parse_endpoint(with.to)), idle_(std::chrono::milliseconds(with.idle))
   {
   }
 
-  dgram::udp::socket& socket() { return socket_; }
-
-  /// Serves until the socket is closed.
-  asio::awaitable<void> serve()
+  /// Serves one client. What it has is released when the coroutine ends.
+  asio::awaitable<void> serve(dgram::udp::session client)
   {
-    while (const auto datagram = co_await reader_.next()) {
-      const auto known = find(*datagram, co_await asio::this_coro::executor);
-      if (!known) continue;
-      known->last = steady_clock::now();
-      if (known->writer.try_send(datagram->payload()))
-        ++counts_.to_server;
-      else
-        ++counts_.lost;
-    }
-    for (auto& [peer, one] : clients_)
-      one->upstream.close();
+    dgram::udp::socket socket(client.get_executor(), server_.protocol());
+    socket.connect(server_);
+    dgram::udp::reader reader{socket};
+    dgram::udp::writer writer{reader};
+    auto last = steady_clock::now();
+    co_await (pass_requests(client, writer, last) || pass_answers(reader, client, last));
   }
 
-  void print() const
+  void print(const dgram::listener_statistics& counts) const
   {
-    fmt::print("clients {}, forgotten {}, refused {}, to the server {}, to clients {}, lost {}\n",
-               clients_.size(), counts_.forgotten, counts_.refused_clients, counts_.to_server,
-               counts_.to_clients, counts_.lost);
+    fmt::print(
+        "{} clients, refused {} datagrams of others, to the server {}, to clients {}, lost {}\n",
+        counts.created, counts.sessions_full, to_server_, to_clients_,
+        lost_ + counts.inbox_full + counts.inboxes_full + counts.unread);
   }
 
 private:
-  struct client {
-    client(const asio::any_io_executor& executor, const endpoint& server)
-        : upstream(executor, server.protocol())
-    {
-      upstream.connect(server);
-    }
-
-    dgram::udp::socket upstream;
-    dgram::udp::reader reader{upstream};
-    dgram::udp::writer writer{reader};
-    steady_clock::time_point last = steady_clock::now();
-  };
-
-  /// The client that sent this; null if there are too many, or no more sockets.
-  std::shared_ptr<client> find(const dgram::datagram& datagram,
-                               const asio::any_io_executor& executor)
+  /// Ends with the session.
+  asio::awaitable<void> pass_requests(dgram::udp::session& from, dgram::udp::writer& to,
+                                      steady_clock::time_point& last)
   {
-    const auto known = clients_.find(datagram.sender());
-    if (known != clients_.end()) return known->second;
-    try {
-      if (clients_.size() < most_clients_) {
-        const auto added = std::make_shared<client>(executor, server_);
-        clients_.emplace(datagram.sender(), added);
-        asio::co_spawn(executor, answer(added, datagram.sender(), datagram.reply_path()),
-                       example::rethrow);
-        return added;
-      }
-    } catch (const dgram::system_error& failure) {
-      fmt::print(stderr, "{}: {}\n", datagram.sender(), failure.what());
+    while (const auto datagram = co_await from.next()) {
+      last = steady_clock::now();
+      ++(to.try_send(datagram->payload()) ? to_server_ : lost_);
     }
-    ++counts_.refused_clients;
-    return nullptr;
   }
 
-  /// Relays the server's datagrams to a client until it is idle.
-  asio::awaitable<void> answer(std::shared_ptr<client> one, endpoint peer, dgram::reply_path path)
+  /// Ends when neither side has said anything for long enough.
+  asio::awaitable<void> pass_answers(dgram::udp::reader& from, dgram::udp::session& to,
+                                     const steady_clock::time_point& last_request)
   {
     dgram::error_code ec;
-    while (!one->reader.is_stopped() && steady_clock::now() < one->last + idle_) {
-      const auto datagram = co_await one->reader.next_until(one->last + idle_, ec);
+    for (auto last = last_request; steady_clock::now() < last + idle_;
+         last = std::max(last, last_request)) {
+      const auto datagram = co_await from.next_until(last + idle_, ec);
       if (!datagram) continue;  // refused by the server's host, or the time was up
-      one->last = steady_clock::now();
-      if (writer_.try_send(datagram->payload(), path))
-        ++counts_.to_clients;
-      else
-        ++counts_.lost;
+      last = steady_clock::now();
+      ++(to.try_send(datagram->payload()) ? to_clients_ : lost_);
     }
-    ++counts_.forgotten;
-    clients_.erase(peer);
   }
 
-  endpoint server_;
-  std::chrono::milliseconds idle_;
-  std::size_t most_clients_;
-  dgram::udp::socket socket_;
-  dgram::udp::reader reader_{socket_};
-  dgram::udp::writer writer_{reader_};
-  std::map<endpoint, std::shared_ptr<client>> clients_;
-  counts counts_;
+  asio::ip::udp::endpoint server_;
+  steady_clock::duration idle_;
+  std::size_t to_server_ = 0;
+  std::size_t to_clients_ = 0;
+  std::size_t lost_ = 0;
 };
 
 }  // namespace
@@ -154,13 +110,29 @@ int main(int argc, char** argv)
     words.finish();
     if (with.to.empty()) throw example::bad_argument("--to is missing");
     asio::io_context io;
-    relay relay(io, with);
+    relay relay(with);
+    dgram::udp::socket socket(io, dgram::parse_endpoint(with.listen));
+    // The relay itself ends idle sessions, because answers count too. Whether a client has proved its
+    // address is for the server to know, which decides how much it answers.
+    dgram::listener listener(
+        socket,
+        {.idle_timeout = std::chrono::hours(24), .max_sessions = with.clients, .amplification = 0});
+    listener.on_failure([](const std::exception_ptr& failure) {
+      try {
+        std::rethrow_exception(failure);
+      } catch (const std::exception& thrown) {  // no more descriptors, for example
+        fmt::print(stderr, "a client gets no relay: {}\n", thrown.what());
+      }
+    });
     asio::signal_set ends(io, SIGINT, SIGTERM);
-    ends.async_wait([&](dgram::error_code, int) { relay.socket().close(); });
-    fmt::print("listening on {}\n", relay.socket().local_endpoint());
-    asio::co_spawn(io, relay.serve(), example::rethrow);
+    ends.async_wait([&](dgram::error_code, int) { listener.stop(); });
+    fmt::print("listening on {}\n", socket.local_endpoint());
+    listener.async_serve([&](dgram::udp::session client) { return relay.serve(std::move(client)); },
+                         [](dgram::error_code ec) {
+                           if (ec) throw dgram::system_error(ec, "serve");
+                         });
     io.run();
-    relay.print();
+    relay.print(listener.statistics());
     return 0;
   });
 }

@@ -79,6 +79,12 @@ refused '--size "7"' echo_load 127.0.0.1:7 --size 7
 refused '--size "65508"' echo_load 127.0.0.1:7 --size 65508
 refused '--seconds "-1"' echo_load 127.0.0.1:7 --seconds -1
 
+refused '--idle "0"' chat_server --idle 0
+refused '--members "100001"' chat_server --members 100001
+refused '"nowhere"' chat_server nowhere
+refused '--clients "0"' udp_relay --clients 0
+refused '--to is missing' udp_relay --listen 127.0.0.1:0
+refused '"nowhere"' udp_relay --to nowhere
 refused '--rate "0"' game_loop --rate 0
 refused '--players "0"' game_loop --players 0
 refused '"nowhere"' game_loop nowhere
@@ -89,7 +95,7 @@ refused '--timeout "0"' path_probe 127.0.0.1:9 --timeout 0
 
 for program in echo_callback echo_coroutine client syslog_collector multicast_chat \
   multicast_source_specific echo_load unix_echo syslog_sender dns_lookup \
-  multihomed_echo dns_responder path_probe game_loop; do
+  multihomed_echo dns_responder path_probe game_loop chat_server udp_relay; do
   run 0 "$examples/example_$program" --help
   prints "usage: example_$program"
 done

@@ -22,11 +22,23 @@ clients_see() {
   prints "$(printf '%01400d' 7)"
 }
 
+descriptors() { # NAME: how many a program has open
+  find "/proc/${process_id[$1]}/fd" -mindepth 1 2>/dev/null | wc -l
+}
+
 listen relay "$examples/example_udp_relay" --to "$server" --idle 200
+before=$(descriptors relay)
 clients_see
-# Every client is forgotten at the latest when the relay ends, and none of their datagrams is lost.
+# Each client had a socket to the server. No socket is left of those that are forgotten.
+for ((tries = 0; tries < 200; ++tries)); do
+  after=$(descriptors relay)
+  if [ "$after" -le "$before" ]; then break; fi
+  read -r -t 0.05 <> <(:) || true
+done
+[ "$after" -eq "$before" ] || fail "$after descriptors instead of $before"
+clients_see
 quits relay TERM
-grep -qE '^clients 0, forgotten 6, refused 0, to the server 6, to clients 6, lost 0$' "$work/relay.out" ||
+grep -qx '12 clients, refused 0 datagrams of others, to the server 12, to clients 12, lost 0' "$work/relay.out" ||
   fail "$(tail -1 "$work/relay.out")"
 
 # One client more than the relay takes is refused; it gets no answer.
@@ -34,7 +46,44 @@ listen small "$examples/example_udp_relay" --to "$server" --clients 1 --idle 600
 run 0 "$client" "$endpoint" first
 run 1 "$client" "$endpoint" second --timeout 100 --retries 0
 quits small INT
-grep -q 'refused 1' "$work/small.out" || fail "$(tail -1 "$work/small.out")"
+grep -q 'refused 1 datagrams' "$work/small.out" || fail "$(tail -1 "$work/small.out")"
+
+# Without descriptors a client gets no relay, and the relay goes on.
+if command -v prlimit >/dev/null; then
+  listen poor "$examples/example_udp_relay" --to "$server" --idle 1000
+  free=0
+  while [ -e "/proc/${process_id[poor]}/fd/$free" ]; do free=$((free + 1)); done
+  prlimit --pid "${process_id[poor]}" "--nofile=$((free + 1))" # room for one
+  run 0 "$client" "$endpoint" first
+  run 1 "$client" "$endpoint" second --timeout 50 --retries 0
+  grep -q '^a client gets no relay: .*Too many open files$' "$work/poor.err" || fail 'no word of the refusal'
+  run 0 "$client" "$endpoint" third --timeout 500 --retries 20
+  quits poor TERM
+fi
+
+# Answers alone keep a client: the server says a lot more than it is asked.
+if command -v socat >/dev/null; then
+  cat >"$work/talk" <<'TALK'
+read -r question
+for i in 1 2 3 4 5 6 7 8; do
+  printf '%s %s\n' "$question" "$i"
+  sleep 0.25
+done
+TALK
+  for ((tries = 0; tries < 10; ++tries)); do
+    unused_port
+    start "talker$tries" socat "UDP4-RECVFROM:$port,bind=127.0.0.1" "EXEC:bash $work/talk"
+    talker=127.0.0.1:$port
+    if kill -0 "${process_id[talker$tries]}" 2>/dev/null; then break; fi
+  done
+  listen patient "$examples/example_udp_relay" --to "$talker" --idle 1000
+  for ((tries = 0; tries < 20; ++tries)); do
+    output=$(printf 'and?\n' | socat -t 2.5 - "UDP4:$endpoint")
+    if [ -n "$output" ]; then break; fi
+  done
+  prints 'and? 8'
+  quits patient TERM
+fi
 
 command -v nginx >/dev/null || exit 0
 module=$(find /usr/lib/nginx/modules /usr/share/nginx/modules -name 'ngx_stream_module.so' 2>/dev/null | head -1)
