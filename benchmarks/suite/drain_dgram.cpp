@@ -92,16 +92,18 @@ private:
   std::size_t bytes_ = 0;
 };
 
+/// Passes each message to `Take`.
+template <class Take>
 class emitter_drainer : public drainer {
 public:
-  emitter_drainer()
+  explicit emitter_drainer(raw::descriptor bound)
   {
     socket_.on<dgram::event::message>(
         [this](dgram::bytes_view message, const dgram::remote_info& from) {
-          bytes_ += message.size() + from.port;
+          take_(socket_, message, from);
           if (--left_ == 0) turns_.end();
         });
-    socket_.bind({.fd = raw::make_socket().release()});
+    socket_.bind({.fd = bound.release()});
   }
 
   int descriptor() override { return socket_.native_handle(); }
@@ -116,7 +118,24 @@ private:
   turns turns_;
   dgram::emitter_socket socket_ = dgram::create_socket(turns_.context(), dgram::udp4);
   std::size_t left_ = 0;
-  std::size_t bytes_ = 0;
+  Take take_;
+};
+
+struct look_at_message {
+  void operator()(dgram::emitter_socket&, dgram::bytes_view message, const dgram::remote_info& from)
+  {
+    bytes += message.size() + from.port;
+  }
+
+  std::size_t bytes = 0;
+};
+
+struct send_back {
+  void operator()(dgram::emitter_socket& socket, dgram::bytes_view message,
+                  const dgram::remote_info& from) const
+  {
+    socket.send(message, from);
+  }
 };
 
 class echo_drainer : public our_drainer {
@@ -199,34 +218,6 @@ private:
   dgram::send_batch out_{in_};
 };
 
-class emitter_echo_drainer : public drainer {
-public:
-  emitter_echo_drainer()
-  {
-    socket_.on<dgram::event::message>(
-        [this](dgram::bytes_view message, const dgram::remote_info& from) {
-          socket_.send(message, from);
-          if (--left_ == 0) turns_.end();
-        });
-    raw::descriptor bound = raw::make_socket();
-    raw::set_coalescing(bound.get(), true);
-    socket_.bind({.fd = bound.release()});
-  }
-
-  int descriptor() override { return socket_.native_handle(); }
-
-  void take(std::size_t count) override
-  {
-    left_ = count;
-    turns_.run(count);
-  }
-
-private:
-  turns turns_;
-  dgram::emitter_socket socket_ = dgram::create_socket(turns_.context(), dgram::udp4);
-  std::size_t left_ = 0;
-};
-
 }  // namespace
 
 drainer_ptr dgram_drop_in_callback()
@@ -264,7 +255,7 @@ drainer_ptr dgram_reader(std::size_t slots, bool coalesced)
 
 drainer_ptr dgram_emitter()
 {
-  return std::make_unique<emitter_drainer>();
+  return std::make_unique<emitter_drainer<look_at_message>>(raw::make_socket());
 }
 
 drainer_ptr dgram_echo(std::size_t writer_datagrams, std::size_t writer_bytes)
@@ -280,7 +271,9 @@ drainer_ptr dgram_echo_batch_loop()
 
 drainer_ptr dgram_echo_emitter()
 {
-  return std::make_unique<emitter_echo_drainer>();
+  raw::descriptor bound = raw::make_socket();
+  raw::set_coalescing(bound.get(), true);
+  return std::make_unique<emitter_drainer<send_back>>(std::move(bound));
 }
 
 drainer_ptr dgram_echo_in_place(std::size_t slots)

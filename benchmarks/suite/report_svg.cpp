@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// Pictures, written as text: bars for rows, lines for sweeps, on logarithmic scales.
+// Pictures, written as text: bars for rows, lines for sweeps. Results are on linear scales from zero.
 #include "report.hpp"
 
 #include <fmt/format.h>
@@ -35,7 +35,33 @@ std::string escaped(std::string_view text)
   return result;
 }
 
-/// Maps values to positions between two edges, a power of ten being as long everywhere.
+/// Maps results to positions, from zero to the largest.
+class linear_scale {
+public:
+  linear_scale(double most, double from, double to) : most_(most), from_(from), to_(to) {}
+
+  double at(double value) const { return from_ + (to_ - from_) * value / most_; }
+
+  /// Zero, and at least four multiples of 1, 2 or 5 times a power of ten.
+  std::vector<double> ticks() const
+  {
+    const double power = std::pow(10.0, std::floor(std::log10(most_ / 4)));
+    double step = power;
+    for (const double digit : {2.0, 5.0})
+      if (digit * power <= most_ / 4) step = digit * power;
+    std::vector<double> values;
+    for (int i = 0; step * i <= most_; ++i)
+      values.push_back(step * i);
+    return values;
+  }
+
+private:
+  double most_;
+  double from_;
+  double to_;
+};
+
+/// Maps parameters to positions between two edges. A power of ten is as long everywhere.
 class log_scale {
 public:
   log_scale(double least, double most, double from, double to)
@@ -46,16 +72,6 @@ public:
   double at(double value) const
   {
     return from_ + (to_ - from_) * std::log10(value / least_) / std::log10(most_ / least_);
-  }
-
-  /// 1, 2 and 5 of each power of ten between the edges.
-  std::vector<double> ticks() const
-  {
-    std::vector<double> values;
-    for (double power = std::pow(10.0, std::floor(std::log10(least_))); power <= most_; power *= 10)
-      for (const double digit : {1.0, 2.0, 5.0})
-        if (digit * power >= least_ && digit * power <= most_) values.push_back(digit * power);
-    return values;
   }
 
 private:
@@ -143,17 +159,13 @@ constexpr std::array line_colours{"#8a8f98", "#1f6fb4", "#d9822b", "#5a9e6f", "#
 
 std::string draw(const row& measured)
 {
-  double least = std::numeric_limits<double>::max();
   double most = 0;
-  for (const contender& one : measured.contenders()) {
-    least = std::min(least, figure(measured, one.name));
+  for (const contender& one : measured.contenders())
     most = std::max(most, figure(measured, one.name));
-  }
   const double end = top + bar_step * static_cast<double>(measured.contenders().size());
-  // Below the least value, so that its bar can be seen.
-  const log_scale scale(least / 2, most, name_width, width - value_width);
+  const linear_scale scale(most, name_width, width - value_width);
   picture drawn(end + bottom, fmt::format("{}: {}", measured.label(), measured.work()),
-                describe_measure(measured) + ", logarithmic");
+                describe_measure(measured));
   for (const double tick : scale.ticks()) {
     drawn.line(scale.at(tick), top - 6, scale.at(tick), end);
     drawn.label(scale.at(tick), end + 18, format_tick(tick), "middle", "#555", 11);
@@ -175,21 +187,19 @@ std::string draw(const sweep& measured)
   constexpr double right = width - 250;
   constexpr double height = 380;
   constexpr double base = height - 44;
-  double least = std::numeric_limits<double>::max();
   double most = 0;
   double least_parameter = std::numeric_limits<double>::max();
   double most_parameter = 0;
   for (const series& line : measured.lines)
     for (const point& one : line.points) {
-      least = std::min(least, one.ns_per_datagram);
       most = std::max(most, one.ns_per_datagram);
       least_parameter = std::min(least_parameter, static_cast<double>(one.parameter));
       most_parameter = std::max(most_parameter, static_cast<double>(one.parameter));
     }
   const log_scale across(least_parameter, most_parameter, left, right);
-  const log_scale up(least / 1.2, most * 1.2, base, top);
-  picture drawn(height, measured.work,
-                fmt::format("ns per datagram by {}, logarithmic", measured.parameter));
+  const linear_scale up(most * 1.05, base, top);
+  picture drawn(height, measured.work + " (across logarithmic: each step multiplies)",
+                fmt::format("ns per datagram by {}", measured.parameter));
   for (const double tick : up.ticks()) {
     drawn.line(left, up.at(tick), right, up.at(tick));
     drawn.label(left - 8, up.at(tick) + 4, format_tick(tick), "end", "#555", 11);

@@ -110,40 +110,13 @@ private:
   std::vector<iovec> buffers_;
 };
 
+/// Sends trains from one buffer. With `Copies`, it copies the payloads there first.
+template <bool Copies>
 class gso_sender : public raw_sender {
 public:
   explicit gso_sender(const job& work)
       : raw_sender(work),
-        train_(raw::train_length(work.payload)),
-        messages_(work.batch),
-        bytes_(work.batch * work.payload)
-  {
-  }
-
-  void send(std::size_t datagrams) override
-  {
-    for (std::size_t sent = 0; sent < datagrams;) {
-      const std::size_t batch = std::min(work_.batch, datagrams - sent);
-      messages_.clear();
-      for (std::size_t i = 0; i < batch; i += train_)
-        messages_.add(bytes_.data() + i * work_.payload,
-                      std::min(train_, batch - i) * work_.payload, &peer(0), work_.payload);
-      messages_.send(socket_.get());
-      sent += batch;
-    }
-  }
-
-private:
-  std::size_t train_;
-  raw::send_messages messages_;
-  std::vector<std::byte> bytes_;
-};
-
-class copying_gso_sender : public raw_sender {
-public:
-  explicit copying_gso_sender(const job& work)
-      : raw_sender(work),
-        train_(raw::longest_train(work.payload)),
+        train_(Copies ? raw::longest_train(work.payload) : raw::train_length(work.payload)),
         messages_(work.batch),
         bytes_(work.batch * work.payload)
   {
@@ -165,8 +138,9 @@ private:
   void add_train(std::size_t first, std::size_t count)
   {
     std::byte* const train = bytes_.data() + first * work_.payload;
-    for (std::size_t i = 0; i < count; ++i)
-      std::memcpy(train + i * work_.payload, payloads_.at(first + i), work_.payload);
+    if constexpr (Copies)
+      for (std::size_t i = 0; i < count; ++i)
+        std::memcpy(train + i * work_.payload, payloads_.at(first + i), work_.payload);
     messages_.add(train, count * work_.payload, &peer(0), work_.payload);
   }
 
@@ -197,12 +171,12 @@ sender_ptr raw_gso_gathered(const job& work)
 
 sender_ptr raw_gso(const job& work)
 {
-  return std::make_unique<gso_sender>(work);
+  return std::make_unique<gso_sender<false>>(work);
 }
 
 sender_ptr raw_gso_copied(const job& work)
 {
-  return std::make_unique<copying_gso_sender>(work);
+  return std::make_unique<gso_sender<true>>(work);
 }
 
 }  // namespace bench::send
