@@ -160,7 +160,7 @@ public:
   const Executor& awaitable_executor() const noexcept { return awaitable_executor_; }
 
   const listener_config& config() const noexcept { return config_; }
-  writer_type& writer() noexcept { return writer_; }
+  writer_type& outgoing() noexcept { return writer_; }
   map_type& sessions() noexcept { return map_; }
   const map_type& sessions() const noexcept { return map_; }
   bool is_closed() const noexcept { return closed_; }
