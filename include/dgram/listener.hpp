@@ -363,7 +363,7 @@ public:
   /// and the size. See `writer::error_handler`.
   void on_error(typename core_type::writer_type::error_handler function)
   {
-    core_->writer().on_error(std::move(function));
+    core_->outgoing().on_error(std::move(function));
   }
 
   /// How many sessions there are.

@@ -291,6 +291,9 @@ public:
   std::size_t size() const noexcept { return state_->size(); }
 
 private:
+  template <class, class>
+  friend class detail::listener_core;
+
   template <class Target, class... Options>
   bool try_push(bytes_view payload, const Target& to, const Options&... options)
   {

@@ -160,7 +160,7 @@ public:
   const Executor& awaitable_executor() const noexcept { return awaitable_executor_; }
 
   const listener_config& config() const noexcept { return config_; }
-  writer_type& writer() noexcept { return writer_; }
+  writer_type& outgoing() noexcept { return writer_; }
   map_type& sessions() noexcept { return map_; }
   const map_type& sessions() const noexcept { return map_; }
   bool is_closed() const noexcept { return closed_; }
@@ -450,6 +450,36 @@ public:
     if (ec == error::not_validated) ++not_validated_;
   }
 
+  /// Queues a datagram, or drops it if the policy says so. Returns whether it has to wait for room.
+  /// Otherwise `ec` says why it can never be queued. Flushes only the first time, because a flush
+  /// wakes all others that wait.
+  bool must_wait(bytes_view payload, const basic_reply_path<protocol_type>& to, bool is_first,
+                 error_code& ec)
+  {
+    auto& queue = *writer_.state_;
+    ec.clear();
+    if (queue.takes_at_once(payload.size(), 1, to)) {
+      queue.push(payload, 1, to);
+      return false;
+    }
+    ec = closed_ ? error_code(error::session_ended) : queue.check(to);
+    if (!ec && is_first) queue.make_room(payload.size(), 1, ec);
+    if (queue.must_wait(payload.size(), 1, ec, to)) return true;
+    if (ec) return false;
+    if (queue.can_take(payload.size(), 1, to))
+      queue.push(payload, 1, to);
+    else
+      queue.count_dropped(payload.size(), 1, to);
+    return false;
+  }
+
+  /// Waits until there may be room. Completion: `void(error_code)`.
+  template <class Token>
+  void async_wait_room(Token&& token)
+  {
+    writer_.state_->async_wait_room(std::forward<Token>(token));
+  }
+
   bool set_peer(place_type of, const basic_reply_path<protocol_type>& path)
   {
     if (!map_.set_peer(of, path.peer)) return false;
@@ -505,7 +535,6 @@ public:
     end_draining(ec);
     wake();
     writer_.close();
-    roster_->remove(*this);
   }
 
   /// Ends the operations of the listener, and nothing else.

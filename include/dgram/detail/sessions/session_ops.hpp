@@ -152,8 +152,8 @@ public:
     if (self.get_cancellation_state().cancelled() != net::cancellation_type::none &&
         now == step::wait)
       ec_ = net::error::operation_aborted;
-    if (now != step::finish && !ec_ && must_wait(*core)) {
-      core->writer().async_flush(std::move(self));
+    if (now != step::finish && !ec_ && must_wait(*core, now == step::launch)) {
+      core->async_wait_room(std::move(self));
     } else if (now == step::launch) {
       step_ = step::finish;
       net::post(core->get_executor(), std::move(self));
@@ -166,17 +166,11 @@ private:
   enum class step : unsigned char { launch, wait, finish };
 
   /// Tries to queue the datagram. Returns whether it has to wait for room.
-  bool must_wait(Core& core)
+  bool must_wait(Core& core, bool is_first)
   {
     const gathered<Buffers> payload(buffers_);
     size_ = payload.view().size();
-    if (core.is_closed())
-      ec_ = error::session_ended;
-    else
-      core.writer().try_send(payload.view(), path_, ec_);
-    if (ec_ != net::error::would_block) return false;
-    ec_.clear();
-    return true;
+    return core.must_wait(payload.view(), path_, is_first, ec_);
   }
 
   template <class Self>
