@@ -24,6 +24,8 @@
 #include <dgram/failure.hpp>
 #include <dgram/full_policy.hpp>
 #include <dgram/fwd.hpp>
+#include <dgram/listener.hpp>
+#include <dgram/listener_config.hpp>
 #include <dgram/multicast.hpp>
 #include <dgram/name_resolver.hpp>
 #include <dgram/network_interface.hpp>
@@ -37,6 +39,7 @@
 #include <dgram/send_batch.hpp>
 #include <dgram/send_options.hpp>
 #include <dgram/send_result.hpp>
+#include <dgram/session.hpp>
 #include <dgram/session_key.hpp>
 #include <dgram/session_map.hpp>
 #include <dgram/session_map_config.hpp>
@@ -44,6 +47,7 @@
 #include <dgram/socket_handle.hpp>
 #include <dgram/socket_kind.hpp>
 #include <dgram/socket_statistics.hpp>
+#include <dgram/stranger.hpp>
 #include <dgram/udp.hpp>
 #include <dgram/version.hpp>
 #include <dgram/waiting_datagram.hpp>

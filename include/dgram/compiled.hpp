@@ -23,16 +23,13 @@ template std::shared_ptr<detail::emitter_core<udp::socket>> detail::make_emitter
     const udp::socket::executor_type&, net::io_context*, socket_options);
 template void detail::abandon_emitter(detail::emitter_core<udp::socket>&);
 template void detail::start_operation(detail::emitter_core<udp::socket>&, detail::action,
-                                      const detail::destination<udp>&, detail::any_completion_ptr,
-                                      listener_id);
+                                      const detail::destination<udp>&, const payload_view&,
+                                      detail::any_completion_ptr, listener_id);
 template bool detail::start_send(detail::emitter_core<udp::socket>&,
                                  const detail::destination<udp>&, const payload_view&,
                                  detail::completion<std::size_t>*);
 template bool detail::start_reply(detail::emitter_core<udp::socket>&, const basic_reply_path<udp>&,
                                   const payload_view&);
-template void detail::start_late_send(detail::emitter_core<udp::socket>&,
-                                      const detail::destination<udp>&, const payload_view&,
-                                      detail::completion<std::size_t>*);
 
 DGRAM_NAMESPACE_END
 

@@ -169,7 +169,8 @@ auto send_from_new(Source& source, socket_type type, const payload_view& message
         auto* const sending = make_completion<std::size_t>(std::move(sent), from.get_executor());
         done->let_cancel(slot, std::weak_ptr(core),
                          [sending](auto& alive, net::cancellation_type) { alive.cancel(sending); });
-        detail::start_late_send(*core, destination, bytes, sending);
+        // A new socket is in the state to send.
+        detail::start_send(*core, destination, bytes, sending);
       });
 }
 

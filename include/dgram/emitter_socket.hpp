@@ -7,6 +7,7 @@
 #include <dgram/detail/async/any_completion.hpp>
 #include <dgram/detail/emitter/arguments.hpp>
 #include <dgram/detail/emitter/core.hpp>
+#include <dgram/detail/emitter/launch.hpp>
 #include <dgram/diagnostics.hpp>
 #include <dgram/emitter_events.hpp>
 #include <dgram/emitter_options.hpp>
@@ -196,7 +197,7 @@ public:
     requires(!detail::starts_with<bind_options, Args...>)
   decltype(auto) bind(Args&&... args)
   {
-    return start<detail::action::bind>(local(detail::read_call<protocol_type, false>(args...)),
+    return start<detail::action::bind>(local(detail::read_call<protocol_type, false>(args...)), {},
                                        std::forward<Args>(args)...);
   }
 
@@ -210,7 +211,7 @@ public:
     check_options(where);
     const auto to = where.fd > 0 ? destination_type::of_descriptor(where.fd)
                                  : local(call_type(where.port, where.address));
-    return start<detail::action::bind>(to, std::forward<Callback>(callback)...);
+    return start<detail::action::bind>(to, {}, std::forward<Callback>(callback)...);
   }
 
   /// Binds at once and returns the address: `bind_sync([port][, address])`, `bind_sync(endpoint)`,
@@ -257,7 +258,7 @@ public:
   decltype(auto) connect(Args&&... args)
   {
     const auto call = detail::read_call<protocol_type, false>(args...);
-    return start<detail::action::connect>(reader("connect").peer(call),
+    return start<detail::action::connect>(reader("connect").peer(call), {},
                                           std::forward<Args>(args)...);
   }
 
@@ -325,9 +326,10 @@ public:
   {
     const auto call = detail::read_call<protocol_type, true>(args...);
     if (!call.has_slice())
-      return send_to(message, send_destination(call), std::forward<Args>(args)...);
+      return start<detail::action::send>(send_destination(call), message,
+                                         std::forward<Args>(args)...);
     const payload_view slice(call.slice_of(message));
-    return send_to(slice, send_destination(call), std::forward<Args>(args)...);
+    return start<detail::action::send>(send_destination(call), slice, std::forward<Args>(args)...);
   }
 
   /// Replies to a message. The datagram leaves from the address that the message was sent to,
@@ -347,8 +349,8 @@ public:
           return detail::start_reply(core(), *known, message);
       return detail::start_reply(core(), to.reply_path(), message);
     } else
-      return send_to(message, destination_type(to.reply_path()),
-                     std::forward<Callback>(callback)...);
+      return start<detail::action::send>(destination_type(to.reply_path()), message,
+                                         std::forward<Callback>(callback)...);
   }
 
   /// `send` with explicit offset and length.
@@ -422,7 +424,7 @@ public:
   template <class... Callback>
   decltype(auto) close(Callback&&... callback)
   {
-    return start<detail::action::close>(destination_type(), std::forward<Callback>(callback)...);
+    return start<detail::action::close>({}, {}, std::forward<Callback>(callback)...);
   }
 
   /// Closes the socket unless it is closed already, and completes when 'close' has been emitted.
@@ -439,8 +441,8 @@ public:
         shared(), std::forward<Token>(token),
         [](core_type& core, detail::completion<>* done, const net::cancellation_slot& slot) {
           core.let_cancel(done, slot);
-          detail::start_operation(core, detail::action::close, {}, detail::any_completion_ptr(done),
-                                  {});
+          detail::start_operation(core, detail::action::close, {}, {},
+                                  detail::any_completion_ptr(done), {});
         });
   }
 
@@ -546,7 +548,7 @@ private:
 
   void check(detail::action which) const
   {
-    if (const auto ec = core().check(which)) throw_now(ec, detail::name_of(which));
+    if (const auto ec = core().check(which, {})) throw_now(ec, detail::name_of(which));
   }
 
   // --- destinations ---
@@ -574,97 +576,25 @@ private:
     return {};
   }
 
-  // --- starting ---
-
-  /// `args` are those of the call, of which the last one may be a callback.
+  /// Starts an operation. `args` are those of the call, of which the last one may be a callback.
   template <detail::action Which, class... Args>
-  decltype(auto) start(const destination_type& to, Args&&... args)
+  decltype(auto) start(const destination_type& to, const payload_view& message, Args&&... args)
   {
-    check(Which);
-    if constexpr (detail::ends_with_callback<protocol_type, Args...>) {
-      return start_with<Which>(to, detail::last_of(std::forward<Args>(args)...));
+    if constexpr (Which != detail::action::send) check(Which);
+    const auto begin = [&]() -> decltype(auto) {
+      if constexpr (detail::ends_with_callback<protocol_type, Args...>)
+        return detail::launch<Which>(shared(), to, message,
+                                     detail::last_of(std::forward<Args>(args)...));
+      else if constexpr (Which == detail::action::send)
+        return detail::start_send(core(), to, message, nullptr);
+      else
+        return detail::start_operation(core(), Which, to, message, nullptr, {});
+    };
+    if constexpr (std::is_void_v<decltype(begin())>) {
+      begin();
+      return (*this);
     } else {
-      detail::start_operation(core(), Which, to, nullptr, {});
-      return (*this);
-    }
-  }
-
-  template <detail::action Which, class Callback>
-  decltype(auto) start_with(const destination_type& to, Callback&& callback)
-  {
-    using function = std::decay_t<Callback>;
-    constexpr bool completes = detail::takes_code<function> || detail::is_plain_callback<function>;
-    // As in Node, a callback that fits both ways is a listener of bind and close, not of connect.
-    constexpr bool listens =
-        std::invocable<function&> && (Which != detail::action::connect || !completes);
-    if constexpr (listens) {
-      const auto listener = core().events.template once<detail::event_after<Which>>(
-          detail::forwarding_handler<function, executor_type>(std::forward<Callback>(callback),
-                                                              core().get_executor()));
-      try {
-        detail::start_operation(core(), Which, to, nullptr, listener);
-      } catch (...) {
-        this->off(listener);
-        throw;
-      }
-      return (*this);
-    } else if constexpr (detail::is_callback<Callback>()) {
-      const auto initiate = [&]() -> decltype(auto) {
-        return detail::initiate_completion<>(
-            shared(), std::forward<Callback>(callback),
-            [to](core_type& core, detail::completion<>* done, const net::cancellation_slot& slot) {
-              core.let_cancel(done, slot);
-              // A token may launch the operation later, in another state.
-              if (const auto ec = core.check(Which))
-                core.fail(done, detail::failure_of(detail::name_of(Which), ec));
-              else
-                detail::start_operation(core, Which, to, detail::any_completion_ptr(done), {});
-            });
-      };
-      if constexpr (std::is_void_v<decltype(initiate())>) {
-        initiate();
-        return (*this);
-      } else {
-        return initiate();
-      }
-    }
-  }
-
-  template <class... Args>
-  decltype(auto) send_to(const payload_view& message, const destination_type& to, Args&&... args)
-  {
-    if constexpr (detail::ends_with_callback<protocol_type, Args...>)
-      return send_with(message, to, detail::last_of(std::forward<Args>(args)...));
-    else
-      return detail::start_send(core(), to, message, nullptr);
-  }
-
-  template <class Callback>
-  decltype(auto) send_with(const payload_view& message, const destination_type& to,
-                           Callback&& callback)
-  {
-    using handler = std::decay_t<Callback>;
-    if constexpr (detail::takes_code<handler, std::size_t> ||
-                  detail::is_plain_callback<handler, std::size_t>) {
-      const net::cancellation_slot slot = net::get_associated_cancellation_slot(callback);
-      detail::send_completion_ptr done(detail::make_completion<std::size_t>(
-          std::forward<Callback>(callback), core().get_executor()));
-      core().let_cancel(done.get(), slot);
-      detail::start_send(core(), to, message, done.release());
-      return (*this);
-    } else if constexpr (std::invocable<handler&>) {
-      return send_with(
-          message, to,
-          detail::sent_callback<core_type, handler>(core(), std::forward<Callback>(callback)));
-    } else if constexpr (detail::is_callback<Callback, std::size_t>()) {
-      // When the token launches a deferred or awaited send, the message may be gone.
-      return detail::initiate_completion<std::size_t>(
-          shared(), std::forward<Callback>(callback),
-          [to, bytes = message.copy()](core_type& core, detail::send_completion* done,
-                                       const net::cancellation_slot& slot) {
-            core.let_cancel(done, slot);
-            detail::start_late_send(core, to, bytes, done);
-          });
+      return begin();
     }
   }
 
@@ -698,16 +628,13 @@ detail::make_emitter<udp::socket>(const udp::socket::executor_type&, net::io_con
                                   socket_options);
 extern template void detail::abandon_emitter(detail::emitter_core<udp::socket>&);
 extern template void detail::start_operation(detail::emitter_core<udp::socket>&, detail::action,
-                                             const detail::destination<udp>&,
+                                             const detail::destination<udp>&, const payload_view&,
                                              detail::any_completion_ptr, listener_id);
 extern template bool detail::start_send(detail::emitter_core<udp::socket>&,
                                         const detail::destination<udp>&, const payload_view&,
                                         detail::completion<std::size_t>*);
 extern template bool detail::start_reply(detail::emitter_core<udp::socket>&,
                                          const basic_reply_path<udp>&, const payload_view&);
-extern template void detail::start_late_send(detail::emitter_core<udp::socket>&,
-                                             const detail::destination<udp>&, const payload_view&,
-                                             detail::completion<std::size_t>*);
 #endif
 
 DGRAM_NAMESPACE_END

@@ -87,6 +87,14 @@ template <class Protocol, class SocketExecutor = net::any_io_executor,
           class Handle = basic_socket_handle<Protocol, SocketExecutor>>
 class session_ref;
 
+template <class Protocol>
+class basic_stranger;
+
+namespace detail {
+template <class Handle, class Executor>
+class listener_core;
+}  // namespace detail
+
 struct listener_config;
 struct listener_statistics;
 struct session_statistics;

@@ -16,12 +16,14 @@
 #include <dgram/session.hpp>
 #include <dgram/session_key.hpp>
 #include <dgram/session_map.hpp>
+#include <dgram/stranger.hpp>
 #include <dgram/transport.hpp>
 
 #include <concepts>
 #include <cstddef>
 #include <exception>
 #include <functional>
+#include <iterator>
 #include <memory>
 #include <optional>
 #include <type_traits>
@@ -102,10 +104,16 @@ public:
   using duration = typename clock_type::duration;
   using datagram_type = basic_datagram<Protocol>;
   using session_type = session<Protocol, SocketExecutor, Executor, Handle>;
+  using session_ref_type = session_ref<Protocol, SocketExecutor, Executor, Handle>;
   using result_type = std::optional<session_type>;
 
   /// Returns the key of a datagram; see `session_map::key_function`.
   using key_function = std::function<session_key(const datagram_type&)>;
+
+  /// Called with the datagram of a peer without a session. Returns whether it makes one.
+  using stranger_function = std::function<bool(const datagram_type&, basic_stranger<Protocol>&)>;
+
+  class session_range;
 
   /// Called with a session that has ended.
   using end_function = std::function<void(session_id, const endpoint_type&, session_end)>;
@@ -124,6 +132,9 @@ public:
                     key_function key_of = {})
       : listener(transport.handle(), config, std::move(key_of))
   {
+    error_code unknown;
+    if constexpr (requires { transport.local_endpoint(unknown); })
+      core_->local = transport.local_endpoint(unknown);
   }
 
   /// The same, with the handle itself.
@@ -218,6 +229,85 @@ public:
   /// Sets the function that gets what the coroutine of a session has thrown.
   void on_failure(failure_function function) { core_->on_failure(std::move(function)); }
 
+  // --- in place ---
+
+  /// Calls `function(session, datagram)` with each datagram of each session, until `stop` or
+  /// `close`. The session is a `session_ref`, and the datagram is valid during the call. Nothing is
+  /// copied, and no session has a handle. What the calls of one batch send leaves together. This is
+  /// the fastest form for callbacks.
+  ///
+  /// Completion: `void(error_code)`. Errors and cancellation: as `async_accept`. The function is
+  /// destroyed before the handler is called.
+  ///
+  /// Exceptions of the function: as those of the class. The datagram counts as handed over.
+  ///
+  /// \code
+  /// dgram::listener listener{socket};
+  /// listener.async_for_each(
+  ///     [](dgram::udp::session_ref session, const dgram::datagram& datagram) {
+  ///       session.try_send(datagram.payload());
+  ///     },
+  ///     [](dgram::error_code) {});
+  /// io.run();
+  /// \endcode
+  template <class Function, net::completion_token_for<void(error_code)> Token = default_token>
+    requires std::invocable<Function&, const session_ref_type&, const datagram_type&>
+  auto async_for_each(Function function, Token&& token = default_token())
+  {
+    static_assert(
+        std::is_void_v<
+            std::invoke_result_t<Function&, const session_ref_type&, const datagram_type&>>,
+        "The function of async_for_each returns nothing: a result would be thrown away, and a "
+        "coroutine never run.");
+    auto shared = std::make_shared<Function>(std::move(function));
+    return core_->async_for_each(
+        [shared = std::move(shared)](core_type& core, session_id id,
+                                     const datagram_type& received) {
+          const session_ref_type from(core.shared_from_this(), id);
+          std::invoke(*shared, from, received);
+        },
+        std::forward<Token>(token));
+  }
+
+  // --- all forms ---
+
+  /// Returns the session with this id, of this peer or with this key; an empty reference if there
+  /// is none.
+  template <class Key>
+    requires(std::same_as<Key, session_id> || std::same_as<Key, session_key> ||
+             std::convertible_to<const Key&, endpoint_type>)
+  session_ref_type find(const Key& key) const
+  {
+    const auto found = core_->sessions().find(key);
+    return found ? session_ref_type(core_, found.id()) : session_ref_type();
+  }
+
+  /// All sessions, in no particular order, as a range of references. The loop may end any session,
+  /// and may suspend. A session that is made during the loop may be left out.
+  ///
+  /// \code
+  /// dgram::listener listener{socket};
+  /// for (auto session : listener.sessions()) session.try_send("news");
+  /// \endcode
+  session_range sessions() const noexcept { return session_range(core_); }
+
+  /// Sets the function that is asked before a datagram makes a session: true lets it. It may answer
+  /// the datagram, with a cookie for example, and may say that the peer has proved its address. It
+  /// is not asked if the listener takes no session anyway, except if there are `max_sessions`.
+  ///
+  /// \code
+  /// dgram::listener listener{socket};
+  /// listener.on_stranger([](const dgram::datagram& datagram, dgram::stranger& from) {
+  ///   if (datagram.payload().text().ends_with("cookie")) {
+  ///     from.mark_validated();
+  ///     return true;
+  ///   }
+  ///   from.reply("cookie");
+  ///   return false;
+  /// });
+  /// \endcode
+  void on_stranger(stranger_function function) { core_->on_stranger(std::move(function)); }
+
   // --- the end ---
 
   /// New peers get no session until `resume_accepting`. Their datagrams are counted as
@@ -304,6 +394,55 @@ private:
       done(std::current_exception());
     }
   }
+
+  std::shared_ptr<core_type> core_;
+};
+
+/// The sessions of a listener; see `listener::sessions`.
+template <class Protocol, class SocketExecutor, class Executor, class Handle>
+class listener<Protocol, SocketExecutor, Executor, Handle>::session_range {
+public:
+  class iterator {
+  public:
+    using iterator_concept = std::input_iterator_tag;
+    using value_type = session_ref_type;
+    using difference_type = std::ptrdiff_t;
+
+    iterator() noexcept = default;
+
+    value_type operator*() const
+    {
+      const auto found = *at_;
+      return found ? value_type(core_, found.id()) : value_type();
+    }
+    iterator& operator++() noexcept
+    {
+      ++at_;
+      return *this;
+    }
+    void operator++(int) noexcept { ++*this; }
+    friend bool operator==(const iterator& a, std::default_sentinel_t end) noexcept
+    {
+      return a.at_ == end;
+    }
+
+  private:
+    friend session_range;
+    explicit iterator(std::shared_ptr<core_type> core) noexcept
+        : core_(std::move(core)), at_(core_->sessions().begin())
+    {
+    }
+
+    std::shared_ptr<core_type> core_;
+    typename core_type::map_type::iterator at_;
+  };
+
+  iterator begin() const noexcept { return iterator(core_); }
+  std::default_sentinel_t end() const noexcept { return {}; }
+
+private:
+  friend listener;
+  explicit session_range(std::shared_ptr<core_type> core) noexcept : core_(std::move(core)) {}
 
   std::shared_ptr<core_type> core_;
 };

@@ -93,8 +93,9 @@ struct listener_statistics {
   std::uint64_t stopped = 0;
   std::uint64_t socket_error = 0;
 
-  std::uint64_t keys_refused = 0;   ///< keys beyond `max_keys` of their session
-  std::uint64_t not_validated = 0;  ///< datagrams that `amplification` has not let leave
+  std::uint64_t keys_refused = 0;     ///< keys beyond `max_keys` of their session
+  std::uint64_t not_validated = 0;    ///< datagrams that `amplification` has not let leave
+  std::uint64_t replies_refused = 0;  ///< replies to strangers: too long, or without room
 
   /// What became of the datagrams that the sessions have sent.
   writer_statistics sending = {};

@@ -28,11 +28,6 @@
 
 DGRAM_NAMESPACE_BEGIN
 
-namespace detail {
-template <class Handle, class Executor>
-class listener_core;
-}  // namespace detail
-
 /// Returns received datagrams one at a time. The reader owns a batch, and suspends only if no
 /// datagram is queued.
 ///

@@ -7,6 +7,7 @@
 #include <dgram/config.hpp>
 #include <dgram/datagram.hpp>
 #include <dgram/default_token.hpp>
+#include <dgram/detail/async/deadline.hpp>
 #include <dgram/detail/sessions/listener_core.hpp>
 #include <dgram/detail/sessions/session_ops.hpp>
 #include <dgram/error.hpp>
@@ -89,6 +90,9 @@ public:
   using datagram_type = basic_datagram<Protocol>;
   using result_type = std::optional<datagram_type>;
   using reply_path_type = basic_reply_path<Protocol>;
+  using clock_type = typename Handle::clock_type;
+  using time_point = typename clock_type::time_point;
+  using duration = typename clock_type::duration;
   using wait_type = net::socket_base::wait_type;
   using message_flags = net::socket_base::message_flags;
 
@@ -140,13 +144,29 @@ public:
     return peer;
   }
 
+  /// The address that the peer has sent to, as far as it is known: on a wildcard socket the address
+  /// of the first datagram. Error: `session_ended`.
+  endpoint_type local_endpoint(error_code& ec) const
+  {
+    const outlet_type* const out = outlet();
+    ec = out != nullptr ? error_code() : error_code(error::session_ended);
+    if (out == nullptr) return {};
+    if constexpr (detail::ip_protocol<Protocol>)
+      if (!out->path.source.is_unspecified()) return {out->path.source, core_->local.port()};
+    return core_->local;
+  }
+
+  endpoint_type local_endpoint() const
+  {
+    error_code ec;
+    auto local = local_endpoint(ec);
+    detail::throw_if(ec, "local_endpoint");
+    return local;
+  }
+
   session_statistics statistics() const noexcept
   {
-    session_statistics result;
-    if (place_) {
-      result.received = place_->received;
-      result.dropped = place_->dropped;
-    }
+    auto result = core_->statistics_of(place_);
     if (const inbox_type* const unread = source()) result.queued = unread->size();
     if (const outlet_type* const out = outlet()) result.refused = out->refused;
     return result;
@@ -161,6 +181,30 @@ public:
 
   /// The same. On error it returns nothing and sets `ec`.
   net::awaitable<result_type, Executor> next(error_code& ec) { return advance(this, &ec); }
+
+  /// The same, but waits at most until `deadline`. After that it returns nothing and sets `ec` to
+  /// `timed_out`.
+  net::awaitable<result_type, Executor> next_until(time_point deadline, error_code& ec)
+  {
+    return advance(this, &ec, deadline);
+  }
+
+  /// The same. It returns nothing after the deadline and after the end. `ended` tells these apart.
+  net::awaitable<result_type, Executor> next_until(time_point deadline)
+  {
+    return advance(this, nullptr, deadline);
+  }
+
+  /// As `next_until`, with the time to wait.
+  net::awaitable<result_type, Executor> next_for(duration timeout)
+  {
+    return next_until(detail::deadline(clock_type::now(), timeout));
+  }
+
+  net::awaitable<result_type, Executor> next_for(duration timeout, error_code& ec)
+  {
+    return next_until(detail::deadline(clock_type::now(), timeout), ec);
+  }
 
   /// Returns the next datagram if one is there.
   result_type try_next()
@@ -299,8 +343,10 @@ public:
   /// `amplification` does not limit what is sent, and the session is never evicted.
   void mark_validated() noexcept
   {
-    if (outlet_type* const out = outlet()) out->is_validated = true;
-    if (place_) core_->sessions().mark_validated(place_);
+    if (place_)
+      core_->mark_validated(place_);
+    else if (remains_)
+      remains_->out.is_validated = true;
   }
 
   // --- keys ---
@@ -328,6 +374,15 @@ public:
   bool set_peer(const reply_path_type& path) { return place_ && core_->set_peer(place_, path); }
 
   // --- the end ---
+
+  /// Waits until the session ends, whatever else is pending. One such wait may be pending.
+  ///
+  /// Completion: `void(error_code, session_end)`. Errors: `operation_aborted`, `already_started`.
+  template <net::completion_token_for<void(error_code, session_end)> Token = default_token>
+  auto async_ended(Token&& token = default_token())
+  {
+    return core_->async_wait_end(id_, ended_, std::forward<Token>(token));
+  }
 
   /// Completes the pending receive and wait with `operation_aborted`. Sends are not cancelled.
   void cancel()
@@ -434,8 +489,28 @@ private:
     remains_.reset();
   }
 
-  /// The handle may be moved while this waits, and the session may end.
-  static net::awaitable<result_type, Executor> advance(session* self, error_code* failure)
+  /// Ends the deadline however the coroutine leaves the wait.
+  struct deadline_scope {
+    core_type& core;
+    session_id id;
+    typename Handle::timer_type timer;
+
+    deadline_scope(core_type& of, session_id which, time_point deadline)
+        : core(of), id(which), timer(of.get_executor())
+    {
+      timer.expires_at(deadline);
+      core.set_deadline(core.find(id), timer);
+    }
+    deadline_scope(const deadline_scope&) = delete;
+    deadline_scope& operator=(const deadline_scope&) = delete;
+    ~deadline_scope() { core.forget_deadline(id); }
+  };
+
+  /// The handle may be moved while this waits, and the session may end. Calls without a deadline do
+  /// not compile the timer's code.
+  template <class... Deadline>
+  static net::awaitable<result_type, Executor> advance(session* self, error_code* failure,
+                                                       Deadline... deadline)
   {
     if (failure != nullptr) failure->clear();
     self->release_held();
@@ -443,6 +518,9 @@ private:
     if (!self->place_) co_return std::nullopt;
     const std::shared_ptr<core_type> core = self->core_;
     const session_id id = self->id_;
+    [[maybe_unused]] std::conditional_t<sizeof...(Deadline) == 0, int,
+                                        std::optional<deadline_scope>> scope{};
+    (scope.emplace(*core, id, deadline), ...);
     error_code ec;
     for (;;) {
       co_await core->async_wait_datagram(id, net::redirect_error(use_awaitable(), ec));
@@ -454,7 +532,7 @@ private:
     if (ec == error::session_ended) ec.clear();
     if (failure != nullptr)
       *failure = ec;
-    else
+    else if (ec != net::error::timed_out)
       detail::throw_if(ec, "next");
     co_return std::nullopt;
   }
@@ -494,6 +572,158 @@ private:
   std::unique_ptr<remains_type> remains_;
   std::optional<session_end> ended_;
   error_code end_error_;
+};
+
+/// A reference to a session of a listener, by its id. It may be kept: if the session has ended, it
+/// is contextually false, and its calls report `error::session_ended` or return false. It has
+/// everything of the handle except receiving and ownership.
+///
+/// It keeps the memory of the listener alive, and nothing running. Its calls belong on the
+/// listener's executor.
+template <class Protocol, class SocketExecutor, class Executor, class Handle>
+class session_ref {
+  using core_type = detail::listener_core<Handle, Executor>;
+  using place_type = typename core_type::place_type;
+
+public:
+  using protocol_type = Protocol;
+  using endpoint_type = typename Protocol::endpoint;
+  using executor_type = SocketExecutor;
+  using reply_path_type = basic_reply_path<Protocol>;
+
+  /// A reference to no session.
+  session_ref() noexcept = default;
+
+  /// Whether the session has not ended.
+  explicit operator bool() const noexcept { return static_cast<bool>(find()); }
+
+  session_id id() const noexcept { return id_; }
+
+  friend bool operator==(const session_ref& a, const session_ref& b) noexcept
+  {
+    return a.core_ == b.core_ && a.id_ == b.id_;
+  }
+
+  /// As those of `session`.
+  endpoint_type remote_endpoint(error_code& ec) const
+  {
+    const place_type found = find();
+    ec = found ? error_code() : error_code(error::session_ended);
+    return found ? found->out.path.peer : endpoint_type();
+  }
+  endpoint_type remote_endpoint() const
+  {
+    error_code ec;
+    auto peer = remote_endpoint(ec);
+    detail::throw_if(ec, "remote_endpoint");
+    return peer;
+  }
+
+  session_statistics statistics() const noexcept
+  {
+    return core_ ? core_->statistics_of(find()) : session_statistics();
+  }
+
+  net::awaitable<void, Executor> send(bytes_view payload) const { return push(*this, payload); }
+  net::awaitable<void, Executor> send(bytes_view payload, send_options options) const
+  {
+    return push(*this, payload, std::move(options));
+  }
+
+  bool try_send(bytes_view payload) const
+  {
+    error_code ignored;
+    return try_send(payload, ignored);
+  }
+  bool try_send(bytes_view payload, const send_options& options) const
+  {
+    error_code ignored;
+    return try_send(payload, options, ignored);
+  }
+  bool try_send(bytes_view payload, error_code& ec) const
+  {
+    if (const place_type found = find()) return core_->try_send(found->out, payload, ec);
+    ec = error::session_ended;
+    return false;
+  }
+  bool try_send(bytes_view payload, const send_options& options, error_code& ec) const
+  {
+    if (const place_type found = find()) return core_->try_send(found->out, payload, ec, options);
+    ec = error::session_ended;
+    return false;
+  }
+
+  void mark_validated() const noexcept
+  {
+    if (const place_type found = find()) core_->mark_validated(found);
+  }
+
+  template <class Key>
+    requires(std::same_as<Key, session_key> || std::convertible_to<const Key&, endpoint_type>)
+  bool add_key(const Key& key) const
+  {
+    const place_type found = find();
+    return found && core_->sessions().add_key(found, key);
+  }
+
+  template <class Key>
+    requires(std::same_as<Key, session_key> || std::convertible_to<const Key&, endpoint_type>)
+  bool remove_key(const Key& key) const noexcept
+  {
+    const place_type found = find();
+    return found && core_->sessions().find(key) == found && core_->sessions().remove_key(key);
+  }
+
+  bool set_peer(const reply_path_type& path) const
+  {
+    const place_type found = find();
+    return found && core_->set_peer(found, path);
+  }
+
+  /// Ends the session as `closed`.
+  void close() const
+  {
+    if (const place_type found = find()) core_->end(found, session_end::closed);
+  }
+
+private:
+  template <class, class, class, class>
+  friend class listener;
+
+  session_ref(std::shared_ptr<core_type> core, session_id id) noexcept
+      : core_(std::move(core)), id_(id)
+  {
+  }
+
+  place_type find() const noexcept { return core_ ? core_->find(id_) : place_type(); }
+
+  template <class... Options>
+  static net::awaitable<void, Executor> push(session_ref self, bytes_view payload,
+                                             Options... options)
+  {
+    error_code ec = error::session_ended;
+    const place_type found = self.find();
+    if (found && core_try(self, found, payload, ec, options...)) co_return;
+    detail::throw_if(ec, "send");
+    const reply_path_type path = found->out.path;
+    co_await self.core_->writer().send(payload, path, std::move(options)...);
+  }
+
+  /// Queues the datagram, or clears `ec` if it has to wait for room.
+  template <class... Options>
+  static bool core_try(session_ref& self, place_type to, bytes_view payload, error_code& ec,
+                       const Options&... options)
+  {
+    if (self.core_->try_send(to->out, payload, ec, options...)) return true;
+    if (ec == net::error::would_block) {
+      --to->out.refused;
+      self.core_->reserve(to->out, payload.size(), ec);
+    }
+    return false;
+  }
+
+  std::shared_ptr<core_type> core_;
+  session_id id_{};
 };
 
 DGRAM_NAMESPACE_END

@@ -29,6 +29,7 @@ public:
   using writer = dgram::writer<udp>;
   using listener = dgram::listener<udp>;
   using session = dgram::session<udp>;
+  using session_ref = dgram::session_ref<udp>;
 
   /// Asio's protocol. `asio::ip::udp::v6()` is IPv6 as Asio treats it, never dual.
   udp(native_protocol protocol) noexcept : native_protocol(protocol) {}  // NOLINT(*-explicit-*)

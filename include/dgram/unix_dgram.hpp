@@ -94,6 +94,7 @@ public:
   using writer = dgram::writer<unix_dgram>;
   using listener = dgram::listener<unix_dgram>;
   using session = dgram::session<unix_dgram>;
+  using session_ref = dgram::session_ref<unix_dgram>;
 
   unix_dgram() noexcept = default;
 

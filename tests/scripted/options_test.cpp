@@ -217,6 +217,57 @@ TEST_CASE_METHOD(host, "an option that could not be put back is not set", "[opti
   CHECK(read.value() != 7);
 }
 
+TEST_CASE_METHOD(host, "an option whose IPv6 part can be set and not read is set in both parts",
+                 "[options][F7]")
+{
+  DGRAM_SKIP_WITHOUT_IPV6();
+  namespace option = dgram::option;
+  socket.open(dgram::udp::dual());
+  const int fd = socket.native_handle();
+  const auto check = [&](const auto& wanted, int v4_name, int v6_name, int value) {
+    CAPTURE(to_string(wanted));
+    script.getsockopt.push(fail(ENOPROTOOPT));
+    socket.set_option(wanted, ec);
+    CHECK_FALSE(ec);
+    dgram::error_code failure;
+    CHECK(dgram::platform::get_int_option(fd, IPPROTO_IP, v4_name, failure) == value);
+    CHECK(dgram::platform::get_int_option(fd, IPPROTO_IPV6, v6_name, failure) == value);
+  };
+  check(option::multicast_hop_limit(7), IP_MULTICAST_TTL, IPV6_MULTICAST_HOPS, 7);
+  check(option::hop_limit(9), IP_TTL, IPV6_UNICAST_HOPS, 9);
+  check(option::multicast_loopback(false), IP_MULTICAST_LOOP, IPV6_MULTICAST_LOOP, 0);
+
+  // If neither part can be read, nothing is set.
+  script.getsockopt.push(fail(ENOPROTOOPT), 2);
+  socket.set_option(option::hop_limit(10), ec);
+  CHECK(ec == asio::error::operation_not_supported);
+  option::hop_limit read;
+  socket.get_option(read);
+  CHECK(read.value() == 9);
+}
+
+TEST_CASE_METHOD(host,
+                 "an option whose unreadable IPv6 part is refused leaves the IPv4 part as it was",
+                 "[options][F7]")
+{
+  DGRAM_SKIP_WITHOUT_IPV6();
+  socket.open(dgram::udp::dual());
+  socket.set_option(dgram::option::hop_limit(7));
+  struct refusing_socket {
+    using protocol_type = dgram::udp;
+    int fd;
+    int native_handle() const { return fd; }
+    void set_option(const dgram::option::hop_limit&, dgram::error_code& failure) const
+    {
+      failure = asio::error::no_permission;
+    }
+  } refusing{socket.native_handle()};
+  script.getsockopt.push(fail(ENOPROTOOPT));
+  dgram::detail::set_both_parts(refusing, dgram::option::hop_limit(8), ec);
+  CHECK(ec == system_error(EPERM));
+  CHECK(dgram::platform::get_int_option(refusing.fd, IPPROTO_IP, IP_TTL, ec) == 7);
+}
+
 TEST_CASE_METHOD(host, "an option that the system does not know is operation_not_supported",
                  "[options]")
 {

@@ -53,15 +53,18 @@ protected:
   ~any_completion() = default;
 };
 
-/// A completion without values, and with a plain code: for waits, of which there are many.
-class waiter : public completion_base {
+/// A completion with a plain code: for waits, of which there are many.
+template <class... Values>
+class plain_completion : public completion_base {
 public:
   error_code outcome;
-  std::tuple<> values;
+  std::tuple<Values...> values;
 
 protected:
-  ~waiter() = default;
+  ~plain_completion() = default;
 };
+
+using waiter = plain_completion<>;
 
 using any_completion_ptr = std::unique_ptr<any_completion, discard_task>;
 
@@ -224,7 +227,13 @@ public:
     std::apply([&](auto&... each) { call(std::move(result), std::move(each)...); }, results);
   }
 
-  void discard() noexcept override { release_task(this, allocator()); }
+  void discard() noexcept override
+  {
+    const auto memory = allocator();
+    // The memory may belong to what the handler owns, so the handler goes last.
+    [[maybe_unused]] const auto call = std::move(call_);
+    release_task(this, memory);
+  }
 
 private:
   auto allocator() const noexcept

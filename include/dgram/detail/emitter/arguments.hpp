@@ -5,7 +5,6 @@
 
 #include <dgram/config.hpp>
 #include <dgram/datagram.hpp>
-#include <dgram/detail/async/any_completion.hpp>
 #include <dgram/detail/emitter/family.hpp>
 #include <dgram/detail/emitter/operation.hpp>
 #include <dgram/detail/platform/probe_socket.hpp>
@@ -190,22 +189,6 @@ call<Protocol> read_call(const Args&... args)
     static_assert(shape.is_endpoint(ip_protocol<Protocol>),
                   "the only number is the port; an endpoint has it, and a Unix socket has none");
   return call<Protocol>(args...);
-}
-
-/// Whether a call may end with this argument. If not, the assertion says so; otherwise the compiler
-/// would report errors inside Asio.
-template <class Token, class... Values>
-consteval bool is_callback()
-{
-  using function = std::decay_t<Token>;
-  constexpr bool fits = std::invocable<function&> || takes_code<function, Values...> ||
-                        is_plain_callback<function, Values...> ||
-                        net::completion_token_for<Token, void(error_code, Values...)>;
-  static_assert(fits,
-                "the last argument is none of: a function without arguments, a function of an "
-                "error_code or a const failure& (and of the size, for send), a completion token of "
-                "Asio's");
-  return fits;
 }
 
 /// Returns the port. Throws `bad_port`, with the port and the range in the text, if the port is out

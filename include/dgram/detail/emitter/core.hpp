@@ -38,19 +38,12 @@
 #include <optional>
 #include <string>
 #include <tuple>
-#include <type_traits>
 #include <utility>
 #include <vector>
 
 DGRAM_NAMESPACE_BEGIN
 
 namespace detail {
-
-/// The event that reports the success of an operation.
-template <action Which>
-using event_after =
-    std::conditional_t<Which == action::bind, event::listening,
-                       std::conditional_t<Which == action::connect, event::connect, event::close>>;
 
 /// The socket object and every pending operation hold the emitter. All of it runs on the socket's
 /// executor.
@@ -182,36 +175,36 @@ public:
   /// Cancels an operation, if it still waits.
   void cancel(const task* done)
   {
-    if (auto send = sends_.withdraw(done)) {
-      not_sent(std::move(send), failure_of("send", net::error::operation_aborted));
-    } else if (pending_.cancel(done) && closing_ && !close_is_final_ && !pending_.awaits_close()) {
-      // This operation was the last that asked for the close, so the close is taken back.
-      closing_ = false;
-      pending_.withdraw_close();
-    }
+    if (sends_.cancel(done) || !pending_.cancel(done)) return;
+    // If this operation was the last that asked for the close, the close is taken back.
+    if (!closing_ || close_is_final_ || pending_.awaits_close()) return;
+    closing_ = false;
+    pending_.withdraw_close();
   }
 
   // --- bind, connect and close ---
 
-  /// Why an operation cannot start in this state.
-  error_code check(action which) const
+  /// Why an operation cannot start in this state. Connected sockets send to their peer alone.
+  error_code check(action which, const destination_type& to) const
   {
+    const bool is_connected = connect_phase() != phase::none;
     if (closed_ || (which == action::close && closing_)) return error::not_running;
     if (which == action::bind && bind_phase() != phase::none) return error::already_bound;
-    if (which == action::connect && connect_phase() != phase::none)
+    if (which == action::send && to.is_peer() && !is_connected) return net::error::not_connected;
+    if (is_connected && (which == action::connect || (which == action::send && !to.is_peer())))
       return net::error::already_connected;
     return {};
   }
 
-  /// Starts a bind, a connect or a close. Without a completion, a failure is an 'error' event, and
-  /// no cancellation takes a close back. `listener` is removed if the operation fails.
-  void start(action which, const destination_type& to, any_completion_ptr done,
-             listener_id listener)
+  /// Starts an operation. `payload` is that of a send. Without a completion, a failure is an 'error'
+  /// event, and no cancellation takes a close back. `listener` is removed if the operation fails.
+  void start(action which, const destination_type& to, const payload_view& payload,
+             any_completion_ptr done, listener_id listener)
   {
-    if (which == action::close && done)
-      close(std::move(done));
+    if (which == action::send)
+      send(to, payload, static_cast<send_completion*>(done.release()));
     else if (which == action::close)
-      close();
+      close(std::move(done));
     else if (to.is_descriptor())
       adopt(to.descriptor(), std::move(done));
     else
@@ -226,12 +219,9 @@ public:
     if (!ec) deliver(listening.release());
   }
 
-  /// Connects within the call; 'connect' is emitted later. Binds an unbound socket.
+  /// Connects within the call; 'connect' is emitted later.
   void connect_now(const endpoint_type& peer, error_code& ec)
   {
-    ec = family.check_peer(peer);
-    if (!ec && bind_phase() == phase::none) bind_now(family.any_address(), ec);
-    if (ec) return;
     auto connected = make_event<event::connect>();
     pending_.connect_now(peer, ec);
     if (!ec) deliver(connected.release());
@@ -251,22 +241,6 @@ public:
 
   // --- send ---
 
-  /// A send that its completion token launches. The state may have changed since the call.
-  void send_later(const destination_type& to, const payload_view& payload, send_completion* done)
-  {
-    error_code ec;
-    if (closed_)
-      ec = error::not_running;
-    else if (to.is_peer() && connect_phase() == phase::none)
-      ec = net::error::not_connected;
-    else if (!to.is_peer() && connect_phase() != phase::none)
-      ec = net::error::already_connected;
-    if (ec)
-      fail(done, failure_of("send", ec));
-    else
-      send(to, payload, done);
-  }
-
   /// Returns false if the queue is full. Copies the bytes unless the kernel takes them at once.
   bool send(const destination_type& to, const payload_view& payload, send_completion* done)
   {
@@ -280,6 +254,7 @@ public:
   /// A send without a completion, to a sender.
   bool reply(const path_type& to, const payload_view& payload)
   {
+    note_activity();
     diagnose(diagnostic_channel::send, this, payload.size());
     if (pending_.can_send(&to)) [[likely]]
       return sends_.send(&to, payload, nullptr);
@@ -287,8 +262,6 @@ public:
   }
 
   void flush() { sends_.flush(); }
-
-  void offer_to_full_peers() { sends_.offer_to_full_peers(); }
 
   // --- receive ---
 
@@ -325,11 +298,6 @@ public:
     receiving_.disarm();
   }
 
-  void pause_if_due()
-  {
-    if (pause_is_due_) pause();
-  }
-
   void resume()
   {
     pause_is_due_ = false;
@@ -353,40 +321,27 @@ public:
 
   // --- close ---
 
-  /// Closes. No cancellation takes this close back.
-  void close()
+  /// Closes. `done` completes when 'close' has been emitted. Without it, no cancellation takes the
+  /// close back.
+  void close(any_completion_ptr done = nullptr)
   {
-    close_is_final_ = true;
-    begin_close();
-  }
-
-  /// The same; `done` completes when 'close' has been emitted.
-  void close(any_completion_ptr done)
-  {
-    if (close_emitted_) {
+    if (done != nullptr && close_emitted_) {
       deliver(done.release());
       return;
     }
-    pending_.await_close(std::move(done));
-    begin_close();
-  }
-
-  void close_if_running()
-  {
-    if (!closed_) close();
-  }
-
-  /// Called when the turn of a close that waited has come. Does nothing if the close was taken
-  /// back.
-  void close_if_closing()
-  {
-    if (closing_) close_now();
+    if (done != nullptr)
+      pending_.await_close(std::move(done));
+    else
+      close_is_final_ = true;
+    if (closed_ || closing_) return;
+    closing_ = pending_.close_behind();
+    if (!closing_) close_now();
   }
 
   /// Whether the emitter is closed. If a stop was requested, closes it first.
   bool has_ended()
   {
-    if (!closed_ && stop_.is_requested()) close_if_running();
+    if (!closed_ && stop_.is_requested()) close();
     return closed_;
   }
 
@@ -492,17 +447,6 @@ public:
                 true);
   }
 
-  void not_sent(send_completion_ptr done, const error_code& ec, const endpoint_type* peer)
-  {
-    not_sent(std::move(done), failure_at("send", ec, peer));
-  }
-
-  void not_sent(send_completion_ptr done, failure why)
-  {
-    if (done != nullptr) std::get<0>(done->values) = 0;
-    end_operation(std::move(done), std::move(why));
-  }
-
   /// A cancel or a close is no error for an operation that has no completion.
   void end_operation(any_completion_ptr done, failure why)
   {
@@ -571,13 +515,6 @@ private:
     }
   }
 
-  void begin_close()
-  {
-    if (closed_ || closing_) return;
-    closing_ = pending_.close_behind();
-    if (!closing_) close_now();
-  }
-
   void emit_close()
   {
     close_emitted_ = true;
@@ -644,10 +581,10 @@ void abandon_emitter(emitter_core<Socket>& core)
 /// See `emitter_core::start`.
 template <class Socket>
 void start_operation(emitter_core<Socket>& core, action which,
-                     const destination<typename Socket::protocol_type>& to, any_completion_ptr done,
-                     listener_id listener)
+                     const destination<typename Socket::protocol_type>& to,
+                     const payload_view& payload, any_completion_ptr done, listener_id listener)
 {
-  core.start(which, to, std::move(done), listener);
+  core.start(which, to, payload, std::move(done), listener);
 }
 
 template <class Socket>
@@ -663,15 +600,6 @@ bool start_reply(emitter_core<Socket>& core,
                  const payload_view& payload)
 {
   return core.reply(to, payload);
-}
-
-/// Starts a send when its completion token launches it.
-template <class Socket>
-void start_late_send(emitter_core<Socket>& core,
-                     const destination<typename Socket::protocol_type>& to,
-                     const payload_view& payload, completion<std::size_t>* done)
-{
-  core.send_later(to, payload, done);
 }
 
 }  // namespace detail

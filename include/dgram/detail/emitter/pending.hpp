@@ -31,9 +31,9 @@ namespace detail {
 /// - `void send_now(operation_type)` sends to a known endpoint or to the connected peer.
 /// - `void end_operation(any_completion_ptr, failure)` reports the end. Without a completion there
 ///   is an 'error' event.
-/// - `void close_now()` closes. `void close_if_closing()` closes unless the close was taken back.
-/// - `bool is_paused()` says whether the socket is paused. `void pause_if_due()` starts a pause
-///   that waited for the bind. When the socket resumes, the owner calls `release_later`.
+/// - `void close_now()` closes. `bool is_closing()` says that a close waits and was not taken back.
+/// - `bool is_paused()` says whether the socket is paused. When it resumes, the owner calls
+///   `release_later`. `bool is_pause_due()` says that a pause waits for the bind.
 ///
 /// Every operation that waits is in one list, in the order of the calls, with what it waits for.
 template <class Socket, class Owner>
@@ -129,7 +129,9 @@ public:
     if (done || !was_implicit || !all_told) owner_.end_operation(std::move(done), why);
     for (auto& next : waiting) {
       if (next.what.kind == action::close)
-        owner_.post([this] { owner_.close_if_closing(); });
+        owner_.post([this] {
+          if (owner_.is_closing()) owner_.close_now();
+        });
       else if (next.what.kind == action::connect)
         fail_connect(why, std::move(next.what.done), true);
       else if (is_told(next))
@@ -582,7 +584,7 @@ private:
     implicit_ = false;
     owner_.bound();
     release_later();
-    owner_.pause_if_due();
+    if (owner_.is_pause_due()) owner_.pause();
   }
 
   /// Binds or connects. There is no caller to which this could throw.

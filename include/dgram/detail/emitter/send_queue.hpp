@@ -48,7 +48,7 @@ struct outgoing_buffers {
 
 /// `Owner` is the core. It has the socket with its handle, options and family, and `pending`, where
 /// the datagrams wait that find no room in the batch. It also has these functions:
-/// - `void not_sent(send_completion_ptr, error_code, const endpoint_type*)` reports a failure.
+/// - `void end_operation(any_completion_ptr, failure)` reports a failure.
 /// - `void path_error(error_code)` reports an error that belongs to none of these datagrams.
 ///
 /// The outbox offers the batch to the kernel. Datagrams for full Unix peers wait in the outbox.
@@ -99,7 +99,7 @@ public:
   void drop(send_completion_ptr done)
   {
     if (done != nullptr)
-      owner_.not_sent(std::move(done), net::error::no_buffer_space, nullptr);
+      not_sent(std::move(done), net::error::no_buffer_space, nullptr);
     else
       drops_.add(drop_reason::queue_full);
   }
@@ -130,16 +130,18 @@ public:
       tell_if_drained();
   }
 
-  /// Takes back a datagram that the kernel has not taken. Returns null if there is no such
+  /// Takes back a datagram that the kernel has not taken. Returns false if there is no such
   /// datagram.
-  send_completion_ptr withdraw(const task* done)
+  bool cancel(const task* done)
   {
-    if (out_.is_offering()) return nullptr;
+    if (out_.is_offering()) return false;
     const auto is_meant = [done](const auto& mark) { return mark.get() == done; };
-    if (buffers_ &&
-        std::any_of(buffers_->completions.begin(), buffers_->completions.end(), is_meant))
-      return withdraw_from_batch(done);
-    return out_.withdraw_held(is_meant);
+    const bool is_in_batch = buffers_ && std::any_of(buffers_->completions.begin(),
+                                                     buffers_->completions.end(), is_meant);
+    auto found = is_in_batch ? withdraw_from_batch(done) : out_.withdraw_held(is_meant);
+    if (found == nullptr) return false;
+    not_sent(std::move(found), net::error::operation_aborted, nullptr);
+    return true;
   }
 
   // --- called by the outbox ---
@@ -185,11 +187,11 @@ public:
     held_back_ = overflows_ = false;
     if (buffers_) {
       for (std::size_t left = buffers_->batch.size(); left > 0; --left)
-        owner_.not_sent(completion_of(*buffers_, first_++), ec, nullptr);
+        not_sent(completion_of(*buffers_, first_++), ec, nullptr);
       recycle(buffers_);
     }
     out_.release_held([&](send_completion_ptr&& done, const endpoint_type& peer, std::size_t) {
-      owner_.not_sent(std::move(done), ec, &peer);
+      not_sent(std::move(done), ec, &peer);
     });
     owner_.pending().end_sends_for_room(ec);
     tell_if_drained();
@@ -199,7 +201,7 @@ public:
                 std::size_t)
   {
     if (ec)
-      owner_.not_sent(std::move(done), ec, &peer);
+      not_sent(std::move(done), ec, &peer);
     else if (done != nullptr)
       owner_.deliver(done.release());
   }
@@ -275,7 +277,7 @@ private:
     error_code ec;
     if (!is_ip && !owner_.socket.is_open()) owner_.replaceable.open(ec);
     if (!ec && peer != nullptr) ec = owner_.family.check_peer(*peer);
-    if (ec) owner_.not_sent(send_completion_ptr(done), ec, peer);
+    if (ec) not_sent(send_completion_ptr(done), ec, peer);
     return static_cast<bool>(ec);
   }
 
@@ -328,12 +330,18 @@ private:
     }
     if (ec == net::error::no_buffer_space && can_wait) return false;
     if (ec) {
-      owner_.not_sent(std::move(done), ec, peer_of(to));
+      not_sent(std::move(done), ec, peer_of(to));
     } else if (done != nullptr) {
       std::get<0>(done->values) = payload.size();
       owner_.deliver(done.release());
     }
     return true;
+  }
+
+  void not_sent(send_completion_ptr done, const error_code& ec, const endpoint_type* peer)
+  {
+    if (done != nullptr) std::get<0>(done->values) = 0;
+    owner_.end_operation(std::move(done), failure_at("send", ec, peer));
   }
 
   void tell_if_drained()
@@ -408,7 +416,7 @@ private:
       all[number]->outcome = failure_at("send", why, named);
       std::get<0>(all[number]->values) = 0;
     } else {
-      owner_.not_sent(nullptr, why, named);
+      not_sent(nullptr, why, named);
     }
   }
 

@@ -17,7 +17,7 @@ DGRAM_NAMESPACE_BEGIN
 
 namespace detail {
 
-/// Calls `close_if_running` on the owner, on the executor.
+/// Calls `close` on the owner, on the executor.
 template <class Owner, class Executor>
 class stop_signal {
 public:
@@ -48,7 +48,7 @@ public:
 #endif
     if (options_.slot.is_connected())
       on_cancellation(options_.slot, owner,
-                      [](Owner& alive, net::cancellation_type) { alive.close_if_running(); });
+                      [](Owner& alive, net::cancellation_type) { alive.close(); });
   }
 
   /// Does not touch the slot: it may belong to another socket by now, and its signal may be gone.
@@ -69,7 +69,7 @@ private:
 
     static void close(const std::weak_ptr<Owner>& owner)
     {
-      if (const auto alive = owner.lock()) alive->close_if_running();
+      if (const auto alive = owner.lock()) alive->close();
     }
 
     void operator()() const

@@ -23,6 +23,7 @@
 #include <dgram/listener_config.hpp>
 #include <dgram/reader.hpp>
 #include <dgram/session_map.hpp>
+#include <dgram/stranger.hpp>
 #include <dgram/writer.hpp>
 
 #include <algorithm>
@@ -65,13 +66,15 @@ struct session_state {
 
   Session* handle = nullptr;  // the program's object, wherever it is now
   waiter* waiting = nullptr;  // for a datagram; none while there is one
+  plain_completion<session_end>* waiting_for_end = nullptr;
   inbox<Protocol> unread;
   session_outlet<Protocol> out;
   std::uint64_t received = 0;
   std::uint64_t dropped = 0;
-  bool is_new = true;        // the listener has not met it yet
-  bool is_accepted = false;  // the program has it, or the function for datagrams
-  bool is_ready = false;     // on the list of those to resume
+  std::uint32_t wait_number = 0;  // of the last wait with a deadline
+  bool is_new = true;             // the listener has not met it yet
+  bool is_accepted = false;       // the program has it, or the function for datagrams
+  bool is_ready = false;          // on the list of those to resume
 };
 
 /// What is left for the handle of a session that ended without being closed.
@@ -150,6 +153,9 @@ public:
 
   executor_type get_executor() const noexcept { return socket_.get_executor(); }
 
+  /// The address of the socket when the listener was made.
+  endpoint_type local;
+
   /// The same executor, in the type that coroutines have.
   const Executor& awaitable_executor() const noexcept { return awaitable_executor_; }
 
@@ -169,7 +175,7 @@ public:
   template <class Token>
   auto async_wait_datagram(session_id id, Token&& token)
   {
-    return start_wait(
+    return start_wait<waiter>(
         [id](listener_core& core, waiter* added) {
           const place_type found = core.find(id);
           if (!found) return core.end_wait(added, error::session_ended);
@@ -184,12 +190,56 @@ public:
         std::forward<Token>(token));
   }
 
+  /// Ends the session's wait for a datagram with `timed_out`, when it is time. A later call of
+  /// `forget_deadline`, or with another deadline, comes before.
+  template <class Timer>
+  void set_deadline(place_type of, Timer& timer)
+  {
+    timer.async_wait([self = this->weak_from_this(), id = of.id(),
+                      number = ++of->wait_number](const error_code& ec) {
+      const auto core = self.lock();
+      if (ec || !core || core->silenced_) return;
+      const place_type found = core->find(id);
+      if (found && found->wait_number == number && found->waiting != nullptr)
+        core->end_member(found->waiting, net::error::timed_out);
+    });
+  }
+
+  void forget_deadline(session_id of) noexcept
+  {
+    if (const place_type found = find(of)) ++found->wait_number;
+  }
+
+  /// Waits until the session ends. `ended` says why, if it has ended already.
+  template <class Token>
+  auto async_wait_end(session_id id, std::optional<session_end> ended, Token&& token)
+  {
+    using completion_type = plain_completion<session_end>;
+    return start_wait<completion_type, session_end>(
+        [id, ended](listener_core& core, completion_type* added) {
+          const place_type found = core.find(id);
+          if (!found) {
+            std::get<0>(added->values) = ended.value_or(session_end::closed);
+            return core.end_wait(added, {});
+          }
+          if (found->waiting_for_end != nullptr)
+            return core.end_wait(added, net::error::already_started);
+          found->waiting_for_end = added;
+        },
+        [id](listener_core& core, const completion_type* which, net::cancellation_type) {
+          const place_type found = core.find(id);
+          if (found && found->waiting_for_end == which)
+            core.end_member(found->waiting_for_end, aborted());
+        },
+        std::forward<Token>(token));
+  }
+
   /// Waits until there is a session to accept, or until there will be none. Completion:
   /// `void(error_code)`. Errors: those of `cannot_listen`, and `operation_aborted`.
   template <class Token>
   auto async_wait_session(Token&& token)
   {
-    return start_wait(
+    return start_wait<waiter>(
         [](listener_core& core, waiter* added) {
           if (const error_code ec = core.cannot_listen(form::handles))
             return core.end_wait(added, ec);
@@ -211,7 +261,7 @@ public:
   template <class Token>
   auto async_serve(serve_function function, Token&& token)
   {
-    return start_wait(
+    return start_wait<waiter>(
         [function = std::move(function)](listener_core& core, waiter* added) {
           if (const error_code ec = core.cannot_listen(form::handles))
             return core.end_wait(added, ec);
@@ -241,7 +291,7 @@ public:
   template <class Token>
   auto async_for_each(each_function function, Token&& token)
   {
-    return start_wait(
+    return start_wait<waiter>(
         [function = std::move(function)](listener_core& core, waiter* added) {
           if (const error_code ec = core.cannot_listen(form::in_place))
             return core.end_wait(added, ec);
@@ -262,7 +312,7 @@ public:
   template <class Token>
   auto async_drain(typename clock_type::duration limit, Token&& token)
   {
-    return start_wait(
+    return start_wait<waiter>(
         [limit](listener_core& core, waiter* added) {
           if (core.draining_ != nullptr) return core.end_wait(added, net::error::already_started);
           core.cut_ = 0;
@@ -284,7 +334,7 @@ public:
   template <class Handler>
   void complete_later(const error_code& ec, Handler&& handler)
   {
-    waiter* const added = make_waiter(std::forward<Handler>(handler));
+    auto* const added = make_wait<waiter>(std::forward<Handler>(handler));
     if (silenced_) return added->discard();
     end_wait(added, ec);
   }
@@ -359,6 +409,24 @@ public:
     if (of->waiting != nullptr) end_member(of->waiting, aborted());
   }
 
+  void mark_validated(place_type which) noexcept
+  {
+    which->out.is_validated = true;
+    map_.mark_validated(which);
+  }
+
+  session_statistics statistics_of(place_type which) const noexcept
+  {
+    session_statistics result;
+    if (which) {
+      result.received = which->received;
+      result.dropped = which->dropped;
+      result.queued = which->unread.size();
+      result.refused = which->out.refused;
+    }
+    return result;
+  }
+
   // --- sending ---
 
   /// Whether so many bytes may be sent to the peer. If they may, they are subtracted.
@@ -431,8 +499,6 @@ public:
     ended_with_ = ec;
     for (const place_type each : map_)
       end(each, why);
-    // What was received and is not dealt out yet has no session any more.
-    abandoned_ += undealt();
     if (accepting_ != nullptr) end_member(accepting_, ec);
     end_serving(ec);
     end_passing(ec);
@@ -450,6 +516,11 @@ public:
     end_passing(aborted());
     end_draining(aborted());
   }
+
+  using stranger_type = basic_stranger<protocol_type>;
+  using stranger_function = std::function<bool(const datagram_type&, stranger_type&)>;
+
+  void on_stranger(stranger_function function) { on_stranger_ = std::move(function); }
 
   using end_function = std::function<void(session_id, const endpoint_type&, session_end)>;
 
@@ -491,6 +562,7 @@ public:
     result.not_accepting = not_accepting_;
     result.rejected = table.rejected - unaccepted_full_ - not_accepting_;
     result.not_validated = not_validated_;
+    result.replies_refused = replies_refused_;
     result.unkeyed = table.unkeyed;
     result.failed = table.failed;
     result.created = table.created;
@@ -519,11 +591,13 @@ public:
   void discard() noexcept
   {
     task_queue all;
-    const auto take = [&](waiter*& from) {
-      if (waiter* const left = std::exchange(from, nullptr)) all.push(left);
+    const auto take = [&](auto*& from) {
+      if (auto* const left = std::exchange(from, nullptr)) all.push(left);
     };
-    for (const place_type each : map_)
+    for (const place_type each : map_) {
       take(each->waiting);
+      take(each->waiting_for_end);
+    }
     take(accepting_);
     take(serving_);
     take(passing_);
@@ -603,26 +677,26 @@ private:
 
   static error_code aborted() { return net::error::operation_aborted; }
 
-  template <class Handler>
-  waiter* make_waiter(Handler&& handler) const
+  template <class Completion, class Handler>
+  Completion* make_wait(Handler&& handler) const
   {
     // A coroutine's executor may have another type than the socket's, and be the same.
     using associated = net::associated_executor_t<std::decay_t<Handler>, executor_type>;
     if constexpr (std::same_as<associated, Executor>)
-      return make_completion_for<waiter>(std::forward<Handler>(handler), awaitable_executor_);
+      return make_completion_for<Completion>(std::forward<Handler>(handler), awaitable_executor_);
     else
-      return make_completion_for<waiter>(std::forward<Handler>(handler), get_executor());
+      return make_completion_for<Completion>(std::forward<Handler>(handler), get_executor());
   }
 
-  /// `add(core, waiter*)` takes over a wait, and `withdraw(core, waiter*, type)` cancels it.
-  template <class Add, class Withdraw, class Token>
+  /// `add(core, Completion*)` takes over a wait, and `withdraw(core, Completion*, type)` cancels it.
+  template <class Completion, class... Values, class Add, class Withdraw, class Token>
   auto start_wait(Add add, Withdraw withdraw, Token&& token)
   {
-    return initiate<void(error_code)>(
+    return initiate<void(error_code, Values...)>(
         shared_target(this->shared_from_this()),
         [add = std::move(add), withdraw](listener_core& core, auto&& handler) {
           const net::cancellation_slot slot = net::get_associated_cancellation_slot(handler);
-          waiter* const added = core.make_waiter(std::forward<decltype(handler)>(handler));
+          auto* const added = core.make_wait<Completion>(std::forward<decltype(handler)>(handler));
           if (core.silenced_) return added->discard();
           added->let_cancel(slot, core.weak_from_this(),
                             [withdraw, added](listener_core& self, net::cancellation_type type) {
@@ -645,13 +719,15 @@ private:
     return {};
   }
 
-  void end_wait(waiter* which, const error_code& ec)
+  template <class Completion>
+  void end_wait(Completion* which, const error_code& ec)
   {
     which->outcome = ec;
     later_.deliver(which);
   }
 
-  void end_member(waiter*& which, const error_code& ec)
+  template <class Completion>
+  void end_member(Completion*& which, const error_code& ec)
   {
     end_wait(std::exchange(which, nullptr), ec);
   }
@@ -868,6 +944,8 @@ private:
         more = !closed_;
       }
     }
+    // If the listener was closed, the rest has no session.
+    abandoned_ += undealt();
     resume_all();
   }
 
@@ -929,6 +1007,7 @@ private:
   {
     fresh->is_new = false;
     ++unaccepted_;
+    if (std::exchange(next_is_validated_, false)) mark_validated(fresh);
     if (each_) {
       accept(fresh);
       return;
@@ -950,8 +1029,9 @@ private:
       if (const session_id id = backlog_.pop(); map_.find(id)) backlog_.push(id);
   }
 
-  bool welcomes(const datagram_type&)
+  bool welcomes(const datagram_type& received)
   {
+    next_is_validated_ = false;
     if (is_stopped() || paused_) {
       ++not_accepting_;
       return false;
@@ -960,7 +1040,20 @@ private:
       ++unaccepted_full_;
       return false;
     }
-    return true;
+    if (!on_stranger_) return true;
+    const auto function = on_stranger_;  // the function may replace itself
+    stranger_type from(received, writer_reply(), this);
+    const bool welcome = function(received, from);
+    next_is_validated_ = from.is_validated_;
+    replies_refused_ += from.refused_;
+    return welcome;
+  }
+
+  static auto writer_reply() noexcept
+  {
+    return [](void* self, const basic_reply_path<protocol_type>& path, bytes_view payload) {
+      return static_cast<listener_core*>(self)->writer_.try_send(payload, path);
+    };
   }
 
   /// Resumes what the batch has something for. Each wait is looked at again before it is resumed,
@@ -1039,6 +1132,7 @@ private:
     state_type& ended = *which;
     if (!ended.is_accepted && !ended.is_new) --unaccepted_;
     waiter* const waiting = std::exchange(ended.waiting, nullptr);
+    auto* const waiting_for_end = std::exchange(ended.waiting_for_end, nullptr);
     if (ended.handle != nullptr) {
       std::unique_ptr<remains_type> remains;
       if (!closed_ && (why == session_end::idle || why == session_end::stopped)) {
@@ -1053,6 +1147,10 @@ private:
         const auto function = on_end_;  // the function may replace itself
         if (function) function(id, peer, why);
       });
+    if (waiting_for_end != nullptr) {
+      std::get<0>(waiting_for_end->values) = why;
+      end_wait(waiting_for_end, {});
+    }
     if (waiting != nullptr) end_wait(waiting, error::session_ended);
   }
 
@@ -1104,6 +1202,7 @@ private:
 
   serve_function serve_;
   each_function each_;
+  stranger_function on_stranger_;
   end_function on_end_;
   std::function<void(std::exception_ptr)> on_failure_;
   std::optional<session_end> ending_as_;
@@ -1133,6 +1232,7 @@ private:
   std::uint64_t stopped_sessions_ = 0;
   std::uint64_t failed_sessions_ = 0;
   std::uint64_t not_validated_ = 0;
+  std::uint64_t replies_refused_ = 0;
 
   form form_ = form::none;
   bool stopped_ = false;
@@ -1143,6 +1243,7 @@ private:
   bool is_waiting_ = false;  // the loop waits for the socket
   bool dealing_ = false;
   bool backing_off_ = false;
+  bool next_is_validated_ = false;  // the session that is about to be made
   bool timer_is_armed_ = false;
 };
 

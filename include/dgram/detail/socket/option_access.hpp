@@ -20,8 +20,9 @@ inline void name_unsupported(error_code& ec) noexcept
   if (ec == net::error::no_protocol_option) ec = net::error::operation_not_supported;
 }
 
-/// Sets the IPv6 part, then the IPv4 part. The IPv6 part can always be read, so it goes first and
-/// can be restored. The value of each part is an int.
+/// Sets both parts, or neither. The value of each part is an int. The part that is set first must be
+/// readable, so that it can be restored: that of IPv6, or that of IPv4 if the system takes the other
+/// one only for setting (gVisor, IPV6_MULTICAST_HOPS).
 template <class Socket, class Option>
 void set_both_parts(Socket& socket, const Option& option, error_code& ec)
 {
@@ -29,16 +30,30 @@ void set_both_parts(Socket& socket, const Option& option, error_code& ec)
   const auto v6 = Socket::protocol_type::v6();
   const platform::descriptor_type descriptor = socket.native_handle();
   const bool has_two = option.level(v4) != option.level(v6) || option.name(v4) != option.name(v6);
+  const auto set = [&](bool which_is_v4, error_code& failure) {
+    if (which_is_v4)
+      platform::set_option(descriptor, option.level(v4), option.name(v4), option.data(v4),
+                           option.size(v4), failure);
+    else
+      socket.set_option(option, failure);
+  };
+  bool v4_first = false;
+  auto first = v6;
   int before = 0;
   if (has_two) before = platform::get_int_option(descriptor, option.level(v6), option.name(v6), ec);
-  if (!ec) socket.set_option(option, ec);
+  if (ec == net::error::no_protocol_option) {
+    v4_first = true;
+    first = v4;
+    before = platform::get_int_option(descriptor, option.level(v4), option.name(v4), ec);
+  }
+  if (ec) return;
+  set(v4_first, ec);
   if (ec || !has_two) return;
-  platform::set_option(descriptor, option.level(v4), option.name(v4), option.data(v4),
-                       option.size(v4), ec);
+  set(!v4_first, ec);
   error_code ignored;
   if (ec)
-    platform::set_option(descriptor, option.level(v6), option.name(v6), &before, sizeof before,
-                         ignored);
+    platform::set_option(descriptor, option.level(first), option.name(first), &before,
+                         sizeof before, ignored);
 }
 
 /// Sets one of this library's options on an Asio socket; if `dual`, for both families.

@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: BSL-1.0
+// Starts an operation with its callback: a listener, a completion handler, or any completion token.
+#ifndef DGRAM_DETAIL_EMITTER_LAUNCH_HPP
+#define DGRAM_DETAIL_EMITTER_LAUNCH_HPP
+
+#include <dgram/config.hpp>
+#include <dgram/detail/async/any_completion.hpp>
+#include <dgram/detail/emitter/core.hpp>
+#include <dgram/detail/emitter/operation.hpp>
+#include <dgram/event_emitter.hpp>
+#include <dgram/events.hpp>
+#include <dgram/failure.hpp>
+#include <dgram/payload.hpp>
+
+#include <concepts>
+#include <cstddef>
+#include <memory>
+#include <type_traits>
+#include <utility>
+
+DGRAM_NAMESPACE_BEGIN
+
+namespace detail {
+
+/// The event that reports the success of an operation.
+template <action Which>
+using event_after =
+    std::conditional_t<Which == action::bind, event::listening,
+                       std::conditional_t<Which == action::connect, event::connect, event::close>>;
+
+/// The callback is a token, which may launch the operation later: in another state, and when the
+/// message is gone.
+template <action Which, class... Values, class Core, class Token>
+decltype(auto) launch_by_token(const std::shared_ptr<Core>& core,
+                               const typename Core::destination_type& to,
+                               const payload_view& message, Token&& token)
+{
+  using function = std::decay_t<Token>;
+  constexpr bool fits = std::invocable<function&> || takes_code<function, Values...> ||
+                        is_plain_callback<function, Values...> ||
+                        net::completion_token_for<Token, void(error_code, Values...)>;
+  // Without this, the compiler would report errors inside Asio.
+  static_assert(fits,
+                "the last argument is none of: a function without arguments, a function of an "
+                "error_code or a const failure& (and of the size, for send), a completion token of "
+                "Asio's");
+  if constexpr (fits)
+    return initiate_completion<Values...>(
+        core, std::forward<Token>(token),
+        [to, bytes = message.copy()](Core& on, completion<Values...>* done,
+                                     const net::cancellation_slot& slot) {
+          on.let_cancel(done, slot);
+          if (const auto ec = on.check(Which, to))
+            on.fail(done, failure_of(name_of(Which), ec));
+          else
+            start_operation(on, Which, to, bytes, any_completion_ptr(done), {});
+        });
+}
+
+/// Starts a bind, a connect or a close, whose state was checked.
+template <action Which, class Core, class Callback>
+decltype(auto) launch(const std::shared_ptr<Core>& core, const typename Core::destination_type& to,
+                      const payload_view& message, Callback&& callback)
+{
+  using function = std::decay_t<Callback>;
+  constexpr bool completes = takes_code<function> || is_plain_callback<function>;
+  // As in Node, a callback that fits both ways is a listener of bind and close, not of connect.
+  if constexpr (std::invocable<function&> && (Which != action::connect || !completes)) {
+    const auto listener = core->events.template once<event_after<Which>>(
+        forwarding_handler<function, typename Core::executor_type>(std::forward<Callback>(callback),
+                                                                   core->get_executor()));
+    try {
+      start_operation(*core, Which, to, message, nullptr, listener);
+    } catch (...) {
+      core->events.off(listener);
+      throw;
+    }
+  } else {
+    return launch_by_token<Which>(core, to, message, std::forward<Callback>(callback));
+  }
+}
+
+/// Starts a send.
+template <action Which, class Core, class Callback>
+  requires(Which == action::send)
+decltype(auto) launch(const std::shared_ptr<Core>& core, const typename Core::destination_type& to,
+                      const payload_view& message, Callback&& callback)
+{
+  using function = std::decay_t<Callback>;
+  if constexpr (takes_code<function, std::size_t> || is_plain_callback<function, std::size_t>) {
+    const net::cancellation_slot slot = net::get_associated_cancellation_slot(callback);
+    completion_ptr<std::size_t> done(
+        make_completion<std::size_t>(std::forward<Callback>(callback), core->get_executor()));
+    core->let_cancel(done.get(), slot);
+    start_send(*core, to, message, done.release());
+  } else if constexpr (std::invocable<function&>) {
+    launch<Which>(core, to, message,
+                  sent_callback<Core, function>(*core, std::forward<Callback>(callback)));
+  } else {
+    return launch_by_token<Which, std::size_t>(core, to, message, std::forward<Callback>(callback));
+  }
+}
+
+}  // namespace detail
+
+DGRAM_NAMESPACE_END
+
+#endif
