@@ -7,6 +7,7 @@
 // code is 1 without an answer, or with one that is an error. Try it with libcoap's server:
 //   coap-server -A 127.0.0.1 -p 5683 &  example_coap_client get 127.0.0.1:5683 time
 
+#include "coap_blocks.hpp"
 #include "coap_message.hpp"
 #include "command_line.hpp"
 
@@ -21,6 +22,7 @@
 #include <random>
 #include <string>
 #include <string_view>
+#include <utility>
 
 namespace coap = example::coap;
 
@@ -70,12 +72,30 @@ asio::awaitable<std::optional<coap::message>> exchange(dgram::udp::socket& socke
   co_return std::nullopt;
 }
 
+/// Gets all blocks of the answer, and proves the address of this host if the server wants that.
+asio::awaitable<std::optional<coap::message>> exchange_all(dgram::udp::socket& socket,
+                                                           coap::message request,
+                                                           const settings& with)
+{
+  std::string text;
+  for (const auto options = request.options;; ++request.id) {
+    auto answer = co_await exchange(socket, request, with);
+    if (!answer) co_return answer;
+    const auto more = coap::follow_up(request, *answer);
+    answer->payload.insert(0, text);
+    if (!more) co_return answer;
+    if (answer->what == coap::content) text = std::move(answer->payload);
+    request.options = options;
+    request.options.push_back(*more);
+  }
+}
+
 asio::awaitable<void> ask(asio::ip::udp::endpoint peer, coap::message request, const settings& with,
                           int& status)
 {
   dgram::udp::socket socket(co_await asio::this_coro::executor, peer.protocol());
   socket.connect(peer);
-  const auto answer = co_await exchange(socket, request, with);
+  const auto answer = co_await exchange_all(socket, std::move(request), with);
   if (!answer) {
     fmt::print(stderr, "no answer from {}\n", peer);
     status = 1;
@@ -96,12 +116,7 @@ coap::message make_request(std::string_view method, std::string_view path, std::
   request.what = method == "get" ? coap::get : coap::post;
   request.id = static_cast<std::uint16_t>(random());
   coap::append_number(request.token, random(), 4);  // no stranger can guess it
-  while (!path.empty()) {
-    if (path.starts_with('/')) path.remove_prefix(1);
-    const auto segment = path.substr(0, path.find('/'));
-    if (!segment.empty()) request.options.emplace_back(coap::uri_path, segment);
-    path.remove_prefix(segment.size());
-  }
+  request.append_path(path);
   request.payload = std::move(payload);
   return request;
 }

@@ -3,8 +3,10 @@
 #ifndef DGRAM_EXAMPLES_COAP_MESSAGE_HPP
 #define DGRAM_EXAMPLES_COAP_MESSAGE_HPP
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <initializer_list>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -22,13 +24,22 @@ constexpr unsigned char code(unsigned whole, unsigned detail)
 }
 constexpr unsigned char get = code(0, 1);
 constexpr unsigned char post = code(0, 2);
+constexpr unsigned char changed = code(2, 4);
 constexpr unsigned char content = code(2, 5);
+constexpr unsigned char go_on = code(2, 31);
+constexpr unsigned char bad_request = code(4, 0);
+constexpr unsigned char unauthorized = code(4, 1);
 constexpr unsigned char bad_option = code(4, 2);
 constexpr unsigned char not_found = code(4, 4);
 constexpr unsigned char not_allowed = code(4, 5);
+constexpr unsigned char incomplete = code(4, 8);
+constexpr unsigned char too_large = code(4, 13);
 
 constexpr unsigned uri_path = 11;
 constexpr unsigned content_format = 12;
+constexpr unsigned block2 = 23;  ///< of an answer
+constexpr unsigned block1 = 27;  ///< of a request
+constexpr unsigned echo = 252;   ///< proves an address (RFC 9175)
 
 struct message {
   type kind = type::confirmable;
@@ -37,6 +48,33 @@ struct message {
   std::string token{};
   std::vector<std::pair<unsigned, std::string>> options{};  ///< by number, in ascending order
   std::string payload{};
+
+  std::optional<std::string_view> option(unsigned wanted) const
+  {
+    for (const auto& [number, value] : options)
+      if (number == wanted) return value;
+    return std::nullopt;
+  }
+
+  /// Whether there is a critical option, one with an odd number, beside these. A program that does
+  /// not know such an option must not act.
+  bool demands_more_than(std::initializer_list<unsigned> known) const
+  {
+    return std::any_of(options.begin(), options.end(), [&](const auto& option) {
+      return option.first % 2 == 1 &&
+             std::find(known.begin(), known.end(), option.first) == known.end();
+    });
+  }
+
+  void append_path(std::string_view added)
+  {
+    while (!added.empty()) {
+      if (added.starts_with('/')) added.remove_prefix(1);
+      const auto segment = added.substr(0, added.find('/'));
+      if (!segment.empty()) options.emplace_back(uri_path, segment);
+      added.remove_prefix(segment.size());
+    }
+  }
 
   /// The path with a slash in front of each segment.
   std::string path() const

@@ -57,6 +57,26 @@ if [ -n "$coap_client" ]; then
   prints 'of libcoap'
   output=$("$coap_client" -B 5 -N -m get "coap://$endpoint/note") # not confirmable
   prints 'of libcoap'
+
+  # A long text in blocks of several sizes, there and back. To get it, libcoap proves its address.
+  printf '%05d, ' {1..900} >"$work/long"
+  for size in 16 64 1024; do
+    "$coap_client" -B 20 -m post -b "$size" -f "$work/long" "coap://$endpoint/note"
+    "$coap_client" -B 20 -m get -b "$size" -o "$work/got" "coap://$endpoint/note"
+    cmp "$work/long" "$work/got" || fail "blocks of $size"
+    rm "$work/got"
+  done
+  ask 0 "$(cat "$work/long")" get "$endpoint" note
+  output=$("$coap_client" -B 5 -m get -b 1 -b 7,64 "coap://$endpoint/note" 2>&1)
+  prints '00065, '
+  ask 0 6 get "$endpoint" posts
+  # Blocks whose beginning the server does not have, and more than it takes.
+  output=$("$coap_client" -B 5 -m post -O 27,0x18 -e late "coap://$endpoint/note" 2>&1)
+  prints 4.08
+  head -c 70000 /dev/zero >"$work/large"
+  output=$("$coap_client" -B 20 -m post -b 1024 -f "$work/large" "coap://$endpoint/note" 2>&1)
+  prints 4.13
+  ask 0 6 get "$endpoint" posts
 fi
 quits server TERM
 unused_port

@@ -101,7 +101,7 @@ public:
   using datagram_type = basic_datagram<protocol_type>;
   using session_type = session<protocol_type, executor_type, Executor, Handle>;
   using reader_type = reader<protocol_type, executor_type, Executor, Handle>;
-  using writer_type = writer<protocol_type, executor_type, Executor, Handle>;
+  using writer_type = dgram::writer<protocol_type, executor_type, Executor, Handle>;
   using state_type = session_state<session_type, protocol_type>;
   using map_type = session_map<state_type, protocol_type, clock_type>;
   using place_type = typename map_type::session;
