@@ -65,7 +65,7 @@ public:
     requires(!is_listener<std::decay_t<Token>, signature_of<Event>>)
   auto once(Token&& token = Token())
   {
-    return await_event<event_type<Event>>(self().shared(), std::forward<Token>(token));
+    return event_awaiter<event_type<Event>>::start(self().shared(), std::forward<Token>(token));
   }
 
   /// Returns a stream of all events of one kind from now on, in order. At most `most` events wait

@@ -341,13 +341,14 @@ public:
   template <class... Callback>
   decltype(auto) send(const payload_view& message, const remote_info& to, Callback&&... callback)
   {
-    check_running("send");
-    if (core().connect_phase() != phase::none) throw_now(net::error::already_connected, "send");
+    core_type& on = core();
+    if (on.is_closed()) throw_now(error::not_running, "send");
+    if (on.connect_phase() != phase::none) throw_now(net::error::already_connected, "send");
     if constexpr (sizeof...(Callback) == 0) {
       if constexpr (std::same_as<remote_info, basic_remote_info<udp>>)
         if (const auto* const known = to.known_path())
-          return detail::start_reply(core(), *known, message);
-      return detail::start_reply(core(), to.reply_path(), message);
+          return detail::start_reply(on, *known, message);
+      return detail::start_reply(on, to.reply_path(), message);
     } else
       return start<detail::action::send>(destination_type(to.reply_path()), message,
                                          std::forward<Callback>(callback)...);

@@ -16,6 +16,21 @@
 
 DGRAM_NAMESPACE_BEGIN
 
+namespace detail {
+
+/// Returns the scope of an IPv6 address, whether or not there is such an interface. Empty if the
+/// text is no IPv6 address with a scope.
+inline std::string_view scope_of(std::string_view text)
+{
+  const auto percent = text.find('%');
+  if (percent == std::string_view::npos) return {};
+  error_code not_an_address;
+  const bool is_v6 = parse_address(text.substr(0, percent), not_an_address).is_v6();
+  return is_v6 && !not_an_address ? text.substr(percent + 1) : std::string_view();
+}
+
+}  // namespace detail
+
 /// Identifies an interface of this host. The interface is looked up at each use, so it may appear
 /// and vanish meanwhile.
 ///
@@ -23,6 +38,7 @@ DGRAM_NAMESPACE_BEGIN
 /// dgram::network_interface by_name{"eth0"};
 /// dgram::network_interface by_index{2u};
 /// dgram::network_interface by_address{asio::ip::make_address("192.0.2.7")};
+/// dgram::network_interface by_scope{"::%eth0"};
 /// dgram::network_interface any;  // the operating system's choice
 /// // To join and leave groups on each interface that has multicast:
 /// auto all = dgram::network_interface::all();
@@ -39,13 +55,21 @@ public:
   {
   }
 
-  /// The interface's name, or one of its addresses as text.
+  /// The interface's name, or one of its addresses as text. The scope of an IPv6 address names the
+  /// interface, whatever the address is: `::%eth0`, `fe80::1%2`.
   explicit network_interface(std::string_view text)
   {
+    const auto scope = detail::scope_of(text);
     error_code not_an_address;
-    address_ = parse_address(text, not_an_address);
-    named_by_ = not_an_address ? kind::name : kind::address;
-    if (not_an_address) name_ = text;
+    if (scope.empty()) address_ = parse_address(text, not_an_address);
+    if (scope.empty() && !not_an_address) {
+      named_by_ = kind::address;
+    } else if (detail::parse_decimal(scope, index_)) {
+      named_by_ = kind::index;
+    } else {
+      named_by_ = kind::name;
+      name_ = scope.empty() ? text : scope;
+    }
   }
 
   explicit network_interface(const char* text) : network_interface(std::string_view(text)) {}

@@ -63,6 +63,21 @@ TEST_CASE("S5.5: 'timeout' comes once, and again after activity", "[emitter]")
   CHECK(timeouts == 3);
 }
 
+TEST_CASE("S5.5: a reply that is sent later is activity too", "[emitter]")
+{
+  asio::io_context io;
+  test::listener server(io);
+  auto client = dgram::create_socket(io, dgram::udp4);
+  client.send("?", server.port);
+  test::run_until(io, [&] { return server.senders.size() == 1; });
+  int timeouts = 0;
+  server.socket.on<test::event::timeout>([&] { ++timeouts; });
+  server.socket.set_timeout(milliseconds(1));
+  test::run_until(io, [&] { return timeouts == 1; });
+  server.socket.send("!", server.senders.front());
+  test::run_until(io, [&] { return timeouts == 2; });
+}
+
 TEST_CASE("S5.5: an unreferenced socket's idle time keeps no context running", "[emitter]")
 {
   asio::io_context io;

@@ -504,4 +504,21 @@ TEST_CASE("emitters refuse what only the other kind of socket has", "[emitter][u
         asio::error::operation_not_supported);
 }
 
+TEST_CASE("what was sent before and after a bind that fails leaves nevertheless", "[emitter][unix]")
+{
+  asio::io_context io;
+  const test::temporary_directory directory;
+  const std::string path = directory / "server";
+  auto server = dgram::create_unix_socket(io);
+  trace heard;
+  server.on<test::event::message>([&](dgram::bytes_view m) { heard.emplace_back(m.text()); });
+  server.bind_sync(path);
+  auto client = dgram::create_unix_socket(io);
+  client.send("one", path);
+  CHECK(thrown([&] { client.bind_sync(path); }) == asio::error::address_in_use);
+  client.send("two", path);
+  test::run_until(io, [&] { return heard.size() == 2; });
+  CHECK(heard == trace{"one", "two"});
+}
+
 #endif

@@ -57,6 +57,20 @@ TEST_CASE("network_interface: by an IPv6 address")
   CHECK(index_of(dgram::network_interface(asio::ip::make_address("::1"))) == index);
 }
 
+TEST_CASE("network_interface: by the scope of an IPv6 address, whatever the address is")
+{
+  DGRAM_SKIP_WITHOUT_LOOPBACK_INTERFACE();
+  const std::string name = test::loopback_name();
+  const unsigned index = ::if_nametoindex(name.c_str());
+  for (const std::string address : {"::", "::1", "fe80::1", "2001:db8::77"}) {
+    CAPTURE(address);
+    const dgram::network_interface by_name(address + "%" + name);
+    CHECK(index_of(by_name) == index);
+    CHECK(to_string(by_name) == name);
+    CHECK(index_of(dgram::network_interface(address + "%" + std::to_string(index))) == index);
+  }
+}
+
 TEST_CASE("network_interface: one that does not exist is an error when it is used, not before")
 {
   const auto unknown = std::vector<dgram::network_interface>{
@@ -71,6 +85,10 @@ TEST_CASE("network_interface: one that does not exist is an error when it is use
       dgram::network_interface("203.0.113.77"),
       dgram::network_interface("127.0.0.1:53"),
       dgram::network_interface("2001:db8::77"),
+      dgram::network_interface("::%no-such-if"),
+      dgram::network_interface("::%" + std::to_string(test::unknown_index)),
+      dgram::network_interface("::%"),
+      dgram::network_interface("127.0.0.1%" + test::loopback_name()),
       dgram::network_interface(asio::ip::make_address("203.0.113.77")),
       // An address that means "any" elsewhere is no interface's address.
       dgram::network_interface("0.0.0.0"),

@@ -87,6 +87,7 @@ private:
   completion_ptr<Values...> done_;
 };
 
+/// `start(core, token)` waits for the next such event.
 template <class Event, class Signature = typename Event::signature>
 struct event_awaiter;
 
@@ -109,12 +110,6 @@ struct event_awaiter<Event, void(Args...)> {
         });
   }
 };
-
-template <class Event, class Core, class Token>
-auto await_event(const std::shared_ptr<Core>& core, Token&& token)
-{
-  return event_awaiter<Event>::start(core, std::forward<Token>(token));
-}
 
 }  // namespace detail
 

@@ -202,7 +202,7 @@ public:
              any_completion_ptr done, listener_id listener)
   {
     if (which == action::send)
-      send(to, payload, static_cast<send_completion*>(done.release()));
+      send(to, payload, as_send(std::move(done)).release());
     else if (which == action::close)
       close(std::move(done));
     else if (to.is_descriptor())
@@ -258,7 +258,7 @@ public:
     diagnose(diagnostic_channel::send, this, payload.size());
     if (pending_.can_send(&to)) [[likely]]
       return sends_.send(&to, payload, nullptr);
-    return wait_and_send(destination_type(to), payload, nullptr);
+    return wait_and_send(to, payload, nullptr);
   }
 
   void flush() { sends_.flush(); }
@@ -443,8 +443,7 @@ public:
 
   void send_now(operation<protocol_type> next)
   {
-    sends_.send(next.to.path(), next.payload, static_cast<send_completion*>(next.done.release()),
-                true);
+    sends_.send(next.to.path(), next.payload, as_send(std::move(next.done)).release(), true);
   }
 
   /// A cancel or a close is no error for an operation that has no completion.
@@ -486,7 +485,9 @@ private:
     if (done) fail(done.release(), failure_of("open", ec));
   }
 
-  DGRAM_COLD bool wait_and_send(const destination_type& to, const payload_view& payload,
+  /// `to` is a destination, or a path.
+  template <class Destination>
+  DGRAM_COLD bool wait_and_send(const Destination& to, const payload_view& payload,
                                 send_completion* done)
   {
     send_completion_ptr held(done);
@@ -494,8 +495,10 @@ private:
       sends_.drop(std::move(held));
       return false;
     }
-    pending_.send(
-        {.kind = action::send, .to = to, .payload = payload.copy(), .done = std::move(held)});
+    pending_.send({.kind = action::send,
+                   .to = destination_type(to),
+                   .payload = payload.copy(),
+                   .done = std::move(held)});
     return !sends_.is_full();
   }
 

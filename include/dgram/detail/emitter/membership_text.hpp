@@ -28,40 +28,22 @@ struct membership_text {
   std::string key;
 };
 
-/// Parses an interface: its address, with or without a scope that says the same, or its name. No
-/// text means any interface. For a leave, the interface may be gone: the socket knows by which name
-/// it joined.
+/// Parses an interface: its address, with or without a scope, or its name. No text means any
+/// interface. Sets `ec` for an address of the other family, and for a join also for text that is
+/// neither an address nor a name. For a leave, the interface may be gone: the socket knows by which
+/// name it joined.
 inline network_interface parse_interface(std::string_view text, bool is_v6,
                                          membership_change change, error_code& ec)
 {
-  const bool may_be_gone = change == membership_change::leave;
-  if (text.empty()) return {};
-  error_code not_an_address;
-  const auto address = parse_address(text, not_an_address);
-  if (!not_an_address && address.is_v6() != is_v6) {
-    ec = net::error::invalid_argument;
-    return {};
-  }
-  const auto scope = text.find('%');
-  bool has_scope = scope != std::string_view::npos && scope + 1 < text.size();
-  if (has_scope && not_an_address) {
-    // The scope may be what is gone.
-    error_code no_address;
-    const auto without = parse_address(text.substr(0, scope), no_address);
-    has_scope = may_be_gone && !no_address && without.is_v6() == is_v6;
-  }
-  if (has_scope) {
-    const auto name = text.substr(scope + 1);
-    if (only_has(name, "0123456789")) return network_interface(parse_scope(name, ec));
-    if (!may_be_gone) parse_scope(name, ec);
-    return network_interface(name);
-  }
-  if (!not_an_address && address.is_unspecified()) return {};
+  const bool is_scoped = !scope_of(text).empty();
+  error_code no_address;
+  const auto address = parse_address(is_scoped ? text.substr(0, text.find('%')) : text, no_address);
+  if (!no_address && address.is_v6() != is_v6) ec = net::error::invalid_argument;
+  if (text.empty() || (!no_address && !is_scoped && address.is_unspecified())) return {};
   const network_interface named(text);
   error_code unknown;
-  named.index(unknown);
-  // The text is neither an address nor the name of an interface, so it is invalid.
-  if (unknown && not_an_address && !may_be_gone) ec = net::error::invalid_argument;
+  if (no_address && change == membership_change::join) named.index(unknown);
+  if (unknown) ec = net::error::invalid_argument;
   return named;
 }
 
@@ -106,11 +88,10 @@ inline membership_text parse_membership(const char* operation, membership_change
   }
   error_code ec;
   result.interface = parse_interface(interface, address.is_v6(), change, ec);
-  if (ec == net::error::invalid_argument) refuse(operation, ec, no_interface(interface));
+  if (ec) refuse(operation, ec, no_interface(interface));
   if (address.is_v6() && !is_v6 && address.is_multicast())
     refuse(operation, net::error::no_protocol_option,
            "group " + in_quotes(group) + " on a udp4 socket");
-  if (ec) refuse(operation, membership_error(change, ec), "interface " + in_quotes(interface));
   result.key.append(group).append(" ").append(source).append(" ").append(interface);
   return result;
 }
@@ -126,10 +107,10 @@ inline membership_text parse_membership(const char* operation, membership_change
     what = "source " + in_quotes(source) + " is not the address of one host";
   else if (!interface.empty())
     what += ", interface " + in_quotes(interface);
-  error_code not_an_address;
-  parse_address(interface, not_an_address);
+  error_code no_address;
+  parse_address(interface, no_address);
   // Only here is it known that no join was by this name either.
-  if (ec == error::unknown_interface && not_an_address)
+  if (ec == error::unknown_interface && no_address && scope_of(interface).empty())
     refuse(operation, net::error::invalid_argument, no_interface(interface));
   refuse(operation, membership_error(change, ec), std::move(what));
 }
@@ -176,18 +157,17 @@ struct outgoing_interface {
 inline outgoing_interface parse_outgoing_interface(const char* operation, std::string_view text,
                                                    bool socket_is_v6)
 {
-  const auto percent = text.find('%');
   error_code ec;
-  const auto address = parse_address(text.substr(0, percent), ec);
+  const auto address = parse_address(text.substr(0, text.find('%')), ec);
   if (ec) refuse(operation, net::error::invalid_argument, in_quotes(text) + " is not an address");
   if (address.is_v6()) {
     if (!socket_is_v6)
       refuse(operation, net::error::no_protocol_option, in_quotes(text) + " on a udp4 socket");
     // If the scope does not exist, the system chooses the interface, as in Node.
     error_code unknown;
-    const bool scoped = percent != std::string_view::npos;
-    const unsigned index = scoped ? parse_scope(text.substr(percent + 1), unknown) : 0;
-    return {index == 0 ? network_interface() : network_interface(index), true};
+    const bool is_known =
+        !scope_of(text).empty() && network_interface(text).index(unknown) != 0 && !unknown;
+    return {is_known ? network_interface(text) : network_interface(), true};
   }
   if (address.is_unspecified()) return {network_interface(), false};
   network_interface interface(address);

@@ -176,7 +176,9 @@ public:
   /// socket needs no bind.
   bool can_send(const path_type* to) const noexcept
   {
-    return !must_wait() && (to != nullptr || connect_.at == phase::done);
+    if (to == nullptr && connect_.at != phase::done) return false;
+    // Most often nothing waits, so there is nothing to count.
+    return entries_.empty() ? !lacks_descriptor() && bind_.at != phase::pending : !must_wait();
   }
 
   /// Keeps a send that has to wait.

@@ -9,20 +9,22 @@
 #include <dgram/detail/async/turns.hpp>
 #include <dgram/detail/async/work_account.hpp>
 #include <dgram/detail/batch/receive_policy.hpp>
-#include <dgram/detail/emitter/arrival.hpp>
 #include <dgram/detail/emitter/context.hpp>
 #include <dgram/detail/emitter/drop_counts.hpp>
 #include <dgram/detail/platform/errors.hpp>
+#include <dgram/detail/socket/message_runs.hpp>
 #include <dgram/diagnostics.hpp>
 #include <dgram/endpoint.hpp>
 #include <dgram/events.hpp>
 #include <dgram/receive_batch.hpp>
 #include <dgram/socket_options.hpp>
+#include <dgram/udp.hpp>
 
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -76,6 +78,56 @@ private:
   const Datagram& datagram_;
 };
 
+/// Describes the datagrams of one turn, whose buffers do not move. The result of `of` is valid
+/// until the next call of `of`.
+template <class Protocol>
+class arrival {
+public:
+  /// The bound address matters for IP only.
+  explicit arrival(const net::ip::address&) noexcept {}
+
+  const basic_remote_info<Protocol>& of(const basic_datagram<Protocol>& received)
+  {
+    info_ = basic_remote_info<Protocol>(received);
+    info_.datagram_.set(received);
+    return info_;
+  }
+
+private:
+  basic_remote_info<Protocol> info_;
+};
+
+template <>
+class arrival<udp> {
+public:
+  explicit arrival(const net::ip::address& bound) noexcept : bound_(bound) {}
+
+  const basic_remote_info<udp>& of(const basic_datagram<udp>& received)
+  {
+    // The datagrams of a train have one sender.
+    if (!previous_ || !received.shares_slot_with(*previous_)) {
+      if (!previous_ || !same_bytes(received.sender(), previous_->sender()) ||
+          !received.arrived_like(*previous_)) [[unlikely]]
+        describe(received);
+      previous_.emplace(received);
+    }
+    info_.size = received.payload().size();
+    info_.truncated = received.truncated();
+    info_.wire_size = info_.truncated ? received.wire_size() : info_.size;
+    return info_;
+  }
+
+private:
+  DGRAM_APART void describe(const basic_datagram<udp>& received)
+  {
+    info_ = basic_remote_info<udp>(received, bound_);
+  }
+
+  const net::ip::address& bound_;
+  std::optional<basic_datagram<udp>> previous_;
+  basic_remote_info<udp> info_;
+};
+
 /// `Owner` has the socket, its family and its events, and `may_receive`. This class calls its
 /// `note_activity` and `receive_failed`.
 template <class Socket, class Owner>
@@ -93,7 +145,11 @@ public:
   receiving& operator=(const receiving&) = delete;
 
   bool is_wanted() const noexcept { return wanted_; }
-  void want(bool on) noexcept { wanted_ = on; }
+  void want(bool on) noexcept
+  {
+    wanted_ = on;
+    interrupted_ = true;
+  }
 
   /// Called when the socket is bound to this address.
   void begin(const net::ip::address& bound)
@@ -121,6 +177,7 @@ public:
   /// Gives up the wait. Returns whether there was one.
   bool disarm()
   {
+    interrupted_ = true;
     const bool was_armed = std::exchange(armed_, false);
     if (was_armed) work_.end_wait();
     return was_armed;
@@ -249,9 +306,11 @@ private:
   {
     typename Owner::emitter_type::template emission<message_event> emit(owner_.events);
     arrival<protocol_type> info(bound_address_);
+    interrupted_ = false;
     turn_limit<typename Socket::handle_type::clock_type> limit(rest_);
     while (rest_ > 0 && !limit.is_reached()) {
-      const auto datagram = *at_++;
+      const auto datagram = *at_;
+      ++at_;
       --rest_;
       const untaken_descriptors guard(datagram);
       if (owner_.family.is_blocked(datagram.sender())) [[unlikely]] {
@@ -260,7 +319,7 @@ private:
       }
       diagnose(diagnostic_channel::message, &owner_, datagram.payload().size());
       emit(datagram.payload(), info.of(datagram));
-      if (owner_.has_ended() || !may_receive()) return;
+      if (interrupted_ || owner_.has_ended()) return;  // the rest follows if it is wanted
     }
   }
 
@@ -282,6 +341,7 @@ private:
   bool wanted_ = true;
   bool armed_ = false;
   bool posted_ = false;
+  bool interrupted_ = false;  // a listener may have closed, paused or stopped the socket
   receive_policy policy_{0};  // each receive is a turn of its own
 };
 

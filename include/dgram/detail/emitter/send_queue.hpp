@@ -31,6 +31,12 @@ namespace detail {
 using send_completion = completion<std::size_t>;
 using send_completion_ptr = completion_ptr<std::size_t>;
 
+/// The completion of a send, which was kept as one of any operation.
+inline send_completion_ptr as_send(any_completion_ptr done) noexcept
+{
+  return send_completion_ptr(static_cast<send_completion*>(done.release()));
+}
+
 /// The buffers of a send queue. Queues lease them, since most sockets have nothing to send most of
 /// the time.
 template <class Protocol>
@@ -105,13 +111,13 @@ public:
   }
 
   /// Sends to a peer; null for the connected one. Returns false if the queue is full.
-  bool send(const path_type* to, const payload_view& payload, send_completion* done,
-            bool admitted = false)
+  DGRAM_INLINE bool send(const path_type* to, const payload_view& payload, send_completion* done,
+                         bool admitted = false)
   {
-    if (!may_send_to(peer_of(to)) && is_refused(peer_of(to), done)) return true;
-    if (!takes_at_once(payload)) [[unlikely]]
-      return send_otherwise(to, payload, send_completion_ptr(done), admitted);
-    push(payload, to, done);
+    if (done != nullptr || to == nullptr || !takes_at_once(payload) ||
+        !owner_.family.may_send_to(to->peer)) [[unlikely]]
+      return send_otherwise(to, payload, done, admitted);
+    buffers_->batch.push_in_room(payload.front(), *to);
     turns_.schedule();
     return true;
   }
@@ -227,11 +233,6 @@ private:
   /// The largest payload that the queue copies.
   static constexpr std::size_t most_bytes = 65536;
 
-  static const endpoint_type* peer_of(const path_type* to) noexcept
-  {
-    return to != nullptr ? &to->peer : nullptr;
-  }
-
   /// Whether no datagram waits here but those for full peers.
   bool is_idle() const noexcept { return !buffers_ && !overflows_; }
 
@@ -258,39 +259,32 @@ private:
   /// for the end of the turn.
   bool takes_at_once(const payload_view& payload) const noexcept
   {
-    return buffers_ && !held_back_ && !is_urgent_ && !overflows_ && out_.held_count() == 0 &&
+    return buffers_ && !(held_back_ | is_urgent_ | overflows_) && out_.held_count() == 0 &&
            payload.pieces() <= 1 && payload.size() <= most_bytes &&
-           buffers_->batch.has_room(payload.size());
+           buffers_->batch.has_room(payload.size()) && (is_ip || owner_.socket.is_open());
   }
 
-  /// Whether `is_refused` has nothing to do, and returns false.
-  bool may_send_to(const endpoint_type* peer) const noexcept
+  /// Sends a datagram that has a completion, or several pieces, or no address; or one that is large,
+  /// or whose queue is full or must be flushed.
+  DGRAM_APART bool send_otherwise(const path_type* to, const payload_view& payload,
+                                  send_completion* told, bool admitted)
   {
-    if (!is_ip && !owner_.socket.is_open()) return false;
-    return peer == nullptr || owner_.family.may_send_to(*peer);
-  }
-
-  /// If nothing can be sent to this peer, reports that, and returns true. Opens a Unix socket, which
-  /// need not be bound.
-  DGRAM_COLD bool is_refused(const endpoint_type* peer, send_completion* done)
-  {
-    error_code ec;
-    if (!is_ip && !owner_.socket.is_open()) owner_.replaceable.open(ec);
-    if (!ec && peer != nullptr) ec = owner_.family.check_peer(*peer);
-    if (ec) not_sent(send_completion_ptr(done), ec, peer);
-    return static_cast<bool>(ec);
-  }
-
-  /// Sends a datagram that is large, or in several pieces, or whose queue is full or must be
-  /// flushed.
-  DGRAM_COLD bool send_otherwise(const path_type* to, const payload_view& payload,
-                                 send_completion_ptr done, bool admitted)
-  {
+    send_completion_ptr done(told);
+    const endpoint_type* const peer = to != nullptr ? &to->peer : nullptr;
+    if (const auto ec = obstacle_to(peer)) {
+      not_sent(std::move(done), ec, peer);
+      return true;
+    }
+    if (takes_at_once(payload)) {
+      push(payload, to, std::move(done));
+      turns_.schedule();
+      return true;
+    }
     const bool copies = payload.pieces() <= 1 && payload.size() <= most_bytes;
     if (!copies && send_directly(to, payload, done)) return true;
     if (overflows_ || !has_room(payload.size())) flush();
-    const bool is_held = is_peer_full(peer_of(to));
-    if (!admitted && (is_held || held_back_) && !admit(payload.size(), peer_of(to))) {
+    const bool is_held = is_peer_full(peer);
+    if (!admitted && (is_held || held_back_) && !admit(payload.size(), peer)) {
       drop(std::move(done));
       return false;
     }
@@ -302,21 +296,31 @@ private:
                                    .done = std::move(done)});
       overflows_ = true;
     } else {
-      push(payload, to, done.release());
+      push(payload, to, std::move(done));
     }
     if (is_urgent_) flush();
     if (!held_back_ && !is_held) turns_.schedule();
     return !(is_held ? peer_full_ : full_);
   }
 
+  /// Why nothing can be sent to this peer. Opens a Unix socket, which need not be bound.
+  error_code obstacle_to(const endpoint_type* peer) const
+  {
+    error_code ec;
+    if (!is_ip && !owner_.socket.is_open()) owner_.replaceable.open(ec);
+    if (!ec && peer != nullptr) ec = owner_.family.check_peer(*peer);
+    return ec;
+  }
+
   /// Sends from the caller's buffer if the queue is empty. Returns false if the datagram is to be
   /// queued. A datagram that is too large for the queue leaves now or fails.
   bool send_directly(const path_type* to, const payload_view& payload, send_completion_ptr& done)
   {
+    const endpoint_type* const peer = to != nullptr ? &to->peer : nullptr;
     const bool can_wait = payload.size() <= most_bytes;
     error_code ec = net::error::no_buffer_space;
     flush();
-    if (is_idle() && !is_peer_full(peer_of(to))) {
+    if (is_idle() && !is_peer_full(peer)) {
       ec = out_.attempt([&] {
         send_result result;
         if (to != nullptr)
@@ -330,7 +334,7 @@ private:
     }
     if (ec == net::error::no_buffer_space && can_wait) return false;
     if (ec) {
-      not_sent(std::move(done), ec, peer_of(to));
+      not_sent(std::move(done), ec, peer);
     } else if (done != nullptr) {
       std::get<0>(done->values) = payload.size();
       owner_.deliver(done.release());
@@ -361,23 +365,11 @@ private:
   }
 
   /// Queues a copy. The caller makes sure that there is room.
-  void push(const payload_view& payload, const path_type* to, send_completion* done)
-  {
-    if (!buffers_ || done != nullptr || payload.pieces() > 1 || to == nullptr ||
-        is_peer_full(&to->peer))
-      push_otherwise(payload, to, send_completion_ptr(done));
-    else
-      buffers_->batch.push_in_room(payload.front(), *to);
-  }
-
-  /// Queues the first datagram, or one that has a completion, or several pieces, or no address, or a
-  /// full peer.
-  DGRAM_APART void push_otherwise(const payload_view& payload, const path_type* to,
-                                  send_completion_ptr done)
+  void push(const payload_view& payload, const path_type* to, send_completion_ptr done)
   {
     if (done != nullptr) std::get<0>(done->values) = payload.size();
     if constexpr (outbox_type::has_full_peers) {
-      if (is_peer_full(peer_of(to))) {
+      if (to != nullptr && out_.is_full(to->peer)) {
         out_.hold([&](auto& batch) { push_to(batch, payload, to); }, std::move(done));
         return;
       }
@@ -423,11 +415,9 @@ private:
   /// Moves the datagrams that found no room into the batch.
   void refill()
   {
-    owner_.pending().pass_on([this](std::size_t size) { return has_room(size); },
-                             [this](auto next) {
-                               push(next.payload, next.to.path(),
-                                    static_cast<send_completion*>(next.done.release()));
-                             });
+    owner_.pending().pass_on(
+        [this](std::size_t size) { return has_room(size); },
+        [this](auto next) { push(next.payload, next.to.path(), as_send(std::move(next.done))); });
     overflows_ = owner_.pending().sends_for_room().count > 0;
   }
 
@@ -448,10 +438,10 @@ private:
       std::vector<std::byte> payload(next.size());
       next.copy_to(payload);
       if (next.peer() == nullptr) {
-        push(payload, nullptr, mark.release());
+        push(payload, nullptr, std::move(mark));
       } else {
         const path_type to = next.path();
-        push(payload, &to, mark.release());
+        push(payload, &to, std::move(mark));
       }
     }
     recycle(before);

@@ -21,7 +21,7 @@ namespace detail {
 template <class Owner, class Executor>
 class stop_signal {
 public:
-  explicit stop_signal(socket_options& options) noexcept : options_(options) {}
+  explicit stop_signal(const socket_options& options) noexcept : options_(options) {}
   stop_signal(const stop_signal&) = delete;
   stop_signal& operator=(const stop_signal&) = delete;
 
@@ -34,21 +34,18 @@ public:
 #endif
   }
 
-  void watch(const std::weak_ptr<Owner>& owner, const Executor& executor)
+  void watch(const std::weak_ptr<Owner>& owner, [[maybe_unused]] const Executor& executor)
   {
-#if DGRAM_HAS_STOP_TOKEN
-    if (options_.signal.stop_requested()) {
-      request::close(owner);
+    const auto close = [](Owner& alive, auto&&...) { alive.close(); };
+    if (is_requested()) {
+      close(*owner.lock());
       return;
     }
+#if DGRAM_HAS_STOP_TOKEN
     if (options_.signal.stop_possible())
       on_stop_.emplace(options_.signal, request{owner, executor});
-#else
-    static_cast<void>(executor);
 #endif
-    if (options_.slot.is_connected())
-      on_cancellation(options_.slot, owner,
-                      [](Owner& alive, net::cancellation_type) { alive.close(); });
+    if (options_.slot.is_connected()) on_cancellation(options_.slot, owner, close);
   }
 
   /// Does not touch the slot: it may belong to another socket by now, and its signal may be gone.
@@ -67,22 +64,19 @@ private:
     std::weak_ptr<Owner> owner;
     Executor executor;
 
-    static void close(const std::weak_ptr<Owner>& owner)
-    {
-      if (const auto alive = owner.lock()) alive->close();
-    }
-
     void operator()() const
     {
       const Executor kept = executor;  // the close destroys this
-      net::dispatch(kept, [owner = owner] { close(owner); });
+      net::dispatch(kept, [owner = owner] {
+        if (const auto alive = owner.lock()) alive->close();
+      });
     }
   };
 
   std::optional<std::stop_callback<request>> on_stop_;
 #endif
 
-  socket_options& options_;
+  const socket_options& options_;
 };
 
 }  // namespace detail
