@@ -55,6 +55,8 @@
 #include <dgram/writer_config.hpp>
 
 #if DGRAM_HAS_UNIX_DATAGRAMS
+#include <dgram/hand_over.hpp>
+#include <dgram/hand_over_config.hpp>
 #include <dgram/unix_dgram.hpp>
 #endif
 

@@ -197,6 +197,7 @@ bool store_in_systemd([[maybe_unused]] std::string_view name,
   const std::string text = std::string("FDSTORE=1\nFDNAME=").append(name);
   const std::array descriptors{socket.native_handle()};
   send_descriptors(sender, net::buffer(text), descriptors, to, ec);
+  if (!ec) detail::hand_over_access::note_duplicate(socket.handle());
   return !ec;
 #else
   ec = net::error::operation_not_supported;

@@ -176,8 +176,10 @@
 #define DGRAM_HAS_UNIX_DATAGRAMS 1
 #if defined(DGRAM_USE_BOOST_ASIO)
 #include <boost/asio/local/datagram_protocol.hpp>
+#include <boost/asio/posix/stream_descriptor.hpp>
 #else
 #include <asio/local/datagram_protocol.hpp>
+#include <asio/posix/stream_descriptor.hpp>
 #endif
 #endif
 

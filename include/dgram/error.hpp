@@ -39,6 +39,12 @@ enum class error {
   /// (permission_denied).
   not_validated,
   already_listening,  ///< the socket has a listener (invalid_argument)
+  /// The process at the other end of a hand-over runs as another user, or a function of the program
+  /// refused it, there or here (permission_denied).
+  untrusted_peer,
+  hand_over_version,    ///< that process uses another version of the hand-over (protocol_error)
+  hand_over_message,    ///< that process sent something else than the next message (protocol_error)
+  hand_over_withdrawn,  ///< the old process keeps the socket (operation_canceled)
 };
 
 /// Errors of the operating system that `asio::error` has no names for. Like those of `asio::error`,
@@ -100,6 +106,10 @@ public:
       return "the peer has not proved its address: call mark_validated, or set "
              "listener_config::amplification to 0";
     case error::already_listening: return "the socket has a listener";
+    case error::untrusted_peer: return "the other process is not trusted with the socket";
+    case error::hand_over_version: return "the other process hands over by another version";
+    case error::hand_over_message: return "the other process sent no message of a hand-over";
+    case error::hand_over_withdrawn: return "the old process keeps its socket";
     }
     return "unknown dgram error";
   }
@@ -117,7 +127,11 @@ private:
     case error::not_running: return sys::errc::bad_file_descriptor;
     case error::session_ended: return sys::errc::connection_aborted;
     case error::not_validated:
-    case error::ip_blocked: return sys::errc::permission_denied;
+    case error::ip_blocked:
+    case error::untrusted_peer: return sys::errc::permission_denied;
+    case error::hand_over_version:
+    case error::hand_over_message: return sys::errc::protocol_error;
+    case error::hand_over_withdrawn: return sys::errc::operation_canceled;
     case error::no_multicast: return sys::errc::operation_not_supported;
     default: return sys::errc::invalid_argument;
     }

@@ -47,6 +47,29 @@ struct lookup_access {
   }
 };
 
+/// What a hand-over needs from a socket.
+struct hand_over_access {
+  template <class Handle>
+  static platform::descriptor_type descriptor(const Handle& handle)
+  {
+    return handle.state().fd();
+  }
+
+  /// Called when another process has the socket too.
+  template <class Handle>
+  static void note_duplicate(const Handle& handle) noexcept
+  {
+    handle.state().flags.duplicated = true;
+  }
+
+  /// Leaves the socket's file to the other process.
+  template <class Handle>
+  static void leave_file(const Handle& handle) noexcept
+  {
+    handle.state().bound.forget();
+  }
+};
+
 }  // namespace detail
 
 /// A reference to an open or closed socket. It stays valid when the socket is moved, closed or
@@ -162,6 +185,7 @@ private:
   template <class, class>
   friend class basic_socket;
   friend detail::batch_operations<basic_socket_handle, Protocol, Executor>;
+  friend struct detail::hand_over_access;
   friend struct detail::lookup_access;
 
   explicit basic_socket_handle(std::shared_ptr<state_type> state) noexcept

@@ -19,6 +19,7 @@
 #include <dgram/detail/socket/wake_ups.hpp>
 #include <dgram/endpoint.hpp>
 #include <dgram/error.hpp>
+#include <dgram/owned_descriptor.hpp>
 #include <dgram/path_error.hpp>
 #include <dgram/socket_statistics.hpp>
 
@@ -149,7 +150,9 @@ struct socket_state : descriptor, std::enable_shared_from_this<socket_state<Prot
   DGRAM_COLD void close(error_code& ec)
   {
     bound.remove();
+    const bool duplicated = flags.duplicated;
     forget_descriptor();
+    if (duplicated && leave_to_others()) return ec.clear();
     socket.close(ec);
   }
 
@@ -501,6 +504,16 @@ struct socket_state : descriptor, std::enable_shared_from_this<socket_state<Prot
 private:
   template <class, class>
   friend struct socket_state;
+
+  /// Closes a descriptor whose socket stays open in another process. Asio relies on the kernel to
+  /// end the watch of a descriptor that is closed. But the kernel watches the socket, for which this
+  /// process would be woken again and again. Returns false if Asio cannot release descriptors.
+  bool leave_to_others()
+  {
+    error_code ec;
+    const owned_descriptor closing(socket.release(ec));
+    return !ec;
+  }
 
   DGRAM_COLD void find_port([[maybe_unused]] error_code& ec)
   {
