@@ -8,6 +8,7 @@
 #include <catch2/catch_template_test_macros.hpp>
 #include <catch2/generators/catch_generators.hpp>
 
+#include <dgram/listener.hpp>
 #include <dgram/session_map.hpp>
 
 #include <asio/post.hpp>
@@ -508,6 +509,50 @@ struct session_user {
 };
 
 }  // namespace
+
+TEST_CASE("a session of a listener allocates nothing to receive and to answer, by each form",
+          "[sessions]")
+{
+  DGRAM_SKIP_WITHOUT_ALLOCATION_COUNTS();
+  const bool in_place = GENERATE(false, true);
+  asio::io_context io;
+  dgram::udp::socket server(io, test::loopback_v4());
+  dgram::udp::socket client(io, test::loopback_v4());
+  client.connect(server.local_endpoint());
+  dgram::listener listener{server, {.coalesce = false}};
+  if (in_place)
+    listener.async_for_each(
+        [](const dgram::udp::session_ref& from, const dgram::datagram& datagram) {
+          from.try_send(datagram.payload());
+        },
+        [](dgram::error_code) {});
+  else
+    listener.async_serve(
+        [](dgram::udp::session from) -> asio::awaitable<void> {
+          while (auto datagram = co_await from.next())
+            co_await from.send(datagram->payload());
+        },
+        [](dgram::error_code) {});
+  session s(io);
+  meter measured;
+  const auto work = [&]() -> asio::awaitable<void> {
+    std::array<char, 16> storage;
+    for (bool more = true; more; more = measured.end()) {
+      measured.begin();
+      // Two at a time, so that one of them waits in the inbox.
+      for (int i = 0; i < 2; ++i)
+        co_await client.async_send(asio::buffer("hello", 5), asio::use_awaitable);
+      for (int i = 0; i < 2; ++i)
+        co_await client.async_receive(asio::buffer(storage), asio::use_awaitable);
+    }
+    listener.close();
+    s.finish();
+  };
+  auto done = asio::co_spawn(io, work, asio::use_future);
+  s.run();
+  done.get();
+  measured.verify();
+}
 
 TEST_CASE("sessions allocate nothing: datagrams, further keys, and sessions that come and go",
           "[sessions]")

@@ -127,6 +127,27 @@ asio::awaitable<void> next_for(world& w)
   if (w.reader) co_await w.reader->next_for(hours(1));
 }
 
+asio::awaitable<void> next_of_session(world& w)
+{
+  if (w.session) co_await w.session->next();
+}
+
+asio::awaitable<void> next_of_session_for(world& w)
+{
+  if (w.session) co_await w.session->next_for(hours(1));
+}
+
+asio::awaitable<void> send_many_of_session(world& w)
+{
+  for (int i = 0; i < 6 && w.session; ++i)
+    co_await w.session->send("one of six");
+}
+
+asio::awaitable<void> accept(world& w)
+{
+  if (w.listener) co_await w.listener->accept();
+}
+
 /// As a callback of an emitter. It takes an error, or it would be a listener.
 class told {
 public:
@@ -270,6 +291,31 @@ const operation table[] = {
     DGRAM_ASYNC(socket, taker, dgram::async_hand_over(*w.socket, w.hand_over_path(), h)),
     DGRAM_ASYNC(closed, giver, dgram::async_take_over(w.io, w.hand_over_path(), h)),
     DGRAM_SYNC(socket, nothing, adopt_again(w)),
+    // a listener and a session
+    DGRAM_SYNC(socket, nothing, w.listener.emplace(*w.socket), w.listener.reset()),
+    DGRAM_ASYNC(listening, datagram, w.listener->async_accept(h)),
+    DGRAM_COROUTINE(listening, datagram, accept),
+    DGRAM_ASYNC(listening, datagram,
+                w.listener->async_for_each([&w](const auto&, const auto&) { cancel(w); }, h)),
+    DGRAM_ASYNC(listening, datagram,
+                w.listener->async_serve(
+                    [&w](dgram::udp::session) -> asio::awaitable<void> {
+                      cancel(w);
+                      co_return;
+                    },
+                    h)),
+    DGRAM_ASYNC(listening, nothing, w.listener->async_drain_for(hours(1), h)),
+    DGRAM_ASYNC(session, datagram, w.session->async_next(h)),
+    DGRAM_ASYNC(session, datagram, w.session->async_receive(buffer(w.storage), h)),
+    DGRAM_ASYNC(session, datagram, w.session->async_wait(asio::socket_base::wait_read, h)),
+    DGRAM_ASYNC(session, nothing, w.session->async_send(buffer(w.text), h)),
+    DGRAM_ASYNC(session, nothing, w.session->async_ended(h), w.session->close()),
+    DGRAM_COROUTINE(session, datagram, next_of_session),
+    DGRAM_COROUTINE(session, datagram, next_of_session_for),
+    DGRAM_COROUTINE(session, nothing, send_many_of_session),
+    DGRAM_SYNC(session, nothing, w.session->try_send(w.text)),
+    DGRAM_SYNC(session, nothing, w.session->try_send(w.text), w.listener->close()),
+    DGRAM_SYNC(session, nothing, w.session->add_key(dgram::session_key("another"))),
 
     // Unix sockets
     DGRAM_SYNC(unix_closed, nothing, w.unix_socket->open(),

@@ -82,6 +82,8 @@ enum class place : unsigned char {
   reports,     ///< a bound socket that gets the errors of its path
   dual,        ///< a dual-stack socket; a plain one on hosts without IPv6
   reader,      ///< a reader on a bound socket, and a writer on that reader
+  listening,   ///< a listener on a bound socket
+  session,     ///< the same, and a session that it has accepted from the peer
   emitter,     ///< an emitter that is not bound
   bound,       ///< a bound emitter
   unix_bound,  ///< a bound Unix socket
@@ -158,6 +160,8 @@ public:
   std::optional<udp_reader> reader;
   std::optional<udp_writer> writer;
   std::optional<test::reserved_port> emitter_port;
+  std::optional<dgram::udp::listener> listener;
+  std::optional<dgram::udp::session> session;
   std::optional<dgram::emitter_socket> emitter;
   std::optional<decltype(emitter->stream<dgram::event::message>())> messages_of;
   std::optional<test::temporary_directory> directory;
@@ -202,11 +206,13 @@ public:
 private:
   void supply_process(need what);
   void make_socket(dgram::udp with);
+  void make_listener();
   void make_emitter();
   void make_unix();
   void bind_emitter();
   void check_socket();
   void check_reader();
+  void check_listener();
   void check_emitter();
   void check_unix();
   void run_until(const std::function<bool()>& condition);

@@ -208,6 +208,8 @@ private:
     if (w_->socket) w_->socket->cancel(ignored);
     if (w_->unix_socket) w_->unix_socket->cancel(ignored);
     if (w_->reader && all_.steps.size() % 2 == 0) w_->reader->stop();
+    if (w_->session && all_.steps.size() % 2 == 0) w_->session->cancel();
+    if (w_->listener && all_.steps.size() % 3 == 0) w_->listener->stop();
   }
 
   void close()
@@ -243,6 +245,14 @@ private:
     if (w_->unix_socket) {
       auto other = std::move(*w_->unix_socket);
       *w_->unix_socket = std::move(other);
+    }
+    if (w_->listener) {
+      auto other = std::move(*w_->listener);
+      *w_->listener = std::move(other);
+    }
+    if (w_->session) {
+      auto other = std::move(*w_->session);
+      *w_->session = std::move(other);
     }
     if (w_->emitter) {
       auto other = std::move(*w_->emitter);
@@ -367,9 +377,10 @@ sequence shortest(sequence failing, Play play)
 
 sequence random_sequence(std::uint32_t seed)
 {
-  constexpr place places[] = {place::socket, place::closed, place::connected, place::reports,
-                              place::dual,   place::reader, place::emitter,   place::bound,
-                              place::bound,  place::reader, place::unix_bound};
+  constexpr place places[] = {place::socket, place::closed, place::connected,  place::reports,
+                              place::dual,   place::reader, place::emitter,    place::bound,
+                              place::bound,  place::reader, place::unix_bound, place::listening,
+                              place::session};
   dice random(seed);
   sequence all{places[random.below(std::size(places))], random.one_in(4), {}};
   for (std::size_t left = 5 + random.below(40); left > 0; --left) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 // The objects that operations are tried on, and the check that they still work.
 #include "faults/operations.hpp"
+#include "support/listener_account.hpp"
 #include "support/loopback.hpp"
 
 #include <catch2/catch_test_macros.hpp>
@@ -44,6 +45,8 @@ void world::make_objects()
     reader.emplace(*socket, dgram::reader_config{.slots = 4, .slot_size = 256, .coalesce = false});
     writer.emplace(*reader, dgram::writer_config{.datagrams = 4, .bytes = 64});
     return;
+  case place::listening:
+  case place::session: make_listener(); return;
   case place::emitter: make_emitter(); return;
   case place::bound:
     make_emitter();
@@ -58,6 +61,25 @@ void world::make_socket(dgram::udp with)
 {
   socket.emplace(io, with);
   socket->bind(test::loopback_v4());
+}
+
+void world::make_listener()
+{
+  session.reset();
+  listener.reset();
+  if (!socket || !socket->is_open()) make_socket(dgram::udp::v4());
+  listener.emplace(*socket, dgram::listener_config{.amplification = 0,
+                                                   .slots = 4,
+                                                   .slot_size = 256,
+                                                   .coalesce = false,
+                                                   .queue = {.datagrams = 4, .bytes = 64}});
+  if (where != place::session) return;
+  listener->async_accept([this](dgram::error_code, std::optional<dgram::udp::session> accepted) {
+    session = std::move(accepted);
+  });
+  peer.send_to(asio::buffer("hello", 5), socket->local_endpoint());
+  run_until([this] { return session.has_value(); });
+  while (session->try_next()) {}
 }
 
 void world::make_emitter()
@@ -214,6 +236,8 @@ void world::check_that_it_works()
 {
   switch (where) {
   case place::reader: check_reader(); return;
+  case place::listening:
+  case place::session: check_listener(); return;
   case place::emitter:
   case place::bound: check_emitter(); return;
   case place::unix_bound:
@@ -292,6 +316,42 @@ void world::check_reader()
   CHECK(writer->size() == 0);
 }
 
+void world::check_listener()
+{
+  const auto counts = listener->statistics();
+  CHECK(test::is_balanced(counts));
+  // The socket may have been closed, or have failed.
+  const bool has_session = session && session->is_open();
+  if (listener->is_stopped() || (where == place::session && !has_session)) make_listener();
+  peer.send_to(asio::buffer("answer", 6), socket->local_endpoint());
+  std::string last;
+  if (where == place::session) {
+    CHECK(session->try_send("to the peer"));
+    while (last != "answer") {
+      bool done = false;
+      session->async_next(
+          [&](dgram::error_code ec, const std::optional<dgram::datagram>& datagram) {
+            done = true;
+            CHECK_FALSE(ec);
+            last = datagram ? datagram->payload().text() : "answer";
+            CHECK(datagram);
+          });
+      run_until([&] { return done; });
+    }
+  } else {
+    listener->async_for_each(
+        [&](const dgram::udp::session_ref& from, const dgram::datagram& datagram) {
+          last = datagram.payload().text();
+          if (last == "answer") CHECK(from.try_send("to the peer"));
+        },
+        [](dgram::error_code) {});
+    run_until([&] { return last == "answer"; });
+    listener->stop();
+  }
+  run_ready();
+  expect_at_peer("to the peer");
+}
+
 void world::check_emitter()
 {
   auto& socket_ = *emitter;
@@ -349,6 +409,8 @@ void world::destroy_objects()
 {
   writer.reset();
   reader.reset();
+  session.reset();
+  listener.reset();
   socket.reset();
   messages_of.reset();
   emitter.reset();

@@ -24,6 +24,11 @@ inline void handle(dgram::bytes_view, const asio::ip::udp::endpoint&)
 {
 }
 
+inline asio::awaitable<void> handle_session(dgram::udp::session)
+{
+  co_return;
+}
+
 }  // namespace snippets
 
 // A coroutine with a context, a socket, and some data at hand.
@@ -37,5 +42,6 @@ inline void handle(dgram::bytes_view, const asio::ip::udp::endpoint&)
       [[maybe_unused]] std::vector<asio::ip::udp::endpoint> clients)
 
 using snippets::handle;
+using snippets::handle_session;
 
 #endif

@@ -244,8 +244,8 @@ public:
           if (const error_code ec = core.cannot_listen(form::handles))
             return core.end_wait(added, ec);
           if (core.is_stopped() || core.has_unaccepted()) return core.end_wait(added, {});
+          core.start_listening(added);
           core.accepting_ = added;
-          core.start_receiving();
         },
         [](listener_core& core, const waiter* which, net::cancellation_type) {
           if (core.accepting_ == which) core.end_member(core.accepting_, aborted());
@@ -266,10 +266,9 @@ public:
           if (const error_code ec = core.cannot_listen(form::handles))
             return core.end_wait(added, ec);
           if (core.is_stopped() && !core.has_unaccepted()) return core.end_wait(added, {});
+          core.start_listening(added);
           core.serving_ = added;
           core.serve_ = function;
-          core.listen_from_now_on();
-          if (core.is_stopped()) core.later_.post([&core] { core.end_serving({}); });
         },
         [](listener_core& core, const waiter* which, net::cancellation_type type) {
           if (core.serving_ != which) return;
@@ -296,9 +295,9 @@ public:
           if (const error_code ec = core.cannot_listen(form::in_place))
             return core.end_wait(added, ec);
           if (core.is_stopped()) return core.end_wait(added, {});
+          core.start_listening(added);
           core.passing_ = added;
           core.each_ = function;
-          core.listen_from_now_on();
         },
         [](listener_core& core, const waiter* which, net::cancellation_type) {
           if (core.passing_ == which) core.end_passing(aborted());
@@ -727,10 +726,15 @@ private:
           const net::cancellation_slot slot = net::get_associated_cancellation_slot(handler);
           auto* const added = core.make_wait<Completion>(std::forward<decltype(handler)>(handler));
           if (core.silenced_) return added->discard();
-          added->let_cancel(slot, core.weak_from_this(),
-                            [withdraw, added](listener_core& self, net::cancellation_type type) {
-                              withdraw(self, added, type);
-                            });
+          try {
+            added->let_cancel(slot, core.weak_from_this(),
+                              [withdraw, added](listener_core& self, net::cancellation_type type) {
+                                withdraw(self, added, type);
+                              });
+          } catch (...) {
+            added->discard();
+            throw;
+          }
           add(core, added);
         },
         std::forward<Token>(token));
@@ -811,11 +815,17 @@ private:
       if (each->is_accepted) end(each, why);
   }
 
-  void listen_from_now_on()
+  /// Call this before the wait is kept. If this throws, the wait is discarded.
+  void start_listening(waiter* added)
   {
-    start_receiving();
-    // What came before is handed over like what comes now.
-    if (has_unaccepted()) later_.post([this] { meet_waiting(); });
+    try {
+      start_receiving();
+      // What came before is handed over like what comes now.
+      if (has_unaccepted()) later_.post([this] { meet_waiting(); });
+    } catch (...) {
+      added->discard();
+      throw;
+    }
   }
 
   void start_receiving()
@@ -863,16 +873,42 @@ private:
 
   void wait()
   {
+    backing_off_ = state().policy.must_back_off(socket_);
     state().start_wait();
     is_waiting_ = true;
-    arm_timer();
-    backing_off_ = state().policy.must_back_off(socket_);
-    auto woken =
-        net::bind_cancellation_slot(state().signal.slot(), woken_handler{this->shared_from_this()});
-    if (backing_off_)
-      socket_.async_wait_congestion(std::move(woken));
-    else
-      socket_.async_wait(net::socket_base::wait_read, std::move(woken));
+    try {
+      arm_timer();
+      auto woken = net::bind_cancellation_slot(state().signal.slot(),
+                                               woken_handler{this->shared_from_this()});
+      if (backing_off_)
+        socket_.async_wait_congestion(std::move(woken));
+      else
+        socket_.async_wait(net::socket_base::wait_read, std::move(woken));
+    } catch (...) {
+      is_waiting_ = false;
+      state().end_wait();
+      throw;
+    }
+  }
+
+  /// Waits in a step of the loop. If that fails, the loop cannot go on.
+  void wait_in_turn()
+  {
+    try {
+      wait();
+    } catch (const system_error& failed) {
+      fail(failed.code());
+      throw;
+    } catch (...) {
+      fail(net::error::no_memory);
+      throw;
+    }
+  }
+
+  void fail(const error_code& ec)
+  {
+    close(session_end::socket_error, ec);
+    goes_on();
   }
 
   /// Resumes the loop. It lives in the core's memory, and the core lives as long as it.
@@ -897,7 +933,7 @@ private:
     if (backing_off_ || ec == net::error::operation_aborted) ec.clear();
     if (!ec) state().try_receive(ec);
     if (ec == net::error::would_block)
-      wait();
+      wait_in_turn();
     else
       turn(ec);
   }
@@ -923,17 +959,17 @@ private:
 
   void turn(error_code ec)
   {
+    if (kept_) throw_later(std::exchange(kept_, nullptr));
     while (!ec) {
       deal();
       if (!goes_on()) return;
       state().begin_receive();
-      if (state().is_drained()) return wait();
+      if (state().is_drained()) return wait_in_turn();
       if (state().policy.template is_yield_due<clock_type>()) return post_turn();
       state().try_receive(ec);
-      if (ec == net::error::would_block) return wait();
+      if (ec == net::error::would_block) return wait_in_turn();
     }
-    close(session_end::socket_error, ec);
-    goes_on();
+    fail(ec);
   }
 
   // --- a batch ---
@@ -983,7 +1019,15 @@ private:
     state_type& session = *to;
     ++session.received;
     session.out.budget += config_.amplification * received.payload().size();
-    if (session.is_new) meet(to);
+    if (session.is_new) {
+      try {
+        meet(to);
+      } catch (...) {
+        ++inboxes_full_;
+        end(to, session_end::closed);
+        throw;
+      }
+    }
     if (each_) {
       hand_over(to.id(), received);
       return;
@@ -1001,9 +1045,12 @@ private:
     }
     session.unread.push(kept);
     ++in_inboxes_;
-    if (session.waiting != nullptr && !session.is_ready) {
-      session.is_ready = true;
+    if (session.waiting == nullptr || session.is_ready) return;
+    try {
       ready_.push_back(to.id());
+      session.is_ready = true;
+    } catch (const std::bad_alloc&) {
+      end_member(session.waiting, {});
     }
   }
 
@@ -1034,15 +1081,14 @@ private:
 
   void meet(place_type fresh)
   {
+    if (!each_) {
+      if (backlog_.size() >= 2 * std::min(config_.max_unaccepted, most_forgotten)) forget_ended();
+      backlog_.push(fresh.id());
+    }
     fresh->is_new = false;
     ++unaccepted_;
+    if (each_) accept(fresh);
     if (std::exchange(next_is_validated_, false)) mark_validated(fresh);
-    if (each_) {
-      accept(fresh);
-      return;
-    }
-    if (backlog_.size() >= 2 * std::min(config_.max_unaccepted, most_forgotten)) forget_ended();
-    backlog_.push(fresh.id());
   }
 
   void accept(place_type which) noexcept
@@ -1121,6 +1167,7 @@ private:
   {
     if (silenced_ || closed_) return;
     resume_listening();
+    if (stopped_) end_serving({});
     while (each_ && has_unaccepted()) {
       const place_type found = next_unaccepted();
       const session_id id = found.id();
@@ -1148,7 +1195,11 @@ private:
 
   void throw_later(std::exception_ptr thrown)
   {
-    later_.post([thrown = std::move(thrown)] { std::rethrow_exception(thrown); });
+    try {
+      later_.post([thrown] { std::rethrow_exception(thrown); });
+    } catch (const std::bad_alloc&) {
+      if (!kept_) kept_ = std::move(thrown);
+    }
   }
 
   // --- ends ---
@@ -1171,16 +1222,25 @@ private:
       ended.handle->note_end(why, ended_with_, std::move(remains));
     }
     discard(ended.unread);
-    if (on_end_ && !silenced_)
-      later_.post([this, id = which.id(), peer = ended.out.path.peer, why] {
-        const auto function = on_end_;  // the function may replace itself
-        if (function) function(id, peer, why);
-      });
+    if (on_end_ && !silenced_) tell_end(which.id(), ended.out.path.peer, why);
     if (waiting_for_end != nullptr) {
       std::get<0>(waiting_for_end->values) = why;
       end_wait(waiting_for_end, {});
     }
     if (waiting != nullptr) end_wait(waiting, error::session_ended);
+  }
+
+  /// Destructors call this, so without memory the function is not called.
+  void tell_end(session_id id, const endpoint_type& peer, session_end why) noexcept
+  {
+    try {
+      later_.post([this, id, peer, why] {
+        const auto function = on_end_;  // the function may replace itself
+        if (function) function(id, peer, why);
+      });
+    } catch (...) {
+      return;
+    }
   }
 
   /// Looks at idle sessions when the first of them may be due. While nothing waits, no time counts.
@@ -1236,6 +1296,7 @@ private:
   std::function<void(std::exception_ptr)> on_failure_;
   std::optional<session_end> ending_as_;
   error_code ended_with_;
+  std::exception_ptr kept_;  // could not be posted
 
   waiter* accepting_ = nullptr;
   waiter* serving_ = nullptr;
