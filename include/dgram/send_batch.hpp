@@ -99,6 +99,10 @@ public:
   /// if the datagram had none.
   using refused_handler = std::function<void(error_code, const endpoint_type&, std::size_t)>;
 
+  /// The same with the datagram's `send_options::number`.
+  using numbered_handler =
+      std::function<void(error_code, const endpoint_type&, std::size_t, std::uint64_t)>;
+
   /// Room for `capacity` datagrams. Throws `std::invalid_argument` if it is 0.
   explicit basic_send_batch(std::size_t capacity) : basic_send_batch({.datagrams = capacity}) {}
 
@@ -187,13 +191,13 @@ public:
   /// `send_options`). Changes nothing then.
   void push(bytes_view payload, const endpoint_type& peer, const send_options& options)
   {
-    append_request(payload, &peer, detail::send_request(options));
+    append_request(payload, &peer, detail::send_request(options), options.number);
   }
 
   // A list in braces is an endpoint, as above.
   void push(bytes_view payload, const std::same_as<send_options> auto& options)
   {
-    append_request(payload, nullptr, detail::send_request(options));
+    append_request(payload, nullptr, detail::send_request(options), options.number);
   }
 
   /// Adds an answer. It leaves from the address that was asked.
@@ -205,7 +209,7 @@ public:
 
   void push(bytes_view payload, const basic_reply_path<Protocol>& path, const send_options& options)
   {
-    append_request(payload, &path.peer, detail::send_request(path, options));
+    append_request(payload, &path.peer, detail::send_request(path, options), options.number);
   }
 
   /// Adds one datagram whose payload is gathered from several buffers, at most 64.
@@ -281,6 +285,7 @@ public:
     static_cast<counts&>(at_) = counts();
     requests_.clear();
     aside_.clear();
+    numbers_.clear();
   }
 
   /// Drops the first datagram that was not sent: the one that `send_result::error` is about.
@@ -293,7 +298,23 @@ public:
   /// big, blocked, unreachable), the batch drops it, calls the handler and goes on. Without a
   /// handler, the default, sending stops there. The handler runs inside the call that sends. It
   /// must not throw, and must not use the batch.
-  void on_refused(refused_handler handler) { refused_ = std::move(handler); }
+  void on_refused(refused_handler handler)
+  {
+    refused_ = nullptr;
+    if (!handler) return;
+    refused_ = [handler = std::move(handler)](error_code ec, const endpoint_type& peer,
+                                              std::size_t size,
+                                              std::uint64_t) { handler(ec, peer, size); };
+  }
+
+  /// The same for a handler that also takes the number of the datagram, as `numbered_handler` does.
+  template <class Handler>
+    requires(std::is_constructible_v<numbered_handler, Handler> &&
+             !std::is_constructible_v<refused_handler, Handler>)
+  void on_refused(Handler handler)
+  {
+    refused_ = std::move(handler);
+  }
 
   /// Drops the first datagram that was not sent, and reports it to the handler of `on_refused`.
   /// Without a handler it returns false and leaves the batch as it is. The caller then ends the
@@ -304,10 +325,11 @@ public:
     const endpoint_type peer = front_peer();
     const std::size_t size = front_size();
     refused_number_ = front_number();
+    const std::uint64_t asked_number = number_at(refused_number_);
     remove_datagrams(1);
     messages_.length_was_right();
-    const refused_handler handler = refused_;  // the handler may replace itself
-    handler(ec, peer, size);
+    const numbered_handler handler = refused_;  // the handler may replace itself
+    handler(ec, peer, size, asked_number);
     return true;
   }
 
@@ -359,6 +381,28 @@ public:
     return has_full_peers ? first_run().number : at_.gone;
   }
   std::size_t refused_number() const noexcept { return refused_number_; }
+
+  /// The `send_options::number` of the datagram before which so many were pushed.
+  std::uint64_t number_at(std::size_t index) const noexcept
+  {
+    const auto behind = std::upper_bound(
+        numbers_.begin(), numbers_.end(), index,
+        [](std::size_t wanted, const numbered& each) { return wanted < each.first; });
+    if (behind == numbers_.begin()) return 0;
+    const numbered& found = *(behind - 1);
+    return index - found.first < found.datagrams ? found.number : 0;
+  }
+
+  /// The batch's own memory behind the payloads that it has copied. The caller has found room with
+  /// `has_room`.
+  std::byte* free_room() noexcept { return arena_.get() + at_.pushed_bytes; }
+
+  /// As `push`, for a payload that lies at `free_room()`.
+  void push_placed(std::size_t size, const endpoint_type* peer, const detail::send_request& request,
+                   std::uint64_t number)
+  {
+    append_request({free_room(), size}, peer, request, number, true);
+  }
 
   /// As `push`. The caller has found room for the datagram with `has_room`.
   void push_in_room(bytes_view payload, const endpoint_type& peer)
@@ -505,6 +549,13 @@ private:
     detail::socket_needs needs;
   };
 
+  /// The `send_options::number` of one push.
+  struct numbered {
+    std::size_t first;  // how many datagrams were pushed before
+    std::size_t datagrams;
+    std::uint64_t number;
+  };
+
   /// A moved-from batch has none of these.
   struct capacities {
     std::size_t datagrams = 0;
@@ -574,17 +625,23 @@ private:
     return add_request(request);
   }
 
+  /// `is_placed`: the payload lies at `free_room()`.
   void append_request(bytes_view payload, const endpoint_type* peer,
-                      const detail::send_request& request, std::size_t segment = 0)
+                      const detail::send_request& request, std::uint64_t asked_number,
+                      bool is_placed = false)
   {
+    const std::size_t segment = request.segment_size();
     // Without a peer the socket's family decides, which is known only when the datagram is sent.
     if (peer != nullptr)
       detail::throw_if(request.template check<Protocol>(detail::is_ipv4(*peer)), "push");
-    if (request.segment_size() > 0) segment = request.segment_size();
-    check_room(payload.size(), detail::count_datagrams(payload.size(), segment));
+    const std::size_t datagrams = detail::count_datagrams(payload.size(), segment);
+    check_room(payload.size(), datagrams);
     const std::uint32_t number = request.is_plain() ? 0 : add_request(request);
+    if (asked_number != 0) numbers_.push_back({at_.pushed, datagrams, asked_number});
     if (segment > 0)
       append_segments(payload, segment, peer, number);
+    else if (is_placed)
+      append_copied(payload, peer, number);
     else
       append(payload, peer, number);
   }
@@ -759,7 +816,8 @@ private:
   {
     if (!arena_) return platform::make_buffer(payload.data(), payload.size());
     std::byte* const copy = arena_.get() + at_.pushed_bytes;
-    if (!payload.empty()) std::memcpy(copy, payload.data(), payload.size());
+    if (!payload.empty() && payload.data() != copy)
+      std::memcpy(copy, payload.data(), payload.size());
     return platform::make_buffer(copy, payload.size());
   }
 
@@ -865,10 +923,11 @@ private:
   std::uint32_t timestamped_ = 0;
   std::unique_ptr<std::byte[]> arena_;
   basic_reply_path<Protocol> last_path_{};
-  refused_handler refused_;
+  numbered_handler refused_;
   std::size_t refused_number_ = 0;
   [[no_unique_address]] std::conditional_t<has_full_peers, detail::runs_aside<endpoint_type>,
                                            detail::no_runs_aside<endpoint_type>> aside_;
+  std::vector<numbered> numbers_;  // of the datagrams that have one, in order
 };
 
 using send_batch = basic_send_batch<udp>;

@@ -67,6 +67,12 @@ struct send_options {
 
   /// Further control messages, as a `control_writer` writes them.
   std::span<const std::byte> control{};
+
+  /// The caller's own number for the datagram, such as a packet number. The kernel does not see it.
+  /// `writer::on_error` and `send_batch::on_refused` return it with the datagrams that were not
+  /// sent. All datagrams of a `segment_size` have the same one. Datagrams with different numbers
+  /// can leave as one message.
+  std::uint64_t number = 0;
 };
 
 DGRAM_NAMESPACE_END

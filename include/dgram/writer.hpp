@@ -16,8 +16,12 @@
 
 #include <concepts>
 #include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <memory>
+#include <span>
+#include <string>
+#include <type_traits>
 #include <utility>
 
 DGRAM_NAMESPACE_BEGIN
@@ -78,6 +82,10 @@ public:
   /// `close` or the destructor, inside the reader's `next` at the end of a turn, or on the socket's
   /// executor. It must not throw, and must not destroy the writer. It may send.
   using error_handler = std::function<void(error_code, const endpoint_type&, std::size_t)>;
+
+  /// The same with the datagram's `send_options::number`.
+  using numbered_error_handler =
+      std::function<void(error_code, const endpoint_type&, std::size_t, std::uint64_t)>;
 
   /// Sends on the reader's socket, in the reader's turns. A reader has one writer at a time. Throws
   /// `std::invalid_argument` for a configuration without room.
@@ -215,6 +223,89 @@ public:
     return try_push_or_say(ec, payload, detail::no_peer(), options);
   }
 
+  /// Returns `size` bytes of the queue's own memory, for a program that writes its packets there.
+  /// `commit` then queues them without a copy. Without a `commit` nothing is queued. Pass the number
+  /// of datagrams if `commit` will have a `segment_size`.
+  ///
+  /// The memory is valid until the next call that queues a datagram, `reserve` or `close`. A flush
+  /// leaves its bytes alone, so it may be kept while other handlers run. The content is
+  /// unspecified.
+  ///
+  /// The span is empty if there is no room now, even after a flush (`would_block`). Then
+  /// `async_flush` waits for room, whatever `writer_config::when_full` says. Other errors:
+  ///  - `message_size`: the whole queue has less room;
+  ///  - `invalid_argument`: `size` or `datagrams` is 0;
+  ///  - `bad_descriptor`: the socket is closed; `operation_aborted`: the writer is closed.
+  ///
+  /// \code
+  /// dgram::writer writer{socket};
+  /// const auto room = writer.reserve(1350);
+  /// if (!room.empty()) {
+  ///   const std::size_t written = std::min(query.size(), room.size());
+  ///   std::copy_n(std::as_bytes(std::span(query)).begin(), written, room.begin());
+  ///   writer.commit(written, peer, {.ecn = dgram::ecn_codepoint::ect_0, .number = 17});
+  /// }
+  /// \endcode
+  std::span<std::byte> reserve(std::size_t size, std::size_t datagrams, error_code& ec)
+  {
+    return state_->reserve(size, datagrams, ec);
+  }
+
+  std::span<std::byte> reserve(std::size_t size, error_code& ec) { return reserve(size, 1, ec); }
+
+  /// The same. Throws `system_error` for every error but `would_block`.
+  std::span<std::byte> reserve(std::size_t size, std::size_t datagrams = 1)
+  {
+    error_code ec;
+    const auto room = reserve(size, datagrams, ec);
+    if (ec != net::error::would_block) detail::throw_if(ec, "reserve", std::to_string(size));
+    return room;
+  }
+
+  /// Queues the first `size` bytes of what `reserve` returned last, as `try_send` does. It always
+  /// has room. After an error nothing is queued, and the memory stays reserved. Errors:
+  ///  - `invalid_argument`: nothing is reserved, or a datagram was queued since;
+  ///  - `error::out_of_range`: more bytes or more datagrams than were reserved;
+  ///  - `already_connected`, or `destination_address_required` without a peer;
+  ///  - `bad_descriptor`: the socket is closed; `operation_aborted`: the writer is closed;
+  ///  - the errors of `send_options`.
+  void commit(std::size_t size, const endpoint_type& peer, const send_options& options,
+              error_code& ec)
+  {
+    commit_or_say(ec, size, peer, options);
+  }
+
+  void commit(std::size_t size, const basic_reply_path<Protocol>& path, const send_options& options,
+              error_code& ec)
+  {
+    commit_or_say(ec, size, path, options);
+  }
+
+  /// The same, to the peer that the socket is connected to.
+  void commit(std::size_t size, const std::same_as<send_options> auto& options, error_code& ec)
+  {
+    commit_or_say(ec, size, detail::no_peer(), options);
+  }
+
+  /// The same. These throw `system_error`.
+  void commit(std::size_t size, const endpoint_type& peer, const send_options& options = {})
+  {
+    commit_to(size, peer, options);
+  }
+
+  void commit(std::size_t size, const basic_reply_path<Protocol>& path,
+              const send_options& options = {})
+  {
+    commit_to(size, path, options);
+  }
+
+  void commit(std::size_t size, const std::same_as<send_options> auto& options)
+  {
+    commit_to(size, detail::no_peer(), options);
+  }
+
+  void commit(std::size_t size) { commit_to(size, detail::no_peer(), send_options()); }
+
   /// Queues a datagram without a coroutine of its own, for loops over a batch. Returns whether
   /// there is room for another one of any size. If not, `flush` makes room. Without that wait, the
   /// next call that finds no room throws `no_buffer_space`. With `full_policy::drop_newest` there
@@ -282,7 +373,32 @@ public:
   /// The writer takes no more datagrams. The destructor calls this.
   void close();
 
-  void on_error(error_handler handler) { state_->on_error = std::move(handler); }
+  void on_error(error_handler handler)
+  {
+    state_->on_error = nullptr;
+    if (!handler) return;
+    state_->on_error = [handler = std::move(handler)](error_code ec, const endpoint_type& peer,
+                                                      std::size_t size,
+                                                      std::uint64_t) { handler(ec, peer, size); };
+  }
+
+  /// The same for a handler that also takes the number of the datagram, as
+  /// `numbered_error_handler` does.
+  ///
+  /// \code
+  /// dgram::writer writer{socket};
+  /// writer.on_error([](dgram::error_code ec, const auto&, std::size_t, std::uint64_t number) {
+  ///   fmt::print("packet {} was not sent: {}\n", number, ec.message());
+  /// });
+  /// writer.try_send("ping", peer, {.number = 17});
+  /// \endcode
+  template <class Handler>
+    requires(std::is_constructible_v<numbered_error_handler, Handler> &&
+             !std::is_constructible_v<error_handler, Handler>)
+  void on_error(Handler handler)
+  {
+    state_->on_error = std::move(handler);
+  }
 
   /// Counts of the datagrams so far.
   const writer_statistics& statistics() const noexcept { return state_->statistics; }
@@ -293,6 +409,25 @@ public:
 private:
   template <class, class>
   friend class detail::listener_core;
+
+  template <class Target>
+  void commit_or_say(error_code& ec, std::size_t size, const Target& to,
+                     const send_options& options)
+  {
+    try {
+      state_->commit(size, to, options, ec);
+    } catch (const system_error& refused) {  // by the options
+      ec = refused.code();
+    }
+  }
+
+  template <class Target>
+  void commit_to(std::size_t size, const Target& to, const send_options& options)
+  {
+    error_code ec;
+    state_->commit(size, to, options, ec);
+    detail::throw_if(ec, "commit", std::to_string(size));
+  }
 
   template <class Target, class... Options>
   bool try_push(bytes_view payload, const Target& to, const Options&... options)
@@ -336,7 +471,7 @@ private:
   {
     const std::size_t datagrams = state_type::count(payload, options...);
     if (!state_->takes_at_once(payload.size(), datagrams, to) &&
-        !makes_room_or_drops(payload.size(), datagrams, to))
+        !makes_room_or_drops(payload.size(), datagrams, to, state_type::number_of(options...)))
       return true;
     state_->push(payload, datagrams, to, options...);
     return state_->has_room_for_any();
@@ -344,14 +479,15 @@ private:
 
   /// Returns false if the datagram was dropped.
   template <class Target>
-  DGRAM_COLD bool makes_room_or_drops(std::size_t size, std::size_t datagrams, const Target& to)
+  DGRAM_COLD bool makes_room_or_drops(std::size_t size, std::size_t datagrams, const Target& to,
+                                      std::uint64_t number)
   {
     detail::throw_if(state_->check(to), "push");
     error_code ec;
     state_->make_room(size, datagrams, ec);
     if (!state_->must_wait(size, datagrams, ec, to) && !ec &&
         !state_->can_take(size, datagrams, to)) {
-      state_->count_dropped(size, datagrams, to);
+      state_->count_dropped(size, datagrams, to, number);
       return false;
     }
     if (!ec && !state_->can_take(size, datagrams, to)) ec = net::error::no_buffer_space;
@@ -385,7 +521,7 @@ private:
     if (state->can_take(payload.size(), datagrams, *to))
       state->push(payload, datagrams, *to, *options...);
     else
-      state->count_dropped(payload.size(), datagrams, *to);
+      state->count_dropped(payload.size(), datagrams, *to, state_type::number_of(*options...));
   }
 
   /// Waits for the end of the pending flush.

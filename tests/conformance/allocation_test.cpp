@@ -355,6 +355,41 @@ TEMPLATE_TEST_CASE("a reader's for_each allocates nothing, with a writer inside 
   measured.verify();
 }
 
+TEST_CASE("packets that are written into a writer's queue allocate nothing, with numbers and ECN")
+{
+  DGRAM_SKIP_WITHOUT_ALLOCATION_COUNTS();
+  asio::io_context io;
+  session s(io);
+  meter measured;
+  dgram::udp::socket server(io, test::loopback_v4());
+  dgram::udp::socket client(io, test::loopback_v4());
+  const auto to = client.local_endpoint();
+  dgram::writer writer{server};
+  dgram::receive_batch answers(64);
+  std::uint64_t number = 0;
+  const std::function<void()> round = [&] {
+    measured.begin();
+    for (int i = 0; i < 20; ++i) {
+      const auto room = writer.reserve(100);
+      room[0] = std::byte{1};
+      writer.commit(100, to, {.ecn = dgram::ecn_codepoint::ect_0, .number = ++number});
+    }
+    asio::post(io, [&] {
+      const bool more = measured.end();
+      dgram::error_code ec;
+      client.try_receive_batch(answers, ec);
+      if (more)
+        round();
+      else
+        s.finish();
+    });
+  };
+  asio::post(io, round);
+  s.run();
+  measured.verify();
+  CHECK(writer.statistics().sent == number);
+}
+
 TEST_CASE("reports allocate nothing")
 {
   DGRAM_SKIP_WITHOUT_ALLOCATION_COUNTS();

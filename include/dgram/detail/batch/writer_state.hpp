@@ -10,15 +10,19 @@
 #include <dgram/detail/batch/outbox.hpp>
 #include <dgram/detail/batch/reader_state.hpp>
 #include <dgram/detail/socket/attempts.hpp>
+#include <dgram/detail/socket/send_request.hpp>
 #include <dgram/error.hpp>
 #include <dgram/send_batch.hpp>
 #include <dgram/writer_config.hpp>
 
 #include <algorithm>
 #include <cstddef>
+#include <cstdint>
+#include <cstring>
 #include <functional>
 #include <memory>
 #include <new>
+#include <span>
 #include <type_traits>
 #include <utility>
 
@@ -53,14 +57,15 @@ struct writer_state : std::enable_shared_from_this<writer_state<Handle>> {
 
   /// Why the most recent datagram was lost.
   error_code last_loss;
-  std::function<void(error_code, const endpoint_type&, std::size_t)> on_error;
+  std::function<void(error_code, const endpoint_type&, std::size_t, std::uint64_t)> on_error;
 
   void attach()
   {
-    batch.on_refused([this](error_code ec, const endpoint_type& peer, std::size_t size) {
-      ++statistics.refused;
-      report(ec, peer, size);
-    });
+    batch.on_refused(
+        [this](error_code ec, const endpoint_type& peer, std::size_t size, std::uint64_t number) {
+          ++statistics.refused;
+          report(ec, peer, size, number);
+        });
     if (!reader_) return;
     reader_->turn_end = [this] { end_turn(); };
     reader_->turn_owner = this;
@@ -70,11 +75,19 @@ struct writer_state : std::enable_shared_from_this<writer_state<Handle>> {
   static std::size_t count(bytes_view) noexcept { return 1; }
   static std::size_t count(bytes_view payload, const send_options& options)
   {
-    const std::size_t segment = options.segment_size.value_or(payload.size());
+    return count(payload.size(), options);
+  }
+  static std::size_t count(std::size_t size, const send_options& options)
+  {
+    const std::size_t segment = options.segment_size.value_or(size);
     if (options.segment_size == std::size_t{0})
       detail::throw_if(net::error::invalid_argument, "send with", "segment_size{0}");
-    return payload.empty() ? 1 : (payload.size() - 1) / segment + 1;
+    return size == 0 ? 1 : (size - 1) / segment + 1;
   }
+
+  /// The caller's number for a datagram.
+  static std::uint64_t number_of() noexcept { return 0; }
+  static std::uint64_t number_of(const send_options& options) noexcept { return options.number; }
 
   template <class Target>
   bool can_take(std::size_t size, std::size_t datagrams, const Target& to) const noexcept
@@ -157,10 +170,54 @@ struct writer_state : std::enable_shared_from_this<writer_state<Handle>> {
   }
 
   template <class Target>
-  void count_dropped(std::size_t size, std::size_t datagrams, const Target& to)
+  void count_dropped(std::size_t size, std::size_t datagrams, const Target& to,
+                     std::uint64_t number)
   {
     statistics.dropped += datagrams;
-    report(net::error::no_buffer_space, peer_of(to), size);
+    report(net::error::no_buffer_space, peer_of(to), size, number);
+  }
+
+  /// Finds room for the caller to write to. It is valid until the next push. `ec` says why there is
+  /// none.
+  std::span<std::byte> reserve(std::size_t size, std::size_t datagrams, error_code& ec)
+  {
+    ec.clear();
+    reserved_ = {};
+    if (size == 0 || datagrams == 0) ec = net::error::invalid_argument;
+    if (!ec && (!batch.has_room(size, datagrams) || closed_ || !socket_.is_open())) {
+      make_room(size, datagrams, ec);
+      if (!ec && closed_) ec = net::error::operation_aborted;
+      if (!ec && !batch.has_room(size, datagrams)) ec = net::error::would_block;
+    }
+    if (ec) return {};
+    reserved_ = {batch.free_room(), size, datagrams, statistics.queued};
+    return {reserved_.data, size};
+  }
+
+  /// Queues the first bytes of the reserved room. Throws the errors of the options.
+  template <class Target>
+  void commit(std::size_t size, const Target& to, const send_options& options, error_code& ec)
+  {
+    const std::size_t datagrams = count(size, options);
+    ec = check(to);
+    if (!ec) ec = obstacle_to_commit(size, datagrams);
+    if (ec) return;
+    if (guard_.is_over(socket_.epoch())) [[unlikely]] {
+      begin_epoch(size, datagrams);
+      ec = obstacle_to_commit(size, datagrams);  // the error handler may have sent
+      if (ec) return;
+    }
+    if (!holds_reserved(size, to, options)) {
+      // A flush that emptied the queue has moved its end, and left the bytes where they are.
+      std::byte* const place = batch.free_room();
+      if (place != reserved_.data) std::memmove(place, reserved_.data, size);
+      reserved_.data = place;
+      push_placed(size, to, options);
+    }
+    reserved_ = {};
+    statistics.queued += datagrams;
+    const bool answers = reader_ && reader_->is_behind_turn();
+    if (answers || !flush_posted_) arrange_flush(answers);
   }
 
   /// Why no datagram can be sent to this peer.
@@ -225,7 +282,7 @@ struct writer_state : std::enable_shared_from_this<writer_state<Handle>> {
   {
     const send_result result = socket_.try_send_batch(batch);
     statistics.sent += result.sent;
-    out_.hold_rest(socket_, batch, [](std::size_t) { return no_mark(); });
+    out_.hold_rest(socket_, batch, [this](std::size_t at) { return mark{batch.number_at(at)}; });
     return result;
   }
 
@@ -239,18 +296,20 @@ struct writer_state : std::enable_shared_from_this<writer_state<Handle>> {
 
   std::shared_ptr<writer_state> keep_alive() { return this->shared_from_this(); }
 
-  /// What a writer keeps with a datagram: nothing.
-  struct no_mark {};
+  /// What a writer keeps with a datagram.
+  struct mark {
+    std::uint64_t number = 0;
+  };
 
-  void departed(no_mark&&, const error_code& ec, const endpoint_type& peer, std::size_t size)
+  void departed(mark&& of, const error_code& ec, const endpoint_type& peer, std::size_t size)
   {
     if (!ec) {
       ++statistics.sent;
     } else if (ec == net::error::no_memory) {
-      count_lost(ec, peer, size);
+      count_lost(ec, peer, size, of.number);
     } else {
       ++statistics.refused;
-      report(ec, peer, size);
+      report(ec, peer, size, of.number);
     }
   }
 
@@ -298,7 +357,53 @@ private:
   template <class Target, class... Options>
   void hold(bytes_view payload, const Target& to, const Options&... options)
   {
-    out_.hold([&](auto& one) { one.push(payload, to, options...); }, no_mark());
+    out_.hold([&](auto& one) { one.push(payload, to, options...); }, mark{number_of(options...)});
+  }
+
+  /// Memory of the batch that the caller writes to.
+  struct reservation {
+    std::byte* data = nullptr;
+    std::size_t size = 0;
+    std::size_t datagrams = 0;
+    std::uint64_t queued = 0;  // then; a later push may have overwritten the memory
+  };
+
+  error_code obstacle_to_commit(std::size_t size, std::size_t datagrams) const noexcept
+  {
+    if (!socket_.is_open()) return net::error::bad_descriptor;
+    if (closed_) return net::error::operation_aborted;
+    if (reserved_.data == nullptr || reserved_.queued != statistics.queued)
+      return net::error::invalid_argument;
+    if (size > reserved_.size || datagrams > reserved_.datagrams) return error::out_of_range;
+    return {};
+  }
+
+  /// Copies the reserved bytes if their peer is full, and returns whether it is.
+  template <class Target>
+  bool holds_reserved([[maybe_unused]] std::size_t size, [[maybe_unused]] const Target& to,
+                      [[maybe_unused]] const send_options& options)
+  {
+    if constexpr (can_be_full<Target>) {
+      if (is_full(to)) {
+        hold(bytes_view(reserved_.data, size), to, options);
+        return true;
+      }
+    }
+    return false;
+  }
+
+  void push_placed(std::size_t size, const endpoint_type& peer, const send_options& options)
+  {
+    batch.push_placed(size, &peer, send_request(options), options.number);
+  }
+  void push_placed(std::size_t size, const basic_reply_path<protocol_type>& path,
+                   const send_options& options)
+  {
+    batch.push_placed(size, &path.peer, send_request(path, options), options.number);
+  }
+  void push_placed(std::size_t size, const no_peer&, const send_options& options)
+  {
+    batch.push_placed(size, nullptr, send_request(options), options.number);
   }
 
   static endpoint_type peer_of(const endpoint_type& peer) { return peer; }
@@ -370,36 +475,40 @@ private:
       // Removes the datagram before the handler runs, since the handler may write again.
       const endpoint_type peer = batch.front_peer();
       const std::size_t size = batch.front_size();
+      const std::uint64_t number = batch.number_at(batch.front_number());
       batch.drop_front();
-      count_lost(ec, peer, size);
+      count_lost(ec, peer, size, number);
     }
-    out_.release_held([&](no_mark&&, const endpoint_type& peer, std::size_t size) {
-      count_lost(ec, peer, size);
+    out_.release_held([&](mark&& of, const endpoint_type& peer, std::size_t size) {
+      count_lost(ec, peer, size, of.number);
     });
     wake_waiting();
   }
 
-  void count_lost(const error_code& ec, const endpoint_type& peer, std::size_t size)
+  void count_lost(const error_code& ec, const endpoint_type& peer, std::size_t size,
+                  std::uint64_t number)
   {
     ++statistics.lost;
     last_loss = ec;
-    report(ec, peer, size);
+    report(ec, peer, size, number);
   }
 
-  void report(const error_code& ec, const endpoint_type& peer, std::size_t size)
+  void report(const error_code& ec, const endpoint_type& peer, std::size_t size,
+              std::uint64_t number)
   {
     if (!on_error) return;
     const auto handler = on_error;  // the handler may replace itself
-    handler(ec, peer, size);
+    handler(ec, peer, size, number);
   }
 
   signal<typename Handle::executor_type, typename Handle::timer_type> room_;
   Handle socket_;
   std::shared_ptr<reader_type> reader_;
-  outbox<Handle, writer_state, no_mark> out_{*this};
+  outbox<Handle, writer_state, mark> out_{*this};
   std::size_t largest_;  // payload that a socket may send, as far as it fits
   full_policy when_full_;
   full_policy when_peer_full_;
+  reservation reserved_;
   epoch_guard guard_;  // of the datagrams that are queued
   bool closed_ = false;
   bool is_waited_for_ = false;

@@ -118,6 +118,7 @@ public:
     // An unspecified source leaves the choice to the system, in either family.
     if (options_.source && options_.source->is_unspecified()) options_.source.reset();
     options_.control = {};
+    options_.number = 0;  // the batch keeps it, so that neighbours share a request
     note_bad_value();
   }
 
