@@ -4,6 +4,10 @@
 
 #include <catch2/catch_test_macros.hpp>
 
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <random>
 #include <string>
 
 TEST_CASE("OPT-10: single addresses, IPv4, IPv6 and mapped", "[block_list]")
@@ -106,4 +110,83 @@ TEST_CASE("OPT-13: what is refused is named", "[block_list]")
         "add_range (10.0.0.9 to 10.0.0.1; the first is behind the last): value out of range");
   CHECK(text([&] { list.add_range("10.0.0.1", "::1"); }) ==
         "add_range (10.0.0.1 to ::1; they are of two families): value out of range");
+}
+
+TEST_CASE("the list answers as a plain comparison with each range does", "[block_list]")
+{
+  // Dense addresses, so that ranges meet, overlap and touch; both families and mapped.
+  std::mt19937 random(12345);
+  const auto number = [&](unsigned below) {
+    return std::uniform_int_distribution<unsigned>(0, below - 1)(random);
+  };
+  const auto v4 = [](unsigned n) {
+    return asio::ip::address(asio::ip::address_v4(0x0A000000U + n));
+  };
+  const auto v6 = [](unsigned n) {
+    asio::ip::address_v6::bytes_type bytes{0x20, 1, 0x0d, 0xb8};
+    // On both sides of the middle, where two numbers of 64 bits meet.
+    const std::uint64_t at = 0xFFFFFFFFFFFFFF00U + n;
+    for (std::size_t i = 0; i < 8; ++i)
+      bytes[15 - i] = static_cast<unsigned char>(at >> (8 * i));
+    bytes[7] = at < 0x1000 ? 1 : 0;
+    return asio::ip::address(asio::ip::address_v6(bytes));
+  };
+  for (int round = 0; round < 50; ++round) {
+    dgram::block_list list;
+    std::array<bool, 600> in_v4{}, in_v6{};
+    const unsigned ranges = number(60);
+    for (unsigned i = 0; i < ranges; ++i) {
+      const unsigned first = number(500);
+      const unsigned last = first + number(20);
+      const bool is_v4 = number(2) == 0;
+      if (is_v4 && first == last && number(2) == 0)
+        list.add_subnet(v4(first), 32);
+      else
+        is_v4 ? list.add_range(v4(first), v4(last)) : list.add_range(v6(first), v6(last));
+      for (unsigned each = first; each <= last; ++each)
+        (is_v4 ? in_v4 : in_v6)[each] = true;
+    }
+    bool same = true;
+    for (unsigned n = 0; n < 600; ++n) {
+      const auto mapped = asio::ip::make_address_v6(asio::ip::v4_mapped, v4(n).to_v4());
+      same = same && list.check(v4(n)) == in_v4[n] &&
+             list.check(asio::ip::address(mapped)) == in_v4[n];
+      same = same && list.check(v6(n)) == in_v6[n];
+      same = same && list.check(asio::ip::udp::endpoint(v4(n), 9)) == in_v4[n];
+    }
+    CHECK(same);
+  }
+}
+
+TEST_CASE("subnets of every prefix have their first and last address", "[block_list]")
+{
+  const auto v6 = asio::ip::make_address_v6("2001:db8:ffff:0:ffff::1");
+  for (int prefix = 1; prefix <= 128; ++prefix) {
+    dgram::block_list list;
+    list.add_subnet(asio::ip::address(v6), prefix);
+    auto bytes = v6.to_bytes();
+    const auto flip = [&](int bit) {
+      const auto at = static_cast<std::size_t>(bit / 8);
+      bytes[at] = static_cast<unsigned char>(bytes[at] ^ (0x80U >> (bit % 8)));
+      const bool in = list.check(asio::ip::address(asio::ip::address_v6(bytes)));
+      bytes[at] = static_cast<unsigned char>(bytes[at] ^ (0x80U >> (bit % 8)));
+      return in;
+    };
+    CHECK_FALSE(flip(prefix - 1));
+    if (prefix < 128) CHECK(flip(prefix));
+    CHECK(list.check(asio::ip::address(v6)));
+  }
+  for (int prefix = 1; prefix <= 32; ++prefix) {
+    dgram::block_list list;
+    list.add_subnet("10.20.30.40", prefix);
+    const std::uint32_t address = 0x0A141E28;
+    CHECK(list.check(asio::ip::address_v4(address)));
+    CHECK_FALSE(list.check(asio::ip::address_v4(address ^ (1U << (32 - prefix)))));
+    if (prefix < 32) CHECK(list.check(asio::ip::address_v4(address ^ (1U << (31 - prefix)))));
+  }
+  dgram::block_list all;
+  all.add_subnet("0.0.0.0", 0);
+  CHECK(all.check("255.255.255.255"));
+  CHECK(all.check("0.0.0.0"));
+  CHECK_FALSE(all.check("::"));
 }
