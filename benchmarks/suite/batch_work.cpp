@@ -63,14 +63,15 @@ void filler::drain()
     while (::recv(one.get(), &byte, 1, MSG_DONTWAIT) >= 0) {}
 }
 
-sample time_drain(filler& source, drain::drainer& by, int repetitions)
+sample time_drain(filler& source, drain::drainer& by, int repetitions, metric measured)
 {
-  return repeat(source.count(), repetitions, [&](std::size_t count, repetition& now) {
+  const auto work = [&](std::size_t count, repetition& now) {
     source.fill(by.descriptor(), count);
     now.time([&] { by.take(count); });
     if (!is_empty(by.descriptor())) throw std::runtime_error("a drain left datagrams behind");
     source.drain();
-  });
+  };
+  return repeat(source.count(), repetitions, work, measured);
 }
 
 receivers::receivers(std::size_t count, bool coalesced)

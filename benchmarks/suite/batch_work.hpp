@@ -38,7 +38,8 @@ private:
 };
 
 /// Fills the queue and times how it is emptied, several times.
-sample time_drain(filler& source, drain::drainer& by, int repetitions);
+sample time_drain(filler& source, drain::drainer& by, int repetitions,
+                  metric measured = metric::time);
 
 /// Sockets to send to.
 class receivers {

@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <functional>
 #include <stdexcept>
 #include <utility>
 
@@ -115,14 +116,25 @@ std::uint64_t row::lost() const
   return sum;
 }
 
+template <class Compare>
+double row::compare(std::string_view ours, std::string_view theirs, Compare compare) const
+{
+  const auto& first = samples_of(ours);
+  const auto& second = samples_of(theirs);
+  std::vector<double> compared;
+  for (std::size_t i = 0; i < std::min(first.size(), second.size()); ++i)
+    compared.push_back(compare(cost_of(first[i]), cost_of(second[i])));
+  return median(std::move(compared));
+}
+
 double row::ratio(std::string_view ours, std::string_view theirs) const
 {
-  const auto& numerators = samples_of(ours);
-  const auto& denominators = samples_of(theirs);
-  std::vector<double> ratios;
-  for (std::size_t i = 0; i < std::min(numerators.size(), denominators.size()); ++i)
-    ratios.push_back(cost_of(numerators[i]) / cost_of(denominators[i]));
-  return median(std::move(ratios));
+  return compare(ours, theirs, std::divides());
+}
+
+double row::difference(std::string_view ours, std::string_view theirs) const
+{
+  return compare(ours, theirs, std::minus());
 }
 
 double row::value_of(const target& goal) const
@@ -130,6 +142,7 @@ double row::value_of(const target& goal) const
   switch (goal.is) {
   case relation::cost_at_most: return ratio(goal.ours, goal.theirs);
   case relation::speed_at_least: return ratio(goal.theirs, goal.ours);
+  case relation::extra_cost_at_most: return difference(goal.ours, goal.theirs);
   default: return shown_in() == unit::seconds ? cost(goal.ours) / 1e9 : cost(goal.ours);
   }
 }

@@ -32,10 +32,10 @@ struct contender {
   bool informational = false;  // no target speaks of it
 };
 
-enum class relation { cost_at_most, speed_at_least, figure_at_most };
+enum class relation { cost_at_most, speed_at_least, extra_cost_at_most, figure_at_most };
 
 /// "`ours` costs at most `limit` times what `theirs` costs", "is at least `limit` times as fast",
-/// or "costs at most `limit`", without `theirs`.
+/// "costs at most `limit` more", or "costs at most `limit`", without `theirs`.
 struct target {
   std::string ours;
   relation is;
@@ -97,12 +97,18 @@ public:
   /// The median over the rounds of one implementation's cost by another's in the same round.
   double ratio(std::string_view ours, std::string_view theirs) const;
 
+  /// The median of the differences.
+  double difference(std::string_view ours, std::string_view theirs) const;
+
   std::vector<verdict> verdicts() const;
 
 private:
   const std::vector<sample>& samples_of(std::string_view name) const;
   double cost_of(const sample& one) const;
   double value_of(const target& goal) const;
+
+  template <class Compare>
+  double compare(std::string_view ours, std::string_view theirs, Compare compare) const;
 
   std::string label_;
   std::string work_;

@@ -80,14 +80,14 @@ std::size_t longest_train(std::size_t payload)
   return takes_more ? std::min(newer, max_train_bytes / payload) : train_length(payload);
 }
 
-descriptor make_socket()
+descriptor make_socket(in_addr_t address)
 {
   descriptor made(check(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), "socket"));
   enlarge_queue(made.get(), SO_RCVBUFFORCE, SO_RCVBUF);
   enlarge_queue(made.get(), SO_SNDBUFFORCE, SO_SNDBUF);
   sockaddr_in local{};
   local.sin_family = AF_INET;
-  local.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  local.sin_addr.s_addr = htonl(address);
   check(::bind(made.get(), reinterpret_cast<const sockaddr*>(&local), sizeof local), "bind");
   return made;
 }

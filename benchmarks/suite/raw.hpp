@@ -41,8 +41,8 @@ std::size_t train_length(std::size_t payload) noexcept;
 /// The same, with the most datagrams that this kernel takes: newer ones cut a message into 128.
 std::size_t longest_train(std::size_t payload);
 
-/// A UDP socket on a free port of the loopback address, with room for what a benchmark queues.
-descriptor make_socket();
+/// A UDP socket on a free port of this address, with room for what a benchmark queues.
+descriptor make_socket(in_addr_t address = INADDR_LOOPBACK);
 sockaddr_in address_of(int fd);
 void connect(int fd, const sockaddr_in& peer);
 void set_coalescing(int fd, bool on);

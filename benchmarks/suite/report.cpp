@@ -19,8 +19,8 @@ constexpr double allocation_tolerance = 1e-4;
 
 bool promises_no_allocations(const row& of)
 {
-  constexpr std::array promised{"R1", "R2", "R3", "R4", "R5", "R6", "T1", "T2",
-                                "T3", "T6", "T7", "E1", "E2", "E3", "E4", "E5"};
+  constexpr std::array promised{"R1", "R2", "R3", "R4", "R5", "R6", "T1", "T2", "T3", "T6",
+                                "T7", "E1", "E2", "E3", "E4", "E5", "S2", "S3", "S4"};
   for (const char* const id : promised)
     if (of.id() == id) return true;
   return false;
@@ -108,6 +108,9 @@ std::string describe(const verdict& one)
   if (one.goal.is == relation::figure_at_most)
     return fmt::format("{}: {:.4g}, target at most {:.4g}", one.goal.ours, one.value,
                        one.goal.limit);
+  if (one.goal.is == relation::extra_cost_at_most)
+    return fmt::format("{}: {:.0f} ns more than {}, target at most {:.0f} ns", one.goal.ours,
+                       one.value, one.goal.theirs, one.goal.limit);
   const bool by_cost = one.goal.is == relation::cost_at_most;
   return fmt::format("{}: {:.3f} x the {} of {}, target {} {:.2f}", one.goal.ours, one.value,
                      by_cost ? "cost" : "speed", one.goal.theirs, by_cost ? "at most" : "at least",

@@ -69,7 +69,12 @@ std::string verdict_json(const verdict& one)
   if (!one.goal.theirs.empty()) object.add("against", one.goal.theirs);
   const bool by_speed = one.goal.is == relation::speed_at_least;
   const bool is_figure = one.goal.is == relation::figure_at_most;
-  object.add(is_figure ? "figure" : by_speed ? "speed_ratio" : "cost_ratio", one.value);
+  const bool is_extra = one.goal.is == relation::extra_cost_at_most;
+  object.add(is_figure  ? "figure"
+             : is_extra ? "extra_ns"
+             : by_speed ? "speed_ratio"
+                        : "cost_ratio",
+             one.value);
   object.add(by_speed ? "at_least" : "at_most", one.goal.limit);
   object.add("result", std::string_view(one.met ? "met" : "missed"));
   return object.text();

@@ -33,8 +33,8 @@ template <class Server>
 class batch_server : public socket_drainer<dgram::udp::socket> {
 public:
   template <class... Arguments>
-  explicit batch_server(const Arguments&... arguments)
-      : server_(arguments...), reader_(socket_, {.coalesce = false})
+  explicit batch_server(bool coalesced, const Arguments&... arguments)
+      : server_(arguments...), reader_(socket_, {.coalesce = coalesced})
   {
     asio::co_spawn(turns_.context(), work(), asio::detached);
   }
@@ -69,6 +69,8 @@ struct without_state {
 };
 
 struct with_session_map {
+  with_session_map() = default;
+
   with_session_map(std::size_t peers, unsigned short port)
   {
     for (std::size_t i = 0; i < peers; ++i)
@@ -83,22 +85,13 @@ struct with_session_map {
     }
   }
 
-  dgram::session_map<peer_state> sessions{
-      {.idle_timeout = std::chrono::hours(1), .max_sessions = 1'000'000}};
+  dgram::session_map<peer_state> sessions{{.idle_timeout = std::chrono::hours(1),
+                                           .max_sessions = 100'000,
+                                           .when_full = dgram::sessions_full::evict_idlest}};
 };
 
 /// As it is usually written. The time is what an idle timeout would look at.
 struct with_unordered_map {
-  struct hash {
-    std::size_t operator()(const endpoint& of) const noexcept
-    {
-      const auto address = of.address();
-      const auto bits = address.is_v4() ? std::hash<asio::ip::address_v4>()(address.to_v4())
-                                        : std::hash<asio::ip::address_v6>()(address.to_v6());
-      return bits * 31 + of.port();
-    }
-  };
-
   struct timed_state : peer_state {
     std::chrono::steady_clock::time_point heard;
   };
@@ -120,24 +113,29 @@ struct with_unordered_map {
     }
   }
 
-  std::unordered_map<endpoint, timed_state, hash> sessions;
+  std::unordered_map<endpoint, timed_state, endpoint_hash> sessions;
 };
 
 }  // namespace
 
 drainer_ptr dgram_next_batch()
 {
-  return std::make_unique<batch_server<without_state>>();
+  return std::make_unique<batch_server<without_state>>(false);
 }
 
 drainer_ptr dgram_session_map(std::size_t peers, unsigned short port)
 {
-  return std::make_unique<batch_server<with_session_map>>(peers, port);
+  return std::make_unique<batch_server<with_session_map>>(false, peers, port);
+}
+
+drainer_ptr dgram_session_map_of_new_peers()
+{
+  return std::make_unique<batch_server<with_session_map>>(true);
 }
 
 drainer_ptr std_unordered_map(std::size_t peers, unsigned short port)
 {
-  return std::make_unique<batch_server<with_unordered_map>>(peers, port);
+  return std::make_unique<batch_server<with_unordered_map>>(false, peers, port);
 }
 
 }  // namespace bench::drain

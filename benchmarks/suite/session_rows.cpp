@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSL-1.0
 // The rows of sessions: a drain with a state for each peer, look-ups alone, and what an idle
 // session takes.
+#include "crowd.hpp"
 #include "process.hpp"
-#include "raw.hpp"
 #include "repetition.hpp"
 #include "resident.hpp"
 #include "rows.hpp"
@@ -12,12 +12,10 @@
 
 #include <fmt/format.h>
 #include <malloc.h>
-#include <netinet/in.h>
 #include <asio/io_context.hpp>
 #include <asio/steady_timer.hpp>
 
 #include <array>
-#include <cstring>
 #include <initializer_list>
 #include <memory>
 #include <random>
@@ -33,64 +31,11 @@ namespace {
 
 constexpr std::size_t payload_size = 64;
 
-/// Fills queues with datagrams from random ones of many peers. A peer is a loopback address, which
-/// each datagram names as its source.
-class crowd {
-public:
-  crowd() : socket_(make_sender()) {}
-
-  unsigned short port() const { return ntohs(raw::address_of(socket_.get()).sin_port); }
-
-  void fill(int fd, std::size_t datagrams, std::size_t peers)
-  {
-    const sockaddr_in to = raw::address_of(fd);
-    for (; datagrams > 0; --datagrams)
-      send(to, drain::peer_address(random_() % peers));
-  }
-
-private:
-  static raw::descriptor make_sender()
-  {
-    raw::descriptor made(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
-    const sockaddr_in any{.sin_family = AF_INET, .sin_port = 0, .sin_addr = {}, .sin_zero = {}};
-    if (::bind(made.get(), reinterpret_cast<const sockaddr*>(&any), sizeof any) != 0)
-      throw std::runtime_error("cannot bind a sender");
-    return made;
-  }
-
-  void send(sockaddr_in to, unsigned from)
-  {
-    struct {
-      alignas(cmsghdr) std::array<std::byte, CMSG_SPACE(sizeof(in_pktinfo))> bytes{};
-    } control;
-    iovec buffer{bytes_.data(), bytes_.size()};
-    msghdr message{};
-    message.msg_name = &to;
-    message.msg_namelen = sizeof to;
-    message.msg_iov = &buffer;
-    message.msg_iovlen = 1;
-    message.msg_control = control.bytes.data();
-    message.msg_controllen = control.bytes.size();
-    cmsghdr* const header = CMSG_FIRSTHDR(&message);
-    header->cmsg_level = IPPROTO_IP;
-    header->cmsg_type = IP_PKTINFO;
-    header->cmsg_len = CMSG_LEN(sizeof(in_pktinfo));
-    in_pktinfo info{};
-    info.ipi_spec_dst.s_addr = htonl(from);
-    std::memcpy(CMSG_DATA(header), &info, sizeof info);
-    if (::sendmsg(socket_.get(), &message, 0) < 0) throw std::runtime_error("cannot send");
-  }
-
-  raw::descriptor socket_;
-  std::array<std::byte, payload_size> bytes_{};
-  std::mt19937 random_{1};
-};
-
 constexpr std::size_t datagrams_of_a_drain = 2048;
 
 row measure_s1(const run_config& how)
 {
-  const auto source = std::make_shared<crowd>();
+  const auto source = std::make_shared<crowd>(payload_size);
   row drained("S1",
               fmt::format("drain with a state for each peer, {} datagrams of {} B",
                           datagrams_of_a_drain, payload_size),
