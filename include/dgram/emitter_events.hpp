@@ -20,8 +20,8 @@ DGRAM_NAMESPACE_BEGIN
 
 namespace detail {
 
-/// `Derived` is the emitter socket. `Event` is one of the types in `dgram::event`. All of these calls
-/// throw `error::not_running` if the socket was moved from.
+/// `Derived` is the emitter socket. `Event` is one of the types in `dgram::event`. All of these
+/// calls throw `error::not_running` if the socket was moved from.
 template <class Derived, class Socket>
 class emitter_event_calls {
   using core_type = emitter_core<Socket>;

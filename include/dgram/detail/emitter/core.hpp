@@ -196,8 +196,9 @@ public:
     return {};
   }
 
-  /// Starts an operation. `payload` is that of a send. Without a completion, a failure is an 'error'
-  /// event, and no cancellation takes a close back. `listener` is removed if the operation fails.
+  /// Starts an operation. `payload` is that of a send. Without a completion, a failure is an
+  /// 'error' event, and no cancellation takes a close back. `listener` is removed if the operation
+  /// fails.
   void start(action which, const destination_type& to, const payload_view& payload,
              any_completion_ptr done, listener_id listener)
   {

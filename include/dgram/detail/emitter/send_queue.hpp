@@ -264,8 +264,8 @@ private:
            buffers_->batch.has_room(payload.size()) && (is_ip || owner_.socket.is_open());
   }
 
-  /// Sends a datagram that has a completion, or several pieces, or no address; or one that is large,
-  /// or whose queue is full or must be flushed.
+  /// Sends a datagram that has a completion, or several pieces, or no address; or one that is
+  /// large, or whose queue is full or must be flushed.
   DGRAM_APART bool send_otherwise(const path_type* to, const payload_view& payload,
                                   send_completion* told, bool admitted)
   {
