@@ -16,11 +16,10 @@ using faults::need;
 using faults::operation;
 using faults::supply;
 
-/// `co_spawn` cannot stand a lack of memory. For emitters see tests/emitter/allocation_test.cpp.
+/// `co_spawn` cannot stand a lack of memory.
 bool is_tried(const operation& which)
 {
-  const bool is_emitters = which.on == faults::place::emitter || which.on == faults::place::bound;
-  return which.how != form::coroutine && !is_emitters;
+  return which.how != form::coroutine;
 }
 
 /// Lets the first allocation fail, then the second, until there is no such allocation.

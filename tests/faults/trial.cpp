@@ -72,6 +72,8 @@ void attempt(const operation& which, supply when, const trouble& what)
     CHECK(told.handlers == 0);
     CHECK_FALSE(told.called_inside);
     CHECK(told.calls <= 1);
+    // The program has no other place where it could learn of an emitter's errors.
+    if (which.on == place::emitter || which.on == place::bound) CHECK(w.throws == 0);
     if (which.how != form::synchronous && !told.threw && w.throws == 0) CHECK(told.calls == 1);
     w.check_that_it_works();
     w.destroy_objects();

@@ -119,6 +119,12 @@ public:
 
   void deliver(task* which) { turns_.deliver(which); }
 
+  template <class Part>
+  void deliver_once(member_task<Part>& which)
+  {
+    turns_.deliver_once(which);
+  }
+
   /// Makes an event that is delivered later. Make it before the call that it reports has any
   /// effect.
   template <class Event>
@@ -135,11 +141,18 @@ public:
     deliver(make_event<Event>().release());
   }
 
+  /// Without memory for the event, emits one that has no address.
   void post_error(failure what)
   {
-    post([this, what = std::move(what)] {
-      if (!has_ended()) emit_error(what);
-    });
+    const failure in_short = failure_of(what.operation, what.code);
+    try {
+      post([this, what = std::move(what)] {
+        if (!has_ended()) emit_error(what);
+      });
+    } catch (const std::bad_alloc&) {
+      if (!untold_) untold_ = in_short;
+      turns_.deliver_once(tell_);
+    }
   }
 
   /// Ends an operation with an error. The completion receives it; without one there is an 'error'
@@ -223,9 +236,16 @@ public:
     return wait_and_send(destination_type(to), payload, nullptr);
   }
 
-  void flush() { sending_.flush(); }
+  /// Also called by destructors. Without memory, the datagrams in the queue fail.
+  void flush()
+  {
+    fail_without_memory([this] { sending_.flush(); });
+  }
 
-  void offer_to_full_peers() { sending_.offer_to_full_peers(); }
+  void offer_to_full_peers()
+  {
+    fail_without_memory([this] { sending_.offer_to_full_peers(); });
+  }
 
   // --- receive ---
 
@@ -339,7 +359,7 @@ public:
     pending_.end();
     discard_descriptor();
     diagnose(diagnostic_channel::close, this);
-    post([this] { emit_close(); });
+    turns_.deliver_once(closed_task_);
   }
 
   void discard_descriptor()
@@ -352,7 +372,7 @@ public:
   /// Called when the socket object is gone, so that no listener may be called any more.
   void abandon()
   {
-    events = emitter_type();  // this also ends a pending emission
+    events.end();
     if (!closed_) close_now();
   }
 
@@ -372,7 +392,7 @@ public:
     turns_.discard();
     pending_.discard();
     sending_.discard();
-    const auto released = std::exchange(events, emitter_type());
+    events.end();
   }
 
   // --- ref and unref ---
@@ -391,7 +411,14 @@ public:
 
   bool may_receive() const noexcept { return !closed_ && !is_paused() && is_bound(); }
 
-  void note_activity() { idle_.note_activity(); }
+  void note_activity()
+  {
+    try {
+      idle_.note_activity();
+    } catch (const std::bad_alloc&) {
+      post_error(failure_of("timeout", net::error::no_memory));
+    }
+  }
 
   void timed_out() { events.template emit<event::timeout>(); }
 
@@ -423,9 +450,10 @@ public:
 
   void not_looked_up(const failure& why) { pending_.not_looked_up(why); }
 
-  void send_now(const path_type* to, const std::vector<std::byte>& payload, send_completion* done)
+  void send_now(const path_type* to, const std::vector<std::byte>& payload,
+                send_completion_ptr done)
   {
-    sending_.send(to, payload, done, true);
+    sending_.send_late(to, payload, std::move(done));
   }
 
   /// Whether `ready_to_send` has no error and nothing to do.
@@ -524,6 +552,22 @@ private:
     return !sending_.is_full();
   }
 
+  template <class Function>
+  void fail_without_memory(Function function)
+  {
+    try {
+      function();
+    } catch (const std::bad_alloc&) {
+      sending_.fail(net::error::no_memory);
+    }
+  }
+
+  void tell_untold()
+  {
+    const failure what = std::exchange(untold_, {});
+    if (!has_ended()) emit_error(what);
+  }
+
   void emit_error(const failure& what)
   {
     events.template emit<event::error_monitor>(what);
@@ -558,6 +602,11 @@ private:
     } const end{events};
     events.template emit<event::close>();
   }
+
+  // Declared before the queue of tasks, which they may be in.
+  member_task<emitter_core> closed_task_{*this, &emitter_core::emit_close};
+  member_task<emitter_core> tell_{*this, &emitter_core::tell_untold};
+  failure untold_;  // an error whose event found no memory
 
   std::shared_ptr<roster<emitter_core>> members_;
   stop_signal<emitter_core, executor_type> stop_;

@@ -53,7 +53,7 @@ struct operation {
 /// `Owner` is the core. It has the socket and its family, events and turns, and these functions:
 /// - `void expect_arrivals(endpoint_type)` is called before the bind to this address.
 /// - `void bound()` is called after the bind, and before 'listening' is emitted.
-/// - `void send_now(const path_type*, payload, send_completion*)` sends to a known endpoint.
+/// - `void send_now(const path_type*, payload, send_completion_ptr)` sends to a known endpoint.
 /// - `void end_operation(any_completion_ptr, failure)` reports the end. Without a completion there
 ///   is an 'error' event.
 /// - `void close_now()` closes. `void close_if_closing()` closes unless the close was taken back.
@@ -74,10 +74,7 @@ public:
   /// The progress of the bind, or of the connect.
   enum class phase : unsigned char { none, pending, done };
 
-  explicit pending_operations(Owner& owner) noexcept
-      : owner_(owner), lookups_(owner), release_(*this)
-  {
-  }
+  explicit pending_operations(Owner& owner) noexcept : owner_(owner), lookups_(owner) {}
   pending_operations(const pending_operations&) = delete;
   pending_operations& operator=(const pending_operations&) = delete;
 
@@ -139,7 +136,7 @@ public:
     if (done || !was_implicit || !all_told) owner_.end_operation(std::move(done), why);
     for (auto& next : waiting) {
       if (next.what.kind == action::close)
-        owner_.post([this] { owner_.close_if_closing(); });
+        owner_.deliver_once(close_if_closing_);
       else if (next.what.kind == action::send && is_told(next))
         owner_.end_operation(std::move(next.what.done), why);
       else if (next.what.kind == action::connect)
@@ -236,12 +233,7 @@ public:
     if (found == entries_.end() || owner_.is_closed()) return false;
     operation_type ended = remove(found);
     const failure why = failure_of(ended.name(), net::error::operation_aborted);
-    if (ended.kind == action::bind)
-      fail_bind(why, std::move(ended.done));
-    else if (ended.kind == action::connect)
-      fail_connect(why, std::move(ended.done));
-    else
-      owner_.end_operation(std::move(ended.done), why);
+    fail(std::move(ended), why);
     return true;
   }
 
@@ -249,11 +241,9 @@ public:
   /// operations go on in the next turn, since their listeners have been called by then.
   void release_later()
   {
-    if (release_.is_posted || std::none_of(entries_.begin(), entries_.end(),
-                                           [this](const entry& each) { return may_go_on(each); }))
-      return;
-    owner_.deliver(&release_);
-    release_.is_posted = true;
+    if (std::any_of(entries_.begin(), entries_.end(),
+                    [this](const entry& each) { return may_go_on(each); }))
+      owner_.deliver_once(release_);
   }
 
   /// Ends every operation that was started, except the waits for 'close'.
@@ -290,14 +280,8 @@ public:
 
   void not_looked_up(const failure& why)
   {
-    for (auto& next : take([&](const entry& each) { return waits_for_name(each, why.address); })) {
-      if (next.what.kind == action::bind)
-        fail_bind(why, std::move(next.what.done));
-      else if (next.what.kind == action::connect)
-        fail_connect(why, std::move(next.what.done));
-      else
-        owner_.end_operation(std::move(next.what.done), why);
-    }
+    for (auto& next : take([&](const entry& each) { return waits_for_name(each, why.address); }))
+      fail(std::move(next.what), why);
   }
 
 private:
@@ -331,19 +315,6 @@ private:
   struct milestone {
     phase at = phase::none;
     listener_id listener;
-  };
-
-  struct release_task final : task {
-    explicit release_task(pending_operations& list) noexcept : of(list) {}
-    void run() override
-    {
-      is_posted = false;
-      of.release();
-    }
-    void discard() noexcept override { is_posted = false; }
-
-    pending_operations& of;
-    bool is_posted = false;
   };
 
   // --- the list ---
@@ -405,13 +376,42 @@ private:
       function();
     } catch (...) {
       // The function may have ended the operation.
-      for (auto at = entries_.begin(); at != entries_.end(); ++at) {
-        if (&*at != address) continue;
-        remove(at);
-        break;
-      }
+      if (const auto at = place_of(address); at != entries_.end()) remove(at);
       throw;
     }
+  }
+
+  /// Calls a function for an operation in a turn, where no caller could catch an exception. Without
+  /// memory, the operation fails.
+  template <class Function>
+  void fail_without_memory(iterator which, Function function)
+  {
+    const entry* const address = &*which;
+    try {
+      function();
+    } catch (const std::bad_alloc&) {
+      const auto at = place_of(address);
+      if (at == entries_.end()) return;
+      operation_type ended = remove(at);
+      const failure why = failure_of(ended.name(), net::error::no_memory);
+      fail(std::move(ended), why);
+    }
+  }
+
+  iterator place_of(const entry* which)
+  {
+    return std::find_if(entries_.begin(), entries_.end(),
+                        [which](const entry& each) { return &each == which; });
+  }
+
+  void fail(operation_type ended, const failure& why)
+  {
+    if (ended.kind == action::bind)
+      fail_bind(why, std::move(ended.done));
+    else if (ended.kind == action::connect)
+      fail_connect(why, std::move(ended.done));
+    else
+      owner_.end_operation(std::move(ended.done), why);
   }
 
   static bool is_told(const entry& which)
@@ -483,7 +483,7 @@ private:
     move_to(*at, stage::due);
     if (at->what.kind != action::bind && lacks_descriptor()) {
       move_to(*at, stage::descriptor);
-      if constexpr (is_ip) bind_implicitly();
+      if constexpr (is_ip) fail_without_memory(at, [this] { bind_implicitly(); });
       return;
     }
     operation_type next = remove(at);
@@ -534,7 +534,7 @@ private:
     while (!entries_.empty() && entries_.front().at == stage::due) {
       const auto next = entries_.begin();
       entries_.splice(entries_.end(), entries_, next);
-      advance(next);
+      fail_without_memory(next, [&] { advance(next); });
     }
     release_later();
   }
@@ -570,7 +570,7 @@ private:
   void send_now(operation_type next)
   {
     owner_.send_now(next.to.path(), next.payload,
-                    static_cast<send_completion*>(next.done.release()));
+                    send_completion_ptr(static_cast<send_completion*>(next.done.release())));
   }
 
   void bound()
@@ -655,7 +655,8 @@ private:
   milestone connect_;
   bool implicit_ = false;  // no caller asked for the bind
   std::array<std::size_t, 7> counts_{};
-  release_task release_;
+  member_task<pending_operations> release_{*this, &pending_operations::release};
+  member_task<Owner> close_if_closing_{owner_, &Owner::close_if_closing};
   list_type entries_;
 };
 

@@ -17,6 +17,7 @@
 #include <cstddef>
 #include <iterator>
 #include <memory>
+#include <new>
 #include <optional>
 #include <tuple>
 #include <utility>
@@ -137,30 +138,42 @@ public:
            buffers_->batch.has_room(payload.size());
   }
 
-  /// Queues a copy. The caller makes sure that there is room.
-  void push(const payload_view& payload, const path_type* to, send_completion* done)
+  /// Queues a copy, in the usual case.
+  void push_at_once(const payload_view& payload, const path_type* to, send_completion* done)
+  {
+    if (done != nullptr || payload.pieces() > 1 || to == nullptr) {
+      send_completion_ptr held(done);
+      push_otherwise(payload, to, held);
+    } else {
+      buffers_->batch.push_in_room(payload.front(), *to);
+    }
+  }
+
+  /// Queues a copy. The caller makes sure that there is room. If there is no memory, `done` stays
+  /// with the caller.
+  void push(const payload_view& payload, const path_type* to, send_completion_ptr& done)
   {
     if (!buffers_) acquire();
-    if (done != nullptr || payload.pieces() > 1 || to == nullptr)
-      push_otherwise(payload, to, send_completion_ptr(done));
-    else
-      buffers_->batch.push_in_room(payload.front(), *to);
+    push_otherwise(payload, to, done);
   }
 
-  /// Keeps, in order, a datagram that found no room.
-  void push_overflow(waiting_send<protocol_type> send)
+  /// Keeps, in order, a datagram that found no room. If there is no memory, `done` stays with the
+  /// caller.
+  void push_overflow(const payload_view& payload, const path_type* to, send_completion_ptr& done)
   {
-    overflow_bytes_ += send.payload.size();
-    overflow_.push(std::move(send));
+    overflow_.push({payload.copy(), to != nullptr ? std::optional(*to) : std::nullopt, nullptr});
+    overflow_.back().done = std::move(done);
+    overflow_bytes_ += payload.size();
   }
 
-  /// Keeps a datagram for a full peer. The datagrams that found no room come before it.
-  void hold(const payload_view& payload, const path_type* to, send_completion_ptr done)
+  /// Keeps a datagram for a full peer. The datagrams that found no room come before it. If there is
+  /// no memory, `done` stays with the caller.
+  void hold(const payload_view& payload, const path_type* to, send_completion_ptr& done)
   {
     if (overflow_.empty())
       hold_copy(payload, to, done);
     else
-      push_overflow({payload.copy(), *to, std::move(done)});
+      push_overflow(payload, to, done);
   }
 
   /// Offers to full peers what waits for them.
@@ -245,7 +258,7 @@ public:
   {
     if (!buffers_) return {};
     auto& batch = buffers_->batch;
-    record kept{batch, owner_.handle.is_connected(), first_, {}};
+    record kept{*this, batch, owner_.handle.is_connected(), first_, {}};
     const std::size_t before = batch.size();
     // Captures one pointer, which a std::function holds without memory of its own.
     batch.on_refused([note = &kept](error_code why, const endpoint_type& peer, std::size_t) {
@@ -303,7 +316,7 @@ private:
 
   /// Queues a datagram that has a completion, or several pieces, or no address.
   DGRAM_APART void push_otherwise(const payload_view& payload, const path_type* to,
-                                  send_completion_ptr done)
+                                  send_completion_ptr& done)
   {
     // A single piece needs no gathering.
     if (payload.pieces() > 1)
@@ -322,19 +335,24 @@ private:
   {
     operation_queue<waiting_send<protocol_type>> all;
     auto& batch = buffers_->batch;
-    overflow_bytes_ += batch.bytes();
-    for (; !batch.empty(); batch.drop_front()) {
-      const auto next = batch.front();
-      std::vector<std::byte> payload(next.size());
-      next.copy_to(payload);
-      all.push({std::move(payload),
-                next.peer() != nullptr ? std::optional(next.path()) : std::nullopt,
-                completion_of(first_++)});
+    all.reserve(batch.size() + overflow_.size());
+    try {
+      for (; !batch.empty(); batch.drop_front()) {
+        const auto next = batch.front();
+        std::vector<std::byte> payload(next.size());
+        next.copy_to(payload);
+        overflow_bytes_ += payload.size();
+        all.push({std::move(payload),
+                  next.peer() != nullptr ? std::optional(next.path()) : std::nullopt,
+                  completion_of(first_++)});
+      }
+    } catch (const std::bad_alloc&) {
+      // The rest stays in the batch, and can leave from there.
     }
     while (!overflow_.empty())
       all.push(overflow_.pop());
     overflow_ = std::move(all);
-    recycle();
+    if (batch.empty()) recycle();
   }
 
   struct refusal {
@@ -345,15 +363,21 @@ private:
 
   /// The datagrams that the kernel refuses during one offer.
   struct record {
+    send_queue& queue;
     basic_send_batch<protocol_type>& batch;
     bool connected;
     std::size_t first;
     std::vector<refusal> refusals;
 
+    /// Without memory, reports the refusal at once, before those that left earlier.
     void add(error_code why, const endpoint_type& peer)
     {
-      refusals.push_back(
-          {batch.refused_number() - first, why, connected ? std::nullopt : std::optional(peer)});
+      const std::size_t index = batch.refused_number() - first;
+      try {
+        refusals.push_back({index, why, connected ? std::nullopt : std::optional(peer)});
+      } catch (const std::bad_alloc&) {
+        queue.owner_.not_sent(queue.completion_of(first + index), why, connected ? nullptr : &peer);
+      }
     }
   };
 
@@ -383,12 +407,19 @@ private:
     bool any = false;
     while (!overflow_.empty() && buffers_room(overflow_.front().payload.size())) {
       auto send = overflow_.pop();
+      const path_type* const to = send.to ? &*send.to : nullptr;
       overflow_bytes_ -= send.payload.size();
-      if (send.to && is_full(&send.to->peer)) {
-        hold_copy(send.payload, &*send.to, send.done);
+      try {
+        if (to != nullptr && is_full(&to->peer)) {
+          hold_copy(send.payload, to, send.done);
+          continue;
+        }
+        push(send.payload, to, send.done);
+      } catch (const std::bad_alloc&) {
+        owner_.not_sent(std::move(send.done), net::error::no_memory,
+                        to != nullptr ? &to->peer : nullptr);
         continue;
       }
-      push(send.payload, send.to ? &*send.to : nullptr, send.done.release());
       any = true;
     }
     return any;

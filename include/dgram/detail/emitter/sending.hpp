@@ -14,7 +14,7 @@
 
 #include <cstddef>
 #include <memory>
-#include <optional>
+#include <new>
 #include <tuple>
 #include <utility>
 
@@ -71,16 +71,35 @@ public:
   }
 
   /// Sends to a peer; null for the connected one. Returns false if the queue is full.
-  bool send(const path_type* to, const payload_view& payload, send_completion* done,
-            bool admitted = false)
+  bool send(const path_type* to, const payload_view& payload, send_completion* done)
   {
     if (done != nullptr) std::get<0>(done->values) = payload.size();
     if (!owner_.is_ready_to_send(peer_of(to)) && is_refused(peer_of(to), done)) return true;
-    if (!queue_.takes_at_once(payload)) [[unlikely]]
-      return send_otherwise(to, payload, send_completion_ptr(done), admitted);
-    queue_.push(payload, to, done);
+    if (!queue_.takes_at_once(payload)) [[unlikely]] {
+      send_completion_ptr held(done);
+      return send_otherwise(to, payload, held, false);
+    }
+    queue_.push_at_once(payload, to, done);
     turns_.schedule();
     return true;
+  }
+
+  /// The same for a datagram that has waited until this turn. It was admitted before. No caller
+  /// could catch an exception, so a lack of memory is an error of this datagram.
+  void send_late(const path_type* to, const payload_view& payload, send_completion_ptr done)
+  {
+    if (done != nullptr) std::get<0>(done->values) = payload.size();
+    try {
+      if (!owner_.is_ready_to_send(peer_of(to))) {
+        if (const auto ec = owner_.ready_to_send(peer_of(to))) {
+          owner_.not_sent(std::move(done), ec, peer_of(to));
+          return;
+        }
+      }
+      send_otherwise(to, payload, done, true);
+    } catch (const std::bad_alloc&) {
+      owner_.not_sent(std::move(done), net::error::no_memory, peer_of(to));
+    }
   }
 
   /// Passes the queue to the kernel, as far as the kernel takes it.
@@ -131,9 +150,9 @@ private:
   }
 
   /// Sends a datagram that is large, or in several pieces, or whose queue is full or must be
-  /// flushed.
+  /// flushed. If there is no memory, `done` stays with the caller.
   DGRAM_COLD bool send_otherwise(const path_type* to, const payload_view& payload,
-                                 send_completion_ptr done, bool admitted)
+                                 send_completion_ptr& done, bool admitted)
   {
     const bool copies = payload.pieces() <= 1 && payload.size() <= queue_type::most_bytes;
     if (!copies && send_directly(to, payload, done)) return true;
@@ -145,14 +164,13 @@ private:
       return false;
     }
     if (is_peer_full) {
-      queue_.hold(payload, to, std::move(done));
+      queue_.hold(payload, to, done);
       return !peer_full_;
     }
     if (queue_.has_room(payload.size()))
-      queue_.push(payload, to, done.release());
+      queue_.push(payload, to, done);
     else
-      queue_.push_overflow(
-          {payload.copy(), to != nullptr ? std::optional(*to) : std::nullopt, std::move(done)});
+      queue_.push_overflow(payload, to, done);
     if (queue_.is_urgent()) flush();
     if (!queue_.is_held_back()) turns_.schedule();
     return !full_;
@@ -165,9 +183,12 @@ private:
 
   void tell_if_drained()
   {
-    const bool others = queue_.is_idle() && backlog_.count == 0 && std::exchange(full_, false);
-    const bool held = queue_.held_count() == 0 && std::exchange(peer_full_, false);
-    if (others || held) owner_.template post_event<event::drain>();
+    const bool others = full_ && queue_.is_idle() && backlog_.count == 0;
+    const bool held = peer_full_ && queue_.held_count() == 0;
+    if (!others && !held) return;
+    owner_.template post_event<event::drain>();
+    if (others) full_ = false;
+    if (held) peer_full_ = false;
   }
 
   /// Sends from the caller's buffer if the queue is empty. Returns false if the datagram is to be
