@@ -91,12 +91,18 @@ public:
   template <class... Args>
   void push(const Args&... args)
   {
+    bool copied = true;
     try {
-      push_copy(args...);
+      copy(args...);
     } catch (const std::bad_alloc&) {
       ++dropped_;
-      if (waiting_ != nullptr) finish(std::move(waiting_), net::error::no_memory);
+      copied = false;
     }
+    if (waiting_ == nullptr) return;
+    if (copied)
+      waiting_.release()->run();
+    else
+      finish(std::move(waiting_), net::error::no_memory);
   }
 
   void next(completion_type* done, const net::cancellation_slot& slot)
@@ -125,11 +131,10 @@ public:
 
 private:
   template <class... Args>
-  void push_copy(const Args&... args)
+  void copy(const Args&... args)
   {
     if (waiting_ != nullptr) {
       std::get<0>(waiting_->values).emplace(keep(args)...);
-      waiting_.release()->run();
       return;
     }
     const std::size_t size = (std::size_t{0} + ... + bytes_in(args));
@@ -198,8 +203,8 @@ private:
 /// The stream is a listener that owns its arguments: the bytes of a message are copied into a
 /// `std::vector<std::byte>`. Up to `most` events wait for `next`, with up to `most_bytes` bytes of
 /// messages together. An event that would exceed either is dropped; `dropped` counts them. An event
-/// that a `next` waits for is dropped only if there is no memory for its copy. Destroying the stream
-/// ends it.
+/// that a `next` waits for is dropped only if there is no memory for its copy. Destroying the
+/// stream ends it.
 ///
 /// \code
 /// auto server = dgram::create_socket(io, dgram::udp4);
@@ -247,7 +252,8 @@ public:
   /// Returns the next event. It has no value if no more events will come, because the socket is
   /// closed or its listeners were removed. Completion: `void(error_code,
   /// std::optional<value_type>)`. Errors: `already_started` while another `next` waits,
-  /// `operation_aborted`, `no_memory` if there is none for a copy of the event. Cancellation: terminal, partial and total; no event is lost.
+  /// `operation_aborted`, `no_memory` if there is none for a copy of the event. Cancellation:
+  /// terminal, partial and total; no event is lost.
   template <class Token = default_token_t<executor_type>>
   auto next(Token&& token = Token())
   {

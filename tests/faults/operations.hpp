@@ -93,7 +93,7 @@ enum class need : unsigned char { nothing, datagram, report };
 
 enum class form : unsigned char {
   asynchronous,  ///< completes by its handler
-  coroutine,     ///< the same, by way of `co_spawn`, which cannot stand a lack of memory
+  coroutine,     ///< the same, by way of `co_spawn`
   synchronous,   ///< is over when its call returns
 };
 
@@ -169,6 +169,10 @@ public:
   dgram::unix_dgram::receive_batch unix_in{4, 64};
   dgram::unix_dgram::send_batch unix_out{8};
   nearby_resolver resolver{io};
+
+  // Called by an operation that is a coroutine, around what it awaits.
+  std::function<void()> coroutine_begins;
+  std::function<void()> coroutine_ends;
 
   /// Brings what an operation waits for.
   void supply(need what);
