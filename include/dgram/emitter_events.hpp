@@ -51,9 +51,10 @@ public:
   /// Waits for the next such event.
   ///
   /// Completion: `void(error_code, values...)`, with the values that listeners get. The bytes of a
-  /// message are a `std::vector<std::byte>`. Error: `operation_aborted` if the socket is closed
-  /// first, or if the listeners are removed. Cancellation: terminal, partial and total. A cancelled
-  /// wait does not get the event; the listeners do.
+  /// message are a `std::vector<std::byte>`. Errors: `operation_aborted` if the socket is closed
+  /// first, or if the listeners are removed; `no_memory` if there is none for the bytes.
+  /// Cancellation: terminal, partial and total. A cancelled wait does not get the event; the
+  /// listeners do.
   ///
   /// \code
   /// auto client = dgram::create_socket(io, dgram::udp4);

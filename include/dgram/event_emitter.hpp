@@ -12,6 +12,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <new>
 #include <tuple>
 #include <type_traits>
 #include <utility>
@@ -35,6 +36,9 @@ private:
 };
 
 namespace detail {
+
+template <class Socket>
+class emitter_core;
 
 template <class Signature>
 struct listener_base;
@@ -334,7 +338,11 @@ public:
       // other one
       // NOLINTNEXTLINE(performance-unnecessary-copy-initialization)
       const auto last_hold = entry;
-      listeners_->remove(entry->id);
+      try {
+        listeners_->remove(entry->id);
+      } catch (const std::bad_alloc&) {
+        // It stays in the list, which this emission shares, and is never called again.
+      }
       last_hold->call(args...);
     }
 
@@ -347,12 +355,23 @@ public:
   };
 
 private:
+  template <class Socket>
+  friend class detail::emitter_core;
+
   struct core {
     std::size_t holders = 0;
     std::uint64_t last_number = 0;
     bool gone = false;
     std::tuple<detail::listener_list<Events>...> lists;
   };
+
+  /// Removes the listeners, also those that a pending emission has not called yet. Nothing is
+  /// emitted afterwards.
+  void end() noexcept
+  {
+    core_->gone = true;
+    remove_all();
+  }
 
   template <class Event>
   detail::listener_list<Event>& list() noexcept

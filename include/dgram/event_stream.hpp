@@ -17,6 +17,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <new>
 #include <optional>
 #include <tuple>
 #include <utility>
@@ -90,18 +91,18 @@ public:
   template <class... Args>
   void push(const Args&... args)
   {
-    if (waiting_ != nullptr) {
-      std::get<0>(waiting_->values).emplace(keep(args)...);
-      waiting_.release()->run();
-      return;
-    }
-    const std::size_t size = (std::size_t{0} + ... + bytes_in(args));
-    if (queue_.size() < most_ && size <= most_bytes_ - bytes_) {
-      queue_.push(Value(keep(args)...));
-      bytes_ += size;
-    } else {
+    bool copied = true;
+    try {
+      copy(args...);
+    } catch (const std::bad_alloc&) {
       ++dropped_;
+      copied = false;
     }
+    if (waiting_ == nullptr) return;
+    if (copied)
+      waiting_.release()->run();
+    else
+      finish(std::move(waiting_), net::error::no_memory);
   }
 
   void next(completion_type* done, const net::cancellation_slot& slot)
@@ -129,6 +130,22 @@ public:
   }
 
 private:
+  template <class... Args>
+  void copy(const Args&... args)
+  {
+    if (waiting_ != nullptr) {
+      std::get<0>(waiting_->values).emplace(keep(args)...);
+      return;
+    }
+    const std::size_t size = (std::size_t{0} + ... + bytes_in(args));
+    if (queue_.size() < most_ && size <= most_bytes_ - bytes_) {
+      queue_.push(Value(keep(args)...));
+      bytes_ += size;
+    } else {
+      ++dropped_;
+    }
+  }
+
   void watch(const net::cancellation_slot& slot)
   {
     waiting_->let_cancel(slot, this->weak_from_this(),
@@ -186,7 +203,8 @@ private:
 /// The stream is a listener that owns its arguments: the bytes of a message are copied into a
 /// `std::vector<std::byte>`. Up to `most` events wait for `next`, with up to `most_bytes` bytes of
 /// messages together. An event that would exceed either is dropped; `dropped` counts them. An event
-/// that a `next` waits for is never dropped. Destroying the stream ends it.
+/// that a `next` waits for is dropped only if there is no memory for its copy. Destroying the
+/// stream ends it.
 ///
 /// \code
 /// auto server = dgram::create_socket(io, dgram::udp4);
@@ -234,7 +252,8 @@ public:
   /// Returns the next event. It has no value if no more events will come, because the socket is
   /// closed or its listeners were removed. Completion: `void(error_code,
   /// std::optional<value_type>)`. Errors: `already_started` while another `next` waits,
-  /// `operation_aborted`. Cancellation: terminal, partial and total; no event is lost.
+  /// `operation_aborted`, `no_memory` if there is none for a copy of the event. Cancellation:
+  /// terminal, partial and total; no event is lost.
   template <class Token = default_token_t<executor_type>>
   auto next(Token&& token = Token())
   {
@@ -250,7 +269,7 @@ public:
   /// How many bytes their messages have together.
   std::size_t bytes() const noexcept { return state_->bytes(); }
 
-  /// How many events were dropped because too many waited.
+  /// How many events were dropped, because too many waited or there was no memory for a copy.
   std::uint64_t dropped() const noexcept { return state_->dropped(); }
 
 private:

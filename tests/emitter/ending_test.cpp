@@ -64,10 +64,8 @@ struct queued {
   }
 
   asio::io_context other;
-  // A pause closes both sockets for a time.
-  test::reserved_port target_port;
-  test::reserved_port port;
-  test::listener target{other, {.type = dgram::udp4}, target_port.number()};
+  test::reserved_port port;  // kept over a pause
+  test::listener target{other};
   asio::io_context io;
   test::slow_lookup lookup;
   std::stop_source stop;

@@ -93,23 +93,23 @@ void record(Socket& socket, trace& into)
 
 /// An emitter on loopback, bound at once, which notes what it gets.
 struct listener {
-  explicit listener(asio::io_context& io, dgram::socket_options options = {.type = dgram::udp4},
-                    std::uint16_t on_port = 0)
+  explicit listener(asio::io_context& io, dgram::socket_options options = {.type = dgram::udp4})
       : socket(dgram::create_socket(io, std::move(options)))
   {
     socket.on<event::message>([this](dgram::bytes_view message, const dgram::remote_info& from) {
       messages.emplace_back(message.text());
       senders.push_back(from);
     });
-    port = socket.bind_sync(on_port, socket_address()).port;
+    socket.bind_sync(port, socket_address());
   }
 
   const char* socket_address() { return "127.0.0.1"; }
 
+  reserved_port reserved;  // the socket binds it again after a pause of its context
   dgram::emitter_socket socket;
   std::vector<std::string> messages;
   std::vector<dgram::remote_info> senders;
-  std::uint16_t port = 0;
+  std::uint16_t port = reserved.number();
 };
 
 /// A lookup that answers when it is told to.

@@ -128,8 +128,7 @@ TEST_CASE("N39: joining binds an unbound socket", "[emitter]")
 TEST_CASE("MCT-10, MCT-11, MCT-13: what is sent to a group, and by a source", "[emitter]")
 {
   asio::io_context io;
-  const test::reserved_port of_first;
-  test::listener first(io, {.type = dgram::udp4, .reuse_addr = true}, of_first.number());
+  test::listener first(io, {.type = dgram::udp4, .reuse_addr = true});
   auto open = [&] { return dgram::create_socket(io, {.type = dgram::udp4, .reuse_addr = true}); };
   auto a = open();
   auto b = open();
@@ -220,7 +219,8 @@ TEST_CASE("MCT-10: a udp6 socket is a member of groups of both families, also af
         asio::error::address_in_use);
 
   auto four = dgram::create_socket(io, dgram::udp4);
-  four.bind_sync();
+  const test::reserved_port of_four;
+  four.bind_sync(of_four.number());
   four.set_multicast_interface("127.0.0.1");
   four.send("four", port, "239.255.77.5");
   test::run_until(io, [&] { return heard.size() == 1; });

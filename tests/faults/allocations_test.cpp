@@ -16,13 +16,6 @@ using faults::need;
 using faults::operation;
 using faults::supply;
 
-/// `co_spawn` cannot stand a lack of memory. For emitters see tests/emitter/allocation_test.cpp.
-bool is_tried(const operation& which)
-{
-  const bool is_emitters = which.on == faults::place::emitter || which.on == faults::place::bound;
-  return which.how != form::coroutine && !is_emitters;
-}
-
 /// Lets the first allocation fail, then the second, until there is no such allocation.
 template <class Attempt>
 void fail_each(const operation& which, const char* when, Attempt attempt)
@@ -53,7 +46,6 @@ TEST_CASE(
   const test::scripted guard;
   test::script.keeps_messages = false;
   for (const operation& which : faults::all_operations()) {
-    if (!is_tried(which)) continue;
     fail_each(which, "supplied before",
               [&](const faults::trouble& what) { faults::attempt(which, supply::before, what); });
     if (which.needs == need::nothing || which.how == form::synchronous) continue;
@@ -69,7 +61,7 @@ TEST_CASE("each allocation of a destructor may fail, whichever operation is pend
   const test::scripted guard;
   test::script.keeps_messages = false;
   for (const operation& which : faults::all_operations())
-    if (is_tried(which) && which.how == form::asynchronous)
+    if (which.how == form::asynchronous)
       fail_each(which, "destroyed",
                 [&](const faults::trouble& what) { faults::attempt_destruction(which, what); });
 }

@@ -172,13 +172,31 @@ void next_of_stream(world& w, const handler& h)
 
 const std::string long_name = "a-name-that-is-too-long-to-be-kept-within-a-string.test";
 
+asio::awaitable<void> in_trouble(world& w, asio::awaitable<void> (*function)(world&))
+{
+  struct scope {
+    world& objects;
+    explicit scope(world& of) : objects(of)
+    {
+      if (objects.coroutine_begins) objects.coroutine_begins();
+    }
+    scope(const scope&) = delete;
+    scope& operator=(const scope&) = delete;
+    ~scope()
+    {
+      if (objects.coroutine_ends) objects.coroutine_ends();
+    }
+  } const trouble(w);
+  co_await function(w);
+}
+
 // `w` are the objects and `h` is the handler.
 #define DGRAM_ASYNC(on, needs, ...)                          \
   {#__VA_ARGS__, place::on, need::needs, form::asynchronous, \
    []([[maybe_unused]] world& w, [[maybe_unused]] const handler& h) { __VA_ARGS__; }}
 #define DGRAM_COROUTINE(on, needs, ...)                   \
   {#__VA_ARGS__, place::on, need::needs, form::coroutine, \
-   [](world& w, const handler& h) { asio::co_spawn(w.io, __VA_ARGS__(w), h); }}
+   [](world& w, const handler& h) { asio::co_spawn(w.io, in_trouble(w, __VA_ARGS__), h); }}
 #define DGRAM_SYNC(on, needs, ...)                          \
   {#__VA_ARGS__, place::on, need::needs, form::synchronous, \
    []([[maybe_unused]] world& w, [[maybe_unused]] const handler& h) { __VA_ARGS__; }}

@@ -101,7 +101,7 @@ enum class need : unsigned char {
 
 enum class form : unsigned char {
   asynchronous,  ///< completes by its handler
-  coroutine,     ///< the same, by way of `co_spawn`, which cannot stand a lack of memory
+  coroutine,     ///< the same, by way of `co_spawn`
   synchronous,   ///< is over when its call returns
 };
 
@@ -184,6 +184,9 @@ public:
 
   /// Where a socket is handed over.
   std::string hand_over_path();
+  // Called by an operation that is a coroutine, around what it awaits.
+  std::function<void()> coroutine_begins;
+  std::function<void()> coroutine_ends;
 
   /// Brings what an operation waits for.
   void supply(need what);

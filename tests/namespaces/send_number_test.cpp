@@ -17,6 +17,7 @@
 
 #include <array>
 #include <cerrno>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
@@ -93,6 +94,16 @@ struct claimed_ids {
   claimed_ids& operator=(const claimed_ids&) = delete;
   ~claimed_ids() { known_timestamp_ids = timestamp_ids::not_known; }
 };
+
+/// Loopback whose device takes one datagram every few milliseconds, and keeps `limit` bytes.
+void make_slow(const test::network_namespace& host, const std::string& limit)
+{
+  host.ip("link set lo up mtu 1500\n");
+  const auto command =
+      "tc qdisc replace dev lo root tbf rate 2mbit burst 1600 limit " + limit + " 2>/dev/null";
+  if (host.run([&] { return std::system(command.c_str()); }) != 0)
+    SKIP("tc cannot slow down a device here");
+}
 
 std::vector<std::uint32_t> numbers_of_reports(dgram::udp::socket& socket)
 {
@@ -204,6 +215,63 @@ TEST_CASE_METHOD(obstacles, "segments that the kernel refuses take no number", "
     CHECK(ec);
   }
   CHECK(numbers_of_reports(socket) == std::vector<std::uint32_t>{0, 1, 2});
+}
+
+TEST_CASE("a send that finds a full queue takes no number, whether ENOBUFS or EAGAIN says so",
+          "[F12]")
+{
+  if (!dgram::platform::has_error_queue) SKIP("this system does not tell when datagrams left");
+  const claimed_ids kernel_counts(GENERATE(false, true));
+  const bool by_device = GENERATE(false, true);
+  const bool batched = GENERATE(false, true);
+  CAPTURE(by_device, batched);
+  const test::network_namespace host;
+  make_slow(host, by_device ? "6000" : "200000");
+  asio::io_context io;
+  dgram::udp::socket socket(io), sink(io);
+  host.run([&] {
+    socket.open(dgram::udp::v4());
+    socket.bind(test::loopback_v4());
+    sink.open(dgram::udp::v4());
+    sink.bind(test::loopback_v4());
+  });
+  // The kernel reports what the device drops only to sockets that ask for errors.
+  if (by_device)
+    socket.set_option(dgram::option::receive_error{true});
+  else
+    socket.set_send_buffer_size(8192);
+
+  const std::string payload(1000, 'x');
+  const dgram::send_options asks{.timestamp = true};
+  const dgram::error_code full =
+      by_device ? asio::error::no_buffer_space : asio::error::would_block;
+  std::uint32_t sent = 0;
+  std::size_t refused = 0;
+  std::vector<std::uint32_t> reported;
+  const auto deadline = std::chrono::steady_clock::now() + test::seconds(20);
+  for (int i = 0; i < 60; ++i) {
+    dgram::error_code ec;
+    if (batched) {
+      dgram::send_batch batch(1);
+      batch.push(payload, sink.local_endpoint(), asks);
+      const auto result = socket.try_send_batch(batch);
+      ec = result.error;
+    } else {
+      socket.try_send_to(asio::buffer(payload), sink.local_endpoint(), asks, ec);
+    }
+    if (!ec) ++sent;
+    if (ec) CHECK(ec == full);
+    refused += ec ? 1U : 0U;
+    // Sends that find room again come after sends that found none.
+    if (i % 20 == 19)
+      while (reported.size() < sent && std::chrono::steady_clock::now() < deadline)
+        for (const auto number : numbers_of_reports(socket))
+          reported.push_back(number);
+  }
+  CHECK(refused > 0);
+  REQUIRE(reported.size() == sent);
+  for (std::uint32_t i = 0; i < sent; ++i)
+    CHECK(reported[i] == i);
 }
 
 #endif

@@ -15,6 +15,7 @@
 #include <catch2/catch_test_macros.hpp>
 #include <catch2/generators/catch_generators.hpp>
 
+#include <algorithm>
 #include <map>
 #include <memory>
 #include <optional>
@@ -577,6 +578,34 @@ DGRAM_EACH_TRANSPORT_TEST_CASE("writer: an error handler may send, close, and re
   REQUIRE_FALSE(writer.try_send("after close", s.peer()));
   const auto& statistics = writer.statistics();
   REQUIRE(statistics.queued == statistics.sent + statistics.refused + statistics.lost);
+}
+
+DGRAM_EACH_TRANSPORT_TEST_CASE(
+    "writer: what an error handler sends leaves, whichever loss it is called for", "[F22]")
+{
+  server<TestType> s;
+  using writer_type = test::writer_of<TestType>;
+  writer_type writer{*s.reader};
+  int reports = 0;
+  writer.on_error([&](const dgram::error_code& ec, const test::endpoint&, std::size_t) {
+    CHECK(ec == asio::error::operation_aborted);
+    REQUIRE(writer.try_send("about loss " + std::to_string(++reports), s.peer()));
+  });
+  for (const char* lost : {"a", "b", "c"})
+    REQUIRE(writer.try_send(lost, s.peer()));
+  // The first send on the new descriptor finds those that were queued for the old one.
+  s.socket.close();
+  s.socket.open(dgram::udp::v4());
+  s.socket.bind(test::loopback_v4());
+  REQUIRE(writer.try_send("about nothing", s.peer()));
+  CHECK(reports == 3);
+  test::run(s.io);
+  auto arrived = s.arrived();
+  std::sort(arrived.begin(), arrived.end());
+  CHECK(arrived ==
+        std::vector<std::string>{"about loss 1", "about loss 2", "about loss 3", "about nothing"});
+  CHECK(writer.statistics().lost == 3);
+  CHECK(writer.statistics().sent == 4);
 }
 
 DGRAM_EACH_TRANSPORT_TEST_CASE("writer: a second writer of a reader takes its place")

@@ -31,7 +31,10 @@ public:
     all_.emplace_back(std::forward<Args>(args)...);
   }
 
+  void reserve(std::size_t count) { all_.reserve(first_ + count); }
+
   Operation& front() noexcept { return all_[first_]; }
+  Operation& back() noexcept { return all_.back(); }
 
   Operation pop()
   {

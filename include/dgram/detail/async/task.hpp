@@ -106,6 +106,31 @@ void release_task(Task* which, const Allocator& allocator) noexcept
   memory.deallocate(which, 1);
 }
 
+/// A task that is part of its owner, so that to post it takes no memory. `turns::deliver_once`
+/// posts it, unless it is posted already.
+template <class Owner>
+class member_task final : public task {
+public:
+  member_task(Owner& owner, void (Owner::*function)()) noexcept : owner_(owner), function_(function)
+  {
+  }
+
+  /// Returns whether it was posted before.
+  bool mark_posted() noexcept { return std::exchange(is_posted_, true); }
+
+  void run() override
+  {
+    is_posted_ = false;
+    (owner_.*function_)();
+  }
+  void discard() noexcept override { is_posted_ = false; }
+
+private:
+  Owner& owner_;
+  void (Owner::*function_)();
+  bool is_posted_ = false;
+};
+
 using recycling = net::recycling_allocator<void>;
 
 template <class Function>

@@ -64,6 +64,12 @@ public:
     tasks_.push(which);
   }
 
+  template <class Part>
+  void deliver_once(member_task<Part>& which)
+  {
+    if (!which.mark_posted()) deliver(&which);
+  }
+
   /// Schedules the next turn, unless it is scheduled already.
   void schedule()
   {

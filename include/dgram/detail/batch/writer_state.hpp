@@ -232,7 +232,7 @@ struct writer_state : std::enable_shared_from_this<writer_state<Handle>> {
   /// Passes to the kernel what it takes now. The rest follows when the kernel has room.
   void flush()
   {
-    if (size() == 0) return;
+    if (size() == 0 || is_losing_) return;
     if (guard_.is_over(socket_.epoch()))
       lose(net::error::operation_aborted);
     else if (!batch.empty())
@@ -469,21 +469,38 @@ private:
     if (std::exchange(is_waited_for_, false)) room_.notify();
   }
 
+  /// Loses what is queued now. The error handler may queue more, close the writer, or open the
+  /// socket again. What it queues is not lost: it leaves later.
   DGRAM_COLD void lose(const error_code& ec)
   {
-    for (std::size_t left = batch.size(); left > 0 && !batch.empty(); --left) {
-      // Removes the datagram before the handler runs, since the handler may write again.
-      const endpoint_type peer = batch.front_peer();
-      const std::size_t size = batch.front_size();
-      const std::uint64_t number = batch.number_at(batch.front_number());
-      batch.drop_front();
-      count_lost(ec, peer, size, number);
+    {
+      const losing scope(is_losing_);
+      left_to_lose_ = batch.size();
+      out_.release_held([&](mark&& of, const endpoint_type& peer, std::size_t size) {
+        count_lost(ec, peer, size, of.number);
+      });
+      while (left_to_lose_ > 0) {
+        // Removes the datagram before the handler runs. A call from there may lose the rest.
+        --left_to_lose_;
+        const endpoint_type peer = batch.front_peer();
+        const std::size_t size = batch.front_size();
+        const std::uint64_t number = batch.number_at(batch.front_number());
+        batch.drop_front();
+        count_lost(ec, peer, size, number);
+      }
     }
-    out_.release_held([&](mark&& of, const endpoint_type& peer, std::size_t size) {
-      count_lost(ec, peer, size, of.number);
-    });
+    if (!is_losing_ && !batch.empty() && !flush_posted_) post_flush();
     wake_waiting();
   }
+
+  struct losing {
+    bool& on;
+    bool before;
+    explicit losing(bool& of) noexcept : on(of), before(std::exchange(of, true)) {}
+    losing(const losing&) = delete;
+    losing& operator=(const losing&) = delete;
+    ~losing() { on = before; }
+  };
 
   void count_lost(const error_code& ec, const endpoint_type& peer, std::size_t size,
                   std::uint64_t number)
@@ -511,6 +528,8 @@ private:
   reservation reserved_;
   epoch_guard guard_;  // of the datagrams that are queued
   bool closed_ = false;
+  bool is_losing_ = false;
+  std::size_t left_to_lose_ = 0;  // of the batch, from the front
   bool is_waited_for_ = false;
   bool flush_posted_ = false;
   bool answers_with_many_ = false;

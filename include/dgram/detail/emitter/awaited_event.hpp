@@ -13,6 +13,7 @@
 
 #include <cstddef>
 #include <memory>
+#include <new>
 #include <type_traits>
 #include <utility>
 #include <vector>
@@ -78,7 +79,11 @@ public:
     requires(sizeof...(Args) == sizeof...(Values))
   void operator()(const Args&... args)
   {
-    done_->values = std::tuple<Values...>(keep(args)...);
+    try {
+      done_->values = std::tuple<Values...>(keep(args)...);
+    } catch (const std::bad_alloc&) {
+      done_->outcome = failure_of("once", net::error::no_memory);
+    }
     done_.release()->run();
   }
 

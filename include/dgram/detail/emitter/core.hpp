@@ -130,6 +130,12 @@ public:
 
   void deliver(task* which) { turns_.deliver(which); }
 
+  template <class Part>
+  void deliver_once(member_task<Part>& which)
+  {
+    turns_.deliver_once(which);
+  }
+
   /// Makes an event that is delivered later. Make it before the call that it reports has any
   /// effect.
   template <class Event>
@@ -146,11 +152,18 @@ public:
     deliver(make_event<Event>().release());
   }
 
+  /// Without memory for the event, emits one that has no address.
   void post_error(failure what)
   {
-    post([this, what = std::move(what)] {
-      if (!has_ended()) emit_error(what);
-    });
+    const failure in_short = failure_of(what.operation, what.code);
+    try {
+      post([this, what = std::move(what)] {
+        if (!has_ended()) emit_error(what);
+      });
+    } catch (const std::bad_alloc&) {
+      if (!untold_) untold_ = in_short;
+      turns_.deliver_once(tell_);
+    }
   }
 
   /// Ends an operation with an error. The completion receives it; without one there is an 'error'
@@ -262,7 +275,15 @@ public:
     return wait_and_send(to, payload, nullptr);
   }
 
-  void flush() { sends_.flush(); }
+  /// Also called by destructors. Without memory, the datagrams in the queue fail.
+  void flush()
+  {
+    try {
+      sends_.flush();
+    } catch (const std::bad_alloc&) {
+      sends_.fail(net::error::no_memory);
+    }
+  }
 
   // --- receive ---
 
@@ -358,7 +379,7 @@ public:
     pending_.end();
     discard_descriptor();
     diagnose(diagnostic_channel::close, this);
-    post([this] { emit_close(); });
+    turns_.deliver_once(closed_task_);
   }
 
   void discard_descriptor()
@@ -371,7 +392,7 @@ public:
   /// Called when the socket object is gone, so that no listener may be called any more.
   void abandon()
   {
-    events = emitter_type();  // this also ends a pending emission
+    events.end();
     if (!closed_) close_now();
   }
 
@@ -391,7 +412,7 @@ public:
     turns_.discard();
     pending_.discard();
     sends_.discard();
-    const auto released = std::exchange(events, emitter_type());
+    events.end();
   }
 
   // --- ref and unref ---
@@ -410,7 +431,14 @@ public:
 
   bool may_receive() const noexcept { return !closed_ && !is_paused() && is_bound(); }
 
-  void note_activity() { idle_.note_activity(); }
+  void note_activity()
+  {
+    try {
+      idle_.note_activity();
+    } catch (const std::bad_alloc&) {
+      post_error(failure_of("timeout", net::error::no_memory));
+    }
+  }
 
   void timed_out() { events.template emit<event::timeout>(); }
 
@@ -444,7 +472,7 @@ public:
 
   void send_now(operation<protocol_type> next)
   {
-    sends_.send(next.to.path(), next.payload, as_send(std::move(next.done)).release(), true);
+    sends_.send_late(next.to.path(), next.payload, as_send(std::move(next.done)));
   }
 
   /// A cancel or a close is no error for an operation that has no completion.
@@ -503,6 +531,12 @@ private:
     return !sends_.is_full();
   }
 
+  void tell_untold()
+  {
+    const failure what = std::exchange(untold_, {});
+    if (!has_ended()) emit_error(what);
+  }
+
   void emit_error(const failure& what)
   {
     events.template emit<event::error_monitor>(what);
@@ -530,6 +564,11 @@ private:
     } const end{events};
     events.template emit<event::close>();
   }
+
+  // Declared before the queue of tasks, which they may be in.
+  member_task<emitter_core> closed_task_{*this, &emitter_core::emit_close};
+  member_task<emitter_core> tell_{*this, &emitter_core::tell_untold};
+  failure untold_;  // an error whose event found no memory
 
   std::shared_ptr<roster<emitter_core>> members_;
   stop_signal<emitter_core, executor_type> stop_;

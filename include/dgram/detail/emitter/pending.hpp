@@ -47,10 +47,7 @@ public:
   /// The progress of the bind, or of the connect.
   enum class phase : unsigned char { none, pending, done };
 
-  explicit pending_operations(Owner& owner) noexcept
-      : owner_(owner), lookups_(owner), release_(*this)
-  {
-  }
+  explicit pending_operations(Owner& owner) noexcept : owner_(owner), lookups_(owner) {}
   pending_operations(const pending_operations&) = delete;
   pending_operations& operator=(const pending_operations&) = delete;
 
@@ -129,9 +126,7 @@ public:
     if (done || !was_implicit || !all_told) owner_.end_operation(std::move(done), why);
     for (auto& next : waiting) {
       if (next.what.kind == action::close)
-        owner_.post([this] {
-          if (owner_.is_closing()) owner_.close_now();
-        });
+        owner_.deliver_once(close_if_closing_);
       else if (next.what.kind == action::connect)
         fail_connect(why, std::move(next.what.done), true);
       else if (is_told(next))
@@ -197,8 +192,9 @@ public:
     }
   }
 
-  /// Keeps a send to a known endpoint, or to the connected peer, until `pass_on`.
-  void await_room(operation_type next) { add(std::move(next), stage::room); }
+  /// Keeps a send to a known endpoint, or to the connected peer, until `pass_on`. If there is no
+  /// memory, the operation stays with the caller.
+  void await_room(operation_type&& next) { add(std::move(next), stage::room); }
 
   /// Passes sends that wait for room to `function(operation_type)`, in order, as long as
   /// `has_room(size)`.
@@ -272,11 +268,9 @@ public:
   /// operations go on in the next turn, since their listeners have been called by then.
   void release_later()
   {
-    if (release_.is_posted || std::none_of(entries_.begin(), entries_.end(),
-                                           [this](const entry& each) { return may_go_on(each); }))
-      return;
-    owner_.deliver(&release_);
-    release_.is_posted = true;
+    if (std::any_of(entries_.begin(), entries_.end(),
+                    [this](const entry& each) { return may_go_on(each); }))
+      owner_.deliver_once(release_);
   }
 
   /// Ends every operation that was started, except the waits for 'close'.
@@ -355,19 +349,6 @@ private:
     listener_id listener;
   };
 
-  struct release_task final : task {
-    explicit release_task(pending_operations& list) noexcept : of(list) {}
-    void run() override
-    {
-      is_posted = false;
-      of.release();
-    }
-    void discard() noexcept override { is_posted = false; }
-
-    pending_operations& of;
-    bool is_posted = false;
-  };
-
   // --- the list ---
 
   tally& of(stage which) noexcept { return tallies_[static_cast<std::size_t>(which)]; }
@@ -438,11 +419,30 @@ private:
   /// Removes an operation whose start has thrown. It may have ended before that.
   void take_back(const entry* added)
   {
-    for (auto at = entries_.begin(); at != entries_.end(); ++at) {
-      if (&*at != added) continue;
-      remove(at);
-      return;
+    if (const auto at = place_of(added); at != entries_.end()) remove(at);
+  }
+
+  /// Calls a function for an operation in a turn, where no caller could catch an exception. Without
+  /// memory, the operation fails.
+  template <class Function>
+  void fail_without_memory(iterator which, Function function)
+  {
+    const entry* const address = &*which;
+    try {
+      function();
+    } catch (const std::bad_alloc&) {
+      const auto at = place_of(address);
+      if (at == entries_.end()) return;
+      operation_type ended = remove(at);
+      const failure why = failure_of(name_of(ended.kind), net::error::no_memory);
+      fail(std::move(ended), why);
     }
+  }
+
+  iterator place_of(const entry* which)
+  {
+    return std::find_if(entries_.begin(), entries_.end(),
+                        [which](const entry& each) { return &each == which; });
   }
 
   static bool is_told(const entry& which)
@@ -496,7 +496,7 @@ private:
     }
     if (at->what.kind != action::bind && lacks_descriptor()) {
       move_to(*at, stage::descriptor);
-      bind_implicitly();
+      fail_without_memory(at, [this] { bind_implicitly(); });
       return;
     }
     move_to(*at, stage::due);
@@ -547,7 +547,7 @@ private:
     while (!entries_.empty() && entries_.front().at == stage::due) {
       const auto next = entries_.begin();
       entries_.splice(entries_.end(), entries_, next);
-      advance(next);
+      fail_without_memory(next, [&] { advance(next); });
     }
     release_later();
   }
@@ -635,6 +635,12 @@ private:
       take(is_for_peer);
   }
 
+  /// A close waited for a bind that has failed.
+  void close_if_closing()
+  {
+    if (owner_.is_closing()) owner_.close_now();
+  }
+
   /// Removes the listener, so that the next bind or connect does not call it.
   void give_up(milestone& which) { owner_.events.off(std::exchange(which, {}).listener); }
 
@@ -645,7 +651,8 @@ private:
   milestone connect_;
   bool implicit_ = false;           // no caller asked for the bind
   std::array<tally, 7> tallies_{};  // by stage, without those that are gone
-  release_task release_;
+  member_task<pending_operations> release_{*this, &pending_operations::release};
+  member_task<pending_operations> close_if_closing_{*this, &pending_operations::close_if_closing};
   list_type entries_;
 };
 

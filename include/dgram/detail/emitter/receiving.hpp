@@ -24,6 +24,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <new>
 #include <optional>
 #include <utility>
 #include <vector>
@@ -238,9 +239,25 @@ private:
     {
       if (--self.depth_ == 0) self.release_buffers();
       self.owner_.flush();
-      self.go_on();
+      try {
+        self.go_on();
+      } catch (const std::bad_alloc&) {
+        self.owner_.deliver_once(self.retry_);
+      }
     }
   };
+
+  /// Called in a later turn if there was no memory to go on. It cannot be put off forever.
+  void go_on_or_stop()
+  {
+    try {
+      go_on();
+    } catch (const std::bad_alloc&) {
+      wanted_ = false;
+      disarm();
+      owner_.receive_failed(net::error::no_memory);
+    }
+  }
 
   void release_buffers()
   {
@@ -258,10 +275,14 @@ private:
     if (rest_ == 0 && !receive()) return;
     // Schedules the next turn first, since a listener may throw, or run the context itself. That
     // turn handles the rest, and what arrives meanwhile.
-    if (rest_ > 1 || !owner_.handle.is_drained())
-      post_turn();
-    else
-      arm();
+    try {
+      if (rest_ > 1 || !owner_.handle.is_drained())
+        post_turn();
+      else
+        arm();
+    } catch (const std::bad_alloc&) {
+      // The end of the scope tries it again.
+    }
     owner_.note_activity();
     hand_over();
   }
@@ -269,23 +290,32 @@ private:
   /// Returns false if there is nothing to hand over.
   bool receive()
   {
-    if (depth_ > 1) in_use_.push_back(std::move(incoming_));
-    incoming_ = lease<buffers_type>(source_);
-    auto& batch = incoming_->batch;
-    policy_.offer_slots(batch);
-    if constexpr (is_ip) drops_.watch(owner_.socket);
     error_code ec;
-    owner_.socket.try_receive_batch(batch, ec);
-    if constexpr (is_ip) drops_.report(owner_.socket);
-    at_ = batch.begin();
-    rest_ = batch.size();
-    policy_.received(batch);
+    try {
+      fill(ec);
+    } catch (const std::bad_alloc&) {
+      ec = net::error::no_memory;
+    }
     if (ec == net::error::would_block) {
       arm_in_vain();
       return false;
     }
     if (ec) give_up(ec);
     return rest_ > 0 || !ec;
+  }
+
+  void fill(error_code& ec)
+  {
+    if (depth_ > 1) in_use_.push_back(std::move(incoming_));
+    incoming_ = lease<buffers_type>(source_);
+    auto& batch = incoming_->batch;
+    policy_.offer_slots(batch);
+    if constexpr (is_ip) drops_.watch(owner_.socket);
+    owner_.socket.try_receive_batch(batch, ec);
+    if constexpr (is_ip) drops_.report(owner_.socket);
+    at_ = batch.begin();
+    rest_ = batch.size();
+    policy_.received(batch);
   }
 
   /// The error may be permanent, and a wait costs less than another receive at once. It may also
@@ -342,6 +372,7 @@ private:
   bool armed_ = false;
   bool posted_ = false;
   bool interrupted_ = false;  // a listener may have closed, paused or stopped the socket
+  member_task<receiving> retry_{*this, &receiving::go_on_or_stop};
   receive_policy policy_{0};  // each receive is a turn of its own
 };
 

@@ -19,7 +19,9 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <cstdint>
 #include <memory>
+#include <new>
 #include <tuple>
 #include <utility>
 #include <vector>
@@ -111,15 +113,27 @@ public:
   }
 
   /// Sends to a peer; null for the connected one. Returns false if the queue is full.
-  DGRAM_INLINE bool send(const path_type* to, const payload_view& payload, send_completion* done,
-                         bool admitted = false)
+  DGRAM_INLINE bool send(const path_type* to, const payload_view& payload, send_completion* done)
   {
     if (done != nullptr || to == nullptr || !takes_at_once(payload) ||
-        !owner_.family.may_send_to(to->peer)) [[unlikely]]
-      return send_otherwise(to, payload, done, admitted);
+        !owner_.family.may_send_to(to->peer)) [[unlikely]] {
+      send_completion_ptr held(done);
+      return send_otherwise(to, payload, held, false);
+    }
     buffers_->batch.push_in_room(payload.front(), *to);
     turns_.schedule();
     return true;
+  }
+
+  /// The same for a datagram that has waited until this turn. It was admitted before. There is no
+  /// caller to which this could throw, so a lack of memory is an error of this datagram.
+  void send_late(const path_type* to, const payload_view& payload, send_completion_ptr done)
+  {
+    try {
+      send_otherwise(to, payload, done, true);
+    } catch (const std::bad_alloc&) {
+      not_sent(std::move(done), net::error::no_memory, to != nullptr ? &to->peer : nullptr);
+    }
   }
 
   /// Passes the queue to the kernel, as far as the kernel takes it.
@@ -144,7 +158,12 @@ public:
     const auto is_meant = [done](const auto& mark) { return mark.get() == done; };
     const bool is_in_batch = buffers_ && std::any_of(buffers_->completions.begin(),
                                                      buffers_->completions.end(), is_meant);
-    auto found = is_in_batch ? withdraw_from_batch(done) : out_.withdraw_held(is_meant);
+    send_completion_ptr found;
+    try {
+      found = is_in_batch ? withdraw_from_batch(done) : out_.withdraw_held(is_meant);
+    } catch (const std::bad_alloc&) {
+      return false;  // it leaves
+    }
     if (found == nullptr) return false;
     not_sent(std::move(found), net::error::operation_aborted, nullptr);
     return true;
@@ -165,7 +184,7 @@ public:
     auto& batch = buffers_->batch;
     const std::size_t before = batch.size();
     // Captures one pointer, which a std::function holds without memory of its own.
-    batch.on_refused([this](error_code why, const endpoint_type& peer, std::size_t) {
+    batch.on_refused([this](error_code why, const endpoint_type& peer, std::size_t, std::uint64_t) {
       refuse(buffers_->batch.refused_number(), why, peer);
     });
     const send_result result = owner_.handle.try_send_batch(batch);
@@ -215,8 +234,12 @@ public:
   /// After a pause, `flush` does this.
   void offer_to_full_peers()
   {
-    if (!owner_.is_paused()) out_.offer_to_full_peers(owner_.handle);
-    tell_if_drained();
+    try {
+      if (!owner_.is_paused()) out_.offer_to_full_peers(owner_.handle);
+      tell_if_drained();
+    } catch (const std::bad_alloc&) {
+      fail(net::error::no_memory);
+    }
   }
 
   /// Releases all datagrams in the queue, and calls no handler.
@@ -265,18 +288,18 @@ private:
   }
 
   /// Sends a datagram that has a completion, or several pieces, or no address; or one that is
-  /// large, or whose queue is full or must be flushed.
+  /// large, or whose queue is full or must be flushed. If there is no memory, `done` stays with the
+  /// caller.
   DGRAM_APART bool send_otherwise(const path_type* to, const payload_view& payload,
-                                  send_completion* told, bool admitted)
+                                  send_completion_ptr& done, bool admitted)
   {
-    send_completion_ptr done(told);
     const endpoint_type* const peer = to != nullptr ? &to->peer : nullptr;
     if (const auto ec = obstacle_to(peer)) {
       not_sent(std::move(done), ec, peer);
       return true;
     }
     if (takes_at_once(payload)) {
-      push(payload, to, std::move(done));
+      push(payload, to, done);
       turns_.schedule();
       return true;
     }
@@ -290,13 +313,20 @@ private:
     }
     if (overflows_ || (!is_held && !has_room(payload.size()))) {
       using destination_type = destination<protocol_type>;
-      owner_.pending().await_room({.kind = action::send,
-                                   .to = to != nullptr ? destination_type(*to) : destination_type(),
-                                   .payload = payload.copy(),
-                                   .done = std::move(done)});
+      operation<protocol_type> waiting{
+          .kind = action::send,
+          .to = to != nullptr ? destination_type(*to) : destination_type(),
+          .payload = payload.copy(),
+          .done = std::move(done)};
+      try {
+        owner_.pending().await_room(std::move(waiting));
+      } catch (const std::bad_alloc&) {
+        done = as_send(std::move(waiting.done));
+        throw;
+      }
       overflows_ = true;
     } else {
-      push(payload, to, std::move(done));
+      push(payload, to, done);
     }
     if (is_urgent_) flush();
     if (!held_back_ && !is_held) turns_.schedule();
@@ -350,10 +380,12 @@ private:
 
   void tell_if_drained()
   {
-    const bool others =
-        is_idle() && owner_.pending().sends().count == 0 && std::exchange(full_, false);
-    const bool held = out_.held_count() == 0 && std::exchange(peer_full_, false);
-    if (others || held) owner_.template post_event<event::drain>();
+    const bool others = full_ && is_idle() && owner_.pending().sends().count == 0;
+    const bool held = peer_full_ && out_.held_count() == 0;
+    if (!others && !held) return;
+    owner_.template post_event<event::drain>();
+    if (others) full_ = false;
+    if (held) peer_full_ = false;
   }
 
   // --- the batch ---
@@ -364,8 +396,9 @@ private:
     is_urgent_ = source_->are_scarce();
   }
 
-  /// Queues a copy. The caller makes sure that there is room.
-  void push(const payload_view& payload, const path_type* to, send_completion_ptr done)
+  /// Queues a copy. The caller makes sure that there is room. If there is no memory, `done` stays
+  /// with the caller.
+  void push(const payload_view& payload, const path_type* to, send_completion_ptr& done)
   {
     if (done != nullptr) std::get<0>(done->values) = payload.size();
     if constexpr (outbox_type::has_full_peers) {
@@ -415,10 +448,22 @@ private:
   /// Moves the datagrams that found no room into the batch.
   void refill()
   {
-    owner_.pending().pass_on(
-        [this](std::size_t size) { return has_room(size); },
-        [this](auto next) { push(next.payload, next.to.path(), as_send(std::move(next.done))); });
+    owner_.pending().pass_on([this](std::size_t size) { return has_room(size); },
+                             [this](auto next) {
+                               send_completion_ptr done = as_send(std::move(next.done));
+                               push_or_fail(next.payload, next.to.path(), done);
+                             });
     overflows_ = owner_.pending().sends_for_room().count > 0;
+  }
+
+  /// Queues a copy in a turn, where there is no caller to which this could throw.
+  void push_or_fail(const payload_view& payload, const path_type* to, send_completion_ptr& done)
+  {
+    try {
+      push(payload, to, done);
+    } catch (const std::bad_alloc&) {
+      not_sent(std::move(done), net::error::no_memory, to != nullptr ? &to->peer : nullptr);
+    }
   }
 
   /// A batch cannot remove a datagram from its middle, so the others move to another batch.
@@ -435,17 +480,17 @@ private:
         continue;
       }
       const auto next = batch.front();
-      std::vector<std::byte> payload(next.size());
-      next.copy_to(payload);
-      if (next.peer() == nullptr) {
-        push(payload, nullptr, std::move(mark));
-      } else {
-        const path_type to = next.path();
-        push(payload, &to, std::move(mark));
+      const path_type to = next.peer() != nullptr ? next.path() : path_type();
+      try {
+        std::vector<std::byte> payload(next.size());
+        next.copy_to(payload);
+        push(payload, next.peer() != nullptr ? &to : nullptr, mark);
+      } catch (const std::bad_alloc&) {
+        not_sent(std::move(mark), net::error::no_memory, next.peer());
       }
     }
     recycle(before);
-    if (buffers_->batch.empty()) recycle(buffers_);
+    if (buffers_ && buffers_->batch.empty()) recycle(buffers_);
     return found;
   }
 

@@ -468,7 +468,7 @@ public:
     if (queue.can_take(payload.size(), 1, to))
       queue.push(payload, 1, to);
     else
-      queue.count_dropped(payload.size(), 1, to);
+      queue.count_dropped(payload.size(), 1, to, queue.number_of());
     return false;
   }
 
