@@ -18,7 +18,8 @@ namespace test {
 ///
 /// A number that the kernel chose for one socket may belong to another process in the other family,
 /// and after a close in any family. This one stays free:
-/// - It lies below the ports that kernels choose by default (Linux 32768, FreeBSD 10000, others 49152).
+/// - It lies below the ports that kernels choose by default (Linux 32768, FreeBSD 10000, others
+///   49152).
 /// - Two tests never reserve the same number, because the object holds the TCP port of that number.
 ///
 /// A test that closes a socket and binds its address again, that binds one port in two families,
