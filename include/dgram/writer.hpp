@@ -224,8 +224,8 @@ public:
   }
 
   /// Returns `size` bytes of the queue's own memory, for a program that writes its packets there.
-  /// `commit` then queues them without a copy. Without a `commit` nothing is queued. Pass the number
-  /// of datagrams if `commit` will have a `segment_size`.
+  /// `commit` then queues them without a copy. Without a `commit` nothing is queued. Pass how many
+  /// datagrams there will be if `commit` has a `segment_size`.
   ///
   /// The memory is valid until the next call that queues a datagram, `reserve` or `close`. A flush
   /// leaves its bytes alone, so it may be kept while other handlers run. The content is

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// Sends datagrams over the loopback interface, to see what the kernel does in place of what it says.
+// Sends datagrams over the loopback interface, to see what the kernel really does.
 #ifndef DGRAM_DETAIL_PLATFORM_LOOPBACK_PROBE_HPP
 #define DGRAM_DETAIL_PLATFORM_LOOPBACK_PROBE_HPP
 

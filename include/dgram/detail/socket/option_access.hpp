@@ -20,9 +20,9 @@ inline void name_unsupported(error_code& ec) noexcept
   if (ec == net::error::no_protocol_option) ec = net::error::operation_not_supported;
 }
 
-/// Sets both parts, or neither. The value of each part is an int. The part that is set first must be
-/// readable, so that it can be restored: that of IPv6, or that of IPv4 if the system takes the other
-/// one only for setting (gVisor, IPV6_MULTICAST_HOPS).
+/// Sets both parts, or neither. The value of each part is an int. The first part must be readable,
+/// so that it can be restored. That is the IPv6 part, or the IPv4 part if the system only sets the
+/// other one (gVisor, IPV6_MULTICAST_HOPS).
 template <class Socket, class Option>
 void set_both_parts(Socket& socket, const Option& option, error_code& ec)
 {

@@ -1,0 +1,95 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSL-1.0
+"""Runs each test case in a process of its own, and compares the failures with a list.
+
+    run.py LIST DIRECTORY SUITE...
+
+The suites are programs of Catch2 in the directory: "unit" is unit_tests. The list says what the system under the tests
+cannot do. A line "== REASON" is followed by lines "SUITE: NAME OF THE CASE", to which the reason applies. A case that
+fails or hangs without being in the list makes the run fail.
+"""
+import concurrent.futures
+import os
+import re
+import subprocess
+import sys
+import time
+
+PATIENCE = 40  # seconds for one case
+PATIENCE_IF_LISTED = 5
+SKIPPED = 4  # what Catch2 returns if all cases were skipped
+
+
+def read_list(path):
+    reasons, reason = {}, None
+    with open(path, encoding="utf-8") as file:
+        for line in file:
+            line = line.strip()
+            if line.startswith("== "):
+                reason = line[3:]
+            elif line and not line.startswith("#"):
+                if reason is None:
+                    sys.exit(f"{path}: no reason above: {line}")
+                reasons[line] = reason
+    return reasons
+
+
+def cases_of(program):
+    listed = subprocess.run([program, "--list-tests", "--verbosity", "quiet"], capture_output=True, text=True,
+                            timeout=PATIENCE, check=False)
+    return [line for line in listed.stdout.splitlines() if line.strip()]
+
+
+def run(program, name, patience):
+    """Returns None, or what went wrong."""
+    pattern = re.sub(r'([\\,\[\]"*])', r"\\\1", name)
+    try:
+        done = subprocess.run([program, pattern], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=patience,
+                              check=False)
+    except subprocess.TimeoutExpired:
+        return f"no end after {patience} s"
+    if done.returncode in (0, SKIPPED):
+        return None
+    return done.stdout.decode(errors="replace")
+
+
+def main():
+    list_path, directory, suites = sys.argv[1], sys.argv[2], sys.argv[3:]
+    reasons = read_list(list_path)
+    known = set()
+    work = []
+    for suite in suites:
+        program = os.path.join(directory, f"{suite}_tests")
+        for name in cases_of(program):
+            title = f"{suite}: {name}"
+            known.add(title)
+            work.append((title, program, name, PATIENCE_IF_LISTED if title in reasons else PATIENCE))
+    if not work:
+        sys.exit("no test cases were found")
+    start = time.monotonic()
+    unexpected, expected, mended = [], 0, []
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+        outcomes = pool.map(lambda each: run(*each[1:]), work)
+        for (title, *_), wrong in zip(work, outcomes):
+            if wrong is None:
+                if title in reasons:
+                    mended.append(title)
+            elif title in reasons:
+                expected += 1
+            else:
+                unexpected.append(title)
+                print(f"\n--- failed: {title}\n{wrong[-3000:]}", flush=True)
+    for title in mended:
+        print(f"passes, and is in {list_path}: {title}")
+    gone = [title for title in reasons if title not in known and title.split(":")[0] in suites]
+    for title in gone:
+        print(f"no such case any more, and is in {list_path}: {title}")
+    print(f"{len(work)} cases in {time.monotonic() - start:.0f} s: {expected} fail as the list says, "
+          f"{len(unexpected)} fail beside it")
+    for title in unexpected:
+        print(f"  {title}")
+    sys.exit(1 if unexpected or gone else 0)
+
+
+if __name__ == "__main__":
+    main()
