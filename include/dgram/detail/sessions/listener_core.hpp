@@ -49,10 +49,31 @@ namespace detail {
 /// being closed.
 template <class Protocol>
 struct session_outlet {
+  static constexpr std::uint64_t unlimited = std::numeric_limits<std::uint64_t>::max();
+
+  /// Bytes that may still be sent; `unlimited` when the peer has proved its address.
+  std::uint64_t budget = 0;
+  std::uint32_t refused = 0;  // datagrams that were not sent
   basic_reply_path<Protocol> path;
-  std::uint64_t budget = 0;   // bytes that may be sent before the peer has proved its address
-  std::uint64_t refused = 0;  // datagrams that were not sent
-  bool is_validated = false;
+
+  void heard(std::uint64_t more) noexcept
+  {
+    if (budget < unlimited / 4) budget += more;
+  }
+
+  /// Returns whether so many bytes may be sent, and subtracts them then.
+  bool spend(std::size_t size) noexcept
+  {
+    if (budget == unlimited) return true;
+    if (size > budget) return false;
+    budget -= size;
+    return true;
+  }
+
+  void return_unspent(std::size_t size) noexcept
+  {
+    if (budget != unlimited) budget += size;
+  }
 };
 
 /// What a listener keeps for each session, in the table's block.
@@ -64,17 +85,18 @@ struct session_state {
     out.path = first.reply_path(unknown);
   }
 
-  Session* handle = nullptr;  // the program's object, wherever it is now
-  waiter* waiting = nullptr;  // for a datagram; none while there is one
-  plain_completion<session_end>* waiting_for_end = nullptr;
-  inbox<Protocol> unread;
-  session_outlet<Protocol> out;
-  std::uint64_t received = 0;
-  std::uint64_t dropped = 0;
-  std::uint32_t wait_number = 0;  // of the last wait with a deadline
+  // What each datagram needs comes first, because the start is fetched ahead.
   bool is_new = true;             // the listener has not met it yet
   bool is_accepted = false;       // the program has it, or the function for datagrams
   bool is_ready = false;          // on the list of those to resume
+  std::uint32_t wait_number = 0;  // of the last wait with a deadline
+  waiter* waiting = nullptr;      // for a datagram; none while there is one
+  inbox<Protocol> unread;
+  std::uint64_t received = 0;
+  Session* handle = nullptr;  // the program's object, wherever it is now
+  session_outlet<Protocol> out;
+  std::uint64_t dropped = 0;
+  plain_completion<session_end>* waiting_for_end = nullptr;
 };
 
 /// What is left for the handle of a session that ended without being closed.
@@ -410,7 +432,7 @@ public:
 
   void mark_validated(place_type which) noexcept
   {
-    which->out.is_validated = true;
+    which->out.budget = outlet_type::unlimited;
     map_.mark_validated(which);
   }
 
@@ -431,10 +453,7 @@ public:
   /// Whether so many bytes may be sent to the peer. If they may, they are subtracted.
   bool may_send(outlet_type& to, std::size_t size) const noexcept
   {
-    if (to.is_validated || config_.amplification == 0) return true;
-    if (size > to.budget) return false;
-    to.budget -= size;
-    return true;
+    return config_.amplification == 0 || to.spend(size);
   }
 
   /// The same before a wait for room. `ec` says why not.
@@ -497,8 +516,8 @@ public:
       ec = error::not_validated;
     else if (writer_.try_send(payload, to.path, options..., ec))
       return true;
-    else if (!to.is_validated)
-      to.budget += payload.size();
+    else if (config_.amplification > 0)
+      to.return_unspent(payload.size());
     if (ec == error::not_validated) ++not_validated_;
     ++to.refused;
     return false;
@@ -694,7 +713,11 @@ private:
     check_limit("max_unaccepted", config.max_unaccepted, any);
     check_limit("inbox_datagrams", config.inbox_datagrams,
                 std::numeric_limits<std::uint32_t>::max());
-    check_limit("inbox_bytes", config.inbox_bytes, any);
+    check_limit("inbox_bytes", config.inbox_bytes, std::numeric_limits<std::uint32_t>::max());
+    if (config.amplification > most_amplification)
+      refuse("listener", error::out_of_range,
+             "amplification: " + std::to_string(config.amplification) + "; allowed are 0 to " +
+                 std::to_string(most_amplification));
     check_limit("all_inboxes_bytes", config.all_inboxes_bytes, any);
     check_limit("slots", config.slots, any);
     check_limit("queue.datagrams", config.queue.datagrams, any);
@@ -1018,7 +1041,7 @@ private:
   {
     state_type& session = *to;
     ++session.received;
-    session.out.budget += config_.amplification * received.payload().size();
+    session.out.heard(config_.amplification * std::uint64_t{received.payload().size()});
     if (session.is_new) {
       try {
         meet(to);
@@ -1136,8 +1159,13 @@ private:
   void resume_all()
   {
     resume_listening();
-    for (const session_id id : ready_) {
-      const place_type found = map_.find(id);
+    for (std::size_t i = 0; i < ready_.size(); ++i) {
+      if (i + fetched_ahead < ready_.size())
+        if (const place_type later = map_.find(ready_[i + fetched_ahead])) {
+          fetch_ahead(later->waiting);
+          fetch_ahead(later->handle);
+        }
+      const place_type found = map_.find(ready_[i]);
       if (!found) continue;
       found->is_ready = false;
       if (found->waiting != nullptr && !found->unread.empty()) resume(found->waiting);
@@ -1271,6 +1299,8 @@ private:
     if (receiving_) arm_timer();
   }
 
+  static constexpr std::size_t most_amplification = 1'000'000;
+  static constexpr std::size_t fetched_ahead = 4;
   static constexpr std::size_t looked_at_per_turn = 256;
   static constexpr std::size_t most_forgotten = std::size_t{1} << 20U;
 
