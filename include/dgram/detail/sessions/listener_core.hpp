@@ -284,7 +284,8 @@ public:
   auto async_serve(serve_function function, Token&& token)
   {
     return start_wait<waiter>(
-        [function = std::move(function)](listener_core& core, waiter* added) {
+        [function = std::make_shared<serve_function>(std::move(function))](listener_core& core,
+                                                                           waiter* added) {
           if (const error_code ec = core.cannot_listen(form::handles))
             return core.end_wait(added, ec);
           if (core.is_stopped() && !core.has_unaccepted()) return core.end_wait(added, {});
@@ -313,7 +314,8 @@ public:
   auto async_for_each(each_function function, Token&& token)
   {
     return start_wait<waiter>(
-        [function = std::move(function)](listener_core& core, waiter* added) {
+        [function = std::make_shared<each_function>(std::move(function))](listener_core& core,
+                                                                          waiter* added) {
           if (const error_code ec = core.cannot_listen(form::in_place))
             return core.end_wait(added, ec);
           if (core.is_stopped()) return core.end_wait(added, {});
@@ -1099,7 +1101,7 @@ private:
   {
     ++handed_over_;
     const auto function = each_;  // the function may stop the listener
-    call([&] { function(*this, to, received); });
+    call([&] { (*function)(*this, to, received); });
   }
 
   void meet(place_type fresh)
@@ -1178,7 +1180,7 @@ private:
     while (serve_ && has_unaccepted()) {
       const auto function = serve_;  // the function may stop the listener
       ++being_served_;
-      call([&] { function(*this, accept_one()); });
+      call([&] { (*function)(*this, accept_one()); });
     }
     if (accepting_ != nullptr && has_unaccepted()) resume(accepting_);
   }
@@ -1204,7 +1206,7 @@ private:
       for (place_type at = found; at && each_ && !at->unread.empty(); at = map_.find(id)) {
         node_type* const oldest = take(at->unread);
         const auto function = each_;
-        call([&] { function(*this, id, oldest->view()); });
+        call([&] { (*function)(*this, id, oldest->view()); });
         release(oldest);
       }
     }
@@ -1319,8 +1321,9 @@ private:
   std::shared_ptr<roster<listener_core>> roster_;
   epoch_guard guard_;
 
-  serve_function serve_;
-  each_function each_;
+  // Shared, because the function that is called may end its operation, and a copy would allocate.
+  std::shared_ptr<serve_function> serve_;
+  std::shared_ptr<each_function> each_;
   stranger_function on_stranger_;
   end_function on_end_;
   std::function<void(std::exception_ptr)> on_failure_;
