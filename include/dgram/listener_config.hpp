@@ -38,8 +38,8 @@ struct listener_config {
   /// How many sessions may wait for `accept`. More new peers get no session.
   std::size_t max_unaccepted = 1024;
 
-  /// How many datagrams may wait in a session, and how many bytes of payload. One datagram of any
-  /// size always finds room.
+  /// How many datagrams may wait in a session, and how many bytes of payload. Both are at most
+  /// 2^32 - 1. One datagram of any size always finds room.
   std::size_t inbox_datagrams = 64;
   std::size_t inbox_bytes = std::size_t{64} * 1024;
   inbox_full inbox_when_full = inbox_full::drop_oldest;
@@ -49,7 +49,8 @@ struct listener_config {
   std::size_t all_inboxes_bytes = std::size_t{64} * 1024 * 1024;
 
   /// A peer that has not proved its address gets at most so many times the bytes that it has sent,
-  /// because the address may be that of a victim. 0 means no limit. See `session::mark_validated`.
+  /// because the address may be that of a victim. 0 means no limit, and 1,000,000 is the most. See
+  /// `session::mark_validated`.
   std::size_t amplification = 3;
 
   // How the listener receives: as `reader_config`.

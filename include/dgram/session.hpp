@@ -346,7 +346,7 @@ public:
     if (place_)
       core_->mark_validated(place_);
     else if (remains_)
-      remains_->out.is_validated = true;
+      remains_->out.budget = outlet_type::unlimited;
   }
 
   // --- keys ---

@@ -18,6 +18,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
+#include <functional>
 #include <new>
 #include <utility>
 
@@ -570,22 +571,29 @@ TEST_CASE("a session of a listener allocates nothing to receive and to answer, b
         [](dgram::error_code) {});
   session s(io);
   meter measured;
-  const auto work = [&]() -> asio::awaitable<void> {
+  // The client is no coroutine, because Asio keeps the memory of two frames only.
+  int answers = 2;
+  std::function<void()> step = [&] {
     std::array<char, 16> storage;
-    for (bool more = true; more; more = measured.end()) {
+    while (client.try_receive(asio::buffer(storage)))
+      ++answers;
+    if (answers == 2) {
+      if (!measured.end()) {
+        listener.close();
+        s.finish();
+        return;
+      }
+      answers = 0;
       measured.begin();
       // Two at a time, so that one of them waits in the inbox.
-      for (int i = 0; i < 2; ++i)
-        co_await client.async_send(asio::buffer("hello", 5), asio::use_awaitable);
-      for (int i = 0; i < 2; ++i)
-        co_await client.async_receive(asio::buffer(storage), asio::use_awaitable);
+      client.send(asio::buffer("hello", 5));
+      client.send(asio::buffer("hello", 5));
     }
-    listener.close();
-    s.finish();
+    asio::post(io, std::ref(step));
   };
-  auto done = asio::co_spawn(io, work, asio::use_future);
+  measured.begin();
+  asio::post(io, std::ref(step));
   s.run();
-  done.get();
   measured.verify();
 }
 

@@ -988,6 +988,8 @@ TEST_CASE("limits of 0 are refused, and the text names the limit")
   CHECK_THAT(text({.inbox_datagrams = 0}), ContainsSubstring("inbox_datagrams: 0"));
   CHECK_THAT(text({.inbox_bytes = 0}), ContainsSubstring("inbox_bytes: 0"));
   CHECK_THAT(text({.all_inboxes_bytes = 0}), ContainsSubstring("all_inboxes_bytes: 0"));
+  CHECK_THAT(text({.amplification = 1'000'001}),
+             ContainsSubstring("amplification: 1000001; allowed are 0 to 1000000"));
   CHECK_THAT(text({.slots = 0}), ContainsSubstring("slots: 0"));
   CHECK_THAT(text({.queue = {.datagrams = 0}}), ContainsSubstring("queue.datagrams: 0"));
   CHECK(text({}) == "not refused");
@@ -1134,6 +1136,15 @@ TEST_CASE("an unproved peer gets at most three times what it has sent, and the r
   CHECK(peer.try_send(std::string(1000, 'x')));
   s.run();
   CHECK(s.replies().size() == 4);
+}
+
+TEST_CASE("an idle session takes at most 256 bytes, with its share of the table")
+{
+  using core = dgram::detail::listener_core<dgram::udp::socket::handle_type, asio::any_io_executor>;
+  using block =
+      dgram::detail::session_block<core::state_type, dgram::detail::packed_key<dgram::udp>>;
+  constexpr std::size_t of_the_table = 4 * sizeof(dgram::detail::key_place);
+  CHECK(sizeof(block) + of_the_table <= 256);
 }
 
 TEST_CASE("an amplification of 0 is no limit")

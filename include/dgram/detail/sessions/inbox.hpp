@@ -162,21 +162,21 @@ public:
     (empty() ? first_ : last_->next) = added;
     last_ = added;
     ++count_;
-    bytes_ += added->payload_size();
+    bytes_ += static_cast<std::uint32_t>(added->payload_size());
   }
 
   node* pop() noexcept
   {
     --count_;
-    bytes_ -= first_->payload_size();
+    bytes_ -= static_cast<std::uint32_t>(first_->payload_size());
     return std::exchange(first_, first_->next);
   }
 
 private:
   node* first_ = nullptr;
   node* last_ = nullptr;
-  std::size_t bytes_ = 0;
-  std::size_t count_ = 0;
+  std::uint32_t bytes_ = 0;
+  std::uint32_t count_ = 0;
 };
 
 }  // namespace detail

@@ -49,10 +49,31 @@ namespace detail {
 /// being closed.
 template <class Protocol>
 struct session_outlet {
+  static constexpr std::uint64_t unlimited = std::numeric_limits<std::uint64_t>::max();
+
+  /// Bytes that may still be sent; `unlimited` when the peer has proved its address.
+  std::uint64_t budget = 0;
+  std::uint32_t refused = 0;  // datagrams that were not sent
   basic_reply_path<Protocol> path;
-  std::uint64_t budget = 0;   // bytes that may be sent before the peer has proved its address
-  std::uint64_t refused = 0;  // datagrams that were not sent
-  bool is_validated = false;
+
+  void heard(std::uint64_t more) noexcept
+  {
+    if (budget < unlimited / 4) budget += more;
+  }
+
+  /// Returns whether so many bytes may be sent, and subtracts them then.
+  bool spend(std::size_t size) noexcept
+  {
+    if (budget == unlimited) return true;
+    if (size > budget) return false;
+    budget -= size;
+    return true;
+  }
+
+  void return_unspent(std::size_t size) noexcept
+  {
+    if (budget != unlimited) budget += size;
+  }
 };
 
 /// What a listener keeps for each session, in the table's block.
@@ -64,17 +85,18 @@ struct session_state {
     out.path = first.reply_path(unknown);
   }
 
-  Session* handle = nullptr;  // the program's object, wherever it is now
-  waiter* waiting = nullptr;  // for a datagram; none while there is one
-  plain_completion<session_end>* waiting_for_end = nullptr;
-  inbox<Protocol> unread;
-  session_outlet<Protocol> out;
-  std::uint64_t received = 0;
-  std::uint64_t dropped = 0;
-  std::uint32_t wait_number = 0;  // of the last wait with a deadline
+  // What each datagram needs comes first, because the start is fetched ahead.
   bool is_new = true;             // the listener has not met it yet
   bool is_accepted = false;       // the program has it, or the function for datagrams
   bool is_ready = false;          // on the list of those to resume
+  std::uint32_t wait_number = 0;  // of the last wait with a deadline
+  waiter* waiting = nullptr;      // for a datagram; none while there is one
+  inbox<Protocol> unread;
+  std::uint64_t received = 0;
+  Session* handle = nullptr;  // the program's object, wherever it is now
+  session_outlet<Protocol> out;
+  std::uint64_t dropped = 0;
+  plain_completion<session_end>* waiting_for_end = nullptr;
 };
 
 /// What is left for the handle of a session that ended without being closed.
@@ -262,7 +284,8 @@ public:
   auto async_serve(serve_function function, Token&& token)
   {
     return start_wait<waiter>(
-        [function = std::move(function)](listener_core& core, waiter* added) {
+        [function = std::make_shared<serve_function>(std::move(function))](listener_core& core,
+                                                                           waiter* added) {
           if (const error_code ec = core.cannot_listen(form::handles))
             return core.end_wait(added, ec);
           if (core.is_stopped() && !core.has_unaccepted()) return core.end_wait(added, {});
@@ -291,7 +314,8 @@ public:
   auto async_for_each(each_function function, Token&& token)
   {
     return start_wait<waiter>(
-        [function = std::move(function)](listener_core& core, waiter* added) {
+        [function = std::make_shared<each_function>(std::move(function))](listener_core& core,
+                                                                          waiter* added) {
           if (const error_code ec = core.cannot_listen(form::in_place))
             return core.end_wait(added, ec);
           if (core.is_stopped()) return core.end_wait(added, {});
@@ -410,7 +434,7 @@ public:
 
   void mark_validated(place_type which) noexcept
   {
-    which->out.is_validated = true;
+    which->out.budget = outlet_type::unlimited;
     map_.mark_validated(which);
   }
 
@@ -431,10 +455,7 @@ public:
   /// Whether so many bytes may be sent to the peer. If they may, they are subtracted.
   bool may_send(outlet_type& to, std::size_t size) const noexcept
   {
-    if (to.is_validated || config_.amplification == 0) return true;
-    if (size > to.budget) return false;
-    to.budget -= size;
-    return true;
+    return config_.amplification == 0 || to.spend(size);
   }
 
   /// The same before a wait for room. `ec` says why not.
@@ -497,8 +518,8 @@ public:
       ec = error::not_validated;
     else if (writer_.try_send(payload, to.path, options..., ec))
       return true;
-    else if (!to.is_validated)
-      to.budget += payload.size();
+    else if (config_.amplification > 0)
+      to.return_unspent(payload.size());
     if (ec == error::not_validated) ++not_validated_;
     ++to.refused;
     return false;
@@ -694,7 +715,11 @@ private:
     check_limit("max_unaccepted", config.max_unaccepted, any);
     check_limit("inbox_datagrams", config.inbox_datagrams,
                 std::numeric_limits<std::uint32_t>::max());
-    check_limit("inbox_bytes", config.inbox_bytes, any);
+    check_limit("inbox_bytes", config.inbox_bytes, std::numeric_limits<std::uint32_t>::max());
+    if (config.amplification > most_amplification)
+      refuse("listener", error::out_of_range,
+             "amplification: " + std::to_string(config.amplification) + "; allowed are 0 to " +
+                 std::to_string(most_amplification));
     check_limit("all_inboxes_bytes", config.all_inboxes_bytes, any);
     check_limit("slots", config.slots, any);
     check_limit("queue.datagrams", config.queue.datagrams, any);
@@ -1018,7 +1043,7 @@ private:
   {
     state_type& session = *to;
     ++session.received;
-    session.out.budget += config_.amplification * received.payload().size();
+    session.out.heard(config_.amplification * std::uint64_t{received.payload().size()});
     if (session.is_new) {
       try {
         meet(to);
@@ -1076,7 +1101,7 @@ private:
   {
     ++handed_over_;
     const auto function = each_;  // the function may stop the listener
-    call([&] { function(*this, to, received); });
+    call([&] { (*function)(*this, to, received); });
   }
 
   void meet(place_type fresh)
@@ -1136,8 +1161,13 @@ private:
   void resume_all()
   {
     resume_listening();
-    for (const session_id id : ready_) {
-      const place_type found = map_.find(id);
+    for (std::size_t i = 0; i < ready_.size(); ++i) {
+      if (i + fetched_ahead < ready_.size())
+        if (const place_type later = map_.find(ready_[i + fetched_ahead])) {
+          fetch_ahead(later->waiting);
+          fetch_ahead(later->handle);
+        }
+      const place_type found = map_.find(ready_[i]);
       if (!found) continue;
       found->is_ready = false;
       if (found->waiting != nullptr && !found->unread.empty()) resume(found->waiting);
@@ -1150,7 +1180,7 @@ private:
     while (serve_ && has_unaccepted()) {
       const auto function = serve_;  // the function may stop the listener
       ++being_served_;
-      call([&] { function(*this, accept_one()); });
+      call([&] { (*function)(*this, accept_one()); });
     }
     if (accepting_ != nullptr && has_unaccepted()) resume(accepting_);
   }
@@ -1176,7 +1206,7 @@ private:
       for (place_type at = found; at && each_ && !at->unread.empty(); at = map_.find(id)) {
         node_type* const oldest = take(at->unread);
         const auto function = each_;
-        call([&] { function(*this, id, oldest->view()); });
+        call([&] { (*function)(*this, id, oldest->view()); });
         release(oldest);
       }
     }
@@ -1271,6 +1301,8 @@ private:
     if (receiving_) arm_timer();
   }
 
+  static constexpr std::size_t most_amplification = 1'000'000;
+  static constexpr std::size_t fetched_ahead = 4;
   static constexpr std::size_t looked_at_per_turn = 256;
   static constexpr std::size_t most_forgotten = std::size_t{1} << 20U;
 
@@ -1289,8 +1321,9 @@ private:
   std::shared_ptr<roster<listener_core>> roster_;
   epoch_guard guard_;
 
-  serve_function serve_;
-  each_function each_;
+  // Shared, because the function that is called may end its operation, and a copy would allocate.
+  std::shared_ptr<serve_function> serve_;
+  std::shared_ptr<each_function> each_;
   stranger_function on_stranger_;
   end_function on_end_;
   std::function<void(std::exception_ptr)> on_failure_;

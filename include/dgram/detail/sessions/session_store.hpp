@@ -115,7 +115,10 @@ public:
   /// Fetches the `T` of the guessed session.
   void fetch_value(std::uint32_t guess) const noexcept
   {
-    if (guess != 0) fetch_ahead(&blocks_[guess].storage);
+    if (guess == 0) return;
+    const block& likely = blocks_[guess];
+    fetch_ahead(&likely.storage);
+    if constexpr (sizeof(T) > cache_line) fetch_ahead(&likely.storage[cache_line]);
   }
 
   block* find(const Key& key, std::uint32_t hash, std::uint32_t guess) const noexcept
@@ -331,6 +334,8 @@ private:
   /// How many sessions the search for the idlest one may look at. Each look puts a session where it
   /// belongs, so that the next search finds it there.
   static constexpr std::size_t most_looks = 256;
+
+  static constexpr std::size_t cache_line = 64;
 
   /// A further key of a session.
   struct alias {
