@@ -88,13 +88,7 @@ enum class place : unsigned char {
 };
 
 /// What an operation waits for.
-enum class need : unsigned char {
-  nothing,
-  datagram,
-  report,
-  taker,  ///< a process that takes the socket
-  giver,  ///< a process that offers a socket
-};
+enum class need : unsigned char { nothing, datagram, report };
 
 enum class form : unsigned char {
   asynchronous,  ///< completes by its handler
@@ -161,8 +155,6 @@ public:
   std::optional<test::temporary_directory> directory;
   std::optional<dgram::unix_dgram::socket> unix_socket, unix_peer;
   dgram::unix_dgram::endpoint unix_to_peer;
-  std::optional<dgram::udp::socket> given;
-  bool is_giving = false;
 
   // What operations refer to.
   std::string text = "hello";
@@ -175,9 +167,6 @@ public:
   dgram::unix_dgram::receive_batch unix_in{4, 64};
   dgram::unix_dgram::send_batch unix_out{8};
   nearby_resolver resolver{io};
-
-  /// Where a socket is handed over.
-  std::string hand_over_path();
 
   /// Brings what an operation waits for.
   void supply(need what);
@@ -198,7 +187,6 @@ public:
   void make_objects();
 
 private:
-  void supply_process(need what);
   void make_socket(dgram::udp with);
   void make_emitter();
   void make_unix();
