@@ -41,10 +41,11 @@ public:
   asio::awaitable<void> run()
   {
     co_await open();
+    // First, because coalescing, which it turns on, ends what is pending.
+    reader_.emplace(socket_);
+    if (!with_.path.empty()) offer();
     fmt::print("listening on {}\n", socket_.local_endpoint());
     std::fflush(stdout);
-    reader_.emplace(socket_);
-    if (!with_.path.empty()) asio::co_spawn(io_, give(), example::rethrow);
     dgram::writer writer{*reader_};
     while (auto datagrams = co_await reader_->next_batch())
       for (const dgram::datagram& datagram : datagrams) {
@@ -87,7 +88,8 @@ private:
     socket_ = dgram::udp::socket(io_, with_.local, {.receive_buffer_size = with_.buffer});
   }
 
-  asio::awaitable<void> give()
+  /// The socket is on offer when this returns.
+  void offer()
   {
     dgram::hand_over_config config;
     config.on_refused = [](const dgram::hand_over_refusal& refusal) {
@@ -95,10 +97,15 @@ private:
                  refusal.why.message());
       std::fflush(stdout);
     };
-    const auto report = co_await dgram::hand_over(socket_, with_.path, config);
-    fmt::print("handed to process {}, after {} refused and {} failed\n", report.to.process,
-               report.refused, report.failed);
-    stop();
+    dgram::async_hand_over(socket_, with_.path, config,
+                           [this](dgram::error_code ec, const dgram::hand_over_report& report) {
+                             if (ec == asio::error::operation_aborted) return;
+                             if (ec)
+                               throw dgram::system_error(ec, "hand_over \"" + with_.path + "\"");
+                             fmt::print("handed to process {}, after {} refused and {} failed\n",
+                                        report.to.process, report.refused, report.failed);
+                             stop();
+                           });
   }
 
   asio::io_context& io_;

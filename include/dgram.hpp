@@ -32,6 +32,7 @@
 #include <dgram/option.hpp>
 #include <dgram/owned_descriptor.hpp>
 #include <dgram/path_error.hpp>
+#include <dgram/rate_limiter.hpp>
 #include <dgram/reader.hpp>
 #include <dgram/reader_config.hpp>
 #include <dgram/receive_batch.hpp>

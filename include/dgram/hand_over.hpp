@@ -63,6 +63,8 @@ struct taken_over {
 ///  - `operation_aborted`;
 ///  - `operation_not_supported` except on Linux.
 ///
+/// Make the socket's readers before: if coalescing begins, every pending operation ends.
+///
 /// Cancellation: every type. A process that has been offered the socket is told that it does not
 /// get it. `cancel` and `close` of the socket, and its destruction, end the operation too. Thread
 /// safety: as the socket's.
@@ -118,8 +120,8 @@ net::awaitable<hand_over_report, Executor> hand_over(basic_socket<Protocol, Exec
 /// old process ends after it made the offer, this process has the socket.
 ///
 /// Completion: `void(error_code, taken_over<Protocol, Executor>)`. Errors:
-///  - `socket_error::no_such_file` or `connection_refused` if no process offers a socket there: this
-///    process is the first, and opens its own;
+///  - `socket_error::no_such_file` or `connection_refused` if no process offers a socket there:
+///    this process is the first, and opens its own;
 ///  - `error::untrusted_peer` if this process or the old one does not trust the other;
 ///  - `error::wrong_descriptor` if that process offers a socket of another kind;
 ///  - `error::hand_over_version`, `error::hand_over_message` if it is no such process;

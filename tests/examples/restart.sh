@@ -6,6 +6,15 @@ server="$examples/example_restart"
 path="$work/hand-over"
 restarts=${DGRAM_RESTARTS:-20}
 
+offered() { # the socket is on offer at $path
+  local wait
+  for ((wait = 0; wait < 200; ++wait)); do
+    if [ -S "$path" ]; then return 0; fi
+    sleep 0.05
+  done
+  fail 'no socket is on offer'
+}
+
 listen server-0 "$server" --path "$path" 127.0.0.1:0
 first=$endpoint
 export first examples work
@@ -13,6 +22,7 @@ export first examples work
 start load bash -c 'while [ ! -e "$work/enough" ]; do "$examples/example_echo_load" "$first" --seconds 1 || exit 1; done'
 for ((i = 1; i <= restarts; ++i)); do
   old=server-$((i - 1)) new=server-$i
+  offered
   start "$new" "$server" --path "$path"
   expect "$new" "^taken from process ${process_id[$old]}\$"
   expect "$new" "^listening on $first\$"
@@ -30,11 +40,13 @@ quits "$current" TERM
 
 # The old process dies while it waits: it leaves its file, and the next process opens a socket of its own.
 listen dies "$server" --path "$path" "$first"
+offered
 kill -KILL "${process_id[dies]}"
 finish dies || true
 [ -S "$path" ] || fail 'there is no file'
 listen next "$server" --path "$path" "$first"
 [ "$endpoint" = "$first" ] || fail "listens on $endpoint"
+offered
 
 # It dies with a process that has asked it.
 kill -STOP "${process_id[next]}"
@@ -72,6 +84,7 @@ if [ "$(id -u)" -eq 0 ] && command -v setpriv >/dev/null; then
   # The stranger itself does not trust the other user, and may say so first.
   expect asks 'refused process .* of user 65534: the other process is not trusted with the socket$'
 fi
+offered
 start heir "$server" --path "$path"
 expect heir "^listening on $first\$"
 expect asks "^handed to process ${process_id[heir]}, after"

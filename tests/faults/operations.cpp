@@ -40,12 +40,6 @@ void assign_again(world& w)
   if (ec) ::close(descriptor);
 }
 
-/// On error the descriptor is closed.
-void adopt_again(world& w)
-{
-  *w.socket = dgram::adopt<dgram::udp>(w.io, dgram::owned_descriptor(w.socket->release()));
-}
-
 void receive_after_shutdown(world& w)
 {
   dgram::error_code ec;
@@ -305,10 +299,6 @@ const operation table[] = {
     DGRAM_SYNC(reader, nothing, w.writer->try_send(w.text, w.to_peer), w.writer->close(),
                w.writer.emplace(*w.reader)),
 
-    // another process
-    DGRAM_ASYNC(socket, taker, dgram::async_hand_over(*w.socket, w.hand_over_path(), h)),
-    DGRAM_ASYNC(closed, giver, dgram::async_take_over(w.io, w.hand_over_path(), h)),
-    DGRAM_SYNC(socket, nothing, adopt_again(w)),
     // a listener and a session
     DGRAM_SYNC(socket, nothing, w.listener.emplace(*w.socket), w.listener.reset()),
     DGRAM_ASYNC(listening, datagram, w.listener->async_accept(h)),

@@ -91,13 +91,7 @@ enum class place : unsigned char {
 };
 
 /// What an operation waits for.
-enum class need : unsigned char {
-  nothing,
-  datagram,
-  report,
-  taker,  ///< a process that takes the socket
-  giver,  ///< a process that offers a socket
-};
+enum class need : unsigned char { nothing, datagram, report };
 
 enum class form : unsigned char {
   asynchronous,  ///< completes by its handler
@@ -167,8 +161,6 @@ public:
   std::optional<test::temporary_directory> directory;
   std::optional<dgram::unix_dgram::socket> unix_socket, unix_peer;
   dgram::unix_dgram::endpoint unix_to_peer;
-  std::optional<dgram::udp::socket> given;
-  bool is_giving = false;
 
   // What operations refer to.
   std::string text = "hello";
@@ -182,8 +174,6 @@ public:
   dgram::unix_dgram::send_batch unix_out{8};
   nearby_resolver resolver{io};
 
-  /// Where a socket is handed over.
-  std::string hand_over_path();
   // Called by an operation that is a coroutine, around what it awaits.
   std::function<void()> coroutine_begins;
   std::function<void()> coroutine_ends;
@@ -207,7 +197,6 @@ public:
   void make_objects();
 
 private:
-  void supply_process(need what);
   void make_socket(dgram::udp with);
   void make_listener();
   void make_emitter();

@@ -155,42 +155,9 @@ void world::run_until(const std::function<bool()>& condition)
   }
 }
 
-std::string world::hand_over_path()
-{
-  if (!directory) directory.emplace();
-  return *directory / "hand-over";
-}
-
-void world::supply_process(need what)
-{
-  if (what == need::taker) {
-    dgram::async_take_over(io, hand_over_path(), [](dgram::error_code, const auto&) {});
-    return;
-  }
-  if (is_giving) return;
-  if (!given) given.emplace(io, test::loopback_v4());
-  is_giving = true;
-  const auto note = [this](dgram::error_code, const auto&) { is_giving = false; };
-  try {
-    dgram::async_hand_over(*given, hand_over_path(), note);
-  } catch (...) {
-    is_giving = false;
-    throw;
-  }
-}
-
 void world::supply(need what)
 {
   dgram::error_code ignored;
-  if (what == need::taker || what == need::giver) {
-    // The trouble meets the other process too.
-    try {
-      supply_process(what);
-    } catch (const std::exception&) {
-      ++throws;
-    }
-    return;
-  }
   if (what == need::report) {
     if (socket->is_open()) socket->try_send_to(asio::buffer(text), test::loopback_v4(9), ignored);
     return;
@@ -419,7 +386,6 @@ void world::destroy_objects()
   emitter.reset();
   unix_socket.reset();
   unix_peer.reset();
-  given.reset();
 }
 
 int open_descriptors()

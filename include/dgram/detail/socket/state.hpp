@@ -506,8 +506,8 @@ private:
   friend struct socket_state;
 
   /// Closes a descriptor whose socket stays open in another process. Asio relies on the kernel to
-  /// end the watch of a descriptor that is closed. But the kernel watches the socket, for which this
-  /// process would be woken again and again. Returns false if Asio cannot release descriptors.
+  /// end the watch of a descriptor that is closed. But the kernel watches the socket, for which
+  /// this process would be woken again and again. Returns false if Asio cannot release descriptors.
   bool leave_to_others()
   {
     error_code ec;
