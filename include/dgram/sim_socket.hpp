@@ -157,8 +157,8 @@ private:
                            net::socket_base::message_flags flags, Handler&& handler) const
   {
     using attempt = detail::send_attempt<ConstBuffers, std::vector<endpoint_type>>;
-    detail::compose<void(error_code, std::size_t)>(
-        *state_, attempt(buffers, std::move(peers), flags), std::forward<Handler>(handler));
+    detail::start_transfer(*state_, attempt(buffers, std::move(peers), flags),
+                           std::forward<Handler>(handler));
   }
 
   std::shared_ptr<detail::sim_state> state_;
@@ -477,8 +477,8 @@ public:
     return detail::initiate<void(error_code, path_error)>(
         target(),
         [](detail::sim_state& state, auto&& handler) {
-          detail::compose<void(error_code, path_error)>(state, detail::report_attempt<path_error>(),
-                                                        std::forward<decltype(handler)>(handler));
+          detail::start_transfer(state, detail::report_attempt<path_error>(),
+                                 std::forward<decltype(handler)>(handler));
         },
         std::forward<Token>(token));
   }
@@ -763,8 +763,8 @@ private:
     return detail::initiate<Signature>(
         target(),
         [](detail::sim_state& state, auto&& handler, Attempt launched) {
-          detail::compose<Signature>(state, std::move(launched),
-                                     std::forward<decltype(handler)>(handler));
+          detail::start_transfer(state, std::move(launched),
+                                 std::forward<decltype(handler)>(handler));
         },
         std::forward<Token>(token), std::move(attempt));
   }

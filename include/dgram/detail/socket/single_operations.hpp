@@ -398,14 +398,11 @@ public:
           [](state_type& state, auto&& handler, const ConstBuffers& from,
              net::socket_base::message_flags how) {
             state.notice();
-            if (state.reads_reports() || has_too_many_pieces(from))
-              compose<transfer_signature>(state, send_attempt<ConstBuffers, no_peer>(from, {}, how),
-                                          std::forward<decltype(handler)>(handler));
+            if (state.reads_reports() || has_too_many_pieces(from) || is_cancellable(handler))
+              start_transfer(state, send_attempt<ConstBuffers, no_peer>(from, {}, how),
+                             std::forward<decltype(handler)>(handler));
             else
-              pass_on(state, std::forward<decltype(handler)>(handler),
-                      [from, how](state_type& on, auto&& inner) {
-                        on.socket.async_send(from, how, std::forward<decltype(inner)>(inner));
-                      });
+              state.socket.async_send(from, how, std::forward<decltype(handler)>(handler));
           },
           std::forward<Token>(token), buffers, flags);
     }
@@ -454,16 +451,12 @@ public:
             // Asio's own send waits for writability, which would spin on Unix sockets. The attempt
             // completes with an error if the request is refused.
             if (path_protocol<Protocol> || refused || state.reads_reports() ||
-                has_too_many_pieces(from))
-              compose<transfer_signature>(state,
-                                          send_attempt<ConstBuffers, endpoint_type>(from, to, how),
-                                          std::forward<decltype(handler)>(handler));
+                has_too_many_pieces(from) || is_cancellable(handler))
+              start_transfer(state, send_attempt<ConstBuffers, endpoint_type>(from, to, how),
+                             std::forward<decltype(handler)>(handler));
             else
-              pass_on(state, std::forward<decltype(handler)>(handler),
-                      [from, native = state.to_native(to), how](state_type& on, auto&& inner) {
-                        on.socket.async_send_to(from, native, how,
-                                                std::forward<decltype(inner)>(inner));
-                      });
+              state.socket.async_send_to(from, state.to_native(to), how,
+                                         std::forward<decltype(handler)>(handler));
           },
           std::forward<Token>(token), buffers, peer, flags);
     }
@@ -529,15 +522,12 @@ public:
           self().target(),
           [](state_type& state, auto&& handler, const MutableBuffers& into,
              net::socket_base::message_flags how) {
-            if (attends_receive(state, into, how))
-              compose<transfer_signature>(
-                  state, receive_attempt<MutableBuffers, endpoint_type>(into, nullptr, how),
-                  std::forward<decltype(handler)>(handler));
+            if (attends_receive(state, into, how) || is_cancellable(handler))
+              start_transfer(state,
+                             receive_attempt<MutableBuffers, endpoint_type>(into, nullptr, how),
+                             std::forward<decltype(handler)>(handler));
             else
-              pass_on(state, std::forward<decltype(handler)>(handler),
-                      [into, how](state_type& on, auto&& inner) {
-                        on.socket.async_receive(into, how, std::forward<decltype(inner)>(inner));
-                      });
+              state.socket.async_receive(into, how, std::forward<decltype(handler)>(handler));
           },
           std::forward<Token>(token), buffers, flags);
     }
@@ -570,16 +560,13 @@ public:
              net::socket_base::message_flags how) {
             // Asio's own operation is the cheapest way to one datagram. But it knows no mapped
             // senders, and would throw for a sender whose path fills its room.
-            if (path_protocol<Protocol> || attends_receive(state, into) || !state.flags.is_plain())
-              compose<transfer_signature>(
-                  state, receive_attempt<MutableBuffers, endpoint_type>(into, from, how),
-                  std::forward<decltype(handler)>(handler));
+            if (path_protocol<Protocol> || attends_receive(state, into) ||
+                !state.flags.is_plain() || is_cancellable(handler))
+              start_transfer(state, receive_attempt<MutableBuffers, endpoint_type>(into, from, how),
+                             std::forward<decltype(handler)>(handler));
             else
-              pass_on(state, std::forward<decltype(handler)>(handler),
-                      [into, from, how](state_type& on, auto&& inner) {
-                        on.socket.async_receive_from(into, *from, how,
-                                                     std::forward<decltype(inner)>(inner));
-                      });
+              state.socket.async_receive_from(into, *from, how,
+                                              std::forward<decltype(handler)>(handler));
           },
           std::forward<Token>(token), buffers, &sender, flags);
     }
@@ -603,9 +590,8 @@ public:
       return initiate<transfer_signature>(
           self().target(),
           [](state_type& state, auto&& handler, const MutableBuffers& into, info_type* about) {
-            compose<transfer_signature>(state,
-                                        receive_attempt<MutableBuffers, info_type>(into, about, 0),
-                                        std::forward<decltype(handler)>(handler));
+            start_transfer(state, receive_attempt<MutableBuffers, info_type>(into, about, 0),
+                           std::forward<decltype(handler)>(handler));
           },
           std::forward<Token>(token), buffers, &info);
     }
@@ -694,8 +680,8 @@ private:
           self().target(),
           [](state_type& state, auto&& handler, const ConstBuffers& from, const Peer& to,
              const send_request& what) {
-            compose<transfer_signature>(state, attempt_type(from, to, 0, what),
-                                        std::forward<decltype(handler)>(handler));
+            start_transfer(state, attempt_type(from, to, 0, what),
+                           std::forward<decltype(handler)>(handler));
           },
           std::forward<Token>(token), buffers, peer, request);
     }
