@@ -688,6 +688,7 @@ public:
 private:
   template <class, class>
   friend class basic_socket;
+  friend detail::trying_operations<basic_socket, Protocol>;
   friend detail::single_operations<basic_socket, Protocol, Executor>;
   friend detail::batch_operations<basic_socket, Protocol, Executor>;
   friend detail::option_operations<basic_socket, Protocol>;

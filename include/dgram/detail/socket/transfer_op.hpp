@@ -49,8 +49,8 @@ enum class progress {
   congested,  ///< a send's descriptor is ready and will stay so: wait on a timer
 };
 
-/// A transfer that is pending, whatever its attempt and its handler are. All of the waiting is here,
-/// so it is compiled once for a type of socket. `Executor` is that of the handler.
+/// A transfer that is pending, whatever its attempt and its handler are. All of the waiting is
+/// here, so it is compiled once for a type of socket. `Executor` is that of the handler.
 template <class State, class Executor>
 class pending_transfer : public task {
 public:
