@@ -12,8 +12,8 @@ DGRAM_NAMESPACE_BEGIN
 
 namespace detail {
 
-/// Blocks of one size. Asio keeps two pieces of memory for a thread, of any size. Its posts and waits
-/// need both of them while an operation of this library is pending.
+/// Blocks of one size. Asio keeps two pieces of memory for a thread, of any size. Its posts and
+/// waits need both of them while an operation of this library is pending.
 class thread_memory {
 public:
   static void* allocate(std::size_t size)
