@@ -679,8 +679,8 @@ public:
     return detail::initiate<void(error_code)>(
         target(),
         [](state_type& state, auto&& handler, const endpoint_type& to) {
-          detail::compose<void(error_code)>(state, detail::connect_attempt<endpoint_type>(to),
-                                            std::forward<decltype(handler)>(handler));
+          detail::start_transfer(state, detail::connect_attempt<endpoint_type>(to),
+                                 std::forward<decltype(handler)>(handler));
         },
         std::forward<Token>(token), peer);
   }
@@ -688,6 +688,7 @@ public:
 private:
   template <class, class>
   friend class basic_socket;
+  friend detail::trying_operations<basic_socket, Protocol>;
   friend detail::single_operations<basic_socket, Protocol, Executor>;
   friend detail::batch_operations<basic_socket, Protocol, Executor>;
   friend detail::option_operations<basic_socket, Protocol>;

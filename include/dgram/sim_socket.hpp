@@ -14,6 +14,7 @@
 #include <dgram/detail/socket/opening.hpp>
 #include <dgram/detail/socket/option_access.hpp>
 #include <dgram/detail/socket/transfer_op.hpp>
+#include <dgram/detail/socket/trying_operations.hpp>
 #include <dgram/endpoint.hpp>
 #include <dgram/error.hpp>
 #include <dgram/multicast.hpp>
@@ -157,8 +158,8 @@ private:
                            net::socket_base::message_flags flags, Handler&& handler) const
   {
     using attempt = detail::send_attempt<ConstBuffers, std::vector<endpoint_type>>;
-    detail::compose<void(error_code, std::size_t)>(
-        *state_, attempt(buffers, std::move(peers), flags), std::forward<Handler>(handler));
+    detail::start_transfer(*state_, attempt(buffers, std::move(peers), flags),
+                           std::forward<Handler>(handler));
   }
 
   std::shared_ptr<detail::sim_state> state_;
@@ -196,7 +197,7 @@ private:
 ///                           [&](dgram::error_code, std::size_t n) { fmt::print("{}\n", n); });
 /// net.run();
 /// \endcode
-class socket : public net::socket_base {
+class socket : public net::socket_base, public detail::trying_operations<socket, udp> {
 public:
   using protocol_type = udp;
   using endpoint_type = udp::endpoint;
@@ -482,58 +483,13 @@ public:
     return detail::initiate<void(error_code, path_error)>(
         target(),
         [](detail::sim_state& state, auto&& handler) {
-          detail::compose<void(error_code, path_error)>(state, detail::report_attempt<path_error>(),
-                                                        std::forward<decltype(handler)>(handler));
+          detail::start_transfer(state, detail::report_attempt<path_error>(),
+                                 std::forward<decltype(handler)>(handler));
         },
         std::forward<Token>(token));
   }
 
-  // --- one datagram, at once ---
-  //
-  // With `error_code&`, the error is `would_block` if nothing can be done now. Without it, the
-  // result of a `try_` form is an empty optional instead, and other errors are thrown.
-
-  template <class ConstBuffers>
-  std::size_t try_send(const ConstBuffers& buffers, error_code& ec)
-  {
-    return detail::send_one(state(), buffers, static_cast<const endpoint_type*>(nullptr), 0, ec);
-  }
-  template <class ConstBuffers>
-  std::optional<std::size_t> try_send(const ConstBuffers& buffers)
-  {
-    return detail::throwing_unless_blocked("try_send",
-                                           [&](error_code& ec) { return try_send(buffers, ec); });
-  }
-  template <class ConstBuffers>
-  std::size_t try_send_to(const ConstBuffers& buffers, const endpoint_type& peer, error_code& ec)
-  {
-    return detail::send_one(state(), buffers, &peer, 0, ec);
-  }
-  template <class ConstBuffers>
-  std::optional<std::size_t> try_send_to(const ConstBuffers& buffers, const endpoint_type& peer)
-  {
-    return detail::throwing_unless_blocked(
-        "try_send_to", peer, [&](error_code& ec) { return try_send_to(buffers, peer, ec); });
-  }
-  template <class ConstBuffers>
-  std::size_t try_send_to(const ConstBuffers& buffers, const endpoint_type& peer,
-                          const send_options& options, error_code& ec)
-  {
-    const detail::send_request request(options);
-    return detail::send_one(state(), buffers, &peer, 0, ec, &request);
-  }
-  template <class ConstBuffers>
-  std::size_t try_send_to(const ConstBuffers& buffers, const reply_path& path, error_code& ec)
-  {
-    const detail::send_request request(path);
-    return detail::send_one(state(), buffers, &path.peer, 0, ec, &request);
-  }
-  template <class ConstBuffers>
-  std::optional<std::size_t> try_send_to(const ConstBuffers& buffers, const reply_path& path)
-  {
-    return detail::throwing_unless_blocked(
-        "try_send_to", path.peer, [&](error_code& ec) { return try_send_to(buffers, path, ec); });
-  }
+  // --- one datagram, at once (see trying_operations.hpp for the `try_` forms) ---
 
   /// As `try_send`, but `would_block` is an error like others.
   template <class ConstBuffers>
@@ -565,31 +521,6 @@ public:
   {
     return detail::throwing("send_to", path.peer,
                             [&](error_code& ec) { return try_send_to(buffers, path, ec); });
-  }
-
-  template <class MutableBuffers>
-  std::size_t try_receive(const MutableBuffers& buffers, error_code& ec)
-  {
-    return detail::receive_one(state(), buffers, static_cast<endpoint_type*>(nullptr), 0, ec);
-  }
-  template <class MutableBuffers>
-  std::optional<std::size_t> try_receive(const MutableBuffers& buffers)
-  {
-    return detail::throwing_unless_blocked(
-        "try_receive", [&](error_code& ec) { return try_receive(buffers, ec); });
-  }
-
-  /// `Target` is an endpoint for the sender, or a `datagram_info`.
-  template <class MutableBuffers, class Target>
-  std::size_t try_receive_from(const MutableBuffers& buffers, Target& target, error_code& ec)
-  {
-    return detail::receive_one(state(), buffers, &target, 0, ec);
-  }
-  template <class MutableBuffers, class Target>
-  std::optional<std::size_t> try_receive_from(const MutableBuffers& buffers, Target& target)
-  {
-    return detail::throwing_unless_blocked(
-        "try_receive_from", [&](error_code& ec) { return try_receive_from(buffers, target, ec); });
   }
 
   // --- batches, at once ---
@@ -734,6 +665,7 @@ public:
 
 private:
   friend struct detail::sim_access;
+  friend detail::trying_operations<socket, udp>;
 
   using transfer = void(error_code, std::size_t);
 
@@ -768,8 +700,8 @@ private:
     return detail::initiate<Signature>(
         target(),
         [](detail::sim_state& state, auto&& handler, Attempt launched) {
-          detail::compose<Signature>(state, std::move(launched),
-                                     std::forward<decltype(handler)>(handler));
+          detail::start_transfer(state, std::move(launched),
+                                 std::forward<decltype(handler)>(handler));
         },
         std::forward<Token>(token), std::move(attempt));
   }

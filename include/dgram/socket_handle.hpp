@@ -206,8 +206,8 @@ private:
                            net::socket_base::message_flags flags, Handler&& handler) const
   {
     using attempt = detail::send_attempt<ConstBuffers, std::vector<endpoint_type>>;
-    detail::compose<void(error_code, std::size_t)>(
-        *state_, attempt(buffers, std::move(peers), flags), std::forward<Handler>(handler));
+    detail::start_transfer(*state_, attempt(buffers, std::move(peers), flags),
+                           std::forward<Handler>(handler));
   }
 
   state_type& state() const noexcept { return *state_; }

@@ -28,6 +28,16 @@ inline constexpr bool may_have_slot =
     !std::is_same_v<net::associated_cancellation_slot_t<std::decay_t<Handler>, default_slot>,
                     default_slot>;
 
+/// Whether a handler has a slot that a signal is connected to.
+template <class Handler>
+bool is_cancellable([[maybe_unused]] const Handler& handler) noexcept
+{
+  if constexpr (may_have_slot<Handler>)
+    return net::get_associated_cancellation_slot(handler).is_connected();
+  else
+    return false;
+}
+
 /// Calls `function(Owner&, cancellation_type)` when the slot is signalled, while the owner exists.
 template <class Slot, class Owner, class Function>
 void on_cancellation(Slot slot, std::weak_ptr<Owner> owner, Function function)
@@ -109,7 +119,7 @@ template <class State, class Handler, class Launch>
 void pass_on(State& state, Handler&& handler, const Launch& launch)
 {
   if constexpr (may_have_slot<Handler>) {
-    if (net::get_associated_cancellation_slot(handler).is_connected()) [[unlikely]] {
+    if (is_cancellable(handler)) [[unlikely]] {
       pass_on_cancellable(state, std::forward<Handler>(handler), launch);
       return;
     }

@@ -39,7 +39,7 @@ public:
   }
 
 private:
-  alignas(std::max_align_t) std::array<std::byte, 192> room_;
+  alignas(std::max_align_t) std::array<std::byte, 208> room_;
   // If several threads run the context, Asio releases memory outside of the handler's strand.
   std::atomic<bool> taken_{false};
 };

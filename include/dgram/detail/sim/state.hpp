@@ -460,6 +460,8 @@ public:
   void begin_waiting_for_reports() noexcept {}
   void end_waiting_for_reports() noexcept {}
 
+  bool has_ipv4_peer() const noexcept { return peer && is_ipv4(*peer); }
+
   // --- waits ---
 
   template <class Token>

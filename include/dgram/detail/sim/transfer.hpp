@@ -63,7 +63,7 @@ std::size_t send_one(sim_state& state, const Buffers& buffers, const sim_endpoin
   ec.clear();
   send_options asked;
   if constexpr (std::is_same_v<Request, send_request>) {
-    const bool v4 = peer != nullptr ? is_ipv4(*peer) : (state.peer && is_ipv4(*state.peer));
+    const bool v4 = peer != nullptr ? is_ipv4(*peer) : state.has_ipv4_peer();
     ec = request->template check<udp>(v4);
     asked = request->options();
   }

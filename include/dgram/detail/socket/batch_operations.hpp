@@ -123,8 +123,8 @@ public:
     return initiate<void(error_code, std::size_t)>(
         self().target(),
         [](state_type& state, auto&& handler, Batch* into) {
-          compose<void(error_code, std::size_t)>(state, receive_batch_attempt<Batch>(*into),
-                                                 std::forward<decltype(handler)>(handler));
+          start_transfer(state, receive_batch_attempt<Batch>(*into),
+                         std::forward<decltype(handler)>(handler));
         },
         std::forward<Token>(token), &batch);
   }
@@ -157,8 +157,8 @@ public:
     return initiate<void(error_code, send_result)>(
         self().target(),
         [](state_type& state, auto&& handler, Batch* from) {
-          compose<void(error_code, send_result)>(state, send_batch_attempt<Batch*>(from),
-                                                 std::forward<decltype(handler)>(handler));
+          start_transfer(state, send_batch_attempt<Batch*>(from),
+                         std::forward<decltype(handler)>(handler));
         },
         std::forward<Token>(token), &batch);
   }
@@ -284,8 +284,8 @@ private:
     return initiate<void(error_code, send_result)>(
         self().target(),
         [](state_type& state, auto&& handler, const Cursor& from) {
-          compose<void(error_code, send_result)>(state, send_batch_attempt<Cursor>(from),
-                                                 std::forward<decltype(handler)>(handler));
+          start_transfer(state, send_batch_attempt<Cursor>(from),
+                         std::forward<decltype(handler)>(handler));
         },
         std::forward<Token>(token), cursor);
   }
@@ -296,8 +296,7 @@ private:
     return initiate<void(error_code, Report)>(
         self().target(),
         [](state_type& state, auto&& handler) {
-          compose<void(error_code, Report)>(state, report_attempt<Report>(),
-                                            std::forward<decltype(handler)>(handler));
+          start_transfer(state, report_attempt<Report>(), std::forward<decltype(handler)>(handler));
         },
         std::forward<Token>(token));
   }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// The operations on one datagram: blocking, nonblocking and asynchronous.
+// The operations on one datagram that may wait: blocking and asynchronous.
 #ifndef DGRAM_DETAIL_SOCKET_SINGLE_OPERATIONS_HPP
 #define DGRAM_DETAIL_SOCKET_SINGLE_OPERATIONS_HPP
 
@@ -16,13 +16,12 @@
 #include <dgram/detail/socket/send_request.hpp>
 #include <dgram/detail/socket/single_transfer.hpp>
 #include <dgram/detail/socket/state.hpp>
+#include <dgram/detail/socket/trying_operations.hpp>
 #include <dgram/endpoint.hpp>
 #include <dgram/error.hpp>
 #include <dgram/send_options.hpp>
 
 #include <cstddef>
-#include <optional>
-#include <string>
 #include <utility>
 
 DGRAM_NAMESPACE_BEGIN
@@ -31,7 +30,7 @@ namespace detail {
 
 /// `Derived` has a `state()`, and a `target()` on which operations are launched.
 template <class Derived, class Protocol, class Executor>
-class single_operations {
+class single_operations : public trying_operations<Derived, Protocol> {
   using state_type = socket_state<Protocol, Executor>;
   using default_token = default_token_t<Executor>;
   using endpoint_type = typename Protocol::endpoint;
@@ -239,122 +238,6 @@ public:
                     [&](error_code& ec) { return receive_from(buffers, info, ec); });
   }
 
-  // --- one datagram, never blocking ---
-  //
-  // With `error_code&`, the error is `would_block` if nothing can be done now. Without it, the
-  // result is an empty optional instead, and other errors are thrown.
-
-  template <class ConstBuffers>
-  std::size_t try_send(const ConstBuffers& buffers, error_code& ec)
-  {
-    return send_one(self().state(), buffers, static_cast<const endpoint_type*>(nullptr), 0, ec);
-  }
-
-  template <class ConstBuffers>
-  std::optional<std::size_t> try_send(const ConstBuffers& buffers)
-  {
-    return throwing_unless_blocked("try_send",
-                                   [&](error_code& ec) { return try_send(buffers, ec); });
-  }
-
-  template <class ConstBuffers>
-  std::size_t try_send(const ConstBuffers& buffers, const send_options& options, error_code& ec)
-  {
-    const send_request request(options);
-    return send_one(self().state(), buffers, static_cast<const endpoint_type*>(nullptr), 0, ec,
-                    &request);
-  }
-
-  template <class ConstBuffers>
-  std::optional<std::size_t> try_send(const ConstBuffers& buffers, const send_options& options)
-  {
-    return try_request("try_send", buffers, nullptr, send_request(options));
-  }
-
-  template <class ConstBuffers>
-  std::size_t try_send_to(const ConstBuffers& buffers, const endpoint_type& peer, error_code& ec)
-  {
-    return send_one(self().state(), buffers, &peer, 0, ec);
-  }
-
-  template <class ConstBuffers>
-  std::optional<std::size_t> try_send_to(const ConstBuffers& buffers, const endpoint_type& peer)
-  {
-    return throwing_unless_blocked("try_send_to", peer,
-                                   [&](error_code& ec) { return try_send_to(buffers, peer, ec); });
-  }
-
-  template <class ConstBuffers>
-  std::size_t try_send_to(const ConstBuffers& buffers, const endpoint_type& peer,
-                          const send_options& options, error_code& ec)
-  {
-    const send_request request(options);
-    return send_one(self().state(), buffers, &peer, 0, ec, &request);
-  }
-
-  template <class ConstBuffers>
-  std::optional<std::size_t> try_send_to(const ConstBuffers& buffers, const endpoint_type& peer,
-                                         const send_options& options)
-  {
-    return try_request("try_send_to", buffers, &peer, send_request(options));
-  }
-
-  template <class ConstBuffers>
-  std::size_t try_send_to(const ConstBuffers& buffers, const basic_reply_path<Protocol>& path,
-                          error_code& ec)
-  {
-    const send_request request(path);
-    return send_one(self().state(), buffers, &path.peer, 0, ec, &request);
-  }
-
-  template <class ConstBuffers>
-  std::optional<std::size_t> try_send_to(const ConstBuffers& buffers,
-                                         const basic_reply_path<Protocol>& path)
-  {
-    return try_request("try_send_to", buffers, &path.peer, send_request(path));
-  }
-
-  template <class MutableBuffers>
-  std::size_t try_receive(const MutableBuffers& buffers, error_code& ec)
-  {
-    return receive_one(self().state(), buffers, static_cast<endpoint_type*>(nullptr), 0, ec);
-  }
-
-  template <class MutableBuffers>
-  std::optional<std::size_t> try_receive(const MutableBuffers& buffers)
-  {
-    return throwing_unless_blocked("try_receive",
-                                   [&](error_code& ec) { return try_receive(buffers, ec); });
-  }
-
-  template <class MutableBuffers>
-  std::size_t try_receive_from(const MutableBuffers& buffers, endpoint_type& sender, error_code& ec)
-  {
-    return receive_one(self().state(), buffers, &sender, 0, ec);
-  }
-
-  template <class MutableBuffers>
-  std::optional<std::size_t> try_receive_from(const MutableBuffers& buffers, endpoint_type& sender)
-  {
-    return throwing_unless_blocked(
-        "try_receive_from", [&](error_code& ec) { return try_receive_from(buffers, sender, ec); });
-  }
-
-  template <class MutableBuffers>
-  std::size_t try_receive_from(const MutableBuffers& buffers, basic_datagram_info<Protocol>& info,
-                               error_code& ec)
-  {
-    return receive_one(self().state(), buffers, &info, 0, ec);
-  }
-
-  template <class MutableBuffers>
-  std::optional<std::size_t> try_receive_from(const MutableBuffers& buffers,
-                                              basic_datagram_info<Protocol>& info)
-  {
-    return throwing_unless_blocked(
-        "try_receive_from", [&](error_code& ec) { return try_receive_from(buffers, info, ec); });
-  }
-
   // --- asynchronous operations ---
   //
   // For all of them:
@@ -398,14 +281,11 @@ public:
           [](state_type& state, auto&& handler, const ConstBuffers& from,
              net::socket_base::message_flags how) {
             state.notice();
-            if (state.reads_reports() || has_too_many_pieces(from))
-              compose<transfer_signature>(state, send_attempt<ConstBuffers, no_peer>(from, {}, how),
-                                          std::forward<decltype(handler)>(handler));
+            if (state.reads_reports() || has_too_many_pieces(from) || is_cancellable(handler))
+              start_transfer(state, send_attempt<ConstBuffers, no_peer>(from, {}, how),
+                             std::forward<decltype(handler)>(handler));
             else
-              pass_on(state, std::forward<decltype(handler)>(handler),
-                      [from, how](state_type& on, auto&& inner) {
-                        on.socket.async_send(from, how, std::forward<decltype(inner)>(inner));
-                      });
+              state.socket.async_send(from, how, std::forward<decltype(handler)>(handler));
           },
           std::forward<Token>(token), buffers, flags);
     }
@@ -454,16 +334,12 @@ public:
             // Asio's own send waits for writability, which would spin on Unix sockets. The attempt
             // completes with an error if the request is refused.
             if (path_protocol<Protocol> || refused || state.reads_reports() ||
-                has_too_many_pieces(from))
-              compose<transfer_signature>(state,
-                                          send_attempt<ConstBuffers, endpoint_type>(from, to, how),
-                                          std::forward<decltype(handler)>(handler));
+                has_too_many_pieces(from) || is_cancellable(handler))
+              start_transfer(state, send_attempt<ConstBuffers, endpoint_type>(from, to, how),
+                             std::forward<decltype(handler)>(handler));
             else
-              pass_on(state, std::forward<decltype(handler)>(handler),
-                      [from, native = state.to_native(to), how](state_type& on, auto&& inner) {
-                        on.socket.async_send_to(from, native, how,
-                                                std::forward<decltype(inner)>(inner));
-                      });
+              state.socket.async_send_to(from, state.to_native(to), how,
+                                         std::forward<decltype(handler)>(handler));
           },
           std::forward<Token>(token), buffers, peer, flags);
     }
@@ -529,15 +405,12 @@ public:
           self().target(),
           [](state_type& state, auto&& handler, const MutableBuffers& into,
              net::socket_base::message_flags how) {
-            if (attends_receive(state, into, how))
-              compose<transfer_signature>(
-                  state, receive_attempt<MutableBuffers, endpoint_type>(into, nullptr, how),
-                  std::forward<decltype(handler)>(handler));
+            if (attends_receive(state, into, how) || is_cancellable(handler))
+              start_transfer(state,
+                             receive_attempt<MutableBuffers, endpoint_type>(into, nullptr, how),
+                             std::forward<decltype(handler)>(handler));
             else
-              pass_on(state, std::forward<decltype(handler)>(handler),
-                      [into, how](state_type& on, auto&& inner) {
-                        on.socket.async_receive(into, how, std::forward<decltype(inner)>(inner));
-                      });
+              state.socket.async_receive(into, how, std::forward<decltype(handler)>(handler));
           },
           std::forward<Token>(token), buffers, flags);
     }
@@ -570,16 +443,13 @@ public:
              net::socket_base::message_flags how) {
             // Asio's own operation is the cheapest way to one datagram. But it knows no mapped
             // senders, and would throw for a sender whose path fills its room.
-            if (path_protocol<Protocol> || attends_receive(state, into) || !state.flags.is_plain())
-              compose<transfer_signature>(
-                  state, receive_attempt<MutableBuffers, endpoint_type>(into, from, how),
-                  std::forward<decltype(handler)>(handler));
+            if (path_protocol<Protocol> || attends_receive(state, into) ||
+                !state.flags.is_plain() || is_cancellable(handler))
+              start_transfer(state, receive_attempt<MutableBuffers, endpoint_type>(into, from, how),
+                             std::forward<decltype(handler)>(handler));
             else
-              pass_on(state, std::forward<decltype(handler)>(handler),
-                      [into, from, how](state_type& on, auto&& inner) {
-                        on.socket.async_receive_from(into, *from, how,
-                                                     std::forward<decltype(inner)>(inner));
-                      });
+              state.socket.async_receive_from(into, *from, how,
+                                              std::forward<decltype(handler)>(handler));
           },
           std::forward<Token>(token), buffers, &sender, flags);
     }
@@ -603,9 +473,8 @@ public:
       return initiate<transfer_signature>(
           self().target(),
           [](state_type& state, auto&& handler, const MutableBuffers& into, info_type* about) {
-            compose<transfer_signature>(state,
-                                        receive_attempt<MutableBuffers, info_type>(into, about, 0),
-                                        std::forward<decltype(handler)>(handler));
+            start_transfer(state, receive_attempt<MutableBuffers, info_type>(into, about, 0),
+                           std::forward<decltype(handler)>(handler));
           },
           std::forward<Token>(token), buffers, &info);
     }
@@ -660,28 +529,8 @@ private:
   auto throwing_request(const char* what, const endpoint_type* peer, const send_request& request,
                         Function function)
   {
-    return throwing_by([&](const error_code& ec) { throw_request(what, peer, request, ec); },
+    return throwing_by([&](const error_code& ec) { this->throw_request(what, peer, request, ec); },
                        function);
-  }
-
-  template <class ConstBuffers>
-  std::optional<std::size_t> try_request(const char* what, const ConstBuffers& buffers,
-                                         const endpoint_type* peer, const send_request& request)
-  {
-    return throwing_unless_blocked_by(
-        [&](const error_code& ec) { throw_request(what, peer, request, ec); },
-        [&](error_code& ec) { return send_one(self().state(), buffers, peer, 0, ec, &request); });
-  }
-
-  DGRAM_COLD void throw_request(const char* what, const endpoint_type* peer,
-                                const send_request& request, const error_code& ec)
-  {
-    std::string call(what);
-    if (peer != nullptr) call.append(" \"").append(to_string(*peer)).append("\"");
-    const bool v4 = peer != nullptr ? is_ipv4(*peer) : bool(self().state().flags.peer_is_ipv4);
-    const auto refused = request.template check<Protocol>(v4);
-    if (ec == error_code(refused)) throw_if(refused, call.c_str());
-    throw_if(ec, call.c_str());
   }
 
   template <class ConstBuffers, class Peer, class Token>
@@ -694,8 +543,8 @@ private:
           self().target(),
           [](state_type& state, auto&& handler, const ConstBuffers& from, const Peer& to,
              const send_request& what) {
-            compose<transfer_signature>(state, attempt_type(from, to, 0, what),
-                                        std::forward<decltype(handler)>(handler));
+            start_transfer(state, attempt_type(from, to, 0, what),
+                           std::forward<decltype(handler)>(handler));
           },
           std::forward<Token>(token), buffers, peer, request);
     }

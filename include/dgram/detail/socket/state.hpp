@@ -449,6 +449,9 @@ struct socket_state : descriptor, std::enable_shared_from_this<socket_state<Prot
     return reports().async_wait(*this, std::forward<Token>(token));
   }
 
+  /// Whether the socket is connected to an IPv4 peer.
+  bool has_ipv4_peer() const noexcept { return bool(flags.peer_is_ipv4); }
+
   // --- waits ---
 
   /// Ends the epoch: pending operations complete with `operation_aborted`.

@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: BSL-1.0
-// The composed operation behind every transfer: try, wait (also after ENOBUFS), retry, complete.
+// The operation behind every transfer: try, wait (also after ENOBUFS), retry, complete.
 #ifndef DGRAM_DETAIL_SOCKET_TRANSFER_OP_HPP
 #define DGRAM_DETAIL_SOCKET_TRANSFER_OP_HPP
 
 #include <dgram/config.hpp>
 #include <dgram/detail/async/cancellation.hpp>
 #include <dgram/detail/async/epoch_guard.hpp>
+#include <dgram/detail/async/handler_memory.hpp>
+#include <dgram/detail/async/task.hpp>
+#include <dgram/detail/async/thread_memory.hpp>
 #include <dgram/detail/socket/wake_ups.hpp>
 #include <dgram/error.hpp>
 
@@ -46,111 +49,194 @@ enum class progress {
   congested,  ///< a send's descriptor is ready and will stay so: wait on a timer
 };
 
-/// Drives an `Attempt`, which has these members:
+/// A transfer that is pending, whatever its attempt and its handler are. All of the waiting is
+/// here, so it is compiled once for a type of socket. `Executor` is that of the handler.
+template <class State, class Executor>
+class pending_transfer : public task {
+public:
+  /// Owns the transfer while it waits, and resumes it.
+  class wake_up {
+  public:
+    using executor_type = Executor;
+    using allocator_type = handler_allocator<>;
+    using cancellation_slot_type = net::cancellation_slot;
+
+    explicit wake_up(pending_transfer* transfer) noexcept : transfer_(transfer) {}
+
+    executor_type get_executor() const noexcept { return transfer_->executor_; }
+    allocator_type get_allocator() const noexcept { return allocator_type(transfer_->memory_); }
+    cancellation_slot_type get_cancellation_slot() const noexcept
+    {
+      return transfer_->cancellation_.slot();
+    }
+
+    void operator()(error_code ec = {}) { transfer_->resume(std::move(*this), ec); }
+
+    /// Hands the result over.
+    void complete() { transfer_.release()->run(); }
+
+  private:
+    std::unique_ptr<pending_transfer, discard_task> transfer_;
+  };
+
+protected:
+  pending_transfer(std::shared_ptr<State> state, const Executor& executor,
+                   net::socket_base::wait_type wait_for)
+      : state_(std::move(state)), executor_(executor), wait_for_(wait_for), guard_(state_->epoch)
+  {
+  }
+  ~pending_transfer() = default;
+
+  virtual progress attempt() = 0;
+  virtual void abort(const error_code& ec) noexcept = 0;
+  virtual void wait_for_report(wake_up self) = 0;
+
+  /// Waits after the first attempt. A wait has no side effect, so every kind of cancellation can be
+  /// honoured.
+  void begin_waiting(wake_up self, progress outcome, const net::cancellation_slot& slot)
+  {
+    if (slot.is_connected()) [[unlikely]]
+      cancellation_ =
+          net::cancellation_state(slot, while_exists(state_), net::enable_total_cancellation());
+    is_waiting_ = true;
+    wait(std::move(self), outcome);
+  }
+
+  std::shared_ptr<State> state_;
+
+private:
+  void resume(wake_up self, error_code ec)
+  {
+    // After a success at the first attempt there was no wait.
+    if (!is_waiting_) return self.complete();
+    if (guard_.is_over(state_->epoch, cancellation_)) ec = net::error::operation_aborted;
+    // Another operation may have restarted the shared timer. That ends this wait, but not this
+    // operation.
+    else if (backing_off_)
+      ec.clear();
+    if (ec) {
+      abort(ec);
+      return self.complete();
+    }
+    const progress outcome = attempt();
+    if (outcome == progress::done)
+      self.complete();
+    else
+      wait(std::move(self), outcome);
+  }
+
+  void wait(wake_up self, progress outcome)
+  {
+    State& state = *state_;
+    if (outcome == progress::moved) wake_ups_ = wake_up_counter();
+    backing_off_ = outcome == progress::congested || wake_ups_.is_vain(state.reports_taken);
+    if (backing_off_) {
+      state.async_wait_congestion(std::move(self));
+    } else if (wait_for_ == net::socket_base::wait_error) {
+      backing_off_ = true;
+      wait_for_report(std::move(self));
+    } else {
+      state.socket.async_wait(wait_for_, std::move(self));
+    }
+  }
+
+  Executor executor_;
+  net::socket_base::wait_type wait_for_;
+  epoch_guard guard_;
+  bool is_waiting_ = false;
+  bool backing_off_ = false;  // the wait is on a timer that others may end
+  wake_up_counter wake_ups_;
+  net::cancellation_state cancellation_;
+  handler_memory memory_;
+};
+
+/// A pending transfer with its `Attempt`, which has these members:
 /// - `static constexpr auto wait_for`: `wait_read`, `wait_write`, or `wait_error` for reports.
 /// - `progress attempt(State&)` makes one try, and never blocks.
 /// - `void finish(State&)` is called before the result is handed over, whatever the result.
 ///   Optional.
 /// - `void abort(error_code)` makes the error the result, unless something has moved already.
-/// - `template <class Self> void complete(Self&)` hands the results over.
-template <class State, class Attempt>
-class transfer_op {
+/// - `template <class Self> void complete(Self&)` hands the results over, as its last step.
+template <class State, class Attempt, class Handler>
+class transfer_op final
+    : public pending_transfer<State,
+                              net::associated_executor_t<Handler, typename State::executor_type>> {
+  using executor_type = net::associated_executor_t<Handler, typename State::executor_type>;
+  using base = pending_transfer<State, executor_type>;
+  using wake_up = typename base::wake_up;
+
 public:
-  transfer_op(std::shared_ptr<State> state, Attempt attempt)
-      : state_(std::move(state)), attempt_(std::move(attempt))
+  template <class From>
+  transfer_op(std::shared_ptr<State> state, Attempt attempt, From&& handler)
+      : base(state, net::get_associated_executor(handler, state->socket.get_executor()),
+             Attempt::wait_for),
+        attempt_(std::move(attempt)),
+        handler_(std::forward<From>(handler))
   {
   }
 
-  template <class Self>
-  void operator()(Self& self, error_code ec = {})
+  void launch()
   {
-    switch (step_) {
-    case step::launch:
-      guard_.enter(state_->epoch);
-      advance(self);
-      return;
-    case step::wait:
-      if (guard_.is_over(state_->epoch, self.get_cancellation_state()))
-        ec = net::error::operation_aborted;
-      // Another operation may have restarted the shared timer. That ends this wait, but not this
-      // operation.
-      else if (backing_off_)
-        ec.clear();
-      if (ec) {
-        attempt_.abort(ec);
-        complete(self);
-      } else {
-        advance(self);
-      }
-      return;
-    case step::finish: complete(self);
+    wake_up self(this);
+    const progress outcome = attempt();
+    if (outcome != progress::done) {
+      net::cancellation_slot slot;
+      if constexpr (may_have_slot<Handler>) slot = net::get_associated_cancellation_slot(handler_);
+      this->begin_waiting(std::move(self), outcome, slot);
+    } else {
+      const auto executor = this->state_->socket.get_executor();
+#if DGRAM_HAS_IMMEDIATE_EXECUTOR
+      net::dispatch(net::get_associated_immediate_executor(handler_, executor), std::move(self));
+#else
+      resume_later(executor, std::move(self));
+#endif
     }
+  }
+
+  void run() override
+  {
+    if constexpr (requires { attempt_.finish(*this->state_); }) attempt_.finish(*this->state_);
+    attempt_.complete(*this);
+  }
+
+  void discard() noexcept override
+  {
+    release_task(this, net::get_associated_allocator(handler_, thread_allocator<>()));
+  }
+
+  /// Releases everything before the handler runs: the handler may destroy the socket and expect the
+  /// descriptor to be free.
+  template <class... Results>
+  void complete(Results... results)
+  {
+    Handler handler(std::move(handler_));
+    release_task(this, net::get_associated_allocator(handler, thread_allocator<>()));
+    std::move(handler)(std::move(results)...);
   }
 
 private:
-  enum class step : unsigned char { launch, wait, finish };
+  progress attempt() override { return attempt_.attempt(*this->state_); }
+  void abort(const error_code& ec) noexcept override { attempt_.abort(ec); }
 
-  template <class Self>
-  void advance(Self& self)
+  void wait_for_report([[maybe_unused]] wake_up self) override
   {
-    const progress outcome = attempt_.attempt(*state_);
-    if (outcome == progress::done) {
-      if (step_ == step::wait) {
-        complete(self);
-      } else {
-        step_ = step::finish;
-        const auto executor = state_->socket.get_executor();
-        resume_later(executor, std::move(self));
-      }
-      return;
-    }
-    if (step_ == step::launch) {
-      step_ = step::wait;
-      // Called late, since it may allocate. A wait has no side effect, so every kind of
-      // cancellation can be honoured.
-      enable_cancellation(self, state_);
-    }
-    State& state = *state_;
-    if constexpr (Attempt::wait_for == net::socket_base::wait_write) {
-      if (outcome == progress::moved) wake_ups_ = wake_up_counter();
-      backing_off_ = outcome == progress::congested || wake_ups_.is_vain(state.reports_taken);
-    } else {
-      backing_off_ = wake_ups_.is_vain(state.reports_taken);
-    }
-    if (backing_off_) {
-      state.async_wait_congestion(std::move(self));
-    } else if constexpr (Attempt::wait_for == net::socket_base::wait_error) {
-      backing_off_ = true;
-      state.async_wait_reports(std::move(self));
-    } else {
-      state.socket.async_wait(Attempt::wait_for, std::move(self));
-    }
+    if constexpr (Attempt::wait_for == net::socket_base::wait_error)
+      this->state_->async_wait_reports(std::move(self));
   }
 
-  template <class Self>
-  void complete(Self& self)
-  {
-    if constexpr (requires { attempt_.finish(*state_); }) attempt_.finish(*state_);
-    // Releases the state before the handler runs: the handler may destroy the socket and expect the
-    // descriptor to be free.
-    state_.reset();
-    attempt_.complete(self);
-  }
-
-  std::shared_ptr<State> state_;
   Attempt attempt_;
-  epoch_guard guard_;
-  step step_ = step::launch;
-  bool backing_off_ = false;  // the wait is on a timer that others may end
-  wake_up_counter wake_ups_;
+  Handler handler_;
 };
 
-template <class Signature, class State, class Attempt, class Handler>
-void compose(State& state, Attempt attempt, Handler&& handler)
+/// Starts a transfer. The handler's signature is that of the results of the attempt.
+template <class State, class Attempt, class Handler>
+void start_transfer(State& state, Attempt attempt, Handler&& handler)
 {
-  const auto executor = state.socket.get_executor();
-  net::async_compose<Handler, Signature>(
-      transfer_op<State, Attempt>(state.shared_from_this(), std::move(attempt)), handler, executor);
+  using type = transfer_op<State, Attempt, std::decay_t<Handler>>;
+  const auto allocator = net::get_associated_allocator(handler, thread_allocator<>());
+  make_task<type>(allocator, state.shared_from_this(), std::move(attempt),
+                  std::forward<Handler>(handler))
+      ->launch();
 }
 
 }  // namespace detail
