@@ -88,7 +88,8 @@ struct session_remains {
 /// listener is stopped.
 ///
 /// A batch is dealt out first: into the inboxes, or to the function for datagrams. Then the waits
-/// that it has ended are resumed, directly. What ends a wait outside of the loop posts instead.
+/// that it has ended are resumed, directly. Only what waits for a full inbox is resumed at once. What
+/// ends a wait outside of the loop posts instead.
 ///
 /// `Handle` is a `transport_handle`, and `Executor` that of the awaitables.
 template <class Handle, class Executor>
@@ -959,6 +960,10 @@ private:
       hand_over(to.id(), received);
       return;
     }
+    if (!fits(session, received.payload().size()) && !let_take(to)) {
+      ++unread_;
+      return;
+    }
     if (!make_room(session, received.payload().size())) {
       ++inbox_full_;
       ++session.dropped;
@@ -978,15 +983,28 @@ private:
     }
   }
 
+  bool fits(const state_type& session, std::size_t size) const noexcept
+  {
+    return session.unread.empty() || (session.unread.size() < config_.inbox_datagrams &&
+                                      session.unread.bytes() + size <= config_.inbox_bytes);
+  }
+
+  /// Lets a program that waits take a full inbox now, because a batch may have more datagrams of one
+  /// peer than its inbox has room for. Returns whether the session is still there.
+  bool let_take(place_type to)
+  {
+    const session_id id = to.id();
+    if (!to->is_accepted) resume_listening();
+    const place_type found = map_.find(id);
+    if (found && found->waiting != nullptr && !found->unread.empty()) resume(found->waiting);
+    return static_cast<bool>(map_.find(id));
+  }
+
   /// Returns whether the datagram may go into the inbox.
   bool make_room(state_type& session, std::size_t size) noexcept
   {
-    const auto fits = [&] {
-      return session.unread.empty() || (session.unread.size() < config_.inbox_datagrams &&
-                                        session.unread.bytes() + size <= config_.inbox_bytes);
-    };
-    if (config_.inbox_when_full == inbox_full::drop_newest) return fits();
-    while (!fits()) {
+    if (config_.inbox_when_full == inbox_full::drop_newest) return fits(session, size);
+    while (!fits(session, size)) {
       session.unread.pop()->release(pool_);
       --in_inboxes_;
       ++inbox_full_;
