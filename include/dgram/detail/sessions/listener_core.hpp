@@ -1208,7 +1208,7 @@ private:
   }
 
   static constexpr std::size_t looked_at_per_turn = 256;
-  static constexpr std::size_t dealt_at_once = 32768;  // bytes of payload
+  static constexpr std::size_t dealt_at_once = 12288;  // bytes of payload
   static constexpr std::size_t most_forgotten = std::size_t{1} << 20U;
 
   const listener_config config_;
