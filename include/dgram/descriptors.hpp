@@ -207,10 +207,10 @@ std::size_t send_descriptors(basic_socket<unix_dgram, Executor>& socket,
 ///   for (auto& descriptor : dgram::take_descriptors(*datagram))
 ///     fmt::print("{}\n", dgram::to_string(dgram::kind_of(descriptor.get())));
 /// \endcode
-inline std::vector<owned_descriptor> take_descriptors(const unix_dgram::datagram& datagram)
+inline std::vector<owned_descriptor> take_descriptors(const unix_dgram::datagram& received)
 {
   std::vector<owned_descriptor> taken;
-  while (auto descriptor = datagram.take_descriptor())
+  while (auto descriptor = received.take_descriptor())
     taken.push_back(std::move(descriptor));
   return taken;
 }

@@ -39,7 +39,8 @@ struct listener_config {
   std::size_t max_unaccepted = 1024;
 
   /// How many datagrams may wait in a session, and how many bytes of payload. Both are at most
-  /// 2^32 - 1. One datagram of any size always finds room.
+  /// 2^32 - 1. One datagram of any size always finds room. A session that waits for a datagram
+  /// takes a full inbox at once.
   std::size_t inbox_datagrams = 64;
   std::size_t inbox_bytes = std::size_t{64} * 1024;
   inbox_full inbox_when_full = inbox_full::drop_oldest;
