@@ -481,8 +481,8 @@ public:
     writer_.state_->async_wait_room(std::forward<Token>(token));
   }
 
-  /// Waits for room, and queues the datagram. If the listener or the socket is closed meanwhile, the
-  /// error is `session_ended`, and not that of the queue.
+  /// Waits for room, and queues the datagram. If the listener or the socket is closed meanwhile,
+  /// the error is `session_ended`, and not that of the queue.
   template <class... Options>
   static net::awaitable<void, Executor> send_in_room(std::shared_ptr<listener_core> core,
                                                      bytes_view payload,
