@@ -39,6 +39,7 @@
 #include <optional>
 #include <string>
 #include <type_traits>
+#include <typeinfo>
 #include <utility>
 #include <vector>
 
@@ -676,10 +677,12 @@ private:
   {
     using of_io = net::io_context::executor_type;
     const of_io* found = nullptr;
-    if constexpr (std::same_as<executor_type, of_io>)
-      found = &executor;
-    else if constexpr (std::same_as<executor_type, net::any_io_executor>)
-      found = executor.template target<of_io>();
+    if constexpr (std::same_as<executor_type, of_io>) found = &executor;
+#if defined(__cpp_rtti)
+    // Some versions of Asio do not check the type that `target` is asked for, a strand for example.
+    else if constexpr (requires { executor.target_type() == typeid(of_io); })
+      if (executor.target_type() == typeid(of_io)) found = executor.template target<of_io>();
+#endif
     return found != nullptr ? &net::query(*found, net::execution::context) : nullptr;
   }
 
