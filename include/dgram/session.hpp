@@ -550,7 +550,7 @@ private:
     --out->refused;  // it waits, instead
     core->reserve(*out, payload.size(), ec);
     detail::throw_if(ec, "send");
-    co_await core->outgoing().send(payload, path, std::move(options)...);
+    co_await core_type::send_in_room(core, payload, path, std::move(options)...);
   }
 
   template <class Signature, class Op, class Token>
@@ -706,7 +706,7 @@ private:
     if (found && core_try(self, found, payload, ec, options...)) co_return;
     detail::throw_if(ec, "send");
     const reply_path_type path = found->out.path;
-    co_await self.core_->outgoing().send(payload, path, std::move(options)...);
+    co_await core_type::send_in_room(self.core_, payload, path, std::move(options)...);
   }
 
   /// Queues the datagram, or clears `ec` if it has to wait for room.

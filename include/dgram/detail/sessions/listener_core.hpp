@@ -13,6 +13,7 @@
 #include <dgram/detail/async/handler_memory.hpp>
 #include <dgram/detail/async/initiation.hpp>
 #include <dgram/detail/async/queue.hpp>
+#include <dgram/detail/async/relaxed.hpp>
 #include <dgram/detail/async/roster.hpp>
 #include <dgram/detail/async/task.hpp>
 #include <dgram/detail/async/turns.hpp>
@@ -38,6 +39,7 @@
 #include <optional>
 #include <string>
 #include <type_traits>
+#include <typeinfo>
 #include <utility>
 #include <vector>
 
@@ -169,9 +171,10 @@ public:
     if (socket_.is_connected())
       refuse("listener", net::error::already_connected,
              "the socket is connected, and a listener serves many peers");
-    for (const auto& other : roster_->all())
-      if (other.get() != this && !other->is_closed() && is_same_socket(other->socket_, socket_))
-        refuse("listener", error::already_listening, "the socket has a listener");
+    const bool is_taken = roster_->any_of([this](const listener_core& other) {
+      return &other != this && !other.is_closed() && is_same_socket(other.socket_, socket_);
+    });
+    if (is_taken) refuse("listener", error::already_listening, "the socket has a listener");
     roster_->add(*this);
   }
 
@@ -502,6 +505,24 @@ public:
     writer_.state_->async_wait_room(std::forward<Token>(token));
   }
 
+  /// Waits for room, and queues the datagram. If the listener or the socket is closed meanwhile,
+  /// the error is `session_ended`, and not that of the queue.
+  template <class... Options>
+  static net::awaitable<void, Executor> send_in_room(std::shared_ptr<listener_core> core,
+                                                     bytes_view payload,
+                                                     basic_reply_path<protocol_type> path,
+                                                     Options... options)
+  {
+    try {
+      co_await core->writer_.send(payload, path, std::move(options)...);
+    } catch (const system_error& e) {
+      const error_code& ec = e.code();
+      const bool is_end = ec == net::error::operation_aborted || ec == net::error::bad_descriptor;
+      if (!is_end || !core->is_stopped()) throw;
+      throw_if(error::session_ended, "send");
+    }
+  }
+
   bool set_peer(place_type of, const basic_reply_path<protocol_type>& path)
   {
     if (!map_.set_peer(of, path.peer)) return false;
@@ -679,10 +700,12 @@ private:
   {
     using of_io = net::io_context::executor_type;
     const of_io* found = nullptr;
-    if constexpr (std::same_as<executor_type, of_io>)
-      found = &executor;
-    else if constexpr (std::same_as<executor_type, net::any_io_executor>)
-      found = executor.template target<of_io>();
+    if constexpr (std::same_as<executor_type, of_io>) found = &executor;
+#if defined(__cpp_rtti)
+    // Some versions of Asio do not check the type that `target` is asked for, a strand for example.
+    else if constexpr (requires { executor.target_type() == typeid(of_io); })
+      if (executor.target_type() == typeid(of_io)) found = executor.template target<of_io>();
+#endif
     return found != nullptr ? &net::query(*found, net::execution::context) : nullptr;
   }
 
@@ -848,7 +871,7 @@ private:
     try {
       start_receiving();
       // What came before is handed over like what comes now.
-      if (has_unaccepted()) later_.post([this] { meet_waiting(); });
+      if (has_unaccepted() || in_inboxes_ > 0) later_.post([this] { meet_waiting(); });
     } catch (...) {
       added->discard();
       throw;
@@ -1061,7 +1084,7 @@ private:
         throw;
       }
     }
-    if (each_) {
+    if (each_ && session.unread.empty()) {
       hand_over(to.id(), received);
       return;
     }
@@ -1228,12 +1251,21 @@ private:
       const session_id id = found.id();
       backlog_.pop();
       accept(found);
-      for (place_type at = found; at && each_ && !at->unread.empty(); at = map_.find(id)) {
-        node_type* const oldest = take(at->unread);
-        const auto function = each_;
-        call([&] { (*function)(*this, id, oldest->view()); });
-        release(oldest);
-      }
+      hand_over_waiting(id);
+    }
+    if (!each_) return;
+    // Known sessions got these while no operation was pending.
+    for (const place_type known : map_)
+      hand_over_waiting(known.id());
+  }
+
+  void hand_over_waiting(session_id of)
+  {
+    for (place_type at = map_.find(of); at && each_ && !at->unread.empty(); at = map_.find(of)) {
+      node_type* const oldest = take(at->unread);
+      const auto function = each_;
+      call([&] { (*function)(*this, of, oldest->view()); });
+      release(oldest);
     }
   }
 
@@ -1385,7 +1417,7 @@ private:
 
   form form_ = form::none;
   bool stopped_ = false;
-  bool closed_ = false;
+  relaxed<bool> closed_ = false;  // read by threads of other listeners, too
   bool silenced_ = false;
   bool paused_ = false;
   bool receiving_ = false;   // the loop is in a turn, in a wait, or between the two
