@@ -75,8 +75,8 @@ DGRAM_NAMESPACE_BEGIN
 /// Executor: that of the socket. All calls belong on it. If several threads run the context,
 /// construct the socket with a strand. Functions of the program are called on it.
 ///
-/// Allocation: none for a datagram once the inboxes have grown. A new session reuses the memory of
-/// an ended one.
+/// Allocation: the listener needs none for a datagram once the inboxes have grown. A new session
+/// reuses the memory of an ended one. Frames of coroutines are Asio's: it keeps a few for reuse.
 ///
 /// Thread safety: distinct objects are safe, if they have distinct sockets; one object is not.
 ///

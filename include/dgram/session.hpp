@@ -537,20 +537,18 @@ private:
     co_return std::nullopt;
   }
 
+  /// Small, because Asio 1.22 keeps the memory of two frames for reuse, of those that fit.
   template <class... Options>
   static net::awaitable<void, Executor> push(session* self, bytes_view payload, Options... options)
   {
-    error_code ec;
+    error_code ec = error::session_ended;
     outlet_type* const out = self->outlet();
-    if (out == nullptr) ec = error::session_ended;
-    if (!ec && self->core_->try_send(*out, payload, ec, options...)) co_return;
+    if (out != nullptr && self->core_->try_send(*out, payload, ec, options...)) co_return;
     if (ec != net::error::would_block) detail::throw_if(ec, "send");
-    const std::shared_ptr<core_type> core = self->core_;
-    const reply_path_type path = out->path;
     --out->refused;  // it waits, instead
-    core->reserve(*out, payload.size(), ec);
+    self->core_->reserve(*out, payload.size(), ec);
     detail::throw_if(ec, "send");
-    co_await core_type::send_in_room(core, payload, path, std::move(options)...);
+    co_await core_type::send_in_room(self->core_, payload, out->path, &options...);
   }
 
   template <class Signature, class Op, class Token>

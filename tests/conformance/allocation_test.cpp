@@ -546,32 +546,21 @@ struct session_user {
 
 }  // namespace
 
-TEST_CASE("a session of a listener allocates nothing to receive and to answer, by each form",
-          "[sessions]")
+TEST_CASE("a listener's for_each allocates nothing to receive and to answer", "[sessions]")
 {
   DGRAM_SKIP_WITHOUT_ALLOCATION_COUNTS();
-  const bool in_place = GENERATE(false, true);
   asio::io_context io;
   dgram::udp::socket server(io, test::loopback_v4());
   dgram::udp::socket client(io, test::loopback_v4());
   client.connect(server.local_endpoint());
   dgram::listener listener{server, {.coalesce = false}};
-  if (in_place)
-    listener.async_for_each(
-        [](const dgram::udp::session_ref& from, const dgram::datagram& datagram) {
-          from.try_send(datagram.payload());
-        },
-        [](dgram::error_code) {});
-  else
-    listener.async_serve(
-        [](dgram::udp::session from) -> asio::awaitable<void> {
-          while (auto datagram = co_await from.next())
-            co_await from.send(datagram->payload());
-        },
-        [](dgram::error_code) {});
+  listener.async_for_each(
+      [](const dgram::udp::session_ref& from, const dgram::datagram& datagram) {
+        from.try_send(datagram.payload());
+      },
+      [](dgram::error_code) {});
   session s(io);
   meter measured;
-  // The client is no coroutine, because Asio keeps the memory of two frames only.
   int answers = 2;
   std::function<void()> step = [&] {
     std::array<char, 16> storage;
@@ -585,7 +574,6 @@ TEST_CASE("a session of a listener allocates nothing to receive and to answer, b
       }
       answers = 0;
       measured.begin();
-      // Two at a time, so that one of them waits in the inbox.
       client.send(asio::buffer("hello", 5));
       client.send(asio::buffer("hello", 5));
     }

@@ -506,15 +506,16 @@ public:
   }
 
   /// Waits for room, and queues the datagram. If the listener or the socket is closed meanwhile,
-  /// the error is `session_ended`, and not that of the queue.
+  /// the error is `session_ended`, and not that of the queue. `options` belong to the caller, which
+  /// waits.
   template <class... Options>
   static net::awaitable<void, Executor> send_in_room(std::shared_ptr<listener_core> core,
                                                      bytes_view payload,
                                                      basic_reply_path<protocol_type> path,
-                                                     Options... options)
+                                                     const Options*... options)
   {
     try {
-      co_await core->writer_.send(payload, path, std::move(options)...);
+      co_await core->writer_.send(payload, path, *options...);
     } catch (const system_error& e) {
       const error_code& ec = e.code();
       const bool is_end = ec == net::error::operation_aborted || ec == net::error::bad_descriptor;
@@ -961,13 +962,8 @@ private:
     goes_on();
   }
 
-  /// Resumes the loop. It lives in the core's memory, and the core lives as long as it.
+  /// Resumes the loop. Its memory is Asio's, because `memory_` is too small for a wait.
   struct woken_handler {
-    using allocator_type = handler_allocator<>;
-    using executor_type = typename listener_core::executor_type;
-
-    allocator_type get_allocator() const noexcept { return allocator_type(core->memory_); }
-    executor_type get_executor() const noexcept { return core->get_executor(); }
     void operator()(const error_code& ec) { std::shared_ptr(core)->woken(ec); }
 
     std::shared_ptr<listener_core> core;
@@ -1337,18 +1333,10 @@ private:
     const auto next = map_.next_expiry();
     if (!next) return;
     timer_->expires_at(*next);
-    timer_->async_wait(expired_handler{this->shared_from_this()});
+    timer_->async_wait(
+        [core = this->shared_from_this()](const error_code&) { core->look_for_idle(); });
     timer_is_armed_ = true;
   }
-
-  struct expired_handler {
-    using allocator_type = handler_allocator<>;
-
-    allocator_type get_allocator() const noexcept { return allocator_type(core->timer_memory_); }
-    void operator()(const error_code&) { std::shared_ptr(core)->look_for_idle(); }
-
-    std::shared_ptr<listener_core> core;
-  };
 
   void look_for_idle()
   {
@@ -1373,7 +1361,6 @@ private:
   piece_pool pool_;
   Executor awaitable_executor_;
   handler_memory memory_;
-  handler_memory timer_memory_;
   std::optional<timer_type> timer_;
   std::optional<timer_type> drain_timer_;
   std::shared_ptr<roster<listener_core>> roster_;
