@@ -50,17 +50,18 @@ DGRAM_NAMESPACE_BEGIN
 ///
 /// **Ending:**
 ///
-/// | | new peers | sessions | `accept`, `serve`, `async_for_each` |
+/// | | new peers | sessions | the listener's operations |
 /// |---|---|---|---|
 /// | `pause_accepting` | no session, until `resume_accepting` | go on | go on |
 /// | `cancel` | wait for the next operation | go on | `operation_aborted` |
-/// | `stop` | no session | hand out what they have, may send, and have ended | complete without an error |
+/// | `stop` | no session | have ended; hand out what they have, may send | complete |
 /// | `async_drain_for` | as `stop` | as `stop`, then as `close` | as `stop` |
-/// | `close`, the destructor | no session | end at once | complete without an error |
+/// | `close`, the destructor | no session | end at once | complete |
 ///
-/// After `stop`, `accept` still returns the sessions that wait for it, and then nothing. If the
-/// socket is closed, released or opened again, the listener closes. `cancel` of the socket cancels
-/// the listener's operations. If the socket fails, everything ends with that error.
+/// "Complete" means without an error. After `stop`, `accept` still returns the sessions that wait
+/// for it, and then nothing. If the socket is closed, released or opened again, the listener closes.
+/// `cancel` of the socket cancels the listener's operations. If the socket fails, everything ends
+/// with that error.
 ///
 /// **Limits** are those of `listener_config`. Each has a counter in `statistics`. None is shared
 /// with another listener.

@@ -955,7 +955,7 @@ TEST_CASE("new peers beyond max_unaccepted are refused until one is accepted or 
   s.send("d", 4);
   s.run();
   CHECK(s.counts().unaccepted_full == 1);
-  s.run(12s);  // those that nobody accepted end, too
+  s.run(12s);  // those that the program has not accepted end, too
   CHECK(s.listener->size() == 0);
   CHECK(s.counts().unread == 2);
   s.send("e", 5);

@@ -18,6 +18,8 @@
 #include <dgram/detail/async/task.hpp>
 #include <dgram/detail/async/turns.hpp>
 #include <dgram/detail/sessions/inbox.hpp>
+#include <dgram/detail/sessions/listener_limits.hpp>
+#include <dgram/detail/sessions/session_state.hpp>
 #include <dgram/error.hpp>
 #include <dgram/failure.hpp>
 #include <dgram/fwd.hpp>
@@ -47,74 +49,13 @@ DGRAM_NAMESPACE_BEGIN
 
 namespace detail {
 
-/// What a session needs to send. It outlives the session in the table if the session ended without
-/// being closed.
-template <class Protocol>
-struct session_outlet {
-  static constexpr std::uint64_t unlimited = std::numeric_limits<std::uint64_t>::max();
-
-  /// Bytes that may still be sent; `unlimited` when the peer has proved its address.
-  std::uint64_t budget = 0;
-  std::uint32_t refused = 0;  // datagrams that were not sent
-  basic_reply_path<Protocol> path;
-
-  void heard(std::uint64_t more) noexcept
-  {
-    if (budget < unlimited / 4) budget += more;
-  }
-
-  /// Returns whether so many bytes may be sent, and subtracts them then.
-  bool spend(std::size_t size) noexcept
-  {
-    if (budget == unlimited) return true;
-    if (size > budget) return false;
-    budget -= size;
-    return true;
-  }
-
-  void return_unspent(std::size_t size) noexcept
-  {
-    if (budget != unlimited) budget += size;
-  }
-};
-
-/// What a listener keeps for each session, in the table's block.
-template <class Session, class Protocol>
-struct session_state {
-  explicit session_state(const basic_datagram<Protocol>& first)
-  {
-    error_code unknown;
-    out.path = first.reply_path(unknown);
-  }
-
-  // What each datagram needs comes first, because the start is fetched ahead.
-  bool is_new = true;             // the listener has not met it yet
-  bool is_accepted = false;       // the program has it, or the function for datagrams
-  bool is_ready = false;          // on the list of those to resume
-  std::uint32_t wait_number = 0;  // of the last wait with a deadline
-  waiter* waiting = nullptr;      // for a datagram; none while there is one
-  inbox<Protocol> unread;
-  std::uint64_t received = 0;
-  Session* handle = nullptr;  // the program's object, wherever it is now
-  session_outlet<Protocol> out;
-  std::uint64_t dropped = 0;
-  plain_completion<session_end>* waiting_for_end = nullptr;
-};
-
-/// What is left for the handle of a session that ended without being closed.
-template <class Protocol>
-struct session_remains {
-  inbox<Protocol> unread;
-  session_outlet<Protocol> out;
-};
-
 /// One loop receives for all sessions. It runs from the first operation of the listener until the
 /// listener is stopped.
 ///
 /// A batch is dealt out first: into the inboxes, or to the function for datagrams. Then the waits
-/// that it has ended are resumed, directly. A large batch is dealt out in portions, whose copies are
-/// still in the processor's cache when they are read. Only what waits for a full inbox is resumed at once. What
-/// ends a wait outside of the loop posts instead.
+/// that it has ended are resumed, directly. A large batch is dealt out in portions, whose copies
+/// are still in the processor's cache when they are read. Only what waits for a full inbox is
+/// resumed at once. What ends a wait outside of the loop posts instead.
 ///
 /// `Handle` is a `transport_handle`, and `Executor` that of the awaitables.
 template <class Handle, class Executor>
@@ -555,40 +496,13 @@ public:
   bool is_paused() const noexcept { return paused_; }
 
   /// No more sessions, and no more datagrams. Each session hands out what it has.
-  void stop()
-  {
-    if (std::exchange(stopped_, true)) return;
-    end_sessions(session_end::stopped);
-    if (accepting_ != nullptr) end_member(accepting_, {});
-    end_serving({});
-    end_passing({});
-    wake();
-  }
+  void stop();
 
   /// Ends everything.
-  void close(session_end why = session_end::stopped, const error_code& ec = {})
-  {
-    if (closed_) return;
-    stopped_ = closed_ = true;
-    ended_with_ = ec;
-    for (const place_type each : map_)
-      end(each, why);
-    if (accepting_ != nullptr) end_member(accepting_, ec);
-    end_serving(ec);
-    end_passing(ec);
-    end_draining(ec);
-    wake();
-    writer_.close();
-  }
+  void close(session_end why = session_end::stopped, const error_code& ec = {});
 
   /// Ends the operations of the listener, and nothing else.
-  void cancel()
-  {
-    if (accepting_ != nullptr) end_member(accepting_, aborted());
-    end_serving(aborted());
-    end_passing(aborted());
-    end_draining(aborted());
-  }
+  void cancel();
 
   using stranger_type = basic_stranger<protocol_type>;
   using stranger_function = std::function<bool(const datagram_type&, stranger_type&)>;
@@ -606,48 +520,9 @@ public:
 
   /// What the function of a session has thrown. An ended session makes calls throw, which is no
   /// failure.
-  void session_failed(const std::exception_ptr& thrown)
-  {
-    try {
-      std::rethrow_exception(thrown);
-    } catch (const system_error& e) {
-      if (e.code() == error::session_ended) return;
-      if (!on_failure_) throw;
-    } catch (...) {
-      if (!on_failure_) throw;
-    }
-    const auto handler = on_failure_;  // the handler may replace itself
-    handler(thrown);
-  }
+  void session_failed(const std::exception_ptr& thrown);
 
-  listener_statistics statistics() const noexcept
-  {
-    const session_map_statistics table = map_.statistics();
-    listener_statistics result;
-    result.received = received_;
-    result.handed_over = handed_over_;
-    result.queued = in_inboxes_ + undealt();
-    result.unread = unread_ + abandoned_;
-    result.inbox_full = inbox_full_;
-    result.inboxes_full = inboxes_full_;
-    result.sessions_full = table.refused;
-    result.unaccepted_full = unaccepted_full_;
-    result.not_accepting = not_accepting_;
-    result.rejected = table.rejected - unaccepted_full_ - not_accepting_;
-    result.not_validated = not_validated_;
-    result.replies_refused = replies_refused_;
-    result.unkeyed = table.unkeyed;
-    result.failed = table.failed;
-    result.created = table.created;
-    result.idle = table.idle;
-    result.closed = table.closed - stopped_sessions_ - failed_sessions_;
-    result.evicted = table.evicted;
-    result.stopped = stopped_sessions_;
-    result.socket_error = failed_sessions_;
-    result.keys_refused = table.keys_refused;
-    result.sending = writer_.statistics();
-    return result;
-  }
+  listener_statistics statistics() const noexcept;
 
   // --- called by `turns` and the context's service ---
 
@@ -661,26 +536,7 @@ public:
   }
 
   /// Releases the operations that wait, which may own the sessions. Calls no handler.
-  void discard() noexcept
-  {
-    task_queue all;
-    const auto take = [&](auto*& from) {
-      if (auto* const left = std::exchange(from, nullptr)) all.push(left);
-    };
-    for (const place_type each : map_) {
-      take(each->waiting);
-      take(each->waiting_for_end);
-    }
-    take(accepting_);
-    take(serving_);
-    take(passing_);
-    take(draining_);
-    const auto serve = std::exchange(serve_, nullptr);
-    const auto each = std::exchange(each_, nullptr);
-    timer_.reset();
-    drain_timer_.reset();
-    later_.discard();
-  }
+  void discard() noexcept;
 
   std::size_t place_in_roster = 0;
 
@@ -721,37 +577,6 @@ private:
     }
   }
 
-  static void check_limit(const char* name, std::size_t value, std::size_t most)
-  {
-    if (value == 0 || value > most)
-      refuse("listener", error::out_of_range,
-             std::string(name) + ": " + std::to_string(value) + "; allowed are 1 to " +
-                 std::to_string(most));
-  }
-
-  static const listener_config& checked(const listener_config& config)
-  {
-    constexpr std::size_t any = std::numeric_limits<std::size_t>::max();
-    if (config.idle_timeout.count() <= 0)
-      refuse("listener", error::out_of_range,
-             "idle_timeout: " + std::to_string(config.idle_timeout.count()) +
-                 " ns; it must be positive");
-    check_limit("max_sessions", config.max_sessions, std::size_t{1} << 30U);
-    check_limit("max_keys", config.max_keys, std::numeric_limits<std::uint16_t>::max());
-    check_limit("max_unaccepted", config.max_unaccepted, any);
-    check_limit("inbox_datagrams", config.inbox_datagrams,
-                std::numeric_limits<std::uint32_t>::max());
-    check_limit("inbox_bytes", config.inbox_bytes, std::numeric_limits<std::uint32_t>::max());
-    if (config.amplification > most_amplification)
-      refuse("listener", error::out_of_range,
-             "amplification: " + std::to_string(config.amplification) + "; allowed are 0 to " +
-                 std::to_string(most_amplification));
-    check_limit("all_inboxes_bytes", config.all_inboxes_bytes, any);
-    check_limit("slots", config.slots, any);
-    check_limit("queue.datagrams", config.queue.datagrams, any);
-    return config;
-  }
-
   // --- waits ---
 
   static error_code aborted() { return net::error::operation_aborted; }
@@ -767,7 +592,7 @@ private:
       return make_completion_for<Completion>(std::forward<Handler>(handler), get_executor());
   }
 
-  /// `add(core, Completion*)` takes over a wait, and `withdraw(core, Completion*, type)` cancels it.
+  /// `add(core, Completion*)` takes over a wait. `withdraw(core, Completion*, type)` cancels it.
   template <class Completion, class... Values, class Add, class Withdraw, class Token>
   auto start_wait(Add add, Withdraw withdraw, Token&& token)
   {
@@ -817,20 +642,9 @@ private:
   }
 
   /// The function for sessions gets no more of them. The operation ends when all have finished.
-  void end_serving(const error_code& ec)
-  {
-    if (serving_ == nullptr || !serve_) return;
-    serve_ = nullptr;
-    serving_->outcome = ec;
-    finish_serving();
-  }
+  void end_serving(const error_code& ec);
 
-  void finish_serving()
-  {
-    if (serving_ == nullptr || serve_ || being_served_ > 0) return;
-    const error_code ec = serving_->outcome;
-    end_member(serving_, ec);
-  }
+  void finish_serving();
 
   void end_passing(const error_code& ec)
   {
@@ -839,25 +653,9 @@ private:
     end_member(passing_, ec);
   }
 
-  void start_draining(typename clock_type::duration limit)
-  {
-    if (!drain_timer_) drain_timer_.emplace(get_executor());
-    drain_timer_->expires_after(limit);
-    drain_timer_->async_wait(
-        [self = this->weak_from_this(), which = draining_](const error_code& ec) {
-          const auto core = self.lock();
-          if (ec || !core || core->silenced_ || core->draining_ != which) return;
-          core->cut_ = core->handles_;
-          core->close();
-        });
-  }
+  void start_draining(typename clock_type::duration limit);
 
-  void end_draining(const error_code& ec)
-  {
-    if (draining_ == nullptr) return;
-    drain_timer_->cancel();
-    end_member(draining_, ec);
-  }
+  void end_draining(const error_code& ec);
 
   /// Ends the sessions that the program has. What waits for `accept` stays.
   void end_sessions(session_end why)
@@ -902,65 +700,16 @@ private:
   auto& state() noexcept { return *reader_.state_; }
 
   /// A first step that receives nothing: this is inside the call that starts an operation.
-  void begin()
-  {
-    state().follow_descriptor();
-    descriptor_ = socket_.descriptor_number();
-    guard_.enter(socket_.epoch());
-    state().policy.begin_waiting();
-    if (socket_.has_pending_error())
-      post_turn();
-    else
-      wait();
-  }
+  void begin();
 
-  void post_turn()
-  {
-    later_.post_stored(memory_, [](listener_core& core) {
-      core.state().policy.yielded();
-      core.turn({});
-    });
-  }
+  void post_turn();
 
-  void wait()
-  {
-    backing_off_ = state().policy.must_back_off(socket_);
-    state().start_wait();
-    is_waiting_ = true;
-    try {
-      arm_timer();
-      auto woken = net::bind_cancellation_slot(state().signal.slot(),
-                                               woken_handler{this->shared_from_this()});
-      if (backing_off_)
-        socket_.async_wait_congestion(std::move(woken));
-      else
-        socket_.async_wait(net::socket_base::wait_read, std::move(woken));
-    } catch (...) {
-      is_waiting_ = false;
-      state().end_wait();
-      throw;
-    }
-  }
+  void wait();
 
   /// Waits in a step of the loop. If that fails, the loop cannot go on.
-  void wait_in_turn()
-  {
-    try {
-      wait();
-    } catch (const system_error& failed) {
-      fail(failed.code());
-      throw;
-    } catch (...) {
-      fail(net::error::no_memory);
-      throw;
-    }
-  }
+  void wait_in_turn();
 
-  void fail(const error_code& ec)
-  {
-    close(session_end::socket_error, ec);
-    goes_on();
-  }
+  void fail(const error_code& ec);
 
   /// Resumes the loop. Its memory is Asio's, because `memory_` is too small for a wait.
   struct woken_handler {
@@ -969,54 +718,12 @@ private:
     std::shared_ptr<listener_core> core;
   };
 
-  void woken(error_code ec)
-  {
-    is_waiting_ = false;
-    state().end_wait();
-    state().policy.yielded();
-    if (!goes_on()) return;
-    // Other operations may end the shared timer, and the loop ends its own wait to look around.
-    if (backing_off_ || ec == net::error::operation_aborted) ec.clear();
-    if (!ec) state().try_receive(ec);
-    if (ec == net::error::would_block)
-      wait_in_turn();
-    else
-      turn(ec);
-  }
+  void woken(error_code ec);
 
   /// Whether the loop may wait or receive.
-  bool goes_on()
-  {
-    if (!silenced_ && !closed_ &&
-        (!socket_.is_open() || descriptor_ != socket_.descriptor_number()))
-      close();
-    if (silenced_ || is_stopped()) {
-      receiving_ = false;
-      if (!silenced_) timer_->cancel();
-      return false;
-    }
-    // The operations of the socket were cancelled. Those of the listener are among them.
-    if (guard_.is_over(socket_.epoch())) {
-      guard_.enter(socket_.epoch());
-      cancel();
-    }
-    return true;
-  }
+  bool goes_on();
 
-  void turn(error_code ec)
-  {
-    if (kept_) throw_later(std::exchange(kept_, nullptr));
-    while (!ec) {
-      deal();
-      if (!goes_on()) return;
-      state().begin_receive();
-      if (state().is_drained()) return wait_in_turn();
-      if (state().policy.template is_yield_due<clock_type>()) return post_turn();
-      state().try_receive(ec);
-      if (ec == net::error::would_block) return wait_in_turn();
-    }
-    fail(ec);
-  }
+  void turn(error_code ec);
 
   // --- a batch ---
 
@@ -1036,79 +743,9 @@ private:
            table.failed;
   }
 
-  void deal()
-  {
-    if (state().remaining == 0) return;
-    const dealing_scope scope(dealing_);
-    const auto datagrams = state().take_all();
-    received_ += datagrams.size();
-    auto routed = map_.route(datagrams);
-    std::size_t dealt = 0;
-    for (bool more = true; more;) {
-      more = false;
-      try {
-        for (const auto [found, datagram] : routed) {
-          give(found, datagram);
-          dealt += datagram.payload().size();
-          if (dealt >= dealt_at_once) {
-            dealt = 0;
-            resume_all();
-          }
-          if (closed_) break;
-        }
-      } catch (...) {
-        throw_later(std::current_exception());
-        more = !closed_;
-      }
-    }
-    // If the listener was closed, the rest has no session.
-    abandoned_ += undealt();
-    resume_all();
-  }
+  void deal();
 
-  void give(place_type to, const datagram_type& received)
-  {
-    state_type& session = *to;
-    ++session.received;
-    session.out.heard(config_.amplification * std::uint64_t{received.payload().size()});
-    if (session.is_new) {
-      try {
-        meet(to);
-      } catch (...) {
-        ++inboxes_full_;
-        end(to, session_end::closed);
-        throw;
-      }
-    }
-    if (each_ && session.unread.empty()) {
-      hand_over(to.id(), received);
-      return;
-    }
-    if (!fits(session, received.payload().size()) && !let_take(to)) {
-      ++unread_;
-      return;
-    }
-    if (!make_room(session, received.payload().size())) {
-      ++inbox_full_;
-      ++session.dropped;
-      return;
-    }
-    node_type* const kept = node_type::make(pool_, received);
-    if (kept == nullptr) {
-      ++inboxes_full_;
-      ++session.dropped;
-      return;
-    }
-    session.unread.push(kept);
-    ++in_inboxes_;
-    if (session.waiting == nullptr || session.is_ready) return;
-    try {
-      ready_.push_back(to.id());
-      session.is_ready = true;
-    } catch (const std::bad_alloc&) {
-      end_member(session.waiting, {});
-    }
-  }
+  void give(place_type to, const datagram_type& received);
 
   bool fits(const state_type& session, std::size_t size) const noexcept
   {
@@ -1116,29 +753,12 @@ private:
                                       session.unread.bytes() + size <= config_.inbox_bytes);
   }
 
-  /// Lets a program that waits take a full inbox now, because a batch may have more datagrams of one
-  /// peer than its inbox has room for. Returns whether the session is still there.
-  bool let_take(place_type to)
-  {
-    const session_id id = to.id();
-    if (!to->is_accepted) resume_listening();
-    const place_type found = map_.find(id);
-    if (found && found->waiting != nullptr && !found->unread.empty()) resume(found->waiting);
-    return static_cast<bool>(map_.find(id));
-  }
+  /// Lets a program that waits take a full inbox now, because a batch may have more datagrams of
+  /// one peer than its inbox has room for. Returns whether the session is still there.
+  bool let_take(place_type to);
 
   /// Returns whether the datagram may go into the inbox.
-  bool make_room(state_type& session, std::size_t size) noexcept
-  {
-    if (config_.inbox_when_full == inbox_full::drop_newest) return fits(session, size);
-    while (!fits(session, size)) {
-      session.unread.pop()->release(pool_);
-      --in_inboxes_;
-      ++inbox_full_;
-      ++session.dropped;
-    }
-    return true;
-  }
+  bool make_room(state_type& session, std::size_t size) noexcept;
 
   /// Calls the function for datagrams.
   void hand_over(session_id to, const datagram_type& received)
@@ -1148,17 +768,7 @@ private:
     call([&] { (*function)(*this, to, received); });
   }
 
-  void meet(place_type fresh)
-  {
-    if (!each_) {
-      if (backlog_.size() >= 2 * std::min(config_.max_unaccepted, most_forgotten)) forget_ended();
-      backlog_.push(fresh.id());
-    }
-    fresh->is_new = false;
-    ++unaccepted_;
-    if (each_) accept(fresh);
-    if (std::exchange(next_is_validated_, false)) mark_validated(fresh);
-  }
+  void meet(place_type fresh);
 
   void accept(place_type which) noexcept
   {
@@ -1166,32 +776,10 @@ private:
     --unaccepted_;
   }
 
-  /// Sessions that nobody has accepted may have ended.
-  void forget_ended()
-  {
-    for (std::size_t left = backlog_.size(); left > 0; --left)
-      if (const session_id id = backlog_.pop(); map_.find(id)) backlog_.push(id);
-  }
+  /// Sessions that the program has not accepted may have ended.
+  void forget_ended();
 
-  bool welcomes(const datagram_type& received)
-  {
-    next_is_validated_ = false;
-    if (is_stopped() || paused_) {
-      ++not_accepting_;
-      return false;
-    }
-    if (!each_ && unaccepted_ >= config_.max_unaccepted) {
-      ++unaccepted_full_;
-      return false;
-    }
-    if (!on_stranger_) return true;
-    const auto function = on_stranger_;  // the function may replace itself
-    stranger_type from(received, writer_reply(), this);
-    const bool welcome = function(received, from);
-    next_is_validated_ = from.is_validated_;
-    replies_refused_ += from.refused_;
-    return welcome;
-  }
+  bool welcomes(const datagram_type& received);
 
   static auto writer_reply() noexcept
   {
@@ -1202,32 +790,9 @@ private:
 
   /// Resumes what the batch has something for. Each wait is looked at again before it is resumed,
   /// because what was resumed before may have ended it.
-  void resume_all()
-  {
-    resume_listening();
-    for (std::size_t i = 0; i < ready_.size(); ++i) {
-      if (i + fetched_ahead < ready_.size())
-        if (const place_type later = map_.find(ready_[i + fetched_ahead])) {
-          fetch_ahead(later->waiting);
-          fetch_ahead(later->handle);
-        }
-      const place_type found = map_.find(ready_[i]);
-      if (!found) continue;
-      found->is_ready = false;
-      if (found->waiting != nullptr && !found->unread.empty()) resume(found->waiting);
-    }
-    ready_.clear();
-  }
+  void resume_all();
 
-  void resume_listening()
-  {
-    while (serve_ && has_unaccepted()) {
-      const auto function = serve_;  // the function may stop the listener
-      ++being_served_;
-      call([&] { (*function)(*this, accept_one()); });
-    }
-    if (accepting_ != nullptr && has_unaccepted()) resume(accepting_);
-  }
+  void resume_listening();
 
   void resume(waiter*& which)
   {
@@ -1237,33 +802,9 @@ private:
   }
 
   /// What came while nothing listened.
-  void meet_waiting()
-  {
-    if (silenced_ || closed_) return;
-    resume_listening();
-    if (stopped_) end_serving({});
-    while (each_ && has_unaccepted()) {
-      const place_type found = next_unaccepted();
-      const session_id id = found.id();
-      backlog_.pop();
-      accept(found);
-      hand_over_waiting(id);
-    }
-    if (!each_) return;
-    // Known sessions got these while no operation was pending.
-    for (const place_type known : map_)
-      hand_over_waiting(known.id());
-  }
+  void meet_waiting();
 
-  void hand_over_waiting(session_id of)
-  {
-    for (place_type at = map_.find(of); at && each_ && !at->unread.empty(); at = map_.find(of)) {
-      node_type* const oldest = take(at->unread);
-      const auto function = each_;
-      call([&] { (*function)(*this, of, oldest->view()); });
-      release(oldest);
-    }
-  }
+  void hand_over_waiting(session_id of);
 
   /// Calls a function of the program. An exception leaves the context, and not the loop.
   template <class Function>
@@ -1287,66 +828,16 @@ private:
 
   // --- ends ---
 
-  void on_ended(place_type which, session_end why)
-  {
-    why = ending_as_.value_or(why);
-    if (why == session_end::stopped) ++stopped_sessions_;
-    if (why == session_end::socket_error) ++failed_sessions_;
-    state_type& ended = *which;
-    if (!ended.is_accepted && !ended.is_new) --unaccepted_;
-    waiter* const waiting = std::exchange(ended.waiting, nullptr);
-    auto* const waiting_for_end = std::exchange(ended.waiting_for_end, nullptr);
-    if (ended.handle != nullptr) {
-      std::unique_ptr<remains_type> remains;
-      if (!closed_ && (why == session_end::idle || why == session_end::stopped)) {
-        remains.reset(new (std::nothrow) remains_type{ended.unread, ended.out});
-        if (remains) ended.unread = {};
-      }
-      ended.handle->note_end(why, ended_with_, std::move(remains));
-    }
-    discard(ended.unread);
-    if (on_end_ && !silenced_) tell_end(which.id(), ended.out.path.peer, why);
-    if (waiting_for_end != nullptr) {
-      std::get<0>(waiting_for_end->values) = why;
-      end_wait(waiting_for_end, {});
-    }
-    if (waiting != nullptr) end_wait(waiting, error::session_ended);
-  }
+  void on_ended(place_type which, session_end why);
 
   /// Destructors call this, so without memory the function is not called.
-  void tell_end(session_id id, const endpoint_type& peer, session_end why) noexcept
-  {
-    try {
-      later_.post([this, id, peer, why] {
-        const auto function = on_end_;  // the function may replace itself
-        if (function) function(id, peer, why);
-      });
-    } catch (...) {
-      return;
-    }
-  }
+  void tell_end(session_id id, const endpoint_type& peer, session_end why) noexcept;
 
   /// Looks at idle sessions when the first of them may be due. While nothing waits, no time counts.
-  void arm_timer()
-  {
-    if (timer_is_armed_) return;
-    const auto next = map_.next_expiry();
-    if (!next) return;
-    timer_->expires_at(*next);
-    timer_->async_wait(
-        [core = this->shared_from_this()](const error_code&) { core->look_for_idle(); });
-    timer_is_armed_ = true;
-  }
+  void arm_timer();
 
-  void look_for_idle()
-  {
-    timer_is_armed_ = false;
-    if (silenced_ || closed_) return;
-    map_.expire(clock_type::now(), looked_at_per_turn);
-    if (receiving_) arm_timer();
-  }
+  void look_for_idle();
 
-  static constexpr std::size_t most_amplification = 1'000'000;
   static constexpr std::size_t fetched_ahead = 4;
   static constexpr std::size_t looked_at_per_turn = 256;
   static constexpr std::size_t dealt_at_once = 12288;  // bytes of payload
@@ -1418,5 +909,10 @@ private:
 }  // namespace detail
 
 DGRAM_NAMESPACE_END
+
+// The definitions of its functions.
+#include <dgram/detail/sessions/listener_dealing.hpp>
+#include <dgram/detail/sessions/listener_ending.hpp>
+#include <dgram/detail/sessions/listener_loop.hpp>
 
 #endif

@@ -226,7 +226,8 @@ private:
   bool launched_ = false;
 };
 
-/// Stops a listener, waits for its sessions, and completes with the number of those that it has cut.
+/// Stops a listener, waits for its sessions, and completes with the number of those that it has
+/// cut.
 template <class Core>
 class drain_op {
 public:

@@ -1,0 +1,216 @@
+// SPDX-License-Identifier: BSL-1.0
+// How a listener deals out a batch: who gets each datagram, and what is resumed then.
+#ifndef DGRAM_DETAIL_SESSIONS_LISTENER_DEALING_HPP
+#define DGRAM_DETAIL_SESSIONS_LISTENER_DEALING_HPP
+
+#include <dgram/config.hpp>
+#include <dgram/detail/sessions/listener_core.hpp>
+
+DGRAM_NAMESPACE_BEGIN
+
+namespace detail {
+
+template <class Handle, class Executor>
+void listener_core<Handle, Executor>::deal()
+{
+  if (state().remaining == 0) return;
+  const dealing_scope scope(dealing_);
+  const auto datagrams = state().take_all();
+  received_ += datagrams.size();
+  auto routed = map_.route(datagrams);
+  std::size_t dealt = 0;
+  for (bool more = true; more;) {
+    more = false;
+    try {
+      for (const auto [found, datagram] : routed) {
+        give(found, datagram);
+        dealt += datagram.payload().size();
+        if (dealt >= dealt_at_once) {
+          dealt = 0;
+          resume_all();
+        }
+        if (closed_) break;
+      }
+    } catch (...) {
+      throw_later(std::current_exception());
+      more = !closed_;
+    }
+  }
+  // If the listener was closed, the rest has no session.
+  abandoned_ += undealt();
+  resume_all();
+}
+
+template <class Handle, class Executor>
+void listener_core<Handle, Executor>::give(place_type to, const datagram_type& received)
+{
+  state_type& session = *to;
+  ++session.received;
+  session.out.heard(config_.amplification * std::uint64_t{received.payload().size()});
+  if (session.is_new) {
+    try {
+      meet(to);
+    } catch (...) {
+      ++inboxes_full_;
+      end(to, session_end::closed);
+      throw;
+    }
+  }
+  if (each_ && session.unread.empty()) {
+    hand_over(to.id(), received);
+    return;
+  }
+  if (!fits(session, received.payload().size()) && !let_take(to)) {
+    ++unread_;
+    return;
+  }
+  if (!make_room(session, received.payload().size())) {
+    ++inbox_full_;
+    ++session.dropped;
+    return;
+  }
+  node_type* const kept = node_type::make(pool_, received);
+  if (kept == nullptr) {
+    ++inboxes_full_;
+    ++session.dropped;
+    return;
+  }
+  session.unread.push(kept);
+  ++in_inboxes_;
+  if (session.waiting == nullptr || session.is_ready) return;
+  try {
+    ready_.push_back(to.id());
+    session.is_ready = true;
+  } catch (const std::bad_alloc&) {
+    end_member(session.waiting, {});
+  }
+}
+
+template <class Handle, class Executor>
+bool listener_core<Handle, Executor>::let_take(place_type to)
+{
+  const session_id id = to.id();
+  if (!to->is_accepted) resume_listening();
+  const place_type found = map_.find(id);
+  if (found && found->waiting != nullptr && !found->unread.empty()) resume(found->waiting);
+  return static_cast<bool>(map_.find(id));
+}
+
+template <class Handle, class Executor>
+bool listener_core<Handle, Executor>::make_room(state_type& session, std::size_t size) noexcept
+{
+  if (config_.inbox_when_full == inbox_full::drop_newest) return fits(session, size);
+  while (!fits(session, size)) {
+    session.unread.pop()->release(pool_);
+    --in_inboxes_;
+    ++inbox_full_;
+    ++session.dropped;
+  }
+  return true;
+}
+
+template <class Handle, class Executor>
+void listener_core<Handle, Executor>::meet(place_type fresh)
+{
+  if (!each_) {
+    if (backlog_.size() >= 2 * std::min(config_.max_unaccepted, most_forgotten)) forget_ended();
+    backlog_.push(fresh.id());
+  }
+  fresh->is_new = false;
+  ++unaccepted_;
+  if (each_) accept(fresh);
+  if (std::exchange(next_is_validated_, false)) mark_validated(fresh);
+}
+
+template <class Handle, class Executor>
+void listener_core<Handle, Executor>::forget_ended()
+{
+  for (std::size_t left = backlog_.size(); left > 0; --left)
+    if (const session_id id = backlog_.pop(); map_.find(id)) backlog_.push(id);
+}
+
+template <class Handle, class Executor>
+bool listener_core<Handle, Executor>::welcomes(const datagram_type& received)
+{
+  next_is_validated_ = false;
+  if (is_stopped() || paused_) {
+    ++not_accepting_;
+    return false;
+  }
+  if (!each_ && unaccepted_ >= config_.max_unaccepted) {
+    ++unaccepted_full_;
+    return false;
+  }
+  if (!on_stranger_) return true;
+  const auto function = on_stranger_;  // the function may replace itself
+  stranger_type from(received, writer_reply(), this);
+  const bool welcome = function(received, from);
+  next_is_validated_ = from.is_validated_;
+  replies_refused_ += from.refused_;
+  return welcome;
+}
+
+template <class Handle, class Executor>
+void listener_core<Handle, Executor>::resume_all()
+{
+  resume_listening();
+  for (std::size_t i = 0; i < ready_.size(); ++i) {
+    if (i + fetched_ahead < ready_.size())
+      if (const place_type later = map_.find(ready_[i + fetched_ahead])) {
+        fetch_ahead(later->waiting);
+        fetch_ahead(later->handle);
+      }
+    const place_type found = map_.find(ready_[i]);
+    if (!found) continue;
+    found->is_ready = false;
+    if (found->waiting != nullptr && !found->unread.empty()) resume(found->waiting);
+  }
+  ready_.clear();
+}
+
+template <class Handle, class Executor>
+void listener_core<Handle, Executor>::resume_listening()
+{
+  while (serve_ && has_unaccepted()) {
+    const auto function = serve_;  // the function may stop the listener
+    ++being_served_;
+    call([&] { (*function)(*this, accept_one()); });
+  }
+  if (accepting_ != nullptr && has_unaccepted()) resume(accepting_);
+}
+
+template <class Handle, class Executor>
+void listener_core<Handle, Executor>::meet_waiting()
+{
+  if (silenced_ || closed_) return;
+  resume_listening();
+  if (stopped_) end_serving({});
+  while (each_ && has_unaccepted()) {
+    const place_type found = next_unaccepted();
+    const session_id id = found.id();
+    backlog_.pop();
+    accept(found);
+    hand_over_waiting(id);
+  }
+  if (!each_) return;
+  // Known sessions got these while no operation was pending.
+  for (const place_type known : map_)
+    hand_over_waiting(known.id());
+}
+
+template <class Handle, class Executor>
+void listener_core<Handle, Executor>::hand_over_waiting(session_id of)
+{
+  for (place_type at = map_.find(of); at && each_ && !at->unread.empty(); at = map_.find(of)) {
+    node_type* const oldest = take(at->unread);
+    const auto function = each_;
+    call([&] { (*function)(*this, of, oldest->view()); });
+    release(oldest);
+  }
+}
+
+}  // namespace detail
+
+DGRAM_NAMESPACE_END
+
+#endif

@@ -1,0 +1,200 @@
+// SPDX-License-Identifier: BSL-1.0
+// How a listener, its sessions and its operations end, and the account of its datagrams.
+#ifndef DGRAM_DETAIL_SESSIONS_LISTENER_ENDING_HPP
+#define DGRAM_DETAIL_SESSIONS_LISTENER_ENDING_HPP
+
+#include <dgram/config.hpp>
+#include <dgram/detail/sessions/listener_core.hpp>
+
+DGRAM_NAMESPACE_BEGIN
+
+namespace detail {
+
+template <class Handle, class Executor>
+void listener_core<Handle, Executor>::stop()
+{
+  if (std::exchange(stopped_, true)) return;
+  end_sessions(session_end::stopped);
+  if (accepting_ != nullptr) end_member(accepting_, {});
+  end_serving({});
+  end_passing({});
+  wake();
+}
+
+template <class Handle, class Executor>
+void listener_core<Handle, Executor>::close(session_end why, const error_code& ec)
+{
+  if (closed_) return;
+  stopped_ = closed_ = true;
+  ended_with_ = ec;
+  for (const place_type each : map_)
+    end(each, why);
+  if (accepting_ != nullptr) end_member(accepting_, ec);
+  end_serving(ec);
+  end_passing(ec);
+  end_draining(ec);
+  wake();
+  writer_.close();
+}
+
+template <class Handle, class Executor>
+void listener_core<Handle, Executor>::cancel()
+{
+  if (accepting_ != nullptr) end_member(accepting_, aborted());
+  end_serving(aborted());
+  end_passing(aborted());
+  end_draining(aborted());
+}
+
+template <class Handle, class Executor>
+void listener_core<Handle, Executor>::session_failed(const std::exception_ptr& thrown)
+{
+  try {
+    std::rethrow_exception(thrown);
+  } catch (const system_error& e) {
+    if (e.code() == error::session_ended) return;
+    if (!on_failure_) throw;
+  } catch (...) {
+    if (!on_failure_) throw;
+  }
+  const auto handler = on_failure_;  // the handler may replace itself
+  handler(thrown);
+}
+
+template <class Handle, class Executor>
+listener_statistics listener_core<Handle, Executor>::statistics() const noexcept
+{
+  const session_map_statistics table = map_.statistics();
+  listener_statistics result;
+  result.received = received_;
+  result.handed_over = handed_over_;
+  result.queued = in_inboxes_ + undealt();
+  result.unread = unread_ + abandoned_;
+  result.inbox_full = inbox_full_;
+  result.inboxes_full = inboxes_full_;
+  result.sessions_full = table.refused;
+  result.unaccepted_full = unaccepted_full_;
+  result.not_accepting = not_accepting_;
+  result.rejected = table.rejected - unaccepted_full_ - not_accepting_;
+  result.not_validated = not_validated_;
+  result.replies_refused = replies_refused_;
+  result.unkeyed = table.unkeyed;
+  result.failed = table.failed;
+  result.created = table.created;
+  result.idle = table.idle;
+  result.closed = table.closed - stopped_sessions_ - failed_sessions_;
+  result.evicted = table.evicted;
+  result.stopped = stopped_sessions_;
+  result.socket_error = failed_sessions_;
+  result.keys_refused = table.keys_refused;
+  result.sending = writer_.statistics();
+  return result;
+}
+
+template <class Handle, class Executor>
+void listener_core<Handle, Executor>::discard() noexcept
+{
+  task_queue all;
+  const auto take = [&](auto*& from) {
+    if (auto* const left = std::exchange(from, nullptr)) all.push(left);
+  };
+  for (const place_type each : map_) {
+    take(each->waiting);
+    take(each->waiting_for_end);
+  }
+  take(accepting_);
+  take(serving_);
+  take(passing_);
+  take(draining_);
+  const auto serve = std::exchange(serve_, nullptr);
+  const auto each = std::exchange(each_, nullptr);
+  timer_.reset();
+  drain_timer_.reset();
+  later_.discard();
+}
+
+template <class Handle, class Executor>
+void listener_core<Handle, Executor>::on_ended(place_type which, session_end why)
+{
+  why = ending_as_.value_or(why);
+  if (why == session_end::stopped) ++stopped_sessions_;
+  if (why == session_end::socket_error) ++failed_sessions_;
+  state_type& ended = *which;
+  if (!ended.is_accepted && !ended.is_new) --unaccepted_;
+  waiter* const waiting = std::exchange(ended.waiting, nullptr);
+  auto* const waiting_for_end = std::exchange(ended.waiting_for_end, nullptr);
+  if (ended.handle != nullptr) {
+    std::unique_ptr<remains_type> remains;
+    if (!closed_ && (why == session_end::idle || why == session_end::stopped)) {
+      remains.reset(new (std::nothrow) remains_type{ended.unread, ended.out});
+      if (remains) ended.unread = {};
+    }
+    ended.handle->note_end(why, ended_with_, std::move(remains));
+  }
+  discard(ended.unread);
+  if (on_end_ && !silenced_) tell_end(which.id(), ended.out.path.peer, why);
+  if (waiting_for_end != nullptr) {
+    std::get<0>(waiting_for_end->values) = why;
+    end_wait(waiting_for_end, {});
+  }
+  if (waiting != nullptr) end_wait(waiting, error::session_ended);
+}
+
+template <class Handle, class Executor>
+void listener_core<Handle, Executor>::tell_end(session_id id, const endpoint_type& peer,
+                                               session_end why) noexcept
+{
+  try {
+    later_.post([this, id, peer, why] {
+      const auto function = on_end_;  // the function may replace itself
+      if (function) function(id, peer, why);
+    });
+  } catch (...) {
+    return;
+  }
+}
+
+template <class Handle, class Executor>
+void listener_core<Handle, Executor>::end_serving(const error_code& ec)
+{
+  if (serving_ == nullptr || !serve_) return;
+  serve_ = nullptr;
+  serving_->outcome = ec;
+  finish_serving();
+}
+
+template <class Handle, class Executor>
+void listener_core<Handle, Executor>::finish_serving()
+{
+  if (serving_ == nullptr || serve_ || being_served_ > 0) return;
+  const error_code ec = serving_->outcome;
+  end_member(serving_, ec);
+}
+
+template <class Handle, class Executor>
+void listener_core<Handle, Executor>::start_draining(typename clock_type::duration limit)
+{
+  if (!drain_timer_) drain_timer_.emplace(get_executor());
+  drain_timer_->expires_after(limit);
+  drain_timer_->async_wait(
+      [self = this->weak_from_this(), which = draining_](const error_code& ec) {
+        const auto core = self.lock();
+        if (ec || !core || core->silenced_ || core->draining_ != which) return;
+        core->cut_ = core->handles_;
+        core->close();
+      });
+}
+
+template <class Handle, class Executor>
+void listener_core<Handle, Executor>::end_draining(const error_code& ec)
+{
+  if (draining_ == nullptr) return;
+  drain_timer_->cancel();
+  end_member(draining_, ec);
+}
+
+}  // namespace detail
+
+DGRAM_NAMESPACE_END
+
+#endif

@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: BSL-1.0
+// What a listener keeps for each session, and what is left of it for the session's handle.
+#ifndef DGRAM_DETAIL_SESSIONS_SESSION_STATE_HPP
+#define DGRAM_DETAIL_SESSIONS_SESSION_STATE_HPP
+
+#include <dgram/config.hpp>
+#include <dgram/datagram.hpp>
+#include <dgram/detail/async/any_completion.hpp>
+#include <dgram/detail/sessions/inbox.hpp>
+#include <dgram/error.hpp>
+#include <dgram/session_map_config.hpp>
+
+#include <cstddef>
+#include <cstdint>
+#include <limits>
+
+DGRAM_NAMESPACE_BEGIN
+
+namespace detail {
+
+/// What a session needs to send. It outlives the session in the table if the session ended without
+/// being closed.
+template <class Protocol>
+struct session_outlet {
+  static constexpr std::uint64_t unlimited = std::numeric_limits<std::uint64_t>::max();
+
+  /// Bytes that may still be sent; `unlimited` when the peer has proved its address.
+  std::uint64_t budget = 0;
+  std::uint32_t refused = 0;  // datagrams that were not sent
+  basic_reply_path<Protocol> path;
+
+  void heard(std::uint64_t more) noexcept
+  {
+    if (budget < unlimited / 4) budget += more;
+  }
+
+  /// Returns whether so many bytes may be sent, and subtracts them then.
+  bool spend(std::size_t size) noexcept
+  {
+    if (budget == unlimited) return true;
+    if (size > budget) return false;
+    budget -= size;
+    return true;
+  }
+
+  void return_unspent(std::size_t size) noexcept
+  {
+    if (budget != unlimited) budget += size;
+  }
+};
+
+/// What a listener keeps for each session, in the table's block.
+template <class Session, class Protocol>
+struct session_state {
+  explicit session_state(const basic_datagram<Protocol>& first)
+  {
+    error_code unknown;
+    out.path = first.reply_path(unknown);
+  }
+
+  // What each datagram needs comes first, because the start is fetched ahead.
+  bool is_new = true;             // the listener has not met it yet
+  bool is_accepted = false;       // the program has it, or the function for datagrams
+  bool is_ready = false;          // on the list of those to resume
+  std::uint32_t wait_number = 0;  // of the last wait with a deadline
+  waiter* waiting = nullptr;      // for a datagram; none while there is one
+  inbox<Protocol> unread;
+  std::uint64_t received = 0;
+  Session* handle = nullptr;  // the program's object, wherever it is now
+  session_outlet<Protocol> out;
+  std::uint64_t dropped = 0;
+  plain_completion<session_end>* waiting_for_end = nullptr;
+};
+
+/// What is left for the handle of a session that ended without being closed.
+template <class Protocol>
+struct session_remains {
+  inbox<Protocol> unread;
+  session_outlet<Protocol> out;
+};
+
+}  // namespace detail
+
+DGRAM_NAMESPACE_END
+
+#endif
