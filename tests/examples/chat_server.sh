@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The chat server: members prove their addresses, hear each other, and are told of every end.
+# The chat server: members prove their addresses, hear each other, and learn of every end.
 #   chat_server.sh EXAMPLES
 . "$(dirname "$0")/common.sh"
 need_dev_udp
@@ -33,7 +33,7 @@ hears 4 'ann: hello'
 printf 'clear \033[2J' >&4 # what a terminal would obey
 hears 3 'bob: clear \x1b[2J'
 
-# A peer without the number is no member: nobody hears it, and it hears nobody.
+# A peer without the number is no member: no member hears it, and it hears no member.
 printf 'join eve\n' >&5
 hear 5
 printf '1\n' >&5
