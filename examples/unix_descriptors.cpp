@@ -13,54 +13,36 @@
 
 #include "command_line.hpp"
 
+#include <asio/buffer.hpp>
 #include <asio/co_spawn.hpp>
 #include <asio/io_context.hpp>
 #include <asio/signal_set.hpp>
 #include <dgram.hpp>
 #include <dgram/format.hpp>
 
+#include <array>
 #include <cerrno>
 #include <csignal>
-#include <cstddef>
-#include <cstring>
 #include <string>
 #include <string_view>
 #include <system_error>
 #include <vector>
 
 #include <fcntl.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/uio.h>
-#include <unistd.h>
 
 namespace {
 
 using socket_type = dgram::unix_dgram::socket;
-
-/// A descriptor that is ours to close.
-class file {
-public:
-  explicit file(int descriptor) noexcept : descriptor_(descriptor) {}
-  file(const file&) = delete;
-  file& operator=(const file&) = delete;
-  ~file() { ::close(descriptor_); }
-
-  int get() const noexcept { return descriptor_; }
-
-private:
-  int descriptor_;
-};
 
 /// Takes all descriptors of a datagram. What is not taken is closed with the next receive.
 int report(const dgram::unix_dgram::datagram& datagram)
 {
   int files = 0;
   const auto sender = datagram.credentials();
-  while (const auto descriptor = datagram.take_descriptor()) {
-    const file owned(*descriptor);
+  for (const auto& file : dgram::take_descriptors(datagram)) {
     struct ::stat about{};
-    const bool known = ::fstat(owned.get(), &about) == 0 && S_ISREG(about.st_mode);
+    const bool known = ::fstat(file.get(), &about) == 0 && S_ISREG(about.st_mode);
     const std::string size = known ? fmt::format("{} bytes", about.st_size) : "no regular file";
     fmt::print("process {}, user {}: {}, {}\n", sender ? sender->process : 0,
                sender ? sender->user : 0, example::printable(datagram.payload().text()), size);
@@ -99,30 +81,12 @@ int serve(const std::string& path, int count)
   return 0;
 }
 
-/// Sends one descriptor. The library sends no control messages of the caller's, so this is sendmsg(2).
+/// The receiver gets a duplicate of the open file, and the name as the payload.
 void send_file(socket_type& socket, const std::string& name)
 {
-  const int opened = ::open(name.c_str(), O_RDONLY | O_CLOEXEC);
-  if (opened == -1) throw std::system_error(errno, std::generic_category(), name);
-  const file owned(opened);
-  alignas(::cmsghdr) std::byte control[CMSG_SPACE(sizeof(int))] = {};
-  ::iovec payload{const_cast<char*>(name.data()), name.size()};
-  ::msghdr message{};
-  message.msg_iov = &payload;
-  message.msg_iovlen = 1;
-  message.msg_control = control;
-  message.msg_controllen = sizeof control;
-  ::cmsghdr* const header = CMSG_FIRSTHDR(&message);
-  header->cmsg_level = SOL_SOCKET;
-  header->cmsg_type = SCM_RIGHTS;
-  header->cmsg_len = CMSG_LEN(sizeof opened);
-  std::memcpy(CMSG_DATA(header), &opened, sizeof opened);
-  // The socket does not block: if the receiver's queue is full, this waits until it has room.
-  while (::sendmsg(socket.native_handle(), &message, 0) == -1) {
-    if (errno != EAGAIN && errno != EINTR)
-      throw std::system_error(errno, std::generic_category(), "sendmsg");
-    socket.wait(socket_type::wait_write);
-  }
+  const dgram::owned_descriptor file(::open(name.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!file) throw std::system_error(errno, std::generic_category(), name);
+  dgram::send_descriptors(socket, asio::buffer(name), std::array{file.get()});
 }
 
 int send(const std::string& path, const std::vector<std::string>& names)

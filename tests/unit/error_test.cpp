@@ -52,6 +52,10 @@ row describe(dgram::error value)
   case dgram::error::bad_source: return {value, std::errc::invalid_argument, "source"};
   case dgram::error::no_packet_info: return {value, std::errc::invalid_argument, "packet_info"};
   case dgram::error::listener_failed: return {value, std::errc::invalid_argument, "listener"};
+  case dgram::error::session_ended: return {value, std::errc::connection_aborted, "session"};
+  case dgram::error::not_validated: return {value, std::errc::permission_denied, "proved"};
+  case dgram::error::already_listening:
+    return {value, std::errc::invalid_argument, "has a listener"};
   case dgram::error::untrusted_peer: return {value, std::errc::permission_denied, "trusted"};
   case dgram::error::hand_over_version: return {value, std::errc::protocol_error, "version"};
   case dgram::error::hand_over_message: return {value, std::errc::protocol_error, "message"};
@@ -63,17 +67,30 @@ row describe(dgram::error value)
 
 std::vector<dgram::error> all_errors()
 {
-  return {dgram::error::bad_endpoint,       dgram::error::bad_address,
-          dgram::error::bad_port,           dgram::error::unknown_interface,
-          dgram::error::not_multicast,      dgram::error::out_of_range,
-          dgram::error::slot_too_small,     dgram::error::coalescing,
-          dgram::error::wrong_descriptor,   dgram::error::no_multicast,
-          dgram::error::bad_source,         dgram::error::no_packet_info,
-          dgram::error::listener_failed,    dgram::error::bad_type,
-          dgram::error::already_bound,      dgram::error::not_running,
-          dgram::error::ip_blocked,         dgram::error::untrusted_peer,
-          dgram::error::hand_over_version,  dgram::error::hand_over_message,
-          dgram::error::hand_over_withdrawn};
+  return {dgram::error::bad_endpoint,
+          dgram::error::bad_address,
+          dgram::error::bad_port,
+          dgram::error::unknown_interface,
+          dgram::error::not_multicast,
+          dgram::error::out_of_range,
+          dgram::error::slot_too_small,
+          dgram::error::coalescing,
+          dgram::error::wrong_descriptor,
+          dgram::error::no_multicast,
+          dgram::error::bad_source,
+          dgram::error::no_packet_info,
+          dgram::error::listener_failed,
+          dgram::error::bad_type,
+          dgram::error::already_bound,
+          dgram::error::not_running,
+          dgram::error::ip_blocked,
+          dgram::error::untrusted_peer,
+          dgram::error::hand_over_version,
+          dgram::error::hand_over_message,
+          dgram::error::hand_over_withdrawn,
+          dgram::error::session_ended,
+          dgram::error::not_validated,
+          dgram::error::already_listening};
 }
 
 }  // namespace
