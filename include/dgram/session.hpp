@@ -422,10 +422,11 @@ private:
     place_ = std::exchange(other.place_, place_type());
     id_ = other.id_;
     held_ = std::exchange(other.held_, nullptr);
-    remains_ = std::move(other.remains_);
+    remains_ = std::exchange(other.remains_, nullptr);
     ended_ = other.ended_;
     end_error_ = other.end_error_;
     if (place_) place_->handle = this;
+    if (remains_ != nullptr) remains_->handle = this;
   }
 
   void leave() noexcept
@@ -442,24 +443,24 @@ private:
   }
 
   /// Called by the core when the session leaves the table.
-  void note_end(session_end why, const error_code& ec, std::unique_ptr<remains_type> remains)
+  void note_end(session_end why, const error_code& ec, remains_type* remains) noexcept
   {
     place_ = place_type();
     ended_ = why;
     end_error_ = ec;
-    remains_ = std::move(remains);
+    remains_ = remains;
   }
 
   outlet_type* outlet() const noexcept
   {
     if (place_) return &place_->out;
-    return remains_ ? &remains_->out : nullptr;
+    return remains_ != nullptr ? &remains_->out : nullptr;
   }
 
   inbox_type* source() const noexcept
   {
     if (place_) return &place_->unread;
-    return remains_ ? &remains_->unread : nullptr;
+    return remains_ != nullptr ? &remains_->unread : nullptr;
   }
 
   node_type* take() noexcept
@@ -484,9 +485,7 @@ private:
 
   void drop_remains() noexcept
   {
-    if (!remains_) return;
-    core_->discard(remains_->unread);
-    remains_.reset();
+    if (std::exchange(remains_, nullptr) != nullptr) core_->drop_remains(id_);
   }
 
   /// Ends the deadline however the coroutine leaves the wait.
@@ -525,9 +524,9 @@ private:
     for (;;) {
       co_await core->async_wait_datagram(id, net::redirect_error(use_awaitable(), ec));
       if (ec) break;
-      const place_type found = core->find(id);
-      if (!found) break;
-      if (node_type* const there = core->take(found->unread)) co_return found->handle->hold(there);
+      session* const handle = core->handle_of(id);
+      if (handle == nullptr) break;
+      if (node_type* const there = handle->take()) co_return handle->hold(there);
     }
     if (ec == error::session_ended) ec.clear();
     if (failure != nullptr)
@@ -566,8 +565,8 @@ private:
   std::shared_ptr<core_type> core_;
   place_type place_;
   session_id id_{};
-  node_type* held_ = nullptr;  // what the program may look at
-  std::unique_ptr<remains_type> remains_;
+  node_type* held_ = nullptr;        // what the program may look at
+  remains_type* remains_ = nullptr;  // the core's
   std::optional<session_end> ended_;
   error_code end_error_;
 };

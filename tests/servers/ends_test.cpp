@@ -2,6 +2,16 @@
 // What waits in a listener or a session when something ends, or nothing listens for a while.
 #include "servers/world.hpp"
 
+#include <catch2/generators/catch_generators.hpp>
+#include <catch2/generators/catch_generators_range.hpp>
+
+#include <array>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
 using namespace servers;
 
 TEST_CASE("datagrams that come between two async_for_each come first in the next one", "[servers]")
@@ -78,4 +88,117 @@ TEST_CASE(
   w.run();
   CHECK(failed == 0);
   CHECK(served);
+}
+
+namespace {
+
+/// The ways to wait for a datagram of a session.
+enum class way { next, next_for, async_next, async_receive, async_wait };
+
+constexpr std::array all_ways{way::next, way::next_for, way::async_next, way::async_receive,
+                              way::async_wait};
+
+/// Waits for one datagram. Sets `got` to its text, to "empty" or to "session_ended".
+void wait_for_one(world& w, session& from, way how, std::string& got)
+{
+  got = "pending";
+  const auto view = [&got](error_code ec, const std::optional<dgram::datagram>& datagram) {
+    got = ec ? ec.message() : datagram ? std::string(datagram->payload().text()) : "empty";
+  };
+  const auto said = [&got](error_code ec) {
+    got = ec == dgram::error::session_ended ? "session_ended" : ec ? ec.message() : "there";
+  };
+  if (how == way::next || how == way::next_for)
+    w.spawn([](session& in, bool has_limit, auto note) -> asio::awaitable<void> {
+      error_code ec;
+      const auto datagram = has_limit ? co_await in.next_for(1h, ec) : co_await in.next(ec);
+      note(ec, datagram);
+    }(from, how == way::next_for, view));
+  if (how == way::async_next) from.async_next(view);
+  if (how == way::async_receive) {
+    const auto data = std::make_shared<std::array<char, 16>>();
+    from.async_receive(asio::buffer(*data), [=, &got](error_code ec, std::size_t size) {
+      said(ec);
+      if (!ec) got.assign(data->data(), size);
+    });
+  }
+  if (how == way::async_wait)
+    from.async_wait(asio::socket_base::wait_read, [=, &got, &from](error_code ec) {
+      said(ec);
+      if (ec) return;
+      const auto datagram = from.try_next();
+      got = datagram ? datagram->payload().text() : "nothing there";
+    });
+}
+
+bool says_ended(const std::string& got)
+{
+  return got == "empty" || got == "session_ended";
+}
+
+}  // namespace
+
+TEST_CASE("a wait that is due when the listener stops completes with its datagram", "[servers][F1]")
+{
+  const way how = GENERATE(from_range(all_ways));
+  const bool begins_late = GENERATE(false, true);
+  CAPTURE(static_cast<int>(how), begins_late);
+  world w;
+  session a = w.accept_from(0);
+  session b = w.accept_from(1);
+  drain(a);
+  drain(b);
+  std::string got;
+  if (begins_late) {
+    // The datagram is there, and the session ends before the wait completes.
+    w.send("y", 1);
+    w.run();
+    wait_for_one(w, b, how, got);
+    if (how == way::next || how == way::next_for) w.io.poll();
+    w.listener->stop();
+  } else {
+    // Both get a datagram by one batch, and the handler of the first one stops the listener.
+    a.async_next([&](error_code, const auto&) { w.listener->stop(); });
+    wait_for_one(w, b, how, got);
+    w.run(1ms);
+    w.send("x", 0);
+    w.send("y", 1);
+  }
+  w.run();
+  CHECK(b.ended() == session_end::stopped);
+  CHECK(got == "y");
+  CHECK(b.statistics().queued == 0);
+  wait_for_one(w, b, how, got);
+  w.run();
+  CHECK(says_ended(got));
+  CHECK(w.counts().unread == 0);
+  require_balance(*w.listener);
+}
+
+TEST_CASE("a wait that is due when the listener stops follows its handle, and ends if it goes",
+          "[servers][F1]")
+{
+  const way how = GENERATE(way::next, way::next_for, way::async_next, way::async_receive);
+  const bool is_kept = GENERATE(true, false);
+  CAPTURE(static_cast<int>(how), is_kept);
+  world w;
+  session a = w.accept_from(0);
+  std::optional<session> b = w.accept_from(1);
+  session moved;
+  drain(a);
+  drain(*b);
+  std::string got;
+  a.async_next([&](error_code, const auto&) {
+    w.listener->stop();
+    if (is_kept) moved = std::move(*b);
+    b.reset();
+  });
+  wait_for_one(w, *b, how, got);
+  w.run(1ms);
+  w.send("x", 0);
+  w.send("y", 1);
+  w.run();
+  CHECK((is_kept ? got == "y" : says_ended(got)));
+  CHECK(w.counts().unread == (is_kept ? 0 : 1));
+  require_balance(*w.listener);
 }

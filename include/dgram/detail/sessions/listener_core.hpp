@@ -42,6 +42,7 @@
 #include <string>
 #include <type_traits>
 #include <typeinfo>
+#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -75,7 +76,7 @@ public:
   using node_type = inbox_datagram<protocol_type>;
   using inbox_type = inbox<protocol_type>;
   using outlet_type = session_outlet<protocol_type>;
-  using remains_type = session_remains<protocol_type>;
+  using remains_type = session_remains<session_type, protocol_type>;
   using key_function = typename map_type::key_function;
 
   listener_core(Handle handle, const listener_config& config, key_function key_of)
@@ -136,6 +137,10 @@ public:
 
   place_type find(session_id id) const noexcept { return map_.find(id); }
 
+  /// Returns the handle of a session that may still have datagrams, wherever the handle is. Null if
+  /// there is none.
+  session_type* handle_of(session_id id) const noexcept;
+
   // --- the waits ---
 
   /// Waits until the session has a datagram. Completion: `void(error_code)`. Errors:
@@ -146,7 +151,7 @@ public:
     return start_wait<waiter>(
         [id](listener_core& core, waiter* added) {
           const place_type found = core.find(id);
-          if (!found) return core.end_wait(added, error::session_ended);
+          if (!found) return core.end_wait(added, core.left_for(id));
           if (found->waiting != nullptr) return core.end_wait(added, net::error::already_started);
           if (!found->unread.empty()) return core.end_wait(added, {});
           found->waiting = added;
@@ -329,6 +334,9 @@ public:
       ++unread_;
     }
   }
+
+  /// Call this when the handle of a session does not need what is left.
+  void drop_remains(session_id of) noexcept;
 
   /// Returns the oldest session that waits for `accept`, or none.
   place_type next_unaccepted() noexcept
@@ -830,6 +838,12 @@ private:
 
   void on_ended(place_type which, session_end why);
 
+  /// Keeps what the handle of an ended session may still use; null without memory.
+  remains_type* keep_remains(session_id of, state_type& ended) noexcept;
+
+  /// How a wait for a datagram of an ended session completes.
+  error_code left_for(session_id id) const noexcept;
+
   /// Destructors call this, so without memory the function is not called.
   void tell_end(session_id id, const endpoint_type& peer, session_end why) noexcept;
 
@@ -849,6 +863,7 @@ private:
   writer_type writer_;
   turns<listener_core> later_;
   map_type map_;
+  std::unordered_map<session_id, remains_type> remains_;
   piece_pool pool_;
   Executor awaitable_executor_;
   handler_memory memory_;

@@ -54,13 +54,13 @@ public:
     } else if (!ec) {
       if (self.get_cancellation_state().cancelled() != net::cancellation_type::none) {
         ec = net::error::operation_aborted;
-      } else if (const auto found = core->find(id_); !found) {
+      } else if (auto* const handle = core->handle_of(id_); handle == nullptr) {
         ec = error::session_ended;
-      } else if (found->unread.empty()) {
+      } else if (handle->source()->empty()) {
         core->async_wait_datagram(id_, std::move(self));
         return;
       } else {
-        result = take_(*core, *found->handle, found->unread);
+        result = take_(*core, *handle, *handle->source());
       }
     }
     if (Take::ends_without_error && ec == error::session_ended) ec.clear();
