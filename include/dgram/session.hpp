@@ -54,10 +54,12 @@ DGRAM_NAMESPACE_BEGIN
 /// `listener_config::amplification` times the bytes that it has sent: a send beyond that fails with
 /// `error::not_validated`. Call `mark_validated` if the peer has proved its address.
 ///
-/// Completion: never inside the call that starts the operation. Cancellation: terminal, partial and
-/// total. A cancelled receive takes no datagram, and a cancelled send queues none. Cancellation of
-/// a send matters only while it waits for room. Do not race `next` against a timer with `||`: if
-/// both are ready, Asio's operator discards the datagram.
+/// Completion: never inside the call that starts the operation. A deferred operation looks at the
+/// session when it is launched, and each launch takes or sends one datagram.
+///
+/// Cancellation: terminal, partial and total. A cancelled receive takes no datagram, and a cancelled
+/// send queues none. Cancellation of a send matters only while it waits for room. Do not race `next`
+/// against a timer with `||`: if both are ready, Asio's operator discards the datagram.
 ///
 /// Executor: that of the listener. All calls and the destructor belong on it: if several threads
 /// run the context, use the strand that the socket was constructed with. A handler with the same
@@ -222,12 +224,8 @@ public:
   auto async_next(Token&& token = default_token())
   {
     using take_type = detail::take_view<datagram_type>;
-    release_held();
-    std::optional<result_type> early;
-    if (remains_ && !remains_->unread.empty()) early = hold(take());
     return start<void(error_code, result_type)>(
-        detail::session_take_op<core_type, take_type>(core_, id_, {}, std::move(early)),
-        std::forward<Token>(token));
+        detail::session_take_op<core_type, take_type>(core_, id_, {}), std::forward<Token>(token));
   }
 
   /// As `async_receive` of a connected socket: copies the next datagram into the buffers. What does
@@ -241,12 +239,8 @@ public:
   auto async_receive(const MutableBuffers& buffers, Token&& token = default_token())
   {
     using take_type = detail::take_copy<MutableBuffers>;
-    release_held();
-    std::optional<std::size_t> early;
-    if (remains_ && !remains_->unread.empty())
-      early = take_type{buffers}(*core_, *this, remains_->unread);
     return start<void(error_code, std::size_t)>(
-        detail::session_take_op<core_type, take_type>(core_, id_, {buffers}, early),
+        detail::session_take_op<core_type, take_type>(core_, id_, {buffers}),
         std::forward<Token>(token));
   }
 
@@ -258,11 +252,10 @@ public:
   template <net::completion_token_for<void(error_code)> Token = default_token>
   auto async_wait(wait_type what, Token&& token = default_token())
   {
-    const bool is_there = remains_ && !remains_->unread.empty();
     return detail::initiate<void(error_code)>(
         detail::shared_target(core_),
-        [what, is_there, id = id_](core_type& core, auto&& handler) {
-          if (what == net::socket_base::wait_read && !is_there)
+        [what, id = id_](core_type& core, auto&& handler) {
+          if (what == net::socket_base::wait_read)
             core.async_wait_datagram(id, std::forward<decltype(handler)>(handler));
           else
             core.complete_later(what == net::socket_base::wait_error

@@ -202,3 +202,99 @@ TEST_CASE("a wait that is due when the listener stops follows its handle, and en
   CHECK(w.counts().unread == (is_kept ? 0 : 1));
   require_balance(*w.listener);
 }
+
+namespace {
+
+/// Launches a deferred operation, which can be launched again.
+void launch(auto operation, auto handler)
+{
+  std::move(operation)(std::move(handler));
+}
+
+}  // namespace
+
+TEST_CASE("a lazy receive takes its datagram when it is launched, each launch another one",
+          "[servers][F2]")
+{
+  const bool is_stopped = GENERATE(false, true);
+  CAPTURE(is_stopped);
+  world w;
+  session a = w.accept_from(0);
+  w.send("2");
+  w.send("3");
+  w.send("4");
+  w.run();
+  if (is_stopped) w.listener->stop();
+  const std::uint64_t handed_over = w.counts().handed_over;
+  std::array<char, 16> data{};
+  std::vector<std::string> seen;
+  const auto note = [&](error_code ec, const std::optional<dgram::datagram>& datagram) {
+    seen.emplace_back(!ec && datagram ? datagram->payload().text() : "nothing");
+  };
+  const auto note_size = [&](error_code ec, std::size_t size) {
+    seen.emplace_back(ec ? "nothing" : std::string(data.data(), size));
+  };
+  {
+    [[maybe_unused]] const auto next = a.async_next(test::deferred);
+    [[maybe_unused]] const auto receive = a.async_receive(asio::buffer(data), test::deferred);
+    [[maybe_unused]] const auto lazy = a.async_next(asio::use_awaitable);
+  }
+  w.run();
+  CHECK(a.statistics().queued == 4);
+  CHECK(w.counts().handed_over == handed_over);
+  const auto next = a.async_next(test::deferred);
+  const auto receive = a.async_receive(asio::buffer(data), test::deferred);
+  for (int round = 0; round < 2; ++round) {
+    launch(next, note);
+    w.run();
+    launch(receive, note_size);
+    w.run();
+  }
+  CHECK(seen == texts{"hello", "2", "3", "4"});
+  CHECK(w.counts().handed_over == handed_over + 4);
+  w.listener->stop();
+  launch(next, note);
+  launch(receive, note_size);
+  w.run();
+  CHECK(seen == texts{"hello", "2", "3", "4", "nothing", "nothing"});
+  require_balance(*w.listener);
+}
+
+TEST_CASE("a lazy receive leaves the held datagram alone until it is launched", "[servers][F2]")
+{
+  world w;
+  session a = w.accept_from(0);
+  w.send("other");
+  w.run();
+  const auto held = a.try_next();
+  std::array<char, 16> data{};
+  [[maybe_unused]] const auto next = a.async_next(test::deferred);
+  [[maybe_unused]] const auto receive = a.async_receive(asio::buffer(data), test::deferred);
+  w.send("third");  // would take the memory that was given back
+  w.run();
+  REQUIRE(held);
+  CHECK(held->payload().text() == "hello");
+}
+
+TEST_CASE("a lazy wait looks for a datagram when it is launched", "[servers][F2]")
+{
+  world w;
+  session a = w.accept_from(0);
+  w.listener->stop();
+  int calls = 0;
+  error_code said;
+  const auto note = [&](error_code ec) {
+    ++calls;
+    said = ec;
+  };
+  const auto wait = a.async_wait(asio::socket_base::wait_read, test::deferred);
+  launch(wait, note);
+  w.run();
+  CHECK(calls == 1);
+  CHECK_FALSE(said);
+  CHECK(drain(a) == texts{"hello"});
+  launch(wait, note);
+  w.run();
+  CHECK(calls == 2);
+  CHECK(said == dgram::error::session_ended);
+}

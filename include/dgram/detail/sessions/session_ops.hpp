@@ -21,17 +21,15 @@ DGRAM_NAMESPACE_BEGIN
 
 namespace detail {
 
-/// Waits for a datagram of a session, and completes with what `Take` makes of it: `Take` has
-/// `result_type`, and is called with the core and the session. `early` is a result that is there
-/// already.
+/// Waits for a datagram of a session, lets `Take` take it, and completes with the result. `Take` has
+/// `result_type`, and is called with the core, the session and its inbox.
 template <class Core, class Take>
 class session_take_op {
 public:
   using result_type = typename Take::result_type;
 
-  session_take_op(std::shared_ptr<Core> core, session_id id, Take take,
-                  std::optional<result_type> early)
-      : core_(std::move(core)), id_(id), take_(std::move(take)), early_(std::move(early))
+  session_take_op(std::shared_ptr<Core> core, session_id id, Take take)
+      : core_(std::move(core)), id_(id), take_(std::move(take))
   {
   }
 
@@ -41,17 +39,12 @@ public:
     const std::shared_ptr<Core> core = core_;
     if (!std::exchange(launched_, true)) {
       enable_cancellation(self, core);
-      if (early_) {
-        net::post(core->get_executor(), std::move(self));
-        return;
-      }
+      if (auto* const handle = core->handle_of(id_)) handle->release_held();
       core->async_wait_datagram(id_, std::move(self));
       return;
     }
     result_type result{};
-    if (early_) {
-      result = std::move(*early_);
-    } else if (!ec) {
+    if (!ec) {
       if (self.get_cancellation_state().cancelled() != net::cancellation_type::none) {
         ec = net::error::operation_aborted;
       } else if (auto* const handle = core->handle_of(id_); handle == nullptr) {
@@ -72,7 +65,6 @@ private:
   std::shared_ptr<Core> core_;
   session_id id_;
   Take take_;
-  std::optional<result_type> early_;
   bool launched_ = false;
 };
 
