@@ -52,14 +52,15 @@ DGRAM_NAMESPACE_BEGIN
 /// **Sends** go through the listener's queue (`listener_config::queue`). The answers to one
 /// received batch leave together. A peer that has not proved its address gets at most
 /// `listener_config::amplification` times the bytes that it has sent: a send beyond that fails with
-/// `error::not_validated`. Call `mark_validated` if the peer has proved its address.
+/// `error::not_validated`. A send that fails or is cancelled does not count. Call `mark_validated`
+/// if the peer has proved its address.
 ///
 /// Completion: never inside the call that starts the operation. A deferred operation looks at the
 /// session when it is launched, and each launch takes or sends one datagram.
 ///
-/// Cancellation: terminal, partial and total. A cancelled receive takes no datagram, and a cancelled
-/// send queues none. Cancellation of a send matters only while it waits for room. Do not race `next`
-/// against a timer with `||`: if both are ready, Asio's operator discards the datagram.
+/// Cancellation: terminal, partial and total. A cancelled receive takes no datagram, and a
+/// cancelled send queues none. Cancellation of a send matters only while it waits for room. Do not
+/// race `next` against a timer with `||`: if both are ready, Asio's operator discards the datagram.
 ///
 /// Executor: that of the listener. All calls and the destructor belong on it: if several threads
 /// run the context, use the strand that the socket was constructed with. A handler with the same
@@ -320,15 +321,8 @@ public:
     requires net::is_const_buffer_sequence<ConstBuffers>::value
   auto async_send(const ConstBuffers& buffers, Token&& token = default_token())
   {
-    error_code refused;
-    outlet_type* const out = outlet();
-    if (out == nullptr)
-      refused = error::session_ended;
-    else
-      core_->reserve(*out, net::buffer_size(buffers), refused);
     return start<void(error_code, std::size_t)>(
-        detail::session_send_op<core_type, ConstBuffers>(
-            core_, buffers, out != nullptr ? out->path : reply_path_type(), refused),
+        detail::session_send_op<core_type, ConstBuffers>(core_, id_, buffers),
         std::forward<Token>(token));
   }
 
@@ -538,9 +532,7 @@ private:
     if (out != nullptr && self->core_->try_send(*out, payload, ec, options...)) co_return;
     if (ec != net::error::would_block) detail::throw_if(ec, "send");
     --out->refused;  // it waits, instead
-    self->core_->reserve(*out, payload.size(), ec);
-    detail::throw_if(ec, "send");
-    co_await core_type::send_in_room(self->core_, payload, out->path, &options...);
+    co_await core_type::send_in_room(self->core_, self->id_, payload, &options...);
   }
 
   template <class Signature, class Op, class Token>
@@ -693,23 +685,10 @@ private:
   {
     error_code ec = error::session_ended;
     const place_type found = self.find();
-    if (found && core_try(self, found, payload, ec, options...)) co_return;
-    detail::throw_if(ec, "send");
-    const reply_path_type path = found->out.path;
-    co_await core_type::send_in_room(self.core_, payload, path, std::move(options)...);
-  }
-
-  /// Queues the datagram, or clears `ec` if it has to wait for room.
-  template <class... Options>
-  static bool core_try(session_ref& self, place_type to, bytes_view payload, error_code& ec,
-                       const Options&... options)
-  {
-    if (self.core_->try_send(to->out, payload, ec, options...)) return true;
-    if (ec == net::error::would_block) {
-      --to->out.refused;
-      self.core_->reserve(to->out, payload.size(), ec);
-    }
-    return false;
+    if (found && self.core_->try_send(found->out, payload, ec, options...)) co_return;
+    if (ec != net::error::would_block) detail::throw_if(ec, "send");
+    --found->out.refused;  // it waits, instead
+    co_await core_type::send_in_room(self.core_, self.id_, payload, &options...);
   }
 
   std::shared_ptr<core_type> core_;

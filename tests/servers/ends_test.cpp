@@ -298,3 +298,147 @@ TEST_CASE("a lazy wait looks for a datagram when it is launched", "[servers][F2]
   CHECK(calls == 2);
   CHECK(said == dgram::error::session_ended);
 }
+
+namespace {
+
+struct sent {
+  std::size_t well = 0;
+  std::size_t refused = 0;  // as not validated
+  error_code ec;
+
+  auto noted()
+  {
+    return [this](error_code code, auto&&...) {
+      ec = code;
+      if (!code) ++well;
+      if (code == dgram::error::not_validated) ++refused;
+    };
+  }
+};
+
+/// Whether the session may send so many bytes, and not one more.
+bool has_budget(session& peer, std::size_t bytes)
+{
+  error_code ec;
+  if (peer.try_send(std::string(bytes + 1, 'x'), ec)) return false;
+  return ec == dgram::error::not_validated && peer.try_send(std::string(bytes, 'x'), ec);
+}
+
+}  // namespace
+
+TEST_CASE("a lazy send pays when it is launched, and each launch pays", "[servers][F3]")
+{
+  world w;
+  session a = w.accept_from(0);  // 5 bytes, which allow 15
+  for (int i = 0; i < 10; ++i) {
+    [[maybe_unused]] const auto never = a.async_send(asio::buffer("12345", 5), test::deferred);
+    [[maybe_unused]] const auto lazy = a.async_send(asio::buffer("12345", 5), asio::use_awaitable);
+  }
+  CHECK(a.statistics().refused == 0);
+  sent all;
+  const auto send = a.async_send(asio::buffer("1234", 4), test::deferred);
+  for (int i = 0; i < 4; ++i)
+    launch(send, all.noted());
+  w.run();
+  CHECK(all.well == 3);
+  CHECK(all.refused == 1);
+  CHECK(has_budget(a, 3));
+  w.run();
+  CHECK(w.replies() == texts{"1234", "1234", "1234", "xxx"});
+}
+
+TEST_CASE("a lazy send goes to the peer of its launch, or says that the session has ended",
+          "[servers][F3]")
+{
+  world w;
+  session a = w.accept_from(0);
+  const auto send = a.async_send(asio::buffer("1", 1), test::deferred);
+  REQUIRE(a.set_peer({.peer = w.client(1).local_endpoint()}));
+  sent all;
+  launch(send, all.noted());
+  w.run();
+  CHECK(w.replies(0).empty());
+  CHECK(w.replies(1) == texts{"1"});
+  a.close();
+  launch(send, all.noted());
+  w.run();
+  CHECK(all.well == 1);
+  CHECK(all.ec == dgram::error::session_ended);
+  CHECK(w.replies(1).empty());
+}
+
+TEST_CASE("a cancelled send gives back what it was allowed to send", "[servers][F3]")
+{
+  const int form = GENERATE(0, 1, 2);
+  CAPTURE(form);
+  world w({.queue = {.datagrams = 1}});
+  session a = w.accept_from(0);  // 5 bytes, which allow 15
+  session filler = w.accept_from(1);
+  filler.mark_validated();
+  w.net.pause("10.0.0.1");  // nothing leaves
+  std::size_t fill = 0;
+  while (filler.try_send("fill"))
+    ++fill;
+  REQUIRE(fill > 0);
+  const std::string data = "1234567";
+  sent all;
+  asio::cancellation_signal signal;
+  const auto note_thrown = [&](const std::exception_ptr& thrown) {
+    try {
+      if (thrown) std::rethrow_exception(thrown);
+    } catch (const dgram::system_error& failed) {
+      all.ec = failed.code();
+    }
+  };
+  const auto send_by = [&](auto to) {
+    asio::co_spawn(
+        w.io,
+        [](auto by, const std::string& text) -> asio::awaitable<void> { co_await by->send(text); }(
+                                                 to, data),
+        asio::bind_cancellation_slot(signal.slot(), note_thrown));
+  };
+  if (form == 0)
+    a.async_send(asio::buffer(data), asio::bind_cancellation_slot(signal.slot(), all.noted()));
+  if (form == 1) send_by(&a);
+  const auto reference = w.listener->find(a.id());
+  if (form == 2) send_by(&reference);
+  w.run(10ms);
+  signal.emit(asio::cancellation_type::terminal);
+  w.run(10ms);
+  CHECK(all.ec == aborted);
+  w.net.resume("10.0.0.1");
+  w.run();
+  CHECK(has_budget(a, 15));
+}
+
+TEST_CASE("a send that can never be queued gives back what it was allowed to send", "[servers][F3]")
+{
+  world w({.queue = {.bytes = 100}});
+  w.send(std::string(100, 'h'));
+  auto accepted = w.accept();
+  REQUIRE(accepted);
+  session& a = *accepted;
+  const std::string data(250, 'x');
+  sent all;
+  a.async_send(asio::buffer(data), all.noted());
+  w.run();
+  CHECK(all.ec == asio::error::message_size);
+  for (int i = 0; i < 3; ++i) {
+    CHECK(a.try_send(std::string(100, 'x')));
+    w.run();
+  }
+  CHECK(has_budget(a, 0));
+}
+
+TEST_CASE("a reference to a session waits for room, and sends with options", "[servers][F3]")
+{
+  world w({.queue = {.datagrams = 1}});
+  session a = w.accept_from(0);
+  a.mark_validated();
+  w.spawn([](auto to) -> asio::awaitable<void> {
+    for (int i = 0; i < 5; ++i)
+      co_await to.send("x", dgram::send_options{});
+  }(w.listener->find(a.id())));
+  w.run();
+  CHECK(w.replies() == texts(5, "x"));
+}

@@ -76,6 +76,7 @@ public:
   using node_type = inbox_datagram<protocol_type>;
   using inbox_type = inbox<protocol_type>;
   using outlet_type = session_outlet<protocol_type>;
+  using reply_path_type = basic_reply_path<protocol_type>;
   using remains_type = session_remains<session_type, protocol_type>;
   using key_function = typename map_type::key_function;
 
@@ -412,17 +413,11 @@ public:
     return config_.amplification == 0 || to.spend(size);
   }
 
-  /// The same before a wait for room. `ec` says why not.
-  void reserve(outlet_type& to, std::size_t size, error_code& ec)
-  {
-    ec.clear();
-    if (closed_)
-      ec = error::session_ended;
-    else if (!may_send(to, size))
-      ec = error::not_validated;
-    if (ec) ++to.refused;
-    if (ec == error::not_validated) ++not_validated_;
-  }
+  /// The same before a wait for room. Returns the way to the peer. `ec` says why not.
+  reply_path_type reserve(session_id of, std::size_t size, error_code& ec);
+
+  /// Call this when a send that has reserved so many bytes has failed.
+  void return_unspent(session_id of, std::size_t size) noexcept;
 
   /// Queues a datagram, or drops it if the policy says so. Returns whether it has to wait for room.
   /// Otherwise `ec` says why it can never be queued. Flushes only the first time, because a flush
@@ -459,17 +454,23 @@ public:
   /// waits.
   template <class... Options>
   static net::awaitable<void, Executor> send_in_room(std::shared_ptr<listener_core> core,
-                                                     bytes_view payload,
-                                                     basic_reply_path<protocol_type> path,
+                                                     session_id to, bytes_view payload,
                                                      const Options*... options)
   {
+    error_code ec;
+    const reply_path_type path = core->reserve(to, payload.size(), ec);
+    throw_if(ec, "send");
     try {
       co_await core->writer_.send(payload, path, *options...);
     } catch (const system_error& e) {
-      const error_code& ec = e.code();
+      core->return_unspent(to, payload.size());
+      ec = e.code();
       const bool is_end = ec == net::error::operation_aborted || ec == net::error::bad_descriptor;
       if (!is_end || !core->is_stopped()) throw;
       throw_if(error::session_ended, "send");
+    } catch (...) {
+      core->return_unspent(to, payload.size());
+      throw;
     }
   }
 
@@ -840,6 +841,9 @@ private:
 
   /// Keeps what the handle of an ended session may still use; null without memory.
   remains_type* keep_remains(session_id of, state_type& ended) noexcept;
+
+  /// What a session needs to send; null if the session has ended and left nothing.
+  outlet_type* outlet_of(session_id id) noexcept;
 
   /// How a wait for a datagram of an ended session completes.
   error_code left_for(session_id id) const noexcept;

@@ -170,6 +170,36 @@ auto listener_core<Handle, Executor>::handle_of(session_id id) const noexcept ->
 }
 
 template <class Handle, class Executor>
+auto listener_core<Handle, Executor>::outlet_of(session_id id) noexcept -> outlet_type*
+{
+  if (const place_type found = find(id)) return &found->out;
+  const auto left = remains_.find(id);
+  return left != remains_.end() ? &left->second.out : nullptr;
+}
+
+template <class Handle, class Executor>
+auto listener_core<Handle, Executor>::reserve(session_id of, std::size_t size, error_code& ec)
+    -> reply_path_type
+{
+  outlet_type* const to = outlet_of(of);
+  ec.clear();
+  if (to == nullptr || closed_)
+    ec = error::session_ended;
+  else if (!may_send(*to, size))
+    ec = error::not_validated;
+  if (ec && to != nullptr) ++to->refused;
+  if (ec == error::not_validated) ++not_validated_;
+  return ec ? reply_path_type() : to->path;
+}
+
+template <class Handle, class Executor>
+void listener_core<Handle, Executor>::return_unspent(session_id of, std::size_t size) noexcept
+{
+  if (config_.amplification == 0) return;
+  if (outlet_type* const to = outlet_of(of)) to->return_unspent(size);
+}
+
+template <class Handle, class Executor>
 error_code listener_core<Handle, Executor>::left_for(session_id id) const noexcept
 {
   const auto left = remains_.find(id);
