@@ -52,12 +52,15 @@ DGRAM_NAMESPACE_BEGIN
 /// **Sends** go through the listener's queue (`listener_config::queue`). The answers to one
 /// received batch leave together. A peer that has not proved its address gets at most
 /// `listener_config::amplification` times the bytes that it has sent: a send beyond that fails with
-/// `error::not_validated`. Call `mark_validated` if the peer has proved its address.
+/// `error::not_validated`. A send that fails or is cancelled does not count. Call `mark_validated`
+/// if the peer has proved its address.
 ///
-/// Completion: never inside the call that starts the operation. Cancellation: terminal, partial and
-/// total. A cancelled receive takes no datagram, and a cancelled send queues none. Cancellation of
-/// a send matters only while it waits for room. Do not race `next` against a timer with `||`: if
-/// both are ready, Asio's operator discards the datagram.
+/// Completion: never inside the call that starts the operation. A deferred operation looks at the
+/// session when it is launched, and each launch takes or sends one datagram.
+///
+/// Cancellation: terminal, partial and total. A cancelled receive takes no datagram, and a
+/// cancelled send queues none. Cancellation of a send matters only while it waits for room. Do not
+/// race `next` against a timer with `||`: if both are ready, Asio's operator discards the datagram.
 ///
 /// Executor: that of the listener. All calls and the destructor belong on it: if several threads
 /// run the context, use the strand that the socket was constructed with. A handler with the same
@@ -222,12 +225,8 @@ public:
   auto async_next(Token&& token = default_token())
   {
     using take_type = detail::take_view<datagram_type>;
-    release_held();
-    std::optional<result_type> early;
-    if (remains_ && !remains_->unread.empty()) early = hold(take());
     return start<void(error_code, result_type)>(
-        detail::session_take_op<core_type, take_type>(core_, id_, {}, std::move(early)),
-        std::forward<Token>(token));
+        detail::session_take_op<core_type, take_type>(core_, id_, {}), std::forward<Token>(token));
   }
 
   /// As `async_receive` of a connected socket: copies the next datagram into the buffers. What does
@@ -241,12 +240,8 @@ public:
   auto async_receive(const MutableBuffers& buffers, Token&& token = default_token())
   {
     using take_type = detail::take_copy<MutableBuffers>;
-    release_held();
-    std::optional<std::size_t> early;
-    if (remains_ && !remains_->unread.empty())
-      early = take_type{buffers}(*core_, *this, remains_->unread);
     return start<void(error_code, std::size_t)>(
-        detail::session_take_op<core_type, take_type>(core_, id_, {buffers}, early),
+        detail::session_take_op<core_type, take_type>(core_, id_, {buffers}),
         std::forward<Token>(token));
   }
 
@@ -258,11 +253,10 @@ public:
   template <net::completion_token_for<void(error_code)> Token = default_token>
   auto async_wait(wait_type what, Token&& token = default_token())
   {
-    const bool is_there = remains_ && !remains_->unread.empty();
     return detail::initiate<void(error_code)>(
         detail::shared_target(core_),
-        [what, is_there, id = id_](core_type& core, auto&& handler) {
-          if (what == net::socket_base::wait_read && !is_there)
+        [what, id = id_](core_type& core, auto&& handler) {
+          if (what == net::socket_base::wait_read)
             core.async_wait_datagram(id, std::forward<decltype(handler)>(handler));
           else
             core.complete_later(what == net::socket_base::wait_error
@@ -327,15 +321,8 @@ public:
     requires net::is_const_buffer_sequence<ConstBuffers>::value
   auto async_send(const ConstBuffers& buffers, Token&& token = default_token())
   {
-    error_code refused;
-    outlet_type* const out = outlet();
-    if (out == nullptr)
-      refused = error::session_ended;
-    else
-      core_->reserve(*out, net::buffer_size(buffers), refused);
     return start<void(error_code, std::size_t)>(
-        detail::session_send_op<core_type, ConstBuffers>(
-            core_, buffers, out != nullptr ? out->path : reply_path_type(), refused),
+        detail::session_send_op<core_type, ConstBuffers>(core_, id_, buffers),
         std::forward<Token>(token));
   }
 
@@ -422,10 +409,11 @@ private:
     place_ = std::exchange(other.place_, place_type());
     id_ = other.id_;
     held_ = std::exchange(other.held_, nullptr);
-    remains_ = std::move(other.remains_);
+    remains_ = std::exchange(other.remains_, nullptr);
     ended_ = other.ended_;
     end_error_ = other.end_error_;
     if (place_) place_->handle = this;
+    if (remains_ != nullptr) remains_->handle = this;
   }
 
   void leave() noexcept
@@ -442,24 +430,24 @@ private:
   }
 
   /// Called by the core when the session leaves the table.
-  void note_end(session_end why, const error_code& ec, std::unique_ptr<remains_type> remains)
+  void note_end(session_end why, const error_code& ec, remains_type* remains) noexcept
   {
     place_ = place_type();
     ended_ = why;
     end_error_ = ec;
-    remains_ = std::move(remains);
+    remains_ = remains;
   }
 
   outlet_type* outlet() const noexcept
   {
     if (place_) return &place_->out;
-    return remains_ ? &remains_->out : nullptr;
+    return remains_ != nullptr ? &remains_->out : nullptr;
   }
 
   inbox_type* source() const noexcept
   {
     if (place_) return &place_->unread;
-    return remains_ ? &remains_->unread : nullptr;
+    return remains_ != nullptr ? &remains_->unread : nullptr;
   }
 
   node_type* take() noexcept
@@ -484,9 +472,7 @@ private:
 
   void drop_remains() noexcept
   {
-    if (!remains_) return;
-    core_->discard(remains_->unread);
-    remains_.reset();
+    if (std::exchange(remains_, nullptr) != nullptr) core_->drop_remains(id_);
   }
 
   /// Ends the deadline however the coroutine leaves the wait.
@@ -525,9 +511,9 @@ private:
     for (;;) {
       co_await core->async_wait_datagram(id, net::redirect_error(use_awaitable(), ec));
       if (ec) break;
-      const place_type found = core->find(id);
-      if (!found) break;
-      if (node_type* const there = core->take(found->unread)) co_return found->handle->hold(there);
+      session* const handle = core->handle_of(id);
+      if (handle == nullptr) break;
+      if (node_type* const there = handle->take()) co_return handle->hold(there);
     }
     if (ec == error::session_ended) ec.clear();
     if (failure != nullptr)
@@ -546,9 +532,7 @@ private:
     if (out != nullptr && self->core_->try_send(*out, payload, ec, options...)) co_return;
     if (ec != net::error::would_block) detail::throw_if(ec, "send");
     --out->refused;  // it waits, instead
-    self->core_->reserve(*out, payload.size(), ec);
-    detail::throw_if(ec, "send");
-    co_await core_type::send_in_room(self->core_, payload, out->path, &options...);
+    co_await core_type::send_in_room(self->core_, self->id_, payload, &options...);
   }
 
   template <class Signature, class Op, class Token>
@@ -566,8 +550,8 @@ private:
   std::shared_ptr<core_type> core_;
   place_type place_;
   session_id id_{};
-  node_type* held_ = nullptr;  // what the program may look at
-  std::unique_ptr<remains_type> remains_;
+  node_type* held_ = nullptr;        // what the program may look at
+  remains_type* remains_ = nullptr;  // the core's
   std::optional<session_end> ended_;
   error_code end_error_;
 };
@@ -701,23 +685,10 @@ private:
   {
     error_code ec = error::session_ended;
     const place_type found = self.find();
-    if (found && core_try(self, found, payload, ec, options...)) co_return;
-    detail::throw_if(ec, "send");
-    const reply_path_type path = found->out.path;
-    co_await core_type::send_in_room(self.core_, payload, path, std::move(options)...);
-  }
-
-  /// Queues the datagram, or clears `ec` if it has to wait for room.
-  template <class... Options>
-  static bool core_try(session_ref& self, place_type to, bytes_view payload, error_code& ec,
-                       const Options&... options)
-  {
-    if (self.core_->try_send(to->out, payload, ec, options...)) return true;
-    if (ec == net::error::would_block) {
-      --to->out.refused;
-      self.core_->reserve(to->out, payload.size(), ec);
-    }
-    return false;
+    if (found && self.core_->try_send(found->out, payload, ec, options...)) co_return;
+    if (ec != net::error::would_block) detail::throw_if(ec, "send");
+    --found->out.refused;  // it waits, instead
+    co_await core_type::send_in_room(self.core_, self.id_, payload, &options...);
   }
 
   std::shared_ptr<core_type> core_;

@@ -2,6 +2,16 @@
 // What waits in a listener or a session when something ends, or nothing listens for a while.
 #include "servers/world.hpp"
 
+#include <catch2/generators/catch_generators.hpp>
+#include <catch2/generators/catch_generators_range.hpp>
+
+#include <array>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
 using namespace servers;
 
 TEST_CASE("datagrams that come between two async_for_each come first in the next one", "[servers]")
@@ -78,4 +88,357 @@ TEST_CASE(
   w.run();
   CHECK(failed == 0);
   CHECK(served);
+}
+
+namespace {
+
+/// The ways to wait for a datagram of a session.
+enum class way { next, next_for, async_next, async_receive, async_wait };
+
+constexpr std::array all_ways{way::next, way::next_for, way::async_next, way::async_receive,
+                              way::async_wait};
+
+/// Waits for one datagram. Sets `got` to its text, to "empty" or to "session_ended".
+void wait_for_one(world& w, session& from, way how, std::string& got)
+{
+  got = "pending";
+  const auto view = [&got](error_code ec, const std::optional<dgram::datagram>& datagram) {
+    got = ec ? ec.message() : datagram ? std::string(datagram->payload().text()) : "empty";
+  };
+  const auto said = [&got](error_code ec) {
+    got = ec == dgram::error::session_ended ? "session_ended" : ec ? ec.message() : "there";
+  };
+  if (how == way::next || how == way::next_for)
+    w.spawn([](session& in, bool has_limit, auto note) -> asio::awaitable<void> {
+      error_code ec;
+      const auto datagram = has_limit ? co_await in.next_for(1h, ec) : co_await in.next(ec);
+      note(ec, datagram);
+    }(from, how == way::next_for, view));
+  if (how == way::async_next) from.async_next(view);
+  if (how == way::async_receive) {
+    const auto data = std::make_shared<std::array<char, 16>>();
+    from.async_receive(asio::buffer(*data), [=, &got](error_code ec, std::size_t size) {
+      said(ec);
+      if (!ec) got.assign(data->data(), size);
+    });
+  }
+  if (how == way::async_wait)
+    from.async_wait(asio::socket_base::wait_read, [=, &got, &from](error_code ec) {
+      said(ec);
+      if (ec) return;
+      const auto datagram = from.try_next();
+      got = datagram ? datagram->payload().text() : "nothing there";
+    });
+}
+
+bool says_ended(const std::string& got)
+{
+  return got == "empty" || got == "session_ended";
+}
+
+}  // namespace
+
+TEST_CASE("a wait that is due when the listener stops completes with its datagram", "[servers][F1]")
+{
+  const way how = GENERATE(from_range(all_ways));
+  const bool begins_late = GENERATE(false, true);
+  CAPTURE(static_cast<int>(how), begins_late);
+  world w;
+  session a = w.accept_from(0);
+  session b = w.accept_from(1);
+  drain(a);
+  drain(b);
+  std::string got;
+  if (begins_late) {
+    // The datagram is there, and the session ends before the wait completes.
+    w.send("y", 1);
+    w.run();
+    wait_for_one(w, b, how, got);
+    if (how == way::next || how == way::next_for) w.io.poll();
+    w.listener->stop();
+  } else {
+    // Both get a datagram by one batch, and the handler of the first one stops the listener.
+    a.async_next([&](error_code, const auto&) { w.listener->stop(); });
+    wait_for_one(w, b, how, got);
+    w.run(1ms);
+    w.send("x", 0);
+    w.send("y", 1);
+  }
+  w.run();
+  CHECK(b.ended() == session_end::stopped);
+  CHECK(got == "y");
+  CHECK(b.statistics().queued == 0);
+  wait_for_one(w, b, how, got);
+  w.run();
+  CHECK(says_ended(got));
+  CHECK(w.counts().unread == 0);
+  require_balance(*w.listener);
+}
+
+TEST_CASE("a wait that is due when the listener stops follows its handle, and ends if it goes",
+          "[servers][F1]")
+{
+  const way how = GENERATE(way::next, way::next_for, way::async_next, way::async_receive);
+  const bool is_kept = GENERATE(true, false);
+  CAPTURE(static_cast<int>(how), is_kept);
+  world w;
+  session a = w.accept_from(0);
+  std::optional<session> b = w.accept_from(1);
+  session moved;
+  drain(a);
+  drain(*b);
+  std::string got;
+  a.async_next([&](error_code, const auto&) {
+    w.listener->stop();
+    if (is_kept) moved = std::move(*b);
+    b.reset();
+  });
+  wait_for_one(w, *b, how, got);
+  w.run(1ms);
+  w.send("x", 0);
+  w.send("y", 1);
+  w.run();
+  CHECK((is_kept ? got == "y" : says_ended(got)));
+  CHECK(w.counts().unread == (is_kept ? 0 : 1));
+  require_balance(*w.listener);
+}
+
+namespace {
+
+/// Launches a deferred operation, which can be launched again.
+void launch(auto operation, auto handler)
+{
+  std::move(operation)(std::move(handler));
+}
+
+}  // namespace
+
+TEST_CASE("a lazy receive takes its datagram when it is launched, each launch another one",
+          "[servers][F2]")
+{
+  const bool is_stopped = GENERATE(false, true);
+  CAPTURE(is_stopped);
+  world w;
+  session a = w.accept_from(0);
+  w.send("2");
+  w.send("3");
+  w.send("4");
+  w.run();
+  if (is_stopped) w.listener->stop();
+  const std::uint64_t handed_over = w.counts().handed_over;
+  std::array<char, 16> data{};
+  std::vector<std::string> seen;
+  const auto note = [&](error_code ec, const std::optional<dgram::datagram>& datagram) {
+    seen.emplace_back(!ec && datagram ? datagram->payload().text() : "nothing");
+  };
+  const auto note_size = [&](error_code ec, std::size_t size) {
+    seen.emplace_back(ec ? "nothing" : std::string(data.data(), size));
+  };
+  {
+    [[maybe_unused]] const auto next = a.async_next(test::deferred);
+    [[maybe_unused]] const auto receive = a.async_receive(asio::buffer(data), test::deferred);
+    [[maybe_unused]] const auto lazy = a.async_next(asio::use_awaitable);
+  }
+  w.run();
+  CHECK(a.statistics().queued == 4);
+  CHECK(w.counts().handed_over == handed_over);
+  const auto next = a.async_next(test::deferred);
+  const auto receive = a.async_receive(asio::buffer(data), test::deferred);
+  for (int round = 0; round < 2; ++round) {
+    launch(next, note);
+    w.run();
+    launch(receive, note_size);
+    w.run();
+  }
+  CHECK(seen == texts{"hello", "2", "3", "4"});
+  CHECK(w.counts().handed_over == handed_over + 4);
+  w.listener->stop();
+  launch(next, note);
+  launch(receive, note_size);
+  w.run();
+  CHECK(seen == texts{"hello", "2", "3", "4", "nothing", "nothing"});
+  require_balance(*w.listener);
+}
+
+TEST_CASE("a lazy receive leaves the held datagram alone until it is launched", "[servers][F2]")
+{
+  world w;
+  session a = w.accept_from(0);
+  w.send("other");
+  w.run();
+  const auto held = a.try_next();
+  std::array<char, 16> data{};
+  [[maybe_unused]] const auto next = a.async_next(test::deferred);
+  [[maybe_unused]] const auto receive = a.async_receive(asio::buffer(data), test::deferred);
+  w.send("third");  // would take the memory that was given back
+  w.run();
+  REQUIRE(held);
+  CHECK(held->payload().text() == "hello");
+}
+
+TEST_CASE("a lazy wait looks for a datagram when it is launched", "[servers][F2]")
+{
+  world w;
+  session a = w.accept_from(0);
+  w.listener->stop();
+  int calls = 0;
+  error_code said;
+  const auto note = [&](error_code ec) {
+    ++calls;
+    said = ec;
+  };
+  const auto wait = a.async_wait(asio::socket_base::wait_read, test::deferred);
+  launch(wait, note);
+  w.run();
+  CHECK(calls == 1);
+  CHECK_FALSE(said);
+  CHECK(drain(a) == texts{"hello"});
+  launch(wait, note);
+  w.run();
+  CHECK(calls == 2);
+  CHECK(said == dgram::error::session_ended);
+}
+
+namespace {
+
+struct sent {
+  std::size_t well = 0;
+  std::size_t refused = 0;  // as not validated
+  error_code ec;
+
+  auto noted()
+  {
+    return [this](error_code code, auto&&...) {
+      ec = code;
+      if (!code) ++well;
+      if (code == dgram::error::not_validated) ++refused;
+    };
+  }
+};
+
+/// Whether the session may send so many bytes, and not one more.
+bool has_budget(session& peer, std::size_t bytes)
+{
+  error_code ec;
+  if (peer.try_send(std::string(bytes + 1, 'x'), ec)) return false;
+  return ec == dgram::error::not_validated && peer.try_send(std::string(bytes, 'x'), ec);
+}
+
+}  // namespace
+
+TEST_CASE("a lazy send pays when it is launched, and each launch pays", "[servers][F3]")
+{
+  world w;
+  session a = w.accept_from(0);  // 5 bytes, which allow 15
+  for (int i = 0; i < 10; ++i) {
+    [[maybe_unused]] const auto never = a.async_send(asio::buffer("12345", 5), test::deferred);
+    [[maybe_unused]] const auto lazy = a.async_send(asio::buffer("12345", 5), asio::use_awaitable);
+  }
+  CHECK(a.statistics().refused == 0);
+  sent all;
+  const auto send = a.async_send(asio::buffer("1234", 4), test::deferred);
+  for (int i = 0; i < 4; ++i)
+    launch(send, all.noted());
+  w.run();
+  CHECK(all.well == 3);
+  CHECK(all.refused == 1);
+  CHECK(has_budget(a, 3));
+  w.run();
+  CHECK(w.replies() == texts{"1234", "1234", "1234", "xxx"});
+}
+
+TEST_CASE("a lazy send goes to the peer of its launch, or says that the session has ended",
+          "[servers][F3]")
+{
+  world w;
+  session a = w.accept_from(0);
+  const auto send = a.async_send(asio::buffer("1", 1), test::deferred);
+  REQUIRE(a.set_peer({.peer = w.client(1).local_endpoint()}));
+  sent all;
+  launch(send, all.noted());
+  w.run();
+  CHECK(w.replies(0).empty());
+  CHECK(w.replies(1) == texts{"1"});
+  a.close();
+  launch(send, all.noted());
+  w.run();
+  CHECK(all.well == 1);
+  CHECK(all.ec == dgram::error::session_ended);
+  CHECK(w.replies(1).empty());
+}
+
+TEST_CASE("a cancelled send gives back what it was allowed to send", "[servers][F3]")
+{
+  const int form = GENERATE(0, 1, 2);
+  CAPTURE(form);
+  world w({.queue = {.datagrams = 1}});
+  session a = w.accept_from(0);  // 5 bytes, which allow 15
+  session filler = w.accept_from(1);
+  filler.mark_validated();
+  w.net.pause("10.0.0.1");  // nothing leaves
+  std::size_t fill = 0;
+  while (filler.try_send("fill"))
+    ++fill;
+  REQUIRE(fill > 0);
+  const std::string data = "1234567";
+  sent all;
+  asio::cancellation_signal signal;
+  const auto note_thrown = [&](const std::exception_ptr& thrown) {
+    try {
+      if (thrown) std::rethrow_exception(thrown);
+    } catch (const dgram::system_error& failed) {
+      all.ec = failed.code();
+    }
+  };
+  const auto send_by = [&](auto to) {
+    asio::co_spawn(
+        w.io,
+        [](auto by, const std::string& text) -> asio::awaitable<void> { co_await by->send(text); }(
+                                                 to, data),
+        asio::bind_cancellation_slot(signal.slot(), note_thrown));
+  };
+  if (form == 0)
+    a.async_send(asio::buffer(data), asio::bind_cancellation_slot(signal.slot(), all.noted()));
+  if (form == 1) send_by(&a);
+  const auto reference = w.listener->find(a.id());
+  if (form == 2) send_by(&reference);
+  w.run(10ms);
+  signal.emit(asio::cancellation_type::terminal);
+  w.run(10ms);
+  CHECK(all.ec == aborted);
+  w.net.resume("10.0.0.1");
+  w.run();
+  CHECK(has_budget(a, 15));
+}
+
+TEST_CASE("a send that can never be queued gives back what it was allowed to send", "[servers][F3]")
+{
+  world w({.queue = {.bytes = 100}});
+  w.send(std::string(100, 'h'));
+  auto accepted = w.accept();
+  REQUIRE(accepted);
+  session& a = *accepted;
+  const std::string data(250, 'x');
+  sent all;
+  a.async_send(asio::buffer(data), all.noted());
+  w.run();
+  CHECK(all.ec == asio::error::message_size);
+  for (int i = 0; i < 3; ++i) {
+    CHECK(a.try_send(std::string(100, 'x')));
+    w.run();
+  }
+  CHECK(has_budget(a, 0));
+}
+
+TEST_CASE("a reference to a session waits for room, and sends with options", "[servers][F3]")
+{
+  world w({.queue = {.datagrams = 1}});
+  session a = w.accept_from(0);
+  a.mark_validated();
+  w.spawn([](auto to) -> asio::awaitable<void> {
+    for (int i = 0; i < 5; ++i)
+      co_await to.send("x", dgram::send_options{});
+  }(w.listener->find(a.id())));
+  w.run();
+  CHECK(w.replies() == texts(5, "x"));
 }

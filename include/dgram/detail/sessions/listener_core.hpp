@@ -42,6 +42,7 @@
 #include <string>
 #include <type_traits>
 #include <typeinfo>
+#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -75,7 +76,8 @@ public:
   using node_type = inbox_datagram<protocol_type>;
   using inbox_type = inbox<protocol_type>;
   using outlet_type = session_outlet<protocol_type>;
-  using remains_type = session_remains<protocol_type>;
+  using reply_path_type = basic_reply_path<protocol_type>;
+  using remains_type = session_remains<session_type, protocol_type>;
   using key_function = typename map_type::key_function;
 
   listener_core(Handle handle, const listener_config& config, key_function key_of)
@@ -136,6 +138,10 @@ public:
 
   place_type find(session_id id) const noexcept { return map_.find(id); }
 
+  /// Returns the handle of a session that may still have datagrams, wherever the handle is. Null if
+  /// there is none.
+  session_type* handle_of(session_id id) const noexcept;
+
   // --- the waits ---
 
   /// Waits until the session has a datagram. Completion: `void(error_code)`. Errors:
@@ -146,7 +152,7 @@ public:
     return start_wait<waiter>(
         [id](listener_core& core, waiter* added) {
           const place_type found = core.find(id);
-          if (!found) return core.end_wait(added, error::session_ended);
+          if (!found) return core.end_wait(added, core.left_for(id));
           if (found->waiting != nullptr) return core.end_wait(added, net::error::already_started);
           if (!found->unread.empty()) return core.end_wait(added, {});
           found->waiting = added;
@@ -330,6 +336,9 @@ public:
     }
   }
 
+  /// Call this when the handle of a session does not need what is left.
+  void drop_remains(session_id of) noexcept;
+
   /// Returns the oldest session that waits for `accept`, or none.
   place_type next_unaccepted() noexcept
   {
@@ -404,17 +413,11 @@ public:
     return config_.amplification == 0 || to.spend(size);
   }
 
-  /// The same before a wait for room. `ec` says why not.
-  void reserve(outlet_type& to, std::size_t size, error_code& ec)
-  {
-    ec.clear();
-    if (closed_)
-      ec = error::session_ended;
-    else if (!may_send(to, size))
-      ec = error::not_validated;
-    if (ec) ++to.refused;
-    if (ec == error::not_validated) ++not_validated_;
-  }
+  /// The same before a wait for room. Returns the way to the peer. `ec` says why not.
+  reply_path_type reserve(session_id of, std::size_t size, error_code& ec);
+
+  /// Call this when a send that has reserved so many bytes has failed.
+  void return_unspent(session_id of, std::size_t size) noexcept;
 
   /// Queues a datagram, or drops it if the policy says so. Returns whether it has to wait for room.
   /// Otherwise `ec` says why it can never be queued. Flushes only the first time, because a flush
@@ -451,17 +454,23 @@ public:
   /// waits.
   template <class... Options>
   static net::awaitable<void, Executor> send_in_room(std::shared_ptr<listener_core> core,
-                                                     bytes_view payload,
-                                                     basic_reply_path<protocol_type> path,
+                                                     session_id to, bytes_view payload,
                                                      const Options*... options)
   {
+    error_code ec;
+    const reply_path_type path = core->reserve(to, payload.size(), ec);
+    throw_if(ec, "send");
     try {
       co_await core->writer_.send(payload, path, *options...);
     } catch (const system_error& e) {
-      const error_code& ec = e.code();
+      core->return_unspent(to, payload.size());
+      ec = e.code();
       const bool is_end = ec == net::error::operation_aborted || ec == net::error::bad_descriptor;
       if (!is_end || !core->is_stopped()) throw;
       throw_if(error::session_ended, "send");
+    } catch (...) {
+      core->return_unspent(to, payload.size());
+      throw;
     }
   }
 
@@ -830,6 +839,15 @@ private:
 
   void on_ended(place_type which, session_end why);
 
+  /// Keeps what the handle of an ended session may still use; null without memory.
+  remains_type* keep_remains(session_id of, state_type& ended) noexcept;
+
+  /// What a session needs to send; null if the session has ended and left nothing.
+  outlet_type* outlet_of(session_id id) noexcept;
+
+  /// How a wait for a datagram of an ended session completes.
+  error_code left_for(session_id id) const noexcept;
+
   /// Destructors call this, so without memory the function is not called.
   void tell_end(session_id id, const endpoint_type& peer, session_end why) noexcept;
 
@@ -849,6 +867,7 @@ private:
   writer_type writer_;
   turns<listener_core> later_;
   map_type map_;
+  std::unordered_map<session_id, remains_type> remains_;
   piece_pool pool_;
   Executor awaitable_executor_;
   handler_memory memory_;

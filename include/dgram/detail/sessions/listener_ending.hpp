@@ -124,12 +124,10 @@ void listener_core<Handle, Executor>::on_ended(place_type which, session_end why
   waiter* const waiting = std::exchange(ended.waiting, nullptr);
   auto* const waiting_for_end = std::exchange(ended.waiting_for_end, nullptr);
   if (ended.handle != nullptr) {
-    std::unique_ptr<remains_type> remains;
-    if (!closed_ && (why == session_end::idle || why == session_end::stopped)) {
-      remains.reset(new (std::nothrow) remains_type{ended.unread, ended.out});
-      if (remains) ended.unread = {};
-    }
-    ended.handle->note_end(why, ended_with_, std::move(remains));
+    remains_type* remains = nullptr;
+    if (!closed_ && (why == session_end::idle || why == session_end::stopped))
+      remains = keep_remains(which.id(), ended);
+    ended.handle->note_end(why, ended_with_, remains);
   }
   discard(ended.unread);
   if (on_end_ && !silenced_) tell_end(which.id(), ended.out.path.peer, why);
@@ -137,7 +135,76 @@ void listener_core<Handle, Executor>::on_ended(place_type which, session_end why
     std::get<0>(waiting_for_end->values) = why;
     end_wait(waiting_for_end, {});
   }
-  if (waiting != nullptr) end_wait(waiting, error::session_ended);
+  // The batch of this turn may have brought what this waits for.
+  if (waiting != nullptr) end_wait(waiting, left_for(which.id()));
+}
+
+template <class Handle, class Executor>
+auto listener_core<Handle, Executor>::keep_remains(session_id of, state_type& ended) noexcept
+    -> remains_type*
+{
+  try {
+    const auto added =
+        remains_.try_emplace(of, remains_type{ended.unread, ended.out, ended.handle}).first;
+    ended.unread = {};
+    return &added->second;
+  } catch (const std::bad_alloc&) {
+    return nullptr;
+  }
+}
+
+template <class Handle, class Executor>
+void listener_core<Handle, Executor>::drop_remains(session_id of) noexcept
+{
+  const auto left = remains_.find(of);
+  discard(left->second.unread);
+  remains_.erase(left);
+}
+
+template <class Handle, class Executor>
+auto listener_core<Handle, Executor>::handle_of(session_id id) const noexcept -> session_type*
+{
+  if (const place_type found = find(id)) return found->handle;
+  const auto left = remains_.find(id);
+  return left != remains_.end() ? left->second.handle : nullptr;
+}
+
+template <class Handle, class Executor>
+auto listener_core<Handle, Executor>::outlet_of(session_id id) noexcept -> outlet_type*
+{
+  if (const place_type found = find(id)) return &found->out;
+  const auto left = remains_.find(id);
+  return left != remains_.end() ? &left->second.out : nullptr;
+}
+
+template <class Handle, class Executor>
+auto listener_core<Handle, Executor>::reserve(session_id of, std::size_t size, error_code& ec)
+    -> reply_path_type
+{
+  outlet_type* const to = outlet_of(of);
+  ec.clear();
+  if (to == nullptr || closed_)
+    ec = error::session_ended;
+  else if (!may_send(*to, size))
+    ec = error::not_validated;
+  if (ec && to != nullptr) ++to->refused;
+  if (ec == error::not_validated) ++not_validated_;
+  return ec ? reply_path_type() : to->path;
+}
+
+template <class Handle, class Executor>
+void listener_core<Handle, Executor>::return_unspent(session_id of, std::size_t size) noexcept
+{
+  if (config_.amplification == 0) return;
+  if (outlet_type* const to = outlet_of(of)) to->return_unspent(size);
+}
+
+template <class Handle, class Executor>
+error_code listener_core<Handle, Executor>::left_for(session_id id) const noexcept
+{
+  const auto left = remains_.find(id);
+  if (left != remains_.end() && !left->second.unread.empty()) return {};
+  return error::session_ended;
 }
 
 template <class Handle, class Executor>

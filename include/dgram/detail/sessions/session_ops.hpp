@@ -21,17 +21,15 @@ DGRAM_NAMESPACE_BEGIN
 
 namespace detail {
 
-/// Waits for a datagram of a session, and completes with what `Take` makes of it: `Take` has
-/// `result_type`, and is called with the core and the session. `early` is a result that is there
-/// already.
+/// Waits for a datagram of a session, lets `Take` take it, and completes with the result. `Take`
+/// has `result_type`, and is called with the core, the session and its inbox.
 template <class Core, class Take>
 class session_take_op {
 public:
   using result_type = typename Take::result_type;
 
-  session_take_op(std::shared_ptr<Core> core, session_id id, Take take,
-                  std::optional<result_type> early)
-      : core_(std::move(core)), id_(id), take_(std::move(take)), early_(std::move(early))
+  session_take_op(std::shared_ptr<Core> core, session_id id, Take take)
+      : core_(std::move(core)), id_(id), take_(std::move(take))
   {
   }
 
@@ -41,26 +39,21 @@ public:
     const std::shared_ptr<Core> core = core_;
     if (!std::exchange(launched_, true)) {
       enable_cancellation(self, core);
-      if (early_) {
-        net::post(core->get_executor(), std::move(self));
-        return;
-      }
+      if (auto* const handle = core->handle_of(id_)) handle->release_held();
       core->async_wait_datagram(id_, std::move(self));
       return;
     }
     result_type result{};
-    if (early_) {
-      result = std::move(*early_);
-    } else if (!ec) {
+    if (!ec) {
       if (self.get_cancellation_state().cancelled() != net::cancellation_type::none) {
         ec = net::error::operation_aborted;
-      } else if (const auto found = core->find(id_); !found) {
+      } else if (auto* const handle = core->handle_of(id_); handle == nullptr) {
         ec = error::session_ended;
-      } else if (found->unread.empty()) {
+      } else if (handle->source()->empty()) {
         core->async_wait_datagram(id_, std::move(self));
         return;
       } else {
-        result = take_(*core, *found->handle, found->unread);
+        result = take_(*core, *handle, *handle->source());
       }
     }
     if (Take::ends_without_error && ec == error::session_ended) ec.clear();
@@ -72,7 +65,6 @@ private:
   std::shared_ptr<Core> core_;
   session_id id_;
   Take take_;
-  std::optional<result_type> early_;
   bool launched_ = false;
 };
 
@@ -131,15 +123,14 @@ private:
   bytes_view view_;
 };
 
-/// Queues a datagram, and waits for room if there is none. `refused` says why it may not be queued.
+/// Queues a datagram, and waits for room if there is none.
 template <class Core, class Buffers>
 class session_send_op {
   using path_type = basic_reply_path<typename Core::protocol_type>;
 
 public:
-  session_send_op(std::shared_ptr<Core> core, const Buffers& buffers, path_type path,
-                  const error_code& refused)
-      : core_(std::move(core)), buffers_(buffers), path_(std::move(path)), ec_(refused)
+  session_send_op(std::shared_ptr<Core> core, session_id id, const Buffers& buffers)
+      : core_(std::move(core)), id_(id), buffers_(buffers)
   {
   }
 
@@ -148,7 +139,12 @@ public:
   {
     const std::shared_ptr<Core> core = core_;
     const step now = std::exchange(step_, step::wait);
-    if (now == step::launch) enable_cancellation(self, core);
+    if (now == step::launch) {
+      enable_cancellation(self, core);
+      const std::size_t size = net::buffer_size(buffers_);
+      path_ = core->reserve(id_, size, ec_);
+      if (!ec_) reserved_ = size;
+    }
     if (self.get_cancellation_state().cancelled() != net::cancellation_type::none &&
         now == step::wait)
       ec_ = net::error::operation_aborted;
@@ -168,25 +164,31 @@ private:
   /// Tries to queue the datagram. Returns whether it has to wait for room.
   bool must_wait(Core& core, bool is_first)
   {
-    const gathered<Buffers> payload(buffers_);
-    size_ = payload.view().size();
-    return core.must_wait(payload.view(), path_, is_first, ec_);
+    try {
+      const gathered<Buffers> payload(buffers_);
+      return core.must_wait(payload.view(), path_, is_first, ec_);
+    } catch (...) {
+      core.return_unspent(id_, reserved_);
+      throw;
+    }
   }
 
   template <class Self>
   void finish(Self& self)
   {
     const error_code ec = ec_;
-    const std::size_t size = ec ? 0 : size_;
+    const std::size_t size = ec ? 0 : reserved_;
+    if (ec) core_->return_unspent(id_, reserved_);
     core_.reset();  // releases the memory before the handler runs
     self.complete(ec, size);
   }
 
   std::shared_ptr<Core> core_;
+  session_id id_;
   Buffers buffers_;
   path_type path_;
   error_code ec_;
-  std::size_t size_ = 0;
+  std::size_t reserved_ = 0;  // bytes of what the peer may get
   step step_ = step::launch;
 };
 

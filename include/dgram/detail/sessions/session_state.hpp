@@ -73,10 +73,11 @@ struct session_state {
 };
 
 /// What is left for the handle of a session that ended without being closed.
-template <class Protocol>
+template <class Session, class Protocol>
 struct session_remains {
   inbox<Protocol> unread;
   session_outlet<Protocol> out;
+  Session* handle;  // wherever it is now
 };
 
 }  // namespace detail
