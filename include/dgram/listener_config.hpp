@@ -99,6 +99,10 @@ struct listener_statistics {
   std::uint64_t not_validated = 0;    ///< datagrams that `amplification` has not let leave
   std::uint64_t replies_refused = 0;  ///< replies to strangers: too long, or without room
 
+  /// Errors of the socket's receives that ended nothing: of a path to some peer (see
+  /// `option::receive_error`), or a lack of memory.
+  std::uint64_t receive_errors = 0;
+
   /// What became of the datagrams that the sessions have sent.
   writer_statistics sending = {};
 };

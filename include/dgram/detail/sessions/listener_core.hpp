@@ -732,6 +732,10 @@ private:
   /// Whether the loop may wait or receive.
   bool goes_on();
 
+  /// Whether the loop has to wait after this error of a receive. An error that a peer can cause, and
+  /// a lack of memory, end nothing: the loop waits longer and longer if they go on.
+  bool must_wait_after(const error_code& ec);
+
   void turn(error_code ec);
 
   // --- a batch ---
@@ -911,6 +915,7 @@ private:
   std::uint64_t failed_sessions_ = 0;
   std::uint64_t not_validated_ = 0;
   std::uint64_t replies_refused_ = 0;
+  std::uint64_t receive_errors_ = 0;
 
   form form_ = form::none;
   bool stopped_ = false;

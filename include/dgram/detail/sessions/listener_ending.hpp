@@ -78,6 +78,7 @@ listener_statistics listener_core<Handle, Executor>::statistics() const noexcept
   result.rejected = table.rejected - unaccepted_full_ - not_accepting_;
   result.not_validated = not_validated_;
   result.replies_refused = replies_refused_;
+  result.receive_errors = receive_errors_;
   result.unkeyed = table.unkeyed;
   result.failed = table.failed;
   result.created = table.created;

@@ -4,7 +4,9 @@
 #define DGRAM_DETAIL_SESSIONS_LISTENER_LOOP_HPP
 
 #include <dgram/config.hpp>
+#include <dgram/detail/platform/errors.hpp>
 #include <dgram/detail/sessions/listener_core.hpp>
+#include <dgram/error.hpp>
 
 DGRAM_NAMESPACE_BEGIN
 
@@ -84,7 +86,7 @@ void listener_core<Handle, Executor>::woken(error_code ec)
   // Other operations may end the shared timer, and the loop ends its own wait to look around.
   if (backing_off_ || ec == net::error::operation_aborted) ec.clear();
   if (!ec) state().try_receive(ec);
-  if (ec == net::error::would_block)
+  if (must_wait_after(ec))
     wait_in_turn();
   else
     turn(ec);
@@ -109,6 +111,16 @@ bool listener_core<Handle, Executor>::goes_on()
 }
 
 template <class Handle, class Executor>
+bool listener_core<Handle, Executor>::must_wait_after(const error_code& ec)
+{
+  if (ec == net::error::would_block) return true;
+  const bool passes = platform::is_path_error(ec) || ec == net::error::no_memory ||
+                      ec == net::error::no_buffer_space;
+  if (passes) ++receive_errors_;
+  return passes;
+}
+
+template <class Handle, class Executor>
 void listener_core<Handle, Executor>::turn(error_code ec)
 {
   if (kept_) throw_later(std::exchange(kept_, nullptr));
@@ -119,7 +131,7 @@ void listener_core<Handle, Executor>::turn(error_code ec)
     if (state().is_drained()) return wait_in_turn();
     if (state().policy.template is_yield_due<clock_type>()) return post_turn();
     state().try_receive(ec);
-    if (ec == net::error::would_block) return wait_in_turn();
+    if (must_wait_after(ec)) return wait_in_turn();
   }
   fail(ec);
 }
