@@ -59,9 +59,9 @@ DGRAM_NAMESPACE_BEGIN
 /// | `close`, the destructor | no session | end at once | complete |
 ///
 /// "Complete" means without an error. After `stop`, `accept` still returns the sessions that wait
-/// for it, and then nothing. If the socket is closed, released or opened again, the listener closes.
-/// `cancel` of the socket cancels the listener's operations. If the socket fails, everything ends
-/// with that error.
+/// for it, and then nothing. If the socket is closed, released or opened again, the listener
+/// closes. `cancel` of the socket cancels the listener's operations. If the socket fails,
+/// everything ends with that error.
 ///
 /// **Limits** are those of `listener_config`. Each has a counter in `statistics`. None is shared
 /// with another listener.

@@ -732,8 +732,8 @@ private:
   /// Whether the loop may wait or receive.
   bool goes_on();
 
-  /// Whether the loop has to wait after this error of a receive. An error that a peer can cause, and
-  /// a lack of memory, end nothing: the loop waits longer and longer if they go on.
+  /// Whether the loop has to wait after this error of a receive. An error that a peer can cause,
+  /// and a lack of memory, end nothing: the loop waits longer and longer if they go on.
   bool must_wait_after(const error_code& ec);
 
   void turn(error_code ec);
