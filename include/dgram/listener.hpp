@@ -9,6 +9,9 @@
 #include <dgram/datagram.hpp>
 #include <dgram/default_token.hpp>
 #include <dgram/detail/sessions/listener_core.hpp>
+#include <dgram/detail/sessions/listener_dealing.hpp>
+#include <dgram/detail/sessions/listener_ending.hpp>
+#include <dgram/detail/sessions/listener_loop.hpp>
 #include <dgram/detail/sessions/session_ops.hpp>
 #include <dgram/error.hpp>
 #include <dgram/fwd.hpp>

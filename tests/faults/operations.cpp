@@ -197,8 +197,11 @@ asio::awaitable<void> in_trouble(world& w, asio::awaitable<void> (*function)(wor
 #define DGRAM_ASYNC(on, needs, ...)                          \
   {#__VA_ARGS__, place::on, need::needs, form::asynchronous, \
    []([[maybe_unused]] world& w, [[maybe_unused]] const handler& h) { __VA_ARGS__; }}
-#define DGRAM_COROUTINE(on, needs, ...)                   \
-  {#__VA_ARGS__, place::on, need::needs, form::coroutine, \
+#define DGRAM_COROUTINE(on, needs, ...) DGRAM_SPAWNED(coroutine, on, needs, __VA_ARGS__)
+#define DGRAM_WAITING_COROUTINE(on, needs, ...) \
+  DGRAM_SPAWNED(waiting_coroutine, on, needs, __VA_ARGS__)
+#define DGRAM_SPAWNED(how, on, needs, ...)          \
+  {#__VA_ARGS__, place::on, need::needs, form::how, \
    [](world& w, const handler& h) { asio::co_spawn(w.io, in_trouble(w, __VA_ARGS__), h); }}
 #define DGRAM_SYNC(on, needs, ...)                          \
   {#__VA_ARGS__, place::on, need::needs, form::synchronous, \
@@ -311,19 +314,19 @@ const operation table[] = {
     // a listener and a session
     DGRAM_SYNC(socket, nothing, w.listener.emplace(*w.socket), w.listener.reset()),
     DGRAM_ASYNC(listening, datagram, w.listener->async_accept(h)),
-    DGRAM_COROUTINE(listening, datagram, accept),
+    DGRAM_WAITING_COROUTINE(listening, datagram, accept),
     DGRAM_ASYNC(listening, datagram,
                 w.listener->async_for_each([&w](const auto&, const auto&) { cancel(w); }, h)),
-    DGRAM_COROUTINE(listening, datagram, serve),
+    DGRAM_WAITING_COROUTINE(listening, datagram, serve),
     DGRAM_ASYNC(listening, nothing, w.listener->async_drain_for(hours(1), h)),
     DGRAM_ASYNC(session, datagram, w.session->async_next(h)),
     DGRAM_ASYNC(session, datagram, w.session->async_receive(buffer(w.storage), h)),
     DGRAM_ASYNC(session, datagram, w.session->async_wait(asio::socket_base::wait_read, h)),
     DGRAM_ASYNC(session, nothing, w.session->async_send(buffer(w.text), h)),
     DGRAM_ASYNC(session, nothing, w.session->async_ended(h), w.session->close()),
-    DGRAM_COROUTINE(session, datagram, next_of_session),
-    DGRAM_COROUTINE(session, datagram, next_of_session_for),
-    DGRAM_COROUTINE(session, nothing, send_many_of_session),
+    DGRAM_WAITING_COROUTINE(session, datagram, next_of_session),
+    DGRAM_WAITING_COROUTINE(session, datagram, next_of_session_for),
+    DGRAM_WAITING_COROUTINE(session, nothing, send_many_of_session),
     DGRAM_SYNC(session, nothing, w.session->try_send(w.text)),
     DGRAM_SYNC(session, nothing, w.session->try_send(w.text), w.listener->close()),
     DGRAM_SYNC(session, nothing, w.session->add_key(dgram::session_key("another"))),

@@ -96,7 +96,9 @@ enum class need : unsigned char { nothing, datagram, report };
 enum class form : unsigned char {
   asynchronous,  ///< completes by its handler
   coroutine,     ///< the same, by way of `co_spawn`
-  synchronous,   ///< is over when its call returns
+  /// The same, and it starts a wait even if what it waits for is there.
+  waiting_coroutine,
+  synchronous,  ///< is over when its call returns
 };
 
 class world;

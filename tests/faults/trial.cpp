@@ -61,7 +61,7 @@ void attempt(const operation& which, supply when, const trouble& what)
     if (when == supply::before) w.supply(which.needs);
     // In a coroutine the trouble is around what it awaits: `co_spawn` itself is Asio's. Nor does Asio
     // let a wait of a coroutine throw when it starts, so a later trouble begins behind that.
-    const bool is_coroutine = which.how == form::coroutine;
+    const bool is_coroutine = which.how == form::coroutine || which.how == form::waiting_coroutine;
     bool lasts = false;
     const auto begin = [&] {
       lasts = true;
@@ -70,7 +70,7 @@ void attempt(const operation& which, supply when, const trouble& what)
     const auto end = [&] {
       if (std::exchange(lasts, false)) what.end();
     };
-    if (is_coroutine && when == supply::before) w.coroutine_begins = begin;
+    if (which.how == form::coroutine && when == supply::before) w.coroutine_begins = begin;
     if (is_coroutine) w.coroutine_ends = end;
     if (!is_coroutine) begin();
     start(which, w, told);

@@ -391,6 +391,9 @@ TEST_CASE_METHOD(writing, "ICMP errors that come again and again hold nothing up
 {
   const std::size_t errors = GENERATE(1U, 3U, 4U, 20U);
   CAPTURE(errors);
+  // The first call sends datagrams over loopback.
+  const std::size_t calls = dgram::capabilities(dgram::udp::v4()).datagrams_per_call > 1 ? 1 : room;
+  const std::size_t earlier = script.send().calls();
   start();
   for (const auto& text : texts)
     REQUIRE(writer->try_send(text, to));
@@ -399,8 +402,7 @@ TEST_CASE_METHOD(writing, "ICMP errors that come again and again hold nothing up
   io.poll_one();
   // A few are earlier datagrams' errors, behind which the queue leaves at once; more wait for the timer.
   CHECK(writer->size() == (errors <= 3 ? 0 : room));
-  const std::size_t calls = dgram::capabilities(dgram::udp::v4()).datagrams_per_call > 1 ? 1 : room;
-  CHECK(script.send().calls() == (errors <= 3 ? errors + calls : 4));
+  CHECK(script.send().calls() - earlier == (errors <= 3 ? errors + calls : 4));
   test::run(io);
   CHECK(statistics().lost == 0);
   CHECK(statistics().sent == room);

@@ -4,6 +4,7 @@
 #define DGRAM_DETAIL_ASYNC_THREAD_MEMORY_HPP
 
 #include <dgram/config.hpp>
+#include <dgram/detail/platform/thread_exit.hpp>
 
 #include <cstddef>
 #include <new>
@@ -40,29 +41,29 @@ private:
 
   static constexpr unsigned most_kept = 4;
 
-  /// Keeps nothing from then on: a context with static storage is destroyed later.
-  struct at_thread_exit {
-    void touch() noexcept {}
-    ~at_thread_exit()
-    {
-      kept_ = most_kept;
-      while (first_ != nullptr) {
-        block* const last = first_;
-        first_ = last->next;
-        ::operator delete(last);
-      }
-    }
-  };
-
   DGRAM_COLD static void* allocate_new(std::size_t size)
   {
-    exit_.touch();
+    if (!is_registered_ && platform::call_at_thread_exit<&end_thread>()) {
+      is_registered_ = true;
+      kept_ = 0;
+    }
     return ::operator new(size > sizeof(block) ? size : sizeof(block));
   }
 
+  /// Keeps nothing from then on: a context with static storage is destroyed later.
+  static void end_thread() noexcept
+  {
+    kept_ = most_kept;
+    while (first_ != nullptr) {
+      block* const last = first_;
+      first_ = last->next;
+      ::operator delete(last);
+    }
+  }
+
   static inline thread_local block* first_ = nullptr;
-  static inline thread_local unsigned kept_ = 0;
-  static inline thread_local at_thread_exit exit_;
+  static inline thread_local unsigned kept_ = most_kept;  // nothing more is kept
+  static inline thread_local bool is_registered_ = false;
 };
 
 template <class T = void>

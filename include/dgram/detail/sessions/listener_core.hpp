@@ -934,9 +934,4 @@ private:
 
 DGRAM_NAMESPACE_END
 
-// The definitions of its functions.
-#include <dgram/detail/sessions/listener_dealing.hpp>
-#include <dgram/detail/sessions/listener_ending.hpp>
-#include <dgram/detail/sessions/listener_loop.hpp>
-
 #endif

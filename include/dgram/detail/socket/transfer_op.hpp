@@ -13,6 +13,7 @@
 #include <dgram/error.hpp>
 
 #include <memory>
+#include <optional>
 #include <type_traits>
 #include <utility>
 
@@ -54,14 +55,25 @@ enum class progress {
 template <class State, class Executor>
 class pending_transfer : public task {
 public:
-  /// Owns the transfer while it waits, and resumes it.
+  /// Owns the transfer while it waits, and resumes it. Asio asks a moved one for its allocator, too.
   class wake_up {
   public:
     using executor_type = Executor;
     using allocator_type = handler_allocator<>;
     using cancellation_slot_type = net::cancellation_slot;
 
-    explicit wake_up(pending_transfer* transfer) noexcept : transfer_(transfer) {}
+    explicit wake_up(pending_transfer* transfer) noexcept : transfer_(transfer), owns_(true) {}
+    wake_up(wake_up&& other) noexcept
+        : transfer_(other.transfer_), owns_(std::exchange(other.owns_, false))
+    {
+    }
+    wake_up& operator=(wake_up&&) = delete;
+
+    /// If the start of a wait fails, Asio destroys this and then releases memory of the transfer.
+    ~wake_up()
+    {
+      if (owns_ && transfer_ != starting_) transfer_->discard();
+    }
 
     executor_type get_executor() const noexcept { return transfer_->executor_; }
     allocator_type get_allocator() const noexcept { return allocator_type(transfer_->memory_); }
@@ -73,10 +85,17 @@ public:
     void operator()(error_code ec = {}) { transfer_->resume(std::move(*this), ec); }
 
     /// Hands the result over.
-    void complete() { transfer_.release()->run(); }
+    void complete()
+    {
+      owns_ = false;
+      transfer_->run();
+    }
 
   private:
-    std::unique_ptr<pending_transfer, discard_task> transfer_;
+    friend pending_transfer;
+
+    pending_transfer* transfer_;
+    bool owns_;
   };
 
 protected:
@@ -89,7 +108,7 @@ protected:
 
   virtual progress attempt() = 0;
   virtual void abort(const error_code& ec) noexcept = 0;
-  virtual void wait_for_report(wake_up self) = 0;
+  virtual void wait_for_report(wake_up&& self) = 0;
 
   /// Waits after the first attempt. A wait has no side effect, so every kind of cancellation can be
   /// honoured.
@@ -99,6 +118,7 @@ protected:
       cancellation_ =
           net::cancellation_state(slot, while_exists(state_), net::enable_total_cancellation());
     is_waiting_ = true;
+    keep_context_running();
     wait(std::move(self), outcome);
   }
 
@@ -127,9 +147,33 @@ private:
 
   void wait(wake_up self, progress outcome)
   {
-    State& state = *state_;
     if (outcome == progress::moved) wake_ups_ = wake_up_counter();
-    backing_off_ = outcome == progress::congested || wake_ups_.is_vain(state.reports_taken);
+    backing_off_ = outcome == progress::congested || wake_ups_.is_vain(state_->reports_taken);
+    // From the start of the wait on, another thread may complete the transfer.
+    pending_transfer* const before = std::exchange(starting_, this);
+    try {
+      start_wait(self);
+    } catch (...) {
+      starting_ = before;
+      if (!self.owns_) discard();
+      throw;
+    }
+    starting_ = before;
+  }
+
+  /// A wait is work of the socket's context. Between two waits the transfer may be in another
+  /// context, and the socket's must not run out of work then.
+  void keep_context_running()
+  {
+    if constexpr (std::is_same_v<Executor, socket_executor>)
+      if (executor_ == state_->socket.get_executor()) return;
+    const socket_executor& executor = state_->socket.get_executor();
+    work_.emplace(net::prefer(executor, net::execution::outstanding_work.tracked));
+  }
+
+  void start_wait(wake_up& self)
+  {
+    State& state = *state_;
     if (backing_off_) {
       state.async_wait_congestion(std::move(self));
     } else if (wait_for_ == net::socket_base::wait_error) {
@@ -140,7 +184,15 @@ private:
     }
   }
 
+  /// The transfer whose wait this thread is starting.
+  static inline thread_local pending_transfer* starting_ = nullptr;
+
+  using socket_executor = typename State::executor_type;
+  using work = std::decay_t<decltype(net::prefer(std::declval<const socket_executor&>(),
+                                                 net::execution::outstanding_work.tracked))>;
+
   Executor executor_;
+  std::optional<work> work_;
   net::socket_base::wait_type wait_for_;
   epoch_guard guard_;
   bool is_waiting_ = false;
@@ -218,7 +270,7 @@ private:
   progress attempt() override { return attempt_.attempt(*this->state_); }
   void abort(const error_code& ec) noexcept override { attempt_.abort(ec); }
 
-  void wait_for_report([[maybe_unused]] wake_up self) override
+  void wait_for_report([[maybe_unused]] wake_up&& self) override
   {
     if constexpr (Attempt::wait_for == net::socket_base::wait_error)
       this->state_->async_wait_reports(std::move(self));
