@@ -142,15 +142,6 @@ asio::awaitable<void> accept(world& w)
   if (w.listener) co_await w.listener->accept();
 }
 
-asio::awaitable<void> serve(world& w)
-{
-  if (!w.listener) co_return;
-  co_await w.listener->serve([&w](dgram::udp::session) -> asio::awaitable<void> {
-    cancel(w);
-    co_return;
-  });
-}
-
 /// As a callback of an emitter. It takes an error, or it would be a listener.
 class told {
 public:
@@ -317,7 +308,6 @@ const operation table[] = {
     DGRAM_WAITING_COROUTINE(listening, datagram, accept),
     DGRAM_ASYNC(listening, datagram,
                 w.listener->async_for_each([&w](const auto&, const auto&) { cancel(w); }, h)),
-    DGRAM_WAITING_COROUTINE(listening, datagram, serve),
     DGRAM_ASYNC(listening, nothing, w.listener->async_drain_for(hours(1), h)),
     DGRAM_ASYNC(session, datagram, w.session->async_next(h)),
     DGRAM_ASYNC(session, datagram, w.session->async_receive(buffer(w.storage), h)),
