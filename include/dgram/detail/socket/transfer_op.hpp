@@ -55,7 +55,7 @@ enum class progress {
 template <class State, class Executor>
 class pending_transfer : public task {
 public:
-  /// Owns the transfer while it waits, and resumes it. Asio asks a moved one for its allocator, too.
+  /// Owns the transfer while it waits, and resumes it. Asio asks a moved one for its allocator.
   class wake_up {
   public:
     using executor_type = Executor;
