@@ -14,6 +14,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstddef>
 #include <cstdint>
@@ -144,7 +145,8 @@ inline std::size_t receive_on_link(int link, std::span<std::byte> room, owned_de
   if (backend::receive(link, &in, 1, descriptors_close_on_exec, ec) == 0) return 0;
   passed = owned_descriptor(take_descriptor(in.control()));
   close_descriptors(in.control());
-  return in.size();
+  // Not every backend tells the size of a longer message.
+  return in.truncated() ? std::max(in.size(), room.size() + 1) : in.size();
 }
 
 }  // namespace platform
