@@ -58,6 +58,7 @@ inline std::int64_t read_variable(const char* name, std::string_view text, std::
 {
   std::int64_t value = -1;
   const auto end = text.data() + text.size();
+  // NOLINTNEXTLINE(bugprone-suspicious-stringview-data-usage): `end` says where it ends
   const auto [at, failed] = std::from_chars(text.data(), end, value);
   if (failed != std::errc() || at != end || value < 0 || value > most)
     refuse("inherited_sockets", error::out_of_range,

@@ -19,18 +19,18 @@ class thread_memory {
 public:
   static void* allocate(std::size_t size)
   {
-    if (size > sizeof(block) || first_ == nullptr) return allocate_new(size);
-    block* const taken = first_;
-    first_ = taken->next;
-    --kept_;
+    if (size > sizeof(block) || first == nullptr) return allocate_new(size);
+    block* const taken = first;
+    first = taken->next;
+    --kept;
     return taken;
   }
 
   static void deallocate(void* memory, std::size_t size) noexcept
   {
-    if (size > sizeof(block) || kept_ == most_kept) return ::operator delete(memory);
-    first_ = ::new (memory) block{first_};
-    ++kept_;
+    if (size > sizeof(block) || kept == most_kept) return ::operator delete(memory);
+    first = ::new (memory) block{first};
+    ++kept;
   }
 
 private:
@@ -43,9 +43,9 @@ private:
 
   DGRAM_COLD static void* allocate_new(std::size_t size)
   {
-    if (!is_registered_ && platform::call_at_thread_exit<&end_thread>()) {
-      is_registered_ = true;
-      kept_ = 0;
+    if (!is_registered && platform::call_at_thread_exit<&end_thread>()) {
+      is_registered = true;
+      kept = 0;
     }
     return ::operator new(size > sizeof(block) ? size : sizeof(block));
   }
@@ -53,17 +53,17 @@ private:
   /// Keeps nothing from then on: a context with static storage is destroyed later.
   static void end_thread() noexcept
   {
-    kept_ = most_kept;
-    while (first_ != nullptr) {
-      block* const last = first_;
-      first_ = last->next;
+    kept = most_kept;
+    while (first != nullptr) {
+      block* const last = first;
+      first = last->next;
       ::operator delete(last);
     }
   }
 
-  static inline thread_local block* first_ = nullptr;
-  static inline thread_local unsigned kept_ = most_kept;  // nothing more is kept
-  static inline thread_local bool is_registered_ = false;
+  static inline thread_local block* first = nullptr;
+  static inline thread_local unsigned kept = most_kept;  // nothing more is kept
+  static inline thread_local bool is_registered = false;
 };
 
 template <class T = void>

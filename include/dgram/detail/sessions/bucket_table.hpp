@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <array>
 #include <bit>
+#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <limits>
@@ -32,9 +33,9 @@ struct bucket_budget {
   bucket_budget() noexcept = default;
   bucket_budget(double tokens_per_second, double most) noexcept
       : burst(most),
-        per_token(static_cast<bucket_time>(
-            1e9 * static_cast<double>(bucket_times_per_nanosecond) / tokens_per_second + 0.5)),
-        capacity(static_cast<bucket_time>(most * static_cast<double>(per_token) + 0.5))
+        per_token(static_cast<bucket_time>(std::round(
+            1e9 * static_cast<double>(bucket_times_per_nanosecond) / tokens_per_second))),
+        capacity(static_cast<bucket_time>(std::round(most * static_cast<double>(per_token))))
   {
   }
 

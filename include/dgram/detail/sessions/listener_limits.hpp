@@ -28,7 +28,8 @@ inline void check_listener_limit(const char* name, std::size_t value, std::size_
                std::to_string(most));
 }
 
-inline const listener_config& checked(const listener_config& config)
+/// Returns the limits, if they are right.
+inline listener_config checked(const listener_config& config)
 {
   constexpr std::size_t any = std::numeric_limits<std::size_t>::max();
   if (config.idle_timeout.count() <= 0)

@@ -202,7 +202,7 @@ private:
         return native_[at] = mapped(peer);
       }
     }
-    return peer;
+    return peer;  // NOLINT(bugprone-return-const-ref-from-parameter): the batch's own
   }
 
   void describe_request(const run& of, std::size_t at, std::size_t count, const run_sources& from,

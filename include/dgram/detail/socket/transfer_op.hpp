@@ -62,7 +62,7 @@ public:
     using allocator_type = handler_allocator<>;
     using cancellation_slot_type = net::cancellation_slot;
 
-    explicit wake_up(pending_transfer* transfer) noexcept : transfer_(transfer), owns_(true) {}
+    explicit wake_up(pending_transfer* transfer) noexcept : transfer_(transfer) {}
     wake_up(wake_up&& other) noexcept
         : transfer_(other.transfer_), owns_(std::exchange(other.owns_, false))
     {
@@ -72,7 +72,7 @@ public:
     /// If the start of a wait fails, Asio destroys this and then releases memory of the transfer.
     ~wake_up()
     {
-      if (owns_ && transfer_ != starting_) transfer_->discard();
+      if (owns_ && transfer_ != starting) transfer_->discard();
     }
 
     executor_type get_executor() const noexcept { return transfer_->executor_; }
@@ -95,7 +95,7 @@ public:
     friend pending_transfer;
 
     pending_transfer* transfer_;
-    bool owns_;
+    bool owns_ = true;
   };
 
 protected:
@@ -150,15 +150,15 @@ private:
     if (outcome == progress::moved) wake_ups_ = wake_up_counter();
     backing_off_ = outcome == progress::congested || wake_ups_.is_vain(state_->reports_taken);
     // From the start of the wait on, another thread may complete the transfer.
-    pending_transfer* const before = std::exchange(starting_, this);
+    pending_transfer* const before = std::exchange(starting, this);
     try {
       start_wait(self);
     } catch (...) {
-      starting_ = before;
+      starting = before;
       if (!self.owns_) discard();
       throw;
     }
-    starting_ = before;
+    starting = before;
   }
 
   /// A wait is work of the socket's context. Between two waits the transfer may be in another
@@ -185,7 +185,7 @@ private:
   }
 
   /// The transfer whose wait this thread is starting.
-  static inline thread_local pending_transfer* starting_ = nullptr;
+  static inline thread_local pending_transfer* starting = nullptr;
 
   using socket_executor = typename State::executor_type;
   using work = std::decay_t<decltype(net::prefer(std::declval<const socket_executor&>(),
@@ -219,7 +219,7 @@ class transfer_op final
 
 public:
   template <class From>
-  transfer_op(std::shared_ptr<State> state, Attempt attempt, From&& handler)
+  transfer_op(const std::shared_ptr<State>& state, Attempt attempt, From&& handler)
       : base(state, net::get_associated_executor(handler, state->socket.get_executor()),
              Attempt::wait_for),
         attempt_(std::move(attempt)),

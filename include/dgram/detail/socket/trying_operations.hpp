@@ -144,6 +144,7 @@ public:
   }
 
 protected:
+  // NOLINTNEXTLINE(bugprone-crtp-constructor-accessibility): a base of Derived's bases
   trying_operations() = default;
 
   template <class ConstBuffers>
