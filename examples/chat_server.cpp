@@ -98,7 +98,7 @@ private:
   void tell_others(const std::string& speaker, const std::string& text)
   {
     for (const auto& [name, session] : members_)
-      if (name != speaker) session->try_send(text);  // for a member who is too slow, it is lost
+      if (name != speaker) session->try_send(text);  // a slow member loses the text
   }
 
   void announce(const std::string& name, std::string_view what)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// A listener gives each peer of a server a session of its own, on one socket.
+// A listener serves many peers on one socket, and gives each peer a session.
 #ifndef DGRAM_LISTENER_HPP
 #define DGRAM_LISTENER_HPP
 

@@ -34,7 +34,7 @@ asio::awaitable<void> echo(dgram::udp::session session)
     co_await session.send(datagram->payload());
 }
 
-/// Asks until there is an answer, on a strand of its own.
+/// A client that repeats its question until an answer comes. It has its own strand.
 asio::awaitable<void> ask(dgram::udp::socket socket, dgram::udp::endpoint server,
                           std::atomic<int>& answers)
 {
