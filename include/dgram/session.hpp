@@ -459,7 +459,7 @@ private:
     return unread != nullptr ? core_->take(*unread) : nullptr;
   }
 
-  /// Keeps the datagram until the next call.
+  /// Keeps the datagram until the next receive.
   result_type hold(node_type* taken) noexcept
   {
     release_held();
