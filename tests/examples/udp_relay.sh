@@ -48,8 +48,9 @@ run 1 "$client" "$endpoint" second --timeout 100 --retries 0
 quits small INT
 grep -q 'refused 1 datagrams' "$work/small.out" || fail "$(tail -1 "$work/small.out")"
 
-# Without descriptors a client gets no relay, and the relay goes on.
-if command -v prlimit >/dev/null; then
+# Without descriptors a client gets no relay, and the relay goes on. UndefinedBehaviorSanitizer opens a pipe to look at
+# an object, and takes its failure for that of the object.
+if command -v prlimit >/dev/null && ! grep -q __ubsan_handle "$examples/example_udp_relay"; then
   listen poor "$examples/example_udp_relay" --to "$server" --idle 1000
   free=0
   while [ -e "/proc/${process_id[poor]}/fd/$free" ]; do free=$((free + 1)); done

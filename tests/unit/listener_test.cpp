@@ -1165,7 +1165,7 @@ TEST_CASE("paused acceptance refuses strangers and leaves sessions alone")
   s.send("known");
   s.send("unknown", 1);
   s.run();
-  CHECK(s.counts().not_accepting == 1);
+  CHECK(s.counts().not_accepting == 3);
   CHECK(s.listener->size() == 1);
   s.listener->resume_accepting();
   s.send("unknown", 1);
@@ -1280,6 +1280,7 @@ TEST_CASE("the listener may be closed and destroyed by each function that it cal
         [](error_code) {});
   } else {
     s.listener->async_accept([&](error_code, std::optional<session> accepted) {
+      if (which == 0) CHECK_FALSE(accepted);
       if (which == 3) {
         ++calls;
         end();
@@ -1292,6 +1293,8 @@ TEST_CASE("the listener may be closed and destroyed by each function that it cal
   s.send("three", 2);
   s.run();
   if (which != 2) CHECK(calls == 1);
+  if (!destroys) CHECK(s.listener->size() == 0);
+  if (which == 0 && !destroys) CHECK(s.counts().not_accepting == 3);
 }
 
 TEST_CASE("a context that is destroyed lets go of sessions, listeners and coroutines that wait")

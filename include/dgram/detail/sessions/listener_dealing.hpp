@@ -145,8 +145,13 @@ bool listener_core<Handle, Executor>::welcomes(const datagram_type& received)
   const auto function = on_stranger_;  // the function may replace itself
   stranger_type from(received, writer_reply(), this);
   const bool welcome = function(received, from);
-  next_is_validated_ = from.is_validated_;
   replies_refused_ += from.refused_;
+  // The function may have stopped the listener.
+  if (welcome && is_stopped()) {
+    ++not_accepting_;
+    return false;
+  }
+  next_is_validated_ = from.is_validated_;
   return welcome;
 }
 
