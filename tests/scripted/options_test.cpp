@@ -65,6 +65,19 @@ struct foreign_descriptor {
   int fd;
 };
 
+/// What refuses each option, with the two parts of a dual-stack socket.
+struct refusing_socket {
+  using protocol_type = dgram::udp;
+
+  int native_handle() const { return fd; }
+  void set_option(const dgram::option::hop_limit&, dgram::error_code& failure) const
+  {
+    failure = asio::error::no_permission;
+  }
+
+  int fd;
+};
+
 }  // namespace
 
 TEST_CASE_METHOD(host, "a dual-stack socket that cannot be made so is closed again", "[options]")
@@ -253,15 +266,7 @@ TEST_CASE_METHOD(host,
   DGRAM_SKIP_WITHOUT_IPV6();
   socket.open(dgram::udp::dual());
   socket.set_option(dgram::option::hop_limit(7));
-  struct refusing_socket {
-    using protocol_type = dgram::udp;
-    int fd;
-    int native_handle() const { return fd; }
-    void set_option(const dgram::option::hop_limit&, dgram::error_code& failure) const
-    {
-      failure = asio::error::no_permission;
-    }
-  } refusing{socket.native_handle()};
+  refusing_socket refusing{socket.native_handle()};
   script.getsockopt.push(fail(ENOPROTOOPT));
   dgram::detail::set_both_parts(refusing, dgram::option::hop_limit(8), ec);
   CHECK(ec == system_error(EPERM));
