@@ -33,6 +33,10 @@ else()
     # GCC 12 inlines a coroutine's operator new, but not its operator delete, and takes them for a mismatched pair.
     target_compile_options(dgram_developer_flags INTERFACE -Wno-mismatched-new-delete)
   endif()
+  if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+    # A sixth of GCC's time goes into the collection of its own memory. Without it, GCC takes an eighth more memory.
+    target_compile_options(dgram_developer_flags INTERFACE "SHELL:--param ggc-min-heapsize=1000000")
+  endif()
   if(DGRAM_WARNINGS_AS_ERRORS)
     target_compile_options(dgram_developer_flags INTERFACE -Werror)
   endif()
