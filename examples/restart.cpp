@@ -16,9 +16,12 @@
 #include <asio/co_spawn.hpp>
 #include <asio/io_context.hpp>
 #include <asio/signal_set.hpp>
+#include <asio/steady_timer.hpp>
+#include <asio/use_awaitable.hpp>
 #include <dgram.hpp>
 #include <dgram/format.hpp>
 
+#include <chrono>
 #include <csignal>
 #include <cstdint>
 #include <cstdio>
@@ -84,8 +87,26 @@ private:
                           ec == asio::error::connection_refused ||
                           ec == asio::error::connection_reset;
     if (!is_first) throw dgram::system_error(ec, "take_over \"" + with_.path + "\"");
-    // The queue holds what arrives between the last receive of one process and the first of the next.
-    socket_ = dgram::udp::socket(io_, with_.local, {.receive_buffer_size = with_.buffer});
+    // A process that has just died may not have let go of its port yet.
+    asio::steady_timer timer(io_);
+    for (int tries = ec == dgram::socket_error::no_such_file ? 1 : 100; !bind_own(tries == 1);
+         --tries) {
+      timer.expires_after(std::chrono::milliseconds(10));
+      co_await timer.async_wait(asio::use_awaitable);
+    }
+  }
+
+  /// Returns false if the port is taken and this was not the last try.
+  bool bind_own(bool is_last)
+  {
+    try {
+      // The queue holds what arrives between the last receive of one process and the first of the next.
+      socket_ = dgram::udp::socket(io_, with_.local, {.receive_buffer_size = with_.buffer});
+      return true;
+    } catch (const dgram::system_error& e) {
+      if (is_last || e.code() != asio::error::address_in_use) throw;
+      return false;
+    }
   }
 
   /// The socket is on offer when this returns.
