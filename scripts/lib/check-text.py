@@ -4,6 +4,8 @@
     check-text.py phrases LIST FILE...    no phrase of LIST is in the Markdown, or in the comments, of the files
     check-text.py columns NUMBER FILE...  no line is longer than NUMBER characters
     check-text.py links FILE...           every relative link of the Markdown files leads to a file, and to a heading
+    check-text.py tests FILE...           every `tests/FILE.cpp` that the Markdown files name exists, and has the test
+                                          whose name follows in quotes
 
 Each finding is one line, "file:line: what". The exit status is 1 if there is one.
 """
@@ -142,6 +144,16 @@ def check_links(files):
                     yield f"{path}:{number}: {file} has no heading for #{anchor}"
 
 
+def check_tests(files):
+    for path in files:
+        for number, line in enumerate(read_lines(path), 1):
+            for file, name in re.findall(r'`(tests/[\w./-]+\.\w+)`(?:: "([^"]+)")?', line):
+                if not os.path.exists(file):
+                    yield f"{path}:{number}: {file} does not exist"
+                elif name and f'"{name}"' not in re.sub(r'"\s*\n\s*"', "", "\n".join(read_lines(file))):
+                    yield f'{path}:{number}: {file} has no test "{name}"'
+
+
 def main(arguments):
     if len(arguments) >= 2 and arguments[0] == "phrases":
         findings = check_phrases(arguments[1], arguments[2:])
@@ -149,6 +161,8 @@ def main(arguments):
         findings = check_columns(int(arguments[1]), arguments[2:])
     elif len(arguments) >= 1 and arguments[0] == "links":
         findings = check_links(arguments[1:])
+    elif len(arguments) >= 1 and arguments[0] == "tests":
+        findings = check_tests(arguments[1:])
     else:
         sys.exit(__doc__)
     status = 0

@@ -2,11 +2,16 @@
 // Every asynchronous operation with every kind of completion token.
 #include "support/handlers.hpp"
 
+#include <asio/experimental/parallel_group.hpp>
+#include <asio/steady_timer.hpp>
+
 #include <catch2/catch_template_test_macros.hpp>
 
+#include <array>
 #include <future>
 #include <tuple>
 #include <type_traits>
+#include <utility>
 
 namespace {
 
@@ -39,6 +44,16 @@ void require_success(const outcome& result)
   REQUIRE(result.calls == 1);
   REQUIRE_FALSE(result.ec);
   REQUIRE(result.count == Operation::moves);
+}
+
+/// What an operation gave in a group, in which the error of a timer comes last.
+template <class... Values>
+void note_all_but_last(outcome& result, Values... values)
+{
+  [&]<std::size_t... Places>(std::index_sequence<Places...>) {
+    const auto all = std::tie(values...);
+    result.note(std::get<Places>(all)...);
+  }(std::make_index_sequence<sizeof...(Values) - 1>());
 }
 
 template <class T>
@@ -157,6 +172,22 @@ TEMPLATE_TEST_CASE("every operation takes every completion token", "", DGRAM_DIS
     signal.emit(asio::cancellation_type::all);
     test::run(io);
     REQUIRE(result.calls == 1);
+  }
+
+  SECTION("parallel group, the other operation of which is cancelled then")
+  {
+    asio::steady_timer timer(io, test::seconds(60));
+    bool is_first = false;
+    asio::experimental::make_parallel_group(TestType::start(b, test::deferred),
+                                            timer.async_wait(test::deferred))
+        .async_wait(asio::experimental::wait_for_one(),
+                    [&](std::array<std::size_t, 2> order, auto... values) {
+                      is_first = order[0] == 0;
+                      note_all_but_last(result, std::move(values)...);
+                    });
+    test::run(io);
+    CHECK(is_first);
+    require_success<TestType>(result);
   }
 
   TestType::verify(b);

@@ -65,6 +65,16 @@ finds "a link to no file" 1 a.md links
 printf '\n[a](b.md#c)\n' >a.md
 finds "a link to no heading" 2 a.md links
 
+mkdir tests
+printf 'TEST_CASE("a name "\n          "in two parts")\n' >tests/a.cpp
+# shellcheck disable=SC2016 # the backquotes are Markdown's
+printf '`tests/a.cpp`: "a name in two parts", and `tests/a.cpp`.\n' >a.md
+passes "tests that exist" a.md tests
+printf '`tests/a.cpp`: "a name"\n' >a.md
+finds "a name that no test has" 1 a.md tests
+printf '\n`tests/b.cpp`\n' >a.md
+finds "a file of tests that does not exist" 2 a.md tests
+
 # --- long comments are broken, and nothing else is touched ---
 
 wraps() { # WHAT: a.hpp becomes what standard input says
