@@ -1,23 +1,19 @@
 // SPDX-License-Identifier: BSL-1.0
 // Fuzzes the parsers of endpoints, addresses and ports with any bytes at all.
 
+#include "fuzz/input.hpp"
+
 #include <dgram/endpoint.hpp>
 
 #include <cstddef>
 #include <cstdint>
-#include <cstdio>
 #include <cstdlib>
 #include <string>
 #include <string_view>
 
 namespace {
 
-void require(bool holds, const char* property)
-{
-  if (holds) return;
-  std::fprintf(stderr, "does not hold: %s\n", property);
-  std::abort();
-}
+using fuzz::require;
 
 // The overloads with an error_code are not all noexcept, since they may run out of memory. An
 // exception from one leaves LLVMFuzzerTestOneInput, which is noexcept, and so ends the program.
