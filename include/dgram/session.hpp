@@ -367,11 +367,14 @@ public:
 
   /// Waits until the session ends, whatever else is pending. One such wait may be pending.
   ///
-  /// Completion: `void(error_code, session_end)`. Errors: `operation_aborted`, `already_started`.
+  /// Completion: `void(error_code, session_end)`. Errors: `operation_aborted`, `already_started`. A
+  /// deferred operation may be launched after the end, and after the handle is destroyed.
   template <net::completion_token_for<void(error_code, session_end)> Token = default_token>
   auto async_ended(Token&& token = default_token())
   {
-    return core_->async_wait_end(id_, ended_, std::forward<Token>(token));
+    // A deferred operation may be launched when the handle is elsewhere, or gone.
+    if (!told_) told_ = std::make_shared<std::optional<session_end>>(ended_);
+    return core_->async_wait_end(id_, told_, std::forward<Token>(token));
   }
 
   /// Completes the pending receive and wait with `operation_aborted`. Sends are not cancelled.
@@ -415,6 +418,7 @@ private:
     remains_ = std::exchange(other.remains_, nullptr);
     ended_ = other.ended_;
     end_error_ = other.end_error_;
+    told_ = std::move(other.told_);
     if (place_) place_->handle = this;
     if (remains_ != nullptr) remains_->handle = this;
   }
@@ -424,8 +428,10 @@ private:
     if (!core_) return;
     if (place_) {
       place_->handle = nullptr;
+      if (told_) *told_ = session_end::closed;
       core_->end(std::exchange(place_, place_type()), session_end::closed);
     }
+    told_.reset();
     drop_remains();
     release_held();
     const std::shared_ptr<core_type> core = std::move(core_);
@@ -437,6 +443,7 @@ private:
   {
     place_ = place_type();
     ended_ = why;
+    if (told_) *told_ = why;
     end_error_ = ec;
     remains_ = remains;
   }
@@ -557,6 +564,7 @@ private:
   remains_type* remains_ = nullptr;  // the core's
   std::optional<session_end> ended_;
   error_code end_error_;
+  std::shared_ptr<std::optional<session_end>> told_;  // for the waits for the end, if there are any
 };
 
 /// A reference to a session of a listener, by its id. It may be kept: if the session has ended, it

@@ -442,3 +442,50 @@ TEST_CASE("a reference to a session waits for room, and sends with options", "[s
   w.run();
   CHECK(w.replies() == texts(5, "x"));
 }
+
+TEST_CASE("a lazy wait for the end says why the session ended, whenever it is launched",
+          "[servers][F4]")
+{
+  const auto why =
+      GENERATE(session_end::idle, session_end::closed, session_end::evicted, session_end::stopped);
+  const int handle = GENERATE(0, 1, 2, 3);
+  CAPTURE(static_cast<int>(why), handle);
+  world w(
+      {.idle_timeout = 10s, .max_sessions = 1, .when_full = dgram::sessions_full::evict_idlest});
+  std::optional<session> a = w.accept_from(0);
+  session moved;
+  if (handle == 1) moved = std::move(*a);
+  session& own = handle == 1 ? moved : *a;
+  const auto wait = own.async_ended(test::deferred);
+  if (why == session_end::idle) w.run(11s);
+  if (why == session_end::closed) own.close();
+  if (why == session_end::evicted) w.send("other", 1);
+  if (why == session_end::stopped) w.listener->stop();
+  w.run();
+  if (handle == 2) own.close();
+  if (handle == 3) a.reset();
+  std::optional<session_end> told;
+  const auto note = [&](error_code ec, session_end said) {
+    CHECK_FALSE(ec);
+    told = said;
+  };
+  for (int round = 0; round < 2; ++round) {
+    told.reset();
+    launch(wait, note);
+    w.run();
+    CHECK(told == why);
+  }
+}
+
+TEST_CASE("a lazy wait for the end says closed if the handle was destroyed first", "[servers][F4]")
+{
+  world w;
+  std::optional<session> a = w.accept_from(0);
+  const auto wait = a->async_ended(test::deferred);
+  a.reset();
+  w.listener->stop();
+  std::optional<session_end> told;
+  launch(wait, [&](error_code, session_end said) { told = said; });
+  w.run();
+  CHECK(told == session_end::closed);
+}

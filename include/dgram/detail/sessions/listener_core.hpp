@@ -184,16 +184,17 @@ public:
     if (const place_type found = find(of)) ++found->wait_number;
   }
 
-  /// Waits until the session ends. `ended` says why, if it has ended already.
+  /// Waits until the session ends. The handle writes to `ended` when it does, for a later launch.
   template <class Token>
-  auto async_wait_end(session_id id, std::optional<session_end> ended, Token&& token)
+  auto async_wait_end(session_id id, std::shared_ptr<const std::optional<session_end>> ended,
+                      Token&& token)
   {
     using completion_type = plain_completion<session_end>;
     return start_wait<completion_type, session_end>(
-        [id, ended](listener_core& core, completion_type* added) {
+        [id, ended = std::move(ended)](listener_core& core, completion_type* added) {
           const place_type found = core.find(id);
           if (!found) {
-            std::get<0>(added->values) = ended.value_or(session_end::closed);
+            std::get<0>(added->values) = ended->value_or(session_end::closed);
             return core.end_wait(added, {});
           }
           if (found->waiting_for_end != nullptr)
