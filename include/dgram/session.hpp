@@ -12,6 +12,7 @@
 #include <dgram/detail/sessions/listener_dealing.hpp>
 #include <dgram/detail/sessions/listener_ending.hpp>
 #include <dgram/detail/sessions/listener_loop.hpp>
+#include <dgram/detail/sessions/listener_sending.hpp>
 #include <dgram/detail/sessions/session_ops.hpp>
 #include <dgram/error.hpp>
 #include <dgram/fwd.hpp>
@@ -20,6 +21,7 @@
 #include <dgram/session_key.hpp>
 #include <dgram/session_map.hpp>
 
+#include <chrono>
 #include <concepts>
 #include <cstddef>
 #include <memory>
@@ -365,6 +367,19 @@ public:
 
   // --- the end ---
 
+  /// Puts off the idle end of the session, as a datagram does. Without effect after the end.
+  void touch() noexcept
+  {
+    if (place_) core_->touch(place_);
+  }
+
+  /// Gives the session an idle timeout of its own; see `session_map::set_idle_timeout`. Without
+  /// effect after the end. Throws `system_error`, `error::out_of_range`, if it is not positive.
+  void set_idle_timeout(std::chrono::nanoseconds timeout)
+  {
+    core_->set_idle_timeout(place_, timeout);
+  }
+
   /// Waits until the session ends, whatever else is pending. One such wait may be pending.
   ///
   /// Completion: `void(error_code, session_end)`. Errors: `operation_aborted`, `already_started`. A
@@ -384,7 +399,8 @@ public:
   }
 
   /// Ends the session as `closed`. Datagrams in its inbox are lost and counted as `unread`. Queued
-  /// sends still leave. A later datagram of the peer makes a new session.
+  /// sends still leave. A later datagram of the peer makes a new session, but not during
+  /// `listener_config::ignore_for`.
   void close()
   {
     if (place_) core_->end(place_, session_end::closed);
@@ -516,7 +532,9 @@ private:
     const session_id id = self->id_;
     [[maybe_unused]] std::conditional_t<sizeof...(Deadline) == 0, int,
                                         std::optional<deadline_scope>> scope{};
-    (scope.emplace(*core, id, deadline), ...);
+    // If another call waits, this one fails, and must not touch the deadline of that one.
+    if constexpr (sizeof...(Deadline) > 0)
+      if (self->place_->waiting == nullptr) (scope.emplace(*core, id, deadline), ...);
     error_code ec;
     for (;;) {
       co_await core->async_wait_datagram(id, net::redirect_error(use_awaitable(), ec));
@@ -671,6 +689,15 @@ public:
   {
     const place_type found = find();
     return found && core_->set_peer(found, path);
+  }
+
+  void touch() const noexcept
+  {
+    if (const place_type found = find()) core_->touch(found);
+  }
+  void set_idle_timeout(std::chrono::nanoseconds timeout) const
+  {
+    if (const place_type found = find()) core_->set_idle_timeout(found, timeout);
   }
 
   /// Ends the session as `closed`.
