@@ -135,7 +135,11 @@ public:
   /// receive with the first operation. Throws `system_error`:
   ///  - `error::out_of_range` for a limit outside its range, and the text names it;
   ///  - `already_connected` for a connected socket;
-  ///  - `error::already_listening` if the socket has a listener.
+  ///  - `error::already_listening` if the socket has a listener that is not closed;
+  ///  - `already_started` if the socket has a reader that is not stopped.
+  ///
+  /// A `reader` of the socket is refused from now on, until the listener is closed. The socket's own
+  /// receives are not, and would take datagrams from the sessions.
   template <transport_with_handle Transport>
     requires std::same_as<handle_of<Transport>, Handle>
   explicit listener(Transport& transport, const listener_config& config = {},

@@ -13,13 +13,13 @@
 #include <dgram/detail/async/handler_memory.hpp>
 #include <dgram/detail/async/initiation.hpp>
 #include <dgram/detail/async/queue.hpp>
-#include <dgram/detail/async/relaxed.hpp>
 #include <dgram/detail/async/roster.hpp>
 #include <dgram/detail/async/task.hpp>
 #include <dgram/detail/async/turns.hpp>
 #include <dgram/detail/sessions/inbox.hpp>
 #include <dgram/detail/sessions/listener_limits.hpp>
 #include <dgram/detail/sessions/session_state.hpp>
+#include <dgram/detail/socket/receivers.hpp>
 #include <dgram/error.hpp>
 #include <dgram/failure.hpp>
 #include <dgram/fwd.hpp>
@@ -83,7 +83,7 @@ public:
 
   listener_core(Handle handle, const listener_config& config, key_function key_of)
       : config_(checked(config)),
-        socket_(std::move(handle)),
+        socket_(unserved(std::move(handle))),
         reader_(socket_, {.slots = config.slots,
                           .slot_size = config.slot_size,
                           .yield_after = config.yield_after,
@@ -110,17 +110,12 @@ public:
 
   ~listener_core() { roster_->remove(*this); }
 
-  /// Refuses a socket that is connected, or that has a listener. Call this once.
+  /// From now on the socket has a listener, until `close`. Call this once.
   void enroll()
   {
-    if (socket_.is_connected())
-      refuse("listener", net::error::already_connected,
-             "the socket is connected, and a listener serves many peers");
-    const bool is_taken = roster_->any_of([this](const listener_core& other) {
-      return &other != this && !other.is_closed() && is_same_socket(other.socket_, socket_);
-    });
-    if (is_taken) refuse("listener", error::already_listening, "the socket has a listener");
     roster_->add(*this);
+    state().entry.remove();
+    set_listening(true);
   }
 
   executor_type get_executor() const noexcept { return socket_.get_executor(); }
@@ -135,7 +130,6 @@ public:
   writer_type& outgoing() noexcept { return writer_; }
   map_type& sessions() noexcept { return map_; }
   const map_type& sessions() const noexcept { return map_; }
-  bool is_closed() const noexcept { return closed_; }
   bool is_stopped() const noexcept { return closed_ || stopped_ || !socket_.is_open(); }
 
   place_type find(session_id id) const noexcept { return map_.find(id); }
@@ -547,15 +541,24 @@ private:
     return found != nullptr ? &net::query(*found, net::execution::context) : nullptr;
   }
 
-  static bool is_same_socket(const Handle& a, const Handle& b) noexcept
+  /// Refuses a socket that is connected, or from which something receives already.
+  static Handle unserved(Handle socket)
   {
-    if constexpr (requires { a.lifetime(); }) {
-      const std::weak_ptr<const void> first = a.lifetime();
-      const std::weak_ptr<const void> second = b.lifetime();
-      return !first.owner_before(second) && !second.owner_before(first);
-    } else {
-      return false;
-    }
+    if (socket.is_connected())
+      refuse("listener", net::error::already_connected,
+             "the socket is connected, and a listener serves many peers");
+    const receivers* const known = receivers_access::of(socket);
+    if (known != nullptr && known->has_listener)
+      refuse("listener", error::already_listening, "the socket has a listener");
+    if (known != nullptr && known->readers > 0)
+      refuse("listener", net::error::already_started,
+             "the socket has a reader, which has to be stopped or destroyed first");
+    return socket;
+  }
+
+  void set_listening(bool on) noexcept
+  {
+    if (receivers* const known = receivers_access::of(socket_)) known->has_listener = on;
   }
 
   // --- waits ---
@@ -891,7 +894,7 @@ private:
 
   form form_ = form::none;
   bool stopped_ = false;
-  relaxed<bool> closed_ = false;  // read by threads of other listeners, too
+  bool closed_ = false;
   bool silenced_ = false;
   bool paused_ = false;
   bool receiving_ = false;   // the loop is in a turn, in a wait, or between the two
