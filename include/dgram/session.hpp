@@ -304,14 +304,14 @@ public:
   /// of `writer::try_send`.
   bool try_send(bytes_view payload, error_code& ec)
   {
-    if (outlet_type* const out = outlet()) return core_->try_send(*out, payload, ec);
+    if (outlet_type* const out = outlet()) return core_->try_send(id_, *out, payload, ec);
     ec = error::session_ended;
     return false;
   }
 
   bool try_send(bytes_view payload, const send_options& options, error_code& ec)
   {
-    if (outlet_type* const out = outlet()) return core_->try_send(*out, payload, ec, options);
+    if (outlet_type* const out = outlet()) return core_->try_send(id_, *out, payload, ec, options);
     ec = error::session_ended;
     return false;
   }
@@ -557,10 +557,13 @@ private:
   {
     error_code ec = error::session_ended;
     outlet_type* const out = self->outlet();
-    if (out != nullptr && self->core_->try_send(*out, payload, ec, options...)) co_return;
+    // The handler for errors may destroy the handle.
+    std::shared_ptr<core_type> core = self->core_;
+    const session_id id = self->id_;
+    if (out != nullptr && core->try_send(id, *out, payload, ec, options...)) co_return;
     if (ec != net::error::would_block) detail::throw_if(ec, "send");
-    --out->refused;  // it waits, instead
-    co_await core_type::send_in_room(self->core_, self->id_, payload, &options...);
+    core->will_wait(id);
+    co_await core_type::send_in_room(std::move(core), id, payload, &options...);
   }
 
   template <class Signature, class Op, class Token>
@@ -653,13 +656,14 @@ public:
   }
   bool try_send(bytes_view payload, error_code& ec) const
   {
-    if (const place_type found = find()) return core_->try_send(found->out, payload, ec);
+    if (const place_type found = find()) return core_->try_send(id_, found->out, payload, ec);
     ec = error::session_ended;
     return false;
   }
   bool try_send(bytes_view payload, const send_options& options, error_code& ec) const
   {
-    if (const place_type found = find()) return core_->try_send(found->out, payload, ec, options);
+    if (const place_type found = find())
+      return core_->try_send(id_, found->out, payload, ec, options);
     ec = error::session_ended;
     return false;
   }
@@ -723,9 +727,9 @@ private:
   {
     error_code ec = error::session_ended;
     const place_type found = self.find();
-    if (found && self.core_->try_send(found->out, payload, ec, options...)) co_return;
+    if (found && self.core_->try_send(self.id_, found->out, payload, ec, options...)) co_return;
     if (ec != net::error::would_block) detail::throw_if(ec, "send");
-    --found->out.refused;  // it waits, instead
+    self.core_->will_wait(self.id_);
     co_await core_type::send_in_room(self.core_, self.id_, payload, &options...);
   }
 

@@ -464,7 +464,11 @@ public:
 
   /// Queues a datagram if that is possible now.
   template <class... Options>
-  bool try_send(outlet_type& to, bytes_view payload, error_code& ec, const Options&... options);
+  bool try_send(session_id of, outlet_type& to, bytes_view payload, error_code& ec,
+                const Options&... options);
+
+  /// A datagram that was not queued will wait, so it is not refused.
+  void will_wait(session_id of) noexcept;
 
   // --- the listener ---
 
@@ -677,6 +681,14 @@ private:
   {
     if (is_waiting_ && !silenced_) state().signal.emit(net::cancellation_type::total);
   }
+
+  // --- sending ---
+
+  /// The queue may call the handler for errors, which may end the session and the listener, and may
+  /// destroy the path that the caller has.
+  template <class... Options>
+  bool try_send_with_room(session_id of, reply_path_type path, bytes_view payload, error_code& ec,
+                          const Options&... options);
 
   // --- the loop ---
 

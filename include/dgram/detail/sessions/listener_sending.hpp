@@ -78,21 +78,46 @@ net::awaitable<void, Executor> listener_core<Handle, Executor>::send_in_room(
 
 template <class Handle, class Executor>
 template <class... Options>
-bool listener_core<Handle, Executor>::try_send(outlet_type& to, bytes_view payload, error_code& ec,
-                                               const Options&... options)
+bool listener_core<Handle, Executor>::try_send(session_id of, outlet_type& to, bytes_view payload,
+                                               error_code& ec, const Options&... options)
 {
   ec.clear();
-  if (closed_)
+  if (closed_) {
     ec = error::session_ended;
-  else if (!may_send(to, payload.size()))
+  } else if (!may_send(to, payload.size())) {
     ec = error::not_validated;
-  else if (writer_.try_send(payload, to.path, options..., ec))
-    return true;
-  else if (config_.amplification > 0)
-    to.return_unspent(payload.size());
+  } else {
+    if constexpr (sizeof...(Options) == 0) {
+      auto& queue = *writer_.state_;
+      if (queue.takes_at_once(payload.size(), 1, to.path)) [[likely]] {
+        queue.push(payload, 1, to.path);
+        return true;
+      }
+    }
+    return try_send_with_room(of, to.path, payload, ec, options...);
+  }
   if (ec == error::not_validated) ++not_validated_;
   ++to.refused;
   return false;
+}
+
+template <class Handle, class Executor>
+template <class... Options>
+bool listener_core<Handle, Executor>::try_send_with_room(session_id of, reply_path_type path,
+                                                         bytes_view payload, error_code& ec,
+                                                         const Options&... options)
+{
+  const auto kept = this->shared_from_this();
+  if (writer_.try_send(payload, path, options..., ec)) return true;
+  return_unspent(of, payload.size());
+  if (outlet_type* const left = outlet_of(of)) ++left->refused;
+  return false;
+}
+
+template <class Handle, class Executor>
+void listener_core<Handle, Executor>::will_wait(session_id of) noexcept
+{
+  if (outlet_type* const left = outlet_of(of)) --left->refused;
 }
 
 }  // namespace detail
