@@ -15,6 +15,7 @@
 #include <exception>
 #include <memory>
 #include <optional>
+#include <stdexcept>
 #include <string>
 #include <utility>
 #include <vector>
@@ -173,4 +174,56 @@ TEST_CASE_METHOD(refusing,
   CHECK(errors > 0);
   io.restart();
   io.poll();
+}
+
+TEST_CASE("the handler for errors may close, destroy or throw when a turn of the listener ends",
+          "[listener][F6]")
+{
+  const int how = GENERATE(0, 1, 2, 3, 4, 5);
+  CAPTURE(how);
+  script.send(true).always(fail(EPERM));
+  script.send(false).always(fail(EPERM));
+  asio::io_context io;
+  test::plain_peer peer{io};
+  std::optional<dgram::udp::socket> socket(std::in_place, io, test::loopback_v4());
+  const auto at = socket->local_endpoint();
+  std::optional<dgram::listener<dgram::udp, asio::any_io_executor>> listener(*socket);
+  int heard = 0;
+  int errors = 0;
+  std::optional<dgram::error_code> done;
+  listener->on_error([&](dgram::error_code, const auto&, std::size_t) {
+    ++errors;
+    if (how == 0) listener->close();
+    if (how == 1) listener.reset();
+    if (how == 2) listener->stop();
+    if (how == 3) socket->close();
+    if (how == 4) socket.reset();
+    if (how == 5 && errors == 1) throw std::runtime_error("broken");
+  });
+  listener->async_for_each(
+      [&](const auto& from, const dgram::datagram& datagram) {
+        ++heard;
+        // Two, because the first answer of a turn leaves by itself.
+        from.try_send(datagram.payload());
+        if (listener) from.try_send(datagram.payload());
+      },
+      [&](dgram::error_code ec) { done = ec; });
+  peer.send_numbers(1, at);
+  const auto run = [&](auto until) {
+    io.restart();
+    while (!until() && io.run_one_for(test::seconds(10)) > 0) {}
+  };
+  if (how == 5) {
+    CHECK_THROWS_AS(run([&] { return errors > 5; }), std::runtime_error);
+    peer.send_numbers(1, at);
+    run([&] { return heard == 2; });
+    CHECK(heard == 2);
+    listener->close();
+  }
+  // Nothing keeps the context running.
+  io.restart();
+  io.run_for(test::seconds(10));
+  CHECK(io.stopped());
+  CHECK(done);
+  CHECK(errors > 0);
 }

@@ -6,6 +6,7 @@
 #include <catch2/generators/catch_generators_range.hpp>
 
 #include <array>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -488,4 +489,46 @@ TEST_CASE("a lazy wait for the end says closed if the handle was destroyed first
   launch(wait, [&](error_code, session_end said) { told = said; });
   w.run();
   CHECK(told == session_end::closed);
+}
+
+TEST_CASE("a function of the program may call the listener when it is destroyed", "[servers][F6]")
+{
+  world w;
+  const int operation = GENERATE(0, 1);
+  const int how = GENERATE(0, 1, 2);
+  const int again = GENERATE(0, 1, 2, 3);
+  CAPTURE(operation, how, again);
+  const auto end = [&](int which) {
+    if (which == 0) w.listener->cancel();
+    if (which == 1) w.listener->stop();
+    if (which == 2) w.listener->close();
+  };
+  struct caller {
+    std::function<void()> call;
+    explicit caller(std::function<void()> function) : call(std::move(function)) {}
+    caller(const caller&) = delete;
+    caller& operator=(const caller&) = delete;
+    ~caller() { call(); }
+  };
+  int destroyed = 0;
+  int completed = 0;
+  auto captured = std::make_shared<caller>([&] {
+    ++destroyed;
+    end(again);
+    if (again == 3) w.listener->async_accept([&](error_code, const auto&) { ++completed; });
+  });
+  const auto done = [&](error_code) { ++completed; };
+  if (operation == 0)
+    w.listener->async_for_each([captured](const auto&, const dgram::datagram&) {}, done);
+  else
+    w.listener->async_serve(
+        [captured](session own) -> asio::awaitable<void> { co_await own.next(); }, done);
+  captured.reset();
+  w.run();
+  end(how);
+  w.run();
+  w.listener->close();
+  w.run();
+  CHECK(destroyed == 1);
+  CHECK(completed == (again == 3 ? 2 : 1));
 }

@@ -636,7 +636,8 @@ private:
   void end_passing(const error_code& ec)
   {
     if (passing_ == nullptr) return;
-    each_ = nullptr;
+    // Its destructor may call the listener, so it comes last.
+    const auto function = std::exchange(each_, nullptr);
     end_member(passing_, ec);
   }
 

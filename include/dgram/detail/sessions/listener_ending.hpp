@@ -206,7 +206,8 @@ template <class Handle, class Executor>
 void listener_core<Handle, Executor>::end_serving(const error_code& ec)
 {
   if (serving_ == nullptr || !serve_) return;
-  serve_ = nullptr;
+  // Its destructor may call the listener, so it comes last.
+  const auto function = std::exchange(serve_, nullptr);
   serving_->outcome = ec;
   finish_serving();
 }

@@ -131,7 +131,9 @@ void listener_core<Handle, Executor>::turn(error_code ec)
   while (!ec) {
     deal();
     if (!goes_on()) return;
-    state().begin_receive();
+    // What is sent now may fail, and the handler for errors may end everything, or throw.
+    call([this] { state().begin_receive(); });
+    if (!goes_on()) return;
     if (state().is_drained()) return wait_in_turn();
     if (state().policy.template is_yield_due<clock_type>()) return post_turn();
     state().try_receive(ec);
