@@ -8,10 +8,12 @@
 #include <dgram/config.hpp>
 #include <dgram/datagram.hpp>
 #include <dgram/default_token.hpp>
+#include <dgram/detail/async/deadline.hpp>
 #include <dgram/detail/sessions/listener_core.hpp>
 #include <dgram/detail/sessions/listener_dealing.hpp>
 #include <dgram/detail/sessions/listener_ending.hpp>
 #include <dgram/detail/sessions/listener_loop.hpp>
+#include <dgram/detail/sessions/listener_sending.hpp>
 #include <dgram/detail/sessions/session_ops.hpp>
 #include <dgram/error.hpp>
 #include <dgram/fwd.hpp>
@@ -105,6 +107,7 @@ public:
   using executor_type = SocketExecutor;
   using handle_type = Handle;
   using clock_type = typename Handle::clock_type;
+  using time_point = typename clock_type::time_point;
   using duration = typename clock_type::duration;
   using datagram_type = basic_datagram<Protocol>;
   using session_type = session<Protocol, SocketExecutor, Executor, Handle>;
@@ -125,11 +128,18 @@ public:
   /// Called with what the coroutine of a session has thrown.
   using failure_function = std::function<void(std::exception_ptr)>;
 
+  /// The same, with the session, which has ended then.
+  using session_failure_function = std::function<void(session_id, std::exception_ptr)>;
+
   /// Serves a socket, or another transport whose `handle()` is a `transport_handle`. It begins to
   /// receive with the first operation. Throws `system_error`:
   ///  - `error::out_of_range` for a limit outside its range, and the text names it;
   ///  - `already_connected` for a connected socket;
-  ///  - `error::already_listening` if the socket has a listener.
+  ///  - `error::already_listening` if the socket has a listener that is not closed;
+  ///  - `already_started` if the socket has a reader that is not stopped.
+  ///
+  /// A `reader` of the socket is refused from now on, until the listener is closed. The socket's own
+  /// receives are not, and would take datagrams from the sessions.
   template <transport_with_handle Transport>
     requires std::same_as<handle_of<Transport>, Handle>
   explicit listener(Transport& transport, const listener_config& config = {},
@@ -174,6 +184,30 @@ public:
   /// A cancelled `accept` takes no session. Throws `system_error`, as `async_accept`.
   net::awaitable<result_type, Executor> accept() { return async_accept(use_awaitable()); }
 
+  /// The same, but waits at most until `deadline`. It returns nothing after the deadline, and after
+  /// `stop` or `close`. `is_stopped` tells these apart.
+  net::awaitable<result_type, Executor> accept_until(time_point deadline)
+  {
+    return accept_before(core_, deadline, nullptr);
+  }
+
+  /// The same. On error it returns nothing and sets `ec`, after the deadline to `timed_out`.
+  net::awaitable<result_type, Executor> accept_until(time_point deadline, error_code& ec)
+  {
+    return accept_before(core_, deadline, &ec);
+  }
+
+  /// As `accept_until`, with the time to wait.
+  net::awaitable<result_type, Executor> accept_for(duration timeout)
+  {
+    return accept_until(detail::deadline(clock_type::now(), timeout));
+  }
+
+  net::awaitable<result_type, Executor> accept_for(duration timeout, error_code& ec)
+  {
+    return accept_until(detail::deadline(clock_type::now(), timeout), ec);
+  }
+
   /// The same, for any completion token.
   ///
   /// Completion: `void(error_code, std::optional<session_type>)`; empty without an error after
@@ -182,14 +216,7 @@ public:
   template <net::completion_token_for<void(error_code, result_type)> Token = default_token>
   auto async_accept(Token&& token = default_token())
   {
-    return detail::initiate<void(error_code, result_type)>(
-        detail::shared_target(core_),
-        [](core_type& core, auto&& handler) {
-          const auto executor = core.get_executor();
-          net::async_compose<decltype(handler), void(error_code, result_type)>(
-              detail::accept_op<core_type>(core.shared_from_this()), handler, executor);
-        },
-        std::forward<Token>(token));
+    return accept_by(core_, std::forward<Token>(token));
   }
 
   /// Runs a coroutine for each session, on the listener's executor: `function(session)` returns
@@ -231,7 +258,29 @@ public:
   }
 
   /// Sets the function that gets what the coroutine of a session has thrown.
-  void on_failure(failure_function function) { core_->on_failure(std::move(function)); }
+  void on_failure(failure_function function)
+  {
+    if (!function) return core_->on_failure({});
+    core_->on_failure([function = std::move(function)](session_id, std::exception_ptr thrown) {
+      function(std::move(thrown));
+    });
+  }
+
+  /// The same, with the id of the session. The session has ended, so that `find` returns none.
+  ///
+  /// \code
+  /// dgram::listener listener{socket};
+  /// listener.on_failure([](dgram::session_id id, std::exception_ptr) {
+  ///   fmt::print("session {} has thrown\n", static_cast<std::uint64_t>(id));
+  /// });
+  /// \endcode
+  template <class Function>
+    requires(std::constructible_from<session_failure_function, Function> &&
+             !std::constructible_from<failure_function, Function>)
+  void on_failure(Function function)
+  {
+    core_->on_failure(std::move(function));
+  }
 
   // --- in place ---
 
@@ -376,22 +425,68 @@ public:
   listener_statistics statistics() const noexcept { return core_->statistics(); }
 
 private:
+  /// Ends the deadline however the coroutine leaves the wait.
+  struct deadline_scope {
+    core_type& core;
+    typename Handle::timer_type timer;
+
+    deadline_scope(core_type& of, time_point deadline) : core(of), timer(of.get_executor())
+    {
+      timer.expires_at(deadline);
+      core.set_accept_deadline(timer);
+    }
+    deadline_scope(const deadline_scope&) = delete;
+    deadline_scope& operator=(const deadline_scope&) = delete;
+    ~deadline_scope() { core.forget_accept_deadline(); }
+  };
+
+  /// The listener may be moved or destroyed meanwhile.
+  static net::awaitable<result_type, Executor> accept_before(std::shared_ptr<core_type> core,
+                                                             time_point deadline,
+                                                             error_code* failure)
+  {
+    // If another operation is pending, this one fails, and must not touch the deadline of that one.
+    std::optional<deadline_scope> scope;
+    if (!core->is_listening()) scope.emplace(*core, deadline);
+    error_code ec;
+    result_type accepted = co_await accept_by(core, net::redirect_error(use_awaitable(), ec));
+    if (failure != nullptr)
+      *failure = ec;
+    else if (ec != net::error::timed_out)
+      detail::throw_if(ec, "accept");
+    co_return accepted;
+  }
+
+  template <class Token>
+  static auto accept_by(const std::shared_ptr<core_type>& core, Token&& token)
+  {
+    return detail::initiate<void(error_code, result_type)>(
+        detail::shared_target(core),
+        [](core_type& on, auto&& handler) {
+          const auto executor = on.get_executor();
+          net::async_compose<decltype(handler), void(error_code, result_type)>(
+              detail::accept_op<core_type>(on.shared_from_this()), handler, executor);
+        },
+        std::forward<Token>(token));
+  }
+
   template <class Function>
   static void run(core_type& core, const std::shared_ptr<Function>& function, session_type session)
   {
     struct finished {
       std::shared_ptr<core_type> core;
       std::shared_ptr<Function> function;
+      session_id id;
 
       void operator()(const std::exception_ptr& thrown)
       {
         const std::shared_ptr<core_type> kept = std::move(core);
         function.reset();
         kept->served();
-        if (thrown) kept->session_failed(thrown);
+        if (thrown) kept->session_failed(id, thrown);
       }
     };
-    finished done{core.shared_from_this(), function};
+    finished done{core.shared_from_this(), function, session.id()};
     try {
       net::co_spawn(core.awaitable_executor(), (*function)(std::move(session)), done);
     } catch (...) {

@@ -19,7 +19,7 @@ enum class inbox_full {
   drop_newest,  ///< the one that has just arrived
 };
 
-/// Limits of a `listener`. A limit of 0 is refused. Each limit has a counter in
+/// Limits of a `listener`. A limit of 0 is refused, except where it means something. Each limit has a counter in
 /// `listener_statistics`.
 struct listener_config {
   /// A session ends if no datagram comes for so long, or up to 1/128 longer. See
@@ -34,6 +34,11 @@ struct listener_config {
 
   /// How many keys one session may have, at most 65,535.
   std::size_t max_keys = 8;
+
+  /// For so long, or up to 1/128 longer, late datagrams of a session that has ended as `closed` are
+  /// ignored. Then they make a new session, as at once with 0. As many keys are remembered as there
+  /// may be sessions. If there are more, the oldest are forgotten.
+  std::chrono::nanoseconds ignore_for{0};
 
   /// How many sessions may wait for `accept`. More new peers get no session.
   std::size_t max_unaccepted = 1024;
@@ -68,7 +73,7 @@ struct listener_config {
 /// is in exactly one place, at every moment:
 ///
 /// `received` = `handed_over` + `queued` + `unread` + `inbox_full` + `inboxes_full` +
-/// `sessions_full` + `unaccepted_full` + `not_accepting` + `rejected` + `unkeyed` + `failed`
+/// `sessions_full` + `unaccepted_full` + `not_accepting` + `rejected` + `ignored` + `unkeyed` + `failed`
 ///
 /// `created` is the number of sessions plus `idle`, `closed`, `evicted`, `stopped` and
 /// `socket_error`.
@@ -84,6 +89,7 @@ struct listener_statistics {
   std::uint64_t unaccepted_full = 0;  ///< of new peers beyond `max_unaccepted`
   std::uint64_t not_accepting = 0;    ///< of new peers during a pause, or after `stop`
   std::uint64_t rejected = 0;         ///< of new peers that the function for strangers refused
+  std::uint64_t ignored = 0;          ///< late ones of closed sessions, for `ignore_for`
   std::uint64_t unkeyed = 0;          ///< without a usable key
   std::uint64_t failed = 0;           ///< whose session could not be made: something has thrown
 

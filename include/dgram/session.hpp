@@ -12,6 +12,7 @@
 #include <dgram/detail/sessions/listener_dealing.hpp>
 #include <dgram/detail/sessions/listener_ending.hpp>
 #include <dgram/detail/sessions/listener_loop.hpp>
+#include <dgram/detail/sessions/listener_sending.hpp>
 #include <dgram/detail/sessions/session_ops.hpp>
 #include <dgram/error.hpp>
 #include <dgram/fwd.hpp>
@@ -20,6 +21,7 @@
 #include <dgram/session_key.hpp>
 #include <dgram/session_map.hpp>
 
+#include <chrono>
 #include <concepts>
 #include <cstddef>
 #include <memory>
@@ -302,14 +304,14 @@ public:
   /// of `writer::try_send`.
   bool try_send(bytes_view payload, error_code& ec)
   {
-    if (outlet_type* const out = outlet()) return core_->try_send(*out, payload, ec);
+    if (outlet_type* const out = outlet()) return core_->try_send(id_, *out, payload, ec);
     ec = error::session_ended;
     return false;
   }
 
   bool try_send(bytes_view payload, const send_options& options, error_code& ec)
   {
-    if (outlet_type* const out = outlet()) return core_->try_send(*out, payload, ec, options);
+    if (outlet_type* const out = outlet()) return core_->try_send(id_, *out, payload, ec, options);
     ec = error::session_ended;
     return false;
   }
@@ -365,13 +367,29 @@ public:
 
   // --- the end ---
 
+  /// Puts off the idle end of the session, as a datagram does. Without effect after the end.
+  void touch() noexcept
+  {
+    if (place_) core_->touch(place_);
+  }
+
+  /// Gives the session an idle timeout of its own; see `session_map::set_idle_timeout`. Without
+  /// effect after the end. Throws `system_error`, `error::out_of_range`, if it is not positive.
+  void set_idle_timeout(std::chrono::nanoseconds timeout)
+  {
+    core_->set_idle_timeout(place_, timeout);
+  }
+
   /// Waits until the session ends, whatever else is pending. One such wait may be pending.
   ///
-  /// Completion: `void(error_code, session_end)`. Errors: `operation_aborted`, `already_started`.
+  /// Completion: `void(error_code, session_end)`. Errors: `operation_aborted`, `already_started`. A
+  /// deferred operation may be launched after the end, and after the handle is destroyed.
   template <net::completion_token_for<void(error_code, session_end)> Token = default_token>
   auto async_ended(Token&& token = default_token())
   {
-    return core_->async_wait_end(id_, ended_, std::forward<Token>(token));
+    // A deferred operation may be launched when the handle is elsewhere, or gone.
+    if (!told_) told_ = std::make_shared<std::optional<session_end>>(ended_);
+    return core_->async_wait_end(id_, told_, std::forward<Token>(token));
   }
 
   /// Completes the pending receive and wait with `operation_aborted`. Sends are not cancelled.
@@ -381,7 +399,8 @@ public:
   }
 
   /// Ends the session as `closed`. Datagrams in its inbox are lost and counted as `unread`. Queued
-  /// sends still leave. A later datagram of the peer makes a new session.
+  /// sends still leave. A later datagram of the peer makes a new session, but not during
+  /// `listener_config::ignore_for`.
   void close()
   {
     if (place_) core_->end(place_, session_end::closed);
@@ -415,6 +434,7 @@ private:
     remains_ = std::exchange(other.remains_, nullptr);
     ended_ = other.ended_;
     end_error_ = other.end_error_;
+    told_ = std::move(other.told_);
     if (place_) place_->handle = this;
     if (remains_ != nullptr) remains_->handle = this;
   }
@@ -424,8 +444,10 @@ private:
     if (!core_) return;
     if (place_) {
       place_->handle = nullptr;
+      if (told_) *told_ = session_end::closed;
       core_->end(std::exchange(place_, place_type()), session_end::closed);
     }
+    told_.reset();
     drop_remains();
     release_held();
     const std::shared_ptr<core_type> core = std::move(core_);
@@ -437,6 +459,7 @@ private:
   {
     place_ = place_type();
     ended_ = why;
+    if (told_) *told_ = why;
     end_error_ = ec;
     remains_ = remains;
   }
@@ -509,7 +532,9 @@ private:
     const session_id id = self->id_;
     [[maybe_unused]] std::conditional_t<sizeof...(Deadline) == 0, int,
                                         std::optional<deadline_scope>> scope{};
-    (scope.emplace(*core, id, deadline), ...);
+    // If another call waits, this one fails, and must not touch the deadline of that one.
+    if constexpr (sizeof...(Deadline) > 0)
+      if (self->place_->waiting == nullptr) (scope.emplace(*core, id, deadline), ...);
     error_code ec;
     for (;;) {
       co_await core->async_wait_datagram(id, net::redirect_error(use_awaitable(), ec));
@@ -532,10 +557,13 @@ private:
   {
     error_code ec = error::session_ended;
     outlet_type* const out = self->outlet();
-    if (out != nullptr && self->core_->try_send(*out, payload, ec, options...)) co_return;
+    // The handler for errors may destroy the handle.
+    std::shared_ptr<core_type> core = self->core_;
+    const session_id id = self->id_;
+    if (out != nullptr && core->try_send(id, *out, payload, ec, options...)) co_return;
     if (ec != net::error::would_block) detail::throw_if(ec, "send");
-    --out->refused;  // it waits, instead
-    co_await core_type::send_in_room(self->core_, self->id_, payload, &options...);
+    core->will_wait(id);
+    co_await core_type::send_in_room(std::move(core), id, payload, &options...);
   }
 
   template <class Signature, class Op, class Token>
@@ -557,6 +585,7 @@ private:
   remains_type* remains_ = nullptr;  // the core's
   std::optional<session_end> ended_;
   error_code end_error_;
+  std::shared_ptr<std::optional<session_end>> told_;  // for the waits for the end, if there are any
 };
 
 /// A reference to a session of a listener, by its id. It may be kept: if the session has ended, it
@@ -627,13 +656,14 @@ public:
   }
   bool try_send(bytes_view payload, error_code& ec) const
   {
-    if (const place_type found = find()) return core_->try_send(found->out, payload, ec);
+    if (const place_type found = find()) return core_->try_send(id_, found->out, payload, ec);
     ec = error::session_ended;
     return false;
   }
   bool try_send(bytes_view payload, const send_options& options, error_code& ec) const
   {
-    if (const place_type found = find()) return core_->try_send(found->out, payload, ec, options);
+    if (const place_type found = find())
+      return core_->try_send(id_, found->out, payload, ec, options);
     ec = error::session_ended;
     return false;
   }
@@ -665,6 +695,15 @@ public:
     return found && core_->set_peer(found, path);
   }
 
+  void touch() const noexcept
+  {
+    if (const place_type found = find()) core_->touch(found);
+  }
+  void set_idle_timeout(std::chrono::nanoseconds timeout) const
+  {
+    if (const place_type found = find()) core_->set_idle_timeout(found, timeout);
+  }
+
   /// Ends the session as `closed`.
   void close() const
   {
@@ -688,9 +727,9 @@ private:
   {
     error_code ec = error::session_ended;
     const place_type found = self.find();
-    if (found && self.core_->try_send(found->out, payload, ec, options...)) co_return;
+    if (found && self.core_->try_send(self.id_, found->out, payload, ec, options...)) co_return;
     if (ec != net::error::would_block) detail::throw_if(ec, "send");
-    --found->out.refused;  // it waits, instead
+    self.core_->will_wait(self.id_);
     co_await core_type::send_in_room(self.core_, self.id_, payload, &options...);
   }
 

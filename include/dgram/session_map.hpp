@@ -7,8 +7,10 @@
 #include <dgram/config.hpp>
 #include <dgram/datagram.hpp>
 #include <dgram/detail/async/deadline.hpp>
+#include <dgram/detail/sessions/departed_keys.hpp>
 #include <dgram/detail/sessions/packed_key.hpp>
 #include <dgram/detail/sessions/session_store.hpp>
+#include <dgram/detail/sessions/session_ticks.hpp>
 #include <dgram/error.hpp>
 #include <dgram/failure.hpp>
 #include <dgram/fwd.hpp>
@@ -45,11 +47,12 @@ enum class session_id : std::uint64_t {};
 /// constructor. It is destroyed when the session ends.
 ///
 /// A session ends in one of these ways:
-///  - `idle`: no datagram came for `idle_timeout`. `route` looks at a few sessions each time, and
+///  - `idle`: no datagram came for `idle_timeout`, or for its own time (`set_idle_timeout`). `route` looks at a few sessions each time, and
 ///    `expire` at all that are due. Nothing else ends idle sessions, so a server that may be
 ///    without traffic calls `expire` from a timer.
 ///  - `evicted`: it made room for a new one (`sessions_full::evict_idlest`)
-///  - `closed`: `erase` or `clear`
+///  - `closed`: `erase` or `clear`. For `ignore_for`, later datagrams of its peers and keys make no
+///    session. `try_emplace` still makes one.
 ///
 /// **Limits.** Memory grows with the largest number of sessions that there were at a time, and is
 /// bounded by `max_sessions`. It is kept until the map is destroyed. `statistics` counts what each
@@ -89,10 +92,14 @@ enum class session_id : std::uint64_t {};
 /// \endcode
 template <class T, class Protocol, class Clock>
 class session_map {
+  template <class, class>
+  friend class detail::listener_core;
+
   using packed = detail::packed_key<Protocol>;
   using store_type = detail::session_store<T, packed>;
   using block = typename store_type::block;
   using tick = typename store_type::tick;
+  using departed_type = detail::departed_keys<packed, Clock>;
   using datagram_iterator = typename basic_receive_batch<Protocol>::const_iterator;
 
   static_assert(std::is_object_v<T> && std::destructible<T>);
@@ -162,6 +169,8 @@ public:
         store_(checked(config), timing_.idle_ticks),
         key_of_(std::move(key_of))
   {
+    if (config.ignore_for.count() > 0)
+      departed_ = std::make_unique<departed_type>(config.ignore_for, config.max_sessions);
   }
 
   session_map(const session_map&) = delete;
@@ -285,13 +294,13 @@ public:
   }
 
   /// Ends the session, as `closed`. Returns false for no session, and if it is ending already.
-  bool erase(session ended) { return ended && store_.end(*ended.block_, session_end::closed); }
+  bool erase(session ended) { return end(ended, session_end::closed); }
 
   /// Ends all sessions, as `closed`.
   void clear()
   {
     for (block* at = store_.first_from(1); at != nullptr; at = store_.first_from(at->number + 1))
-      store_.end(*at, session_end::closed);
+      end(session(at), session_end::closed);
   }
 
   /// Ends sessions that were idle for too long, and returns how many. Looks at no more than `most`
@@ -320,6 +329,28 @@ public:
     if (!next) return std::nullopt;
     const auto units = static_cast<typename Clock::rep>(*next) * timing_.unit;
     return detail::deadline(timing_.start, duration(units));
+  }
+
+  /// Puts off the idle end of the session, as a datagram does.
+  void touch(session of, time_point now = Clock::now()) noexcept
+  {
+    if (of) store_.hear(*of.block_, timing_.advance(now));
+  }
+
+  /// Gives the session an idle timeout of its own. The time since its last datagram counts. The end
+  /// comes up to 1/128 of the map's `idle_timeout` later. A time of more than 16,000,000 times the
+  /// map's counts as that much. With `evict_idlest`, the session whose idle end is next makes room.
+  /// Throws `system_error`, `error::out_of_range`, if the time is not positive.
+  ///
+  /// \code
+  /// dgram::session_map<int> clients{{.idle_timeout = std::chrono::seconds(5)}};
+  /// auto [client, is_new] = clients.try_emplace(peer, 0);
+  /// if (is_new) clients.set_idle_timeout(client, std::chrono::minutes(5));
+  /// \endcode
+  void set_idle_timeout(session of, std::chrono::nanoseconds timeout)
+  {
+    if (timeout.count() <= 0) refuse_time("set_idle_timeout", "timeout", timeout, "positive");
+    if (of) store_.set_idle(*of.block_, timing_.ticks_of(timeout));
   }
 
   /// Gives the session one more peer or key. Returns whether the session has it now: false if
@@ -387,38 +418,6 @@ public:
   std::default_sentinel_t end() const noexcept { return {}; }
 
 private:
-  /// Turns time points into ticks.
-  struct ticks {
-    using rep = typename Clock::rep;
-
-    explicit ticks(std::chrono::nanoseconds idle_timeout)
-    {
-      const rep idle = std::clamp<rep>(std::chrono::ceil<duration>(idle_timeout).count(), 1,
-                                       std::numeric_limits<rep>::max() / 4);
-      unit = (idle - 1) / parts + 1;
-      // One more, because both ends are rounded down.
-      idle_ticks = static_cast<tick>((idle - 1) / unit + 2);
-    }
-
-    tick advance(time_point now) noexcept
-    {
-      if (now > latest) {
-        latest = now;
-        at = static_cast<tick>((now - start).count() / unit);
-      }
-      return at;
-    }
-
-    // A tick of 1/256 of the timeout: half of the wheel, so that no deadline is beyond it.
-    static constexpr rep parts = 256;
-
-    time_point start = Clock::now();
-    time_point latest = start;
-    rep unit = 1;
-    tick idle_ticks = 2;
-    tick at = 0;
-  };
-
   static constexpr std::size_t looked_at_per_turn = 64;
 
   [[noreturn]] DGRAM_COLD static void refuse_limit(const char* name, std::size_t value,
@@ -429,14 +428,23 @@ private:
                        std::to_string(most));
   }
 
+  [[noreturn]] DGRAM_COLD static void refuse_time(const char* operation, const char* name,
+                                                  std::chrono::nanoseconds value,
+                                                  const char* allowed)
+  {
+    detail::refuse(
+        operation, error::out_of_range,
+        std::string(name) + ": " + std::to_string(value.count()) + " ns; it must be " + allowed);
+  }
+
   static session_map_config checked(session_map_config config)
   {
     constexpr std::size_t most_sessions = std::size_t{1} << 30U;
     constexpr std::size_t most_keys = std::numeric_limits<std::uint16_t>::max();
     if (config.idle_timeout.count() <= 0)
-      detail::refuse("session_map", error::out_of_range,
-                     "idle_timeout: " + std::to_string(config.idle_timeout.count()) +
-                         " ns; it must be positive");
+      refuse_time("session_map", "idle_timeout", config.idle_timeout, "positive");
+    if (config.ignore_for.count() < 0)
+      refuse_time("session_map", "ignore_for", config.ignore_for, "0 or more");
     if (config.max_sessions == 0 || config.max_sessions > most_sessions)
       refuse_limit("max_sessions", config.max_sessions, most_sessions);
     if (config.max_keys == 0 || config.max_keys > most_keys)
@@ -486,7 +494,21 @@ private:
     const tick at = timing_.advance(now);
     store_.expire(at, looked_at_per_turn);
     store_.grow_on();
+    if (departed_) departed_->advance(now, looked_at_per_turn);
     return at;
+  }
+
+  bool end(session of, session_end why)
+  {
+    if (!of || !of.block_->is_live()) return false;
+    if (departed_ && why == session_end::closed) remember(*of.block_);
+    return store_.end(*of.block_, why);
+  }
+
+  DGRAM_COLD void remember(const block& closed) noexcept
+  {
+    departed_->advance(Clock::now(), looked_at_per_turn);
+    store_.for_each_key(closed, [this](const packed& key) { departed_->add(key); });
   }
 
   /// Finds the session of a key, or makes one: `with(make)` may call `make(construct)`.
@@ -501,6 +523,10 @@ private:
     }
     block* found = store_.find(key, hash, guess);
     if (found == nullptr) {
+      if (departed_ && departed_->has(key)) {
+        ++counts.ignored;
+        return nullptr;
+      }
       found = meet(key, hash, now, with);
       if (found == nullptr) return nullptr;
     }
@@ -543,9 +569,10 @@ private:
     });
   }
 
-  ticks timing_;
+  detail::session_ticks<Clock> timing_;
   store_type store_;
   key_function key_of_;
+  std::unique_ptr<departed_type> departed_;  // if late datagrams are ignored
   std::function<bool(const datagram_type&)> on_stranger_;
 };
 

@@ -29,7 +29,7 @@ enum class session_end {
   socket_error,  ///< the listener's socket failed; a `session_map` has no such end
 };
 
-/// Limits of a `session_map`. A limit of 0 is refused.
+/// Limits of a `session_map`. A limit of 0 is refused, except for `ignore_for`.
 struct session_map_config {
   /// A session ends if no datagram comes for so long. It ends at the earliest after this time, and
   /// becomes due at most 1/128 of it later (or two units of the clock, if that is more).
@@ -42,15 +42,21 @@ struct session_map_config {
 
   /// How many keys one session may have, at most 65,535.
   std::size_t max_keys = 8;
+
+  /// For so long, or up to 1/128 longer, late datagrams of a session that the program has ended are
+  /// ignored, and make no session. 0: they make one. As many keys are remembered as there may be
+  /// sessions. If there are more, the oldest are forgotten.
+  std::chrono::nanoseconds ignore_for{0};
 };
 
 /// What a `session_map` has counted. Each datagram that a loop over `route` has reached is counted
-/// once: in `routed`, `refused`, `rejected`, `unkeyed` or `failed`. `created` equals the number of
+/// once: in `routed`, `refused`, `rejected`, `ignored`, `unkeyed` or `failed`. `created` equals the number of
 /// sessions plus `idle`, `closed` and `evicted`.
 struct session_map_statistics {
   std::uint64_t routed = 0;    ///< datagrams that were given to a session
   std::uint64_t refused = 0;   ///< datagrams of new peers without a session, because it was full
   std::uint64_t rejected = 0;  ///< datagrams of new peers that the function for strangers refused
+  std::uint64_t ignored = 0;   ///< late datagrams of sessions that the program has ended
   std::uint64_t unkeyed = 0;   ///< datagrams without a usable key
   std::uint64_t failed = 0;    ///< datagrams whose session could not be made: something has thrown
   std::uint64_t created = 0;   ///< sessions

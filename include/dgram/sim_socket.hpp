@@ -139,11 +139,14 @@ public:
 private:
   friend class socket;
   friend struct detail::lookup_access;
+  friend struct detail::receivers_access;
 
   explicit socket_handle(std::shared_ptr<detail::sim_state> state) noexcept
       : state_(std::move(state))
   {
   }
+
+  detail::receivers& who_receives() const noexcept { return state_->receiving; }
 
   template <class Token>
   auto async_wait_lookup(Token&& token) const

@@ -187,11 +187,14 @@ private:
   friend detail::batch_operations<basic_socket_handle, Protocol, Executor>;
   friend struct detail::hand_over_access;
   friend struct detail::lookup_access;
+  friend struct detail::receivers_access;
 
   explicit basic_socket_handle(std::shared_ptr<state_type> state) noexcept
       : state_(std::move(state))
   {
   }
+
+  detail::receivers& who_receives() const noexcept { return state_->receiving; }
 
   template <class Token>
   auto async_wait_lookup(Token&& token) const

@@ -459,8 +459,11 @@ private:
   {
     const std::size_t datagrams = state_type::count(payload, options...);
     if (!state_->takes_at_once(payload.size(), datagrams, to)) [[unlikely]] {
-      ec = state_->obstacle(payload.size(), datagrams, to);
+      const Target kept = to;  // the error handler may destroy it
+      ec = state_->obstacle(payload.size(), datagrams, kept);
       if (ec) return false;
+      state_->push(payload, datagrams, kept, options...);
+      return true;
     }
     state_->push(payload, datagrams, to, options...);
     return true;

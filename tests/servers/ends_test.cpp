@@ -6,6 +6,7 @@
 #include <catch2/generators/catch_generators_range.hpp>
 
 #include <array>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -441,4 +442,93 @@ TEST_CASE("a reference to a session waits for room, and sends with options", "[s
   }(w.listener->find(a.id())));
   w.run();
   CHECK(w.replies() == texts(5, "x"));
+}
+
+TEST_CASE("a lazy wait for the end says why the session ended, whenever it is launched",
+          "[servers][F4]")
+{
+  const auto why =
+      GENERATE(session_end::idle, session_end::closed, session_end::evicted, session_end::stopped);
+  const int handle = GENERATE(0, 1, 2, 3);
+  CAPTURE(static_cast<int>(why), handle);
+  world w(
+      {.idle_timeout = 10s, .max_sessions = 1, .when_full = dgram::sessions_full::evict_idlest});
+  std::optional<session> a = w.accept_from(0);
+  session moved;
+  if (handle == 1) moved = std::move(*a);
+  session& own = handle == 1 ? moved : *a;
+  const auto wait = own.async_ended(test::deferred);
+  if (why == session_end::idle) w.run(11s);
+  if (why == session_end::closed) own.close();
+  if (why == session_end::evicted) w.send("other", 1);
+  if (why == session_end::stopped) w.listener->stop();
+  w.run();
+  if (handle == 2) own.close();
+  if (handle == 3) a.reset();
+  std::optional<session_end> told;
+  const auto note = [&](error_code ec, session_end said) {
+    CHECK_FALSE(ec);
+    told = said;
+  };
+  for (int round = 0; round < 2; ++round) {
+    told.reset();
+    launch(wait, note);
+    w.run();
+    CHECK(told == why);
+  }
+}
+
+TEST_CASE("a lazy wait for the end says closed if the handle was destroyed first", "[servers][F4]")
+{
+  world w;
+  std::optional<session> a = w.accept_from(0);
+  const auto wait = a->async_ended(test::deferred);
+  a.reset();
+  w.listener->stop();
+  std::optional<session_end> told;
+  launch(wait, [&](error_code, session_end said) { told = said; });
+  w.run();
+  CHECK(told == session_end::closed);
+}
+
+TEST_CASE("a function of the program may call the listener when it is destroyed", "[servers][F6]")
+{
+  world w;
+  const int operation = GENERATE(0, 1);
+  const int how = GENERATE(0, 1, 2);
+  const int again = GENERATE(0, 1, 2, 3);
+  CAPTURE(operation, how, again);
+  const auto end = [&](int which) {
+    if (which == 0) w.listener->cancel();
+    if (which == 1) w.listener->stop();
+    if (which == 2) w.listener->close();
+  };
+  struct caller {
+    std::function<void()> call;
+    explicit caller(std::function<void()> function) : call(std::move(function)) {}
+    caller(const caller&) = delete;
+    caller& operator=(const caller&) = delete;
+    ~caller() { call(); }
+  };
+  int destroyed = 0;
+  int completed = 0;
+  auto captured = std::make_shared<caller>([&] {
+    ++destroyed;
+    end(again);
+    if (again == 3) w.listener->async_accept([&](error_code, const auto&) { ++completed; });
+  });
+  const auto done = [&](error_code) { ++completed; };
+  if (operation == 0)
+    w.listener->async_for_each([captured](const auto&, const dgram::datagram&) {}, done);
+  else
+    w.listener->async_serve(
+        [captured](session own) -> asio::awaitable<void> { co_await own.next(); }, done);
+  captured.reset();
+  w.run();
+  end(how);
+  w.run();
+  w.listener->close();
+  w.run();
+  CHECK(destroyed == 1);
+  CHECK(completed == (again == 3 ? 2 : 1));
 }

@@ -16,7 +16,7 @@ inline bool is_balanced(const dgram::listener_statistics& s)
 {
   return s.received == s.handed_over + s.queued + s.unread + s.inbox_full + s.inboxes_full +
                            s.sessions_full + s.unaccepted_full + s.not_accepting + s.rejected +
-                           s.unkeyed + s.failed;
+                           s.ignored + s.unkeyed + s.failed;
 }
 
 /// The same, and every session is there or has ended for a reason.

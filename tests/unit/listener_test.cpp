@@ -1015,6 +1015,69 @@ TEST_CASE("a second listener on the socket and a connected socket are refused")
   CHECK(code_of(s.client()) == asio::error::already_connected);
 }
 
+TEST_CASE("a reader on a listener's socket and a listener on a reader's socket are refused")
+{
+  scene s;
+  const auto refusal_of = [](auto make) {
+    try {
+      make();
+    } catch (const dgram::system_error& e) {
+      return std::pair(e.code(), std::string(e.what()));
+    }
+    return std::pair(error_code(), std::string());
+  };
+  const auto read = [&] { dgram::reader reader{s.server}; };
+  const auto listen = [&] { listener_type other{s.server}; };
+  const auto [code, text] = refusal_of(read);
+  CHECK(code == dgram::error::already_listening);
+  CHECK_THAT(text, Catch::Matchers::ContainsSubstring("reader"));
+  std::optional<session> kept;
+  SECTION("the listener is closed")
+  {
+    s.listener->close();
+  }
+  SECTION("the listener is destroyed")
+  {
+    test::check_account(*s.listener);
+    s.listener.reset();
+  }
+  SECTION("the listener is moved, and destroyed while a session has a handle")
+  {
+    kept.emplace(s.accept_one());
+    listener_type moved(std::move(*s.listener));
+    s.listener.reset();
+    CHECK(refusal_of(read).first == dgram::error::already_listening);
+  }
+  CHECK_FALSE(refusal_of(read).first);
+  {
+    std::optional<dgram::reader<dgram::udp, sim::socket::executor_type, asio::any_io_executor,
+                                sim::socket_handle>>
+        first(s.server);
+    auto second = std::move(*first);
+    const auto [late_code, late_text] = refusal_of(listen);
+    CHECK(late_code == started);
+    CHECK_THAT(late_text, Catch::Matchers::ContainsSubstring("the socket has a reader"));
+    first.reset();
+    CHECK(refusal_of(listen).first == started);
+    second.stop();
+    second.stop();
+    CHECK_FALSE(refusal_of(listen).first);
+  }
+  CHECK_FALSE(refusal_of(listen).first);
+  CHECK_FALSE(refusal_of(read).first);
+}
+
+TEST_CASE("a refused listener leaves its socket as it was")
+{
+  scene s;
+  s.listener->close();
+  CHECK_THROWS_AS(listener_type(s.server, {.max_sessions = 0}), dgram::system_error);
+  dgram::reader reader{s.server};
+  CHECK_THROWS_AS(listener_type(s.server), dgram::system_error);
+  reader.stop();
+  listener_type listener{s.server};
+}
+
 TEST_CASE("datagrams without a usable key are counted as unkeyed")
 {
   const auto by_id = [](const dgram::datagram& datagram) {

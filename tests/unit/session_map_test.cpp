@@ -96,7 +96,8 @@ template <class Map>
 void require_balance(const Map& map, std::uint64_t datagrams)
 {
   const auto counts = map.statistics();
-  REQUIRE(counts.routed + counts.refused + counts.rejected + counts.unkeyed + counts.failed ==
+  REQUIRE(counts.routed + counts.refused + counts.rejected + counts.ignored + counts.unkeyed +
+              counts.failed ==
           datagrams);
   REQUIRE(counts.created == map.size() + counts.idle + counts.closed + counts.evicted);
 }
@@ -267,6 +268,7 @@ TEST_CASE("a limit outside its range is refused, and the text names it", "[sessi
   refused({.max_sessions = (std::size_t{1} << 30U) + 1}, "max_sessions: 1073741825");
   refused({.max_keys = 0}, "max_keys: 0; allowed are 1 to 65535");
   refused({.max_keys = 65536}, "max_keys: 65536");
+  refused({.ignore_for = -1s}, "ignore_for: -1000000000 ns; it must be 0 or more");
 }
 
 TEST_CASE("a full map refuses a new peer, and takes one again after an end", "[sessions][limit]")
@@ -414,6 +416,128 @@ TEST_CASE("a timer that waits for the next expiry ends all sessions", "[sessions
   }
   CHECK(map.empty());
   CHECK(waits <= 200);
+}
+
+TEST_CASE("a session with an idle timeout of its own ends at that time, not before", "[sessions]")
+{
+  players map({.idle_timeout = 10s});
+  const auto start = std::chrono::steady_clock::now();
+  const auto own = GENERATE(1s, 9s, 11s, 300s, 5000s);
+  const bool is_validated = GENERATE(false, true);
+  CAPTURE(own.count(), is_validated);
+  const auto chosen = map.route(peer(1), start);
+  const auto usual = map.route(peer(2), start);
+  const dgram::session_id id = chosen.id();
+  const dgram::session_id usual_id = usual.id();
+  if (is_validated) map.mark_validated(chosen);
+  map.set_idle_timeout(chosen, own);
+  for (auto time = start; time < start + 6000s; time += 10ms) {
+    const auto next = map.next_expiry();
+    if (!next) break;
+    time = std::max(*next, time);
+    map.expire(time);
+    if (time < start + own) REQUIRE(map.find(id));
+    if (time < start + 10s) REQUIRE(map.find(usual_id));
+    if (time > start + own + 1s) REQUIRE_FALSE(map.find(id));
+  }
+  CHECK(map.empty());
+  CHECK(map.statistics().idle == 2);
+}
+
+TEST_CASE("the memory of a session with an idle timeout of its own passes on no timeout",
+          "[sessions]")
+{
+  players map({.idle_timeout = 10s});
+  const auto start = std::chrono::steady_clock::now();
+  map.set_idle_timeout(map.route(peer(1), start), 1000s);
+  map.erase(map.find(peer(1)));
+  map.route(peer(2), start);
+  map.expire(start + 11s);
+  CHECK(map.empty());
+}
+
+TEST_CASE("a touch puts off the idle end, and an idle timeout must be positive", "[sessions]")
+{
+  players map({.idle_timeout = 10s});
+  const auto start = std::chrono::steady_clock::now();
+  const auto touched = map.route(peer(1), start);
+  map.touch(touched, start + 8s);
+  map.expire(start + 17s);
+  CHECK(map.size() == 1);
+  map.expire(start + 19s);
+  CHECK(map.empty());
+  map.touch({}, start);
+  map.set_idle_timeout({}, 1s);
+  CHECK_THROWS_WITH(map.set_idle_timeout({}, 0s), ContainsSubstring("timeout: 0 ns"));
+  CHECK_THROWS_WITH(map.set_idle_timeout({}, -1s), ContainsSubstring("positive"));
+}
+
+TEST_CASE("late datagrams of an erased session are ignored for the time, by each of its keys",
+          "[sessions]")
+{
+  players map({.ignore_for = 5s});
+  const auto start = std::chrono::steady_clock::now();
+  const auto first = map.route(peer(1), start);
+  map.add_key(first, peer(2));
+  SECTION("erase")
+  {
+    map.erase(first);
+  }
+  SECTION("clear")
+  {
+    map.clear();
+  }
+  int asked = 0;
+  map.on_stranger([&](const dgram::datagram&) {
+    ++asked;
+    return true;
+  });
+  CHECK_FALSE(map.route(peer(1), start + 1s));
+  route_peers(map, {1, 2, 2});
+  CHECK(map.empty());
+  CHECK(asked == 0);
+  CHECK(map.statistics().ignored == 4);
+  CHECK(map.route(peer(3), start + 2s));
+  CHECK_FALSE(map.route(peer(2), start + 4s));  // does not prolong it
+  CHECK(map.route(peer(2), start + 7s));
+  CHECK(map.route(peer(1), start + 7s));
+  require_balance(map, 9);
+}
+
+TEST_CASE("only an erased session is ignored, and the program may make it again at once",
+          "[sessions]")
+{
+  players map({.idle_timeout = 1s,
+               .max_sessions = 1,
+               .when_full = sessions_full::evict_idlest,
+               .ignore_for = 100s});
+  const auto start = std::chrono::steady_clock::now();
+  map.route(peer(1), start);
+  map.route(peer(2), start);  // evicts
+  map.expire(start + 3s);     // idle
+  CHECK(map.statistics().evicted == 1);
+  CHECK(map.statistics().idle == 1);
+  CHECK(map.route(peer(2), start + 3s));
+  CHECK(map.route(peer(1), start + 3s));
+  map.erase(map.find(peer(1)));
+  CHECK_FALSE(map.route(peer(1), start + 4s));
+  CHECK(map.try_emplace(peer(1)).second);
+  CHECK(map.route(peer(1), start + 4s));
+}
+
+TEST_CASE("no more keys are ignored than there may be sessions, and the oldest are forgotten",
+          "[sessions][limit]")
+{
+  players map({.max_sessions = 100, .ignore_for = 256s});
+  const auto start = std::chrono::steady_clock::now();
+  for (std::uint32_t i = 0; i < 1000; ++i)
+    map.erase(map.route(peer(i), start + i * 250ms));
+  const auto end = start + 250s;
+  for (std::uint32_t i = 1000; i > 0; --i)
+    map.route(peer(i - 1), end);
+  CHECK(map.statistics().ignored == 100);
+  CHECK_FALSE(map.find(peer(900)));
+  CHECK(map.find(peer(899)));
 }
 
 TEST_CASE("routing ends idle sessions without a timer, a portion at a time", "[sessions]")

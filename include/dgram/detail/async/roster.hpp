@@ -5,7 +5,6 @@
 
 #include <dgram/config.hpp>
 
-#include <algorithm>
 #include <cstddef>
 #include <memory>
 #include <mutex>
@@ -44,16 +43,6 @@ public:
     for (Member* const member : members_)
       if (auto held = member->weak_from_this().lock()) result.push_back(std::move(held));
     return result;
-  }
-
-  /// Whether `is_wanted(const Member&)` holds for one of them. Other threads may use the members at
-  /// the same time.
-  template <class Predicate>
-  bool any_of(Predicate is_wanted)
-  {
-    const std::lock_guard lock(mutex_);
-    return std::any_of(members_.begin(), members_.end(),
-                       [&](const Member* each) { return is_wanted(*each); });
   }
 
 private:

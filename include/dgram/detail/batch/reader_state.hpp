@@ -7,6 +7,7 @@
 #include <dgram/datagram.hpp>
 #include <dgram/detail/async/cancellation.hpp>
 #include <dgram/detail/batch/receive_policy.hpp>
+#include <dgram/detail/socket/receivers.hpp>
 #include <dgram/error.hpp>
 #include <dgram/reader_config.hpp>
 #include <dgram/receive_batch.hpp>
@@ -33,6 +34,7 @@ struct reader_state : std::enable_shared_from_this<reader_state<Handle>> {
 
   DGRAM_COLD reader_state(Handle handle, const reader_config& config)
       : socket(std::move(handle)),
+        entry(socket),
         batch(config.slots,
               config.slot_size != 0 ? config.slot_size : batch_type::default_slot_size),
         position(batch.end()),
@@ -46,6 +48,7 @@ struct reader_state : std::enable_shared_from_this<reader_state<Handle>> {
   executor_type get_executor() const { return socket.get_executor(); }
 
   Handle socket;
+  reader_entry entry;
   batch_type batch;
   typename batch_type::const_iterator position;
   std::size_t remaining = 0;
@@ -110,6 +113,7 @@ struct reader_state : std::enable_shared_from_this<reader_state<Handle>> {
   void stop()
   {
     stopped_ = true;
+    entry.remove();
     if (waiting_) signal.emit(net::cancellation_type::total);
   }
 

@@ -148,7 +148,7 @@ struct writer_state : std::enable_shared_from_this<writer_state<Handle>> {
                          const Options&... options)
   {
     if (guard_.is_over(socket_.epoch())) [[unlikely]]
-      begin_epoch(payload.size(), datagrams);
+      return push_in_new_epoch(payload, datagrams, to, options...);
     if constexpr (can_be_full<Target>) {
       if (is_full(to)) {
         hold(payload, to, options...);
@@ -409,6 +409,15 @@ private:
   static endpoint_type peer_of(const endpoint_type& peer) { return peer; }
   static endpoint_type peer_of(const basic_reply_path<protocol_type>& path) { return path.peer; }
   static endpoint_type peer_of(const no_peer&) { return {}; }
+
+  template <class Target, class... Options>
+  DGRAM_COLD void push_in_new_epoch(bytes_view payload, std::size_t datagrams, const Target& to,
+                                    const Options&... options)
+  {
+    const Target kept = to;  // the error handler may destroy it
+    begin_epoch(payload.size(), datagrams);
+    push(payload, datagrams, kept, options...);
+  }
 
   /// Datagrams that were queued for an earlier descriptor must not leave on this one.
   DGRAM_COLD void begin_epoch(std::size_t size, std::size_t datagrams)

@@ -13,13 +13,13 @@
 #include <dgram/detail/async/handler_memory.hpp>
 #include <dgram/detail/async/initiation.hpp>
 #include <dgram/detail/async/queue.hpp>
-#include <dgram/detail/async/relaxed.hpp>
 #include <dgram/detail/async/roster.hpp>
 #include <dgram/detail/async/task.hpp>
 #include <dgram/detail/async/turns.hpp>
 #include <dgram/detail/sessions/inbox.hpp>
 #include <dgram/detail/sessions/listener_limits.hpp>
 #include <dgram/detail/sessions/session_state.hpp>
+#include <dgram/detail/socket/receivers.hpp>
 #include <dgram/error.hpp>
 #include <dgram/failure.hpp>
 #include <dgram/fwd.hpp>
@@ -30,6 +30,7 @@
 #include <dgram/writer.hpp>
 
 #include <algorithm>
+#include <chrono>
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
@@ -82,7 +83,7 @@ public:
 
   listener_core(Handle handle, const listener_config& config, key_function key_of)
       : config_(checked(config)),
-        socket_(std::move(handle)),
+        socket_(unserved(std::move(handle))),
         reader_(socket_, {.slots = config.slots,
                           .slot_size = config.slot_size,
                           .yield_after = config.yield_after,
@@ -92,7 +93,8 @@ public:
         map_({.idle_timeout = config.idle_timeout,
               .max_sessions = config.max_sessions,
               .when_full = config.when_full,
-              .max_keys = config.max_keys},
+              .max_keys = config.max_keys,
+              .ignore_for = config.ignore_for},
              std::move(key_of)),
         pool_(config.all_inboxes_bytes),
         awaitable_executor_(socket_.get_executor()),
@@ -108,17 +110,12 @@ public:
 
   ~listener_core() { roster_->remove(*this); }
 
-  /// Refuses a socket that is connected, or that has a listener. Call this once.
+  /// From now on the socket has a listener, until `close`. Call this once.
   void enroll()
   {
-    if (socket_.is_connected())
-      refuse("listener", net::error::already_connected,
-             "the socket is connected, and a listener serves many peers");
-    const bool is_taken = roster_->any_of([this](const listener_core& other) {
-      return &other != this && !other.is_closed() && is_same_socket(other.socket_, socket_);
-    });
-    if (is_taken) refuse("listener", error::already_listening, "the socket has a listener");
     roster_->add(*this);
+    state().entry.remove();
+    set_listening(true);
   }
 
   executor_type get_executor() const noexcept { return socket_.get_executor(); }
@@ -133,7 +130,6 @@ public:
   writer_type& outgoing() noexcept { return writer_; }
   map_type& sessions() noexcept { return map_; }
   const map_type& sessions() const noexcept { return map_; }
-  bool is_closed() const noexcept { return closed_; }
   bool is_stopped() const noexcept { return closed_ || stopped_ || !socket_.is_open(); }
 
   place_type find(session_id id) const noexcept { return map_.find(id); }
@@ -164,8 +160,7 @@ public:
         std::forward<Token>(token));
   }
 
-  /// Ends the session's wait for a datagram with `timed_out`, when it is time. A later call of
-  /// `forget_deadline`, or with another deadline, comes before.
+  /// Ends the wait for a datagram that is about to begin with `timed_out`, when it is time.
   template <class Timer>
   void set_deadline(place_type of, Timer& timer)
   {
@@ -184,16 +179,17 @@ public:
     if (const place_type found = find(of)) ++found->wait_number;
   }
 
-  /// Waits until the session ends. `ended` says why, if it has ended already.
+  /// Waits until the session ends. The handle writes to `ended` when it does, for a later launch.
   template <class Token>
-  auto async_wait_end(session_id id, std::optional<session_end> ended, Token&& token)
+  auto async_wait_end(session_id id, std::shared_ptr<const std::optional<session_end>> ended,
+                      Token&& token)
   {
     using completion_type = plain_completion<session_end>;
     return start_wait<completion_type, session_end>(
-        [id, ended](listener_core& core, completion_type* added) {
+        [id, ended = std::move(ended)](listener_core& core, completion_type* added) {
           const place_type found = core.find(id);
           if (!found) {
-            std::get<0>(added->values) = ended.value_or(session_end::closed);
+            std::get<0>(added->values) = ended->value_or(session_end::closed);
             return core.end_wait(added, {});
           }
           if (found->waiting_for_end != nullptr)
@@ -226,6 +222,27 @@ public:
         },
         std::forward<Token>(token));
   }
+
+  /// Whether an operation of the listener is pending.
+  bool is_listening() const noexcept
+  {
+    return accepting_ != nullptr || serving_ != nullptr || passing_ != nullptr;
+  }
+
+  /// Ends the wait for a session that is about to begin with `timed_out`, when it is time.
+  template <class Timer>
+  void set_accept_deadline(Timer& timer)
+  {
+    timer.async_wait(
+        [self = this->weak_from_this(), number = ++accept_number_](const error_code& ec) {
+          const auto core = self.lock();
+          if (ec || !core || core->silenced_) return;
+          if (core->accept_number_ == number && core->accepting_ != nullptr)
+            core->end_member(core->accepting_, net::error::timed_out);
+        });
+  }
+
+  void forget_accept_deadline() noexcept { ++accept_number_; }
 
   using serve_function = std::function<void(listener_core&, session_type)>;
   using each_function = std::function<void(listener_core&, session_id, const datagram_type&)>;
@@ -374,12 +391,11 @@ public:
 
   std::size_t handles() const noexcept { return handles_; }
 
-  void end(place_type which, session_end why)
-  {
-    const auto before = std::exchange(ending_as_, why);
-    map_.erase(which);
-    ending_as_ = before;
-  }
+  void end(place_type which, session_end why) { map_.end(which, why); }
+
+  void touch(place_type which) noexcept { map_.touch(which); }
+
+  void set_idle_timeout(place_type which, std::chrono::nanoseconds timeout);
 
   /// Completes what waits for a datagram of the session.
   void cancel_wait(place_type of)
@@ -422,25 +438,7 @@ public:
   /// Queues a datagram, or drops it if the policy says so. Returns whether it has to wait for room.
   /// Otherwise `ec` says why it can never be queued. Flushes only the first time, because a flush
   /// wakes all others that wait.
-  bool must_wait(bytes_view payload, const basic_reply_path<protocol_type>& to, bool is_first,
-                 error_code& ec)
-  {
-    auto& queue = *writer_.state_;
-    ec.clear();
-    if (queue.takes_at_once(payload.size(), 1, to)) {
-      queue.push(payload, 1, to);
-      return false;
-    }
-    ec = closed_ ? error_code(error::session_ended) : queue.check(to);
-    if (!ec && is_first) queue.make_room(payload.size(), 1, ec);
-    if (queue.must_wait(payload.size(), 1, ec, to)) return true;
-    if (ec) return false;
-    if (queue.can_take(payload.size(), 1, to))
-      queue.push(payload, 1, to);
-    else
-      queue.count_dropped(payload.size(), 1, to, queue.number_of());
-    return false;
-  }
+  bool must_wait(bytes_view payload, const reply_path_type& to, bool is_first, error_code& ec);
 
   /// Waits until there may be room. Completion: `void(error_code)`.
   template <class Token>
@@ -455,24 +453,7 @@ public:
   template <class... Options>
   static net::awaitable<void, Executor> send_in_room(std::shared_ptr<listener_core> core,
                                                      session_id to, bytes_view payload,
-                                                     const Options*... options)
-  {
-    error_code ec;
-    const reply_path_type path = core->reserve(to, payload.size(), ec);
-    throw_if(ec, "send");
-    try {
-      co_await core->writer_.send(payload, path, *options...);
-    } catch (const system_error& e) {
-      core->return_unspent(to, payload.size());
-      ec = e.code();
-      const bool is_end = ec == net::error::operation_aborted || ec == net::error::bad_descriptor;
-      if (!is_end || !core->is_stopped()) throw;
-      throw_if(error::session_ended, "send");
-    } catch (...) {
-      core->return_unspent(to, payload.size());
-      throw;
-    }
-  }
+                                                     const Options*... options);
 
   bool set_peer(place_type of, const basic_reply_path<protocol_type>& path)
   {
@@ -483,21 +464,11 @@ public:
 
   /// Queues a datagram if that is possible now.
   template <class... Options>
-  bool try_send(outlet_type& to, bytes_view payload, error_code& ec, const Options&... options)
-  {
-    ec.clear();
-    if (closed_)
-      ec = error::session_ended;
-    else if (!may_send(to, payload.size()))
-      ec = error::not_validated;
-    else if (writer_.try_send(payload, to.path, options..., ec))
-      return true;
-    else if (config_.amplification > 0)
-      to.return_unspent(payload.size());
-    if (ec == error::not_validated) ++not_validated_;
-    ++to.refused;
-    return false;
-  }
+  bool try_send(session_id of, outlet_type& to, bytes_view payload, error_code& ec,
+                const Options&... options);
+
+  /// A datagram that was not queued will wait, so it is not refused.
+  void will_wait(session_id of) noexcept;
 
   // --- the listener ---
 
@@ -522,14 +493,13 @@ public:
 
   void on_end(end_function function) { on_end_ = std::move(function); }
 
-  void on_failure(std::function<void(std::exception_ptr)> function)
-  {
-    on_failure_ = std::move(function);
-  }
+  using failure_function = std::function<void(session_id, std::exception_ptr)>;
+
+  void on_failure(failure_function function) { on_failure_ = std::move(function); }
 
   /// What the function of a session has thrown. An ended session makes calls throw, which is no
   /// failure.
-  void session_failed(const std::exception_ptr& thrown);
+  void session_failed(session_id of, const std::exception_ptr& thrown);
 
   listener_statistics statistics() const noexcept;
 
@@ -575,15 +545,24 @@ private:
     return found != nullptr ? &net::query(*found, net::execution::context) : nullptr;
   }
 
-  static bool is_same_socket(const Handle& a, const Handle& b) noexcept
+  /// Refuses a socket that is connected, or from which something receives already.
+  static Handle unserved(Handle socket)
   {
-    if constexpr (requires { a.lifetime(); }) {
-      const std::weak_ptr<const void> first = a.lifetime();
-      const std::weak_ptr<const void> second = b.lifetime();
-      return !first.owner_before(second) && !second.owner_before(first);
-    } else {
-      return false;
-    }
+    if (socket.is_connected())
+      refuse("listener", net::error::already_connected,
+             "the socket is connected, and a listener serves many peers");
+    const receivers* const known = receivers_access::of(socket);
+    if (known != nullptr && known->has_listener)
+      refuse("listener", error::already_listening, "the socket has a listener");
+    if (known != nullptr && known->readers > 0)
+      refuse("listener", net::error::already_started,
+             "the socket has a reader, which has to be stopped or destroyed first");
+    return socket;
+  }
+
+  void set_listening(bool on) noexcept
+  {
+    if (receivers* const known = receivers_access::of(socket_)) known->has_listener = on;
   }
 
   // --- waits ---
@@ -630,8 +609,7 @@ private:
   {
     if (ended_with_) return ended_with_;
     if (form_ != form::none && form_ != wanted) return net::error::operation_not_supported;
-    if (accepting_ != nullptr || serving_ != nullptr || passing_ != nullptr)
-      return net::error::already_started;
+    if (is_listening()) return net::error::already_started;
     if (socket_.is_open() && socket_.is_connected()) return net::error::already_connected;
     form_ = wanted;
     return {};
@@ -658,7 +636,8 @@ private:
   void end_passing(const error_code& ec)
   {
     if (passing_ == nullptr) return;
-    each_ = nullptr;
+    // Its destructor may call the listener, so it comes last.
+    const auto function = std::exchange(each_, nullptr);
     end_member(passing_, ec);
   }
 
@@ -703,6 +682,14 @@ private:
   {
     if (is_waiting_ && !silenced_) state().signal.emit(net::cancellation_type::total);
   }
+
+  // --- sending ---
+
+  /// The queue may call the handler for errors, which may end the session and the listener, and may
+  /// destroy the path that the caller has.
+  template <class... Options>
+  bool try_send_with_room(session_id of, reply_path_type path, bytes_view payload, error_code& ec,
+                          const Options&... options);
 
   // --- the loop ---
 
@@ -752,8 +739,8 @@ private:
   std::uint64_t undealt() const noexcept
   {
     const session_map_statistics table = map_.statistics();
-    return received_ - abandoned_ - table.routed - table.refused - table.rejected - table.unkeyed -
-           table.failed;
+    return received_ - abandoned_ - table.routed - table.refused - table.rejected - table.ignored -
+           table.unkeyed - table.failed;
   }
 
   void deal();
@@ -876,6 +863,7 @@ private:
   Executor awaitable_executor_;
   handler_memory memory_;
   std::optional<timer_type> timer_;
+  std::optional<typename clock_type::time_point> due_;  // when the timer wakes, if it is armed
   std::optional<timer_type> drain_timer_;
   std::shared_ptr<roster<listener_core>> roster_;
   epoch_guard guard_;
@@ -885,8 +873,7 @@ private:
   std::shared_ptr<each_function> each_;
   stranger_function on_stranger_;
   end_function on_end_;
-  std::function<void(std::exception_ptr)> on_failure_;
-  std::optional<session_end> ending_as_;
+  failure_function on_failure_;
   error_code ended_with_;
   std::exception_ptr kept_;  // could not be posted
 
@@ -894,6 +881,7 @@ private:
   waiter* serving_ = nullptr;
   waiter* passing_ = nullptr;  // what `each_` belongs to
   waiter* draining_ = nullptr;
+  std::uint64_t accept_number_ = 0;  // of the last `accept` with a deadline
   std::size_t being_served_ = 0;
   std::size_t handles_ = 0;
   std::size_t cut_ = 0;  // how many handles the last drain has left
@@ -919,7 +907,7 @@ private:
 
   form form_ = form::none;
   bool stopped_ = false;
-  relaxed<bool> closed_ = false;  // read by threads of other listeners, too
+  bool closed_ = false;
   bool silenced_ = false;
   bool paused_ = false;
   bool receiving_ = false;   // the loop is in a turn, in a wait, or between the two
@@ -927,7 +915,7 @@ private:
   bool dealing_ = false;
   bool backing_off_ = false;
   bool next_is_validated_ = false;  // the session that is about to be made
-  bool timer_is_armed_ = false;
+  bool some_have_own_timeouts_ = false;
 };
 
 }  // namespace detail

@@ -27,6 +27,7 @@ void listener_core<Handle, Executor>::close(session_end why, const error_code& e
   if (closed_) return;
   stopped_ = closed_ = true;
   ended_with_ = ec;
+  set_listening(false);
   for (const place_type each : map_)
     end(each, why);
   if (accepting_ != nullptr) end_member(accepting_, ec);
@@ -47,7 +48,8 @@ void listener_core<Handle, Executor>::cancel()
 }
 
 template <class Handle, class Executor>
-void listener_core<Handle, Executor>::session_failed(const std::exception_ptr& thrown)
+void listener_core<Handle, Executor>::session_failed(session_id of,
+                                                     const std::exception_ptr& thrown)
 {
   try {
     std::rethrow_exception(thrown);
@@ -58,7 +60,7 @@ void listener_core<Handle, Executor>::session_failed(const std::exception_ptr& t
     if (!on_failure_) throw;
   }
   const auto handler = on_failure_;  // the handler may replace itself
-  handler(thrown);
+  handler(of, thrown);
 }
 
 template <class Handle, class Executor>
@@ -79,6 +81,7 @@ listener_statistics listener_core<Handle, Executor>::statistics() const noexcept
   result.not_validated = not_validated_;
   result.replies_refused = replies_refused_;
   result.receive_errors = receive_errors_;
+  result.ignored = table.ignored;
   result.unkeyed = table.unkeyed;
   result.failed = table.failed;
   result.created = table.created;
@@ -117,7 +120,6 @@ void listener_core<Handle, Executor>::discard() noexcept
 template <class Handle, class Executor>
 void listener_core<Handle, Executor>::on_ended(place_type which, session_end why)
 {
-  why = ending_as_.value_or(why);
   if (why == session_end::stopped) ++stopped_sessions_;
   if (why == session_end::socket_error) ++failed_sessions_;
   state_type& ended = *which;
@@ -179,28 +181,6 @@ auto listener_core<Handle, Executor>::outlet_of(session_id id) noexcept -> outle
 }
 
 template <class Handle, class Executor>
-auto listener_core<Handle, Executor>::reserve(session_id of, std::size_t size, error_code& ec)
-    -> reply_path_type
-{
-  outlet_type* const to = outlet_of(of);
-  ec.clear();
-  if (to == nullptr || closed_)
-    ec = error::session_ended;
-  else if (!may_send(*to, size))
-    ec = error::not_validated;
-  if (ec && to != nullptr) ++to->refused;
-  if (ec == error::not_validated) ++not_validated_;
-  return ec ? reply_path_type() : to->path;
-}
-
-template <class Handle, class Executor>
-void listener_core<Handle, Executor>::return_unspent(session_id of, std::size_t size) noexcept
-{
-  if (config_.amplification == 0) return;
-  if (outlet_type* const to = outlet_of(of)) to->return_unspent(size);
-}
-
-template <class Handle, class Executor>
 error_code listener_core<Handle, Executor>::left_for(session_id id) const noexcept
 {
   const auto left = remains_.find(id);
@@ -226,7 +206,8 @@ template <class Handle, class Executor>
 void listener_core<Handle, Executor>::end_serving(const error_code& ec)
 {
   if (serving_ == nullptr || !serve_) return;
-  serve_ = nullptr;
+  // Its destructor may call the listener, so it comes last.
+  const auto function = std::exchange(serve_, nullptr);
   serving_->outcome = ec;
   finish_serving();
 }

@@ -36,6 +36,10 @@ inline listener_config checked(const listener_config& config)
     refuse("listener", error::out_of_range,
            "idle_timeout: " + std::to_string(config.idle_timeout.count()) +
                " ns; it must be positive");
+  if (config.ignore_for.count() < 0)
+    refuse(
+        "listener", error::out_of_range,
+        "ignore_for: " + std::to_string(config.ignore_for.count()) + " ns; it must be 0 or more");
   check_listener_limit("max_sessions", config.max_sessions, std::size_t{1} << 30U);
   check_listener_limit("max_keys", config.max_keys, std::numeric_limits<std::uint16_t>::max());
   check_listener_limit("max_unaccepted", config.max_unaccepted, any);

@@ -4,9 +4,13 @@
 #define DGRAM_DETAIL_SESSIONS_LISTENER_LOOP_HPP
 
 #include <dgram/config.hpp>
+#include <dgram/detail/async/deadline.hpp>
 #include <dgram/detail/platform/errors.hpp>
 #include <dgram/detail/sessions/listener_core.hpp>
 #include <dgram/error.hpp>
+
+#include <algorithm>
+#include <chrono>
 
 DGRAM_NAMESPACE_BEGIN
 
@@ -127,7 +131,9 @@ void listener_core<Handle, Executor>::turn(error_code ec)
   while (!ec) {
     deal();
     if (!goes_on()) return;
-    state().begin_receive();
+    // What is sent now may fail, and the handler for errors may end everything, or throw.
+    call([this] { state().begin_receive(); });
+    if (!goes_on()) return;
     if (state().is_drained()) return wait_in_turn();
     if (state().policy.template is_yield_due<clock_type>()) return post_turn();
     state().try_receive(ec);
@@ -139,22 +145,35 @@ void listener_core<Handle, Executor>::turn(error_code ec)
 template <class Handle, class Executor>
 void listener_core<Handle, Executor>::arm_timer()
 {
-  if (timer_is_armed_) return;
-  const auto next = map_.next_expiry();
+  if (due_) return;
+  auto next = map_.next_expiry();
   if (!next) return;
+  // A new session may be due before all present ones.
+  if (some_have_own_timeouts_)
+    next = std::min(*next, deadline(clock_type::now(), config_.idle_timeout));
   timer_->expires_at(*next);
   timer_->async_wait(
       [core = this->shared_from_this()](const error_code&) { core->look_for_idle(); });
-  timer_is_armed_ = true;
+  due_ = next;
 }
 
 template <class Handle, class Executor>
 void listener_core<Handle, Executor>::look_for_idle()
 {
-  timer_is_armed_ = false;
+  due_.reset();
   if (silenced_ || closed_) return;
   map_.expire(clock_type::now(), looked_at_per_turn);
   if (receiving_) arm_timer();
+}
+
+template <class Handle, class Executor>
+void listener_core<Handle, Executor>::set_idle_timeout(place_type which,
+                                                       std::chrono::nanoseconds timeout)
+{
+  map_.set_idle_timeout(which, timeout);
+  some_have_own_timeouts_ = true;
+  // The timer arms itself again when its wait has ended.
+  if (due_ && !silenced_ && map_.next_expiry() < due_) timer_->cancel();
 }
 
 }  // namespace detail

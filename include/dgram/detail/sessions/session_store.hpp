@@ -39,6 +39,7 @@ struct session_head {
   wheel_link link{};
   std::uint32_t aliases = 0;     // the list of the other keys
   std::uint32_t generation = 1;  // of the block's sessions
+  std::uint32_t idle_ticks = 0;  // how long it may hear nothing
 
   bool is_live() const noexcept { return now == state::live; }
   std::uint32_t& next_free() noexcept { return link.next; }
@@ -68,7 +69,7 @@ public:
   using tick = idle_wheel::tick;
   using end_function = std::function<void(block&, session_end)>;
 
-  session_store(const session_map_config& limits, tick idle_ticks)
+  session_store(const session_map_config& limits, std::uint32_t idle_ticks)
       : most_(limits.max_sessions),
         most_keys_(limits.max_keys),
         idle_ticks_(idle_ticks),
@@ -176,6 +177,7 @@ public:
     session.validated = false;
     session.keys = 1;
     session.heard = now;
+    session.idle_ticks = idle_ticks_;
     session.key = key;
     session.aliases = 0;
     session.number = std::exchange(made.number, 0);
@@ -207,6 +209,15 @@ public:
 
   /// A datagram came for the session.
   void hear(block& session, tick now) noexcept { session.heard = now; }
+
+  /// How long the session may hear nothing.
+  void set_idle(block& session, std::uint32_t ticks) noexcept
+  {
+    if (!session.is_live()) return;
+    wheel_of(session).remove(*this, session.number);
+    session.idle_ticks = ticks;
+    wheel_of(session).add(*this, session.number);
+  }
 
   /// A validated session is never evicted.
   void validate(block& session) noexcept
@@ -320,12 +331,24 @@ public:
     return true;
   }
 
+  template <class Function>
+  void for_each_key(const block& session, Function function) const
+  {
+    function(session.key);
+    for (std::uint32_t at = session.aliases; at != 0; at = aliases_[at].next)
+      function(aliases_[at].key);
+  }
+
   const key_table& table() const noexcept { return table_; }
 
   // For the wheels.
 
   wheel_link& link(std::uint32_t number) noexcept { return blocks_[number].link; }
-  tick due(std::uint32_t number) const noexcept { return blocks_[number].heard + idle_ticks_; }
+  tick due(std::uint32_t number) const noexcept
+  {
+    const block& session = blocks_[number];
+    return session.heard + session.idle_ticks;
+  }
 
 private:
   /// An entry of the table with this bit is an alias, and otherwise a session.
@@ -405,7 +428,7 @@ private:
 
   std::size_t most_;
   std::size_t most_keys_;
-  tick idle_ticks_;
+  std::uint32_t idle_ticks_;
   bool evicts_;
   std::size_t size_ = 0;
   std::uint64_t changes_ = 0;

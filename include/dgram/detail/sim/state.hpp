@@ -12,6 +12,7 @@
 #include <dgram/detail/sim/send_buffer.hpp>
 #include <dgram/detail/sim/wire.hpp>
 #include <dgram/detail/socket/protocols.hpp>
+#include <dgram/detail/socket/receivers.hpp>
 #include <dgram/endpoint.hpp>
 #include <dgram/error.hpp>
 #include <dgram/multicast.hpp>
@@ -97,6 +98,7 @@ public:
   sim_descriptor socket{*this};
   option_values flags;
   socket_statistics counts;
+  receivers receiving;
   std::uint64_t epoch = 0;
   std::uint64_t descriptor_number = 0;
   std::uint64_t reports_taken = 0;

@@ -15,6 +15,7 @@
 #include <dgram/detail/socket/descriptor.hpp>
 #include <dgram/detail/socket/destination_table.hpp>
 #include <dgram/detail/socket/protocols.hpp>
+#include <dgram/detail/socket/receivers.hpp>
 #include <dgram/detail/socket/reports.hpp>
 #include <dgram/detail/socket/wake_ups.hpp>
 #include <dgram/endpoint.hpp>
@@ -64,6 +65,7 @@ struct socket_state : descriptor, std::enable_shared_from_this<socket_state<Prot
   }
 
   inner_type socket;
+  receivers receiving;
   std::uint64_t epoch = 0;
 
   /// The peers to which segmentation was refused. Datagrams to them leave one by one for a while.

@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: BSL-1.0
+// How the sessions of a listener send: the way to the peer, what it may get, and the shared queue.
+#ifndef DGRAM_DETAIL_SESSIONS_LISTENER_SENDING_HPP
+#define DGRAM_DETAIL_SESSIONS_LISTENER_SENDING_HPP
+
+#include <dgram/config.hpp>
+#include <dgram/detail/sessions/listener_core.hpp>
+
+DGRAM_NAMESPACE_BEGIN
+
+namespace detail {
+
+template <class Handle, class Executor>
+auto listener_core<Handle, Executor>::reserve(session_id of, std::size_t size, error_code& ec)
+    -> reply_path_type
+{
+  outlet_type* const to = outlet_of(of);
+  ec.clear();
+  if (to == nullptr || closed_)
+    ec = error::session_ended;
+  else if (!may_send(*to, size))
+    ec = error::not_validated;
+  if (ec && to != nullptr) ++to->refused;
+  if (ec == error::not_validated) ++not_validated_;
+  return ec ? reply_path_type() : to->path;
+}
+
+template <class Handle, class Executor>
+void listener_core<Handle, Executor>::return_unspent(session_id of, std::size_t size) noexcept
+{
+  if (config_.amplification == 0) return;
+  if (outlet_type* const to = outlet_of(of)) to->return_unspent(size);
+}
+
+template <class Handle, class Executor>
+bool listener_core<Handle, Executor>::must_wait(bytes_view payload, const reply_path_type& to,
+                                                bool is_first, error_code& ec)
+{
+  auto& queue = *writer_.state_;
+  ec.clear();
+  if (queue.takes_at_once(payload.size(), 1, to)) {
+    queue.push(payload, 1, to);
+    return false;
+  }
+  ec = closed_ ? error_code(error::session_ended) : queue.check(to);
+  if (!ec && is_first) queue.make_room(payload.size(), 1, ec);
+  if (queue.must_wait(payload.size(), 1, ec, to)) return true;
+  if (ec) return false;
+  if (queue.can_take(payload.size(), 1, to))
+    queue.push(payload, 1, to);
+  else
+    queue.count_dropped(payload.size(), 1, to, queue.number_of());
+  return false;
+}
+
+template <class Handle, class Executor>
+template <class... Options>
+net::awaitable<void, Executor> listener_core<Handle, Executor>::send_in_room(
+    std::shared_ptr<listener_core> core, session_id to, bytes_view payload,
+    const Options*... options)
+{
+  error_code ec;
+  const reply_path_type path = core->reserve(to, payload.size(), ec);
+  throw_if(ec, "send");
+  try {
+    co_await core->writer_.send(payload, path, *options...);
+  } catch (const system_error& e) {
+    core->return_unspent(to, payload.size());
+    ec = e.code();
+    const bool is_end = ec == net::error::operation_aborted || ec == net::error::bad_descriptor;
+    if (!is_end || !core->is_stopped()) throw;
+    throw_if(error::session_ended, "send");
+  } catch (...) {
+    core->return_unspent(to, payload.size());
+    throw;
+  }
+}
+
+template <class Handle, class Executor>
+template <class... Options>
+bool listener_core<Handle, Executor>::try_send(session_id of, outlet_type& to, bytes_view payload,
+                                               error_code& ec, const Options&... options)
+{
+  ec.clear();
+  if (closed_) {
+    ec = error::session_ended;
+  } else if (!may_send(to, payload.size())) {
+    ec = error::not_validated;
+  } else {
+    if constexpr (sizeof...(Options) == 0) {
+      auto& queue = *writer_.state_;
+      if (queue.takes_at_once(payload.size(), 1, to.path)) [[likely]] {
+        queue.push(payload, 1, to.path);
+        return true;
+      }
+    }
+    return try_send_with_room(of, to.path, payload, ec, options...);
+  }
+  if (ec == error::not_validated) ++not_validated_;
+  ++to.refused;
+  return false;
+}
+
+template <class Handle, class Executor>
+template <class... Options>
+bool listener_core<Handle, Executor>::try_send_with_room(session_id of, reply_path_type path,
+                                                         bytes_view payload, error_code& ec,
+                                                         const Options&... options)
+{
+  const auto kept = this->shared_from_this();
+  if (writer_.try_send(payload, path, options..., ec)) return true;
+  return_unspent(of, payload.size());
+  if (outlet_type* const left = outlet_of(of)) ++left->refused;
+  return false;
+}
+
+template <class Handle, class Executor>
+void listener_core<Handle, Executor>::will_wait(session_id of) noexcept
+{
+  if (outlet_type* const left = outlet_of(of)) --left->refused;
+}
+
+}  // namespace detail
+
+DGRAM_NAMESPACE_END
+
+#endif
