@@ -6,6 +6,7 @@
 #include <dgram/config.hpp>
 #include <dgram/detail/async/epoch_guard.hpp>
 #include <dgram/detail/async/handler_memory.hpp>
+#include <dgram/detail/async/thread_memory.hpp>
 #include <dgram/detail/batch/reader_state.hpp>
 #include <dgram/detail/platform/errors.hpp>
 #include <dgram/error.hpp>
@@ -120,8 +121,11 @@ private:
     }
   }
 
-  /// Resumes the loop. Its memory is Asio's, because `memory_` is too small for a wait.
+  /// Resumes the loop. `memory_` is too small for a wait.
   struct woken_handler {
+    using allocator_type = thread_allocator<>;
+    allocator_type get_allocator() const noexcept { return {}; }
+
     void operator()(const error_code& ec)
     {
       const auto kept = std::move(owner);

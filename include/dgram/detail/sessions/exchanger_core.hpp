@@ -11,6 +11,7 @@
 #include <dgram/detail/async/initiation.hpp>
 #include <dgram/detail/async/roster.hpp>
 #include <dgram/detail/async/task.hpp>
+#include <dgram/detail/async/thread_memory.hpp>
 #include <dgram/detail/async/turns.hpp>
 #include <dgram/detail/batch/receive_loop.hpp>
 #include <dgram/detail/sessions/answer_memory.hpp>
@@ -294,6 +295,22 @@ private:
     const double ticks = nanoseconds / static_cast<double>(exchange_resolution.count());
     return now + 1 + static_cast<tick>(std::min(ticks + 0.999999, longest));
   }
+
+  /// Called when the timer expires. An earlier wait may have been queued already; the number tells
+  /// them apart.
+  struct due_handler {
+    using allocator_type = thread_allocator<>;
+    allocator_type get_allocator() const noexcept { return {}; }
+
+    void operator()(const error_code&) const
+    {
+      const auto core = self.lock();
+      if (core && core->timer_number_ == number) core->look_for_due();
+    }
+
+    std::weak_ptr<exchanger_core> self;
+    std::uint64_t number;
+  };
 
   void arm_timer();
   void look_for_due();

@@ -238,11 +238,7 @@ void exchanger_core<Handle, Executor>::arm_timer()
   armed_for_ = *first;
   timer_->expires_at(began_ + std::chrono::duration_cast<typename clock_type::duration>(
                                   exchange_resolution * static_cast<std::int64_t>(*first)));
-  // An earlier wait may have been queued already; the number tells them apart.
-  timer_->async_wait([self = this->weak_from_this(), number = ++timer_number_](const error_code&) {
-    const auto core = self.lock();
-    if (core && core->timer_number_ == number) core->look_for_due();
-  });
+  timer_->async_wait(due_handler{this->weak_from_this(), ++timer_number_});
 }
 
 template <class Handle, class Executor>
