@@ -22,7 +22,7 @@ DGRAM_NAMESPACE_BEGIN
 ///
 /// \code
 /// dgram::exchanger client{socket, dgram::same_bytes{0, 2}};
-/// const dgram::answer answer = co_await client.exchange(query, server);
+/// const dgram::answer answer = co_await client.exchange(query, peer);
 /// handle(answer.payload(), answer.sender());
 /// \endcode
 template <class Protocol>

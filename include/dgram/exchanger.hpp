@@ -74,8 +74,8 @@ DGRAM_NAMESPACE_BEGIN
 ///
 /// \code
 /// dgram::exchanger client{socket, dgram::same_bytes{0, 2}};
-/// const auto query = make_query(client.unused_id<std::uint16_t>(server), "www.example.net");
-/// const dgram::answer answer = co_await client.exchange(query, server);
+/// const auto query = make_query(client.unused_id<std::uint16_t>(peer), "www.example.net");
+/// const dgram::answer answer = co_await client.exchange(query, peer);
 /// handle(answer.payload(), answer.sender());
 /// \endcode
 template <class Protocol, class SocketExecutor, class Executor, class Handle>
@@ -165,7 +165,7 @@ public:
   ///
   /// \code
   /// dgram::exchanger client{socket, dgram::same_bytes{0, 2}};
-  /// auto answer = co_await client.exchange(query, server, {.tries = 1});
+  /// auto answer = co_await client.exchange(query, peer, {.tries = 1});
   /// \endcode
   net::awaitable<answer_type, Executor> exchange(bytes_view request, const endpoint_type& peer,
                                                  const retry_policy& policy)
@@ -178,7 +178,7 @@ public:
   /// \code
   /// dgram::exchanger client{socket, dgram::same_bytes{0, 2}};
   /// dgram::error_code ec;
-  /// const auto answer = co_await client.exchange(query, server, ec);
+  /// const auto answer = co_await client.exchange(query, peer, ec);
   /// if (ec == asio::error::timed_out) fmt::print("no answer\n");
   /// \endcode
   net::awaitable<answer_type, Executor> exchange(bytes_view request, const endpoint_type& peer,
@@ -273,10 +273,10 @@ public:
   /// `invalid_argument`. If the function throws, the same bytes are sent.
   ///
   /// \code
-  /// dgram::exchanger client{socket, dgram::same_bytes{40, 8, 24}};
+  /// dgram::exchanger client{socket, dgram::same_bytes{0, 8}};
   /// std::string request;
-  /// client.on_remake([&](dgram::bytes_view, const auto& peer, std::size_t) {
-  ///   request = make_query(client.unused_id<std::uint64_t>(peer), "time");
+  /// client.on_remake([&](dgram::bytes_view, const auto& server, std::size_t) {
+  ///   request = make_query(client.unused_id<std::uint64_t>(server), "time");
   ///   return dgram::bytes_view(request);
   /// });
   /// \endcode
