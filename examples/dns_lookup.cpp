@@ -13,56 +13,52 @@
 
 #include <asio/co_spawn.hpp>
 #include <asio/io_context.hpp>
-#include <asio/redirect_error.hpp>
 #include <dgram.hpp>
 #include <dgram/format.hpp>
 
 #include <chrono>
-#include <optional>
-#include <random>
+#include <cstdint>
+#include <utility>
 
 namespace dns = example::dns;
-using std::chrono::steady_clock;
 
 namespace {
 
 struct settings {
   std::string port = "53";
+  unsigned type = dns::type_a;
   int timeout = 1000;
   int retries = 2;
 };
 
-asio::awaitable<std::optional<dns::answer>> ask(dgram::udp::socket& socket,
-                                                const std::string& query, const settings& with)
-{
-  dgram::reader reader{socket};
-  for (int attempt = 0; attempt <= with.retries; ++attempt) {
-    const auto deadline = steady_clock::now() + std::chrono::milliseconds(with.timeout);
-    dgram::error_code ec;
-    co_await socket.async_send(asio::buffer(query), asio::redirect_error(asio::use_awaitable, ec));
-    while (true) {
-      // The socket is connected, so it receives from the server only, which may answer an earlier try.
-      const auto datagram = co_await reader.next_until(deadline, ec);
-      if (ec == asio::error::timed_out) break;
-      if (ec == asio::error::connection_refused) continue;  // it may be about to start
-      if (ec) throw dgram::system_error(ec, "receive");
-      if (!datagram) continue;
-      if (auto answer = dns::read_answer(datagram->payload().text(), query)) co_return answer;
-    }
-  }
-  co_return std::nullopt;
-}
-
-asio::awaitable<void> look_up(std::string_view server, std::string_view name,
-                              const std::string& query, const settings& with, int& status)
+asio::awaitable<void> look_up(std::string_view server, std::string_view name, const settings& with,
+                              int& status)
 {
   dgram::udp::socket socket(co_await asio::this_coro::executor);
-  // Opens the socket for the family that the server's address has; does not block for a name.
+  // Finds the server's address, and opens the socket for its family; does not block for a name.
   co_await dgram::async_connect(socket, server, with.port, asio::use_awaitable);
-  const auto answer = co_await ask(socket, query, with);
+  const auto peer = socket.remote_endpoint();
+  socket.disconnect();
+  dgram::error_code ec;
+  // Not every system has this. Without it a refusal is noticed only after all tries.
+  socket.set_option(dgram::option::receive_error(true), ec);
+
+  dgram::exchanger client{socket, dgram::same_bytes{.offset = 0, .size = 2}};
+  client.on_check([](dgram::bytes_view query, const dgram::datagram& datagram) {
+    return dns::read_answer(datagram.payload().text(), query.text()).has_value();
+  });
+  // The id is not to be guessed by others.
+  const auto query = dns::make_query(client.unused_id<std::uint16_t>(peer), name, with.type);
+  const auto reply =
+      co_await client.exchange(query, peer,
+                               {.first_wait = std::chrono::milliseconds(with.timeout),
+                                .tries = static_cast<std::size_t>(with.retries) + 1,
+                                .backoff = 1},
+                               ec);
+  const auto answer = dns::read_answer(reply.payload().text(), query);
   status = answer && !answer->addresses.empty() ? 0 : 1;
   if (!answer)
-    fmt::print(stderr, "no answer from {}\n", socket.remote_endpoint());
+    fmt::print(stderr, "no answer from {}: {}\n", peer, ec.message());
   else if (status != 0)
     fmt::print(stderr, "no address of {} (code {})\n", name, answer->code);
   else
@@ -87,12 +83,11 @@ int main(int argc, char** argv)
     words.finish();
     if (type != "A" && type != "AAAA")
       throw example::bad_argument(fmt::format("--type \"{}\": neither A nor AAAA", type));
-    const unsigned id = std::random_device()() & 0xffff;  // not to be guessed by others
-    const auto query = dns::make_query(id, name, type == "A" ? dns::type_a : dns::type_aaaa);
+    with.type = type == "A" ? dns::type_a : dns::type_aaaa;
 
     asio::io_context io;
     int status = 1;
-    asio::co_spawn(io, look_up(server, name, query, with, status), example::rethrow);
+    asio::co_spawn(io, look_up(server, name, with, status), example::rethrow);
     io.run();
     return status;
   });

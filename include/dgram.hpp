@@ -4,6 +4,7 @@
 #define DGRAM_HPP
 
 #include <dgram/activation.hpp>
+#include <dgram/answer.hpp>
 #include <dgram/basic_socket.hpp>
 #include <dgram/block_list.hpp>
 #include <dgram/bytes_view.hpp>
@@ -21,6 +22,8 @@
 #include <dgram/endpoint.hpp>
 #include <dgram/error.hpp>
 #include <dgram/event_emitter.hpp>
+#include <dgram/exchanger.hpp>
+#include <dgram/exchanger_config.hpp>
 #include <dgram/failure.hpp>
 #include <dgram/full_policy.hpp>
 #include <dgram/fwd.hpp>

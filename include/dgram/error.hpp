@@ -45,6 +45,9 @@ enum class error {
   hand_over_version,    ///< that process uses another version of the hand-over (protocol_error)
   hand_over_message,    ///< that process sent something else than the next message (protocol_error)
   hand_over_withdrawn,  ///< the old process keeps the socket (operation_canceled)
+  /// A limit of an exchanger: `max_outstanding`, `max_request_bytes`, or no key of this size is
+  /// left (no_buffer_space).
+  too_many_exchanges,
 };
 
 /// Errors of the operating system that `asio::error` has no names for. Like those of `asio::error`,
@@ -110,6 +113,8 @@ public:
     case error::hand_over_version: return "the other process hands over by another version";
     case error::hand_over_message: return "the other process sent no message of a hand-over";
     case error::hand_over_withdrawn: return "the old process keeps its socket";
+    case error::too_many_exchanges:
+      return "too many exchanges wait: see exchanger_config::max_outstanding and max_request_bytes";
     }
     return "unknown dgram error";
   }
@@ -132,6 +137,7 @@ private:
     case error::hand_over_version:
     case error::hand_over_message: return sys::errc::protocol_error;
     case error::hand_over_withdrawn: return sys::errc::operation_canceled;
+    case error::too_many_exchanges: return sys::errc::no_buffer_space;
     case error::no_multicast: return sys::errc::operation_not_supported;
     default: return sys::errc::invalid_argument;
     }

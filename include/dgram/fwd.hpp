@@ -90,14 +90,27 @@ class session_ref;
 template <class Protocol>
 class basic_stranger;
 
+template <class Protocol, class SocketExecutor = net::any_io_executor,
+          class Executor = net::any_io_executor,
+          class Handle = basic_socket_handle<Protocol, SocketExecutor>>
+class exchanger;
+
+template <class Protocol>
+class basic_answer;
+
 namespace detail {
 template <class Handle, class Executor>
 class listener_core;
+template <class Handle, class Executor>
+class exchanger_core;
 }  // namespace detail
 
 struct listener_config;
 struct listener_statistics;
 struct session_statistics;
+struct exchanger_config;
+struct exchanger_statistics;
+struct retry_policy;
 class session_key;
 
 template <class T, class Protocol = udp, class Clock = std::chrono::steady_clock>

@@ -260,6 +260,8 @@ private:
   friend class writer;
   template <class, class>
   friend class detail::listener_core;
+  template <class, class>
+  friend class detail::exchanger_core;
 
   static auto take_one() noexcept
   {

@@ -94,6 +94,12 @@ public:
 
   send_result try_send_batch(send_batch& batch) { return detail::send_many(*state_, batch); }
 
+  /// As that of the socket.
+  path_error try_receive_error(error_code& ec)
+  {
+    return detail::next_report<path_error>(*state_, ec);
+  }
+
   template <class Token>
   auto async_wait(net::socket_base::wait_type what, Token&& token)
   {

@@ -24,10 +24,13 @@ public:
   using reply_path = basic_reply_path<udp>;
   using path_error = basic_path_error<udp>;
 
-  /// Declared here; `dgram/reader.hpp`, `dgram/writer.hpp` and `dgram/listener.hpp` define them.
+  /// Declared here; `dgram/reader.hpp`, `dgram/writer.hpp`, `dgram/listener.hpp` and
+  /// `dgram/exchanger.hpp` define them.
   using reader = dgram::reader<udp>;
   using writer = dgram::writer<udp>;
   using listener = dgram::listener<udp>;
+  using exchanger = dgram::exchanger<udp>;
+  using answer = basic_answer<udp>;
   using session = dgram::session<udp>;
   using session_ref = dgram::session_ref<udp>;
 

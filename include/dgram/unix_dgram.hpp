@@ -89,10 +89,13 @@ public:
   using datagram_info = basic_datagram_info<unix_dgram>;
   using reply_path = basic_reply_path<unix_dgram>;
 
-  /// Declared here; `dgram/reader.hpp`, `dgram/writer.hpp` and `dgram/listener.hpp` define them.
+  /// Declared here; `dgram/reader.hpp`, `dgram/writer.hpp`, `dgram/listener.hpp` and
+  /// `dgram/exchanger.hpp` define them.
   using reader = dgram::reader<unix_dgram>;
   using writer = dgram::writer<unix_dgram>;
   using listener = dgram::listener<unix_dgram>;
+  using exchanger = dgram::exchanger<unix_dgram>;
+  using answer = basic_answer<unix_dgram>;
   using session = dgram::session<unix_dgram>;
   using session_ref = dgram::session_ref<unix_dgram>;
 

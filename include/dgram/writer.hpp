@@ -409,6 +409,8 @@ public:
 private:
   template <class, class>
   friend class detail::listener_core;
+  template <class, class>
+  friend class detail::exchanger_core;
 
   template <class Target>
   void commit_or_say(error_code& ec, std::size_t size, const Target& to,

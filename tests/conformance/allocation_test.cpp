@@ -8,6 +8,7 @@
 #include <catch2/catch_template_test_macros.hpp>
 #include <catch2/generators/catch_generators.hpp>
 
+#include <dgram/exchanger.hpp>
 #include <dgram/listener.hpp>
 #include <dgram/session_map.hpp>
 
@@ -15,6 +16,7 @@
 #include <asio/steady_timer.hpp>
 
 #include <array>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
@@ -581,6 +583,53 @@ TEST_CASE("a listener's for_each allocates nothing to receive and to answer", "[
   };
   measured.begin();
   asio::post(io, std::ref(step));
+  s.run();
+  measured.verify();
+}
+
+TEST_CASE("an exchange allocates nothing: its request, a repetition, its answer, and a stray one",
+          "[exchanger]")
+{
+  DGRAM_SKIP_WITHOUT_ALLOCATION_COUNTS();
+  asio::io_context io;
+  dgram::udp::socket server(io, test::loopback_v4());
+  dgram::udp::socket socket(io, test::loopback_v4());
+  const auto to = server.local_endpoint();
+  dgram::exchanger client{
+      socket, dgram::same_bytes{0, 2}, {.max_remembered = 4, .coalesce = false}};
+  session s(io);
+  meter measured;
+  int requests = 0;
+  std::array<char, 16> storage;
+  dgram::udp::endpoint sender;
+  // Asio keeps two pieces of memory for reuse, and these are for the exchange.
+  const auto post = [&](std::function<void()>& step) {
+    asio::post(io, asio::bind_allocator(dgram::detail::thread_allocator<>(), std::ref(step)));
+  };
+  std::function<void()> ask;
+  std::function<void()> serve = [&] {
+    while (server.try_receive_from(asio::buffer(storage), sender)) {
+      if (++requests % 2 != 0) continue;  // the first one is lost
+      server.send_to(asio::buffer("stray", 5), sender);
+      server.send_to(asio::buffer(storage, 2), sender);
+    }
+    if (client.outstanding() > 0) post(serve);
+  };
+  ask = [&] {
+    measured.begin();
+    client.async_exchange("id", to, {.first_wait = std::chrono::milliseconds(1)},
+                          [&](const dgram::error_code& ec, const dgram::answer& answer) {
+                            const bool more = measured.end();
+                            REQUIRE_FALSE(ec);
+                            REQUIRE(answer.tries() >= 2);
+                            if (more)
+                              post(ask);
+                            else
+                              s.finish();
+                          });
+    post(serve);
+  };
+  post(ask);
   s.run();
   measured.verify();
 }

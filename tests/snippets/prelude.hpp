@@ -14,8 +14,10 @@
 
 #include <array>
 #include <chrono>
+#include <cstddef>
 #include <functional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace snippets {
@@ -27,6 +29,16 @@ inline void handle(dgram::bytes_view, const asio::ip::udp::endpoint&)
 inline asio::awaitable<void> handle_session(dgram::udp::session)
 {
   co_return;
+}
+
+/// A request with an id in front, the highest byte first.
+template <class Id>
+std::string make_query(Id id, std::string_view text)
+{
+  std::string result;
+  for (std::size_t left = sizeof id; left-- > 0;)
+    result += static_cast<char>(id >> 8 * left & 0xFF);
+  return result.append(text);
 }
 
 }  // namespace snippets
@@ -43,5 +55,6 @@ inline asio::awaitable<void> handle_session(dgram::udp::session)
 
 using snippets::handle;
 using snippets::handle_session;
+using snippets::make_query;
 
 #endif

@@ -60,6 +60,8 @@ row describe(dgram::error value)
   case dgram::error::hand_over_version: return {value, std::errc::protocol_error, "version"};
   case dgram::error::hand_over_message: return {value, std::errc::protocol_error, "message"};
   case dgram::error::hand_over_withdrawn: return {value, std::errc::operation_canceled, "keeps"};
+  case dgram::error::too_many_exchanges:
+    return {value, std::errc::no_buffer_space, "max_outstanding"};
   }
   FAIL("an error that is no enumerator");
   return {};
@@ -88,6 +90,7 @@ std::vector<dgram::error> all_errors()
           dgram::error::hand_over_version,
           dgram::error::hand_over_message,
           dgram::error::hand_over_withdrawn,
+          dgram::error::too_many_exchanges,
           dgram::error::session_ended,
           dgram::error::not_validated,
           dgram::error::already_listening};

@@ -284,6 +284,29 @@ TEST_CASE("an unconnected sender learns of a refusal only with receive_error")
   CHECK(report->peer == nowhere);
   CHECK(report->offender == nowhere.address());
   CHECK(report->origin == dgram::path_error_origin::icmp);
+  CHECK(dgram::bytes_view(report->quoted().data(), report->quoted().size()).text() == "x");
+}
+
+TEST_CASE("a report wakes what waits for datagrams, once, and quotes at most 64 bytes")
+{
+  scene s;
+  s.client.set_option(dgram::option::receive_error{true});
+  const std::string sent(100, 'q');
+  int wakes = 0;
+  s.client.async_wait(asio::socket_base::wait_read, [&](error_code) {
+    ++wakes;
+    s.client.async_wait(asio::socket_base::wait_read, [&](error_code) {
+      ++wakes;
+      s.client.try_receive(asio::buffer(s.storage), s.ec);
+      s.client.async_wait(asio::socket_base::wait_read, [&](error_code) { ++wakes; });
+    });
+  });
+  s.client.send_to(asio::buffer(sent), {asio::ip::make_address("10.0.0.1"), 9});
+  s.net.run();
+  CHECK(wakes == 2);  // it is readable until something is received
+  CHECK(s.ec == asio::error::would_block);
+  const auto report = s.client.try_receive_error(s.ec);
+  CHECK(report.quoted_size == 64);
 }
 
 TEST_CASE("a datagram above the MTU is refused with its size, and one at the MTU passes")

@@ -7,13 +7,30 @@
 #include <dgram/detail/async/handler_memory.hpp>
 #include <dgram/detail/async/task.hpp>
 
+#include <concepts>
 #include <cstddef>
 #include <memory>
+#include <typeinfo>
 #include <utility>
 
 DGRAM_NAMESPACE_BEGIN
 
 namespace detail {
+
+/// Returns the context if the executor is its own; otherwise null.
+template <class Executor>
+net::io_context* find_io_context(const Executor& executor)
+{
+  using of_io = net::io_context::executor_type;
+  const of_io* found = nullptr;
+  if constexpr (std::same_as<Executor, of_io>) found = &executor;
+#if defined(__cpp_rtti)
+  // Some versions of Asio do not check the type that `target` is asked for, a strand for example.
+  else if constexpr (requires { executor.target_type() == typeid(of_io); })
+    if (executor.target_type() == typeid(of_io)) found = executor.template target<of_io>();
+#endif
+  return found != nullptr ? &net::query(*found, net::execution::context) : nullptr;
+}
 
 /// Passes on what was sent, even if the turn throws.
 template <class Owner>

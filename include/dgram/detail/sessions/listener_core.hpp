@@ -42,7 +42,6 @@
 #include <optional>
 #include <string>
 #include <type_traits>
-#include <typeinfo>
 #include <unordered_map>
 #include <utility>
 #include <vector>
@@ -89,7 +88,7 @@ public:
                           .yield_after = config.yield_after,
                           .coalesce = config.coalesce}),
         writer_(reader_, config.queue),
-        later_(*this, find_context(socket_.get_executor())),
+        later_(*this, find_io_context(socket_.get_executor())),
         map_({.idle_timeout = config.idle_timeout,
               .max_sessions = config.max_sessions,
               .when_full = config.when_full,
@@ -529,20 +528,6 @@ private:
   {
     return net::use_service<service_type>(
         net::query(executor, net::execution::context_as<net::execution_context&>));
-  }
-
-  /// Returns the context if the executor is its own; otherwise null.
-  static net::io_context* find_context(const executor_type& executor)
-  {
-    using of_io = net::io_context::executor_type;
-    const of_io* found = nullptr;
-    if constexpr (std::same_as<executor_type, of_io>) found = &executor;
-#if defined(__cpp_rtti)
-    // Some versions of Asio do not check the type that `target` is asked for, a strand for example.
-    else if constexpr (requires { executor.target_type() == typeid(of_io); })
-      if (executor.target_type() == typeid(of_io)) found = executor.template target<of_io>();
-#endif
-    return found != nullptr ? &net::query(*found, net::execution::context) : nullptr;
   }
 
   /// Refuses a socket that is connected, or from which something receives already.

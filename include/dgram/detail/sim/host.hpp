@@ -13,6 +13,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <unordered_map>
 #include <utility>
@@ -57,9 +58,9 @@ public:
   /// Takes over the packet. Returns false, and leaves the packet, if its queue is full.
   virtual bool take(sim_packet* arrived) = 0;
 
-  /// A datagram to this destination met an error on its way.
+  /// A datagram to this destination met an error on its way. The report quotes the datagram.
   virtual void report(const sim_endpoint& destination, const error_code& ec,
-                      const net::ip::address& offender) = 0;
+                      const net::ip::address& offender, std::span<const std::byte> quoted) = 0;
 
   /// The host is not paused any more.
   virtual void resume() = 0;

@@ -28,6 +28,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <span>
 #include <type_traits>
 #include <utility>
 
@@ -155,6 +156,7 @@ public:
     send_buffer_.clear();
     wire_->cancel(room_);
     reports_ = {};
+    has_fresh_report_ = false;
     pending_.clear();
     abort_operations();
   }
@@ -235,6 +237,7 @@ public:
     peer = to;
     pending_.clear();
     reports_ = {};
+    has_fresh_report_ = false;
     if (bound_.address().is_unspecified()) local.address(*source);
   }
 
@@ -377,6 +380,7 @@ public:
       ec = std::exchange(pending_, {});
     else if (queue_.empty())
       ec = net::error::would_block;
+    if (!is_paused()) has_fresh_report_ = false;
     if (ec == net::error::would_block) ++counts.would_block;
     return ec ? nullptr : queue_.front();
   }
@@ -423,7 +427,7 @@ public:
   }
 
   void report(const sim_endpoint& destination, const error_code& ec,
-              const net::ip::address& offender) override
+              const net::ip::address& offender, std::span<const std::byte> quoted) override
   {
     if (flags.receives_errors) {
       path_error one;
@@ -435,7 +439,12 @@ public:
       // Port unreachable (RFC 792; RFC 4443, section 3.1).
       one.icmp_type = v4 ? 3 : 1;
       one.icmp_code = v4 ? 3 : 4;
+      one.quoted_size = std::min(quoted.size(), one.quoted_bytes.size());
+      std::copy_n(quoted.begin(), one.quoted_size, one.quoted_bytes.begin());
       keep(one);
+      // As on Linux, a report wakes what waits for datagrams, until the next receive.
+      has_fresh_report_ = true;
+      wake();
     } else if (peer && *peer == destination) {
       pending_ = ec;
       ++counts.path_errors;
@@ -527,7 +536,7 @@ private:
 
   bool is_readable() const noexcept
   {
-    return !open_ || (!is_paused() && (pending_ || !queue_.empty()));
+    return !open_ || (!is_paused() && (pending_ || has_fresh_report_ || !queue_.empty()));
   }
 
   void wake()
@@ -672,6 +681,7 @@ private:
   room_event room_{*this};
   operation_queue<path_error> reports_;
   error_code pending_;
+  bool has_fresh_report_ = false;  // since the last receive
   bool open_ = false;
   bool wire_ended_ = false;
 };

@@ -301,12 +301,13 @@ private:
     sim_endpoint destination;
     error_code code;
     net::ip::address offender;
+    std::vector<std::byte> quoted;
 
     void happen() override
     {
       const std::unique_ptr<path_notice> self(this);
       if (sim_port* const port = host->find(destination, source))
-        port->report(destination, code, offender);
+        port->report(destination, code, offender, quoted);
     }
     void drop() noexcept override { delete this; }
   };
@@ -540,6 +541,7 @@ private:
     notice->destination = packet.first_destination;
     notice->code = net::error::connection_refused;
     notice->offender = packet.first_destination.address();
+    notice->quoted = packet.payload;
     plan(*notice, at);
     notice.release();
   }
