@@ -31,9 +31,9 @@ DGRAM_NAMESPACE_BEGIN
 /// (`shard_group_config::steering`).
 ///
 /// The members have the numbers 0, 1, 2 ... in the order in which they are opened. Only the last
-/// one can be taken out of the group (`async_close_last`). If the program closes another one by
-/// itself, the kernel gives that member's number to the last one, and senders move. Queued
-/// datagrams of the closed socket are lost then.
+/// one can be taken out of the group (`async_close_last`). If the program itself closes another one
+/// while the group is used, the kernel gives that number to another socket: senders move, and some
+/// datagrams go to a socket that no member has open.
 ///
 /// **Exclusive.** The group binds its first socket without sharing, and fails if the port is taken.
 /// Afterwards a process of the same user can bind to the port too. It gets no datagrams unless the
@@ -50,7 +50,8 @@ DGRAM_NAMESPACE_BEGIN
 /// have no groups.
 ///
 /// **Lifetimes**: the group may be destroyed before its members. They stay open, and steering stays
-/// as it is. Pending operations continue. Thread safety: every function may be called on any
+/// as it is. Pending operations continue. The group then closes the bound sockets that are not
+/// open; a datagram that arrives in this moment may be lost. Thread safety: every function may be called on any
 /// thread, also at the same time. A member belongs to the thread of its executor.
 ///
 /// \code
@@ -199,7 +200,8 @@ public:
 
   /// The same, and closes the member. Its pending operations complete with `operation_aborted`, and
   /// a reader returns what it has in memory. Answers that wait in a writer are lost: to send them
-  /// call `async_drain_last` first. A socket of the reserve stays bound, for the next `open`.
+  /// call `async_drain_last` first. The group keeps the bound socket for the next `open`, since the
+  /// kernel may lose a datagram when a socket of a group is closed.
   ///
   /// If the program has closed the last member by itself, this removes it from the group.
   template <net::completion_token_for<void(error_code)> Token = default_token>

@@ -505,12 +505,15 @@ TEST_CASE("one operation at a time ends the last member, and it can be cancelled
 TEST_CASE("a member that the program closed itself is removed", "[shard_group]")
 {
   SKIP_WITHOUT_STEERING();
-  shards all(test::loopback_v4(), 3);
+  const std::size_t reserve = GENERATE(1U, 3U, 5U);
+  const bool opens_again = GENERATE(false, true);
+  shards all(test::loopback_v4(), 3, {.reserve = reserve});
   all.sockets[2].close();
   CHECK_FALSE(end_last(all, true));
   CHECK(all.group.size() == 2);
   all.sockets.pop_back();
-  for (int flow = 0; flow < 40; ++flow) {
+  if (opens_again) all.open(3);
+  for (int flow = 0; flow < 60; ++flow) {
     client peer(all.group.local_endpoint());
     peer.send();
     CHECK(all.take_one() == all.group.member_of(peer.socket.local_endpoint()));

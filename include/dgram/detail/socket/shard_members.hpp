@@ -83,8 +83,8 @@ DGRAM_COLD inline std::string shard_advice(const error_code& ec, std::size_t ind
 /// A group's data, which its pending operations share. Any thread may call its functions.
 ///
 /// The kernel numbers the sockets of a port in the order of their binds. If one is closed, the last
-/// one gets its number. So only the last is closed, and each member's place here is its number
-/// there.
+/// one gets its number. So none is closed before the group ends, and each member's place here is
+/// its number there.
 template <class Executor>
 class shard_members {
 public:
@@ -174,7 +174,7 @@ public:
     members_.pop_back();
     error_code ignored;
     owned_descriptor unused(socket.release(ignored));
-    if (index < config_.reserve) place = std::move(unused);
+    if (has_program_) place = std::move(unused);
     return socket;
   }
 
@@ -257,17 +257,22 @@ public:
     if (!ec) steered_ = members_.size() - 1;
   }
 
-  /// Ends the last member's operations. Its descriptor goes back to the reserve, or is closed.
+  /// Ends the last member's operations, and keeps its descriptor for the next open. If the kernel
+  /// closed it, a datagram could be lost: udp_lib_unhash first takes a socket out of its group, and
+  /// then out of the table where look-ups find it.
   void close_last()
   {
     const std::scoped_lock lock(mutex_);
     const handle_type last = members_.back().handle;
     members_.pop_back();
     steered_ = members_.size();
-    if (!last.is_open()) return;
-    error_code ec;
-    owned_descriptor descriptor(shard_access::release(last, ec));
-    if (!ec && members_.size() < config_.reserve) reserve_[members_.size()] = std::move(descriptor);
+    error_code ec = net::error::bad_descriptor;
+    owned_descriptor descriptor;
+    if (last.is_open()) descriptor = owned_descriptor(shard_access::release(last, ec));
+    // If the program closed it, the kernel has given its number to the last socket of all.
+    if (ec) descriptor = std::move(reserve_.back());
+    if (ec) reserve_.pop_back();
+    if (members_.size() < reserve_.size()) reserve_[members_.size()] = std::move(descriptor);
   }
 
 private:
