@@ -51,19 +51,24 @@ DGRAM_NAMESPACE_BEGIN
 ///
 /// **Lifetimes**: the group may be destroyed before its members. They stay open, and steering stays
 /// as it is. Pending operations continue. The group then closes the bound sockets that are not
-/// open; a datagram that arrives in this moment may be lost. Thread safety: every function may be called on any
-/// thread, also at the same time. A member belongs to the thread of its executor.
+/// open; a datagram that arrives in this moment may be lost.
+///
+/// **Thread safety**: every function may be called on any thread, also at the same time. A member
+/// belongs to the thread of its executor.
 ///
 /// \code
 /// dgram::shard_group group{dgram::udp::any(5353), {.reserve = 4}};
-/// std::vector<std::jthread> threads;
+/// std::vector<std::thread> threads;
 /// for (int i = 0; i < 4; ++i)
 ///   threads.emplace_back([&group] {
-///     asio::io_context io{1};
-///     dgram::udp::socket socket = group.open(io);
-///     asio::co_spawn(io, serve(socket), asio::detached);
-///     io.run();
+///     asio::io_context own{1};
+///     dgram::udp::socket member = group.open(own);
+///     dgram::udp::listener listener{member};
+///     asio::co_spawn(own, listener.serve(handle_session), asio::detached);
+///     own.run();
 ///   });
+/// for (std::thread& thread : threads)
+///   thread.join();
 /// \endcode
 template <class Executor = net::any_io_executor>
 class basic_shard_group {
@@ -189,8 +194,12 @@ public:
   /// executor.
   ///
   /// \code
+  /// dgram::shard_group group{"127.0.0.1:0"};
+  /// dgram::udp::socket first = group.open(io), last = group.open(io);
+  /// dgram::reader reader{last};
   /// co_await group.async_drain_last(asio::use_awaitable);
-  /// asio::post(last.io, [&] { last.listener.stop(); });
+  /// reader.stop();
+  /// co_await group.async_close_last(asio::use_awaitable);
   /// \endcode
   template <net::completion_token_for<void(error_code)> Token = default_token>
   auto async_drain_last(Token&& token = default_token())
