@@ -47,6 +47,8 @@
 #include <dgram/session_key.hpp>
 #include <dgram/session_map.hpp>
 #include <dgram/session_map_config.hpp>
+#include <dgram/shard_group.hpp>
+#include <dgram/shard_group_config.hpp>
 #include <dgram/socket_config.hpp>
 #include <dgram/socket_handle.hpp>
 #include <dgram/socket_kind.hpp>

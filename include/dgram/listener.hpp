@@ -138,8 +138,8 @@ public:
   ///  - `error::already_listening` if the socket has a listener that is not closed;
   ///  - `already_started` if the socket has a reader that is not stopped.
   ///
-  /// A `reader` of the socket is refused from now on, until the listener is closed. The socket's own
-  /// receives are not, and would take datagrams from the sessions.
+  /// A `reader` of the socket is refused from now on, until the listener is closed. The socket's
+  /// own receives are not, and would take datagrams from the sessions.
   template <transport_with_handle Transport>
     requires std::same_as<handle_of<Transport>, Handle>
   explicit listener(Transport& transport, const listener_config& config = {},

@@ -19,8 +19,8 @@ enum class inbox_full {
   drop_newest,  ///< the one that has just arrived
 };
 
-/// Limits of a `listener`. A limit of 0 is refused, except where it means something. Each limit has a counter in
-/// `listener_statistics`.
+/// Limits of a `listener`. A limit of 0 is refused, except where it means something. Each limit has
+/// a counter in `listener_statistics`.
 struct listener_config {
   /// A session ends if no datagram comes for so long, or up to 1/128 longer. See
   /// `session_map_config`.
@@ -73,7 +73,8 @@ struct listener_config {
 /// is in exactly one place, at every moment:
 ///
 /// `received` = `handed_over` + `queued` + `unread` + `inbox_full` + `inboxes_full` +
-/// `sessions_full` + `unaccepted_full` + `not_accepting` + `rejected` + `ignored` + `unkeyed` + `failed`
+/// `sessions_full` + `unaccepted_full` + `not_accepting` + `rejected` + `ignored` + `unkeyed` +
+/// `failed`
 ///
 /// `created` is the number of sessions plus `idle`, `closed`, `evicted`, `stopped` and
 /// `socket_error`.

@@ -47,9 +47,9 @@ enum class session_id : std::uint64_t {};
 /// constructor. It is destroyed when the session ends.
 ///
 /// A session ends in one of these ways:
-///  - `idle`: no datagram came for `idle_timeout`, or for its own time (`set_idle_timeout`). `route` looks at a few sessions each time, and
-///    `expire` at all that are due. Nothing else ends idle sessions, so a server that may be
-///    without traffic calls `expire` from a timer.
+///  - `idle`: no datagram came for `idle_timeout`, or for its own time (`set_idle_timeout`).
+///    `route` looks at a few sessions each time, and `expire` at all that are due. Nothing else
+///    ends idle sessions, so a server that may be without traffic calls `expire` from a timer.
 ///  - `evicted`: it made room for a new one (`sessions_full::evict_idlest`)
 ///  - `closed`: `erase` or `clear`. For `ignore_for`, later datagrams of its peers and keys make no
 ///    session. `try_emplace` still makes one.

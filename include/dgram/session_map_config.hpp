@@ -50,8 +50,8 @@ struct session_map_config {
 };
 
 /// What a `session_map` has counted. Each datagram that a loop over `route` has reached is counted
-/// once: in `routed`, `refused`, `rejected`, `ignored`, `unkeyed` or `failed`. `created` equals the number of
-/// sessions plus `idle`, `closed` and `evicted`.
+/// once: in `routed`, `refused`, `rejected`, `ignored`, `unkeyed` or `failed`. `created` equals the
+/// number of sessions plus `idle`, `closed` and `evicted`.
 struct session_map_statistics {
   std::uint64_t routed = 0;    ///< datagrams that were given to a session
   std::uint64_t refused = 0;   ///< datagrams of new peers without a session, because it was full

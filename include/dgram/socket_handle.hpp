@@ -7,6 +7,7 @@
 #include <dgram/detail/async/initiation.hpp>
 #include <dgram/detail/socket/attempts.hpp>
 #include <dgram/detail/socket/batch_operations.hpp>
+#include <dgram/detail/socket/counts.hpp>
 #include <dgram/detail/socket/membership.hpp>
 #include <dgram/detail/socket/state.hpp>
 #include <dgram/fwd.hpp>
@@ -67,6 +68,29 @@ struct hand_over_access {
   static void leave_file(const Handle& handle) noexcept
   {
     handle.state().bound.forget();
+  }
+};
+
+/// What a group of shards needs from a member.
+struct shard_access {
+  template <class Handle>
+  static platform::descriptor_type descriptor(const Handle& handle)
+  {
+    return handle.state().fd();
+  }
+
+  /// Ends the member's operations and takes its descriptor.
+  template <class Handle>
+  static platform::descriptor_type release(const Handle& handle, error_code& ec)
+  {
+    return handle.state().release(ec);
+  }
+
+  /// The counters, which any thread may read.
+  template <class Handle>
+  static const socket_counts& counts(const Handle& handle)
+  {
+    return handle.state().counts;
   }
 };
 
@@ -188,6 +212,7 @@ private:
   friend struct detail::hand_over_access;
   friend struct detail::lookup_access;
   friend struct detail::receivers_access;
+  friend struct detail::shard_access;
 
   explicit basic_socket_handle(std::shared_ptr<state_type> state) noexcept
       : state_(std::move(state))

@@ -4,6 +4,7 @@
 #define DGRAM_DETAIL_SOCKET_OPTION_ACCESS_HPP
 
 #include <dgram/config.hpp>
+#include <dgram/detail/platform/basics.hpp>
 #include <dgram/detail/platform/names.hpp>
 #include <dgram/detail/socket/protocols.hpp>
 #include <dgram/error.hpp>
@@ -18,6 +19,17 @@ namespace detail {
 inline void name_unsupported(error_code& ec) noexcept
 {
   if (ec == net::error::no_protocol_option) ec = net::error::operation_not_supported;
+}
+
+/// Whether the system takes options that it does not know. gVisor does, so what can be set there
+/// need not exist.
+inline bool takes_unknown_options(platform::descriptor_type descriptor, int level)
+{
+  constexpr int no_option = 0x7fff;
+  const int value = 0;
+  error_code ec;
+  platform::set_option(descriptor, level, no_option, &value, sizeof value, ec);
+  return !ec;
 }
 
 /// Sets both parts, or neither. The value of each part is an int. The first part must be readable,

@@ -1,0 +1,58 @@
+#!/usr/bin/env bash
+# The sharded server: every shard serves, and shards come and go under load without a loss. By hand for longer:
+#   DGRAM_RESIZES=100 DGRAM_TEST_WATCHDOG=1 sharded_server.sh EXAMPLES
+. "$(dirname "$0")/common.sh"
+server="$examples/example_sharded_server"
+resizes=${DGRAM_RESIZES:-8}
+
+start probe "$server" --shards 2
+if ! next_line probe; then
+  grep -q 'cannot steer' "$work/probe.err" || fail 'the server does not start'
+  skip 'this system has no groups of sockets'
+fi
+quits probe TERM
+
+run 2 "$server" --steer wind
+prints '"wind"'
+run 2 "$server" --shards 0
+prints '--shards "0"'
+
+ask() { # TEXT: asks the server of the last listen, which answers the same
+  run 0 "$examples/example_client" "$endpoint" "$1"
+  prints "$1"
+}
+
+listen server "$server" --shards 3
+run 1 "$server" "$endpoint"
+prints 'a group begins alone on its port'
+for ((i = 0; i < 12; ++i)); do ask "hello $i"; done
+quits server TERM
+total=0
+while read -r _ _ count _; do total=$((total + count)); done < <(grep '^shard ' "$work/server.out")
+[ "$total" -eq 12 ] || fail "the shards had $total datagrams"
+
+# The first byte selects the shard: "a" is 97, which is 1 modulo 3.
+listen chosen "$server" --shards 3 --steer payload
+for ((i = 0; i < 5; ++i)); do ask "a $i"; done
+quits chosen TERM
+for line in 'shard 0: 0 ' 'shard 1: 5 ' 'shard 2: 0 '; do
+  grep -q "^$line" "$work/chosen.out" || fail "not '$line'"
+done
+
+# Up to three shards and down to one, again and again.
+listen resized "$server" --shards 1
+# shellcheck disable=SC2016 # the other shell expands it
+start load bash -c 'while [ ! -e "$1" ]; do "$2" "$3" --seconds 1 || exit 1; done' load \
+  "$work/enough" "$examples/example_echo_load" "$endpoint"
+shards=1
+for ((i = 0; i < resizes; ++i)); do
+  if ((i % 4 < 2)); then signal=USR1 shards=$((shards + 1)); else signal=USR2 shards=$((shards - 1)); fi
+  sleep 0.1 # so that there is load between
+  kill "-$signal" "${process_id[resized]}"
+  expect resized "^$shards shards\$"
+done
+: >"$work/enough"
+ends 0 load
+if grep -v 'lost 0$' "$work/load.out" | grep -q 'lost'; then fail 'datagrams were lost'; fi
+grep -q '[1-9][0-9]* datagrams/s, lost 0$' "$work/load.out" || fail 'there was no load'
+quits resized TERM

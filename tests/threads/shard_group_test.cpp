@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: BSL-1.0
+// A group of shards, each on its own thread, that grows and shrinks under load.
+#include "support/asio.hpp"
+#include "support/loopback.hpp"
+
+#include <dgram.hpp>
+
+#include <asio/executor_work_guard.hpp>
+#include <asio/post.hpp>
+
+#include <catch2/catch_test_macros.hpp>
+#include <catch2/generators/catch_generators.hpp>
+
+#include <array>
+#include <atomic>
+#include <cstdlib>
+#include <future>
+#include <memory>
+#include <string>
+#include <thread>
+#include <vector>
+
+namespace {
+
+/// A shard that answers every datagram with its own bytes.
+class shard {
+public:
+  shard(dgram::shard_group& group, std::atomic<std::uint64_t>& received)
+      : socket_(group.open(io_)), received_(received), thread_([this] { io_.run(); })
+  {
+    asio::co_spawn(io_, echo(), [this](const std::exception_ptr& thrown) {
+      ended_.set_value(thrown == nullptr);
+    });
+  }
+  shard(const shard&) = delete;
+  shard& operator=(const shard&) = delete;
+
+  ~shard()
+  {
+    asio::post(io_, [this] { socket_.close(); });
+    wait();
+  }
+
+  void wait()
+  {
+    CHECK(ended_.get_future().get());
+    work_.reset();
+    thread_.join();
+  }
+
+private:
+  asio::awaitable<void> echo()
+  {
+    dgram::reader reader{socket_};
+    dgram::writer writer{reader};
+    while (const auto datagrams = co_await reader.next_batch())
+      for (const dgram::datagram& datagram : datagrams) {
+        ++received_;
+        co_await writer.send(datagram.payload(), datagram.sender());
+      }
+    co_await writer.flush();
+  }
+
+  asio::io_context io_{1};
+  asio::executor_work_guard<asio::io_context::executor_type> work_{io_.get_executor()};
+  dgram::udp::socket socket_;
+  std::atomic<std::uint64_t>& received_;
+  std::promise<bool> ended_;
+  std::thread thread_;
+};
+
+/// Sends from many ports, never more at a time than the queues hold, until it is stopped.
+class load {
+public:
+  load(const dgram::udp::endpoint& server, const std::atomic<std::uint64_t>& received)
+      : received_(received)
+  {
+    for (int i = 0; i < 50; ++i)
+      sockets_.emplace_back(io_, test::loopback_v4()).connect(server);
+    thread_ = std::thread([this] { run(); });
+  }
+
+  std::uint64_t stop()
+  {
+    is_stopped_ = true;
+    thread_.join();
+    return sent_;
+  }
+
+  /// How many answers have come. Only after `stop`.
+  std::uint64_t answers()
+  {
+    take_answers();
+    return answers_;
+  }
+
+private:
+  void run()
+  {
+    for (std::size_t i = 0; !is_stopped_; ++i) {
+      while (sent_ - received_ > 100 && !is_stopped_)
+        std::this_thread::yield();
+      sockets_[i % sockets_.size()].send(asio::buffer("?", 1));
+      ++sent_;
+      if (i % 16 == 0) take_answers();
+    }
+  }
+
+  void take_answers()
+  {
+    std::array<char, 8> bytes;
+    for (auto& socket : sockets_)
+      while (socket.try_receive(asio::buffer(bytes)))
+        ++answers_;
+  }
+
+  asio::io_context io_;
+  std::vector<dgram::udp::socket> sockets_;
+  const std::atomic<std::uint64_t>& received_;
+  std::atomic<bool> is_stopped_ = false;
+  std::uint64_t sent_ = 0;
+  std::uint64_t answers_ = 0;
+  std::thread thread_;
+};
+
+int rounds()
+{
+  const char* const wanted = std::getenv("DGRAM_RESIZES");
+  return wanted == nullptr ? 20 : std::atoi(wanted) / 2;
+}
+
+}  // namespace
+
+TEST_CASE("a group that grows and shrinks under load loses nothing", "[shard_group]")
+{
+  const std::size_t reserve = GENERATE(1U, 4U);
+  std::atomic<std::uint64_t> received{0};
+  std::unique_ptr<dgram::shard_group> group;
+  try {
+    group = std::make_unique<dgram::shard_group>(test::loopback_v4(),
+                                                 dgram::shard_group_config{.reserve = reserve});
+    asio::io_context probe;
+    dgram::shard_group two{test::loopback_v4()};
+    const auto first = two.open(probe), second = two.open(probe);
+  } catch (const dgram::system_error& refused) {
+    SKIP(refused.what());
+  }
+  std::vector<std::unique_ptr<shard>> shards;
+  shards.push_back(std::make_unique<shard>(*group, received));
+  load peers(group->local_endpoint(), received);
+  // Up to three members and down to one, again and again.
+  for (int i = 0; i < rounds(); ++i) {
+    const bool grows = i % 4 < 2;
+    const auto before = received.load();
+    if (grows) {
+      shards.push_back(std::make_unique<shard>(*group, received));
+    } else {
+      group->async_close_last(asio::use_future).get();
+      shards.pop_back();
+    }
+    while (received < before + 50)
+      std::this_thread::yield();
+  }
+  const std::uint64_t sent = peers.stop();
+  const auto deadline = std::chrono::steady_clock::now() + test::seconds(5);
+  while (received < sent && std::chrono::steady_clock::now() < deadline)
+    std::this_thread::yield();
+  CHECK(received == sent);
+  std::uint64_t counted = 0;
+  for (const auto& each : group->statistics())
+    counted += each.received;
+  CHECK(counted <= sent);
+  shards.clear();
+  CHECK(peers.answers() == sent);
+}
