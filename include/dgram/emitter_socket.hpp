@@ -344,12 +344,9 @@ public:
     core_type& on = core();
     if (on.is_closed()) throw_now(error::not_running, "send");
     if (on.connect_phase() != phase::none) throw_now(net::error::already_connected, "send");
-    if constexpr (sizeof...(Callback) == 0) {
-      if constexpr (std::same_as<remote_info, basic_remote_info<udp>>)
-        if (const auto* const known = to.known_path())
-          return detail::start_reply(on, *known, message);
-      return detail::start_reply(on, to.reply_path(), message);
-    } else
+    if constexpr (sizeof...(Callback) == 0)
+      return detail::start_reply(on, to, message);
+    else
       return start<detail::action::send>(destination_type(to.reply_path()), message,
                                          std::forward<Callback>(callback)...);
   }
@@ -635,7 +632,7 @@ extern template bool detail::start_send(detail::emitter_core<udp::socket>&,
                                         const detail::destination<udp>&, const payload_view&,
                                         detail::completion<std::size_t>*);
 extern template bool detail::start_reply(detail::emitter_core<udp::socket>&,
-                                         const basic_reply_path<udp>&, const payload_view&);
+                                         const basic_remote_info<udp>&, const payload_view&);
 #endif
 
 DGRAM_NAMESPACE_END

@@ -265,14 +265,24 @@ public:
     return wait_and_send(to, payload, done);
   }
 
-  /// A send without a completion, to a sender.
-  bool reply(const path_type& to, const payload_view& payload)
+  /// A send without a completion, to the sender of a message.
+  bool reply(const basic_remote_info<protocol_type>& to, const payload_view& payload)
   {
-    note_activity();
-    diagnose(diagnostic_channel::send, this, payload.size());
-    if (pending_.can_send(&to)) [[likely]]
-      return sends_.send(&to, payload, nullptr);
-    return wait_and_send(to, payload, nullptr);
+    if constexpr (is_ip) {
+      note_activity();
+      diagnose(diagnostic_channel::send, this, payload.size());
+      const std::uint64_t asked = receiving_.number_of(to);
+      if (sends_.is_answering(asked) && pending_.can_send_to_sender() && sends_.answer(payload))
+        return true;
+      const path_type* const known = to.known_path();
+      return known != nullptr ? send_back(*known, payload, asked)
+                              : send_back(to.reply_path(), payload, 0);
+    } else {
+      const path_type path = to.reply_path();
+      note_activity();
+      diagnose(diagnostic_channel::send, this, payload.size());
+      return send_back(path, payload, 0);
+    }
   }
 
   /// Also called by destructors. Without memory, the datagrams in the queue fail.
@@ -366,6 +376,9 @@ public:
     if (!closed_ && stop_.is_requested()) close();
     return closed_;
   }
+
+  /// The same for the turn of receiving, which a close interrupts.
+  bool is_stopped() { return stop_.is_requested() && has_ended(); }
 
   void close_now()
   {
@@ -514,6 +527,14 @@ private:
     if (done) fail(done.release(), failure_of("open", ec));
   }
 
+  /// `asked` is the number of the message that is answered, see `receiving::number_of`.
+  bool send_back(const path_type& to, const payload_view& payload, std::uint64_t asked)
+  {
+    if (pending_.can_send(&to)) [[likely]]
+      return sends_.send(&to, payload, nullptr, asked);
+    return wait_and_send(to, payload, nullptr);
+  }
+
   /// `to` is a destination, or a path.
   template <class Destination>
   DGRAM_COLD bool wait_and_send(const Destination& to, const payload_view& payload,
@@ -639,7 +660,7 @@ bool start_send(emitter_core<Socket>& core, const destination<typename Socket::p
 
 template <class Socket>
 bool start_reply(emitter_core<Socket>& core,
-                 const basic_reply_path<typename Socket::protocol_type>& to,
+                 const basic_remote_info<typename Socket::protocol_type>& to,
                  const payload_view& payload)
 {
   return core.reply(to, payload);

@@ -171,7 +171,10 @@ public:
   /// socket needs no bind.
   bool can_send(const path_type* to) const noexcept
   {
-    if (to == nullptr && connect_.at != phase::done) return false;
+    return (to != nullptr || connect_.at == phase::done) && can_send_to_sender();
+  }
+  bool can_send_to_sender() const noexcept
+  {
     // Most often nothing waits, so there is nothing to count.
     return entries_.empty() ? !lacks_descriptor() && bind_.at != phase::pending : !must_wait();
   }

@@ -85,7 +85,7 @@ template <class Protocol>
 class arrival {
 public:
   /// The bound address matters for IP only.
-  explicit arrival(const net::ip::address&) noexcept {}
+  arrival(const net::ip::address&, std::uint64_t&) noexcept {}
 
   const basic_remote_info<Protocol>& of(const basic_datagram<Protocol>& received)
   {
@@ -101,30 +101,47 @@ private:
 template <>
 class arrival<udp> {
 public:
-  explicit arrival(const net::ip::address& bound) noexcept : bound_(bound) {}
+  /// `last_number` counts the descriptions.
+  arrival(const net::ip::address& bound, std::uint64_t& last_number) noexcept
+      : bound_(bound), last_number_(last_number)
+  {
+  }
 
   const basic_remote_info<udp>& of(const basic_datagram<udp>& received)
   {
     // The datagrams of a train have one sender.
-    if (!previous_ || !received.shares_slot_with(*previous_)) {
-      if (!previous_ || !same_bytes(received.sender(), previous_->sender()) ||
-          !received.arrived_like(*previous_)) [[unlikely]]
-        describe(received);
-      previous_.emplace(received);
-    }
+    if (!previous_ || !received.shares_slot_with(*previous_)) look_at(received);
     info_.size = received.payload().size();
     info_.truncated = received.truncated();
     info_.wire_size = info_.truncated ? received.wire_size() : info_.size;
     return info_;
   }
 
+  /// The number of the description, if this is its object. Two messages with one number have the
+  /// same path back.
+  std::uint64_t number_of(const basic_remote_info<udp>& info) const noexcept
+  {
+    return &info == &info_ ? number_ : 0;
+  }
+
 private:
+  void look_at(const basic_datagram<udp>& received)
+  {
+    if (!previous_ || !same_bytes(received.sender(), previous_->sender()) ||
+        !received.arrived_like(*previous_)) [[unlikely]]
+      describe(received);
+    previous_.emplace(received);
+  }
+
   DGRAM_APART void describe(const basic_datagram<udp>& received)
   {
     info_ = basic_remote_info<udp>(received, bound_);
+    number_ = ++last_number_;
   }
 
   const net::ip::address& bound_;
+  std::uint64_t& last_number_;
+  std::uint64_t number_ = 0;
   std::optional<basic_datagram<udp>> previous_;
   basic_remote_info<udp> info_;
 };
@@ -146,6 +163,14 @@ public:
   receiving& operator=(const receiving&) = delete;
 
   bool is_wanted() const noexcept { return wanted_; }
+
+  /// Identifies the way back from a message. 0: `info` is not the object that listeners look at now.
+  std::uint64_t number_of(const basic_remote_info<protocol_type>& info) const noexcept
+    requires ip_protocol<protocol_type>
+  {
+    return shown_ != nullptr ? shown_->number_of(info) : 0;
+  }
+
   void want(bool on) noexcept
   {
     wanted_ = on;
@@ -332,10 +357,24 @@ private:
       arm_in_vain();
   }
 
+  /// Listeners may run the context, so turns may be nested.
+  struct showing {
+    const arrival<protocol_type>*& now;
+    const arrival<protocol_type>* before;
+    showing(const arrival<protocol_type>*& at, const arrival<protocol_type>& shown) noexcept
+        : now(at), before(std::exchange(at, &shown))
+    {
+    }
+    showing(const showing&) = delete;
+    showing& operator=(const showing&) = delete;
+    ~showing() { now = before; }
+  };
+
   void hand_over()
   {
     typename Owner::emitter_type::template emission<message_event> emit(owner_.events);
-    arrival<protocol_type> info(bound_address_);
+    arrival<protocol_type> info(bound_address_, last_number_);
+    const showing until_end(shown_, info);
     interrupted_ = false;
     turn_limit<typename Socket::handle_type::clock_type> limit(rest_);
     while (rest_ > 0 && !limit.is_reached()) {
@@ -349,7 +388,7 @@ private:
       }
       diagnose(diagnostic_channel::message, &owner_, datagram.payload().size());
       emit(datagram.payload(), info.of(datagram));
-      if (interrupted_ || owner_.has_ended()) return;  // the rest follows if it is wanted
+      if (interrupted_ || owner_.is_stopped()) return;  // the rest follows if it is wanted
     }
   }
 
@@ -365,6 +404,8 @@ private:
   std::vector<lease<buffers_type>> in_use_;  // held for listeners that run the context
   typename basic_receive_batch<protocol_type>::const_iterator at_;
   std::size_t rest_ = 0;  // datagrams that were received and not handed over
+  const arrival<protocol_type>* shown_ = nullptr;  // while listeners look at it
+  std::uint64_t last_number_ = 0;
   std::uint64_t last_wait_ = 0;
   net::ip::address bound_address_;
   int depth_ = 0;  // turns of receiving, one inside the other

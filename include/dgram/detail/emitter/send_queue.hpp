@@ -112,8 +112,10 @@ public:
       drops_.add(drop_reason::queue_full);
   }
 
-  /// Sends to a peer; null for the connected one. Returns false if the queue is full.
-  DGRAM_INLINE bool send(const path_type* to, const payload_view& payload, send_completion* done)
+  /// Sends to a peer; null for the connected one. Returns false if the queue is full. `asked` is
+  /// the number of the message that this answers, or 0.
+  DGRAM_INLINE bool send(const path_type* to, const payload_view& payload, send_completion* done,
+                         std::uint64_t asked = 0)
   {
     if (done != nullptr || to == nullptr || !takes_at_once(payload) ||
         !owner_.family.may_send_to(to->peer)) [[unlikely]] {
@@ -121,8 +123,20 @@ public:
       return send_otherwise(to, payload, held, false);
     }
     buffers_->batch.push_in_room(payload.front(), *to);
+    answered_ = 0;
     turns_.schedule();
+    answered_ = asked;
     return true;
+  }
+
+  /// Whether the last datagram in the batch answers this message, or another of the same train.
+  bool is_answering(std::uint64_t asked) const noexcept { return asked != 0 && asked == answered_; }
+
+  /// Sends one more answer behind such a datagram. It may be sent as that one may, and the turn is
+  /// scheduled. Returns false if it takes more than that.
+  DGRAM_INLINE bool answer(const payload_view& payload)
+  {
+    return payload.pieces() == 1 && buffers_->batch.follow_last(payload.front());
   }
 
   /// The same for a datagram that has waited until this turn. It was admitted before. There is no
@@ -139,6 +153,7 @@ public:
   /// Passes the queue to the kernel, as far as the kernel takes it.
   void flush()
   {
+    answered_ = 0;
     // Everything that the kernel held back may have been taken back.
     const bool is_due = !is_idle() || held_back_ || out_.held_count() > 0;
     if (is_due && !out_.is_waiting() && !out_.is_offering() && !owner_.is_paused()) {
@@ -400,6 +415,7 @@ private:
   /// with the caller.
   void push(const payload_view& payload, const path_type* to, send_completion_ptr& done)
   {
+    answered_ = 0;
     if (done != nullptr) std::get<0>(done->values) = payload.size();
     if constexpr (outbox_type::has_full_peers) {
       if (to != nullptr && out_.is_full(to->peer)) {
@@ -496,6 +512,7 @@ private:
 
   void recycle(lease<buffers_type>& used) noexcept
   {
+    answered_ = 0;
     if (!used) return;
     used->batch.clear();
     used->completions.clear();
@@ -511,10 +528,11 @@ private:
   outbox_type out_{*this};
   std::shared_ptr<spares<buffers_type>> source_;
   lease<buffers_type> buffers_;
-  std::size_t first_ = 0;   // number of the first datagram in the batch
-  bool held_back_ = false;  // the kernel has refused to take more for now
-  bool overflows_ = false;  // datagrams wait for room in the batch
-  bool is_urgent_ = false;  // many sockets have something to send in this turn
+  std::uint64_t answered_ = 0;  // see `is_answering`; 0 if the batch has changed since
+  std::size_t first_ = 0;       // number of the first datagram in the batch
+  bool held_back_ = false;      // the kernel has refused to take more for now
+  bool overflows_ = false;      // datagrams wait for room in the batch
+  bool is_urgent_ = false;      // many sockets have something to send in this turn
   bool full_ = false;
   bool peer_full_ = false;  // the same for the datagrams that wait for full peers
 };
