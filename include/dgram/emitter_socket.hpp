@@ -227,7 +227,7 @@ public:
         where.literal(where.local(detail::read_call<protocol_type, false>(args...), false));
     check(detail::action::bind);
     error_code ec;
-    core().bind_now(local, ec);
+    core().template start_now<event::listening>(local, ec);
     if (ec) fail_at("bind", ec, local);
     return address();
   }
@@ -278,7 +278,7 @@ public:
     if (ec) fail_at("connect", ec, peer);
     if (core().bind_phase() == phase::pending) throw_now(error::already_bound, "connect");
     if (core().bind_phase() == phase::none) bind_sync();
-    core().connect_now(peer, ec);
+    core().template start_now<event::connect>(peer, ec);
     if (ec) fail_at("connect", ec, peer);
     return *this;
   }

@@ -72,7 +72,7 @@ public:
   {
     if (!done_) return;
     if (const auto core = core_.lock())
-      core->fail(done_.release(), failure_of("once", net::error::operation_aborted));
+      core->end_operation(std::move(done_), failure_of("once", net::error::operation_aborted));
   }
 
   template <class... Args>

@@ -8,10 +8,11 @@
 #include <dgram/detail/async/any_completion.hpp>
 #include <dgram/detail/async/cancellation.hpp>
 #include <dgram/detail/async/idle_timer.hpp>
+#include <dgram/detail/async/roster.hpp>
+#include <dgram/detail/async/spares.hpp>
 #include <dgram/detail/async/turns.hpp>
 #include <dgram/detail/async/work_account.hpp>
 #include <dgram/detail/emitter/arguments.hpp>
-#include <dgram/detail/emitter/context.hpp>
 #include <dgram/detail/emitter/drop_counts.hpp>
 #include <dgram/detail/emitter/family.hpp>
 #include <dgram/detail/emitter/operation.hpp>
@@ -35,15 +36,26 @@
 #include <cstdint>
 #include <memory>
 #include <new>
-#include <optional>
 #include <string>
-#include <tuple>
+#include <type_traits>
 #include <utility>
-#include <vector>
 
 DGRAM_NAMESPACE_BEGIN
 
 namespace detail {
+
+/// What the emitters of a context share: the list of all, and spare buffers. A handler that dies with
+/// the context may destroy a socket, so what the sockets share outlives this service.
+template <class Incoming, class Outgoing, class Member>
+class context_service : public roster_service<Member> {
+public:
+  inline static net::execution_context::id id;
+
+  explicit context_service(net::execution_context& context) : roster_service<Member>(context) {}
+
+  std::shared_ptr<spares<Incoming>> incoming = std::make_shared<spares<Incoming>>();
+  std::shared_ptr<spares<Outgoing>> outgoing = std::make_shared<spares<Outgoing>>();
+};
 
 /// The socket object and every pending operation hold the emitter. All of it runs on the socket's
 /// executor.
@@ -116,7 +128,7 @@ public:
   {
     members_->add(*this);
     diagnose(diagnostic_channel::create, this);
-    stop_.watch(this->weak_from_this(), get_executor());
+    stop_.watch(*this);
   }
 
   // --- turns ---
@@ -167,14 +179,14 @@ public:
   }
 
   /// Ends an operation with an error. The completion receives it; without one there is an 'error'
-  /// event.
-  void fail(any_completion* done, failure what)
+  /// event, but not for a cancel or a close.
+  void end_operation(any_completion_ptr done, failure why)
   {
-    if (done == nullptr) {
-      post_error(std::move(what));
-    } else {
-      done->outcome = std::move(what);
-      deliver(done);
+    if (done != nullptr) {
+      done->outcome = std::move(why);
+      deliver(done.release());
+    } else if (why.code != net::error::operation_aborted) {
+      post_error(std::move(why));
     }
   }
 
@@ -225,20 +237,17 @@ public:
       pending_.start({.kind = which, .to = to, .done = std::move(done)}, listener);
   }
 
-  /// Binds within the call; 'listening' is emitted later.
-  void bind_now(const endpoint_type& local, error_code& ec)
+  /// Binds (`event::listening`) or connects (`event::connect`) within the call. The event is
+  /// emitted later.
+  template <class Event>
+  void start_now(const endpoint_type& where, error_code& ec)
   {
-    auto listening = make_event<event::listening>();
-    pending_.bind_now(local, ec);
-    if (!ec) deliver(listening.release());
-  }
-
-  /// Connects within the call; 'connect' is emitted later.
-  void connect_now(const endpoint_type& peer, error_code& ec)
-  {
-    auto connected = make_event<event::connect>();
-    pending_.connect_now(peer, ec);
-    if (!ec) deliver(connected.release());
+    auto later = make_event<Event>();
+    if constexpr (std::is_same_v<Event, event::listening>)
+      pending_.bind_now(where, ec);
+    else
+      pending_.connect_now(where, ec);
+    if (!ec) deliver(later.release());
   }
 
   pending_type& pending() noexcept { return pending_; }
@@ -258,8 +267,7 @@ public:
   /// Returns false if the queue is full. Copies the bytes unless the kernel takes them at once.
   bool send(const destination_type& to, const payload_view& payload, send_completion* done)
   {
-    note_activity();
-    diagnose(diagnostic_channel::send, this, payload.size());
+    begin_send(payload);
     if (!to.is_name() && pending_.can_send(to.path())) [[likely]]
       return sends_.send(to.path(), payload, done);
     return wait_and_send(to, payload, done);
@@ -269,8 +277,7 @@ public:
   bool reply(const basic_remote_info<protocol_type>& to, const payload_view& payload)
   {
     if constexpr (is_ip) {
-      note_activity();
-      diagnose(diagnostic_channel::send, this, payload.size());
+      begin_send(payload);
       const std::uint64_t asked = receiving_.number_of(to);
       if (sends_.is_answering(asked) && pending_.can_send_to_sender() && sends_.answer(payload))
         return true;
@@ -279,8 +286,7 @@ public:
                               : send_back(to.reply_path(), payload, 0);
     } else {
       const path_type path = to.reply_path();
-      note_activity();
-      diagnose(diagnostic_channel::send, this, payload.size());
+      begin_send(payload);
       return send_back(path, payload, 0);
     }
   }
@@ -488,13 +494,6 @@ public:
     sends_.send_late(next.to.path(), next.payload, as_send(std::move(next.done)));
   }
 
-  /// A cancel or a close is no error for an operation that has no completion.
-  void end_operation(any_completion_ptr done, failure why)
-  {
-    if (done == nullptr && why.code == net::error::operation_aborted) return;
-    fail(done.release(), std::move(why));
-  }
-
   /// Called when an ICMP message about an earlier datagram has come back.
   void path_error(const error_code& ec)
   {
@@ -524,7 +523,13 @@ private:
     pending_.adopt(descriptor, ec);
     if (ec && !done) refuse("open", ec, "descriptor " + std::to_string(descriptor));
     if (!ec) post_event<event::listening>();
-    if (done) fail(done.release(), failure_of("open", ec));
+    if (done) end_operation(std::move(done), failure_of("open", ec));
+  }
+
+  void begin_send(const payload_view& payload)
+  {
+    note_activity();
+    diagnose(diagnostic_channel::send, this, payload.size());
   }
 
   /// `asked` is the number of the message that is answered, see `receiving::number_of`.
@@ -545,10 +550,10 @@ private:
       sends_.drop(std::move(held));
       return false;
     }
-    pending_.send({.kind = action::send,
-                   .to = destination_type(to),
-                   .payload = payload.copy(),
-                   .done = std::move(held)});
+    pending_.start({.kind = action::send,
+                    .to = destination_type(to),
+                    .payload = payload.copy(),
+                    .done = std::move(held)});
     return !sends_.is_full();
   }
 
@@ -592,7 +597,7 @@ private:
   failure untold_;  // an error whose event found no memory
 
   std::shared_ptr<roster<emitter_core>> members_;
-  stop_signal<emitter_core, executor_type> stop_;
+  stop_signal<emitter_core> stop_;
   turns<emitter_core> turns_;
   work_account<emitter_core> work_;
   idle_timer<emitter_core, typename Socket::handle_type> idle_;

@@ -51,7 +51,7 @@ decltype(auto) launch_by_token(const std::shared_ptr<Core>& core,
                                      const net::cancellation_slot& slot) {
           on.let_cancel(done, slot);
           if (const auto ec = on.check(Which, to))
-            on.fail(done, failure_of(name_of(Which), ec));
+            on.end_operation(any_completion_ptr(done), failure_of(name_of(Which), ec));
           else
             start_operation(on, Which, to, bytes, any_completion_ptr(done), {});
         });

@@ -56,23 +56,22 @@ public:
 
   // --- bind and connect ---
 
-  /// Starts a bind or a connect. Without a completion, a failure is an 'error' event. `listener`
-  /// listens for the event, and is removed if the operation fails.
+  /// Starts a bind or a connect, or keeps a send that has to wait. Without a completion, a failure
+  /// is an 'error' event. `listener` listens for the event, and is removed if the operation fails.
   void start(operation_type next, listener_id listener = {})
   {
     const bool binds = next.kind == action::bind;
     const bool waits = !binds && must_wait();
-    milestone& which = binds ? bind_ : connect_;
+    milestone* const which = binds ? &bind_ : next.kind == action::connect ? &connect_ : nullptr;
     const auto added = add(std::move(next), waits ? stage::descriptor : stage::due);
-    const milestone before = std::exchange(which, {phase::pending, listener});
+    const entry* const address = &*added;
+    const milestone before = which != nullptr ? *which : milestone();
+    if (which != nullptr) *which = {phase::pending, listener};
     try {
-      if (!waits)
-        find_endpoint(added);
-      else
-        bind_implicitly();
+      waits ? bind_implicitly() : advance(added);
     } catch (...) {
-      which = before;
-      take_back(&*added);
+      if (which != nullptr) *which = before;
+      take_back(address);
       throw;
     }
   }
@@ -177,22 +176,6 @@ public:
   {
     // Most often nothing waits, so there is nothing to count.
     return entries_.empty() ? !lacks_descriptor() && bind_.at != phase::pending : !must_wait();
-  }
-
-  /// Keeps a send that has to wait.
-  void send(operation_type next)
-  {
-    const bool waits = must_wait();
-    if (waits) bind_implicitly();
-    const auto added = add(std::move(next), waits ? stage::descriptor : stage::due);
-    if (waits) return;
-    const entry* const address = &*added;
-    try {
-      advance(added);
-    } catch (...) {
-      take_back(address);
-      throw;
-    }
   }
 
   /// Keeps a send to a known endpoint, or to the connected peer, until `pass_on`. If there is no
@@ -358,41 +341,35 @@ private:
   const tally& of(stage which) const noexcept { return tallies_[static_cast<std::size_t>(which)]; }
   std::size_t count(stage which) const noexcept { return of(which).operations; }
 
-  void begin_stage(entry& which, stage at) noexcept
+  /// `more` is 1 if the operation begins to wait for what it waits for, and -1 if it stops.
+  void count(const entry& which, int more) noexcept
   {
-    which.at = at;
-    ++of(at).operations;
+    const auto times = static_cast<std::size_t>(more);  // wraps, as the sums do
+    of(which.at).operations += times;
     if (which.what.kind != action::send) return;
-    ++of(at).sends.count;
-    of(at).sends.bytes += which.what.payload.size();
-  }
-
-  void end_stage(const entry& which) noexcept
-  {
-    --of(which.at).operations;
-    if (which.what.kind != action::send) return;
-    --of(which.at).sends.count;
-    of(which.at).sends.bytes -= which.what.payload.size();
+    of(which.at).sends.count += times;
+    of(which.at).sends.bytes += times * which.what.payload.size();
   }
 
   void move_to(entry& which, stage next) noexcept
   {
-    end_stage(which);
-    begin_stage(which, next);
+    count(which, -1);
+    which.at = next;
+    count(which, 1);
   }
 
   iterator add(operation_type&& what, stage at)
   {
     const auto added = entries_.emplace(entries_.end(), *this, std::move(what), at);
     added->self = added;
-    begin_stage(*added, at);
+    count(*added, 1);
     return added;
   }
 
   /// Takes an operation out of the list. If its turn is posted, the entry stays until that turn.
   operation_type remove(iterator which)
   {
-    end_stage(*which);
+    count(*which, -1);
     operation_type removed = std::move(which->what);
     if (std::exchange(which->at, stage::gone) != stage::turn) entries_.erase(which);
     return removed;
@@ -406,7 +383,7 @@ private:
     for (auto at = entries_.begin(); at != entries_.end();) {
       const auto which = at++;
       if (!is_meant(*which)) continue;
-      end_stage(*which);
+      count(*which, -1);
       taken.splice(taken.end(), entries_, which);
     }
     return taken;
@@ -493,7 +470,7 @@ private:
   {
     const bool has_ended = owner_.has_ended();  // a requested stop closes the emitter here
     if (at->at == stage::gone || has_ended) {
-      if (at->at != stage::gone) end_stage(*at);
+      if (at->at != stage::gone) count(*at, -1);
       entries_.erase(at);
       return;
     }

@@ -6,10 +6,11 @@
 #include <dgram/config.hpp>
 #include <dgram/datagram.hpp>
 #include <dgram/detail/async/handler_memory.hpp>
+#include <dgram/detail/async/scoped_value.hpp>
+#include <dgram/detail/async/spares.hpp>
 #include <dgram/detail/async/turns.hpp>
 #include <dgram/detail/async/work_account.hpp>
 #include <dgram/detail/batch/receive_policy.hpp>
-#include <dgram/detail/emitter/context.hpp>
 #include <dgram/detail/emitter/drop_counts.hpp>
 #include <dgram/detail/platform/errors.hpp>
 #include <dgram/detail/socket/message_runs.hpp>
@@ -234,12 +235,10 @@ private:
     posted_ = true;
   }
 
-  void arm() { arm(false); }
-
   /// If the socket stays readable without a datagram, the next receive follows a wait on a timer.
   void arm_in_vain() { arm(policy_.must_back_off(owner_.handle)); }
 
-  void arm(bool on_timer)
+  void arm(bool on_timer = false)
   {
     auto resumed = turns_.stored(wait_memory_, [this, number = ++last_wait_](Owner&) {
       // If the number differs, this wait was given up, and its unit of work was restored then.
@@ -357,24 +356,11 @@ private:
       arm_in_vain();
   }
 
-  /// Listeners may run the context, so turns may be nested.
-  struct showing {
-    const arrival<protocol_type>*& now;
-    const arrival<protocol_type>* before;
-    showing(const arrival<protocol_type>*& at, const arrival<protocol_type>& shown) noexcept
-        : now(at), before(std::exchange(at, &shown))
-    {
-    }
-    showing(const showing&) = delete;
-    showing& operator=(const showing&) = delete;
-    ~showing() { now = before; }
-  };
-
   void hand_over()
   {
     typename Owner::emitter_type::template emission<message_event> emit(owner_.events);
     arrival<protocol_type> info(bound_address_, last_number_);
-    const showing until_end(shown_, info);
+    const scoped_value until_end(shown_, &info);  // turns may be nested
     interrupted_ = false;
     turn_limit<typename Socket::handle_type::clock_type> limit(rest_);
     while (rest_ > 0 && !limit.is_reached()) {
