@@ -158,7 +158,7 @@ private:
   void finish(completion_ptr<std::optional<Value>> done, const error_code& ec)
   {
     if (ec) done->outcome = failure_of("next", ec);
-    if (const auto core = core_.lock()) core->deliver(done.release());
+    if (const auto core = core_.lock()) core->turns.deliver(done.release());
   }
 
   std::weak_ptr<Core> core_;

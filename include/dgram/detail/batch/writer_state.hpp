@@ -6,6 +6,7 @@
 #include <dgram/config.hpp>
 #include <dgram/datagram.hpp>
 #include <dgram/detail/async/epoch_guard.hpp>
+#include <dgram/detail/async/no_memory.hpp>
 #include <dgram/detail/async/scoped_value.hpp>
 #include <dgram/detail/async/signal.hpp>
 #include <dgram/detail/batch/outbox.hpp>
@@ -22,7 +23,6 @@
 #include <cstring>
 #include <functional>
 #include <memory>
-#include <new>
 #include <span>
 #include <type_traits>
 #include <utility>
@@ -453,16 +453,15 @@ private:
   /// once.
   void post_flush()
   {
-    try {
+    const auto post = [this] {
       net::post(socket_.get_executor(), [self = this->shared_from_this()] {
         self->flush_posted_ = false;
         self->forget_answers();
         self->flush();
       });
       flush_posted_ = true;
-    } catch (const std::bad_alloc&) {
-      flush();
-    }
+    };
+    unless_no_memory(post, [this] { flush(); });
   }
 
   void wake_waiting()

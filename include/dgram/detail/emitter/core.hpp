@@ -8,6 +8,7 @@
 #include <dgram/detail/async/any_completion.hpp>
 #include <dgram/detail/async/cancellation.hpp>
 #include <dgram/detail/async/idle_timer.hpp>
+#include <dgram/detail/async/no_memory.hpp>
 #include <dgram/detail/async/roster.hpp>
 #include <dgram/detail/async/spares.hpp>
 #include <dgram/detail/async/turns.hpp>
@@ -85,14 +86,9 @@ public:
         replaceable(socket, options, family),
         members_(service.members),
         stop_(options),
-        turns_(*this, io),
-        work_(turns_),
-        idle_(*this, work_),
-        drops_(*this),
-        sends_(*this, turns_, drops_, service.outgoing),
-        receiving_(*this, turns_, work_, drops_,
-                   buffers_for<protocol_type>(options, service.incoming)),
-        pending_(*this)
+        turns(*this, io),
+        sends_(*this, service.outgoing),
+        receiving_(*this, buffers_for<protocol_type>(options, service.incoming))
   {
   }
 
@@ -137,15 +133,7 @@ public:
   template <class Function>
   void post(Function function)
   {
-    turns_.post(std::move(function));
-  }
-
-  void deliver(task* which) { turns_.deliver(which); }
-
-  template <class Part>
-  void deliver_once(member_task<Part>& which)
-  {
-    turns_.deliver_once(which);
+    turns.post(std::move(function));
   }
 
   /// Makes an event that is delivered later. Make it before the call that it reports has any
@@ -153,7 +141,7 @@ public:
   template <class Event>
   task_ptr make_event()
   {
-    return turns_.make([this] {
+    return turns.make([this] {
       if (!has_ended()) events.template emit<Event>();
     });
   }
@@ -161,7 +149,7 @@ public:
   template <class Event>
   void post_event()
   {
-    deliver(make_event<Event>().release());
+    turns.deliver(make_event<Event>().release());
   }
 
   /// Without memory for the event, emits one that has no address.
@@ -174,7 +162,7 @@ public:
       });
     } catch (const std::bad_alloc&) {
       if (!untold_) untold_ = in_short;
-      turns_.deliver_once(tell_);
+      turns.deliver_once(tell_);
     }
   }
 
@@ -184,7 +172,7 @@ public:
   {
     if (done != nullptr) {
       done->outcome = std::move(why);
-      deliver(done.release());
+      turns.deliver(done.release());
     } else if (why.code != net::error::operation_aborted) {
       post_error(std::move(why));
     }
@@ -247,7 +235,7 @@ public:
       pending_.bind_now(where, ec);
     else
       pending_.connect_now(where, ec);
-    if (!ec) deliver(later.release());
+    if (!ec) turns.deliver(later.release());
   }
 
   pending_type& pending() noexcept { return pending_; }
@@ -294,11 +282,7 @@ public:
   /// Also called by destructors. Without memory, the datagrams in the queue fail.
   void flush()
   {
-    try {
-      sends_.flush();
-    } catch (const std::bad_alloc&) {
-      sends_.fail(net::error::no_memory);
-    }
+    unless_no_memory([&] { sends_.flush(); }, [&] { sends_.fail(net::error::no_memory); });
   }
 
   // --- receive ---
@@ -364,7 +348,7 @@ public:
   void close(any_completion_ptr done = nullptr)
   {
     if (done != nullptr && close_emitted_) {
-      deliver(done.release());
+      turns.deliver(done.release());
       return;
     }
     if (done != nullptr)
@@ -398,7 +382,7 @@ public:
     pending_.end();
     discard_descriptor();
     diagnose(diagnostic_channel::close, this);
-    turns_.deliver_once(closed_task_);
+    turns.deliver_once(closed_task_);
   }
 
   void discard_descriptor()
@@ -421,14 +405,14 @@ public:
   void silence() noexcept
   {
     closed_ = true;
-    turns_.end();
+    turns.end();
     stop_.end();
   }
 
   /// Releases the operations that wait, which may own the socket. Calls no handler.
   void discard() noexcept
   {
-    turns_.discard();
+    turns.discard();
     pending_.discard();
     sends_.discard();
     events.end();
@@ -436,15 +420,15 @@ public:
 
   // --- ref and unref ---
 
-  bool can_unref() const noexcept { return work_.can_unref(); }
-  bool has_ref() const noexcept { return work_.has_ref() && !closed_; }
+  bool can_unref() const noexcept { return work.can_unref(); }
+  bool has_ref() const noexcept { return work.has_ref() && !closed_; }
 
   void unref()
   {
-    if (!closed_) work_.unref();
+    if (!closed_) work.unref();
   }
 
-  void ref() { work_.ref(); }
+  void ref() { work.ref(); }
 
   // --- called by the parts ---
 
@@ -452,11 +436,8 @@ public:
 
   void note_activity()
   {
-    try {
-      idle_.note_activity();
-    } catch (const std::bad_alloc&) {
-      post_error(failure_of("timeout", net::error::no_memory));
-    }
+    unless_no_memory([&] { idle_.note_activity(); },
+                     [&] { post_error(failure_of("timeout", net::error::no_memory)); });
   }
 
   void timed_out() { events.template emit<event::timeout>(); }
@@ -598,13 +579,18 @@ private:
 
   std::shared_ptr<roster<emitter_core>> members_;
   stop_signal<emitter_core> stop_;
-  turns<emitter_core> turns_;
-  work_account<emitter_core> work_;
-  idle_timer<emitter_core, typename Socket::handle_type> idle_;
-  drop_counts<emitter_core> drops_;
+
+public:
+  // The parts use these.
+  detail::turns<emitter_core> turns;
+  work_account<emitter_core> work{turns};
+  drop_counts<emitter_core> drops{*this};
+
+private:
+  idle_timer<emitter_core, typename Socket::handle_type> idle_{*this, work};
   send_queue<Socket, emitter_core> sends_;
   receiving<Socket, emitter_core> receiving_;
-  pending_type pending_;
+  pending_type pending_{*this};
 
   std::uint64_t path_errors_ = 0;
   bool closing_ = false;

@@ -5,6 +5,7 @@
 
 #include <dgram/config.hpp>
 #include <dgram/detail/async/any_completion.hpp>
+#include <dgram/detail/async/no_memory.hpp>
 #include <dgram/detail/emitter/operation.hpp>
 #include <dgram/detail/names/name_lookups.hpp>
 #include <dgram/diagnostics.hpp>
@@ -17,7 +18,6 @@
 #include <array>
 #include <cstddef>
 #include <list>
-#include <new>
 #include <string>
 #include <utility>
 
@@ -48,8 +48,6 @@ public:
   enum class phase : unsigned char { none, pending, done };
 
   explicit pending_operations(Owner& owner) noexcept : owner_(owner), lookups_(owner) {}
-  pending_operations(const pending_operations&) = delete;
-  pending_operations& operator=(const pending_operations&) = delete;
 
   phase bind_phase() const noexcept { return bind_.at; }
   phase connect_phase() const noexcept { return connect_.at; }
@@ -125,7 +123,7 @@ public:
     if (done || !was_implicit || !all_told) owner_.end_operation(std::move(done), why);
     for (auto& next : waiting) {
       if (next.what.kind == action::close)
-        owner_.deliver_once(close_if_closing_);
+        owner_.turns.deliver_once(close_if_closing_);
       else if (next.what.kind == action::connect)
         fail_connect(why, std::move(next.what.done), true);
       else if (is_told(next))
@@ -233,7 +231,7 @@ public:
   void closed()
   {
     for (auto& next : take([](const entry& each) { return each.at == stage::end; }))
-      owner_.deliver(next.what.done.release());
+      owner_.turns.deliver(next.what.done.release());
   }
 
   /// Ends a waiting operation as if it had not begun. Returns false if it does not wait here, or no
@@ -256,7 +254,7 @@ public:
   {
     if (std::any_of(entries_.begin(), entries_.end(),
                     [this](const entry& each) { return may_go_on(each); }))
-      owner_.deliver_once(release_);
+      owner_.turns.deliver_once(release_);
   }
 
   /// Ends every operation that was started, except the waits for 'close'.
@@ -408,15 +406,13 @@ private:
   void fail_without_memory(iterator which, Function function)
   {
     const entry* const address = &*which;
-    try {
-      function();
-    } catch (const std::bad_alloc&) {
+    unless_no_memory(function, [&] {
       const auto at = place_of(address);
       if (at == entries_.end()) return;
       operation_type ended = remove(at);
       const failure why = failure_of(name_of(ended.kind), net::error::no_memory);
       fail(std::move(ended), why);
-    }
+    });
   }
 
   iterator place_of(const entry* which)
@@ -461,7 +457,7 @@ private:
 
   void await_turn(iterator next)
   {
-    owner_.deliver(&*next);
+    owner_.turns.deliver(&*next);
     move_to(*next, stage::turn);
   }
 
@@ -575,17 +571,14 @@ private:
     const bool binds = next.kind == action::bind;
     const endpoint_type where = next.to.endpoint();
     error_code ec;
-    try {
-      binds ? bind_now(where, ec) : connect_now(where, ec);
-    } catch (const std::bad_alloc&) {
-      ec = net::error::no_memory;
-    }
+    unless_no_memory([&] { binds ? bind_now(where, ec) : connect_now(where, ec); },
+                     [&] { ec = net::error::no_memory; });
     if (ec) {
       const failure why = failure_at(name_of(next.kind), ec, &where);
       fail(std::move(next), why);
       return;
     }
-    if (next.done) owner_.deliver(next.done.release());
+    if (next.done) owner_.turns.deliver(next.done.release());
     if (binds)
       owner_.events.template emit<event::listening>();
     else

@@ -6,12 +6,10 @@
 #include <dgram/config.hpp>
 #include <dgram/datagram.hpp>
 #include <dgram/detail/async/handler_memory.hpp>
+#include <dgram/detail/async/no_memory.hpp>
 #include <dgram/detail/async/scoped_value.hpp>
 #include <dgram/detail/async/spares.hpp>
-#include <dgram/detail/async/turns.hpp>
-#include <dgram/detail/async/work_account.hpp>
 #include <dgram/detail/batch/receive_policy.hpp>
-#include <dgram/detail/emitter/drop_counts.hpp>
 #include <dgram/detail/platform/errors.hpp>
 #include <dgram/detail/socket/message_runs.hpp>
 #include <dgram/diagnostics.hpp>
@@ -25,7 +23,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
-#include <new>
 #include <optional>
 #include <utility>
 #include <vector>
@@ -155,13 +152,10 @@ public:
   using protocol_type = typename Socket::protocol_type;
   using buffers_type = incoming_buffers<protocol_type>;
 
-  receiving(Owner& owner, turns<Owner>& later, work_account<Owner>& work, drop_counts<Owner>& drops,
-            std::shared_ptr<spares<buffers_type>> buffers) noexcept
-      : owner_(owner), turns_(later), work_(work), drops_(drops), source_(std::move(buffers))
+  receiving(Owner& owner, std::shared_ptr<spares<buffers_type>> buffers) noexcept
+      : owner_(owner), source_(std::move(buffers))
   {
   }
-  receiving(const receiving&) = delete;
-  receiving& operator=(const receiving&) = delete;
 
   bool is_wanted() const noexcept { return wanted_; }
 
@@ -182,7 +176,7 @@ public:
   void begin(const net::ip::address& bound)
   {
     bound_address_ = bound;
-    drops_.restart();
+    owner_.drops.restart();
   }
 
   /// Schedules the next turn of receiving, unless it is scheduled already.
@@ -206,7 +200,7 @@ public:
   {
     interrupted_ = true;
     const bool was_armed = std::exchange(armed_, false);
-    if (was_armed) work_.end_wait();
+    if (was_armed) owner_.work.end_wait();
     return was_armed;
   }
 
@@ -228,7 +222,7 @@ private:
   void post_turn()
   {
     if (posted_) return;
-    turns_.post_stored(turn_memory_, [this](Owner&) {
+    owner_.turns.post_stored(turn_memory_, [this](Owner&) {
       posted_ = false;
       if (!armed_) take_turn();
     });
@@ -240,7 +234,7 @@ private:
 
   void arm(bool on_timer = false)
   {
-    auto resumed = turns_.stored(wait_memory_, [this, number = ++last_wait_](Owner&) {
+    auto resumed = owner_.turns.stored(wait_memory_, [this, number = ++last_wait_](Owner&) {
       // If the number differs, this wait was given up, and its unit of work was restored then.
       if (number == last_wait_ && disarm()) take_turn();
     });
@@ -249,7 +243,7 @@ private:
     else
       owner_.handle.async_wait(net::socket_base::wait_read, std::move(resumed));
     armed_ = true;
-    work_.begin_wait();
+    owner_.work.begin_wait();
   }
 
   /// Keeps the buffers of a message while a listener looks at it, even if the listener runs the
@@ -263,24 +257,19 @@ private:
     {
       if (--self.depth_ == 0) self.release_buffers();
       self.owner_.flush();
-      try {
-        self.go_on();
-      } catch (const std::bad_alloc&) {
-        self.owner_.deliver_once(self.retry_);
-      }
+      unless_no_memory([&] { self.go_on(); }, [&] { self.owner_.turns.deliver_once(self.retry_); });
     }
   };
 
   /// Called in a later turn if there was no memory to go on. It cannot be put off forever.
   void go_on_or_stop()
   {
-    try {
-      go_on();
-    } catch (const std::bad_alloc&) {
-      wanted_ = false;
-      disarm();
-      owner_.receive_failed(net::error::no_memory);
-    }
+    unless_no_memory([&] { go_on(); },
+                     [&] {
+                       wanted_ = false;
+                       disarm();
+                       owner_.receive_failed(net::error::no_memory);
+                     });
   }
 
   void release_buffers()
@@ -299,14 +288,9 @@ private:
     if (rest_ == 0 && !receive()) return;
     // Schedules the next turn first, since a listener may throw, or run the context itself. That
     // turn handles the rest, and what arrives meanwhile.
-    try {
-      if (rest_ > 1 || !owner_.handle.is_drained())
-        post_turn();
-      else
-        arm();
-    } catch (const std::bad_alloc&) {
-      // The end of the scope tries it again.
-    }
+    // Without memory, the end of the scope tries it again.
+    unless_no_memory([&] { rest_ > 1 || !owner_.handle.is_drained() ? post_turn() : arm(); },
+                     [] {});
     owner_.note_activity();
     hand_over();
   }
@@ -315,11 +299,7 @@ private:
   bool receive()
   {
     error_code ec;
-    try {
-      fill(ec);
-    } catch (const std::bad_alloc&) {
-      ec = net::error::no_memory;
-    }
+    unless_no_memory([&] { fill(ec); }, [&] { ec = net::error::no_memory; });
     if (ec == net::error::would_block) {
       arm_in_vain();
       return false;
@@ -334,9 +314,9 @@ private:
     incoming_ = lease<buffers_type>(source_);
     auto& batch = incoming_->batch;
     policy_.offer_slots(batch);
-    if constexpr (is_ip) drops_.watch(owner_.socket);
+    if constexpr (is_ip) owner_.drops.watch(owner_.socket);
     owner_.socket.try_receive_batch(batch, ec);
-    if constexpr (is_ip) drops_.report(owner_.socket);
+    if constexpr (is_ip) owner_.drops.report(owner_.socket);
     at_ = batch.begin();
     rest_ = batch.size();
     policy_.received(batch);
@@ -369,7 +349,7 @@ private:
       --rest_;
       const untaken_descriptors guard(datagram);
       if (owner_.family.is_blocked(datagram.sender())) [[unlikely]] {
-        drops_.add(drop_reason::blocked);
+        owner_.drops.add(drop_reason::blocked);
         continue;
       }
       diagnose(diagnostic_channel::message, &owner_, datagram.payload().size());
@@ -379,9 +359,6 @@ private:
   }
 
   Owner& owner_;
-  turns<Owner>& turns_;
-  work_account<Owner>& work_;
-  drop_counts<Owner>& drops_;
   handler_memory turn_memory_;
   handler_memory wait_memory_;
 

@@ -6,10 +6,9 @@
 #include <dgram/config.hpp>
 #include <dgram/datagram.hpp>
 #include <dgram/detail/async/any_completion.hpp>
+#include <dgram/detail/async/no_memory.hpp>
 #include <dgram/detail/async/spares.hpp>
-#include <dgram/detail/async/turns.hpp>
 #include <dgram/detail/batch/outbox.hpp>
-#include <dgram/detail/emitter/drop_counts.hpp>
 #include <dgram/detail/emitter/operation.hpp>
 #include <dgram/error.hpp>
 #include <dgram/events.hpp>
@@ -69,9 +68,8 @@ public:
   using buffers_type = outgoing_buffers<protocol_type>;
   using outbox_type = outbox<typename Socket::handle_type, send_queue, send_completion_ptr>;
 
-  send_queue(Owner& owner, turns<Owner>& later, drop_counts<Owner>& drops,
-             std::shared_ptr<spares<buffers_type>> source) noexcept
-      : owner_(owner), turns_(later), drops_(drops), source_(std::move(source))
+  send_queue(Owner& owner, std::shared_ptr<spares<buffers_type>> source) noexcept
+      : owner_(owner), source_(std::move(source))
   {
   }
   send_queue(const send_queue&) = delete;
@@ -109,7 +107,7 @@ public:
     if (done != nullptr)
       not_sent(std::move(done), net::error::no_buffer_space, nullptr);
     else
-      drops_.add(drop_reason::queue_full);
+      owner_.drops.add(drop_reason::queue_full);
   }
 
   /// Sends to a peer; null for the connected one. Returns false if the queue is full. `asked` is
@@ -124,7 +122,7 @@ public:
     }
     buffers_->batch.push_in_room(payload.front(), *to);
     answered_ = 0;
-    turns_.schedule();
+    owner_.turns.schedule();
     answered_ = asked;
     return true;
   }
@@ -143,11 +141,7 @@ public:
   /// caller to which this could throw, so a lack of memory is an error of this datagram.
   void send_late(const path_type* to, const payload_view& payload, send_completion_ptr done)
   {
-    try {
-      send_otherwise(to, payload, done, true);
-    } catch (const std::bad_alloc&) {
-      not_sent(std::move(done), net::error::no_memory, to != nullptr ? &to->peer : nullptr);
-    }
+    fail_without_memory(to, done, [&] { send_otherwise(to, payload, done, true); });
   }
 
   /// Passes the queue to the kernel, as far as the kernel takes it.
@@ -208,7 +202,7 @@ public:
                    [this](std::size_t number) { return completion_of(*buffers_, number); });
     std::size_t gone = before - batch.size();
     for (; gone > 0 && first_ < buffers_->completions.size(); --gone)
-      if (auto done = completion_of(*buffers_, first_++)) owner_.deliver(done.release());
+      if (auto done = completion_of(*buffers_, first_++)) owner_.turns.deliver(done.release());
     first_ += gone;
     if (batch.empty()) recycle(buffers_);
     return result;
@@ -243,18 +237,18 @@ public:
     if (ec)
       not_sent(std::move(done), ec, &peer);
     else if (done != nullptr)
-      owner_.deliver(done.release());
+      owner_.turns.deliver(done.release());
   }
 
   /// After a pause, `flush` does this.
   void offer_to_full_peers()
   {
-    try {
-      if (!owner_.is_paused()) out_.offer_to_full_peers(owner_.handle);
-      tell_if_drained();
-    } catch (const std::bad_alloc&) {
-      fail(net::error::no_memory);
-    }
+    unless_no_memory(
+        [&] {
+          if (!owner_.is_paused()) out_.offer_to_full_peers(owner_.handle);
+          tell_if_drained();
+        },
+        [&] { fail(net::error::no_memory); });
   }
 
   /// Releases all datagrams in the queue, and calls no handler.
@@ -315,7 +309,7 @@ private:
     }
     if (takes_at_once(payload)) {
       push(payload, to, done);
-      turns_.schedule();
+      owner_.turns.schedule();
       return true;
     }
     const bool copies = payload.pieces() <= 1 && payload.size() <= most_bytes;
@@ -344,7 +338,7 @@ private:
       push(payload, to, done);
     }
     if (is_urgent_) flush();
-    if (!held_back_ && !is_held) turns_.schedule();
+    if (!held_back_ && !is_held) owner_.turns.schedule();
     return !(is_held ? peer_full_ : full_);
   }
 
@@ -382,7 +376,7 @@ private:
       not_sent(std::move(done), ec, peer);
     } else if (done != nullptr) {
       std::get<0>(done->values) = payload.size();
-      owner_.deliver(done.release());
+      owner_.turns.deliver(done.release());
     }
     return true;
   }
@@ -467,19 +461,19 @@ private:
     owner_.pending().pass_on([this](std::size_t size) { return has_room(size); },
                              [this](auto next) {
                                send_completion_ptr done = as_send(std::move(next.done));
-                               push_or_fail(next.payload, next.to.path(), done);
+                               const path_type* const to = next.to.path();
+                               fail_without_memory(to, done, [&] { push(next.payload, to, done); });
                              });
     overflows_ = owner_.pending().sends_for_room().count > 0;
   }
 
-  /// Queues a copy in a turn, where there is no caller to which this could throw.
-  void push_or_fail(const payload_view& payload, const path_type* to, send_completion_ptr& done)
+  /// Calls a function for a datagram in a turn, where no caller could catch an exception.
+  template <class Function>
+  void fail_without_memory(const path_type* to, send_completion_ptr& done, const Function& function)
   {
-    try {
-      push(payload, to, done);
-    } catch (const std::bad_alloc&) {
+    unless_no_memory(function, [&] {
       not_sent(std::move(done), net::error::no_memory, to != nullptr ? &to->peer : nullptr);
-    }
+    });
   }
 
   /// A batch cannot remove a datagram from its middle, so the others move to another batch.
@@ -497,13 +491,12 @@ private:
       }
       const auto next = batch.front();
       const path_type to = next.peer() != nullptr ? next.path() : path_type();
-      try {
+      const path_type* const where = next.peer() != nullptr ? &to : nullptr;
+      fail_without_memory(where, mark, [&] {
         std::vector<std::byte> payload(next.size());
         next.copy_to(payload);
-        push(payload, next.peer() != nullptr ? &to : nullptr, mark);
-      } catch (const std::bad_alloc&) {
-        not_sent(std::move(mark), net::error::no_memory, next.peer());
-      }
+        push(payload, where, mark);
+      });
     }
     recycle(before);
     if (buffers_ && buffers_->batch.empty()) recycle(buffers_);
@@ -523,8 +516,6 @@ private:
   }
 
   Owner& owner_;
-  turns<Owner>& turns_;
-  drop_counts<Owner>& drops_;
   outbox_type out_{*this};
   std::shared_ptr<spares<buffers_type>> source_;
   lease<buffers_type> buffers_;
