@@ -399,7 +399,7 @@ public:
   basic_emitter_socket& set_timeout(std::chrono::milliseconds duration)
   {
     check_running("set_timeout");
-    core().set_timeout(duration);
+    core().idle.set(duration);
     return *this;
   }
 
@@ -491,7 +491,7 @@ public:
   /// default.
   basic_emitter_socket& ref()
   {
-    core().ref();
+    core().work.ref();
     return *this;
   }
 
@@ -500,12 +500,12 @@ public:
   /// `io_context`, and with `ASIO_NO_TS_EXECUTORS`, because Asio then cannot take work back.
   basic_emitter_socket& unref()
   {
-    if (!core().can_unref()) throw_now(net::error::operation_not_supported, "unref");
-    core().unref();
+    if (!core().work.can_unref()) throw_now(net::error::operation_not_supported, "unref");
+    if (!core().is_closed()) core().work.unref();
     return *this;
   }
 
-  bool has_ref() const noexcept { return core_ && core_->has_ref(); }
+  bool has_ref() const noexcept { return core_ && core_->work.has_ref() && !core_->is_closed(); }
 
 private:
   friend detail::core_access;

@@ -32,7 +32,6 @@
 #include <dgram/socket_options.hpp>
 #include <dgram/udp.hpp>
 
-#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -302,10 +301,6 @@ public:
     if (receiving_.disarm()) socket.cancel(ignored);
   }
 
-  // --- options ---
-
-  void set_timeout(std::chrono::milliseconds duration) { idle_.set(duration); }
-
   // --- pause and resume ---
 
   /// Closes the descriptor, and keeps what is needed to open another one like it. If a bind is
@@ -377,7 +372,7 @@ public:
     closed_ = true;
     receiving_.end();
     stop_.end();
-    idle_.cancel();
+    idle.cancel();
     sends_.fail(net::error::operation_aborted);
     pending_.end();
     discard_descriptor();
@@ -418,25 +413,13 @@ public:
     events.end();
   }
 
-  // --- ref and unref ---
-
-  bool can_unref() const noexcept { return work.can_unref(); }
-  bool has_ref() const noexcept { return work.has_ref() && !closed_; }
-
-  void unref()
-  {
-    if (!closed_) work.unref();
-  }
-
-  void ref() { work.ref(); }
-
   // --- called by the parts ---
 
   bool may_receive() const noexcept { return !closed_ && !is_paused() && is_bound(); }
 
   void note_activity()
   {
-    unless_no_memory([&] { idle_.note_activity(); },
+    unless_no_memory([&] { idle.note_activity(); },
                      [&] { post_error(failure_of("timeout", net::error::no_memory)); });
   }
 
@@ -581,13 +564,12 @@ private:
   stop_signal<emitter_core> stop_;
 
 public:
-  // The parts use these.
   detail::turns<emitter_core> turns;
   work_account<emitter_core> work{turns};
+  idle_timer<emitter_core, typename Socket::handle_type> idle{*this, work};
   drop_counts<emitter_core> drops{*this};
 
 private:
-  idle_timer<emitter_core, typename Socket::handle_type> idle_{*this, work};
   send_queue<Socket, emitter_core> sends_;
   receiving<Socket, emitter_core> receiving_;
   pending_type pending_{*this};

@@ -25,15 +25,7 @@ DGRAM_NAMESPACE_BEGIN
 
 namespace detail {
 
-/// `Owner` is the core. It has the socket and its family, events and turns, and these functions:
-/// - `void expect_arrivals(endpoint_type)` is called before the bind to this address.
-/// - `void bound()` is called after the bind, and before 'listening' is emitted.
-/// - `void send_now(operation_type)` sends to a known endpoint or to the connected peer.
-/// - `void end_operation(any_completion_ptr, failure)` reports the end. Without a completion there
-///   is an 'error' event.
-/// - `void close_now()` closes. `bool is_closing()` says that a close waits and was not taken back.
-/// - `bool is_paused()` says whether the socket is paused. When it resumes, the owner calls
-///   `release_later`. `bool is_pause_due()` says that a pause waits for the bind.
+/// `Owner` is the core.
 ///
 /// Every operation that waits is in one list, in the order of the calls, with what it waits for.
 template <class Socket, class Owner>

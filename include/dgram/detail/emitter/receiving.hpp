@@ -144,8 +144,7 @@ private:
   basic_remote_info<udp> info_;
 };
 
-/// `Owner` has the socket, its family and its events, and `may_receive`. This class calls its
-/// `note_activity` and `receive_failed`.
+/// `Owner` is the core.
 template <class Socket, class Owner>
 class receiving {
 public:

@@ -53,10 +53,7 @@ struct outgoing_buffers {
   std::vector<send_completion_ptr> completions;
 };
 
-/// `Owner` is the core. It has the socket with its handle, options and family, and `pending`, where
-/// the datagrams wait that find no room in the batch. It also has these functions:
-/// - `void end_operation(any_completion_ptr, failure)` reports a failure.
-/// - `void path_error(error_code)` reports an error that belongs to none of these datagrams.
+/// `Owner` is the core, in whose `pending` the datagrams wait that find no room in the batch.
 ///
 /// The outbox offers the batch to the kernel. Datagrams for full Unix peers wait in the outbox.
 template <class Socket, class Owner>
