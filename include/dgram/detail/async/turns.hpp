@@ -4,6 +4,7 @@
 #define DGRAM_DETAIL_ASYNC_TURNS_HPP
 
 #include <dgram/config.hpp>
+#include <dgram/detail/async/at_end.hpp>
 #include <dgram/detail/async/handler_memory.hpp>
 #include <dgram/detail/async/task.hpp>
 
@@ -14,13 +15,6 @@
 DGRAM_NAMESPACE_BEGIN
 
 namespace detail {
-
-/// Passes on what was sent, even if the turn throws.
-template <class Owner>
-struct flush_at_end {
-  Owner& owner;
-  ~flush_at_end() { owner.flush(); }
-};
 
 /// `Owner` has `shared_from_this`, `get_executor`, and `flush`, which passes on what was sent.
 template <class Owner>
@@ -114,7 +108,7 @@ private:
   void run()
   {
     scheduled_ = false;
-    const flush_at_end<Owner> guard{owner_};
+    const at_end passes_on([this] { owner_.flush(); });
     owner_.flush();
     for (std::size_t left = tasks_.size(); left > 0 && !tasks_.empty(); --left) {
       // Schedules the next turn first, since the task may throw, or run the context itself. If this

@@ -6,6 +6,7 @@
 #include <dgram/basic_socket.hpp>
 #include <dgram/config.hpp>
 #include <dgram/detail/async/any_completion.hpp>
+#include <dgram/detail/async/at_end.hpp>
 #include <dgram/detail/async/cancellation.hpp>
 #include <dgram/detail/async/idle_timer.hpp>
 #include <dgram/detail/async/no_memory.hpp>
@@ -447,7 +448,7 @@ public:
 
   void looked_up(const std::string& name, const net::ip::address& address)
   {
-    const flush_at_end<emitter_core> guard{*this};
+    const at_end passes_on([this] { flush(); });
     pending_.looked_up(name, address);
   }
 
@@ -548,10 +549,7 @@ private:
     close_emitted_ = true;
     pending_.closed();
     // No event follows this one, so the listeners are removed, even if one of them throws.
-    struct last_event {
-      emitter_type& events;
-      ~last_event() { events.remove_all(); }
-    } const end{events};
+    const at_end was_last([this] { events.remove_all(); });
     events.template emit<event::close>();
   }
 

@@ -17,6 +17,7 @@
 #include <algorithm>
 #include <array>
 #include <cstddef>
+#include <functional>
 #include <list>
 #include <string>
 #include <utility>
@@ -111,14 +112,14 @@ public:
     const bool was_implicit = std::exchange(implicit_, false);
     // One report covers the bind and all operations without a completion: to `done`, or as an
     // 'error' event. It comes first, since the waiting operations may include a close.
-    const bool all_told = std::all_of(waiting.begin(), waiting.end(), is_told);
+    const bool all_told = std::all_of(waiting.begin(), waiting.end(), std::mem_fn(&entry::is_told));
     if (done || !was_implicit || !all_told) owner_.end_operation(std::move(done), why);
     for (auto& next : waiting) {
       if (next.what.kind == action::close)
         owner_.turns.deliver_once(close_if_closing_);
       else if (next.what.kind == action::connect)
         fail_connect(why, std::move(next.what.done), true);
-      else if (is_told(next))
+      else if (next.is_told())
         owner_.end_operation(std::move(next.what.done), why);
     }
   }
@@ -141,7 +142,7 @@ public:
   void disconnected(const failure& why)
   {
     connect_.at = phase::none;
-    end_all(is_for_peer, why);
+    end_all(std::mem_fn(&entry::is_for_peer), why);
   }
 
   // --- what waits ---
@@ -275,7 +276,7 @@ public:
   void looked_up(const std::string& name, const net::ip::address& address)
   {
     for (auto at = entries_.begin(); at != entries_.end(); ++at) {
-      if (!waits_for_name(*at, name)) continue;
+      if (!at->waits_for(name)) continue;
       at->what.to.resolve(address);
       await_turn(at);
     }
@@ -283,7 +284,7 @@ public:
 
   void not_looked_up(const failure& why)
   {
-    for (auto& next : take([&](const entry& each) { return waits_for_name(each, why.address); }))
+    for (auto& next : take([&](const entry& each) { return each.waits_for(why.address); }))
       fail(std::move(next.what), why);
   }
 
@@ -308,6 +309,13 @@ private:
     }
     void run() override { of.take_turn(self); }
     void discard() noexcept override {}
+
+    bool is_told() const { return what.kind == action::close || what.done != nullptr; }
+    bool is_for_peer() const { return what.kind == action::send && what.to.is_peer(); }
+    bool waits_for(const std::string& name) const
+    {
+      return at == stage::name && what.to.name() == name;
+    }
 
     pending_operations& of;
     operation_type what;
@@ -411,21 +419,6 @@ private:
   {
     return std::find_if(entries_.begin(), entries_.end(),
                         [which](const entry& each) { return &each == which; });
-  }
-
-  static bool is_told(const entry& which)
-  {
-    return which.what.kind == action::close || which.what.done != nullptr;
-  }
-
-  static bool is_for_peer(const entry& which)
-  {
-    return which.what.kind == action::send && which.what.to.is_peer();
-  }
-
-  static bool waits_for_name(const entry& which, const std::string& name)
-  {
-    return which.at == stage::name && which.what.to.name() == name;
   }
 
   // --- how operations go on ---
@@ -593,11 +586,12 @@ private:
   {
     give_up(connect_);
     const bool all = done || !is_reported;
-    end_all([all](const entry& each) { return is_for_peer(each) && (all || is_told(each)); }, why);
+    end_all([all](const entry& each) { return each.is_for_peer() && (all || each.is_told()); },
+            why);
     if (all)
       owner_.end_operation(std::move(done), why);
     else
-      take(is_for_peer);
+      take(std::mem_fn(&entry::is_for_peer));
   }
 
   /// A close waited for a bind that has failed.

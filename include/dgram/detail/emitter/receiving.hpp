@@ -5,6 +5,7 @@
 
 #include <dgram/config.hpp>
 #include <dgram/datagram.hpp>
+#include <dgram/detail/async/at_end.hpp>
 #include <dgram/detail/async/handler_memory.hpp>
 #include <dgram/detail/async/no_memory.hpp>
 #include <dgram/detail/async/scoped_value.hpp>
@@ -59,23 +60,6 @@ std::shared_ptr<spares<incoming_buffers<Protocol>>> buffers_for(
   return std::make_shared<spares<buffers_type>>(
       [slot_size, control] { return std::make_unique<buffers_type>(slot_size, control); });
 }
-
-/// Closes the descriptors of a datagram that its listeners did not take.
-template <class Datagram>
-class untaken_descriptors {
-public:
-  explicit untaken_descriptors(const Datagram& datagram) noexcept : datagram_(datagram) {}
-  untaken_descriptors(const untaken_descriptors&) = delete;
-  untaken_descriptors& operator=(const untaken_descriptors&) = delete;
-  ~untaken_descriptors()
-  {
-    if constexpr (requires { datagram_.take_descriptor(); })
-      platform::close_descriptors(datagram_.control_messages().bytes());
-  }
-
-private:
-  const Datagram& datagram_;
-};
 
 /// Describes the datagrams of one turn, whose buffers do not move. The result of `of` is valid
 /// until the next call of `of`.
@@ -245,20 +229,13 @@ private:
     owner_.work.begin_wait();
   }
 
-  /// Keeps the buffers of a message while a listener looks at it, even if the listener runs the
-  /// context.
-  struct scope {
-    receiving& self;
-    explicit scope(receiving& of) : self(of) { ++self.depth_; }
-    scope(const scope&) = delete;
-    scope& operator=(const scope&) = delete;
-    ~scope()
-    {
-      if (--self.depth_ == 0) self.release_buffers();
-      self.owner_.flush();
-      unless_no_memory([&] { self.go_on(); }, [&] { self.owner_.turns.deliver_once(self.retry_); });
-    }
-  };
+  /// Called at the end of each turn, also if a listener throws.
+  void end_turn()
+  {
+    if (--depth_ == 0) release_buffers();
+    owner_.flush();
+    unless_no_memory([&] { go_on(); }, [&] { owner_.turns.deliver_once(retry_); });
+  }
 
   /// Called in a later turn if there was no memory to go on. It cannot be put off forever.
   void go_on_or_stop()
@@ -283,7 +260,8 @@ private:
   void take_turn()
   {
     if (owner_.has_ended() || !may_receive()) return;
-    const scope guard(*this);
+    ++depth_;  // keeps the buffers of a message, even if its listener runs the context
+    const at_end ends([this] { end_turn(); });
     if (rest_ == 0 && !receive()) return;
     // Schedules the next turn first, since a listener may throw, or run the context itself. That
     // turn handles the rest, and what arrives meanwhile.
@@ -346,7 +324,10 @@ private:
       const auto datagram = *at_;
       ++at_;
       --rest_;
-      const untaken_descriptors guard(datagram);
+      const at_end closes_untaken([&] {
+        if constexpr (path_protocol<protocol_type>)
+          platform::close_descriptors(datagram.control_messages().bytes());
+      });
       if (owner_.family.is_blocked(datagram.sender())) [[unlikely]] {
         owner_.drops.add(drop_reason::blocked);
         continue;
