@@ -420,6 +420,8 @@ public:
 
   void note_activity()
   {
+    if (!idle.is_in_use()) [[likely]]
+      return;
     unless_no_memory([&] { idle.note_activity(); },
                      [&] { post_error(failure_of("timeout", net::error::no_memory)); });
   }

@@ -18,7 +18,6 @@
 #include <dgram/events.hpp>
 #include <dgram/receive_batch.hpp>
 #include <dgram/socket_options.hpp>
-#include <dgram/udp.hpp>
 
 #include <algorithm>
 #include <cstddef>
@@ -66,48 +65,36 @@ std::shared_ptr<spares<incoming_buffers<Protocol>>> buffers_for(
 template <class Protocol>
 class arrival {
 public:
-  /// The bound address matters for IP only.
-  arrival(const net::ip::address&, std::uint64_t&) noexcept {}
-
-  const basic_remote_info<Protocol>& of(const basic_datagram<Protocol>& received)
-  {
-    info_ = basic_remote_info<Protocol>(received);
-    info_.datagram_.set(received);
-    return info_;
-  }
-
-private:
-  basic_remote_info<Protocol> info_;
-};
-
-template <>
-class arrival<udp> {
-public:
   /// `last_number` counts the descriptions.
   arrival(const net::ip::address& bound, std::uint64_t& last_number) noexcept
       : bound_(bound), last_number_(last_number)
   {
   }
 
-  const basic_remote_info<udp>& of(const basic_datagram<udp>& received)
+  const basic_remote_info<Protocol>& of(const basic_datagram<Protocol>& received)
   {
-    // The datagrams of a train have one sender.
-    if (!previous_ || !received.shares_slot_with(*previous_)) look_at(received);
-    info_.size = received.payload().size();
-    info_.truncated = received.truncated();
-    info_.wire_size = info_.truncated ? received.wire_size() : info_.size;
+    if constexpr (ip_protocol<Protocol>) {
+      // The datagrams of a train have one sender.
+      if (!previous_ || !received.shares_slot_with(*previous_)) look_at(received);
+      info_.size = received.payload().size();
+      info_.truncated = received.truncated();
+      info_.wire_size = info_.truncated ? received.wire_size() : info_.size;
+    } else {
+      info_ = basic_remote_info<Protocol>(received);
+      info_.datagram_.set(received);
+    }
     return info_;
   }
 
   /// The number of the description, if this is its object. Two messages with one number have the
-  /// same path back.
-  std::uint64_t number_of(const basic_remote_info<udp>& info) const noexcept
+  /// same path back. 0 for Unix datagrams, none of which has a number.
+  std::uint64_t number_of(const basic_remote_info<Protocol>& info) const noexcept
   {
     return &info == &info_ ? number_ : 0;
   }
 
 private:
-  void look_at(const basic_datagram<udp>& received)
+  void look_at(const basic_datagram<Protocol>& received)
   {
     if (!previous_ || !same_bytes(received.sender(), previous_->sender()) ||
         !received.arrived_like(*previous_)) [[unlikely]]
@@ -115,17 +102,17 @@ private:
     previous_.emplace(received);
   }
 
-  DGRAM_APART void describe(const basic_datagram<udp>& received)
+  DGRAM_APART void describe(const basic_datagram<Protocol>& received)
   {
-    info_ = basic_remote_info<udp>(received, bound_);
+    info_ = basic_remote_info<Protocol>(received, bound_);
     number_ = ++last_number_;
   }
 
   const net::ip::address& bound_;
   std::uint64_t& last_number_;
   std::uint64_t number_ = 0;
-  std::optional<basic_datagram<udp>> previous_;
-  basic_remote_info<udp> info_;
+  std::optional<basic_datagram<Protocol>> previous_;
+  basic_remote_info<Protocol> info_;
 };
 
 /// `Owner` is the core.
@@ -144,7 +131,6 @@ public:
 
   /// Identifies the way back from a message. 0: `info` is not the object that listeners look at now.
   std::uint64_t number_of(const basic_remote_info<protocol_type>& info) const noexcept
-    requires ip_protocol<protocol_type>
   {
     return shown_ != nullptr ? shown_->number_of(info) : 0;
   }
