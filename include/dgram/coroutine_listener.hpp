@@ -45,13 +45,12 @@ public:
   }
 
   template <class... Args>
-    requires std::invocable<Function&, typename kept_argument<Args>::type&...>
+    requires std::invocable<Function&, kept_argument<Args>&...>
   void operator()(const Args&... args)
   {
     const auto core = core_.lock();
     if (!core) return;
-    net::co_spawn(core->get_executor(),
-                  run(function_, typename kept_argument<Args>::type(keep(args))...),
+    net::co_spawn(core->get_executor(), run(function_, kept_argument<Args>(keep(args))...),
                   [core](const std::exception_ptr& thrown) {
                     if (thrown) core->post_error(failure_of_exception(thrown));
                   });

@@ -227,7 +227,7 @@ public:
         where.literal(where.local(detail::read_call<protocol_type, false>(args...), false));
     check(detail::action::bind);
     error_code ec;
-    core().bind_now(local, ec);
+    core().template start_now<event::listening>(local, ec);
     if (ec) fail_at("bind", ec, local);
     return address();
   }
@@ -278,7 +278,7 @@ public:
     if (ec) fail_at("connect", ec, peer);
     if (core().bind_phase() == phase::pending) throw_now(error::already_bound, "connect");
     if (core().bind_phase() == phase::none) bind_sync();
-    core().connect_now(peer, ec);
+    core().template start_now<event::connect>(peer, ec);
     if (ec) fail_at("connect", ec, peer);
     return *this;
   }
@@ -344,12 +344,9 @@ public:
     core_type& on = core();
     if (on.is_closed()) throw_now(error::not_running, "send");
     if (on.connect_phase() != phase::none) throw_now(net::error::already_connected, "send");
-    if constexpr (sizeof...(Callback) == 0) {
-      if constexpr (std::same_as<remote_info, basic_remote_info<udp>>)
-        if (const auto* const known = to.known_path())
-          return detail::start_reply(on, *known, message);
-      return detail::start_reply(on, to.reply_path(), message);
-    } else
+    if constexpr (sizeof...(Callback) == 0)
+      return detail::start_reply(on, to, message);
+    else
       return start<detail::action::send>(destination_type(to.reply_path()), message,
                                          std::forward<Callback>(callback)...);
   }
@@ -402,7 +399,7 @@ public:
   basic_emitter_socket& set_timeout(std::chrono::milliseconds duration)
   {
     check_running("set_timeout");
-    core().set_timeout(duration);
+    core().idle.set(duration);
     return *this;
   }
 
@@ -494,7 +491,7 @@ public:
   /// default.
   basic_emitter_socket& ref()
   {
-    core().ref();
+    core().work.ref();
     return *this;
   }
 
@@ -503,12 +500,12 @@ public:
   /// `io_context`, and with `ASIO_NO_TS_EXECUTORS`, because Asio then cannot take work back.
   basic_emitter_socket& unref()
   {
-    if (!core().can_unref()) throw_now(net::error::operation_not_supported, "unref");
-    core().unref();
+    if (!core().work.can_unref()) throw_now(net::error::operation_not_supported, "unref");
+    if (!core().is_closed()) core().work.unref();
     return *this;
   }
 
-  bool has_ref() const noexcept { return core_ && core_->has_ref(); }
+  bool has_ref() const noexcept { return core_ && core_->work.has_ref() && !core_->is_closed(); }
 
 private:
   friend detail::core_access;
@@ -635,7 +632,7 @@ extern template bool detail::start_send(detail::emitter_core<udp::socket>&,
                                         const detail::destination<udp>&, const payload_view&,
                                         detail::completion<std::size_t>*);
 extern template bool detail::start_reply(detail::emitter_core<udp::socket>&,
-                                         const basic_reply_path<udp>&, const payload_view&);
+                                         const basic_remote_info<udp>&, const payload_view&);
 #endif
 
 DGRAM_NAMESPACE_END

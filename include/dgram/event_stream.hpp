@@ -41,7 +41,7 @@ struct streamed<Value> {
 template <class Signature>
 struct streamed_by;
 template <class... Args>
-struct streamed_by<void(Args...)> : streamed<typename kept_argument<Args>::type...> {};
+struct streamed_by<void(Args...)> : streamed<kept_argument<Args>...> {};
 
 /// The bytes that a value of an event owns, for the bound of a stream.
 template <class T>
@@ -158,7 +158,7 @@ private:
   void finish(completion_ptr<std::optional<Value>> done, const error_code& ec)
   {
     if (ec) done->outcome = failure_of("next", ec);
-    if (const auto core = core_.lock()) core->deliver(done.release());
+    if (const auto core = core_.lock()) core->turns.deliver(done.release());
   }
 
   std::weak_ptr<Core> core_;
@@ -184,8 +184,7 @@ public:
   }
 
   template <class... Args>
-    requires std::constructible_from<typename State::value_type,
-                                     typename kept_argument<Args>::type...>
+    requires std::constructible_from<typename State::value_type, kept_argument<Args>...>
   void operator()(const Args&... args)
   {
     state_->push(args...);

@@ -117,6 +117,9 @@ private:
 template <class Protocol>
 class arrival;
 
+template <class Socket>
+class emitter_core;
+
 }  // namespace detail
 
 /// The sender of a datagram, and how the datagram arrived. It is a value that may be kept: a later
@@ -215,7 +218,7 @@ struct basic_remote_info<udp> : basic_address_info<udp> {
 
 private:
   template <class>
-  friend class basic_emitter_socket;
+  friend class detail::emitter_core;
 
   /// The same without a copy; null if the caller has changed the address or the port.
   const basic_reply_path<udp>* known_path() const

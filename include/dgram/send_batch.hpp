@@ -140,7 +140,7 @@ public:
   std::size_t bytes() const noexcept { return at_.pushed_bytes - at_.gone_bytes; }
   bool empty() const noexcept { return at_.pushed == at_.gone; }
 
-  /// Whether there is no room for another datagram, even an empty one.
+  /// Whether not even an empty datagram has room.
   bool full() const noexcept { return !has_room(0); }
 
   /// Whether `datagrams` datagrams of `payload_size` bytes in total can be pushed now. The room
@@ -421,6 +421,15 @@ public:
       push_answer(payload, path);
   }
 
+  /// Adds a datagram to the last run, if that has room. The caller knows that the last datagram
+  /// waits, is in one buffer, takes the same path and asks for the same.
+  DGRAM_INLINE bool follow_last(bytes_view payload)
+  {
+    if (!has_room(payload.size()) || !runs_[at_.last - 1].has_room(payload.size())) return false;
+    join_last(payload);
+    return true;
+  }
+
   /// Describes the waiting datagrams as messages, at most `limit`. It joins a run into one message
   /// if `may_segment(peer, size)`. It stops before the first datagram that asks for something
   /// unavailable. `ec` is set if nothing can be sent: an address on a connected socket, none on
@@ -608,8 +617,7 @@ private:
       append_segments(payload, segment, &path.peer, request);
     else
       append(payload, &path.peer, request);
-    // The next answer most often takes the same path. Then `push` need not compare request and
-    // peer.
+    // The next answer most often takes the same path, so `push` need not compare more.
     last_path_ = path;
     at_.path_run = at_.last;
   }

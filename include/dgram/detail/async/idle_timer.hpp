@@ -37,6 +37,9 @@ public:
     note_activity();
   }
 
+  /// Whether it was ever set.
+  bool is_in_use() const noexcept { return state_ != nullptr; }
+
   void note_activity()
   {
     if (state_) note_time();

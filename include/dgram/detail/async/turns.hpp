@@ -4,6 +4,7 @@
 #define DGRAM_DETAIL_ASYNC_TURNS_HPP
 
 #include <dgram/config.hpp>
+#include <dgram/detail/async/at_end.hpp>
 #include <dgram/detail/async/handler_memory.hpp>
 #include <dgram/detail/async/task.hpp>
 
@@ -31,13 +32,6 @@ net::io_context* find_io_context(const Executor& executor)
 #endif
   return found != nullptr ? &net::query(*found, net::execution::context) : nullptr;
 }
-
-/// Passes on what was sent, even if the turn throws.
-template <class Owner>
-struct flush_at_end {
-  Owner& owner;
-  ~flush_at_end() { owner.flush(); }
-};
 
 /// `Owner` has `shared_from_this`, `get_executor`, and `flush`, which passes on what was sent.
 template <class Owner>
@@ -131,7 +125,7 @@ private:
   void run()
   {
     scheduled_ = false;
-    const flush_at_end<Owner> guard{owner_};
+    const at_end passes_on([this] { owner_.flush(); });
     owner_.flush();
     for (std::size_t left = tasks_.size(); left > 0 && !tasks_.empty(); --left) {
       // Schedules the next turn first, since the task may throw, or run the context itself. If this

@@ -5,6 +5,7 @@
 
 #include <dgram/config.hpp>
 #include <dgram/detail/async/epoch_guard.hpp>
+#include <dgram/detail/async/scoped_value.hpp>
 #include <dgram/detail/batch/full_peers.hpp>
 #include <dgram/detail/socket/backoff.hpp>
 #include <dgram/detail/socket/protocols.hpp>
@@ -121,7 +122,7 @@ public:
       std::vector<typename full_type::departure> gone;
       error_code ec;
       {
-        const offering scope(offering_);
+        const scoped_value until_end(offering_, true);
         ec = full_.peers.offer(handle, gone);
       }
       if (!gone.empty()) full_.delay.reset();
@@ -226,17 +227,9 @@ private:
     return ec == net::error::connection_refused || handle.is_congested(ec);
   }
 
-  struct offering {
-    bool& on;
-    explicit offering(bool& of) noexcept : on(of) { on = true; }
-    offering(const offering&) = delete;
-    offering& operator=(const offering&) = delete;
-    ~offering() { on = false; }
-  };
-
   error_code offer_all(Handle& handle)
   {
-    const offering scope(offering_);
+    const scoped_value until_end(offering_, true);
     error_code ec;
     while (!ec && owner_.has_more()) {
       ec = attempt([this] { return owner_.offer(); });

@@ -6,6 +6,8 @@
 #include <dgram/config.hpp>
 #include <dgram/datagram.hpp>
 #include <dgram/detail/async/epoch_guard.hpp>
+#include <dgram/detail/async/no_memory.hpp>
+#include <dgram/detail/async/scoped_value.hpp>
 #include <dgram/detail/async/signal.hpp>
 #include <dgram/detail/batch/outbox.hpp>
 #include <dgram/detail/batch/reader_state.hpp>
@@ -21,7 +23,6 @@
 #include <cstring>
 #include <functional>
 #include <memory>
-#include <new>
 #include <span>
 #include <type_traits>
 #include <utility>
@@ -461,16 +462,15 @@ private:
   /// once.
   void post_flush()
   {
-    try {
+    const auto post = [this] {
       net::post(socket_.get_executor(), [self = this->shared_from_this()] {
         self->flush_posted_ = false;
         self->forget_answers();
         self->flush();
       });
       flush_posted_ = true;
-    } catch (const std::bad_alloc&) {
-      flush();
-    }
+    };
+    unless_no_memory(post, [this] { flush(); });
   }
 
   void wake_waiting()
@@ -483,7 +483,7 @@ private:
   DGRAM_COLD void lose(const error_code& ec)
   {
     {
-      const losing scope(is_losing_);
+      const scoped_value until_end(is_losing_, true);
       left_to_lose_ = batch.size();
       out_.release_held([&](mark&& of, const endpoint_type& peer, std::size_t size) {
         count_lost(ec, peer, size, of.number);
@@ -501,15 +501,6 @@ private:
     if (!is_losing_ && !batch.empty() && !flush_posted_) post_flush();
     wake_waiting();
   }
-
-  struct losing {
-    bool& on;
-    bool before;
-    explicit losing(bool& of) noexcept : on(of), before(std::exchange(of, true)) {}
-    losing(const losing&) = delete;
-    losing& operator=(const losing&) = delete;
-    ~losing() { on = before; }
-  };
 
   void count_lost(const error_code& ec, const endpoint_type& peer, std::size_t size,
                   std::uint64_t number)

@@ -106,22 +106,6 @@ decltype(auto) last_of(Args&&... args) noexcept
   return std::get<sizeof...(Args) - 1>(std::forward_as_tuple(std::forward<Args>(args)...));
 }
 
-/// Returns `length` bytes from `offset` on. The message must be in one piece.
-inline bytes_view slice_of(const payload_view& message, std::int64_t offset, std::int64_t length)
-{
-  const auto size = static_cast<std::int64_t>(message.size());
-  const auto refuse_slice = [size](const std::string& what) {
-    refuse("send", error::out_of_range,
-           what + "; the message has " + std::to_string(size) + " bytes");
-  };
-  if (message.pieces() > 1)
-    refuse("send", error::out_of_range, "offset and length of a list of pieces");
-  if (offset < 0 || offset > size) refuse_slice("offset " + std::to_string(offset));
-  if (length < 0 || length > size - offset)
-    refuse_slice("length " + std::to_string(length) + " from offset " + std::to_string(offset));
-  return {message.front().data() + offset, static_cast<std::size_t>(length)};
-}
-
 /// The arguments of one call, apart from its callback. Refers to the text.
 template <class Protocol>
 class call {
@@ -142,10 +126,23 @@ public:
   bool has_destination() const noexcept { return port || has_address() || endpoint; }
   bool has_slice() const noexcept { return count_ > 1; }
 
-  /// Returns the bytes that offset and length, which come before the port, choose.
+  /// Returns the bytes that offset and length, which come before the port, choose. The message must
+  /// be in one piece.
   bytes_view slice_of(const payload_view& message) const
   {
-    return dgram::detail::slice_of(message, numbers_[0], numbers_[1]);
+    const std::int64_t offset = numbers_[0];
+    const std::int64_t length = numbers_[1];
+    const auto size = static_cast<std::int64_t>(message.size());
+    const auto refuse_slice = [size](const std::string& what) {
+      refuse("send", error::out_of_range,
+             what + "; the message has " + std::to_string(size) + " bytes");
+    };
+    if (message.pieces() > 1)
+      refuse("send", error::out_of_range, "offset and length of a list of pieces");
+    if (offset < 0 || offset > size) refuse_slice("offset " + std::to_string(offset));
+    if (length < 0 || length > size - offset)
+      refuse_slice("length " + std::to_string(length) + " from offset " + std::to_string(offset));
+    return {message.front().data() + offset, static_cast<std::size_t>(length)};
   }
 
 private:

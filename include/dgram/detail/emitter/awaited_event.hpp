@@ -22,26 +22,17 @@ DGRAM_NAMESPACE_BEGIN
 
 namespace detail {
 
+/// An event as it is on a socket of this protocol.
 template <class Event, class Protocol>
-struct event_of {
-  using type = Event;
-};
-
+struct event_of : std::type_identity<Event> {};
 template <class Event, class Protocol>
   requires requires { typename Event::template of<Protocol>; }
-struct event_of<Event, Protocol> {
-  using type = typename Event::template of<Protocol>;
-};
+struct event_of<Event, Protocol> : std::type_identity<typename Event::template of<Protocol>> {};
 
 /// The type in which an event's argument is kept.
 template <class Argument>
-struct kept_argument {
-  using type = std::decay_t<Argument>;
-};
-template <>
-struct kept_argument<bytes_view> {
-  using type = std::vector<std::byte>;
-};
+using kept_argument = std::conditional_t<std::is_same_v<Argument, bytes_view>,
+                                         std::vector<std::byte>, std::decay_t<Argument>>;
 
 inline std::vector<std::byte> keep(bytes_view bytes)
 {
@@ -72,7 +63,7 @@ public:
   {
     if (!done_) return;
     if (const auto core = core_.lock())
-      core->fail(done_.release(), failure_of("once", net::error::operation_aborted));
+      core->end_operation(std::move(done_), failure_of("once", net::error::operation_aborted));
   }
 
   template <class... Args>
@@ -101,12 +92,10 @@ struct event_awaiter<Event, void(Args...)> {
   template <class Core, class Token>
   static auto start(const std::shared_ptr<Core>& core, Token&& token)
   {
-    return initiate_completion<typename kept_argument<Args>::type...>(
+    return initiate_completion<kept_argument<Args>...>(
         core, std::forward<Token>(token),
-        [](Core& on, completion<typename kept_argument<Args>::type...>* done,
-           const net::cancellation_slot& slot) {
-          awaiting_listener<Core, typename kept_argument<Args>::type...> listener(
-              on.shared_from_this(), done);
+        [](Core& on, completion<kept_argument<Args>...>* done, const net::cancellation_slot& slot) {
+          awaiting_listener<Core, kept_argument<Args>...> listener(on.shared_from_this(), done);
           // A closed socket still emits 'close', and then removes its listeners.
           if (on.has_emitted_close()) return;
           const auto id = on.events.template once<Event>(std::move(listener));

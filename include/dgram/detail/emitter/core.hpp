@@ -6,12 +6,15 @@
 #include <dgram/basic_socket.hpp>
 #include <dgram/config.hpp>
 #include <dgram/detail/async/any_completion.hpp>
+#include <dgram/detail/async/at_end.hpp>
 #include <dgram/detail/async/cancellation.hpp>
 #include <dgram/detail/async/idle_timer.hpp>
+#include <dgram/detail/async/no_memory.hpp>
+#include <dgram/detail/async/roster.hpp>
+#include <dgram/detail/async/spares.hpp>
 #include <dgram/detail/async/turns.hpp>
 #include <dgram/detail/async/work_account.hpp>
 #include <dgram/detail/emitter/arguments.hpp>
-#include <dgram/detail/emitter/context.hpp>
 #include <dgram/detail/emitter/drop_counts.hpp>
 #include <dgram/detail/emitter/family.hpp>
 #include <dgram/detail/emitter/operation.hpp>
@@ -30,20 +33,30 @@
 #include <dgram/socket_options.hpp>
 #include <dgram/udp.hpp>
 
-#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <new>
-#include <optional>
 #include <string>
-#include <tuple>
+#include <type_traits>
 #include <utility>
-#include <vector>
 
 DGRAM_NAMESPACE_BEGIN
 
 namespace detail {
+
+/// What the emitters of a context share: the list of all, and spare buffers. A handler that dies with
+/// the context may destroy a socket, so what the sockets share outlives this service.
+template <class Incoming, class Outgoing, class Member>
+class context_service : public roster_service<Member> {
+public:
+  inline static net::execution_context::id id;
+
+  explicit context_service(net::execution_context& context) : roster_service<Member>(context) {}
+
+  std::shared_ptr<spares<Incoming>> incoming = std::make_shared<spares<Incoming>>();
+  std::shared_ptr<spares<Outgoing>> outgoing = std::make_shared<spares<Outgoing>>();
+};
 
 /// The socket object and every pending operation hold the emitter. All of it runs on the socket's
 /// executor.
@@ -73,14 +86,9 @@ public:
         replaceable(socket, options, family),
         members_(service.members),
         stop_(options),
-        turns_(*this, io),
-        work_(turns_),
-        idle_(*this, work_),
-        drops_(*this),
-        sends_(*this, turns_, drops_, service.outgoing),
-        receiving_(*this, turns_, work_, drops_,
-                   buffers_for<protocol_type>(options, service.incoming)),
-        pending_(*this)
+        turns(*this, io),
+        sends_(*this, service.outgoing),
+        receiving_(*this, buffers_for<protocol_type>(options, service.incoming))
   {
   }
 
@@ -116,7 +124,7 @@ public:
   {
     members_->add(*this);
     diagnose(diagnostic_channel::create, this);
-    stop_.watch(this->weak_from_this(), get_executor());
+    stop_.watch(*this);
   }
 
   // --- turns ---
@@ -125,15 +133,7 @@ public:
   template <class Function>
   void post(Function function)
   {
-    turns_.post(std::move(function));
-  }
-
-  void deliver(task* which) { turns_.deliver(which); }
-
-  template <class Part>
-  void deliver_once(member_task<Part>& which)
-  {
-    turns_.deliver_once(which);
+    turns.post(std::move(function));
   }
 
   /// Makes an event that is delivered later. Make it before the call that it reports has any
@@ -141,7 +141,7 @@ public:
   template <class Event>
   task_ptr make_event()
   {
-    return turns_.make([this] {
+    return turns.make([this] {
       if (!has_ended()) events.template emit<Event>();
     });
   }
@@ -149,7 +149,7 @@ public:
   template <class Event>
   void post_event()
   {
-    deliver(make_event<Event>().release());
+    turns.deliver(make_event<Event>().release());
   }
 
   /// Without memory for the event, emits one that has no address.
@@ -162,19 +162,19 @@ public:
       });
     } catch (const std::bad_alloc&) {
       if (!untold_) untold_ = in_short;
-      turns_.deliver_once(tell_);
+      turns.deliver_once(tell_);
     }
   }
 
   /// Ends an operation with an error. The completion receives it; without one there is an 'error'
-  /// event.
-  void fail(any_completion* done, failure what)
+  /// event, but not for a cancel or a close.
+  void end_operation(any_completion_ptr done, failure why)
   {
-    if (done == nullptr) {
-      post_error(std::move(what));
-    } else {
-      done->outcome = std::move(what);
-      deliver(done);
+    if (done != nullptr) {
+      done->outcome = std::move(why);
+      turns.deliver(done.release());
+    } else if (why.code != net::error::operation_aborted) {
+      post_error(std::move(why));
     }
   }
 
@@ -225,20 +225,17 @@ public:
       pending_.start({.kind = which, .to = to, .done = std::move(done)}, listener);
   }
 
-  /// Binds within the call; 'listening' is emitted later.
-  void bind_now(const endpoint_type& local, error_code& ec)
+  /// Binds (`event::listening`) or connects (`event::connect`) within the call. The event is
+  /// emitted later.
+  template <class Event>
+  void start_now(const endpoint_type& where, error_code& ec)
   {
-    auto listening = make_event<event::listening>();
-    pending_.bind_now(local, ec);
-    if (!ec) deliver(listening.release());
-  }
-
-  /// Connects within the call; 'connect' is emitted later.
-  void connect_now(const endpoint_type& peer, error_code& ec)
-  {
-    auto connected = make_event<event::connect>();
-    pending_.connect_now(peer, ec);
-    if (!ec) deliver(connected.release());
+    auto later = make_event<Event>();
+    if constexpr (std::is_same_v<Event, event::listening>)
+      pending_.bind_now(where, ec);
+    else
+      pending_.connect_now(where, ec);
+    if (!ec) turns.deliver(later.release());
   }
 
   pending_type& pending() noexcept { return pending_; }
@@ -258,31 +255,34 @@ public:
   /// Returns false if the queue is full. Copies the bytes unless the kernel takes them at once.
   bool send(const destination_type& to, const payload_view& payload, send_completion* done)
   {
-    note_activity();
-    diagnose(diagnostic_channel::send, this, payload.size());
+    begin_send(payload);
     if (!to.is_name() && pending_.can_send(to.path())) [[likely]]
       return sends_.send(to.path(), payload, done);
     return wait_and_send(to, payload, done);
   }
 
-  /// A send without a completion, to a sender.
-  bool reply(const path_type& to, const payload_view& payload)
+  /// A send without a completion, to the sender of a message.
+  bool reply(const basic_remote_info<protocol_type>& to, const payload_view& payload)
   {
-    note_activity();
-    diagnose(diagnostic_channel::send, this, payload.size());
-    if (pending_.can_send(&to)) [[likely]]
-      return sends_.send(&to, payload, nullptr);
-    return wait_and_send(to, payload, nullptr);
+    if constexpr (is_ip) {
+      begin_send(payload);
+      const std::uint64_t asked = receiving_.number_of(to);
+      if (sends_.is_answering(asked) && pending_.can_send_to_sender() && sends_.answer(payload))
+        return true;
+      const path_type* const known = to.known_path();
+      return known != nullptr ? send_back(*known, payload, asked)
+                              : send_back(to.reply_path(), payload, 0);
+    } else {
+      const path_type path = to.reply_path();
+      begin_send(payload);
+      return send_back(path, payload, 0);
+    }
   }
 
   /// Also called by destructors. Without memory, the datagrams in the queue fail.
   void flush()
   {
-    try {
-      sends_.flush();
-    } catch (const std::bad_alloc&) {
-      sends_.fail(net::error::no_memory);
-    }
+    unless_no_memory([&] { sends_.flush(); }, [&] { sends_.fail(net::error::no_memory); });
   }
 
   // --- receive ---
@@ -301,10 +301,6 @@ public:
     error_code ignored;
     if (receiving_.disarm()) socket.cancel(ignored);
   }
-
-  // --- options ---
-
-  void set_timeout(std::chrono::milliseconds duration) { idle_.set(duration); }
 
   // --- pause and resume ---
 
@@ -348,7 +344,7 @@ public:
   void close(any_completion_ptr done = nullptr)
   {
     if (done != nullptr && close_emitted_) {
-      deliver(done.release());
+      turns.deliver(done.release());
       return;
     }
     if (done != nullptr)
@@ -367,6 +363,9 @@ public:
     return closed_;
   }
 
+  /// The same for the turn of receiving, which a close interrupts.
+  bool is_stopped() { return stop_.is_requested() && has_ended(); }
+
   void close_now()
   {
     if (closed_) return;
@@ -374,12 +373,12 @@ public:
     closed_ = true;
     receiving_.end();
     stop_.end();
-    idle_.cancel();
+    idle.cancel();
     sends_.fail(net::error::operation_aborted);
     pending_.end();
     discard_descriptor();
     diagnose(diagnostic_channel::close, this);
-    turns_.deliver_once(closed_task_);
+    turns.deliver_once(closed_task_);
   }
 
   void discard_descriptor()
@@ -402,30 +401,18 @@ public:
   void silence() noexcept
   {
     closed_ = true;
-    turns_.end();
+    turns.end();
     stop_.end();
   }
 
   /// Releases the operations that wait, which may own the socket. Calls no handler.
   void discard() noexcept
   {
-    turns_.discard();
+    turns.discard();
     pending_.discard();
     sends_.discard();
     events.end();
   }
-
-  // --- ref and unref ---
-
-  bool can_unref() const noexcept { return work_.can_unref(); }
-  bool has_ref() const noexcept { return work_.has_ref() && !closed_; }
-
-  void unref()
-  {
-    if (!closed_) work_.unref();
-  }
-
-  void ref() { work_.ref(); }
 
   // --- called by the parts ---
 
@@ -433,11 +420,10 @@ public:
 
   void note_activity()
   {
-    try {
-      idle_.note_activity();
-    } catch (const std::bad_alloc&) {
-      post_error(failure_of("timeout", net::error::no_memory));
-    }
+    if (!idle.is_in_use()) [[likely]]
+      return;
+    unless_no_memory([&] { idle.note_activity(); },
+                     [&] { post_error(failure_of("timeout", net::error::no_memory)); });
   }
 
   void timed_out() { events.template emit<event::timeout>(); }
@@ -464,7 +450,7 @@ public:
 
   void looked_up(const std::string& name, const net::ip::address& address)
   {
-    const flush_at_end<emitter_core> guard{*this};
+    const at_end passes_on([this] { flush(); });
     pending_.looked_up(name, address);
   }
 
@@ -473,13 +459,6 @@ public:
   void send_now(operation<protocol_type> next)
   {
     sends_.send_late(next.to.path(), next.payload, as_send(std::move(next.done)));
-  }
-
-  /// A cancel or a close is no error for an operation that has no completion.
-  void end_operation(any_completion_ptr done, failure why)
-  {
-    if (done == nullptr && why.code == net::error::operation_aborted) return;
-    fail(done.release(), std::move(why));
   }
 
   /// Called when an ICMP message about an earlier datagram has come back.
@@ -511,7 +490,21 @@ private:
     pending_.adopt(descriptor, ec);
     if (ec && !done) refuse("open", ec, "descriptor " + std::to_string(descriptor));
     if (!ec) post_event<event::listening>();
-    if (done) fail(done.release(), failure_of("open", ec));
+    if (done) end_operation(std::move(done), failure_of("open", ec));
+  }
+
+  void begin_send(const payload_view& payload)
+  {
+    note_activity();
+    diagnose(diagnostic_channel::send, this, payload.size());
+  }
+
+  /// `asked` is the number of the message that is answered, see `receiving::number_of`.
+  bool send_back(const path_type& to, const payload_view& payload, std::uint64_t asked)
+  {
+    if (pending_.can_send(&to)) [[likely]]
+      return sends_.send(&to, payload, nullptr, asked);
+    return wait_and_send(to, payload, nullptr);
   }
 
   /// `to` is a destination, or a path.
@@ -524,10 +517,10 @@ private:
       sends_.drop(std::move(held));
       return false;
     }
-    pending_.send({.kind = action::send,
-                   .to = destination_type(to),
-                   .payload = payload.copy(),
-                   .done = std::move(held)});
+    pending_.start({.kind = action::send,
+                    .to = destination_type(to),
+                    .payload = payload.copy(),
+                    .done = std::move(held)});
     return !sends_.is_full();
   }
 
@@ -558,10 +551,7 @@ private:
     close_emitted_ = true;
     pending_.closed();
     // No event follows this one, so the listeners are removed, even if one of them throws.
-    struct last_event {
-      emitter_type& events;
-      ~last_event() { events.remove_all(); }
-    } const end{events};
+    const at_end was_last([this] { events.remove_all(); });
     events.template emit<event::close>();
   }
 
@@ -571,14 +561,18 @@ private:
   failure untold_;  // an error whose event found no memory
 
   std::shared_ptr<roster<emitter_core>> members_;
-  stop_signal<emitter_core, executor_type> stop_;
-  turns<emitter_core> turns_;
-  work_account<emitter_core> work_;
-  idle_timer<emitter_core, typename Socket::handle_type> idle_;
-  drop_counts<emitter_core> drops_;
+  stop_signal<emitter_core> stop_;
+
+public:
+  detail::turns<emitter_core> turns;
+  work_account<emitter_core> work{turns};
+  idle_timer<emitter_core, typename Socket::handle_type> idle{*this, work};
+  drop_counts<emitter_core> drops{*this};
+
+private:
   send_queue<Socket, emitter_core> sends_;
   receiving<Socket, emitter_core> receiving_;
-  pending_type pending_;
+  pending_type pending_{*this};
 
   std::uint64_t path_errors_ = 0;
   bool closing_ = false;
@@ -639,7 +633,7 @@ bool start_send(emitter_core<Socket>& core, const destination<typename Socket::p
 
 template <class Socket>
 bool start_reply(emitter_core<Socket>& core,
-                 const basic_reply_path<typename Socket::protocol_type>& to,
+                 const basic_remote_info<typename Socket::protocol_type>& to,
                  const payload_view& payload)
 {
   return core.reply(to, payload);

@@ -15,18 +15,13 @@
 #include <concepts>
 #include <cstddef>
 #include <memory>
+#include <tuple>
 #include <type_traits>
 #include <utility>
 
 DGRAM_NAMESPACE_BEGIN
 
 namespace detail {
-
-/// The event that reports the success of an operation.
-template <action Which>
-using event_after =
-    std::conditional_t<Which == action::bind, event::listening,
-                       std::conditional_t<Which == action::connect, event::connect, event::close>>;
 
 /// The callback is a token, which may launch the operation later: in another state, and when the
 /// message is gone.
@@ -51,43 +46,40 @@ decltype(auto) launch_by_token(const std::shared_ptr<Core>& core,
                                      const net::cancellation_slot& slot) {
           on.let_cancel(done, slot);
           if (const auto ec = on.check(Which, to))
-            on.fail(done, failure_of(name_of(Which), ec));
+            on.end_operation(any_completion_ptr(done), failure_of(name_of(Which), ec));
           else
             start_operation(on, Which, to, bytes, any_completion_ptr(done), {});
         });
 }
 
-/// Starts a bind, a connect or a close, whose state was checked.
+/// Starts a send, or another operation whose state was checked.
 template <action Which, class Core, class Callback>
 decltype(auto) launch(const std::shared_ptr<Core>& core, const typename Core::destination_type& to,
                       const payload_view& message, Callback&& callback)
 {
   using function = std::decay_t<Callback>;
   constexpr bool completes = takes_code<function> || is_plain_callback<function>;
-  // As in Node, a callback that fits both ways is a listener of bind and close, not of connect.
-  if constexpr (std::invocable<function&> && (Which != action::connect || !completes)) {
-    const auto listener = core->events.template once<event_after<Which>>(
-        forwarding_handler<function, typename Core::executor_type>(std::forward<Callback>(callback),
-                                                                   core->get_executor()));
-    try {
-      start_operation(*core, Which, to, message, nullptr, listener);
-    } catch (...) {
-      core->events.off(listener);
-      throw;
+  if constexpr (Which != action::send) {
+    // As in Node, a callback that fits both ways is a listener of bind and close, not of connect.
+    if constexpr (std::invocable<function&> && (Which != action::connect || !completes)) {
+      // In the order of `action`.
+      using succeeded =
+          std::tuple_element_t<static_cast<std::size_t>(Which),
+                               std::tuple<event::listening, event::connect, void, event::close>>;
+      const auto listener = core->events.template once<succeeded>(
+          forwarding_handler<function, typename Core::executor_type>(
+              std::forward<Callback>(callback), core->get_executor()));
+      try {
+        start_operation(*core, Which, to, message, nullptr, listener);
+      } catch (...) {
+        core->events.off(listener);
+        throw;
+      }
+    } else {
+      return launch_by_token<Which>(core, to, message, std::forward<Callback>(callback));
     }
-  } else {
-    return launch_by_token<Which>(core, to, message, std::forward<Callback>(callback));
-  }
-}
-
-/// Starts a send.
-template <action Which, class Core, class Callback>
-  requires(Which == action::send)
-decltype(auto) launch(const std::shared_ptr<Core>& core, const typename Core::destination_type& to,
-                      const payload_view& message, Callback&& callback)
-{
-  using function = std::decay_t<Callback>;
-  if constexpr (takes_code<function, std::size_t> || is_plain_callback<function, std::size_t>) {
+  } else if constexpr (takes_code<function, std::size_t> ||
+                       is_plain_callback<function, std::size_t>) {
     const net::cancellation_slot slot = net::get_associated_cancellation_slot(callback);
     completion_ptr<std::size_t> done(
         make_completion<std::size_t>(std::forward<Callback>(callback), core->get_executor()));

@@ -12,7 +12,6 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
-#include <utility>
 #include <vector>
 
 DGRAM_NAMESPACE_BEGIN
@@ -23,12 +22,8 @@ enum class action : unsigned char { bind, connect, send, close };
 
 constexpr const char* name_of(action which) noexcept
 {
-  switch (which) {
-  case action::bind: return "bind";
-  case action::connect: return "connect";
-  case action::close: return "close";
-  default: return "send";
-  }
+  constexpr const char* names[] = {"bind", "connect", "send", "close"};
+  return names[static_cast<std::size_t>(which)];
 }
 
 /// One of:

@@ -5,6 +5,7 @@
 
 #include <dgram/config.hpp>
 #include <dgram/detail/async/any_completion.hpp>
+#include <dgram/detail/async/no_memory.hpp>
 #include <dgram/detail/emitter/operation.hpp>
 #include <dgram/detail/names/name_lookups.hpp>
 #include <dgram/diagnostics.hpp>
@@ -16,8 +17,8 @@
 #include <algorithm>
 #include <array>
 #include <cstddef>
+#include <functional>
 #include <list>
-#include <new>
 #include <string>
 #include <utility>
 
@@ -25,15 +26,7 @@ DGRAM_NAMESPACE_BEGIN
 
 namespace detail {
 
-/// `Owner` is the core. It has the socket and its family, events and turns, and these functions:
-/// - `void expect_arrivals(endpoint_type)` is called before the bind to this address.
-/// - `void bound()` is called after the bind, and before 'listening' is emitted.
-/// - `void send_now(operation_type)` sends to a known endpoint or to the connected peer.
-/// - `void end_operation(any_completion_ptr, failure)` reports the end. Without a completion there
-///   is an 'error' event.
-/// - `void close_now()` closes. `bool is_closing()` says that a close waits and was not taken back.
-/// - `bool is_paused()` says whether the socket is paused. When it resumes, the owner calls
-///   `release_later`. `bool is_pause_due()` says that a pause waits for the bind.
+/// `Owner` is the core.
 ///
 /// Every operation that waits is in one list, in the order of the calls, with what it waits for.
 template <class Socket, class Owner>
@@ -48,31 +41,28 @@ public:
   enum class phase : unsigned char { none, pending, done };
 
   explicit pending_operations(Owner& owner) noexcept : owner_(owner), lookups_(owner) {}
-  pending_operations(const pending_operations&) = delete;
-  pending_operations& operator=(const pending_operations&) = delete;
 
   phase bind_phase() const noexcept { return bind_.at; }
   phase connect_phase() const noexcept { return connect_.at; }
 
   // --- bind and connect ---
 
-  /// Starts a bind or a connect. Without a completion, a failure is an 'error' event. `listener`
-  /// listens for the event, and is removed if the operation fails.
+  /// Starts a bind or a connect, or keeps a send that has to wait. Without a completion, a failure
+  /// is an 'error' event. `listener` listens for the event, and is removed if the operation fails.
   void start(operation_type next, listener_id listener = {})
   {
     const bool binds = next.kind == action::bind;
     const bool waits = !binds && must_wait();
-    milestone& which = binds ? bind_ : connect_;
+    milestone* const which = binds ? &bind_ : next.kind == action::connect ? &connect_ : nullptr;
     const auto added = add(std::move(next), waits ? stage::descriptor : stage::due);
-    const milestone before = std::exchange(which, {phase::pending, listener});
+    const entry* const address = &*added;
+    const milestone before = which != nullptr ? *which : milestone();
+    if (which != nullptr) *which = {phase::pending, listener};
     try {
-      if (!waits)
-        find_endpoint(added);
-      else
-        bind_implicitly();
+      waits ? bind_implicitly() : advance(added);
     } catch (...) {
-      which = before;
-      take_back(&*added);
+      if (which != nullptr) *which = before;
+      take_back(address);
       throw;
     }
   }
@@ -122,14 +112,14 @@ public:
     const bool was_implicit = std::exchange(implicit_, false);
     // One report covers the bind and all operations without a completion: to `done`, or as an
     // 'error' event. It comes first, since the waiting operations may include a close.
-    const bool all_told = std::all_of(waiting.begin(), waiting.end(), is_told);
+    const bool all_told = std::all_of(waiting.begin(), waiting.end(), std::mem_fn(&entry::is_told));
     if (done || !was_implicit || !all_told) owner_.end_operation(std::move(done), why);
     for (auto& next : waiting) {
       if (next.what.kind == action::close)
-        owner_.deliver_once(close_if_closing_);
+        owner_.turns.deliver_once(close_if_closing_);
       else if (next.what.kind == action::connect)
         fail_connect(why, std::move(next.what.done), true);
-      else if (is_told(next))
+      else if (next.is_told())
         owner_.end_operation(std::move(next.what.done), why);
     }
   }
@@ -152,7 +142,7 @@ public:
   void disconnected(const failure& why)
   {
     connect_.at = phase::none;
-    end_all(is_for_peer, why);
+    end_all(std::mem_fn(&entry::is_for_peer), why);
   }
 
   // --- what waits ---
@@ -171,25 +161,12 @@ public:
   /// socket needs no bind.
   bool can_send(const path_type* to) const noexcept
   {
-    if (to == nullptr && connect_.at != phase::done) return false;
+    return (to != nullptr || connect_.at == phase::done) && can_send_to_sender();
+  }
+  bool can_send_to_sender() const noexcept
+  {
     // Most often nothing waits, so there is nothing to count.
     return entries_.empty() ? !lacks_descriptor() && bind_.at != phase::pending : !must_wait();
-  }
-
-  /// Keeps a send that has to wait.
-  void send(operation_type next)
-  {
-    const bool waits = must_wait();
-    if (waits) bind_implicitly();
-    const auto added = add(std::move(next), waits ? stage::descriptor : stage::due);
-    if (waits) return;
-    const entry* const address = &*added;
-    try {
-      advance(added);
-    } catch (...) {
-      take_back(address);
-      throw;
-    }
   }
 
   /// Keeps a send to a known endpoint, or to the connected peer, until `pass_on`. If there is no
@@ -247,7 +224,7 @@ public:
   void closed()
   {
     for (auto& next : take([](const entry& each) { return each.at == stage::end; }))
-      owner_.deliver(next.what.done.release());
+      owner_.turns.deliver(next.what.done.release());
   }
 
   /// Ends a waiting operation as if it had not begun. Returns false if it does not wait here, or no
@@ -270,7 +247,7 @@ public:
   {
     if (std::any_of(entries_.begin(), entries_.end(),
                     [this](const entry& each) { return may_go_on(each); }))
-      owner_.deliver_once(release_);
+      owner_.turns.deliver_once(release_);
   }
 
   /// Ends every operation that was started, except the waits for 'close'.
@@ -299,7 +276,7 @@ public:
   void looked_up(const std::string& name, const net::ip::address& address)
   {
     for (auto at = entries_.begin(); at != entries_.end(); ++at) {
-      if (!waits_for_name(*at, name)) continue;
+      if (!at->waits_for(name)) continue;
       at->what.to.resolve(address);
       await_turn(at);
     }
@@ -307,7 +284,7 @@ public:
 
   void not_looked_up(const failure& why)
   {
-    for (auto& next : take([&](const entry& each) { return waits_for_name(each, why.address); }))
+    for (auto& next : take([&](const entry& each) { return each.waits_for(why.address); }))
       fail(std::move(next.what), why);
   }
 
@@ -333,6 +310,13 @@ private:
     void run() override { of.take_turn(self); }
     void discard() noexcept override {}
 
+    bool is_told() const { return what.kind == action::close || what.done != nullptr; }
+    bool is_for_peer() const { return what.kind == action::send && what.to.is_peer(); }
+    bool waits_for(const std::string& name) const
+    {
+      return at == stage::name && what.to.name() == name;
+    }
+
     pending_operations& of;
     operation_type what;
     iterator self{};
@@ -355,41 +339,35 @@ private:
   const tally& of(stage which) const noexcept { return tallies_[static_cast<std::size_t>(which)]; }
   std::size_t count(stage which) const noexcept { return of(which).operations; }
 
-  void begin_stage(entry& which, stage at) noexcept
+  /// `more` is 1 if the operation begins to wait for what it waits for, and -1 if it stops.
+  void count(const entry& which, int more) noexcept
   {
-    which.at = at;
-    ++of(at).operations;
+    const auto times = static_cast<std::size_t>(more);  // wraps, as the sums do
+    of(which.at).operations += times;
     if (which.what.kind != action::send) return;
-    ++of(at).sends.count;
-    of(at).sends.bytes += which.what.payload.size();
-  }
-
-  void end_stage(const entry& which) noexcept
-  {
-    --of(which.at).operations;
-    if (which.what.kind != action::send) return;
-    --of(which.at).sends.count;
-    of(which.at).sends.bytes -= which.what.payload.size();
+    of(which.at).sends.count += times;
+    of(which.at).sends.bytes += times * which.what.payload.size();
   }
 
   void move_to(entry& which, stage next) noexcept
   {
-    end_stage(which);
-    begin_stage(which, next);
+    count(which, -1);
+    which.at = next;
+    count(which, 1);
   }
 
   iterator add(operation_type&& what, stage at)
   {
     const auto added = entries_.emplace(entries_.end(), *this, std::move(what), at);
     added->self = added;
-    begin_stage(*added, at);
+    count(*added, 1);
     return added;
   }
 
   /// Takes an operation out of the list. If its turn is posted, the entry stays until that turn.
   operation_type remove(iterator which)
   {
-    end_stage(*which);
+    count(*which, -1);
     operation_type removed = std::move(which->what);
     if (std::exchange(which->at, stage::gone) != stage::turn) entries_.erase(which);
     return removed;
@@ -403,7 +381,7 @@ private:
     for (auto at = entries_.begin(); at != entries_.end();) {
       const auto which = at++;
       if (!is_meant(*which)) continue;
-      end_stage(*which);
+      count(*which, -1);
       taken.splice(taken.end(), entries_, which);
     }
     return taken;
@@ -428,36 +406,19 @@ private:
   void fail_without_memory(iterator which, Function function)
   {
     const entry* const address = &*which;
-    try {
-      function();
-    } catch (const std::bad_alloc&) {
+    unless_no_memory(function, [&] {
       const auto at = place_of(address);
       if (at == entries_.end()) return;
       operation_type ended = remove(at);
       const failure why = failure_of(name_of(ended.kind), net::error::no_memory);
       fail(std::move(ended), why);
-    }
+    });
   }
 
   iterator place_of(const entry* which)
   {
     return std::find_if(entries_.begin(), entries_.end(),
                         [which](const entry& each) { return &each == which; });
-  }
-
-  static bool is_told(const entry& which)
-  {
-    return which.what.kind == action::close || which.what.done != nullptr;
-  }
-
-  static bool is_for_peer(const entry& which)
-  {
-    return which.what.kind == action::send && which.what.to.is_peer();
-  }
-
-  static bool waits_for_name(const entry& which, const std::string& name)
-  {
-    return which.at == stage::name && which.what.to.name() == name;
   }
 
   // --- how operations go on ---
@@ -481,7 +442,7 @@ private:
 
   void await_turn(iterator next)
   {
-    owner_.deliver(&*next);
+    owner_.turns.deliver(&*next);
     move_to(*next, stage::turn);
   }
 
@@ -490,7 +451,7 @@ private:
   {
     const bool has_ended = owner_.has_ended();  // a requested stop closes the emitter here
     if (at->at == stage::gone || has_ended) {
-      if (at->at != stage::gone) end_stage(*at);
+      if (at->at != stage::gone) count(*at, -1);
       entries_.erase(at);
       return;
     }
@@ -595,17 +556,14 @@ private:
     const bool binds = next.kind == action::bind;
     const endpoint_type where = next.to.endpoint();
     error_code ec;
-    try {
-      binds ? bind_now(where, ec) : connect_now(where, ec);
-    } catch (const std::bad_alloc&) {
-      ec = net::error::no_memory;
-    }
+    unless_no_memory([&] { binds ? bind_now(where, ec) : connect_now(where, ec); },
+                     [&] { ec = net::error::no_memory; });
     if (ec) {
       const failure why = failure_at(name_of(next.kind), ec, &where);
       fail(std::move(next), why);
       return;
     }
-    if (next.done) owner_.deliver(next.done.release());
+    if (next.done) owner_.turns.deliver(next.done.release());
     if (binds)
       owner_.events.template emit<event::listening>();
     else
@@ -628,11 +586,12 @@ private:
   {
     give_up(connect_);
     const bool all = done || !is_reported;
-    end_all([all](const entry& each) { return is_for_peer(each) && (all || is_told(each)); }, why);
+    end_all([all](const entry& each) { return each.is_for_peer() && (all || each.is_told()); },
+            why);
     if (all)
       owner_.end_operation(std::move(done), why);
     else
-      take(is_for_peer);
+      take(std::mem_fn(&entry::is_for_peer));
   }
 
   /// A close waited for a bind that has failed.

@@ -5,12 +5,12 @@
 
 #include <dgram/config.hpp>
 #include <dgram/datagram.hpp>
+#include <dgram/detail/async/at_end.hpp>
 #include <dgram/detail/async/handler_memory.hpp>
-#include <dgram/detail/async/turns.hpp>
-#include <dgram/detail/async/work_account.hpp>
+#include <dgram/detail/async/no_memory.hpp>
+#include <dgram/detail/async/scoped_value.hpp>
+#include <dgram/detail/async/spares.hpp>
 #include <dgram/detail/batch/receive_policy.hpp>
-#include <dgram/detail/emitter/context.hpp>
-#include <dgram/detail/emitter/drop_counts.hpp>
 #include <dgram/detail/platform/errors.hpp>
 #include <dgram/detail/socket/message_runs.hpp>
 #include <dgram/diagnostics.hpp>
@@ -18,13 +18,11 @@
 #include <dgram/events.hpp>
 #include <dgram/receive_batch.hpp>
 #include <dgram/socket_options.hpp>
-#include <dgram/udp.hpp>
 
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
-#include <new>
 #include <optional>
 #include <utility>
 #include <vector>
@@ -62,90 +60,81 @@ std::shared_ptr<spares<incoming_buffers<Protocol>>> buffers_for(
       [slot_size, control] { return std::make_unique<buffers_type>(slot_size, control); });
 }
 
-/// Closes the descriptors of a datagram that its listeners did not take.
-template <class Datagram>
-class untaken_descriptors {
-public:
-  explicit untaken_descriptors(const Datagram& datagram) noexcept : datagram_(datagram) {}
-  untaken_descriptors(const untaken_descriptors&) = delete;
-  untaken_descriptors& operator=(const untaken_descriptors&) = delete;
-  ~untaken_descriptors()
-  {
-    if constexpr (requires { datagram_.take_descriptor(); })
-      platform::close_descriptors(datagram_.control_messages().bytes());
-  }
-
-private:
-  const Datagram& datagram_;
-};
-
 /// Describes the datagrams of one turn, whose buffers do not move. The result of `of` is valid
 /// until the next call of `of`.
 template <class Protocol>
 class arrival {
 public:
-  /// The bound address matters for IP only.
-  explicit arrival(const net::ip::address&) noexcept {}
+  /// `last_number` counts the descriptions.
+  arrival(const net::ip::address& bound, std::uint64_t& last_number) noexcept
+      : bound_(bound), last_number_(last_number)
+  {
+  }
 
   const basic_remote_info<Protocol>& of(const basic_datagram<Protocol>& received)
   {
-    info_ = basic_remote_info<Protocol>(received);
-    info_.datagram_.set(received);
-    return info_;
-  }
-
-private:
-  basic_remote_info<Protocol> info_;
-};
-
-template <>
-class arrival<udp> {
-public:
-  explicit arrival(const net::ip::address& bound) noexcept : bound_(bound) {}
-
-  const basic_remote_info<udp>& of(const basic_datagram<udp>& received)
-  {
-    // The datagrams of a train have one sender.
-    if (!previous_ || !received.shares_slot_with(*previous_)) {
-      if (!previous_ || !same_bytes(received.sender(), previous_->sender()) ||
-          !received.arrived_like(*previous_)) [[unlikely]]
-        describe(received);
-      previous_.emplace(received);
+    if constexpr (ip_protocol<Protocol>) {
+      // The datagrams of a train have one sender.
+      if (!previous_ || !received.shares_slot_with(*previous_)) look_at(received);
+      info_.size = received.payload().size();
+      info_.truncated = received.truncated();
+      info_.wire_size = info_.truncated ? received.wire_size() : info_.size;
+    } else {
+      info_ = basic_remote_info<Protocol>(received);
+      info_.datagram_.set(received);
     }
-    info_.size = received.payload().size();
-    info_.truncated = received.truncated();
-    info_.wire_size = info_.truncated ? received.wire_size() : info_.size;
     return info_;
   }
 
-private:
-  DGRAM_APART void describe(const basic_datagram<udp>& received)
+  /// The number of the description, if this is its object. Two messages with one number have the
+  /// same path back. 0 for Unix datagrams, none of which has a number.
+  std::uint64_t number_of(const basic_remote_info<Protocol>& info) const noexcept
   {
-    info_ = basic_remote_info<udp>(received, bound_);
+    return &info == &info_ ? number_ : 0;
+  }
+
+private:
+  void look_at(const basic_datagram<Protocol>& received)
+  {
+    if (!previous_ || !same_bytes(received.sender(), previous_->sender()) ||
+        !received.arrived_like(*previous_)) [[unlikely]]
+      describe(received);
+    previous_.emplace(received);
+  }
+
+  DGRAM_APART void describe(const basic_datagram<Protocol>& received)
+  {
+    info_ = basic_remote_info<Protocol>(received, bound_);
+    number_ = ++last_number_;
   }
 
   const net::ip::address& bound_;
-  std::optional<basic_datagram<udp>> previous_;
-  basic_remote_info<udp> info_;
+  std::uint64_t& last_number_;
+  std::uint64_t number_ = 0;
+  std::optional<basic_datagram<Protocol>> previous_;
+  basic_remote_info<Protocol> info_;
 };
 
-/// `Owner` has the socket, its family and its events, and `may_receive`. This class calls its
-/// `note_activity` and `receive_failed`.
+/// `Owner` is the core.
 template <class Socket, class Owner>
 class receiving {
 public:
   using protocol_type = typename Socket::protocol_type;
   using buffers_type = incoming_buffers<protocol_type>;
 
-  receiving(Owner& owner, turns<Owner>& later, work_account<Owner>& work, drop_counts<Owner>& drops,
-            std::shared_ptr<spares<buffers_type>> buffers) noexcept
-      : owner_(owner), turns_(later), work_(work), drops_(drops), source_(std::move(buffers))
+  receiving(Owner& owner, std::shared_ptr<spares<buffers_type>> buffers) noexcept
+      : owner_(owner), source_(std::move(buffers))
   {
   }
-  receiving(const receiving&) = delete;
-  receiving& operator=(const receiving&) = delete;
 
   bool is_wanted() const noexcept { return wanted_; }
+
+  /// Identifies the way back from a message. 0: `info` is not the object that listeners look at now.
+  std::uint64_t number_of(const basic_remote_info<protocol_type>& info) const noexcept
+  {
+    return shown_ != nullptr ? shown_->number_of(info) : 0;
+  }
+
   void want(bool on) noexcept
   {
     wanted_ = on;
@@ -156,7 +145,7 @@ public:
   void begin(const net::ip::address& bound)
   {
     bound_address_ = bound;
-    drops_.restart();
+    owner_.drops.restart();
   }
 
   /// Schedules the next turn of receiving, unless it is scheduled already.
@@ -180,7 +169,7 @@ public:
   {
     interrupted_ = true;
     const bool was_armed = std::exchange(armed_, false);
-    if (was_armed) work_.end_wait();
+    if (was_armed) owner_.work.end_wait();
     return was_armed;
   }
 
@@ -202,21 +191,19 @@ private:
   void post_turn()
   {
     if (posted_) return;
-    turns_.post_stored(turn_memory_, [this](Owner&) {
+    owner_.turns.post_stored(turn_memory_, [this](Owner&) {
       posted_ = false;
       if (!armed_) take_turn();
     });
     posted_ = true;
   }
 
-  void arm() { arm(false); }
-
   /// If the socket stays readable without a datagram, the next receive follows a wait on a timer.
   void arm_in_vain() { arm(policy_.must_back_off(owner_.handle)); }
 
-  void arm(bool on_timer)
+  void arm(bool on_timer = false)
   {
-    auto resumed = turns_.stored(wait_memory_, [this, number = ++last_wait_](Owner&) {
+    auto resumed = owner_.turns.stored(wait_memory_, [this, number = ++last_wait_](Owner&) {
       // If the number differs, this wait was given up, and its unit of work was restored then.
       if (number == last_wait_ && disarm()) take_turn();
     });
@@ -225,38 +212,26 @@ private:
     else
       owner_.handle.async_wait(net::socket_base::wait_read, std::move(resumed));
     armed_ = true;
-    work_.begin_wait();
+    owner_.work.begin_wait();
   }
 
-  /// Keeps the buffers of a message while a listener looks at it, even if the listener runs the
-  /// context.
-  struct scope {
-    receiving& self;
-    explicit scope(receiving& of) : self(of) { ++self.depth_; }
-    scope(const scope&) = delete;
-    scope& operator=(const scope&) = delete;
-    ~scope()
-    {
-      if (--self.depth_ == 0) self.release_buffers();
-      self.owner_.flush();
-      try {
-        self.go_on();
-      } catch (const std::bad_alloc&) {
-        self.owner_.deliver_once(self.retry_);
-      }
-    }
-  };
+  /// Called at the end of each turn, also if a listener throws.
+  void end_turn()
+  {
+    if (--depth_ == 0) release_buffers();
+    owner_.flush();
+    unless_no_memory([&] { go_on(); }, [&] { owner_.turns.deliver_once(retry_); });
+  }
 
   /// Called in a later turn if there was no memory to go on. It cannot be put off forever.
   void go_on_or_stop()
   {
-    try {
-      go_on();
-    } catch (const std::bad_alloc&) {
-      wanted_ = false;
-      disarm();
-      owner_.receive_failed(net::error::no_memory);
-    }
+    unless_no_memory([&] { go_on(); },
+                     [&] {
+                       wanted_ = false;
+                       disarm();
+                       owner_.receive_failed(net::error::no_memory);
+                     });
   }
 
   void release_buffers()
@@ -271,18 +246,14 @@ private:
   void take_turn()
   {
     if (owner_.has_ended() || !may_receive()) return;
-    const scope guard(*this);
+    ++depth_;  // keeps the buffers of a message, even if its listener runs the context
+    const at_end ends([this] { end_turn(); });
     if (rest_ == 0 && !receive()) return;
     // Schedules the next turn first, since a listener may throw, or run the context itself. That
     // turn handles the rest, and what arrives meanwhile.
-    try {
-      if (rest_ > 1 || !owner_.handle.is_drained())
-        post_turn();
-      else
-        arm();
-    } catch (const std::bad_alloc&) {
-      // The end of the scope tries it again.
-    }
+    // Without memory, the end of the scope tries it again.
+    unless_no_memory([&] { rest_ > 1 || !owner_.handle.is_drained() ? post_turn() : arm(); },
+                     [] {});
     owner_.note_activity();
     hand_over();
   }
@@ -291,11 +262,7 @@ private:
   bool receive()
   {
     error_code ec;
-    try {
-      fill(ec);
-    } catch (const std::bad_alloc&) {
-      ec = net::error::no_memory;
-    }
+    unless_no_memory([&] { fill(ec); }, [&] { ec = net::error::no_memory; });
     if (ec == net::error::would_block) {
       arm_in_vain();
       return false;
@@ -310,9 +277,9 @@ private:
     incoming_ = lease<buffers_type>(source_);
     auto& batch = incoming_->batch;
     policy_.offer_slots(batch);
-    if constexpr (is_ip) drops_.watch(owner_.socket);
+    if constexpr (is_ip) owner_.drops.watch(owner_.socket);
     owner_.socket.try_receive_batch(batch, ec);
-    if constexpr (is_ip) drops_.report(owner_.socket);
+    if constexpr (is_ip) owner_.drops.report(owner_.socket);
     at_ = batch.begin();
     rest_ = batch.size();
     policy_.received(batch);
@@ -335,28 +302,29 @@ private:
   void hand_over()
   {
     typename Owner::emitter_type::template emission<message_event> emit(owner_.events);
-    arrival<protocol_type> info(bound_address_);
+    arrival<protocol_type> info(bound_address_, last_number_);
+    const scoped_value until_end(shown_, &info);  // turns may be nested
     interrupted_ = false;
     turn_limit<typename Socket::handle_type::clock_type> limit(rest_);
     while (rest_ > 0 && !limit.is_reached()) {
       const auto datagram = *at_;
       ++at_;
       --rest_;
-      const untaken_descriptors guard(datagram);
+      const at_end closes_untaken([&] {
+        if constexpr (path_protocol<protocol_type>)
+          platform::close_descriptors(datagram.control_messages().bytes());
+      });
       if (owner_.family.is_blocked(datagram.sender())) [[unlikely]] {
-        drops_.add(drop_reason::blocked);
+        owner_.drops.add(drop_reason::blocked);
         continue;
       }
       diagnose(diagnostic_channel::message, &owner_, datagram.payload().size());
       emit(datagram.payload(), info.of(datagram));
-      if (interrupted_ || owner_.has_ended()) return;  // the rest follows if it is wanted
+      if (interrupted_ || owner_.is_stopped()) return;  // the rest follows if it is wanted
     }
   }
 
   Owner& owner_;
-  turns<Owner>& turns_;
-  work_account<Owner>& work_;
-  drop_counts<Owner>& drops_;
   handler_memory turn_memory_;
   handler_memory wait_memory_;
 
@@ -365,6 +333,8 @@ private:
   std::vector<lease<buffers_type>> in_use_;  // held for listeners that run the context
   typename basic_receive_batch<protocol_type>::const_iterator at_;
   std::size_t rest_ = 0;  // datagrams that were received and not handed over
+  const arrival<protocol_type>* shown_ = nullptr;  // while listeners look at it
+  std::uint64_t last_number_ = 0;
   std::uint64_t last_wait_ = 0;
   net::ip::address bound_address_;
   int depth_ = 0;  // turns of receiving, one inside the other

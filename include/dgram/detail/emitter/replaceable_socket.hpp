@@ -4,6 +4,7 @@
 #define DGRAM_DETAIL_EMITTER_REPLACEABLE_SOCKET_HPP
 
 #include <dgram/config.hpp>
+#include <dgram/detail/async/no_memory.hpp>
 #include <dgram/detail/emitter/family.hpp>
 #include <dgram/error.hpp>
 #include <dgram/option.hpp>
@@ -11,7 +12,6 @@
 
 #include <functional>
 #include <memory>
-#include <new>
 #include <optional>
 #include <string>
 #include <utility>
@@ -36,8 +36,6 @@ public:
       : socket_(socket), options_(options), family_(addresses)
   {
   }
-  replaceable_socket(const replaceable_socket&) = delete;
-  replaceable_socket& operator=(const replaceable_socket&) = delete;
 
   void open(error_code& ec) { open(socket_, ec); }
 
@@ -143,15 +141,14 @@ public:
   endpoint_type resume(Function opened, error_code& ec)
   {
     const ends before = std::move(*std::exchange(ends_, nullptr));
-    try {
+    const auto open_again = [&] {
       open(ec);
       if (!ec) opened(before.local);
       if (!ec) socket_.bind(before.local, ec);
       set_again(socket_, ec);
       if (!ec && before.peer) socket_.connect(*before.peer, ec);
-    } catch (const std::bad_alloc&) {
-      ec = net::error::no_memory;
-    }
+    };
+    unless_no_memory(open_again, [&] { ec = net::error::no_memory; });
     return before.local;
   }
 

@@ -6,10 +6,9 @@
 #include <dgram/config.hpp>
 #include <dgram/datagram.hpp>
 #include <dgram/detail/async/any_completion.hpp>
+#include <dgram/detail/async/no_memory.hpp>
 #include <dgram/detail/async/spares.hpp>
-#include <dgram/detail/async/turns.hpp>
 #include <dgram/detail/batch/outbox.hpp>
-#include <dgram/detail/emitter/drop_counts.hpp>
 #include <dgram/detail/emitter/operation.hpp>
 #include <dgram/error.hpp>
 #include <dgram/events.hpp>
@@ -54,10 +53,7 @@ struct outgoing_buffers {
   std::vector<send_completion_ptr> completions;
 };
 
-/// `Owner` is the core. It has the socket with its handle, options and family, and `pending`, where
-/// the datagrams wait that find no room in the batch. It also has these functions:
-/// - `void end_operation(any_completion_ptr, failure)` reports a failure.
-/// - `void path_error(error_code)` reports an error that belongs to none of these datagrams.
+/// `Owner` is the core, in whose `pending` the datagrams wait that find no room in the batch.
 ///
 /// The outbox offers the batch to the kernel. Datagrams for full Unix peers wait in the outbox.
 template <class Socket, class Owner>
@@ -69,9 +65,8 @@ public:
   using buffers_type = outgoing_buffers<protocol_type>;
   using outbox_type = outbox<typename Socket::handle_type, send_queue, send_completion_ptr>;
 
-  send_queue(Owner& owner, turns<Owner>& later, drop_counts<Owner>& drops,
-             std::shared_ptr<spares<buffers_type>> source) noexcept
-      : owner_(owner), turns_(later), drops_(drops), source_(std::move(source))
+  send_queue(Owner& owner, std::shared_ptr<spares<buffers_type>> source) noexcept
+      : owner_(owner), source_(std::move(source))
   {
   }
   send_queue(const send_queue&) = delete;
@@ -109,11 +104,13 @@ public:
     if (done != nullptr)
       not_sent(std::move(done), net::error::no_buffer_space, nullptr);
     else
-      drops_.add(drop_reason::queue_full);
+      owner_.drops.add(drop_reason::queue_full);
   }
 
-  /// Sends to a peer; null for the connected one. Returns false if the queue is full.
-  DGRAM_INLINE bool send(const path_type* to, const payload_view& payload, send_completion* done)
+  /// Sends to a peer; null for the connected one. Returns false if the queue is full. `asked` is
+  /// the number of the message that this answers, or 0.
+  DGRAM_INLINE bool send(const path_type* to, const payload_view& payload, send_completion* done,
+                         std::uint64_t asked = 0)
   {
     if (done != nullptr || to == nullptr || !takes_at_once(payload) ||
         !owner_.family.may_send_to(to->peer)) [[unlikely]] {
@@ -121,24 +118,33 @@ public:
       return send_otherwise(to, payload, held, false);
     }
     buffers_->batch.push_in_room(payload.front(), *to);
-    turns_.schedule();
+    answered_ = 0;
+    owner_.turns.schedule();
+    answered_ = asked;
     return true;
+  }
+
+  /// Whether the last datagram in the batch answers this message, or another of the same train.
+  bool is_answering(std::uint64_t asked) const noexcept { return asked != 0 && asked == answered_; }
+
+  /// Sends one more answer behind such a datagram. It may be sent as that one may, and the turn is
+  /// scheduled. Returns false if it takes more than that.
+  DGRAM_INLINE bool answer(const payload_view& payload)
+  {
+    return payload.pieces() == 1 && buffers_->batch.follow_last(payload.front());
   }
 
   /// The same for a datagram that has waited until this turn. It was admitted before. There is no
   /// caller to which this could throw, so a lack of memory is an error of this datagram.
   void send_late(const path_type* to, const payload_view& payload, send_completion_ptr done)
   {
-    try {
-      send_otherwise(to, payload, done, true);
-    } catch (const std::bad_alloc&) {
-      not_sent(std::move(done), net::error::no_memory, to != nullptr ? &to->peer : nullptr);
-    }
+    fail_without_memory(to, done, [&] { send_otherwise(to, payload, done, true); });
   }
 
   /// Passes the queue to the kernel, as far as the kernel takes it.
   void flush()
   {
+    answered_ = 0;
     // Everything that the kernel held back may have been taken back.
     const bool is_due = !is_idle() || held_back_ || out_.held_count() > 0;
     if (is_due && !out_.is_waiting() && !out_.is_offering() && !owner_.is_paused()) {
@@ -193,7 +199,7 @@ public:
                    [this](std::size_t number) { return completion_of(*buffers_, number); });
     std::size_t gone = before - batch.size();
     for (; gone > 0 && first_ < buffers_->completions.size(); --gone)
-      if (auto done = completion_of(*buffers_, first_++)) owner_.deliver(done.release());
+      if (auto done = completion_of(*buffers_, first_++)) owner_.turns.deliver(done.release());
     first_ += gone;
     if (batch.empty()) recycle(buffers_);
     return result;
@@ -228,18 +234,18 @@ public:
     if (ec)
       not_sent(std::move(done), ec, &peer);
     else if (done != nullptr)
-      owner_.deliver(done.release());
+      owner_.turns.deliver(done.release());
   }
 
   /// After a pause, `flush` does this.
   void offer_to_full_peers()
   {
-    try {
-      if (!owner_.is_paused()) out_.offer_to_full_peers(owner_.handle);
-      tell_if_drained();
-    } catch (const std::bad_alloc&) {
-      fail(net::error::no_memory);
-    }
+    unless_no_memory(
+        [&] {
+          if (!owner_.is_paused()) out_.offer_to_full_peers(owner_.handle);
+          tell_if_drained();
+        },
+        [&] { fail(net::error::no_memory); });
   }
 
   /// Releases all datagrams in the queue, and calls no handler.
@@ -300,7 +306,7 @@ private:
     }
     if (takes_at_once(payload)) {
       push(payload, to, done);
-      turns_.schedule();
+      owner_.turns.schedule();
       return true;
     }
     const bool copies = payload.pieces() <= 1 && payload.size() <= most_bytes;
@@ -329,7 +335,7 @@ private:
       push(payload, to, done);
     }
     if (is_urgent_) flush();
-    if (!held_back_ && !is_held) turns_.schedule();
+    if (!held_back_ && !is_held) owner_.turns.schedule();
     return !(is_held ? peer_full_ : full_);
   }
 
@@ -367,7 +373,7 @@ private:
       not_sent(std::move(done), ec, peer);
     } else if (done != nullptr) {
       std::get<0>(done->values) = payload.size();
-      owner_.deliver(done.release());
+      owner_.turns.deliver(done.release());
     }
     return true;
   }
@@ -400,6 +406,7 @@ private:
   /// with the caller.
   void push(const payload_view& payload, const path_type* to, send_completion_ptr& done)
   {
+    answered_ = 0;
     if (done != nullptr) std::get<0>(done->values) = payload.size();
     if constexpr (outbox_type::has_full_peers) {
       if (to != nullptr && out_.is_full(to->peer)) {
@@ -451,19 +458,19 @@ private:
     owner_.pending().pass_on([this](std::size_t size) { return has_room(size); },
                              [this](auto next) {
                                send_completion_ptr done = as_send(std::move(next.done));
-                               push_or_fail(next.payload, next.to.path(), done);
+                               const path_type* const to = next.to.path();
+                               fail_without_memory(to, done, [&] { push(next.payload, to, done); });
                              });
     overflows_ = owner_.pending().sends_for_room().count > 0;
   }
 
-  /// Queues a copy in a turn, where there is no caller to which this could throw.
-  void push_or_fail(const payload_view& payload, const path_type* to, send_completion_ptr& done)
+  /// Calls a function for a datagram in a turn, where no caller could catch an exception.
+  template <class Function>
+  void fail_without_memory(const path_type* to, send_completion_ptr& done, const Function& function)
   {
-    try {
-      push(payload, to, done);
-    } catch (const std::bad_alloc&) {
+    unless_no_memory(function, [&] {
       not_sent(std::move(done), net::error::no_memory, to != nullptr ? &to->peer : nullptr);
-    }
+    });
   }
 
   /// A batch cannot remove a datagram from its middle, so the others move to another batch.
@@ -481,13 +488,12 @@ private:
       }
       const auto next = batch.front();
       const path_type to = next.peer() != nullptr ? next.path() : path_type();
-      try {
+      const path_type* const where = next.peer() != nullptr ? &to : nullptr;
+      fail_without_memory(where, mark, [&] {
         std::vector<std::byte> payload(next.size());
         next.copy_to(payload);
-        push(payload, next.peer() != nullptr ? &to : nullptr, mark);
-      } catch (const std::bad_alloc&) {
-        not_sent(std::move(mark), net::error::no_memory, next.peer());
-      }
+        push(payload, where, mark);
+      });
     }
     recycle(before);
     if (buffers_ && buffers_->batch.empty()) recycle(buffers_);
@@ -496,6 +502,7 @@ private:
 
   void recycle(lease<buffers_type>& used) noexcept
   {
+    answered_ = 0;
     if (!used) return;
     used->batch.clear();
     used->completions.clear();
@@ -506,15 +513,14 @@ private:
   }
 
   Owner& owner_;
-  turns<Owner>& turns_;
-  drop_counts<Owner>& drops_;
   outbox_type out_{*this};
   std::shared_ptr<spares<buffers_type>> source_;
   lease<buffers_type> buffers_;
-  std::size_t first_ = 0;   // number of the first datagram in the batch
-  bool held_back_ = false;  // the kernel has refused to take more for now
-  bool overflows_ = false;  // datagrams wait for room in the batch
-  bool is_urgent_ = false;  // many sockets have something to send in this turn
+  std::uint64_t answered_ = 0;  // see `is_answering`; 0 if the batch has changed since
+  std::size_t first_ = 0;       // number of the first datagram in the batch
+  bool held_back_ = false;      // the kernel has refused to take more for now
+  bool overflows_ = false;      // datagrams wait for room in the batch
+  bool is_urgent_ = false;      // many sockets have something to send in this turn
   bool full_ = false;
   bool peer_full_ = false;  // the same for the datagrams that wait for full peers
 };

@@ -9,6 +9,7 @@
 
 #include <memory>
 #if DGRAM_HAS_STOP_TOKEN
+#include <functional>
 #include <optional>
 #include <stop_token>
 #endif
@@ -17,8 +18,8 @@ DGRAM_NAMESPACE_BEGIN
 
 namespace detail {
 
-/// Calls `close` on the owner, on the executor.
-template <class Owner, class Executor>
+/// Calls `close` on the owner, on its executor.
+template <class Owner>
 class stop_signal {
 public:
   explicit stop_signal(const socket_options& options) noexcept : options_(options) {}
@@ -34,18 +35,22 @@ public:
 #endif
   }
 
-  void watch(const std::weak_ptr<Owner>& owner, [[maybe_unused]] const Executor& executor)
+  void watch(Owner& owner)
   {
-    const auto close = [](Owner& alive, auto&&...) { alive.close(); };
-    if (is_requested()) {
-      close(*owner.lock());
-      return;
-    }
+    if (is_requested()) return owner.close();
+    const std::weak_ptr<Owner> watched = owner.weak_from_this();
 #if DGRAM_HAS_STOP_TOKEN
-    if (options_.signal.stop_possible())
-      on_stop_.emplace(options_.signal, request{owner, executor});
+    // Runs on the thread that requests the stop. Closes at once if that thread runs the executor.
+    const auto close = [watched, executor = owner.get_executor()] {
+      const auto kept = executor;  // the close destroys this function
+      net::dispatch(kept, [watched = watched] {
+        if (const auto alive = watched.lock()) alive->close();
+      });
+    };
+    if (options_.signal.stop_possible()) on_stop_.emplace(options_.signal, close);
 #endif
-    if (options_.slot.is_connected()) on_cancellation(options_.slot, owner, close);
+    if (options_.slot.is_connected())
+      on_cancellation(options_.slot, watched, [](Owner& alive, auto) { alive.close(); });
   }
 
   /// Does not touch the slot: it may belong to another socket by now, and its signal may be gone.
@@ -58,24 +63,8 @@ public:
 
 private:
 #if DGRAM_HAS_STOP_TOKEN
-  /// Runs on the thread that requests the stop. Closes at once if that thread runs the socket's
-  /// executor.
-  struct request {
-    std::weak_ptr<Owner> owner;
-    Executor executor;
-
-    void operator()() const
-    {
-      const Executor kept = executor;  // the close destroys this
-      net::dispatch(kept, [owner = owner] {
-        if (const auto alive = owner.lock()) alive->close();
-      });
-    }
-  };
-
-  std::optional<std::stop_callback<request>> on_stop_;
+  std::optional<std::stop_callback<std::function<void()>>> on_stop_;
 #endif
-
   const socket_options& options_;
 };
 

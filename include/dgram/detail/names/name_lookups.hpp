@@ -5,6 +5,7 @@
 
 #include <dgram/config.hpp>
 #include <dgram/detail/async/deadline.hpp>
+#include <dgram/detail/async/no_memory.hpp>
 #include <dgram/endpoint.hpp>
 #include <dgram/error.hpp>
 #include <dgram/failure.hpp>
@@ -266,12 +267,12 @@ private:
   {
     const auto lifetime = owner_.options.lookup_lifetime;
     if (lifetime.count() <= 0) return;
-    try {
+    const auto keep = [&] {
       std::erase_if(known_, [&](const known& each) { return each.name == name; });
       if (known_.size() == most_known) known_.erase(known_.begin());
       known_.push_back({name, address, deadline(Clock::now(), lifetime)});
-    } catch (const std::bad_alloc&) {
-    }
+    };
+    unless_no_memory(keep, [] {});
   }
 
   Owner& owner_;

@@ -117,7 +117,7 @@ struct datagram_run {
     return has_room(size) && is_plain && same_bytes(to, peer);
   }
 
-  void add(std::size_t size) noexcept
+  DGRAM_INLINE void add(std::size_t size) noexcept
   {
     bytes += size;
     ++datagrams;
