@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
-// One QUIC connection of the server, over ngtcp2. It does not know where packets come from and go to.
+// One QUIC connection of the server, over ngtcp2. It does not know where packets come from and go
+// to.
 #ifndef DGRAM_EXAMPLES_QUIC_CONNECTION_HPP
 #define DGRAM_EXAMPLES_QUIC_CONNECTION_HPP
 
@@ -167,9 +168,9 @@ public:
 
   enum class progress { idle, more, blocked };
 
-  /// Sends a train: packets of one size, of which the last may be shorter, that leave as one message. `more`: there may
-  /// be another train. `Outlet` has `reserve(packets, size)`, whose result is empty if the kernel takes no more now,
-  /// and `commit(size, segment, way, number)`.
+  /// Sends a train: packets of one size, of which the last may be shorter, that leave as one
+  /// message. `more`: there may be another train. `Outlet` has `reserve(packets, size)`, whose
+  /// result is empty if the kernel takes no more now, and `commit(size, segment, way, number)`.
   template <class Outlet>
   progress write(Outlet& out, ngtcp2_tstamp now)
   {
@@ -201,7 +202,8 @@ public:
     return size > 0 ? progress::more : progress::idle;
   }
 
-  /// Whether this connection sends packets that begin like this to that peer: with the client's identifier.
+  /// Whether this connection sends packets that begin like this to that peer: with the client's
+  /// identifier.
   bool sends(octets quoted, const dgram::udp::endpoint& to) const
   {
     const ngtcp2_cid& id = *ngtcp2_conn_get_dcid(conn_);
@@ -296,8 +298,8 @@ private:
     return nullptr;
   }
 
-  /// Whether the congestion window has room for a short train only, and will have more: packets are on their way, and a
-  /// timer runs.
+  /// Whether the congestion window has room for a short train only, and will have more: packets are
+  /// on their way, and a timer runs.
   bool would_be_short(std::size_t train) const
   {
     const bool has_output =
@@ -306,7 +308,7 @@ private:
     ngtcp2_conn_stat now;
     ngtcp2_conn_get_conn_stat(conn_, &now);
     const std::uint64_t left = ngtcp2_conn_get_cwnd_left(conn_);
-    return left < train && 2 * train < now.cwnd;
+    return left < train && left < now.cwnd / 2;
   }
 
   /// Writes the next packet, its path and its ECN field. Returns 0 if there is none now.
@@ -340,7 +342,8 @@ private:
     return std::exchange(left_over_, {}).size();
   }
 
-  /// Ends the connection because of an error of ngtcp2, or without one (0). The last packet says why.
+  /// Ends the connection because of an error of ngtcp2, or without one (0). The last packet says
+  /// why.
   void fail(int error, ngtcp2_tstamp now)
   {
     end = error == 0 ? "closed" : ngtcp2_strerror(error);

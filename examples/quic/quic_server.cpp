@@ -54,8 +54,7 @@ asio::awaitable<void> serve(dgram::udp::reader& reader, dgram::udp::writer& writ
     const auto now = quic::stamp(quic::clock::now());
     for (const dgram::datagram& datagram : datagrams) {
       const quic::way from{
-          {datagram.local_address().value_or(bound.address()), bound.port()},
-          datagram.sender(),
+          datagram.local_endpoint(bound), datagram.sender(),
           static_cast<std::uint32_t>(datagram.ecn().value_or(dgram::ecn_codepoint::not_ect))};
       const auto* const bytes = reinterpret_cast<const std::uint8_t*>(datagram.payload().data());
       if (!datagram.truncated()) server.receive(from, {bytes, datagram.payload().size()}, now);

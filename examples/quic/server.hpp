@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
-// The QUIC server without its socket: finds the connection of each packet, makes new ones, and has their timers.
+// The QUIC server without its socket: finds the connection of each packet, makes new ones, and has
+// their timers.
 #ifndef DGRAM_EXAMPLES_QUIC_SERVER_HPP
 #define DGRAM_EXAMPLES_QUIC_SERVER_HPP
 
@@ -54,8 +55,8 @@ public:
     queue(*to);
   }
 
-  /// Handles the timers that are due, and sends what connections have to send: one train of each at a time. Returns
-  /// false if the kernel takes no more now.
+  /// Handles the timers that are due, and sends what connections have to send: one train of each at
+  /// a time. Returns false if the kernel takes no more now.
   bool work(ngtcp2_tstamp now)
   {
     while (!timers_.empty() && timers_.begin()->first <= now) {
@@ -107,7 +108,8 @@ public:
     return at != connections_.end() ? at->second.get() : nullptr;
   }
 
-  /// Whether a connection sends packets that begin like this to the peer, so that the report of an error is genuine.
+  /// Whether a connection sends packets that begin like this to the peer, so that the report of an
+  /// error is genuine.
   bool sends(octets quoted, const dgram::udp::endpoint& to) const
   {
     return std::ranges::any_of(connections_,

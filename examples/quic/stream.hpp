@@ -83,7 +83,8 @@ private:
   static constexpr std::array<std::uint8_t, 5> ok{0x01, 0x03, 0x00, 0x00, 0xd9};
   static constexpr std::size_t room_size = window + ok.size();
 
-  /// An HTTP/3 request begins with the type of its first frame, and the frame's size in 1, 2, 4 or 8 bytes.
+  /// An HTTP/3 request begins with the type of its first frame, and the frame's size in 1, 2, 4 or
+  /// 8 bytes.
   std::size_t head_size(service wanted) const
   {
     if (wanted == service::h3)

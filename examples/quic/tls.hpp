@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
-// What the QUIC server needs of GnuTLS: random bytes, the certificate, and a session for each connection.
+// What the QUIC server needs of GnuTLS: random bytes, the certificate, and a session for each
+// connection.
 #ifndef DGRAM_EXAMPLES_QUIC_TLS_HPP
 #define DGRAM_EXAMPLES_QUIC_TLS_HPP
 
