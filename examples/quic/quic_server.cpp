@@ -28,6 +28,7 @@ namespace {
 /// Packets are written into the writer's own memory. They leave when the server waits for more.
 struct outlet {
   dgram::udp::writer& writer;
+  bool is_wildcard;
 
   std::span<std::byte> reserve(std::size_t packets, std::size_t size)
   {
@@ -36,7 +37,9 @@ struct outlet {
 
   void commit(std::size_t size, std::size_t segment, const quic::way& to, std::uint64_t number)
   {
-    writer.commit(size, dgram::make_reply_path(to.local, to.remote),
+    // A socket that is bound to an address sends from there by itself.
+    const auto from = is_wildcard ? to.local : dgram::udp::endpoint();
+    writer.commit(size, dgram::make_reply_path(from, to.remote),
                   {.ecn = static_cast<dgram::ecn_codepoint>(to.ecn),
                    .segment_size = segment,
                    .number = number});
@@ -109,7 +112,7 @@ int run(example::command_line& words)
   socket.set_receive_buffer_size(1 << 20);
   dgram::udp::reader reader{socket};
   dgram::udp::writer writer{reader};
-  outlet out{writer};
+  outlet out{writer, local.address().is_unspecified()};
   quic_server server{config, out};
   writer.on_error([&](dgram::error_code, const auto&, std::size_t, std::uint64_t number) {
     if (auto* const from = server.find(number)) ++from->refused;
