@@ -40,12 +40,13 @@ prints '--retry is not "always"'
 if [ "$client" = gtlsclient ]; then
   need gtlsclient
   head -c 20000000 /dev/urandom >"$work/data"
+  host=127.0.0.1
   ask() { # FILE OPTIONS...: the body of a request comes back
     local file=$1
     shift
     mkdir -p "$work/got-$file"
     gtlsclient -q --exit-on-all-streams-close --download "$work/got-$file" -d "$work/data" "$@" \
-      127.0.0.1 "$port" "https://localhost/$file"
+      "$host" "$port" "https://localhost/$file"
     cmp "$work/data" "$work/got-$file/$file" || fail "$file came back changed"
   }
 
@@ -66,6 +67,16 @@ if [ "$client" = gtlsclient ]; then
   moves server
   ask updated --key-update=20ms
   quits server TERM
+
+  # Packets leave from the address that was asked.
+  serve wide --listen '[::]:0'
+  host=127.0.0.2
+  ask another
+  if has_ipv6; then
+    host=::1
+    ask six
+  fi
+  quits wide TERM
   exit 0
 fi
 
@@ -123,7 +134,7 @@ quits server TERM
 [[ $(tail -n 1 "$work/server.out") =~ \ ([0-9]+)\ ignored$ ]] || fail 'no totals'
 [ "${BASH_REMATCH[1]}" -gt 1000 ] || fail "only ${BASH_REMATCH[1]} packets were ignored"
 
-serve strict --retry always --idle 1500
+serve strict --listen '[::]:0' --retry always --idle 1500
 peer echo
 expect strict ', with a token$'
 peer vanish
