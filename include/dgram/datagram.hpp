@@ -249,6 +249,24 @@ public:
     return net::ip::address_v6(bytes, scoped ? control()->interface_index : 0);
   }
 
+  /// The endpoint that the datagram was sent to, for libraries that keep both ends of a path, such
+  /// as QUIC's. `bound` is the socket's own `local_endpoint()`. It has the port, and also the
+  /// address if there is no `option::packet_info`. An IPv4-mapped address becomes a plain one.
+  ///
+  /// \code
+  /// dgram::reader reader{socket};
+  /// const auto bound = socket.local_endpoint();
+  /// while (auto datagram = co_await reader.next())
+  ///   fmt::print("{} asked {}\n", datagram->sender(), datagram->local_endpoint(bound));
+  /// \endcode
+  typename Protocol::endpoint local_endpoint(const typename Protocol::endpoint& bound) const
+    requires ip_protocol<Protocol>
+  {
+    const auto address = local_address();
+    if (!address) return canonical(bound);
+    return {*address, bound.port()};
+  }
+
   /// The interface that the datagram arrived on; 0 without `option::packet_info`.
   unsigned interface_index() const noexcept
   {

@@ -6,6 +6,7 @@
 #include <dgram.hpp>
 
 #include <catch2/catch_test_macros.hpp>
+#include <catch2/generators/catch_generators.hpp>
 
 #include <array>
 #include <string>
@@ -159,4 +160,51 @@ TEST_CASE("udp: a path of two endpoints leads back to the one that asked", "[Q7]
                  dgram::make_reply_path(dgram::parse_endpoint("[::1]:1"), client.local_endpoint()),
                  ec);
   CHECK(ec == asio::error::address_family_not_supported);
+}
+
+TEST_CASE("udp: a datagram knows the endpoint that it was sent to, with its port", "[Q7]")
+{
+  asio::io_context io;
+  const std::string bind = GENERATE("any", "127.0.0.1:0", "0.0.0.0:0");
+  const bool any = bind == "any";
+  CAPTURE(bind);
+  dgram::udp::socket server = any ? dgram::udp::socket(io, dgram::udp::any())
+                                  : dgram::udp::socket(io, dgram::parse_endpoint(bind));
+  const bool informed = bind != "127.0.0.1:0";
+  if (informed) server.set_option(dgram::option::packet_info{true});
+  const auto bound = server.local_endpoint();
+  const dgram::udp::endpoint asked(asio::ip::make_address_v4(informed ? "127.0.0.2" : "127.0.0.1"),
+                                   bound.port());
+  dgram::udp::socket client(io, dgram::udp::v4());
+  client.send_to(asio::buffer("a", 1), asked);
+  client.send_to(asio::buffer("b", 1), asked);
+  dgram::receive_batch batch{1};
+  server.receive_batch(batch);
+  const dgram::datagram datagram = *batch.begin();
+  CHECK(datagram.local_endpoint(bound) == asked);
+  CHECK(datagram.to_owned().local_endpoint(bound) == asked);
+  dgram::datagram_info info;
+  std::array<char, 4> storage{};
+  server.receive_from(asio::buffer(storage), info);
+  CHECK(info.local_endpoint(bound) == asked);
+  // The way back leaves from there.
+  server.send_to(asio::buffer("c", 1),
+                 dgram::make_reply_path(info.local_endpoint(bound), info.sender()));
+  dgram::udp::endpoint sender;
+  client.receive_from(asio::buffer(storage), sender);
+  CHECK(sender == asked);
+}
+
+TEST_CASE("udp: without packet info a datagram has the address that its socket is bound to", "[Q7]")
+{
+  asio::io_context io;
+  dgram::udp::socket server(io, {dgram::udp::v4(), 0});
+  dgram::udp::socket client(io, dgram::udp::v4());
+  const auto bound = server.local_endpoint();
+  client.send_to(asio::buffer("a", 1), {asio::ip::address_v4::loopback(), bound.port()});
+  dgram::receive_batch batch{1};
+  server.receive_batch(batch);
+  CHECK((*batch.begin()).local_endpoint(bound) == bound);
+  CHECK((*batch.begin()).local_endpoint(dgram::parse_endpoint("[::ffff:192.0.2.1]:7")) ==
+        dgram::parse_endpoint("192.0.2.1:7"));
 }

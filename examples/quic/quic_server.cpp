@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: BSL-1.0
+// A QUIC server over ngtcp2 and GnuTLS, whose packets this library moves.
+//
+//   example_quic_server CERTIFICATE KEY [--listen ADDRESS:PORT] [--idle MS] [--connections N] [--retry always]
+//
+// The files are in PEM. The default of --listen is [::]:0, all addresses of this host, and any free port. The
+// client says by ALPN what it wants: see stream.hpp.
+//
+//   openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=localhost -keyout key.pem -out cert.pem
+//   example_quic_server cert.pem key.pem --listen 127.0.0.1:4433
+//   gtlsclient -q --exit-on-all-streams-close -d FILE --download DIRECTORY 127.0.0.1 4433 https://localhost/echo
+
+#include "../command_line.hpp"
+#include "server.hpp"
+
+#include <asio/co_spawn.hpp>
+#include <asio/detached.hpp>
+#include <asio/io_context.hpp>
+#include <asio/redirect_error.hpp>
+#include <asio/signal_set.hpp>
+#include <dgram.hpp>
+#include <dgram/format.hpp>
+
+#include <csignal>
+
+namespace {
+
+/// Packets are written into the writer's own memory. They leave when the server waits for more.
+struct outlet {
+  dgram::udp::writer& writer;
+  bool is_wildcard;
+
+  std::span<std::byte> reserve(std::size_t packets, std::size_t size)
+  {
+    return writer.reserve(packets * size, packets);
+  }
+
+  void commit(std::size_t size, std::size_t segment, const quic::way& to, std::uint64_t number)
+  {
+    // A socket that is bound to an address sends from there by itself.
+    const auto from = is_wildcard ? to.local : dgram::udp::endpoint();
+    writer.commit(size, dgram::make_reply_path(from, to.remote),
+                  {.ecn = static_cast<dgram::ecn_codepoint>(to.ecn),
+                   .segment_size = segment,
+                   .number = number});
+  }
+};
+
+using quic_server = quic::server<outlet>;
+
+asio::awaitable<void> serve(dgram::udp::reader& reader, dgram::udp::writer& writer,
+                            quic_server& server, dgram::udp::endpoint bound)
+{
+  while (!reader.is_stopped() || !server.empty()) {
+    dgram::error_code ec;  // of an earlier packet, or the deadline
+    const auto datagrams = co_await reader.next_batch_until(server.deadline(), ec);
+    const auto now = quic::stamp(quic::clock::now());
+    for (const dgram::datagram& datagram : datagrams) {
+      const quic::way from{
+          datagram.local_endpoint(bound), datagram.sender(),
+          static_cast<std::uint32_t>(datagram.ecn().value_or(dgram::ecn_codepoint::not_ect))};
+      const auto* const bytes = reinterpret_cast<const std::uint8_t*>(datagram.payload().data());
+      if (!datagram.truncated()) server.receive(from, {bytes, datagram.payload().size()}, now);
+    }
+    if (reader.is_stopped()) server.close(now);
+    // Nothing is produced as long as the kernel takes nothing.
+    while (!server.work(now))
+      co_await writer.flush();
+  }
+  co_await writer.flush();
+}
+
+/// ICMP is not authenticated: a report is genuine only if it quotes what a connection sends.
+asio::awaitable<void> watch_errors(dgram::udp::socket& socket, const quic_server& server)
+{
+  dgram::error_code ec;
+  while (true) {
+    const dgram::path_error error =
+        co_await socket.async_receive_error(asio::redirect_error(asio::use_awaitable, ec));
+    if (ec) co_return;  // the socket is closed, or the system has no reports
+    const auto quoted = error.quoted();
+    const auto* const bytes = reinterpret_cast<const std::uint8_t*>(quoted.data());
+    fmt::print("path error: {}: {}{}\n", error.peer, error.code.message(),
+               server.sends({bytes, quoted.size()}, error.peer) ? "" : " (stale or forged)");
+  }
+}
+
+int run(example::command_line& words)
+{
+  quic::server_config config;
+  config.chain = words.operand("CERTIFICATE");
+  config.key = words.operand("KEY");
+  std::string listen = "[::]:0", retry;
+  std::int64_t idle = 30000;
+  while (words.option("--listen", listen) || words.option("--idle", idle, 1, 600000) ||
+         words.option("--connections", config.max_connections, 1, 100000) ||
+         words.option("--retry", retry)) {}
+  words.finish();
+  if (!retry.empty() && retry != "always") throw example::bad_argument("--retry is not \"always\"");
+  config.idle = std::chrono::milliseconds(idle);
+  config.always_retry = !retry.empty();
+  const auto local = dgram::parse_endpoint(listen);
+
+  asio::io_context io{1};
+  dgram::udp::socket socket = local.address().is_unspecified()
+                                  ? dgram::udp::socket(io, dgram::udp::any(local.port()))
+                                  : dgram::udp::socket(io, local);
+  dgram::error_code missing;  // a system that has one of these not is slower, and no worse
+  socket.set_option(dgram::option::receive_ecn{true}, missing);
+  socket.set_option(dgram::option::receive_error{true}, missing);
+  socket.set_option(dgram::option::do_not_fragment{true}, missing);
+  socket.set_receive_buffer_size(1 << 20);
+  dgram::udp::reader reader{socket};
+  dgram::udp::writer writer{reader};
+  outlet out{writer, local.address().is_unspecified()};
+  quic_server server{config, out};
+  writer.on_error([&](dgram::error_code, const auto&, std::size_t, std::uint64_t number) {
+    if (auto* const from = server.find(number)) ++from->refused;
+  });
+  dgram::socket_statistics count;
+  asio::signal_set signals(io, SIGINT, SIGTERM);
+  signals.async_wait([&](dgram::error_code, int) { reader.stop(); });
+  asio::co_spawn(io, watch_errors(socket, server), asio::detached);
+  asio::co_spawn(io, serve(reader, writer, server, socket.local_endpoint()),
+                 [&](const std::exception_ptr& failure) {
+                   example::rethrow(failure);
+                   count = socket.statistics();
+                   socket.close();
+                 });
+  fmt::print("listening on {}\n", socket.local_endpoint());
+  io.run();
+  fmt::print("{} packets sent in {} calls, {} received in {}; {} ignored\n", count.sent,
+             count.send_calls, count.received, count.receive_calls, server.ignored);
+  return 0;
+}
+
+}  // namespace
+
+int main(int argc, char** argv)
+{
+  return example::run(argc, argv,
+                      "example_quic_server CERTIFICATE KEY [--listen ADDRESS:PORT] [--idle MS] "
+                      "[--connections N] [--retry always]",
+                      run);
+}
