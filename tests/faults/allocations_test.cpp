@@ -12,7 +12,6 @@
 namespace {
 
 using faults::form;
-using faults::need;
 using faults::operation;
 using faults::supply;
 
@@ -46,11 +45,10 @@ TEST_CASE(
   const test::scripted guard;
   test::script.keeps_messages = false;
   for (const operation& which : faults::all_operations()) {
-    fail_each(which, "supplied before",
-              [&](const faults::trouble& what) { faults::attempt(which, supply::before, what); });
-    if (which.needs == need::nothing || which.how == form::synchronous) continue;
-    fail_each(which, "supplied after",
-              [&](const faults::trouble& what) { faults::attempt(which, supply::after, what); });
+    for (const supply when : {supply::before, supply::after})
+      if (faults::has_time(which, when))
+        fail_each(which, when == supply::before ? "supplied before" : "supplied after",
+                  [&](const faults::trouble& what) { faults::attempt(which, when, what); });
   }
 }
 

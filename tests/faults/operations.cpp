@@ -2,12 +2,19 @@
 // The table of the operations that are tried: one line each.
 #include "faults/operations.hpp"
 
+#include <dgram/activation.hpp>
 #include <dgram/connect.hpp>
+#include <dgram/descriptors.hpp>
+#include <dgram/hand_over.hpp>
 #include <dgram/resolve.hpp>
 
+#include <array>
 #include <chrono>
 #include <cstdlib>
+#include <cstring>
 #include <filesystem>
+#include <string>
+#include <string_view>
 
 #include <unistd.h>
 
@@ -40,12 +47,43 @@ void assign_again(world& w)
   if (ec) ::close(descriptor);
 }
 
+/// On error the descriptor is closed.
+void adopt_again(world& w)
+{
+  *w.socket = dgram::adopt<dgram::udp>(w.io, dgram::owned_descriptor(w.socket->release()));
+}
+
 void receive_after_shutdown(world& w)
 {
   dgram::error_code ec;
   w.socket->shutdown(asio::socket_base::shutdown_receive);
   w.socket->receive_batch(w.in, ec);
   w.socket->close();
+}
+
+void send_own_descriptor(world& w)
+{
+  const std::array passed{w.unix_socket->native_handle()};
+  dgram::send_descriptors(*w.unix_socket, buffer(w.text), passed, w.unix_to_peer);
+}
+
+/// The peer is in the place of the service manager.
+void store_for_next_process(world& w)
+{
+  struct variable {
+    explicit variable(const std::string& value) { ::setenv("NOTIFY_SOCKET", value.c_str(), 1); }
+    variable(const variable&) = delete;
+    variable& operator=(const variable&) = delete;
+    ~variable() { ::unsetenv("NOTIFY_SOCKET"); }
+  } const manager(w.unix_to_peer.path());
+  dgram::store_in_systemd("stored", *w.unix_socket);
+}
+
+/// The umask takes permissions away, which are set behind the bind.
+void bind_with_mode(world& w)
+{
+  w.unix_socket->open({}, {.file_mode = 0777});
+  w.unix_socket->bind(dgram::unix_dgram::endpoint(*w.directory / "own"));
 }
 
 void bind_relative_path(world& w)
@@ -80,6 +118,23 @@ asio::awaitable<void> push_many(world& w)
 {
   for (int i = 0; i < 6 && w.writer; ++i)
     if (!w.writer->push("one of six", w.to_peer)) co_await w.writer->flush();
+  co_await flush(w);
+}
+
+/// Returns false if there is no room now.
+bool reserve_and_commit(world& w, std::string_view payload)
+{
+  const auto room = w.writer->reserve(payload.size());
+  if (room.empty()) return false;
+  std::memcpy(room.data(), payload.data(), payload.size());
+  w.writer->commit(payload.size(), w.to_peer, {.number = 7});
+  return true;
+}
+
+asio::awaitable<void> write_in_place(world& w)
+{
+  for (int i = 0; i < 6 && w.writer; ++i)
+    if (!reserve_and_commit(w, "one of six")) co_await w.writer->flush();
   co_await flush(w);
 }
 
@@ -119,6 +174,11 @@ asio::awaitable<void> next_batch(world& w)
 asio::awaitable<void> next_for(world& w)
 {
   if (w.reader) co_await w.reader->next_for(hours(1));
+}
+
+asio::awaitable<void> next_batch_until(world& w)
+{
+  if (w.reader) co_await w.reader->next_batch_until(std::chrono::steady_clock::now() + hours(1));
 }
 
 asio::awaitable<void> next_of_session(world& w)
@@ -232,6 +292,7 @@ const operation table[] = {
                w.socket->leave(group(), loopback())),
     DGRAM_SYNC(socket, nothing, w.socket->join(group(), dgram::network_interface::all())),
     DGRAM_SYNC(socket, nothing, dgram::membership(*w.socket, group(), loopback())),
+    DGRAM_SYNC(socket, nothing, dgram::list_interfaces()),
 
     // waits
     DGRAM_ASYNC(socket, datagram, w.socket->async_wait(asio::socket_base::wait_read, h)),
@@ -299,6 +360,10 @@ const operation table[] = {
     DGRAM_COROUTINE(reader, nothing, send_many),
     DGRAM_COROUTINE(reader, nothing, push_many),
     DGRAM_COROUTINE(reader, nothing, send_and_flush),
+    DGRAM_COROUTINE(reader, datagram, next_batch_until),
+    DGRAM_COROUTINE(reader, nothing, write_in_place),
+    DGRAM_SYNC(reader, nothing, reserve_and_commit(w, "in place")),
+    DGRAM_ASYNC(reader, nothing, w.writer->try_send(w.text, w.to_peer), w.writer->async_flush(h)),
     DGRAM_SYNC(reader, nothing, w.writer->try_send(w.text, w.to_peer), w.writer->close(),
                w.writer.emplace(*w.reader)),
 
@@ -321,6 +386,13 @@ const operation table[] = {
     DGRAM_SYNC(session, nothing, w.session->try_send(w.text), w.listener->close()),
     DGRAM_SYNC(session, nothing, w.session->add_key(dgram::session_key("another"))),
 
+    // another process
+    DGRAM_ASYNC(socket, taker, dgram::async_hand_over(*w.socket, w.hand_over_path(), h)),
+    DGRAM_ASYNC(closed, giver, dgram::async_take_over(w.io, w.hand_over_path(), h)),
+    DGRAM_SYNC(socket, nothing, adopt_again(w)),
+    DGRAM_SYNC(unix_bound, nothing, send_own_descriptor(w)),
+    DGRAM_SYNC(unix_bound, nothing, store_for_next_process(w)),
+
     // Unix sockets
     DGRAM_SYNC(unix_closed, nothing, w.unix_socket->open(),
                w.unix_socket->bind(dgram::unix_dgram::endpoint(*w.directory / "own"))),
@@ -335,6 +407,7 @@ const operation table[] = {
                 w.unix_socket->async_send_batch(w.unix_out, h)),
     DGRAM_SYNC(unix_bound, nothing, w.unix_socket->close()),
     DGRAM_SYNC(unix_closed, nothing, bind_relative_path(w)),
+    DGRAM_SYNC(unix_closed, nothing, bind_with_mode(w)),
     DGRAM_SYNC(unix_closed, nothing, w.unix_socket->open(), w.unix_socket->connect(w.unix_to_peer),
                w.unix_socket->reconnect(w.unix_to_peer), w.unix_socket->disconnect()),
 

@@ -16,6 +16,7 @@
 #include <deque>
 #include <exception>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -91,7 +92,13 @@ enum class place : unsigned char {
 };
 
 /// What an operation waits for.
-enum class need : unsigned char { nothing, datagram, report };
+enum class need : unsigned char {
+  nothing,
+  datagram,
+  report,
+  taker,  ///< a process that takes the socket
+  giver,  ///< a process that offers a socket
+};
 
 enum class form : unsigned char {
   asynchronous,  ///< completes by its handler
@@ -163,6 +170,8 @@ public:
   std::optional<test::temporary_directory> directory;
   std::optional<dgram::unix_dgram::socket> unix_socket, unix_peer;
   dgram::unix_dgram::endpoint unix_to_peer;
+  std::optional<dgram::udp::socket> given;
+  std::weak_ptr<bool> giving;  ///< while `given` is offered
 
   // What operations refer to.
   std::string text = "hello";
@@ -179,6 +188,9 @@ public:
   // Called by an operation that is a coroutine, around what it awaits.
   std::function<void()> coroutine_begins;
   std::function<void()> coroutine_ends;
+
+  /// Where a socket is handed over.
+  std::string hand_over_path();
 
   /// Brings what an operation waits for.
   void supply(need what);
@@ -199,6 +211,7 @@ public:
   void make_objects();
 
 private:
+  void supply_process(need what);
   void make_socket(dgram::udp with);
   void make_listener();
   void make_emitter();

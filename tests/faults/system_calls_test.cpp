@@ -16,7 +16,6 @@
 namespace {
 
 using faults::form;
-using faults::need;
 using faults::operation;
 using faults::supply;
 
@@ -50,9 +49,15 @@ const std::map<std::string_view, std::vector<int>>& errnos()
       {"bind",
        {EACCES, EADDRINUSE, EADDRNOTAVAIL, EBADF, EINVAL, ELOOP, ENAMETOOLONG, ENOENT, ENOMEM,
         ENOTDIR, EROFS}},
+      {"listen", {EADDRINUSE, EBADF, EOPNOTSUPP}},
+      {"accept4",
+       {EAGAIN, EBADF, ECONNABORTED, EFAULT, EINTR, EINVAL, EMFILE, ENFILE, ENOBUFS, ENOMEM,
+        EPERM}},
       {"poll", {EFAULT, EINTR, EINVAL, ENOMEM}},
       {"lstat", {EACCES, EFAULT, ELOOP, ENAMETOOLONG, ENOENT, ENOMEM, ENOTDIR}},
       {"unlink", {EACCES, EBUSY, EIO, EISDIR, ENOENT, ENOMEM, EPERM, EROFS}},
+      {"fchmod", {EACCES, EBADF, EIO, EPERM, EROFS}},
+      {"fchmodat", {EACCES, EINVAL, EIO, ELOOP, ENOENT, ENOMEM, ENOTDIR, EOPNOTSUPP, EPERM, EROFS}},
       {"getcwd", {EACCES, EINVAL, ENOENT, ENOMEM, ERANGE}},
   };
   return all;
@@ -69,8 +74,9 @@ public:
   /// kernel reports once.
   failing_call(const operation& which, std::size_t k, int error, lasts how) : k_(k), error_(error)
   {
-    const bool is_path_error = error == ECONNREFUSED || error == EHOSTUNREACH;
-    const bool is_short = may_block(which) || error == EINTR || is_path_error;
+    const bool is_told_once =
+        error == ECONNREFUSED || error == EHOSTUNREACH || error == ECONNABORTED;
+    const bool is_short = may_block(which) || error == EINTR || is_told_once;
     if (how == lasts::some_time) most_failures_ = is_short ? 5 : 10000;
   }
 
@@ -161,8 +167,7 @@ TEST_CASE(
   const auto how = GENERATE(lasts::once, lasts::some_time);
   for (const operation& which : faults::all_operations())
     for (const supply when : {supply::before, supply::after}) {
-      const bool has_choice = which.needs != need::nothing && which.how != form::synchronous;
-      if (when == supply::after && !has_choice) continue;
+      if (!faults::has_time(which, when)) continue;
       for (std::size_t k = 1; fail_each_way(which, when, how, k); ++k)
         REQUIRE(k < 100);
     }
@@ -173,8 +178,11 @@ TEST_CASE("what is tried reaches every system call of the seam", "[faults]")
   const test::scripted guard;
   std::map<std::string_view, int> reached;
   for (const operation& which : faults::all_operations())
-    for (const auto call : calls_of(which, supply::before))
-      ++reached[call];
+    for (const supply when : {supply::before, supply::after}) {
+      if (!faults::has_time(which, when)) continue;
+      for (const auto call : calls_of(which, when))
+        ++reached[call];
+    }
   // Only `capabilities` makes this one, on a socket of its own.
   dgram::capabilities(dgram::unix_dgram());
   reached["bind"] = static_cast<int>(test::script.bind.calls());

@@ -51,6 +51,14 @@ void finish(const operation& which, world& w, const ticket& told)
 
 }  // namespace
 
+bool has_time(const operation& which, supply when)
+{
+  const bool is_before = when == supply::before;
+  if (which.needs == need::taker) return !is_before;
+  if (which.needs == need::giver) return is_before;
+  return is_before || (which.needs != need::nothing && which.how != form::synchronous);
+}
+
 void attempt(const operation& which, supply when, const trouble& what)
 {
   const int descriptors = open_descriptors();

@@ -18,6 +18,10 @@ struct trouble {
 /// Whether what an operation waits for is there before it starts.
 enum class supply { before, after };
 
+/// Whether it makes a difference for this operation. An old process waits for a new one, and a new
+/// one needs an old one that waits.
+bool has_time(const operation& which, supply when);
+
 /// Tries the operation on new objects while the trouble lasts. Fails the test unless
 ///  - the operation completed exactly once, not inside its call, or its call threw, or an exception
 ///    left the context;

@@ -4,11 +4,16 @@
 #include "support/listener_account.hpp"
 #include "support/loopback.hpp"
 
+#include <dgram/hand_over.hpp>
+
 #include <catch2/catch_test_macros.hpp>
 
 #include <poll.h>
 
 #include <chrono>
+#include <filesystem>
+#include <memory>
+#include <string>
 
 namespace faults {
 
@@ -155,9 +160,37 @@ void world::run_until(const std::function<bool()>& condition)
   }
 }
 
+std::string world::hand_over_path()
+{
+  if (!directory) directory.emplace();
+  return *directory / "hand-over";
+}
+
+void world::supply_process(need what)
+{
+  if (what == need::taker) {
+    dgram::async_take_over(io, hand_over_path(), [](dgram::error_code, const auto&) {});
+    return;
+  }
+  if (!giving.expired()) return;
+  if (!given) given.emplace(io, test::loopback_v4());
+  const auto mark = std::make_shared<bool>();
+  giving = mark;
+  dgram::async_hand_over(*given, hand_over_path(), [mark](dgram::error_code, const auto&) {});
+}
+
 void world::supply(need what)
 {
   dgram::error_code ignored;
+  if (what == need::taker || what == need::giver) {
+    // The trouble meets the other process too.
+    try {
+      supply_process(what);
+    } catch (const std::exception&) {
+      ++throws;
+    }
+    return;
+  }
   if (what == need::report) {
     if (socket->is_open()) socket->try_send_to(asio::buffer(text), test::loopback_v4(9), ignored);
     return;
@@ -356,6 +389,8 @@ void world::check_emitter()
 void world::check_unix()
 {
   auto& own = *unix_socket;
+  // A bind that could not set the permissions of its file has removed the file.
+  if (!std::filesystem::exists(std::string(*directory / "own"))) own.close();
   if (!own.is_open()) own.open();
   if (dgram::is_unnamed(own.local_endpoint()))
     own.bind(dgram::unix_dgram::endpoint(*directory / "own"));
@@ -386,6 +421,7 @@ void world::destroy_objects()
   emitter.reset();
   unix_socket.reset();
   unix_peer.reset();
+  given.reset();
 }
 
 int open_descriptors()

@@ -44,7 +44,8 @@ public:
         nonce_(make_nonce()),
         listener_(socket_.get_executor()),
         link_(socket_.get_executor()),
-        timer_(socket_.get_executor())
+        timer_(socket_.get_executor()),
+        retry_(socket_.get_executor())
   {
   }
   hand_over_giver(const hand_over_giver&) = delete;
@@ -79,6 +80,7 @@ public:
     link_.close();
     stop_listening();
     timer_.cancel();
+    retry_.cancel();
     is_done_ = true;
   }
 
@@ -140,11 +142,21 @@ private:
     is_waiting_ = true;
   }
 
+  /// The descriptor was readable in vain, and may be so again at once.
+  template <class Function>
+  void pause_before(Function next)
+  {
+    retry_.expires_after(hand_over_pause);
+    retry_.async_wait(in_this_round([next](giver& self, const error_code&) { next(self); }));
+    is_waiting_ = true;
+  }
+
   void accept_process()
   {
     error_code ec;
     owned_descriptor accepted = platform::accept_link(listener_.descriptor(), ec);
-    if (ec == net::error::would_block) return wait_for_process();
+    if (ec == net::error::would_block)
+      return pause_before([](giver& self) { self.wait_for_process(); });
     if (ec) return finish(ec);
     link_.open(std::move(accepted), ec);
     if (ec) return finish(ec);
@@ -173,7 +185,8 @@ private:
     owned_descriptor unasked;
     error_code ec;
     link_.receive(got, unasked, ec);
-    if (ec == net::error::would_block) return wait_for_message();
+    if (ec == net::error::would_block)
+      return pause_before([](giver& self) { self.wait_for_message(); });
     if (!ec && got.step != step_) ec = error::hand_over_message;
     if (!ec && got.step == hand_over_step::ready && got.echo != nonce_)
       ec = error::hand_over_message;
@@ -210,7 +223,9 @@ private:
     hand_over_message message{.step = hand_over_step::confirmation};
     error_code ec;
     send(message, platform::no_descriptor, ec);
-    if (!ec) {
+    if (!has_left(ec)) {
+      // The end of the connection confirms too, if there was no memory for the message.
+      link_.close();
       hand_over_access::leave_file(socket_);
       report_.to = peer_;
       return finish({});
@@ -265,7 +280,7 @@ private:
   hand_over_link<executor_type> link_;
   net::basic_waitable_timer<std::chrono::steady_clock, net::wait_traits<std::chrono::steady_clock>,
                             executor_type>
-      timer_;
+      timer_, retry_;
   peer_credentials peer_;
   hand_over_report report_;
   error_code error_;

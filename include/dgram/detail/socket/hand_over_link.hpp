@@ -98,6 +98,13 @@ inline error_code error_of(hand_over_reason why) noexcept
   }
 }
 
+/// Whether a send failed because the other process has closed its end. Its last message may still
+/// be there to read.
+inline bool has_left(const error_code& ec) noexcept
+{
+  return ec == net::error::broken_pipe || ec == net::error::connection_reset;
+}
+
 /// Whether a process is trusted: by the program's function, or because it is of the same user.
 template <class Function>
 bool is_trusted(const Function& accept, const peer_credentials& peer)
@@ -224,6 +231,9 @@ public:
 private:
   std::shared_ptr<Side> side_;
 };
+
+/// How long a side waits before it tries again what the kernel does not say when to try.
+inline constexpr std::chrono::milliseconds hand_over_pause(20);
 
 /// Refuses a limit that is out of range.
 inline error_code check_time_limit(std::chrono::steady_clock::duration limit) noexcept

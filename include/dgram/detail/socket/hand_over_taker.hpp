@@ -139,16 +139,21 @@ private:
     if (!trusted) return refuse(error::untrusted_peer);
     hand_over_message request{.step = hand_over_step::request,
                               .wants_path = path_protocol<protocol_type> ? 1 : 0};
-    send(request, ec);
-    wait_for_message();  // what was refused is to be read, even if the request could not be sent
+    send_and_wait(request);
+  }
+
+  template <class Function>
+  void pause_before(Function next)
+  {
+    retry_.expires_after(hand_over_pause);
+    retry_.async_wait(then([next](taker& self, const error_code&) { next(self); }));
+    is_waiting_ = true;
   }
 
   /// Other processes ask too. The kernel does not tell when there is room for one more.
   void connect_later()
   {
-    retry_.expires_after(std::chrono::milliseconds(20));
-    retry_.async_wait(then([](taker& self, const error_code&) { self.try_to_connect(); }));
-    is_waiting_ = true;
+    pause_before([](taker& self) { self.try_to_connect(); });
   }
 
   void wait_for_message()
@@ -160,13 +165,17 @@ private:
     is_waiting_ = true;
   }
 
-  void take_message()
+  /// `left` is the error of a send to an old process that has left.
+  void take_message(const error_code& left = {})
   {
     hand_over_message got;
     owned_descriptor passed;
     error_code ec;
     link_.receive(got, passed, ec);
-    if (ec == net::error::would_block) return wait_for_message();
+    if (ec == net::error::would_block && left) return refuse(left);
+    // The descriptor was readable in vain, and may be so again at once.
+    if (ec == net::error::would_block)
+      return pause_before([](taker& self) { self.wait_for_message(); });
     const bool has_ended = ec == net::error::connection_reset;
     // The process that offered the socket has ended, so this is the last process that has it.
     if (has_ended && has_offer_) return finish({});
@@ -194,8 +203,17 @@ private:
     theirs_ = offer.own;
     taken_.dropped_before = offer.drops;
     hand_over_message ready{.step = hand_over_step::ready};
-    send(ready, ec);
-    wait_for_message();  // which shows the end of the connection, too
+    send_and_wait(ready);
+  }
+
+  /// If the old process has left, its refusal or the end of the connection is there to read.
+  void send_and_wait(hand_over_message& message)
+  {
+    error_code ec;
+    send(message, ec);
+    if (!ec) return wait_for_message();
+    if (!has_left(ec)) return refuse(ec);
+    take_message(ec);
   }
 
   void send(hand_over_message& message, error_code& ec)
