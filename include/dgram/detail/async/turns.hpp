@@ -10,7 +10,9 @@
 
 #include <concepts>
 #include <cstddef>
+#include <exception>
 #include <memory>
+#include <new>
 #include <typeinfo>
 #include <utility>
 
@@ -89,6 +91,33 @@ public:
     scheduled_ = true;
   }
 
+  /// Calls a function of the program. Its exception leaves the context on a later turn, so the
+  /// caller goes on.
+  template <class Function>
+  void call(Function function)
+  {
+    try {
+      function();
+    } catch (...) {
+      throw_later(std::current_exception());
+    }
+  }
+
+  /// Without memory for a turn, `throw_kept` tries again.
+  void throw_later(std::exception_ptr thrown)
+  {
+    try {
+      post([thrown] { std::rethrow_exception(thrown); });
+    } catch (const std::bad_alloc&) {
+      if (!kept_) kept_ = std::move(thrown);
+    }
+  }
+
+  void throw_kept()
+  {
+    if (kept_) throw_later(std::exchange(kept_, nullptr));
+  }
+
   /// From now on there is no later turn: new tasks are discarded.
   void end() noexcept { ended_ = true; }
 
@@ -139,6 +168,7 @@ private:
   net::io_context* io_;
   handler_memory memory_;
   task_queue tasks_;
+  std::exception_ptr kept_;  // could not be posted
   bool scheduled_ = false;
   bool ended_ = false;
 };

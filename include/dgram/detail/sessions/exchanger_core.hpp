@@ -37,7 +37,6 @@
 #include <functional>
 #include <limits>
 #include <memory>
-#include <new>
 #include <optional>
 #include <random>
 #include <span>
@@ -456,26 +455,6 @@ private:
     function(received, why);
   }
 
-  /// Calls a function of the program. An exception leaves the context, and not the loop.
-  template <class Function>
-  void call(Function function)
-  {
-    try {
-      function();
-    } catch (...) {
-      throw_later(std::current_exception());
-    }
-  }
-
-  void throw_later(std::exception_ptr thrown)
-  {
-    try {
-      later_.post([thrown] { std::rethrow_exception(thrown); });
-    } catch (const std::bad_alloc&) {
-      if (!kept_) kept_ = std::move(thrown);
-    }
-  }
-
   static constexpr tick never = std::numeric_limits<tick>::max();
   static constexpr tick put_off_for = 2;
   static constexpr std::size_t looked_at_per_turn = 256;
@@ -498,8 +477,7 @@ private:
   unmatched_function on_unmatched_;
   check_function on_check_;
   remake_function on_remake_;
-  task_queue ready_;         // completions that the batch has ended
-  std::exception_ptr kept_;  // could not be posted
+  task_queue ready_;  // completions that the batch has ended
 
   exchanger_statistics counts_;
   std::size_t outstanding_ = 0;

@@ -142,7 +142,7 @@ bool exchanger_core<Handle, Executor>::remake(std::uint32_t number)
     made = function(made, peer, table_[number].tries);
     if (table_.with_id(id) == number) key = {peer, keys_.of_request(made)};
   } catch (...) {
-    throw_later(std::current_exception());
+    later_.throw_later(std::current_exception());
     made = table_[number].bytes();
   }
   block_type& of = table_[number];
@@ -259,14 +259,14 @@ void exchanger_core<Handle, Executor>::look_for_due()
 template <class Handle, class Executor>
 void exchanger_core<Handle, Executor>::deal(loop_type& loop)
 {
-  if (kept_) throw_later(std::exchange(kept_, nullptr));
+  later_.throw_kept();
   port& at = port_of(loop);
   const auto datagrams = loop.state().take_all();
   for (const datagram_type& each : datagrams)
-    call([&] { give(at, each); });
+    later_.call([&] { give(at, each); });
   while (!ready_.empty()) {
     task* const answered = ready_.pop();
-    call([answered] { answered->run(); });
+    later_.call([answered] { answered->run(); });
   }
   rest();
 }
@@ -278,7 +278,7 @@ void exchanger_core<Handle, Executor>::give(port& at, const datagram_type& recei
   try {
     id = keys_.of_answer(received.payload());
   } catch (...) {
-    throw_later(std::current_exception());
+    later_.throw_later(std::current_exception());
   }
   const typename table_type::key_type key(received.sender(), id);
   const std::uint32_t number = key.is_usable() ? table_.find(key) : 0;
@@ -296,7 +296,7 @@ void exchanger_core<Handle, Executor>::give(port& at, const datagram_type& recei
     try {
       passes = function(of.bytes(), received);
     } catch (...) {
-      throw_later(std::current_exception());
+      later_.throw_later(std::current_exception());
     }
     if (!passes) return tell_unmatched(received, unmatched::rejected);
     if (table_[number].id != before || table_[number].waiting == nullptr)
@@ -346,7 +346,7 @@ void exchanger_core<Handle, Executor>::heed(port& at, const basic_path_error<pro
     try {
       id = keys_.of_request(quoted);
     } catch (...) {
-      throw_later(std::current_exception());
+      later_.throw_later(std::current_exception());
     }
   }
   const typename table_type::key_type key(report.peer, id);

@@ -750,7 +750,7 @@ private:
   {
     ++handed_over_;
     const auto function = each_;  // the function may stop the listener
-    call([&] { (*function)(*this, to, received); });
+    later_.call([&] { (*function)(*this, to, received); });
   }
 
   void meet(place_type fresh);
@@ -783,33 +783,13 @@ private:
   {
     waiter* const resumed = std::exchange(which, nullptr);
     resumed->outcome.clear();
-    call([resumed] { resumed->run(); });
+    later_.call([resumed] { resumed->run(); });
   }
 
   /// What came while nothing listened.
   void meet_waiting();
 
   void hand_over_waiting(session_id of);
-
-  /// Calls a function of the program. An exception leaves the context, and not the loop.
-  template <class Function>
-  void call(Function function)
-  {
-    try {
-      function();
-    } catch (...) {
-      throw_later(std::current_exception());
-    }
-  }
-
-  void throw_later(std::exception_ptr thrown)
-  {
-    try {
-      later_.post([thrown] { std::rethrow_exception(thrown); });
-    } catch (const std::bad_alloc&) {
-      if (!kept_) kept_ = std::move(thrown);
-    }
-  }
 
   // --- ends ---
 
@@ -860,7 +840,6 @@ private:
   end_function on_end_;
   failure_function on_failure_;
   error_code ended_with_;
-  std::exception_ptr kept_;  // could not be posted
 
   waiter* accepting_ = nullptr;
   waiter* serving_ = nullptr;

@@ -32,7 +32,7 @@ void listener_core<Handle, Executor>::deal()
         if (closed_) break;
       }
     } catch (...) {
-      throw_later(std::current_exception());
+      later_.throw_later(std::current_exception());
       more = !closed_;
     }
   }
@@ -179,7 +179,7 @@ void listener_core<Handle, Executor>::resume_listening()
   while (serve_ && has_unaccepted()) {
     const auto function = serve_;  // the function may stop the listener
     ++being_served_;
-    call([&] { (*function)(*this, accept_one()); });
+    later_.call([&] { (*function)(*this, accept_one()); });
   }
   if (accepting_ != nullptr && has_unaccepted()) resume(accepting_);
 }
@@ -209,7 +209,7 @@ void listener_core<Handle, Executor>::hand_over_waiting(session_id of)
   for (place_type at = map_.find(of); at && each_ && !at->unread.empty(); at = map_.find(of)) {
     node_type* const oldest = take(at->unread);
     const auto function = each_;
-    call([&] { (*function)(*this, of, oldest->view()); });
+    later_.call([&] { (*function)(*this, of, oldest->view()); });
     release(oldest);
   }
 }

@@ -127,12 +127,12 @@ bool listener_core<Handle, Executor>::must_wait_after(const error_code& ec)
 template <class Handle, class Executor>
 void listener_core<Handle, Executor>::turn(error_code ec)
 {
-  if (kept_) throw_later(std::exchange(kept_, nullptr));
+  later_.throw_kept();
   while (!ec) {
     deal();
     if (!goes_on()) return;
     // What is sent now may fail, and the handler for errors may end everything, or throw.
-    call([this] { state().begin_receive(); });
+    later_.call([this] { state().begin_receive(); });
     if (!goes_on()) return;
     if (state().is_drained()) return wait_in_turn();
     if (state().policy.template is_yield_due<clock_type>()) return post_turn();
