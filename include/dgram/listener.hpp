@@ -12,7 +12,6 @@
 #include <dgram/detail/sessions/listener_core.hpp>
 #include <dgram/detail/sessions/listener_dealing.hpp>
 #include <dgram/detail/sessions/listener_ending.hpp>
-#include <dgram/detail/sessions/listener_loop.hpp>
 #include <dgram/detail/sessions/listener_sending.hpp>
 #include <dgram/detail/sessions/session_ops.hpp>
 #include <dgram/error.hpp>

@@ -23,7 +23,9 @@ namespace detail {
 /// `shared_from_this`, `later`, which is a `turns`, and these, which get the loop:
 /// - `needs(loop)`: whether the loop may wait or receive;
 /// - `deal(loop)`: takes the batch, and calls the program; it does not throw;
-/// - `interrupted(loop)`: the socket was closed, opened again, or its operations were cancelled;
+/// - `interrupted(loop)`: the socket was closed, opened again, or its operations were cancelled. A
+///   loop that goes on calls `follow_descriptor` of its state;
+/// - `about_to_wait(loop)`: the loop will wait for the socket;
 /// - `looked(loop)`: the loop has asked the socket for datagrams;
 /// - `failed(loop, ec)`: the socket has failed.
 template <class Owner, class Handle>
@@ -32,7 +34,7 @@ public:
   using clock_type = typename Handle::clock_type;
   using state_type = reader_state<Handle>;
 
-  /// All three outlive the loop.
+  /// Both outlive the loop.
   receive_loop(Owner& owner, state_type& state) noexcept : owner_(owner), state_(state) {}
   receive_loop(const receive_loop&) = delete;
   receive_loop& operator=(const receive_loop&) = delete;
@@ -69,11 +71,10 @@ public:
   /// before something begins that the loop must not end for that.
   void notice_epoch()
   {
-    state_.follow_descriptor();
-    const std::uint64_t now = state_.socket.epoch();
-    if (!guard_.is_over(now)) return;
-    guard_.enter(now);
+    if (!guard_.is_over(state_.socket.epoch())) return;
     owner_.interrupted(*this);
+    // The preparation of a descriptor may have started one more epoch.
+    guard_.enter(state_.socket.epoch());
   }
 
   /// How many errors of receives have ended nothing.
@@ -94,6 +95,7 @@ private:
     state_.start_wait();
     waiting_ = true;
     try {
+      owner_.about_to_wait(*this);
       auto woken = net::bind_cancellation_slot(state_.signal.slot(),
                                                woken_handler{owner_.shared_from_this(), this});
       if (backing_off_)
@@ -163,7 +165,7 @@ private:
   }
 
   /// Whether there is a batch, or an error that ends the loop. Otherwise the loop waits. An error
-  /// that a peer can cause, and a lack of memory, end nothing.
+  /// that a peer can cause, and a lack of memory, end nothing. If they go on, the waits get longer.
   bool goes_on_after(const error_code& ec)
   {
     if (ec != net::error::would_block) {
@@ -179,11 +181,12 @@ private:
 
   void turn(error_code ec)
   {
+    owner_.later().throw_kept();
     while (!ec) {
       owner_.deal(*this);
       if (!goes_on()) return;
-      state_.begin_receive();
-      // The sends of this turn may have ended what the loop runs for.
+      // What is sent now may fail, and the handler for errors may end everything, or throw.
+      owner_.later().call([this] { state_.begin_receive(); });
       if (!goes_on()) return;
       if (state_.is_drained()) return wait_in_turn();
       if (state_.policy.template is_yield_due<clock_type>()) return post_turn();

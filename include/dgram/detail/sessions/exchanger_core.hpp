@@ -199,7 +199,13 @@ public:
 
   void deal(loop_type& loop);
 
-  void interrupted(loop_type& loop) { end_all_of(loop, aborted()); }
+  void interrupted(loop_type& loop)
+  {
+    loop.state().follow_descriptor();
+    end_all_of(loop, aborted());
+  }
+
+  void about_to_wait(loop_type&) noexcept {}
 
   void looked(loop_type& loop) { look_for_reports(port_of(loop)); }
 

@@ -259,7 +259,6 @@ void exchanger_core<Handle, Executor>::look_for_due()
 template <class Handle, class Executor>
 void exchanger_core<Handle, Executor>::deal(loop_type& loop)
 {
-  later_.throw_kept();
   port& at = port_of(loop);
   const auto datagrams = loop.state().take_all();
   for (const datagram_type& each : datagrams)

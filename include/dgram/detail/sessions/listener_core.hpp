@@ -9,13 +9,12 @@
 #include <dgram/datagram.hpp>
 #include <dgram/detail/async/any_completion.hpp>
 #include <dgram/detail/async/cancellation.hpp>
-#include <dgram/detail/async/epoch_guard.hpp>
-#include <dgram/detail/async/handler_memory.hpp>
 #include <dgram/detail/async/initiation.hpp>
 #include <dgram/detail/async/queue.hpp>
 #include <dgram/detail/async/roster.hpp>
 #include <dgram/detail/async/task.hpp>
 #include <dgram/detail/async/turns.hpp>
+#include <dgram/detail/batch/receive_loop.hpp>
 #include <dgram/detail/sessions/inbox.hpp>
 #include <dgram/detail/sessions/listener_limits.hpp>
 #include <dgram/detail/sessions/session_state.hpp>
@@ -88,6 +87,7 @@ public:
                           .yield_after = config.yield_after,
                           .coalesce = config.coalesce}),
         writer_(reader_, config.queue),
+        loop_(*this, state()),
         later_(*this, find_io_context(socket_.get_executor())),
         map_({.idle_timeout = config.idle_timeout,
               .max_sessions = config.max_sessions,
@@ -502,6 +502,24 @@ public:
 
   listener_statistics statistics() const noexcept;
 
+  // --- called by the loop ---
+
+  using loop_type = receive_loop<listener_core, Handle>;
+
+  turns<listener_core>& later() noexcept { return later_; }
+
+  bool needs(const loop_type&) const noexcept { return !silenced_ && !is_stopped(); }
+
+  void deal(loop_type& loop);
+
+  void interrupted(loop_type& loop);
+
+  void about_to_wait(loop_type&) { arm_timer(); }
+
+  void looked(loop_type&) noexcept {}
+
+  void failed(loop_type&, const error_code& ec) { close(session_end::socket_error, ec); }
+
   // --- called by `turns` and the context's service ---
 
   void flush() noexcept {}
@@ -652,20 +670,18 @@ private:
 
   void start_receiving()
   {
-    if (receiving_ || is_stopped()) return;
-    receiving_ = true;
-    try {
-      begin();
-    } catch (...) {
-      receiving_ = false;
-      throw;
-    }
+    if (loop_.is_running() || is_stopped()) return;
+    loop_.notice_epoch();
+    descriptor_ = socket_.descriptor_number();
+    loop_.start();
   }
 
-  /// Ends the wait of the loop, which then looks what has changed.
-  void wake()
+  /// Ends the waits of the loop and of the timer, so that the context can end.
+  void rest()
   {
-    if (is_waiting_ && !silenced_) state().signal.emit(net::cancellation_type::total);
+    if (silenced_) return;
+    timer_->cancel();
+    loop_.wake();
   }
 
   // --- sending ---
@@ -676,39 +692,7 @@ private:
   bool try_send_with_room(session_id of, reply_path_type path, bytes_view payload, error_code& ec,
                           const Options&... options);
 
-  // --- the loop ---
-
   auto& state() noexcept { return *reader_.state_; }
-
-  /// A first step that receives nothing: this is inside the call that starts an operation.
-  void begin();
-
-  void post_turn();
-
-  void wait();
-
-  /// Waits in a step of the loop. If that fails, the loop cannot go on.
-  void wait_in_turn();
-
-  void fail(const error_code& ec);
-
-  /// Resumes the loop. Its memory is Asio's, because `memory_` is too small for a wait.
-  struct woken_handler {
-    void operator()(const error_code& ec) { std::shared_ptr(core)->woken(ec); }
-
-    std::shared_ptr<listener_core> core;
-  };
-
-  void woken(error_code ec);
-
-  /// Whether the loop may wait or receive.
-  bool goes_on();
-
-  /// Whether the loop has to wait after this error of a receive. An error that a peer can cause,
-  /// and a lack of memory, end nothing: the loop waits longer and longer if they go on.
-  bool must_wait_after(const error_code& ec);
-
-  void turn(error_code ec);
 
   // --- a batch ---
 
@@ -727,8 +711,6 @@ private:
     return received_ - abandoned_ - table.routed - table.refused - table.rejected - table.ignored -
            table.unkeyed - table.failed;
   }
-
-  void deal();
 
   void give(place_type to, const datagram_type& received);
 
@@ -821,17 +803,16 @@ private:
   Handle socket_;
   reader_type reader_;
   writer_type writer_;
+  loop_type loop_;
   turns<listener_core> later_;
   map_type map_;
   std::unordered_map<session_id, remains_type> remains_;
   piece_pool pool_;
   Executor awaitable_executor_;
-  handler_memory memory_;
   std::optional<timer_type> timer_;
   std::optional<typename clock_type::time_point> due_;  // when the timer wakes, if it is armed
   std::optional<timer_type> drain_timer_;
   std::shared_ptr<roster<listener_core>> roster_;
-  epoch_guard guard_;
 
   // Shared, because the function that is called may end its operation, and a copy would allocate.
   std::shared_ptr<serve_function> serve_;
@@ -867,17 +848,13 @@ private:
   std::uint64_t failed_sessions_ = 0;
   std::uint64_t not_validated_ = 0;
   std::uint64_t replies_refused_ = 0;
-  std::uint64_t receive_errors_ = 0;
 
   form form_ = form::none;
   bool stopped_ = false;
   bool closed_ = false;
   bool silenced_ = false;
   bool paused_ = false;
-  bool receiving_ = false;   // the loop is in a turn, in a wait, or between the two
-  bool is_waiting_ = false;  // the loop waits for the socket
   bool dealing_ = false;
-  bool backing_off_ = false;
   bool next_is_validated_ = false;  // the session that is about to be made
   bool some_have_own_timeouts_ = false;
 };

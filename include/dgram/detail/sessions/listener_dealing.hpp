@@ -11,11 +11,11 @@ DGRAM_NAMESPACE_BEGIN
 namespace detail {
 
 template <class Handle, class Executor>
-void listener_core<Handle, Executor>::deal()
+void listener_core<Handle, Executor>::deal(loop_type& loop)
 {
-  if (state().remaining == 0) return;
+  if (loop.state().remaining == 0) return;
   const dealing_scope scope(dealing_);
-  const auto datagrams = state().take_all();
+  const auto datagrams = loop.state().take_all();
   received_ += datagrams.size();
   auto routed = map_.route(datagrams);
   std::size_t dealt = 0;

@@ -4,7 +4,12 @@
 #define DGRAM_DETAIL_SESSIONS_LISTENER_ENDING_HPP
 
 #include <dgram/config.hpp>
+#include <dgram/detail/async/deadline.hpp>
 #include <dgram/detail/sessions/listener_core.hpp>
+#include <dgram/error.hpp>
+
+#include <algorithm>
+#include <chrono>
 
 DGRAM_NAMESPACE_BEGIN
 
@@ -18,7 +23,7 @@ void listener_core<Handle, Executor>::stop()
   if (accepting_ != nullptr) end_member(accepting_, {});
   end_serving({});
   end_passing({});
-  wake();
+  rest();
 }
 
 template <class Handle, class Executor>
@@ -34,8 +39,18 @@ void listener_core<Handle, Executor>::close(session_end why, const error_code& e
   end_serving(ec);
   end_passing(ec);
   end_draining(ec);
-  wake();
+  rest();
   writer_.close();
+}
+
+template <class Handle, class Executor>
+void listener_core<Handle, Executor>::interrupted(loop_type& loop)
+{
+  if (!loop.is_running()) return loop.state().follow_descriptor();
+  if (silenced_ || closed_) return;
+  if (!socket_.is_open() || descriptor_ != socket_.descriptor_number()) return close();
+  // The operations of the socket were cancelled. Those of the listener are among them.
+  if (!stopped_) cancel();
 }
 
 template <class Handle, class Executor>
@@ -80,7 +95,7 @@ listener_statistics listener_core<Handle, Executor>::statistics() const noexcept
   result.rejected = table.rejected - unaccepted_full_ - not_accepting_;
   result.not_validated = not_validated_;
   result.replies_refused = replies_refused_;
-  result.receive_errors = receive_errors_;
+  result.receive_errors = loop_.passing_errors();
   result.ignored = table.ignored;
   result.unkeyed = table.unkeyed;
   result.failed = table.failed;
@@ -240,6 +255,40 @@ void listener_core<Handle, Executor>::end_draining(const error_code& ec)
   if (draining_ == nullptr) return;
   drain_timer_->cancel();
   end_member(draining_, ec);
+}
+
+template <class Handle, class Executor>
+void listener_core<Handle, Executor>::arm_timer()
+{
+  if (due_) return;
+  auto next = map_.next_expiry();
+  if (!next) return;
+  // A new session may be due before all present ones.
+  if (some_have_own_timeouts_)
+    next = std::min(*next, deadline(clock_type::now(), config_.idle_timeout));
+  timer_->expires_at(*next);
+  timer_->async_wait(
+      [core = this->shared_from_this()](const error_code&) { core->look_for_idle(); });
+  due_ = next;
+}
+
+template <class Handle, class Executor>
+void listener_core<Handle, Executor>::look_for_idle()
+{
+  due_.reset();
+  if (silenced_ || closed_) return;
+  map_.expire(clock_type::now(), looked_at_per_turn);
+  if (loop_.is_running() && !is_stopped()) arm_timer();
+}
+
+template <class Handle, class Executor>
+void listener_core<Handle, Executor>::set_idle_timeout(place_type which,
+                                                       std::chrono::nanoseconds timeout)
+{
+  map_.set_idle_timeout(which, timeout);
+  some_have_own_timeouts_ = true;
+  // The timer arms itself again when its wait has ended.
+  if (due_ && !silenced_ && map_.next_expiry() < due_) timer_->cancel();
 }
 
 }  // namespace detail
