@@ -45,8 +45,8 @@ DGRAM_NAMESPACE_BEGIN
 
 namespace detail {
 
-/// What the emitters of a context share: the list of all, and spare buffers. A handler that dies with
-/// the context may destroy a socket, so what the sockets share outlives this service.
+/// What the emitters of a context share: the list of all, and spare buffers. A handler that dies
+/// with the context may destroy a socket, so what the sockets share outlives this service.
 template <class Incoming, class Outgoing, class Member>
 class context_service : public roster_service<Member> {
 public:

@@ -129,7 +129,7 @@ public:
 
   bool is_wanted() const noexcept { return wanted_; }
 
-  /// Identifies the way back from a message. 0: `info` is not the object that listeners look at now.
+  /// Identifies the way back from a message. 0: `info` is not what listeners look at now.
   std::uint64_t number_of(const basic_remote_info<protocol_type>& info) const noexcept
   {
     return shown_ != nullptr ? shown_->number_of(info) : 0;
