@@ -107,7 +107,6 @@ void exchanger_core<Handle, Executor>::send(std::uint32_t number, tick now)
   error_code ec;
   const bool sent = on.writer.try_send(table_[number].bytes(), table_[number].peer,
                                        send_options{.number = id}, ec);
-  if (on.reads_reports) later_.deliver_once(on.look);
   // A flush may have reported that this request, or an earlier one, cannot be sent.
   block_type& of = table_[number];
   if (of.id != id || of.waiting == nullptr) return;
@@ -130,6 +129,7 @@ void exchanger_core<Handle, Executor>::send(std::uint32_t number, tick now)
     plan(number, after(now, of.wait * (1 + of.jitter * part)), now);
     of.wait = std::min(of.wait * of.backoff, of.longest_wait);
   }
+  if (on.reads_reports) later_.deliver_once(on.look);
 }
 
 template <class Handle, class Executor>
@@ -253,7 +253,7 @@ void exchanger_core<Handle, Executor>::look_for_due()
   const tick present = now();
   std::size_t budget = looked_at_per_turn;
   while (const std::uint32_t number = table_.next_due(present, budget))
-    pass(number, present);
+    call([&] { pass(number, present); });
   arm_timer();
   rest();
 }
