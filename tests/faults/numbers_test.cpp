@@ -12,6 +12,7 @@
 #include <exception>
 #include <limits>
 #include <string>
+#include <utility>
 
 namespace {
 
@@ -88,6 +89,22 @@ void send_with(world& w, const dgram::send_options& options)
   w.socket->try_send_to(asio::buffer(w.text), w.to_peer, options);
 }
 
+void exchange_by(world& w, dgram::exchanger_config config)
+{
+  const auto replace = [&](dgram::exchanger_config with) {
+    with.slot_size = 256;
+    with.coalesce = false;
+    *w.exchanger = dgram::udp::exchanger(*w.socket, dgram::same_bytes{0, 2}, std::move(with));
+  };
+  replace(std::move(config));
+  w.exchanger->async_exchange(w.text, w.to_peer, asio::detached);
+  w.run_ready();
+  w.supply(faults::need::datagram);
+  w.run_one_for(std::chrono::milliseconds(1));
+  while (w.run_one_for(std::chrono::milliseconds(5))) {}
+  replace({.slots = 4});
+}
+
 void make_emitter(world& w, dgram::socket_options options)
 {
   options.type = dgram::udp4;
@@ -141,6 +158,22 @@ const setting table[] = {
                  w.socket->join(dgram::multicast_group{"239.255.77.8"}, all)),
     DGRAM_NUMBER(closed, w.socket->open(dgram::udp::v4(), {.receive_buffer_size = number<int>(n)})),
     DGRAM_NUMBER(closed, w.socket->assign(dgram::udp::v4(), n < 3 ? -1 - number<int>(n) : -1)),
+    DGRAM_NUMBER(exchanging,
+                 exchange_by(w, {.retry = {.first_wait = duration<std::chrono::nanoseconds>(n)}})),
+    DGRAM_NUMBER(
+        exchanging,
+        exchange_by(w, {.retry = {.longest_wait = duration<std::chrono::nanoseconds>(n)}})),
+    DGRAM_NUMBER(exchanging,
+                 exchange_by(w, {.retry = {.deadline = duration<std::chrono::nanoseconds>(n)}})),
+    DGRAM_NUMBER(exchanging, exchange_by(w, {.retry = {.tries = size(n)}})),
+    DGRAM_NUMBER(exchanging, exchange_by(w, {.max_outstanding = size(n)})),
+    DGRAM_NUMBER(exchanging, exchange_by(w, {.max_request_bytes = size(n)})),
+    DGRAM_NUMBER(exchanging, exchange_by(w, {.max_answer_bytes = size(n)})),
+    DGRAM_NUMBER(exchanging,
+                 exchange_by(w, {.remember_for = duration<std::chrono::nanoseconds>(n)})),
+    DGRAM_NUMBER(exchanging, exchange_by(w, {.max_remembered = size(n)})),
+    DGRAM_NUMBER(exchanging, exchange_by(w, {.slots = size(n)})),
+    DGRAM_NUMBER(exchanging, w.exchanger->unused_key(w.to_peer, size(n))),
     DGRAM_NUMBER(bound, make_emitter(w, {.recv_buffer_size = number<std::int64_t>(n)})),
     DGRAM_NUMBER(bound, make_emitter(w, {.send_buffer_size = number<std::int64_t>(n)})),
     DGRAM_NUMBER(bound,
