@@ -141,6 +141,15 @@ const setting table[] = {
                  w.socket->join(dgram::multicast_group{"239.255.77.8"}, all)),
     DGRAM_NUMBER(closed, w.socket->open(dgram::udp::v4(), {.receive_buffer_size = number<int>(n)})),
     DGRAM_NUMBER(closed, w.socket->assign(dgram::udp::v4(), n < 3 ? -1 - number<int>(n) : -1)),
+    DGRAM_NUMBER(socket, dgram::shard_group group("127.0.0.1:0", {.reserve = size(n)});
+                 group.open(w.io)),
+    DGRAM_NUMBER(socket,
+                 dgram::shard_group group("127.0.0.1:0",
+                                          {.steering = dgram::steer_by_payload{.offset = size(n)}});
+                 const auto first = group.open(w.io); group.open(w.io)),
+    DGRAM_NUMBER(socket, dgram::shard_group group(
+                             "127.0.0.1:0", {.steering = dgram::steer_by_payload{.size = size(n)}});
+                 const auto first = group.open(w.io); group.open(w.io)),
     DGRAM_NUMBER(bound, make_emitter(w, {.recv_buffer_size = number<std::int64_t>(n)})),
     DGRAM_NUMBER(bound, make_emitter(w, {.send_buffer_size = number<std::int64_t>(n)})),
     DGRAM_NUMBER(bound,
