@@ -40,6 +40,7 @@ void add_memory_rows(std::vector<row_maker>& rows);
 void add_session_rows(std::vector<row_maker>& rows);
 void add_listener_rows(std::vector<row_maker>& rows);
 void add_exchange_rows(std::vector<row_maker>& rows);
+void add_shard_rows(std::vector<row_maker>& rows);
 void add_limit_rows(std::vector<row_maker>& rows);
 void add_sim_rows(std::vector<row_maker>& rows);
 

@@ -174,6 +174,15 @@ const setting table[] = {
     DGRAM_NUMBER(exchanging, exchange_by(w, {.max_remembered = size(n)})),
     DGRAM_NUMBER(exchanging, exchange_by(w, {.slots = size(n)})),
     DGRAM_NUMBER(exchanging, w.exchanger->unused_key(w.to_peer, size(n))),
+    DGRAM_NUMBER(socket, dgram::shard_group group("127.0.0.1:0", {.reserve = size(n)});
+                 group.open(w.io)),
+    DGRAM_NUMBER(socket,
+                 dgram::shard_group group("127.0.0.1:0",
+                                          {.steering = dgram::steer_by_payload{.offset = size(n)}});
+                 const auto first = group.open(w.io); group.open(w.io)),
+    DGRAM_NUMBER(socket, dgram::shard_group group(
+                             "127.0.0.1:0", {.steering = dgram::steer_by_payload{.size = size(n)}});
+                 const auto first = group.open(w.io); group.open(w.io)),
     DGRAM_NUMBER(bound, make_emitter(w, {.recv_buffer_size = number<std::int64_t>(n)})),
     DGRAM_NUMBER(bound, make_emitter(w, {.send_buffer_size = number<std::int64_t>(n)})),
     DGRAM_NUMBER(bound,
