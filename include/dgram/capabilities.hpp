@@ -91,9 +91,9 @@ inline bool takes_unknown_options(platform::descriptor_type descriptor, int leve
   return !ec;
 }
 
-/// Asks by reading the option, then by setting it. Coalescing can only be set before Linux 5.13. The
-/// multicast_interface of an IPv4 socket reads as another value than the option has, so the value is
-/// thrown away.
+/// Asks by reading the option, then by setting it. Before Linux 5.13, coalescing can only be set.
+/// The multicast_interface of an IPv4 socket reads as another value than the option has. That value
+/// is thrown away.
 template <class Option, class Protocol>
 error_code ask_for_option(platform::descriptor_type descriptor, const Protocol& protocol)
 {
