@@ -80,17 +80,6 @@ error_code ask_by_setting(platform::descriptor_type descriptor, const Protocol& 
   return ec;
 }
 
-/// Whether the system takes options that it does not know. gVisor does, so what can be set there
-/// need not exist.
-inline bool takes_unknown_options(platform::descriptor_type descriptor, int level)
-{
-  constexpr int no_option = 0x7fff;
-  const int value = 0;
-  error_code ec;
-  platform::set_option(descriptor, level, no_option, &value, sizeof value, ec);
-  return !ec;
-}
-
 /// Asks by reading the option, then by setting it. Before Linux 5.13, coalescing can only be set.
 /// The multicast_interface of an IPv4 socket reads as another value than the option has. That value
 /// is thrown away.

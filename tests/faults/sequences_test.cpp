@@ -155,7 +155,13 @@ private:
     }
   }
 
-  bool has_objects() const { return w_->socket || w_->emitter || w_->unix_socket; }
+  /// While a session is made anew, handlers run without one.
+  bool has_objects() const
+  {
+    if (all_.where == place::session) return w_->session.has_value();
+    if (all_.where == place::listening) return w_->listener.has_value();
+    return w_->socket || w_->emitter || w_->unix_socket;
+  }
 
   /// Two pending operations may not use the same batch, and a reader has one operation at a time.
   bool may_start(const operation& which) const
@@ -226,8 +232,7 @@ private:
   {
     dgram::error_code ignored;
     if (!has_objects()) {
-      test::trouble = nullptr;
-      w_->make_objects();
+      make();
     } else if (w_->socket && !w_->socket->is_open()) {
       w_->socket->open(dgram::udp::v4(), ignored);
       if (all_.where != place::closed)
@@ -270,6 +275,13 @@ private:
     // A reader may not be destroyed before its awaitables are awaited.
     w_->run_ready();
     w_->destroy_objects();
+    make();
+  }
+
+  /// The handlers of ended objects run before, since they may destroy objects.
+  void make()
+  {
+    w_->run_ready();
     test::trouble = nullptr;
     w_->make_objects();
   }
