@@ -75,6 +75,19 @@ function(dgram_developer_target name)
   set_target_properties(${name} PROPERTIES CXX_EXTENSIONS OFF)
 endfunction()
 
+# PkgConfig::dgram_ngtcp2, for the QUIC server of the examples, if it is installed. From 1.0 on ngtcp2 has another
+# interface.
+function(dgram_find_ngtcp2)
+  if(TARGET PkgConfig::dgram_ngtcp2 OR CMAKE_CROSSCOMPILING)
+    return()
+  endif()
+  find_package(PkgConfig QUIET)
+  if(PkgConfig_FOUND)
+    pkg_check_modules(dgram_ngtcp2 QUIET IMPORTED_TARGET GLOBAL
+      "libngtcp2>=0.12" "libngtcp2<1" libngtcp2_crypto_gnutls gnutls)
+  endif()
+endfunction()
+
 # fmt and Catch2 are found, or else fetched at a pinned version. These are macros: what find_package
 # sets (Catch2's module path among it) must reach the caller.
 macro(dgram_need_fmt)

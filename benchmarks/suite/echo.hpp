@@ -4,6 +4,8 @@
 #define DGRAM_BENCHMARKS_SUITE_ECHO_HPP
 
 #include <cstddef>
+#include <string>
+#include <vector>
 
 namespace bench::echo {
 
@@ -26,9 +28,17 @@ void serve_dgram_in_place(int fd, std::size_t slots);
 void serve_libuv(int fd);
 #endif
 
-/// Whether there is a `node` to run.
-bool has_node();
-void serve_node(int fd);
+/// A server that is another program, and how it is started.
+struct program {
+  const char* name;
+  std::vector<std::string> command;
+};
+
+/// Those that are on this machine.
+std::vector<program> programs();
+
+/// Replaces this process.
+[[noreturn]] void serve_program(const program& run, int fd);
 
 }  // namespace bench::echo
 

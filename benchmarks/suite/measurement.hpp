@@ -30,6 +30,7 @@ struct contender {
   std::function<sample()> turn;
   std::string control = {};    // the loop over bare system calls that it is measured against
   bool informational = false;  // no target speaks of it
+  bool other_program = false;  // its allocations are not counted
 };
 
 enum class relation { cost_at_most, speed_at_least, extra_cost_at_most, figure_at_most };

@@ -34,9 +34,10 @@ std::string format_ratio(const std::optional<double>& ratio)
 void print_contender(const row& of, const contender& one)
 {
   const double cpu = of.cpu_ns(one.name);
-  fmt::print("  {:<44} {:>12} {:>9} {:>9} {:>8} {:>10.4f}\n", one.name, format_figure(of, one.name),
+  fmt::print("  {:<44} {:>12} {:>9} {:>9} {:>8} {:>10}\n", one.name, format_figure(of, one.name),
              cpu > 0 ? fmt::format("{:.0f}", cpu) : "-", format_ratio(ratio_to_raw(of, one)),
-             format_ratio(speedup_over_asio(of, one)), of.allocations(one.name));
+             format_ratio(speedup_over_asio(of, one)),
+             one.other_program ? "-" : fmt::format("{:.4f}", of.allocations(one.name)));
 }
 
 }  // namespace

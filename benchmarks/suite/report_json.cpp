@@ -92,7 +92,7 @@ std::string contender_json(const row& of, const contender& one)
   object.add("ratio_to_raw", ratio_to_raw(of, one));
   object.add("speedup_over_asio", speedup_over_asio(of, one));
   if (of.shown_in() != unit::seconds && of.shown_in() != unit::bytes) {
-    object.add("allocations_per_datagram", of.allocations(one.name));
+    if (!one.other_program) object.add("allocations_per_datagram", of.allocations(one.name));
     object.add("lost", of.lost(one.name));
   }
   std::vector<std::string> targets;

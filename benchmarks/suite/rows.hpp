@@ -29,8 +29,13 @@ namespace names {
 inline constexpr const char* asio_callback = "asio callback";
 inline constexpr const char* asio_coroutine = "asio coroutine";
 inline constexpr const char* asio_header = "asio.hpp";
+inline constexpr const char* asio_io_uring = "asio callback, io_uring";
+inline constexpr const char* go = "go net";
+inline constexpr const char* go_batch = "go x/net batches";
 inline constexpr const char* libuv = "libuv";
 inline constexpr const char* node = "node";
+inline constexpr const char* quinn_udp = "tokio, quinn-udp batches";
+inline constexpr const char* tokio = "tokio";
 }  // namespace names
 
 void add_drain_rows(std::vector<row_maker>& rows);
@@ -39,6 +44,8 @@ void add_echo_rows(std::vector<row_maker>& rows);
 void add_memory_rows(std::vector<row_maker>& rows);
 void add_session_rows(std::vector<row_maker>& rows);
 void add_listener_rows(std::vector<row_maker>& rows);
+void add_exchange_rows(std::vector<row_maker>& rows);
+void add_shard_rows(std::vector<row_maker>& rows);
 void add_limit_rows(std::vector<row_maker>& rows);
 void add_sim_rows(std::vector<row_maker>& rows);
 

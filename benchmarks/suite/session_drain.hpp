@@ -35,6 +35,10 @@ drainer_ptr dgram_serve(const serving& how);
 /// std::unordered_map.
 drainer_ptr std_map_and_post(bool answers);
 
+/// An exchanger with so many exchanges that wait, one with each peer. The requests have as many
+/// zeros as the payload has bytes.
+drainer_ptr dgram_exchanges(std::size_t outstanding, unsigned short port, std::size_t payload);
+
 /// A hash as it is usually written.
 struct endpoint_hash {
   std::size_t operator()(const asio::ip::udp::endpoint& of) const noexcept

@@ -111,7 +111,7 @@ public:
     if (ngtcp2_conn_server_new(&conn_, &header.scid, &id, &path, header.version, &calls, &settings,
                                &offer, nullptr, this) != 0)
       throw std::bad_alloc();
-    tls_.emplace(shared.identity, conn_);
+    tls_ = std::make_unique<tls_session>(shared.identity, conn_);
     ngtcp2_path_storage_zero(&path_);
     shared.ids.emplace(text_of(id), this);
     shared.ids.emplace(first_id_, this);
@@ -365,7 +365,7 @@ private:
   shared_state& shared_;
   std::string first_id_;
   ngtcp2_conn* conn_ = nullptr;
-  std::optional<tls_session> tls_;
+  std::unique_ptr<tls_session> tls_;
   std::map<std::int64_t, stream> streams_;
   std::int64_t last_stream_ = -1;
   std::vector<std::uint8_t> left_over_;  // a packet that was made and not sent

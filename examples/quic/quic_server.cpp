@@ -52,8 +52,9 @@ asio::awaitable<void> serve(dgram::udp::reader& reader, dgram::udp::writer& writ
                             quic_server& server, dgram::udp::endpoint bound)
 {
   while (!reader.is_stopped() || !server.empty()) {
-    dgram::error_code ec;  // of an earlier packet, or the deadline
+    dgram::error_code ec;
     const auto datagrams = co_await reader.next_batch_until(server.deadline(), ec);
+    if (ec && ec != asio::error::timed_out) throw dgram::system_error(ec, "receive");
     const auto now = quic::stamp(quic::clock::now());
     for (const dgram::datagram& datagram : datagrams) {
       const quic::way from{

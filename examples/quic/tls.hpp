@@ -73,7 +73,8 @@ public:
         gnutls_alpn_set_protocols(session_, protocols.data(), names.size(),
                                   GNUTLS_ALPN_MANDATORY) != 0)
       throw std::runtime_error("GnuTLS makes no session");
-    reference_ = {[](auto* of) { return *static_cast<ngtcp2_conn**>(of->user_data); }, &conn};
+    reference_ = {[](auto* of) { return *static_cast<ngtcp2_conn**>(of->user_data); },
+                  static_cast<void*>(&conn)};
     gnutls_session_set_ptr(session_, &reference_);
     ngtcp2_conn_set_tls_native_handle(conn, session_);
   }

@@ -310,18 +310,17 @@ public:
   /// Opens the socket and sets the options. If an option is refused, closes the socket again.
   sync_result open(const protocol_type& protocol, const socket_config& config, error_code& ec)
   {
-    std::string refused;
-    open_as(protocol, config, refused, ec);
+    detail::failed_step step;
+    open_as(protocol, config, step, ec);
     return sync_result(ec);
   }
 
   void open(const protocol_type& protocol, const socket_config& config)
   {
     error_code ec;
-    std::string refused;
-    open_as(protocol, config, refused, ec);
-    if (!refused.empty()) detail::throw_if(ec, "open", refused);
-    detail::throw_if(ec, "open");
+    detail::failed_step step;
+    open_as(protocol, config, step, ec);
+    step.throw_if(ec);
   }
 
   /// Opens the socket and binds it to all addresses of the host, as the constructor does. After an
@@ -731,10 +730,10 @@ private:
     other.state_.reset();
   }
 
-  void open_as(const protocol_type& protocol, const socket_config& config, std::string& refused,
-               error_code& ec)
+  void open_as(const protocol_type& protocol, const socket_config& config,
+               detail::failed_step& step, error_code& ec)
   {
-    detail::open_configured(*this, protocol, config, refused, ec);
+    detail::open_configured(*this, protocol, config, step, ec);
     if constexpr (detail::path_protocol<Protocol>)
       if (!ec && config.file_mode != 0) state().bound.set_mode(native_handle(), config.file_mode);
   }

@@ -13,6 +13,7 @@
 #include <dgram/option.hpp>
 #include <dgram/udp.hpp>
 
+#include <array>
 #include <concepts>
 #include <cstddef>
 #include <string_view>
@@ -79,21 +80,26 @@ error_code ask_by_setting(platform::descriptor_type descriptor, const Protocol& 
   return ec;
 }
 
-/// Asks by reading the option, then by setting it. Some options can only be set:
-/// multicast_interface of an IPv4 socket, and coalescing before Linux 5.13.
+/// Asks by reading the option, then by setting it. Before Linux 5.13, coalescing can only be set.
+/// The multicast_interface of an IPv4 socket reads as another value than the option has. That value
+/// is thrown away.
 template <class Option, class Protocol>
 error_code ask_for_option(platform::descriptor_type descriptor, const Protocol& protocol)
 {
   Option option{};
-  if (std::as_const(option).name(protocol) == platform::names::unsupported)
-    return net::error::operation_not_supported;
-  error_code ec = net::error::no_protocol_option;
-  if (option.name(protocol) != platform::names::unsupported)
+  const int level = std::as_const(option).level(protocol);
+  const int name = std::as_const(option).name(protocol);
+  if (name == platform::names::unsupported) return net::error::operation_not_supported;
+  error_code ec;
+  if (option.name(protocol) != platform::names::unsupported) {
     platform::get_option(descriptor, option.level(protocol), option.name(protocol),
                          option.data(protocol), option.size(protocol), ec);
+  } else {
+    std::array<std::byte, 64> unused;
+    platform::get_option(descriptor, level, name, unused.data(), unused.size(), ec);
+  }
   if (ec) {
     ec = ask_by_setting<Option>(descriptor, protocol);
-    const int level = std::as_const(option).level(protocol);
     if (!ec && takes_unknown_options(descriptor, level)) ec = net::error::operation_not_supported;
   }
   name_unsupported(ec);

@@ -116,6 +116,21 @@ inline net::ip::address parse_address(std::string_view text)
   return address;
 }
 
+namespace detail {
+
+/// What an endpoint may have, if its port or the length of its path was what was wrong.
+inline std::string allowed_in(const error_code& ec)
+{
+  if (ec == make_error_code(error::bad_port)) return "ports 0 to 65535";
+#if DGRAM_HAS_UNIX_DATAGRAMS
+  if (ec == net::error::name_too_long)
+    return std::string("at most ").append(std::to_string(platform::max_path_size)).append(" bytes");
+#endif
+  return {};
+}
+
+}  // namespace detail
+
 /// Parses a port, 0 to 65535 in decimal digits. Error: `error::bad_port`.
 inline std::uint16_t parse_port(std::string_view text, error_code& ec) noexcept
 {
@@ -132,7 +147,7 @@ inline std::uint16_t parse_port(std::string_view text)
 {
   error_code ec;
   const auto port = parse_port(text, ec);
-  detail::throw_if(ec, "parse_port", text);
+  detail::throw_if(ec, "parse_port", text, detail::allowed_in(ec));
   return port;
 }
 
@@ -169,7 +184,7 @@ inline net::ip::udp::endpoint parse_endpoint(std::string_view text)
 {
   error_code ec;
   auto result = parse_endpoint(text, ec);
-  detail::throw_if(ec, "parse_endpoint", text);
+  detail::throw_if(ec, "parse_endpoint", text, detail::allowed_in(ec));
   return result;
 }
 
@@ -244,7 +259,7 @@ inline net::local::datagram_protocol::endpoint parse_unix_endpoint(std::string_v
 {
   error_code ec;
   auto result = parse_unix_endpoint(text, ec);
-  detail::throw_if(ec, "parse_unix_endpoint", text);
+  detail::throw_if(ec, "parse_unix_endpoint", text, detail::allowed_in(ec));
   return result;
 }
 

@@ -74,6 +74,8 @@ enum class socket_error {
   wrong_protocol_type = platform::error_numbers::wrong_protocol_type,
 };
 
+inline error_code make_error_code(error value) noexcept;
+
 namespace detail {
 
 class error_category final : public sys::error_category {
@@ -155,10 +157,14 @@ private:
   raise(ec, std::string(what));
 }
 
+/// The text names the refused input, and behind it what is allowed.
 [[noreturn]] DGRAM_COLD inline void raise(const error_code& ec, const char* what,
-                                          std::string_view input)
+                                          std::string_view input, std::string_view allowed = {})
 {
-  raise(ec, std::string(what).append(" \"").append(input).append("\""));
+  std::string text(what);
+  text.append(" \"").append(input).append("\"");
+  if (!allowed.empty()) text.append(" (allowed are ").append(allowed).append(")");
+  raise(ec, text);
 }
 
 /// If `ec` is set, throws a `system_error` whose text starts with `what`.
@@ -167,10 +173,11 @@ inline void throw_if(const error_code& ec, const char* what)
   if (ec) raise(ec, what);
 }
 
-/// The same. The text also names the refused input.
-inline void throw_if(const error_code& ec, const char* what, std::string_view input)
+/// The same. The text also names the refused input, and what is allowed if the caller says so.
+inline void throw_if(const error_code& ec, const char* what, std::string_view input,
+                     std::string_view allowed = {})
 {
-  if (ec) raise(ec, what, input);
+  if (ec) raise(ec, what, input, allowed);
 }
 
 }  // namespace detail

@@ -85,9 +85,12 @@ inline failure failure_of(const char* operation, const error_code& ec)
       {.code = ec, .operation = operation, .address = {}, .port = 0, .detail = std::move(what)});
 }
 
-inline std::string in_quotes(std::string_view text)
+/// A text, and what is allowed if the caller says so.
+inline std::string in_quotes(std::string_view text, std::string_view allowed = {})
 {
-  return std::string("\"").append(text).append("\"");
+  std::string quoted = std::string("\"").append(text).append("\"");
+  if (!allowed.empty()) quoted.append("; allowed are ").append(allowed);
+  return quoted;
 }
 
 /// A number, and the range that it must be in.

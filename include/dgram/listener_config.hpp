@@ -65,7 +65,8 @@ struct listener_config {
   std::size_t yield_after = 128;
   bool coalesce = true;
 
-  /// The queue that all sessions send through.
+  /// The queue that all sessions send through. While it is more than half full, one session may add
+  /// no more than a sixteenth of the whole, or one datagram. What is beyond that finds no room.
   writer_config queue = {};
 };
 
@@ -102,8 +103,10 @@ struct listener_statistics {
   std::uint64_t stopped = 0;
   std::uint64_t socket_error = 0;
 
-  std::uint64_t keys_refused = 0;     ///< keys beyond `max_keys` of their session
-  std::uint64_t not_validated = 0;    ///< datagrams that `amplification` has not let leave
+  std::uint64_t keys_refused = 0;   ///< keys beyond `max_keys` of their session
+  std::uint64_t not_validated = 0;  ///< datagrams that `amplification` has not let leave
+  /// Sends that found the queue more than half full, and the session's share of the rest used up.
+  std::uint64_t share_full = 0;
   std::uint64_t replies_refused = 0;  ///< replies to strangers: too long, or without room
 
   /// Errors of the socket's receives that ended nothing: of a path to some peer (see

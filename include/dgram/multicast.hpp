@@ -33,8 +33,8 @@ public:
   /// \code
   /// socket.join("239.1.2.3");
   /// \endcode
-  multicast_group(std::string_view text) : address_(parse_address(text)) {}  // NOLINT(*-explicit-*)
-  multicast_group(const char* text)                                          // NOLINT(*-explicit-*)
+  multicast_group(std::string_view text) : address_(read(text)) {}  // NOLINT(*-explicit-*)
+  multicast_group(const char* text)                                 // NOLINT(*-explicit-*)
       : multicast_group(std::string_view(text))
   {
   }
@@ -46,7 +46,7 @@ public:
   explicit multicast_group(const net::ip::address& address) noexcept : address_(address) {}
 
   multicast_group(std::string_view group, std::string_view source)
-      : address_(parse_address(group)), source_(parse_address(source))
+      : address_(read(group)), source_(read(source))
   {
   }
 
@@ -69,6 +69,14 @@ public:
   }
 
 private:
+  static net::ip::address read(std::string_view text)
+  {
+    error_code ec;
+    const auto address = parse_address(text, ec);
+    detail::throw_if(ec, "multicast_group", text);
+    return address;
+  }
+
   net::ip::address address_;
   std::optional<net::ip::address> source_;
 };

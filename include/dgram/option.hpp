@@ -118,6 +118,8 @@ public:
     return traffic_class::value() == refused ? code_point_ : traffic_class::value() >> 2;
   }
 
+  static std::string allowed() { return "0 to 63"; }
+
   friend std::string to_string(const differentiated_services& option)
   {
     return detail::show_option(differentiated_services::label, option.value());

@@ -291,17 +291,16 @@ public:
 
   void open(const protocol_type& protocol, const socket_config& config, error_code& ec)
   {
-    std::string refused;
-    detail::open_configured(*this, protocol, config, refused, ec);
+    detail::failed_step step;
+    detail::open_configured(*this, protocol, config, step, ec);
   }
 
   void open(const protocol_type& protocol, const socket_config& config)
   {
     error_code ec;
-    std::string refused;
-    detail::open_configured(*this, protocol, config, refused, ec);
-    if (!refused.empty()) detail::throw_if(ec, "open", refused);
-    detail::throw_if(ec, "open");
+    detail::failed_step step;
+    detail::open_configured(*this, protocol, config, step, ec);
+    step.throw_if(ec);
   }
 
   /// Always fails with `operation_not_supported`: a simulated socket has no descriptor.
@@ -422,8 +421,7 @@ public:
   {
     error_code ec;
     set_option(option, ec);
-    if constexpr (detail::own_option<Option>)
-      if (ec) detail::throw_if(ec, "set_option", to_string(option));
+    if constexpr (detail::own_option<Option>) detail::throw_if_refused(ec, "set_option", option);
     detail::throw_if(ec, "set_option");
   }
 

@@ -60,6 +60,15 @@ dgram::error_code refusal(asio::io_context& io, udp::socket& socket, dgram::any_
   return ec;
 }
 
+asio::awaitable<void> echo(udp::socket& socket)
+{
+  dgram::reader reader{socket};
+  dgram::writer writer{reader};
+  while (auto datagrams = co_await reader.next_batch())
+    for (const dgram::datagram& datagram : datagrams)
+      if (!writer.push(datagram.payload(), datagram.reply_path())) co_await writer.flush();
+}
+
 }  // namespace
 
 TEST_CASE("any: one socket serves both families of the host", "[any]")
@@ -124,6 +133,27 @@ TEST_CASE("any: IPv4 serves where the system opens no IPv6 sockets", "[any]")
     const auto port = four.local_endpoint().port();
     CHECK(refusal(io, socket, udp::any(port), {}, text) == asio::error::address_in_use);
     CHECK(text.starts_with("bind \"0.0.0.0:" + std::to_string(port) + "\": "));
+  });
+}
+
+TEST_CASE("any: servers as in the README answer where the system opens no IPv6 sockets", "[any]")
+{
+  test::with_refused({SYS_socket, 0, AF_INET6, EAFNOSUPPORT}, [] {
+    asio::io_context io;
+    udp::socket server(io, udp::any());
+    asio::co_spawn(io, echo(server), asio::detached);
+    auto emitter = dgram::create_socket(io, {.type = dgram::udp_any});
+    emitter.on<dgram::event::message>(
+        [&](dgram::bytes_view msg, const dgram::remote_info& rinfo) { emitter.send(msg, rinfo); });
+    emitter.bind_sync(0);
+    for (const auto port : {server.local_endpoint().port(), emitter.address().port}) {
+      udp::socket client(io, test::loopback_v4());
+      const udp::endpoint asked(asio::ip::address_v4::loopback(), port);
+      client.send_to(test::text_buffer("echo"), asked);
+      const auto answer = test::receive(io, client);
+      CHECK(answer.text == "echo");
+      CHECK(answer.sender == asked);
+    }
   });
 }
 

@@ -76,6 +76,8 @@ struct objects {
   udp::socket read{io, test::loopback_v4()};
   dgram::receive_batch in{4};
   dgram::reader<udp, asio::any_io_executor> reader{read};
+  udp::socket served{io, test::loopback_v4()};
+  udp::listener listener{served};
 
   const unix_dgram::endpoint path{directory / "silent"};
   unix_dgram::socket silent{io, path};
@@ -127,6 +129,11 @@ struct operation {
   {#__VA_ARGS__, waits, nullptr, \
    [](objects& o) -> asio::awaitable<void> { co_await (__VA_ARGS__); }}
 
+asio::awaitable<void> serve_one(udp::session session)
+{
+  co_await session.next();
+}
+
 /// Every operation that takes a token: `o` are the objects, `token` is the token.
 const operation operations[] = {
     // a socket's: Asio's own, and those that are dgram's
@@ -177,8 +184,21 @@ const operation operations[] = {
     DGRAM_AWAIT(until::forever, o.reader.next_for(std::chrono::hours(1), o.ec)),
     DGRAM_AWAIT(until::forever, o.reader.next_batch()),
     DGRAM_CALL(until::forever, o.reader.async_for_each([](const dgram::datagram&) {}, token)),
+    DGRAM_AWAIT(until::forever, o.reader.next_batch_until(std::chrono::steady_clock::now() +
+                                                          std::chrono::hours(1))),
     DGRAM_AWAIT(until::forever, o.writer.send(o.text)),
     DGRAM_AWAIT(until::forever, o.writer.flush()),
+    DGRAM_CALL(until::forever, o.writer.async_flush(token)),
+
+    // a listener's
+    DGRAM_CALL(until::forever, o.listener.async_accept(token)),
+    DGRAM_CALL(until::forever, o.listener.async_for_each(
+                                   [](const udp::session_ref&, const dgram::datagram&) {}, token)),
+    DGRAM_CALL(until::forever, o.listener.async_serve(serve_one, token)),
+
+    // between processes
+    DGRAM_CALL(until::forever, dgram::async_hand_over(o.plain, o.directory / "offer", token)),
+    DGRAM_CALL(until::next_turn, dgram::async_take_over(o.io, o.directory / "no offer", token)),
 
     // an emitter's
     DGRAM_CALL(until::forever, o.named.bind(0, "name", token)),

@@ -68,6 +68,12 @@ foreach(call IN LISTS calls)
   endforeach()
   expect_few_lines("assertion.*takes buffers of Asio's: asio::buffer" -std=c++20 ${asio} "${WORK_DIR}/call0.cpp")
 endforeach()
+# Arguments of an emitter that are neither an address nor a completion token, or are in the wrong order.
+foreach(rest IN ITEMS "\"127.0.0.1\", 3" "std::array<int, 2>{}")
+  file(WRITE "${WORK_DIR}/emitter.cpp" "#include <dgram.hpp>\n#include <array>\n"
+    "void use(dgram::emitter_socket& socket) { socket.send(\"text\", 9, ${rest}); }\n")
+  expect_few_lines("assertion.*completion token" -std=c++20 ${asio} "${WORK_DIR}/emitter.cpp")
+endforeach()
 # The last one, as it should be.
 run("${COMPILER}" -fsyntax-only -I "${DGRAM_SOURCE_DIR}/include" -DASIO_STANDALONE -std=c++20 ${asio}
   "${WORK_DIR}/call1.cpp")

@@ -3,11 +3,15 @@
 #include "support/allocations.hpp"
 
 #include "faults/trial.hpp"
+#include "support/temporary_directory.hpp"
 
 #include <catch2/catch_test_macros.hpp>
 
 #include <cstddef>
+#include <filesystem>
+#include <new>
 #include <optional>
+#include <string>
 
 namespace {
 
@@ -63,3 +67,33 @@ TEST_CASE("each allocation of a destructor may fail, whichever operation is pend
       fail_each(which, "destroyed",
                 [&](const faults::trouble& what) { faults::attempt_destruction(which, what); });
 }
+
+#if DGRAM_HAS_UNIX_DATAGRAMS
+
+TEST_CASE("a bind that finds no memory leaves no socket file behind", "[faults][unix][F5]")
+{
+  if (!test::fails_allocations) SKIP("allocations cannot be made to fail here");
+  const test::scripted guard;
+  const test::temporary_directory directory;
+  const std::string path = directory / "a-name-that-no-short-string-has-room-for";
+  const dgram::unix_dgram::endpoint local(path);
+  asio::io_context io;
+  bool has_failed = true;
+  for (std::size_t n = 1; has_failed; ++n) {
+    INFO("allocation " << n);
+    REQUIRE(n < 100);
+    dgram::unix_dgram::socket socket(io, dgram::unix_dgram());
+    {
+      const test::failing_allocation failing(n);
+      try {
+        socket.bind(local);
+      } catch (const std::bad_alloc&) {
+      }
+      has_failed = failing.has_failed();
+    }
+    socket.close();
+    CHECK_FALSE(std::filesystem::exists(path));
+  }
+}
+
+#endif

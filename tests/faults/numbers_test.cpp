@@ -4,6 +4,8 @@
 #include "support/loopback.hpp"
 #include "support/sanitizers.hpp"
 
+#include <dgram/hand_over.hpp>
+
 #include <catch2/catch_test_macros.hpp>
 
 #include <chrono>
@@ -11,7 +13,9 @@
 #include <cstdint>
 #include <exception>
 #include <limits>
+#include <optional>
 #include <string>
+#include <utility>
 
 namespace {
 
@@ -88,6 +92,22 @@ void send_with(world& w, const dgram::send_options& options)
   w.socket->try_send_to(asio::buffer(w.text), w.to_peer, options);
 }
 
+void exchange_by(world& w, dgram::exchanger_config config)
+{
+  const auto replace = [&](dgram::exchanger_config with) {
+    with.slot_size = 256;
+    with.coalesce = false;
+    *w.exchanger = dgram::udp::exchanger(*w.socket, dgram::same_bytes{0, 2}, std::move(with));
+  };
+  replace(std::move(config));
+  w.exchanger->async_exchange(w.text, w.to_peer, asio::detached);
+  w.run_ready();
+  w.supply(faults::need::datagram);
+  w.run_one_for(std::chrono::milliseconds(1));
+  while (w.run_one_for(std::chrono::milliseconds(5))) {}
+  replace({.slots = 4});
+}
+
 void make_emitter(world& w, dgram::socket_options options)
 {
   options.type = dgram::udp4;
@@ -96,6 +116,50 @@ void make_emitter(world& w, dgram::socket_options options)
   w.run_ready();
   made.on<dgram::event::error>([](const dgram::failure&) {});
   made.send("hello", w.to_peer.port(), "127.0.0.1");
+  w.run_ready();
+}
+
+/// Queues what was reserved, and fits.
+void write_in_place(world& w, std::size_t bytes, std::size_t datagrams)
+{
+  const auto room = w.writer->reserve(bytes, datagrams);
+  if (!room.empty()) w.writer->commit(1, w.to_peer, {});
+  w.run_ready();
+}
+
+void commit(world& w, std::size_t bytes)
+{
+  w.writer->reserve(4);
+  w.writer->commit(bytes, w.to_peer, {});
+}
+
+/// A listener takes a session, which answers.
+void listen_with(world& w, dgram::listener_config config)
+{
+  config.coalesce = false;
+  dgram::udp::listener made(*w.socket, config);
+  w.supply(faults::need::datagram);
+  made.async_accept([&](dgram::error_code, std::optional<dgram::udp::session> from) {
+    if (from) from->try_send("answer");
+  });
+  w.run_one_for(std::chrono::milliseconds(1));
+  w.run_ready();
+}
+
+void drain_within(world& w, std::chrono::nanoseconds limit)
+{
+  w.listener->async_drain_for(limit, asio::detached);
+  w.run_ready();
+}
+
+/// The socket goes to another one of this process, if there is time.
+void hand_over_with(world& w, const dgram::hand_over_config& given,
+                    const dgram::take_over_config& taken)
+{
+  dgram::async_hand_over(*w.socket, w.hand_over_path(), given, asio::detached);
+  dgram::async_take_over(w.io, w.hand_over_path(), taken, asio::detached);
+  w.run_ready();
+  w.socket->cancel();
   w.run_ready();
 }
 
@@ -117,6 +181,29 @@ const setting table[] = {
     DGRAM_NUMBER(reader, emplace_writer(w, {.datagrams = 8, .bytes = size(n) < 9 ? 512 : size(n)})),
     DGRAM_NUMBER(reader, emplace_writer(w, {.datagrams = size(n)})),
     DGRAM_NUMBER(reader, wait_for_datagram(w, duration<std::chrono::nanoseconds>(n))),
+    DGRAM_NUMBER(reader, read_by(w, {.slots = 4, .control_size = size(n)})),
+    DGRAM_NUMBER(reader, write_in_place(w, size(n), 1)),
+    DGRAM_NUMBER(reader, write_in_place(w, 1, size(n))),
+    DGRAM_NUMBER(reader, commit(w, size(n))),
+    DGRAM_NUMBER(socket, listen_with(w, {.idle_timeout = duration<std::chrono::nanoseconds>(n)})),
+    DGRAM_NUMBER(socket, listen_with(w, {.max_sessions = size(n)})),
+    DGRAM_NUMBER(socket, listen_with(w, {.max_keys = size(n)})),
+    DGRAM_NUMBER(socket, listen_with(w, {.max_unaccepted = size(n)})),
+    DGRAM_NUMBER(socket, listen_with(w, {.inbox_datagrams = size(n)})),
+    DGRAM_NUMBER(socket, listen_with(w, {.inbox_bytes = size(n)})),
+    DGRAM_NUMBER(socket, listen_with(w, {.all_inboxes_bytes = size(n)})),
+    DGRAM_NUMBER(socket, listen_with(w, {.amplification = size(n)})),
+    DGRAM_NUMBER(socket, listen_with(w, {.slots = size(n)})),
+    DGRAM_NUMBER(socket, listen_with(w, {.slot_size = size(n)})),
+    DGRAM_NUMBER(socket, listen_with(w, {.yield_after = size(n)})),
+    DGRAM_NUMBER(socket, listen_with(w, {.queue = {.datagrams = size(n)}})),
+    DGRAM_NUMBER(socket, listen_with(w, {.queue = {.bytes = size(n)}})),
+    DGRAM_NUMBER(listening, drain_within(w, duration<std::chrono::nanoseconds>(n))),
+    DGRAM_NUMBER(socket,
+                 hand_over_with(w, {.time_limit = duration<std::chrono::nanoseconds>(n)}, {})),
+    DGRAM_NUMBER(socket,
+                 hand_over_with(w, {}, {.time_limit = duration<std::chrono::nanoseconds>(n)})),
+    DGRAM_NUMBER(socket, hand_over_with(w, {.file_mode = number<unsigned>(n)}, {})),
     DGRAM_NUMBER(socket, dgram::receive_batch batch(size(n)); dgram::error_code ec;
                  w.supply(faults::need::datagram); w.socket->try_receive_batch(batch, ec)),
     DGRAM_NUMBER(socket, dgram::receive_batch batch(4, size(n)); dgram::error_code ec;
@@ -141,6 +228,31 @@ const setting table[] = {
                  w.socket->join(dgram::multicast_group{"239.255.77.8"}, all)),
     DGRAM_NUMBER(closed, w.socket->open(dgram::udp::v4(), {.receive_buffer_size = number<int>(n)})),
     DGRAM_NUMBER(closed, w.socket->assign(dgram::udp::v4(), n < 3 ? -1 - number<int>(n) : -1)),
+    DGRAM_NUMBER(exchanging,
+                 exchange_by(w, {.retry = {.first_wait = duration<std::chrono::nanoseconds>(n)}})),
+    DGRAM_NUMBER(
+        exchanging,
+        exchange_by(w, {.retry = {.longest_wait = duration<std::chrono::nanoseconds>(n)}})),
+    DGRAM_NUMBER(exchanging,
+                 exchange_by(w, {.retry = {.deadline = duration<std::chrono::nanoseconds>(n)}})),
+    DGRAM_NUMBER(exchanging, exchange_by(w, {.retry = {.tries = size(n)}})),
+    DGRAM_NUMBER(exchanging, exchange_by(w, {.max_outstanding = size(n)})),
+    DGRAM_NUMBER(exchanging, exchange_by(w, {.max_request_bytes = size(n)})),
+    DGRAM_NUMBER(exchanging, exchange_by(w, {.max_answer_bytes = size(n)})),
+    DGRAM_NUMBER(exchanging,
+                 exchange_by(w, {.remember_for = duration<std::chrono::nanoseconds>(n)})),
+    DGRAM_NUMBER(exchanging, exchange_by(w, {.max_remembered = size(n)})),
+    DGRAM_NUMBER(exchanging, exchange_by(w, {.slots = size(n)})),
+    DGRAM_NUMBER(exchanging, w.exchanger->unused_key(w.to_peer, size(n))),
+    DGRAM_NUMBER(socket, dgram::shard_group group("127.0.0.1:0", {.reserve = size(n)});
+                 group.open(w.io)),
+    DGRAM_NUMBER(socket,
+                 dgram::shard_group group("127.0.0.1:0",
+                                          {.steering = dgram::steer_by_payload{.offset = size(n)}});
+                 const auto first = group.open(w.io); group.open(w.io)),
+    DGRAM_NUMBER(socket, dgram::shard_group group(
+                             "127.0.0.1:0", {.steering = dgram::steer_by_payload{.size = size(n)}});
+                 const auto first = group.open(w.io); group.open(w.io)),
     DGRAM_NUMBER(bound, make_emitter(w, {.recv_buffer_size = number<std::int64_t>(n)})),
     DGRAM_NUMBER(bound, make_emitter(w, {.send_buffer_size = number<std::int64_t>(n)})),
     DGRAM_NUMBER(bound,
@@ -151,6 +263,8 @@ const setting table[] = {
                                          .when_full = dgram::full_policy::drop_newest})),
     DGRAM_NUMBER(bound, make_emitter(w, {.receive_size = size(n)})),
     DGRAM_NUMBER(bound, auto messages = w.emitter->stream<dgram::event::message>(size(n));
+                 w.supply(faults::need::datagram); w.run_ready()),
+    DGRAM_NUMBER(bound, auto messages = w.emitter->stream<dgram::event::message>(8, size(n));
                  w.supply(faults::need::datagram); w.run_ready()),
     DGRAM_NUMBER(bound, w.emitter->set_timeout(duration<std::chrono::milliseconds>(n));
                  w.run_ready()),

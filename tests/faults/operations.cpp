@@ -202,6 +202,11 @@ asio::awaitable<void> accept(world& w)
   if (w.listener) co_await w.listener->accept();
 }
 
+asio::awaitable<void> exchange(world& w)
+{
+  if (w.exchanger) co_await w.exchanger->exchange(w.text, w.to_peer);
+}
+
 /// As a callback of an emitter. It takes an error, or it would be a listener.
 class told {
 public:
@@ -392,6 +397,17 @@ const operation table[] = {
     DGRAM_SYNC(socket, nothing, adopt_again(w)),
     DGRAM_SYNC(unix_bound, nothing, send_own_descriptor(w)),
     DGRAM_SYNC(unix_bound, nothing, store_for_next_process(w)),
+
+    // an exchanger
+    DGRAM_SYNC(socket, nothing, w.exchanger.emplace(*w.socket, dgram::same_bytes{0, 2}),
+               w.exchanger.reset()),
+    DGRAM_ASYNC(exchanging, datagram, w.exchanger->async_exchange(w.text, w.to_peer, h)),
+    DGRAM_ASYNC(
+        exchanging, nothing,
+        w.exchanger->async_exchange(w.text, w.to_peer, {.tries = 1, .deadline = hours(1)}, h),
+        w.exchanger->close()),
+    DGRAM_WAITING_COROUTINE(exchanging, datagram, exchange),
+    DGRAM_SYNC(exchanging, nothing, w.exchanger->unused_key(w.to_peer, 8)),
 
     // Unix sockets
     DGRAM_SYNC(unix_closed, nothing, w.unix_socket->open(),

@@ -85,6 +85,7 @@ enum class place : unsigned char {
   reader,      ///< a reader on a bound socket, and a writer on that reader
   listening,   ///< a listener on a bound socket
   session,     ///< the same, and a session that it has accepted from the peer
+  exchanging,  ///< an exchanger on a bound socket
   emitter,     ///< an emitter that is not bound
   bound,       ///< a bound emitter
   unix_bound,  ///< a bound Unix socket
@@ -165,6 +166,7 @@ public:
   std::optional<test::reserved_port> emitter_port;
   std::optional<dgram::udp::listener> listener;
   std::optional<dgram::udp::session> session;
+  std::optional<dgram::udp::exchanger> exchanger;
   std::optional<dgram::emitter_socket> emitter;
   std::optional<decltype(emitter->stream<dgram::event::message>())> messages_of;
   std::optional<test::temporary_directory> directory;
@@ -214,12 +216,14 @@ private:
   void supply_process(need what);
   void make_socket(dgram::udp with);
   void make_listener();
+  void make_exchanger();
   void make_emitter();
   void make_unix();
   void bind_emitter();
   void check_socket();
   void check_reader();
   void check_listener();
+  void check_exchanger();
   void check_emitter();
   void check_unix();
   void run_until(const std::function<bool()>& condition);

@@ -155,7 +155,13 @@ private:
     }
   }
 
-  bool has_objects() const { return w_->socket || w_->emitter || w_->unix_socket; }
+  /// While a session is made anew, handlers run without one.
+  bool has_objects() const
+  {
+    if (all_.where == place::session) return w_->session.has_value();
+    if (all_.where == place::listening) return w_->listener.has_value();
+    return w_->socket || w_->emitter || w_->unix_socket;
+  }
 
   /// Two pending operations may not use the same batch, and a reader has one operation at a time.
   bool may_start(const operation& which) const
@@ -210,6 +216,7 @@ private:
     if (w_->reader && all_.steps.size() % 2 == 0) w_->reader->stop();
     if (w_->session && all_.steps.size() % 2 == 0) w_->session->cancel();
     if (w_->listener && all_.steps.size() % 3 == 0) w_->listener->stop();
+    if (w_->exchanger && all_.steps.size() % 2 == 0) w_->exchanger->cancel();
   }
 
   void close()
@@ -225,8 +232,7 @@ private:
   {
     dgram::error_code ignored;
     if (!has_objects()) {
-      test::trouble = nullptr;
-      w_->make_objects();
+      make();
     } else if (w_->socket && !w_->socket->is_open()) {
       w_->socket->open(dgram::udp::v4(), ignored);
       if (all_.where != place::closed)
@@ -250,6 +256,10 @@ private:
       auto other = std::move(*w_->listener);
       *w_->listener = std::move(other);
     }
+    if (w_->exchanger) {
+      auto other = std::move(*w_->exchanger);
+      *w_->exchanger = std::move(other);
+    }
     if (w_->session) {
       auto other = std::move(*w_->session);
       *w_->session = std::move(other);
@@ -265,6 +275,13 @@ private:
     // A reader may not be destroyed before its awaitables are awaited.
     w_->run_ready();
     w_->destroy_objects();
+    make();
+  }
+
+  /// The handlers of ended objects run before, since they may destroy objects.
+  void make()
+  {
+    w_->run_ready();
     test::trouble = nullptr;
     w_->make_objects();
   }
@@ -375,14 +392,16 @@ sequence shortest(sequence failing, Play play)
   return failing;
 }
 
-sequence random_sequence(std::uint32_t seed)
+/// In any place, or in a given one.
+sequence random_sequence(std::uint32_t seed, std::optional<place> where = {})
 {
   constexpr place places[] = {place::socket, place::closed, place::connected,  place::reports,
                               place::dual,   place::reader, place::emitter,    place::bound,
                               place::bound,  place::reader, place::unix_bound, place::listening,
                               place::session};
   dice random(seed);
-  sequence all{places[random.below(std::size(places))], random.one_in(4), {}};
+  const place any = places[random.below(std::size(places))];
+  sequence all{where.value_or(any), random.one_in(4), {}};
   for (std::size_t left = 5 + random.below(40); left > 0; --left) {
     // Half of the steps start something or let something happen.
     const auto what = random.one_in(2) ? static_cast<deed>(random.below(deeds))
@@ -394,22 +413,37 @@ sequence random_sequence(std::uint32_t seed)
 
 }  // namespace
 
-TEST_CASE(
-    "in any order of starts, cancellations, moves, ends, throws and errors each handler is "
-    "called once",
-    "[faults][F2][F5]")
+namespace {
+
+/// Plays `most` sequences, or as many as the environment says.
+void play_all(std::uint32_t most, std::optional<place> where)
 {
   // In processes of their own a crash is shortened like other failures, but each try costs more.
   const bool apart = faults::number_of_environment("DGRAM_FAULT_FORK", 0) != 0;
   const auto play = apart ? play_apart : play_here;
   const std::uint32_t first = faults::first_seed();
-  for (std::uint32_t seed = first; seed < first + faults::rounds(1500); ++seed) {
-    const sequence all = random_sequence(seed);
+  for (std::uint32_t seed = first; seed < first + faults::rounds(most); ++seed) {
+    const sequence all = random_sequence(seed, where);
     INFO("DGRAM_FAULT_SEED=" << seed << " DGRAM_FAULT_ROUNDS=1");
     const std::string problem = play(all);
     if (problem.empty()) continue;
     FAIL(problem << to_text(shortest(all, play)));
   }
+}
+
+}  // namespace
+
+TEST_CASE(
+    "in any order of starts, cancellations, moves, ends, throws and errors each handler is "
+    "called once",
+    "[faults][F2][F5]")
+{
+  play_all(1500, {});
+}
+
+TEST_CASE("in any order of such deeds each handler of an exchange is called once", "[faults]")
+{
+  play_all(300, place::exchanging);
 }
 
 TEST_CASE("a failing sequence is shortened to the steps that matter", "[faults]")

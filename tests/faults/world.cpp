@@ -52,6 +52,7 @@ void world::make_objects()
     return;
   case place::listening:
   case place::session: make_listener(); return;
+  case place::exchanging: make_exchanger(); return;
   case place::emitter: make_emitter(); return;
   case place::bound:
     make_emitter();
@@ -85,6 +86,16 @@ void world::make_listener()
   peer.send_to(asio::buffer("hello", 5), socket->local_endpoint());
   run_until([this] { return session.has_value(); });
   while (session->try_next()) {}
+}
+
+void world::make_exchanger()
+{
+  exchanger.reset();
+  if (!socket || !socket->is_open()) make_socket(dgram::udp::v4());
+  exchanger.emplace(
+      *socket, dgram::same_bytes{0, 2},
+      dgram::exchanger_config{
+          .slots = 4, .slot_size = 256, .coalesce = false, .queue = {.datagrams = 4, .bytes = 64}});
 }
 
 void world::make_emitter()
@@ -238,6 +249,7 @@ void world::check_that_it_works()
   case place::reader: check_reader(); return;
   case place::listening:
   case place::session: check_listener(); return;
+  case place::exchanging: check_exchanger(); return;
   case place::emitter:
   case place::bound: check_emitter(); return;
   case place::unix_bound:
@@ -355,6 +367,28 @@ void world::check_listener()
   expect_at_peer("to the peer");
 }
 
+void world::check_exchanger()
+{
+  // The socket may have been closed.
+  if (exchanger->is_closed() || !socket->is_open()) make_exchanger();
+  exchanger->cancel();
+  bool done = false;
+  const auto before = exchanger->statistics().sending.sent;
+  exchanger->async_exchange("to the peer", to_peer, [&](dgram::error_code ec, const auto& answer) {
+    done = true;
+    CHECK_FALSE(ec);
+    CHECK(answer.payload().text() == "to the client");
+  });
+  run_until([&] { return exchanger->statistics().sending.sent > before; });
+  expect_at_peer("to the peer");
+  peer.send_to(asio::buffer("to the client", 13), socket->local_endpoint());
+  run_until([&] { return done; });
+  const auto counts = exchanger->statistics();
+  CHECK(counts.begun == counts.answered + counts.timed_out + counts.refused + counts.failed +
+                            counts.cancelled + counts.outstanding);
+  CHECK(counts.outstanding == 0);
+}
+
 void world::check_emitter()
 {
   auto& socket_ = *emitter;
@@ -416,6 +450,7 @@ void world::destroy_objects()
   reader.reset();
   session.reset();
   listener.reset();
+  exchanger.reset();
   socket.reset();
   messages_of.reset();
   emitter.reset();

@@ -72,6 +72,18 @@ TEST_CASE_METHOD(test::scripted, "a system that takes what it does not know has 
   CHECK(ec == asio::error::operation_not_supported);
 }
 
+TEST_CASE_METHOD(test::scripted,
+                 "an option is there if it can be read, whatever else the system takes", "[Q5]")
+{
+  // As gVisor does: every setsockopt succeeds, and only known options can be read.
+  script.setsockopt.always(test::claim(0));
+  CHECK(dgram::supports<dgram::option::multicast_interface>(udp::v4()));
+  CHECK(dgram::supports<dgram::option::hop_limit>(udp::v4()));
+  if (!test::has_ipv6()) return;
+  CHECK(dgram::supports<dgram::option::multicast_interface>(udp::v6()));
+  CHECK(dgram::supports<dgram::option::multicast_interface>(udp::dual()));
+}
+
 TEST_CASE_METHOD(test::scripted, "a system with the older option for times has receive times",
                  "[Q5]")
 {

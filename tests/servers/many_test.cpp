@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
 // As many sessions with coroutines as a busy server has: they come and go, and all end at once.
-#include "support/sanitizers.hpp"
-
 #include "servers/world.hpp"
 
 #include <cstring>
@@ -10,11 +8,7 @@ using namespace servers;
 
 namespace {
 
-#if defined(DGRAM_TESTS_SANITIZED_HEAP)
-constexpr std::uint32_t usual_count = 10'000;
-#else
 constexpr std::uint32_t usual_count = 100'000;
-#endif
 
 /// DGRAM_SERVER_SESSIONS sets another number, for a run by hand.
 std::uint32_t session_count()

@@ -180,7 +180,7 @@ TEST_CASE("error: what is thrown says which call refused which input, and why")
         "parse_endpoint", "127.0.0.1:65536");
   check([] { (void)dgram::parse_address("256.1.1.1"); }, dgram::error::bad_address, "parse_address",
         "256.1.1.1");
-  check([] { dgram::multicast_group("group-zzz"); }, dgram::error::bad_address, "parse_address",
+  check([] { dgram::multicast_group("group-zzz"); }, dgram::error::bad_address, "multicast_group",
         "group-zzz");
 }
 

@@ -368,9 +368,10 @@ TEST_CASE("option: what is thrown names the call, the option and its value")
     return std::string();
   };
   const std::string range = dgram::error_code(dgram::error::out_of_range).message();
-  CHECK(text(option::hop_limit(0)) == "set_option \"hop_limit{0}\": " + range);
+  CHECK(text(option::hop_limit(0)) ==
+        "set_option \"hop_limit{0}\" (allowed are 1 to 255): " + range);
   CHECK(text(option::differentiated_services(64)) ==
-        "set_option \"differentiated_services{64}\": " + range);
+        "set_option \"differentiated_services{64}\" (allowed are 0 to 63): " + range);
   const std::string unknown = dgram::error_code(dgram::error::unknown_interface).message();
   const dgram::network_interface nowhere("no-such-if");
   CHECK(text(option::multicast_interface(nowhere)) ==
@@ -384,7 +385,8 @@ TEST_CASE("option: what is thrown names the call, the option and its value")
     const udp::socket configured(io, udp::v4(), {.send_buffer_size = -1});
     FAIL("nothing was thrown");
   } catch (const dgram::system_error& failure) {
-    CHECK(failure.what() == "open \"send_buffer_size{-1}\": " + range);
+    CHECK(failure.what() ==
+          "open \"send_buffer_size{-1}\" (allowed are 1 to 2147483647): " + range);
   }
   socket.close();
   option::hop_limit read;

@@ -36,6 +36,15 @@ struct wrong {
   std::string subject;
   dgram::error_code code;
   bool for_ipv6 = false;
+  std::string allowed = {};
+
+  /// The text behind the call and the peer.
+  std::string rest() const
+  {
+    std::string text = " with \"" + subject + "\"";
+    if (!allowed.empty()) text += " (allowed are " + allowed + ")";
+    return text + ": " + code.message();
+  }
 };
 
 const std::array<std::byte, 4096> too_much{};
@@ -44,11 +53,13 @@ const std::array<std::byte, 4096> too_much{};
 std::vector<wrong> wrong_values()
 {
   std::vector<wrong> all;
-  all.push_back({{.dscp = 64}, "dscp{64}", dgram::error::out_of_range});
-  all.push_back({{.hop_limit = 0}, "hop_limit{0}", dgram::error::out_of_range});
-  all.push_back({{.hop_limit = 256}, "hop_limit{256}", dgram::error::out_of_range});
-  all.push_back({{.hop_limit = -1}, "hop_limit{-1}", dgram::error::out_of_range, true});
-  all.push_back({{.segment_size = 0}, "segment_size{0}", asio::error::invalid_argument});
+  const dgram::error_code range = dgram::error::out_of_range;
+  all.push_back({{.dscp = 64}, "dscp{64}", range, false, "0 to 63"});
+  all.push_back({{.hop_limit = 0}, "hop_limit{0}", range, false, "1 to 255"});
+  all.push_back({{.hop_limit = 256}, "hop_limit{256}", range, false, "1 to 255"});
+  all.push_back({{.hop_limit = -1}, "hop_limit{-1}", range, true, "1 to 255"});
+  all.push_back(
+      {{.segment_size = 0}, "segment_size{0}", asio::error::invalid_argument, false, "1 and more"});
   all.push_back({{.control = too_much}, "control{4096 bytes}", asio::error::message_size});
   return all;
 }
@@ -84,7 +95,7 @@ TEST_CASE("send_options: what is thrown names the member, its value, the call an
     const auto peer = socket.local_endpoint();
     dgram::basic_reply_path<dgram::udp> path;
     path.peer = peer;
-    const std::string rest = " with \"" + each.subject + "\": " + each.code.message();
+    const std::string rest = each.rest();
     const std::string named = " \"" + dgram::to_string(peer) + "\"";
     const auto check = [&](const std::string& call, auto function) {
       const thrown failure = thrown_by(function);
@@ -124,7 +135,7 @@ TEST_CASE("send_options: on a connected socket there is no peer to name")
     const auto local = each.for_ipv6 ? test::loopback_v6() : test::loopback_v4();
     dgram::udp::socket socket(io, local);
     socket.connect(socket.local_endpoint());
-    const std::string rest = " with \"" + each.subject + "\": " + each.code.message();
+    const std::string rest = each.rest();
     const thrown by_send = thrown_by([&] { socket.send(asio::buffer(payload), each.options); });
     CHECK(by_send.code == each.code);
     CHECK(by_send.text == "send" + rest);
@@ -143,7 +154,8 @@ TEST_CASE("send_options: an error that is not theirs names none of them")
   const std::string large(70000, 'x');
   const thrown failure = thrown_by([&] { socket.send_to(asio::buffer(large), peer, options); });
   CHECK(failure.code == asio::error::message_size);
-  CHECK(failure.text == "send_to \"" + dgram::to_string(peer) + "\": " + failure.code.message());
+  CHECK(failure.text == "send_to \"" + dgram::to_string(peer) +
+                            "\" with 70000 bytes (at most 65507): " + failure.code.message());
   // A peer is no reason to look at the options less closely.
   socket.connect(peer);
   const thrown connected =

@@ -24,7 +24,8 @@ template <class Subject>
 [[noreturn]] DGRAM_COLD void raise_about(const error_code& ec, const char* what,
                                          const Subject& subject)
 {
-  raise(ec, what, to_string(subject));
+  const bool is_port = ec == make_error_code(error::bad_port);  // 0 is the port of no peer
+  raise(ec, what, to_string(subject), is_port ? "ports 1 to 65535" : "");
 }
 
 /// Calls `function(error_code&)`, and `raise(error_code)` with the error that the function reports.

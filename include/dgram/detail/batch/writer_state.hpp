@@ -82,7 +82,7 @@ struct writer_state : std::enable_shared_from_this<writer_state<Handle>> {
   {
     const std::size_t segment = options.segment_size.value_or(size);
     if (options.segment_size == std::size_t{0})
-      detail::throw_if(net::error::invalid_argument, "send with", "segment_size{0}");
+      detail::throw_if(net::error::invalid_argument, "send with", "segment_size{0}", "1 and more");
     return size == 0 ? 1 : (size - 1) / segment + 1;
   }
 

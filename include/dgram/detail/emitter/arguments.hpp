@@ -314,7 +314,7 @@ private:
     else {
       error_code ec;
       const auto endpoint = parse_unix_endpoint(to.text, ec);
-      if (ec) refuse(operation_, ec, in_quotes(to.text));
+      if (ec) refuse(operation_, ec, in_quotes(to.text, allowed_in(ec)));
       return {endpoint};
     }
 #endif

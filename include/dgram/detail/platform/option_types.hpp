@@ -118,6 +118,12 @@ public:
 
   constexpr int value() const noexcept { return this->data_; }
 
+  /// What errors say of the range.
+  static std::string allowed()
+  {
+    return std::to_string(Least).append(" to ").append(std::to_string(Greatest));
+  }
+
   error_code check() const noexcept
   {
     return is_valid() ? error_code() : make_error_code(error::out_of_range);
@@ -260,6 +266,22 @@ concept own_option = requires(const Option& option) {
   Option::label;
   to_string(option);
 };
+
+/// The range of an option, if the value was out of range.
+template <class Option>
+std::string allowed_by(const error_code& ec)
+{
+  if constexpr (requires { Option::allowed(); })
+    if (ec == make_error_code(error::out_of_range)) return Option::allowed();
+  return {};
+}
+
+/// Throws if there is an error. The text names the call, the option with its value, and its range.
+template <class Option>
+void throw_if_refused(const error_code& ec, const char* call, const Option& option)
+{
+  if (ec) raise(ec, call, to_string(option), allowed_by<Option>(ec));
+}
 
 }  // namespace detail
 

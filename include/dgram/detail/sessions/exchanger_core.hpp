@@ -28,6 +28,7 @@
 #include <dgram/writer.hpp>
 
 #include <algorithm>
+#include <array>
 #include <chrono>
 #include <concepts>
 #include <cstddef>
@@ -445,7 +446,16 @@ private:
 
   // --- a batch ---
 
-  void give(port& at, const datagram_type& received);
+  /// What a datagram says whose answer it is.
+  struct address {
+    typename table_type::key_type key;
+    std::uint32_t hash = 0;
+    std::uint32_t guess = 0;
+  };
+
+  address address_of(const datagram_type& received);
+
+  void give(port& at, const datagram_type& received, const address& to);
 
   void answer(std::uint32_t number, const datagram_type& received);
 
@@ -463,7 +473,8 @@ private:
 
   static constexpr tick never = std::numeric_limits<tick>::max();
   static constexpr tick put_off_for = 2;
-  static constexpr std::size_t looked_at_per_turn = 256;
+  static constexpr std::size_t looked_at_per_turn = 1024;
+  static constexpr std::size_t dealt_at_once = 16;
 
   const exchanger_config config_;
   const exchange_keys keys_;
@@ -488,6 +499,7 @@ private:
   exchanger_statistics counts_;
   std::size_t outstanding_ = 0;
   tick armed_for_ = never;
+  tick present_ = 0;  // some time ago
   std::uint64_t timer_number_ = 0;
   bool closed_ = false;
   bool silenced_ = false;

@@ -69,14 +69,16 @@ std::uint32_t exchanger_core<Handle, Executor>::begin(bytes_view request, const 
     ec = net::error::invalid_argument;
     return 0;
   }
-  if (const std::uint32_t other = table_.find(key)) {
-    if (table_[other].waiting != nullptr) {
-      ec = net::error::already_started;
-      return 0;
-    }
-    table_.forget(other);
+  const std::uint32_t hash = table_.hash(key);
+  std::uint32_t number = table_.find(key, hash);
+  if (number != 0 && table_[number].waiting != nullptr) {
+    ec = net::error::already_started;
+    return 0;
   }
-  const std::uint32_t number = table_.add(key);
+  if (number != 0)
+    table_.renew(number);
+  else
+    number = table_.add(key, hash);
   block_type& added = table_[number];
   if (!keep_request(added, request)) {
     table_.remove(number);
@@ -105,7 +107,6 @@ void exchanger_core<Handle, Executor>::send(std::uint32_t number, tick now)
   error_code ec;
   const bool sent = on.writer.try_send(table_[number].bytes(), table_[number].peer,
                                        send_options{.number = id}, ec);
-  if (on.reads_reports) later_.deliver_once(on.look);
   // A flush may have reported that this request, or an earlier one, cannot be sent.
   block_type& of = table_[number];
   if (of.id != id || of.waiting == nullptr) return;
@@ -128,6 +129,7 @@ void exchanger_core<Handle, Executor>::send(std::uint32_t number, tick now)
     plan(number, after(now, of.wait * (1 + of.jitter * part)), now);
     of.wait = std::min(of.wait * of.backoff, of.longest_wait);
   }
+  if (on.reads_reports) later_.deliver_once(on.look);
 }
 
 template <class Handle, class Executor>
@@ -150,7 +152,8 @@ bool exchanger_core<Handle, Executor>::remake(std::uint32_t number)
   if (made.data() == of.request && made.size() == of.request_size) return true;
   error_code ec;
   if (!key.is_usable()) ec = net::error::invalid_argument;
-  const std::uint32_t other = ec ? 0 : table_.find(key);
+  const std::uint32_t hash = table_.hash(key);
+  const std::uint32_t other = ec ? 0 : table_.find(key, hash);
   if (other != 0 && other != number) {
     if (table_[other].waiting != nullptr)
       ec = net::error::already_started;
@@ -158,7 +161,7 @@ bool exchanger_core<Handle, Executor>::remake(std::uint32_t number)
       table_.forget(other);
   }
   if (!ec && !keep_request(of, made)) ec = error::too_many_exchanges;
-  if (!ec && other != number) table_.change_key(number, key);
+  if (!ec && other != number) table_.change_key(number, key, hash);
   if (ec) end(number, ec);
   return !ec;
 }
@@ -208,9 +211,10 @@ auto exchanger_core<Handle, Executor>::take(std::uint32_t number, bool is_answer
     return taken;
   }
   of.is_answered = is_answered;
-  const tick present = now();
-  table_.remember(number, after(present, static_cast<double>(config_.remember_for.count())));
-  table_.forget_some(config_.max_remembered, present);
+  // Within a batch the time is that of its beginning: the memory need not be exact.
+  if (!is_answered) present_ = now();
+  table_.remember(number, after(present_, static_cast<double>(config_.remember_for.count())));
+  table_.forget_some(config_.max_remembered, present_);
   return taken;
 }
 
@@ -249,7 +253,7 @@ void exchanger_core<Handle, Executor>::look_for_due()
   const tick present = now();
   std::size_t budget = looked_at_per_turn;
   while (const std::uint32_t number = table_.next_due(present, budget))
-    pass(number, present);
+    later_.call([&] { pass(number, present); });
   arm_timer();
   rest();
 }
@@ -261,8 +265,24 @@ void exchanger_core<Handle, Executor>::deal(loop_type& loop)
 {
   port& at = port_of(loop);
   const auto datagrams = loop.state().take_all();
-  for (const datagram_type& each : datagrams)
-    later_.call([&] { give(at, each); });
+  present_ = now();
+  for (auto next = datagrams.begin(); next != datagrams.end();) {
+    // Each step fetches what the next one looks at, for some datagrams at a time.
+    std::array<address, dealt_at_once> to;
+    const auto first = next;
+    std::size_t count = 0;
+    for (; count < to.size() && next != datagrams.end(); ++count, ++next) {
+      to[count] = address_of(*next);
+      table_.fetch_place(to[count].hash);
+    }
+    for (std::size_t i = 0; i < count; ++i)
+      to[i].guess = table_.fetch_block(to[i].hash);
+    for (std::size_t i = 0; i < count; ++i)
+      table_.fetch_waiter(to[i].guess);
+    auto dealt = first;
+    for (std::size_t i = 0; i < count; ++i, ++dealt)
+      later_.call([&] { give(at, *dealt, to[i]); });
+  }
   while (!ready_.empty()) {
     task* const answered = ready_.pop();
     later_.call([answered] { answered->run(); });
@@ -271,7 +291,7 @@ void exchanger_core<Handle, Executor>::deal(loop_type& loop)
 }
 
 template <class Handle, class Executor>
-void exchanger_core<Handle, Executor>::give(port& at, const datagram_type& received)
+auto exchanger_core<Handle, Executor>::address_of(const datagram_type& received) -> address
 {
   session_key id;
   try {
@@ -279,13 +299,22 @@ void exchanger_core<Handle, Executor>::give(port& at, const datagram_type& recei
   } catch (...) {
     later_.throw_later(std::current_exception());
   }
-  const typename table_type::key_type key(received.sender(), id);
-  const std::uint32_t number = key.is_usable() ? table_.find(key) : 0;
+  address result;
+  result.key = {received.sender(), id};
+  result.hash = table_.hash(result.key);
+  return result;
+}
+
+template <class Handle, class Executor>
+void exchanger_core<Handle, Executor>::give(port& at, const datagram_type& received,
+                                            const address& to)
+{
+  const std::uint32_t number = to.key.is_usable() ? table_.find(to.key, to.hash, to.guess) : 0;
   if (number == 0 || table_[number].port != at.number)
     return tell_unmatched(received, unmatched::stray);
   const block_type& of = table_[number];
   if (of.waiting == nullptr) {
-    if (of.due <= now()) return tell_unmatched(received, unmatched::stray);
+    if (of.due <= present_) return tell_unmatched(received, unmatched::stray);
     return tell_unmatched(received, of.is_answered ? unmatched::duplicate : unmatched::late);
   }
   if (on_check_) {
@@ -349,7 +378,7 @@ void exchanger_core<Handle, Executor>::heed(port& at, const basic_path_error<pro
     }
   }
   const typename table_type::key_type key(report.peer, id);
-  const std::uint32_t number = key.is_usable() ? table_.find(key) : 0;
+  const std::uint32_t number = key.is_usable() ? table_.find(key, table_.hash(key)) : 0;
   if (number != 0) {
     const block_type& of = table_[number];
     const bool is_ours = of.waiting != nullptr && of.port == at.number &&
@@ -374,7 +403,8 @@ session_key exchanger_core<Handle, Executor>::unused_key(const endpoint_type& pe
   if (ec) return {};
   const tick present = now();
   const auto is_unused = [&](const session_key& id) {
-    const std::uint32_t number = table_.find({peer, id});
+    const typename table_type::key_type key(peer, id);
+    const std::uint32_t number = table_.find(key, table_.hash(key));
     return number == 0 || (table_[number].waiting == nullptr && table_[number].due <= present);
   };
   std::array<std::byte, session_key::max_size> bytes;

@@ -413,7 +413,7 @@ public:
     session_statistics result;
     if (which) {
       result.received = which->received;
-      result.dropped = which->dropped;
+      result.dropped = which->out.dropped;
       result.queued = which->unread.size();
       result.refused = which->out.refused;
     }
@@ -437,7 +437,8 @@ public:
   /// Queues a datagram, or drops it if the policy says so. Returns whether it has to wait for room.
   /// Otherwise `ec` says why it can never be queued. Flushes only the first time, because a flush
   /// wakes all others that wait.
-  bool must_wait(bytes_view payload, const reply_path_type& to, bool is_first, error_code& ec);
+  bool must_wait(session_id of, bytes_view payload, const reply_path_type& to, bool is_first,
+                 error_code& ec);
 
   /// Waits until there may be room. Completion: `void(error_code)`.
   template <class Token>
@@ -692,6 +693,16 @@ private:
   bool try_send_with_room(session_id of, reply_path_type path, bytes_view payload, error_code& ec,
                           const Options&... options);
 
+  /// Whether the queue is more than half full.
+  bool is_crowded() const noexcept
+  {
+    return !writer_.state_->batch.has_room(half_of_bytes_, half_of_datagrams_);
+  }
+
+  /// Returns whether the session may use the queue, which each may if it is not crowded. The first
+  /// time a flush may make room, and the refusal is counted.
+  bool claim_share(session_id of, std::size_t size, bool is_first);
+
   auto& state() noexcept { return *reader_.state_; }
 
   // --- a batch ---
@@ -794,6 +805,7 @@ private:
 
   void look_for_idle();
 
+  static constexpr std::size_t shares_of_queue = 16;
   static constexpr std::size_t fetched_ahead = 4;
   static constexpr std::size_t looked_at_per_turn = 256;
   static constexpr std::size_t dealt_at_once = 12288;  // bytes of payload
@@ -804,6 +816,8 @@ private:
   reader_type reader_;
   writer_type writer_;
   loop_type loop_;
+  const std::size_t half_of_datagrams_ = (writer_.state_->batch.capacity() + 1) / 2;
+  const std::size_t half_of_bytes_ = (writer_.state_->batch.max_bytes() + 1) / 2;
   turns<listener_core> later_;
   map_type map_;
   std::unordered_map<session_id, remains_type> remains_;
@@ -847,6 +861,7 @@ private:
   std::uint64_t stopped_sessions_ = 0;
   std::uint64_t failed_sessions_ = 0;
   std::uint64_t not_validated_ = 0;
+  std::uint64_t share_full_ = 0;
   std::uint64_t replies_refused_ = 0;
 
   form form_ = form::none;

@@ -66,13 +66,13 @@ void listener_core<Handle, Executor>::give(place_type to, const datagram_type& r
   }
   if (!make_room(session, received.payload().size())) {
     ++inbox_full_;
-    ++session.dropped;
+    ++session.out.dropped;
     return;
   }
   node_type* const kept = node_type::make(pool_, received);
   if (kept == nullptr) {
     ++inboxes_full_;
-    ++session.dropped;
+    ++session.out.dropped;
     return;
   }
   session.unread.push(kept);
@@ -104,7 +104,7 @@ bool listener_core<Handle, Executor>::make_room(state_type& session, std::size_t
     session.unread.pop()->release(pool_);
     --in_inboxes_;
     ++inbox_full_;
-    ++session.dropped;
+    ++session.out.dropped;
   }
   return true;
 }

@@ -94,6 +94,7 @@ listener_statistics listener_core<Handle, Executor>::statistics() const noexcept
   result.not_accepting = not_accepting_;
   result.rejected = table.rejected - unaccepted_full_ - not_accepting_;
   result.not_validated = not_validated_;
+  result.share_full = share_full_;
   result.replies_refused = replies_refused_;
   result.receive_errors = loop_.passing_errors();
   result.ignored = table.ignored;

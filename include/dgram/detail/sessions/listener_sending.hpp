@@ -5,6 +5,13 @@
 
 #include <dgram/config.hpp>
 #include <dgram/detail/sessions/listener_core.hpp>
+#include <dgram/error.hpp>
+#include <dgram/full_policy.hpp>
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
 
 DGRAM_NAMESPACE_BEGIN
 
@@ -33,20 +40,23 @@ void listener_core<Handle, Executor>::return_unspent(session_id of, std::size_t 
 }
 
 template <class Handle, class Executor>
-bool listener_core<Handle, Executor>::must_wait(bytes_view payload, const reply_path_type& to,
-                                                bool is_first, error_code& ec)
+bool listener_core<Handle, Executor>::must_wait(session_id of, bytes_view payload,
+                                                const reply_path_type& to, bool is_first,
+                                                error_code& ec)
 {
   auto& queue = *writer_.state_;
   ec.clear();
-  if (queue.takes_at_once(payload.size(), 1, to)) {
+  if (!is_crowded() && queue.takes_at_once(payload.size(), 1, to)) {
     queue.push(payload, 1, to);
     return false;
   }
   ec = closed_ ? error_code(error::session_ended) : queue.check(to);
   if (!ec && is_first) queue.make_room(payload.size(), 1, ec);
+  const bool may_queue = ec || claim_share(of, payload.size(), is_first);
+  if (!may_queue && config_.queue.when_full == full_policy::wait) return true;
   if (queue.must_wait(payload.size(), 1, ec, to)) return true;
   if (ec) return false;
-  if (queue.can_take(payload.size(), 1, to))
+  if (may_queue && queue.can_take(payload.size(), 1, to))
     queue.push(payload, 1, to);
   else
     queue.count_dropped(payload.size(), 1, to, queue.number_of());
@@ -63,6 +73,17 @@ net::awaitable<void, Executor> listener_core<Handle, Executor>::send_in_room(
   const reply_path_type path = core->reserve(to, payload.size(), ec);
   throw_if(ec, "send");
   try {
+    for (bool is_first = true; !core->claim_share(to, payload.size(), is_first); is_first = false) {
+      auto& queue = *core->writer_.state_;
+      if (core->config_.queue.when_full != full_policy::wait) {
+        queue.count_dropped(payload.size(), 1, path, queue.number_of(*options...));
+        co_return;
+      }
+      co_await queue.async_wait_room(net::redirect_error(net::use_awaitable_t<Executor>(), ec));
+      const auto state = co_await net::this_coro::cancellation_state;
+      if (state.cancelled() != net::cancellation_type::none)
+        throw_if(net::error::operation_aborted, "send");
+    }
     co_await core->writer_.send(payload, path, *options...);
   } catch (const system_error& e) {
     core->return_unspent(to, payload.size());
@@ -88,8 +109,10 @@ bool listener_core<Handle, Executor>::try_send(session_id of, outlet_type& to, b
     ec = error::not_validated;
   } else {
     if constexpr (sizeof...(Options) == 0) {
+      // One look for the room of the datagram and for that of the crowd.
       auto& queue = *writer_.state_;
-      if (queue.takes_at_once(payload.size(), 1, to.path)) [[likely]] {
+      const std::size_t room = std::max(payload.size(), half_of_bytes_);
+      if (queue.takes_at_once(room, half_of_datagrams_, to.path)) [[likely]] {
         queue.push(payload, 1, to.path);
         return true;
       }
@@ -108,9 +131,31 @@ bool listener_core<Handle, Executor>::try_send_with_room(session_id of, reply_pa
                                                          const Options&... options)
 {
   const auto kept = this->shared_from_this();
-  if (writer_.try_send(payload, path, options..., ec)) return true;
+  if (!claim_share(of, payload.size(), true))
+    ec = net::error::would_block;
+  else if (writer_.try_send(payload, path, options..., ec))
+    return true;
   return_unspent(of, payload.size());
   if (outlet_type* const left = outlet_of(of)) ++left->refused;
+  return false;
+}
+
+template <class Handle, class Executor>
+bool listener_core<Handle, Executor>::claim_share(session_id of, std::size_t size, bool is_first)
+{
+  auto& queue = *writer_.state_;
+  for (bool flushes = is_first;; flushes = false) {
+    outlet_type* const to = is_crowded() ? outlet_of(of) : nullptr;
+    if (to == nullptr) return true;
+    const std::size_t each = queue.batch.max_bytes() / queue.batch.capacity();
+    const std::uint64_t last = queue.statistics.queued;
+    if (to->claim(last - queue.size(), last, std::max(each, size),
+                  queue.batch.max_bytes() / shares_of_queue))
+      return true;
+    if (!flushes) break;
+    queue.flush();
+  }
+  if (is_first) ++share_full_;
   return false;
 }
 

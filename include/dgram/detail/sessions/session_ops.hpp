@@ -166,7 +166,7 @@ private:
   {
     try {
       const gathered<Buffers> payload(buffers_);
-      return core.must_wait(payload.view(), path_, is_first, ec_);
+      return core.must_wait(id_, payload.view(), path_, is_first, ec_);
     } catch (...) {
       core.return_unspent(id_, reserved_);
       throw;

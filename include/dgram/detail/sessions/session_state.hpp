@@ -10,6 +10,7 @@
 #include <dgram/error.hpp>
 #include <dgram/session_map_config.hpp>
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <limits>
@@ -27,7 +28,9 @@ struct session_outlet {
   /// Bytes that may still be sent; `unlimited` when the peer has proved its address.
   std::uint64_t budget = 0;
   std::uint32_t refused = 0;  // datagrams that were not sent
+  std::uint32_t claim_word = 0;
   basic_reply_path<Protocol> path;
+  std::uint32_t dropped = 0;  // received datagrams for which there was no room
 
   void heard(std::uint64_t more) noexcept
   {
@@ -40,6 +43,28 @@ struct session_outlet {
     if (budget == unlimited) return true;
     if (size > budget) return false;
     budget -= size;
+    return true;
+  }
+
+  /// Returns whether the session may take so much more of a crowded queue. The claim begins again
+  /// when all has left that was queued at its beginning. `first` and `last` are the datagrams of
+  /// the queue. One datagram always finds room.
+  ///
+  /// The word has the last datagram at the beginning, without its upper bits, and what is claimed,
+  /// in parts of the share. A session that was silent for long may seem to have a claim if its
+  /// datagram happens to be one of the queue, which is rare and does no harm.
+  bool claim(std::uint64_t first, std::uint64_t last, std::size_t cost, std::size_t share) noexcept
+  {
+    constexpr std::uint32_t parts = 192;  // so that 64 datagrams of equal size fit exactly
+    constexpr std::uint32_t numbers = 0xFFFFFF;
+    const std::uint32_t left = ((claim_word >> 8U) - static_cast<std::uint32_t>(first)) & numbers;
+    const bool goes_on = left > 0 && left <= last - first;
+    if (!goes_on) claim_word = (static_cast<std::uint32_t>(last) & numbers) << 8U;
+    const std::uint32_t claimed = claim_word & 0xFFU;
+    const auto more =
+        static_cast<std::uint32_t>((std::min(cost, share) * parts + share - 1) / share);
+    if (claimed > 0 && claimed + more > parts) return false;
+    claim_word += std::max(more, 1U);
     return true;
   }
 
@@ -68,7 +93,6 @@ struct session_state {
   std::uint64_t received = 0;
   Session* handle = nullptr;  // the program's object, wherever it is now
   session_outlet<Protocol> out;
-  std::uint64_t dropped = 0;
   plain_completion<session_end>* waiting_for_end = nullptr;
 };
 

@@ -41,14 +41,19 @@ public:
       ec = net::error::invalid_argument;
       return;
     }
-    socket.bind(local, ec);
-    if (is_unnamed(local) || is_abstract(local)) return;
+    if (is_unnamed(local) || is_abstract(local)) {
+      socket.bind(local, ec);
+      return;
+    }
     const std::string path = local.path();
+    // Before the file exists: if there is no memory, no file may stay behind.
+    std::string absolute = platform::absolute_path(path);
+    socket.bind(local, ec);
     if (ec == net::error::address_in_use && remove_abandoned(socket, local, path))
       socket.bind(local, ec);
     if (ec) return;
     file_ = platform::identify(path.c_str());
-    path_ = platform::absolute_path(path);
+    path_ = std::move(absolute);
     if (mode_ == 0) return;
     // The umask may have taken permissions away. On Linux this only adds some, so no peer that is
     // to be kept out could have connected before.

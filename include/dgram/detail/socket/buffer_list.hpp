@@ -5,11 +5,14 @@
 
 #include <dgram/config.hpp>
 #include <dgram/detail/platform/message.hpp>
+#include <dgram/detail/socket/protocols.hpp>
 
 #include <algorithm>
 #include <array>
 #include <cstddef>
+#include <iterator>
 #include <limits>
+#include <string>
 #include <type_traits>
 
 DGRAM_NAMESPACE_BEGIN
@@ -45,6 +48,41 @@ bool has_too_many_pieces(const Buffers& buffers)
     return false;
   }
 }
+
+/// How large a payload is, for the text of an error.
+struct payload_size {
+  /// The payload has passed the compile-time checks of a send.
+  template <class ConstBuffers>
+  explicit payload_size(const ConstBuffers& buffers)
+  {
+    if constexpr (net::is_const_buffer_sequence<ConstBuffers>::value) {
+      bytes = net::buffer_size(buffers);
+      pieces = static_cast<std::size_t>(
+          std::distance(net::buffer_sequence_begin(buffers), net::buffer_sequence_end(buffers)));
+    }
+  }
+
+  /// Returns text such as ` with 65508 bytes (at most 65507)`.
+  template <class Protocol>
+  std::string describe(bool v4) const
+  {
+    const auto counted = [](std::size_t count, const char* what) {
+      return std::string(" with ").append(std::to_string(count)).append(what);
+    };
+    const auto at_most = [](std::size_t most) {
+      return std::string(" (at most ").append(std::to_string(most)).append(")");
+    };
+    if (pieces > platform::max_buffers_per_datagram)
+      return counted(pieces, " buffers").append(at_most(platform::max_buffers_per_datagram));
+    std::string text = counted(bytes, " bytes");
+    if (is_beyond_protocol<Protocol>(bytes, v4))
+      text.append(at_most(v4 ? max_ipv4_payload : max_ipv6_payload));
+    return text;
+  }
+
+  std::size_t bytes = 0;
+  std::size_t pieces = 0;
+};
 
 /// A buffer sequence in the kernel's form; `is_whole` is false if it has too many pieces.
 class buffer_list {

@@ -30,30 +30,47 @@ inline std::string octal(unsigned value)
   return std::string("0").append(digits.data(), end);
 }
 
-/// Sets the options of the configuration until one is refused; `refused` is then the text of that
-/// option.
+/// What a call was about when it failed, for the text of an exception.
+struct failed_step {
+  const char* call = "open";
+  std::string subject = {};
+  std::string allowed = {};  // the values that the subject may have, if its value was out of range
+
+  void throw_if(const error_code& ec) const
+  {
+    if (!subject.empty()) detail::throw_if(ec, call, subject, allowed);
+    detail::throw_if(ec, call);
+  }
+};
+
+/// Sets the options of the configuration until one is refused, and says which.
 template <class Socket>
 DGRAM_COLD void configure(Socket& socket, const typename Socket::protocol_type& protocol,
-                          const socket_config& config, std::string& refused, error_code& ec)
+                          const socket_config& config, failed_step& step, error_code& ec)
 {
   const auto set = [&](bool wanted, const auto& option) {
     if (!wanted || ec) return;
     socket.set_option(option, ec);
-    if (ec) refused = to_string(option);
+    if (!ec) return;
+    step.subject = to_string(option);
+    step.allowed = allowed_by<std::remove_cvref_t<decltype(option)>>(ec);
   };
   if (config.v6_only && protocol.family() != platform::names::ipv6_family) {
     ec = net::error::invalid_argument;
-    refused = to_string(option::v6_only(true));
+    step.subject = to_string(option::v6_only(true));
   }
   if (config.dual_stack && !dual_stack_protocol<typename Socket::protocol_type>) {
     ec = net::error::invalid_argument;
-    refused = "dual_stack";
+    step.subject = "dual_stack";
   }
   if (config.file_mode != 0) {
     const bool has_file = path_protocol<typename Socket::protocol_type>;
     if (!has_file) ec = net::error::invalid_argument;
-    if (has_file && config.file_mode > 0777) ec = error::out_of_range;
-    if (ec) refused = "file_mode{" + octal(config.file_mode) + "}";
+    if (has_file && config.file_mode > 0777) {
+      ec = error::out_of_range;
+      step.allowed = "0 to 0777";
+    }
+    if (ec) step.subject = "file_mode{" + octal(config.file_mode) + "}";
   }
   set(config.reuse_address, option::reuse_address(true));
   set(config.reuse_port, option::reuse_port(true));
@@ -66,29 +83,17 @@ DGRAM_COLD void configure(Socket& socket, const typename Socket::protocol_type& 
 /// Opens and configures a socket. If an option is refused, closes the socket again.
 template <class Socket>
 DGRAM_COLD void open_configured(Socket& socket, const typename Socket::protocol_type& protocol,
-                                const socket_config& config, std::string& refused, error_code& ec)
+                                const socket_config& config, failed_step& step, error_code& ec)
 {
   auto opened = protocol;
   if constexpr (dual_stack_protocol<typename Socket::protocol_type>)
     if (config.dual_stack) opened = Socket::protocol_type::dual();
   socket.open(opened, ec);
   if (ec) return;
-  configure(socket, protocol, config, refused, ec);
+  configure(socket, protocol, config, step, ec);
   error_code ignored;
   if (ec) socket.close(ignored);
 }
-
-/// What a call was about when it failed, for the text of an exception.
-struct failed_step {
-  const char* call = "open";
-  std::string subject = {};
-
-  void throw_if(const error_code& ec) const
-  {
-    if (!subject.empty()) detail::throw_if(ec, call, subject);
-    detail::throw_if(ec, call);
-  }
-};
 
 /// Opens a configured socket of the protocol and binds it. Closes it again if that fails.
 template <class Socket>
@@ -96,12 +101,12 @@ void open_bound(Socket& socket, const typename Socket::protocol_type& protocol, 
                 const socket_config& config, failed_step& step, error_code& ec)
 {
   step = {};
-  open_configured(socket, protocol, config, step.subject, ec);
+  open_configured(socket, protocol, config, step, ec);
   if (ec) return;
   const typename Socket::endpoint_type local(protocol, port);
   socket.bind(local, ec);
   if (!ec) return;
-  step = {"bind", to_string(local)};
+  step = {.call = "bind", .subject = to_string(local)};
   error_code ignored;
   socket.close(ignored);
 }

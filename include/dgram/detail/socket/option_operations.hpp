@@ -58,9 +58,7 @@ public:
   {
     error_code ec;
     set_option(option, ec);
-    if constexpr (own_option<Option>) {
-      if (ec) throw_if(ec, "set_option", to_string(option));
-    }
+    if constexpr (own_option<Option>) throw_if_refused(ec, "set_option", option);
     throw_if(ec, "set_option");
   }
 
@@ -114,8 +112,10 @@ public:
 
   std::size_t set_receive_buffer_size(int size)
   {
-    return throwing("set_receive_buffer_size",
-                    [&](error_code& ec) { return set_receive_buffer_size(size, ec); });
+    error_code ec;
+    const std::size_t effective = set_receive_buffer_size(size, ec);
+    throw_if_refused(ec, "set_receive_buffer_size", option::receive_buffer_size(size));
+    return effective;
   }
 
   /// The same beyond the system's limit, if the process has the privilege
@@ -129,8 +129,10 @@ public:
 
   std::size_t force_receive_buffer_size(int size)
   {
-    return throwing("force_receive_buffer_size",
-                    [&](error_code& ec) { return force_receive_buffer_size(size, ec); });
+    error_code ec;
+    const std::size_t effective = force_receive_buffer_size(size, ec);
+    throw_if_refused(ec, "force_receive_buffer_size", option::forced_receive_buffer_size(size));
+    return effective;
   }
 
   /// The size of the kernel's send queue in bytes; see `get_receive_buffer_size`.
@@ -153,8 +155,10 @@ public:
 
   std::size_t set_send_buffer_size(int size)
   {
-    return throwing("set_send_buffer_size",
-                    [&](error_code& ec) { return set_send_buffer_size(size, ec); });
+    error_code ec;
+    const std::size_t effective = set_send_buffer_size(size, ec);
+    throw_if_refused(ec, "set_send_buffer_size", option::send_buffer_size(size));
+    return effective;
   }
 
   std::size_t force_send_buffer_size(int size, error_code& ec)
@@ -165,8 +169,10 @@ public:
 
   std::size_t force_send_buffer_size(int size)
   {
-    return throwing("force_send_buffer_size",
-                    [&](error_code& ec) { return force_send_buffer_size(size, ec); });
+    error_code ec;
+    const std::size_t effective = force_send_buffer_size(size, ec);
+    throw_if_refused(ec, "force_send_buffer_size", option::forced_send_buffer_size(size));
+    return effective;
   }
 
 private:

@@ -52,7 +52,7 @@ typename Protocol::endpoint endpoint_of_text(const char* operation, std::string_
 {
   error_code ec;
   const auto endpoint = endpoint_of_text<Protocol>(text, ec);
-  throw_if(ec, operation, text);
+  throw_if(ec, operation, text, allowed_in(ec));
   return endpoint;
 }
 

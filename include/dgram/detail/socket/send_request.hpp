@@ -94,6 +94,14 @@ public:
   /// Returns the member and its value, such as `dscp{64}`. The request must still exist.
   std::string subject() const;
 
+  /// Returns the range of the member; empty if its value is not the trouble.
+  const char* allowed() const noexcept
+  {
+    if (what_ == member::segment_size && why_ == net::error::invalid_argument) return "1 and more";
+    if (why_ != make_error_code(error::out_of_range)) return "";
+    return what_ == member::dscp ? "0 to 63" : "1 to 255";
+  }
+
 private:
   error_code why_;
   member what_ = member::none;
@@ -375,7 +383,8 @@ template <std::same_as<refusal> Refusal>
 void throw_if(const Refusal& refused, const char* what)
 {
   if (refused)
-    throw_if(error_code(refused), std::string(what).append(" with").c_str(), refused.subject());
+    throw_if(error_code(refused), std::string(what).append(" with").c_str(), refused.subject(),
+             refused.allowed());
 }
 
 }  // namespace detail

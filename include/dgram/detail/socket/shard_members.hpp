@@ -309,7 +309,7 @@ private:
     udp::socket socket(opener);
     step = {};
     local_ = local;
-    open_configured(socket, protocol_, config_.socket, step.subject, ec);
+    open_configured(socket, protocol_, config_.socket, step, ec);
     if (ec) return;
     start_group(socket);
     error_code refused;
@@ -352,7 +352,7 @@ private:
     }
     net::io_context opener;
     udp::socket socket(opener);
-    std::string refused;
+    failed_step refused;
     socket_config config = config_.socket;
     config.dual_stack = false;  // the protocol says it
     open_configured(socket, protocol_, config, refused, ec);

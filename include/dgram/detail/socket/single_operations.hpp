@@ -64,7 +64,9 @@ public:
   template <class ConstBuffers>
   std::size_t send(const ConstBuffers& buffers, net::socket_base::message_flags flags = 0)
   {
-    return throwing("send", [&](error_code& ec) { return send(buffers, flags, ec); });
+    return throwing_by(
+        [&](const error_code& ec) { this->throw_send("send", nullptr, payload_size(buffers), ec); },
+        [&](error_code& ec) { return send(buffers, flags, ec); });
   }
 
   /// Sends one datagram to `peer`. Errors: those of sendto(2), and `address_in_use` (the socket is
@@ -105,8 +107,11 @@ public:
   std::size_t send_to(const ConstBuffers& buffers, const endpoint_type& peer,
                       net::socket_base::message_flags flags = 0)
   {
-    return throwing("send_to", peer,
-                    [&](error_code& ec) { return send_to(buffers, peer, flags, ec); });
+    return throwing_by(
+        [&](const error_code& ec) {
+          this->throw_send("send_to", &peer, payload_size(buffers), ec);
+        },
+        [&](error_code& ec) { return send_to(buffers, peer, flags, ec); });
   }
 
   /// Sends one datagram with `options`. Errors: also those of `send_options`.
@@ -120,7 +125,7 @@ public:
   std::size_t send(const ConstBuffers& buffers, const send_options& options)
   {
     const send_request request(options);
-    return throwing_request("send", nullptr, request, [&](error_code& ec) {
+    return throwing_request("send", buffers, nullptr, request, [&](error_code& ec) {
       return send_asking(buffers, nullptr, request, ec);
     });
   }
@@ -137,7 +142,7 @@ public:
                       const send_options& options)
   {
     const send_request request(options);
-    return throwing_request("send_to", &peer, request, [&](error_code& ec) {
+    return throwing_request("send_to", buffers, &peer, request, [&](error_code& ec) {
       return send_asking(buffers, &peer, request, ec);
     });
   }
@@ -163,7 +168,7 @@ public:
                       const send_options& options = send_options())
   {
     const send_request request(path, options);
-    return throwing_request("send_to", &path.peer, request, [&](error_code& ec) {
+    return throwing_request("send_to", buffers, &path.peer, request, [&](error_code& ec) {
       return send_asking(buffers, &path.peer, request, ec);
     });
   }
@@ -525,12 +530,15 @@ private:
   }
 
   /// The text names the peer, and the refused member of the request.
-  template <class Function>
-  auto throwing_request(const char* what, const endpoint_type* peer, const send_request& request,
-                        Function function)
+  template <class ConstBuffers, class Function>
+  auto throwing_request(const char* what, const ConstBuffers& buffers, const endpoint_type* peer,
+                        const send_request& request, Function function)
   {
-    return throwing_by([&](const error_code& ec) { this->throw_request(what, peer, request, ec); },
-                       function);
+    return throwing_by(
+        [&](const error_code& ec) {
+          this->throw_request(what, peer, request, payload_size(buffers), ec);
+        },
+        function);
   }
 
   template <class ConstBuffers, class Peer, class Token>

@@ -41,8 +41,9 @@ public:
   template <class ConstBuffers>
   std::optional<std::size_t> try_send(const ConstBuffers& buffers)
   {
-    return throwing_unless_blocked("try_send",
-                                   [&](error_code& ec) { return try_send(buffers, ec); });
+    return throwing_unless_blocked_by(
+        [&](const error_code& ec) { throw_send("try_send", nullptr, payload_size(buffers), ec); },
+        [&](error_code& ec) { return try_send(buffers, ec); });
   }
 
   template <class ConstBuffers>
@@ -68,8 +69,9 @@ public:
   template <class ConstBuffers>
   std::optional<std::size_t> try_send_to(const ConstBuffers& buffers, const endpoint_type& peer)
   {
-    return throwing_unless_blocked("try_send_to", peer,
-                                   [&](error_code& ec) { return try_send_to(buffers, peer, ec); });
+    return throwing_unless_blocked_by(
+        [&](const error_code& ec) { throw_send("try_send_to", &peer, payload_size(buffers), ec); },
+        [&](error_code& ec) { return try_send_to(buffers, peer, ec); });
   }
 
   template <class ConstBuffers>
@@ -152,22 +154,44 @@ protected:
                                          const endpoint_type* peer, const send_request& request)
   {
     return throwing_unless_blocked_by(
-        [&](const error_code& ec) { throw_request(what, peer, request, ec); },
+        [&](const error_code& ec) {
+          throw_request(what, peer, request, payload_size(buffers), ec);
+        },
         [&](error_code& ec) { return send_one(self().state(), buffers, peer, 0, ec, &request); });
   }
 
-  DGRAM_COLD void throw_request(const char* what, const endpoint_type* peer,
-                                const send_request& request, const error_code& ec)
+  /// The text names the peer. If the payload was too large, it says how large, and what fits.
+  DGRAM_COLD void throw_send(const char* what, const endpoint_type* peer, const payload_size& size,
+                             const error_code& ec)
   {
-    std::string call(what);
-    if (peer != nullptr) call.append(" \"").append(to_string(*peer)).append("\"");
-    const bool v4 = peer != nullptr ? is_ipv4(*peer) : self().state().has_ipv4_peer();
-    const auto refused = request.template check<Protocol>(v4);
-    if (ec == error_code(refused)) throw_if(refused, call.c_str());
+    std::string call = describe_call(what, peer);
+    if (ec == net::error::message_size)
+      call.append(size.template describe<Protocol>(is_sent_over_ipv4(peer)));
     throw_if(ec, call.c_str());
   }
 
+  DGRAM_COLD void throw_request(const char* what, const endpoint_type* peer,
+                                const send_request& request, const payload_size& size,
+                                const error_code& ec)
+  {
+    const auto refused = request.template check<Protocol>(is_sent_over_ipv4(peer));
+    if (ec == error_code(refused)) throw_if(refused, describe_call(what, peer).c_str());
+    throw_send(what, peer, size, ec);
+  }
+
 private:
+  static std::string describe_call(const char* what, const endpoint_type* peer)
+  {
+    std::string call(what);
+    if (peer != nullptr) call.append(" \"").append(to_string(*peer)).append("\"");
+    return call;
+  }
+
+  bool is_sent_over_ipv4(const endpoint_type* peer)
+  {
+    return peer != nullptr ? is_ipv4(*peer) : self().state().has_ipv4_peer();
+  }
+
   Derived& self() noexcept { return static_cast<Derived&>(*this); }
 };
 

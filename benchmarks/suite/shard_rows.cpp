@@ -1,0 +1,225 @@
+// SPDX-License-Identifier: BSL-1.0
+// The row of shards: an echo by two sockets of one port on two processors, beside one.
+#include "crowd.hpp"
+#include "measurement.hpp"
+#include "rows.hpp"
+#include "session_drain.hpp"
+#include "turn.hpp"
+
+#include <dgram.hpp>
+
+#include <asio/co_spawn.hpp>
+#include <asio/detached.hpp>
+
+#include <fmt/format.h>
+
+#include <pthread.h>
+#include <sched.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cstddef>
+#include <ctime>
+#include <memory>
+#include <thread>
+#include <vector>
+
+namespace bench {
+
+namespace {
+
+constexpr std::size_t payload_size = 64;
+constexpr std::size_t datagrams_of_a_drain = 2048;
+constexpr std::size_t peers_of_a_shard = 100;
+
+void bind_thread_to_processor(std::size_t number)
+{
+  ::cpu_set_t one;
+  CPU_ZERO(&one);
+  CPU_SET(number, &one);
+  ::pthread_setaffinity_np(::pthread_self(), sizeof one, &one);
+}
+
+/// A member with an echo, and peers that the group steers to it. The answers of each go to a socket
+/// of their own, as those of real peers do.
+class shard {
+public:
+  explicit shard(dgram::shard_group& group) : socket_(group.open(turns_.context()))
+  {
+    dgram::error_code
+        ignored;  // without the privilege, the queue may be too small: counted as lost
+    socket_.set_option(dgram::option::forced_receive_buffer_size(16 << 20), ignored);
+    asio::co_spawn(turns_.context(), echo(), asio::detached);
+  }
+
+  /// Once all members are open.
+  void find_peers(const dgram::shard_group& group, std::size_t own)
+  {
+    for (std::size_t number = 0; peers_.size() < peers_of_a_shard; ++number) {
+      const asio::ip::address_v4 address(drain::peer_address(number));
+      if (group.member_of({address, source_.port()}) == own) peers_.push_back(number);
+    }
+  }
+
+  void fill(std::size_t datagrams)
+  {
+    wanted_ = datagrams;
+    for (std::size_t i = 0; i < datagrams; ++i)
+      source_.fill_from_each(socket_.native_handle(), peers_[i % peers_.size()], 1);
+  }
+
+  void answer()
+  {
+    const double start = now();
+    turns_.run(wanted_);
+    ns_ = now() - start;
+    answers_ = source_.drain();
+  }
+
+  /// What the last answers took: the processor time of their thread. On a quiet machine that is the
+  /// time that passed.
+  double ns() const noexcept { return ns_; }
+
+  std::size_t answers() const noexcept { return answers_; }
+
+private:
+  static double now() noexcept
+  {
+    timespec read{};
+    ::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &read);
+    return static_cast<double>(read.tv_sec) * 1e9 + static_cast<double>(read.tv_nsec);
+  }
+
+  asio::awaitable<void> echo()
+  {
+    for (;;) {
+      for (std::size_t left = turns_.wanted(); left > 0;) {
+        const auto datagrams = co_await reader_.next_batch();
+        if (!datagrams) co_return;
+        for (const dgram::datagram& datagram : datagrams)
+          if (!writer_.push(datagram.payload(), datagram.reply_path())) co_await writer_.flush();
+        left -= datagrams.size();
+      }
+      co_await writer_.flush();
+      co_await turns_.next();
+    }
+  }
+
+  turns turns_;
+  dgram::udp::socket socket_;
+  dgram::udp::reader reader_{socket_};
+  dgram::udp::writer writer_{reader_};
+  crowd source_{payload_size};
+  std::vector<std::size_t> peers_;
+  std::size_t wanted_ = 0;
+  std::size_t answers_ = 0;
+  double ns_ = 0;
+};
+
+/// Shards on the first processors. This thread runs the first one.
+class shards {
+public:
+  explicit shards(std::size_t count)
+  {
+    for (std::size_t i = 0; i < count; ++i)
+      shards_.push_back(std::make_unique<shard>(group_));
+    for (std::size_t i = 0; i < count; ++i)
+      shards_[i]->find_peers(group_, i);
+  }
+
+  sample measure(int drains)
+  {
+    ::cpu_set_t before;
+    ::sched_getaffinity(0, sizeof before, &before);
+    bind_thread_to_processor(0);
+    std::vector<std::thread> others;
+    for (std::size_t i = 1; i < shards_.size(); ++i)
+      others.emplace_back([this, i, seen = round_.load()] { follow(i, seen); });
+    sample taken;
+    std::vector<double> times;
+    for (int i = 0; i < drains; ++i) {
+      full_ = done_ = 0;
+      ++round_;
+      round_.notify_all();
+      drain(0);
+      while (done_ != shards_.size()) {}
+      std::size_t answers = 0;
+      double longest = 0;
+      for (const auto& each : shards_) {
+        answers += each->answers();
+        longest = std::max(longest, each->ns());
+      }
+      times.push_back(longest);
+      taken.lost += datagrams_of_a_drain - answers;
+    }
+    const auto quartile = times.begin() + drains / 4;
+    std::nth_element(times.begin(), quartile, times.end());
+    taken.ns = *quartile / datagrams_of_a_drain;
+    is_over_ = true;
+    ++round_;
+    round_.notify_all();
+    for (std::thread& other : others)
+      other.join();
+    is_over_ = false;
+    ::sched_setaffinity(0, sizeof before, &before);
+    return taken;
+  }
+
+private:
+  /// Each fills its own queue, as each processor takes packets from its own queue of a card. Then all
+  /// answer at the same time.
+  void drain(std::size_t number)
+  {
+    shards_[number]->fill(datagrams_of_a_drain / shards_.size());
+    ++full_;
+    while (full_ != shards_.size()) {}
+    shards_[number]->answer();
+    ++done_;
+  }
+
+  void follow(std::size_t number, std::size_t seen)
+  {
+    bind_thread_to_processor(number);
+    for (;;) {
+      round_.wait(seen);
+      if (is_over_) return;
+      seen = round_;
+      drain(number);
+    }
+  }
+
+  dgram::shard_group group_{asio::ip::udp::endpoint(asio::ip::address_v4::loopback(), 0)};
+  std::vector<std::unique_ptr<shard>> shards_;
+  std::atomic<std::size_t> round_{0}, full_{0}, done_{0};
+  std::atomic<bool> is_over_{false};
+};
+
+row measure_s8(const run_config& how)
+{
+  constexpr const char* one = "one shard";
+  constexpr const char* two = "two shards on two processors";
+  row measured("S8",
+               fmt::format("echo of {} datagrams of {} B", datagrams_of_a_drain, payload_size),
+               unit::ns_per_datagram);
+  const auto add = [&](const char* name, std::size_t count, const char* control) {
+    measured.add({name,
+                  [by = std::make_shared<shards>(count), drains = how.drains] {
+                    return by->measure(drains);
+                  },
+                  control});
+  };
+  add(one, 1, "");
+  add(two, 2, one);
+  measured.expect({two, relation::speed_at_least, 1.7, one});
+  measured.run(how.rounds);
+  return measured;
+}
+
+}  // namespace
+
+void add_shard_rows(std::vector<row_maker>& rows)
+{
+  rows.push_back({"S8", measure_s8});
+}
+
+}  // namespace bench
