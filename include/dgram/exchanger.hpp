@@ -52,7 +52,7 @@ DGRAM_NAMESPACE_BEGIN
 ///
 /// **Receiving** goes on while an exchange waits, and keeps the context running then. With a
 /// function for unmatched datagrams it goes on until `close`. Nothing else may receive from the
-/// sockets. Other code may send on them. The exchanger sets the options that a `reader` sets. The
+/// sockets: a reader, a listener or another exchanger is refused. Other code may send on them. The exchanger sets the options that a `reader` sets. The
 /// sockets must not be connected.
 ///
 /// If a socket is closed, opened again or its operations are cancelled, the exchanges on it end
@@ -106,7 +106,9 @@ public:
   /// Asks on one socket, or on another transport whose `handle()` is a `transport_handle`. Throws
   /// `system_error`:
   ///  - `error::out_of_range` for a number outside its range, and the text names it;
-  ///  - `already_connected` for a connected socket.
+  ///  - `already_connected` for a connected socket;
+  ///  - `already_started` for a socket with a reader that is not stopped, or with an exchanger;
+  ///  - `error::already_listening` for a socket with a listener.
   template <transport_with_handle Transport>
     requires std::same_as<handle_of<Transport>, Handle>
   explicit exchanger(Transport& transport, exchange_keys keys, exchanger_config config = {})
@@ -158,7 +160,7 @@ public:
   /// `async_exchange`.
   net::awaitable<answer_type, Executor> exchange(bytes_view request, const endpoint_type& peer)
   {
-    return async_exchange(request, peer, use_awaitable());
+    return ask(core_, request, peer, core_->policy());
   }
 
   /// The same with a policy of its own.
@@ -170,7 +172,7 @@ public:
   net::awaitable<answer_type, Executor> exchange(bytes_view request, const endpoint_type& peer,
                                                  const retry_policy& policy)
   {
-    return async_exchange(request, peer, policy, use_awaitable());
+    return ask(core_, request, peer, policy);
   }
 
   /// The same. On error there is no answer, and `ec` is set.
@@ -307,6 +309,19 @@ private:
       : core_(std::make_shared<core_type>(std::move(sockets), std::move(keys), std::move(config)))
   {
     core_->enroll();
+  }
+
+  /// The text of an exception names the peer, or what is wrong with the policy.
+  static net::awaitable<answer_type, Executor> ask(std::shared_ptr<core_type> core,
+                                                   bytes_view request, endpoint_type peer,
+                                                   retry_policy policy)
+  {
+    error_code ec;
+    answer_type answer = co_await core->async_exchange(request, peer, policy,
+                                                       net::redirect_error(use_awaitable(), ec));
+    if (ec == error::out_of_range) detail::throw_if(ec, "exchange", detail::fault_of(policy));
+    if (ec) detail::throw_if(ec, "exchange", to_string(peer));
+    co_return answer;
   }
 
   template <class Range>

@@ -135,7 +135,7 @@ public:
   ///  - `error::out_of_range` for a limit outside its range, and the text names it;
   ///  - `already_connected` for a connected socket;
   ///  - `error::already_listening` if the socket has a listener that is not closed;
-  ///  - `already_started` if the socket has a reader that is not stopped.
+  ///  - `already_started` if the socket has a reader that is not stopped, or an exchanger.
   ///
   /// A `reader` of the socket is refused from now on, until the listener is closed. The socket's
   /// own receives are not, and would take datagrams from the sessions.

@@ -476,6 +476,41 @@ TEST_CASE("a request without a key and a wrong policy are refused, and the text 
                     Catch::Matchers::ContainsSubstring("0 sockets"));
 }
 
+TEST_CASE("what receives from a socket keeps an exchanger away, and the other way round")
+{
+  scene s;
+  const auto refusal = [](auto make) {
+    try {
+      make();
+    } catch (const dgram::system_error& e) {
+      return std::string(e.what());
+    }
+    return std::string();
+  };
+  using Catch::Matchers::ContainsSubstring;
+  CHECK_THAT(refusal([&] { exchanger_type(s.client, two_bytes); }),
+             ContainsSubstring("an exchanger receives"));
+  CHECK_THAT(refusal([&] { dgram::reader(s.client).stop(); }),
+             ContainsSubstring("an exchanger receives"));
+  CHECK_THAT(refusal([&] { dgram::listener(s.client).stop(); }),
+             ContainsSubstring("an exchanger receives"));
+  CHECK_THAT(refusal([&] { exchanger_type(s.server, two_bytes); }),
+             ContainsSubstring("the socket has a reader"));
+  // What is refused, or has ended, leaves the socket to others.
+  s.exchanger->close();
+  std::vector<sim::socket> twice;
+  twice.push_back(std::move(s.client));
+  twice.push_back(std::move(s.server));
+  CHECK_FALSE(refusal([&] { dgram::exchanger(twice, two_bytes); }).empty());
+  {
+    dgram::listener listener(twice.front());
+    CHECK_THAT(refusal([&] { exchanger_type(twice.front(), two_bytes); }),
+               ContainsSubstring("a listener receives"));
+  }
+  exchanger_type(twice.front(), two_bytes);
+  CHECK(refusal([&] { dgram::reader(twice.front()).stop(); }).empty());
+}
+
 TEST_CASE("each limit refuses the exchange beyond it, and there is room again later")
 {
   SECTION("outstanding")
@@ -989,8 +1024,16 @@ TEST_CASE("coroutines get answers and errors in each form")
           co_await client.exchange("a", on.to);
         } catch (const dgram::system_error& e) {
           thrown = e.code() == asio::error::invalid_argument;
+          CHECK_THAT(e.what(), Catch::Matchers::StartsWith("exchange \"10.0.0.1:53\": "));
         }
         CHECK(thrown);
+        std::string text;
+        try {
+          co_await client.exchange("aa", on.to, {.tries = 0});
+        } catch (const dgram::system_error& e) {
+          text = e.what();
+        }
+        CHECK_THAT(text, Catch::Matchers::ContainsSubstring("tries: 0; allowed are 1 to 65535"));
         finished = true;
       }(s, done),
       [](std::exception_ptr thrown) {

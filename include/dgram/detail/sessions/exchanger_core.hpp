@@ -17,6 +17,7 @@
 #include <dgram/detail/sessions/answer_memory.hpp>
 #include <dgram/detail/sessions/exchange_table.hpp>
 #include <dgram/detail/sessions/exchanger_limits.hpp>
+#include <dgram/detail/socket/receivers.hpp>
 #include <dgram/error.hpp>
 #include <dgram/exchanger_config.hpp>
 #include <dgram/fwd.hpp>
@@ -95,6 +96,7 @@ public:
                "the socket is connected, and requests name their peers");
       if (!(each.get_executor() == executor_))
         refuse("exchanger", net::error::invalid_argument, "the sockets have different executors");
+      refuse_if_received("exchanger", each);
       ports_.push_back(std::make_unique<port>(*this, std::move(each), ports_.size()));
     }
   }
@@ -153,8 +155,10 @@ public:
   {
     if (std::exchange(closed_, true)) return;
     cancel();
-    for (const auto& each : ports_)
+    for (const auto& each : ports_) {
       each->writer.close();
+      each->give_up();
+    }
   }
 
   exchanger_statistics statistics() const noexcept;
@@ -235,6 +239,18 @@ private:
       writer.on_error([&core](error_code ec, const endpoint_type&, std::size_t, std::uint64_t id) {
         core.not_sent(id, ec);
       });
+      // The exchanger stands for its reader in the account of the socket.
+      reader.state_->entry.remove();
+      set_owner(socket, socket_owner::exchanger);
+    }
+    port(const port&) = delete;
+    port& operator=(const port&) = delete;
+    ~port() { give_up(); }
+
+    /// Others may receive from the socket.
+    void give_up() noexcept
+    {
+      if (std::exchange(owns_, false)) set_owner(socket, socket_owner::none);
     }
 
     /// Notices whether the socket reports errors of its datagrams.
@@ -264,6 +280,7 @@ private:
     member_task<port> look{*this, &port::send_and_look};
     std::uint64_t reports_taken = 0;
     bool reads_reports = false;
+    bool owns_ = true;
   };
 
   static service_type& service_of(const executor_type& executor)

@@ -50,8 +50,10 @@ inline void check_exchanger_limit(const char* name, std::size_t value, std::size
 {
   if (value < least || value > most)
     refuse("exchanger", error::out_of_range,
-           std::string(name) + ": " + std::to_string(value) + "; allowed are " +
-               std::to_string(least) + " to " + std::to_string(most));
+           std::string(name) + ": " + std::to_string(value) +
+               (most == std::numeric_limits<std::size_t>::max()
+                    ? "; it must be " + std::to_string(least) + " or more"
+                    : "; allowed are " + std::to_string(least) + " to " + std::to_string(most)));
 }
 
 /// Returns the configuration, if it is right.

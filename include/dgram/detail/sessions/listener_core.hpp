@@ -114,7 +114,7 @@ public:
   {
     roster_->add(*this);
     state().entry.remove();
-    set_listening(true);
+    set_owner(socket_, socket_owner::listener);
   }
 
   executor_type get_executor() const noexcept { return socket_.get_executor(); }
@@ -555,18 +555,8 @@ private:
     if (socket.is_connected())
       refuse("listener", net::error::already_connected,
              "the socket is connected, and a listener serves many peers");
-    const receivers* const known = receivers_access::of(socket);
-    if (known != nullptr && known->has_listener)
-      refuse("listener", error::already_listening, "the socket has a listener");
-    if (known != nullptr && known->readers > 0)
-      refuse("listener", net::error::already_started,
-             "the socket has a reader, which has to be stopped or destroyed first");
+    refuse_if_received("listener", socket);
     return socket;
-  }
-
-  void set_listening(bool on) noexcept
-  {
-    if (receivers* const known = receivers_access::of(socket_)) known->has_listener = on;
   }
 
   // --- waits ---

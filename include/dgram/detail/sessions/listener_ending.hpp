@@ -32,7 +32,7 @@ void listener_core<Handle, Executor>::close(session_end why, const error_code& e
   if (closed_) return;
   stopped_ = closed_ = true;
   ended_with_ = ec;
-  set_listening(false);
+  set_owner(socket_, socket_owner::none);
   for (const place_type each : map_)
     end(each, why);
   if (accepting_ != nullptr) end_member(accepting_, ec);
