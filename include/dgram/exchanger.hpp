@@ -167,7 +167,8 @@ public:
   ///
   /// \code
   /// dgram::exchanger client{socket, dgram::same_bytes{0, 2}};
-  /// auto answer = co_await client.exchange(query, peer, {.tries = 1});
+  /// const dgram::retry_policy once{.tries = 1};
+  /// auto answer = co_await client.exchange(query, peer, once);
   /// \endcode
   net::awaitable<answer_type, Executor> exchange(bytes_view request, const endpoint_type& peer,
                                                  const retry_policy& policy)

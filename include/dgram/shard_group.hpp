@@ -212,7 +212,8 @@ public:
   /// call `async_drain_last` first. The group keeps the bound socket for the next `open`, since the
   /// kernel may lose a datagram when a socket of a group is closed.
   ///
-  /// If the program has closed the last member by itself, this removes it from the group.
+  /// If the program has closed the last member by itself, this removes it from the group. The
+  /// member's context must still exist, and run, because the operation runs there.
   template <net::completion_token_for<void(error_code)> Token = default_token>
   auto async_close_last(Token&& token = default_token())
   {
