@@ -52,8 +52,8 @@ DGRAM_NAMESPACE_BEGIN
 ///
 /// **Receiving** goes on while an exchange waits, and keeps the context running then. With a
 /// function for unmatched datagrams it goes on until `close`. Nothing else may receive from the
-/// sockets: a reader, a listener or another exchanger is refused. Other code may send on them. The exchanger sets the options that a `reader` sets. The
-/// sockets must not be connected.
+/// sockets: a reader, a listener or another exchanger is refused. Other code may send on them. The
+/// exchanger sets the options that a `reader` sets. The sockets must not be connected.
 ///
 /// If a socket is closed, opened again or its operations are cancelled, the exchanges on it end
 /// with `operation_aborted`. The exchanger can go on.

@@ -95,8 +95,8 @@ public:
 
   /// Reads from a socket, or from another transport whose `handle()` is a `transport_handle`.
   /// Throws `std::invalid_argument` for a configuration without slots. Throws `system_error` if a
-  /// `listener` (`error::already_listening`) or an `exchanger` (`already_started`) receives from the
-  /// socket. Of several readers on one socket each gets some of the datagrams.
+  /// `listener` (`error::already_listening`) or an `exchanger` (`already_started`) receives from
+  /// the socket. Of several readers on one socket each gets some of the datagrams.
   template <transport_with_handle Transport>
     requires std::same_as<handle_of<Transport>, Handle>
   explicit reader(Transport& transport, const reader_config& config = {})
