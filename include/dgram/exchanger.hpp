@@ -318,11 +318,11 @@ private:
                                                    retry_policy policy)
   {
     error_code ec;
-    answer_type answer = co_await core->async_exchange(request, peer, policy,
-                                                       net::redirect_error(use_awaitable(), ec));
+    answer_type received = co_await core->async_exchange(request, peer, policy,
+                                                         net::redirect_error(use_awaitable(), ec));
     if (ec == error::out_of_range) detail::throw_if(ec, "exchange", detail::fault_of(policy));
     if (ec) detail::throw_if(ec, "exchange", to_string(peer));
-    co_return answer;
+    co_return received;
   }
 
   template <class Range>

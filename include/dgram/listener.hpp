@@ -428,15 +428,16 @@ private:
   struct deadline_scope {
     core_type& core;
     typename Handle::timer_type timer;
+    std::uint64_t number = 0;
 
     deadline_scope(core_type& of, time_point deadline) : core(of), timer(of.get_executor())
     {
       timer.expires_at(deadline);
-      core.set_accept_deadline(timer);
+      number = core.set_accept_deadline(timer);
     }
     deadline_scope(const deadline_scope&) = delete;
     deadline_scope& operator=(const deadline_scope&) = delete;
-    ~deadline_scope() { core.forget_accept_deadline(); }
+    ~deadline_scope() { core.forget_accept_deadline(number); }
   };
 
   /// The listener may be moved or destroyed meanwhile.

@@ -376,7 +376,10 @@ public:
   /// effect after the end. Throws `system_error`, `error::out_of_range`, if it is not positive.
   void set_idle_timeout(std::chrono::nanoseconds timeout)
   {
-    core_->set_idle_timeout(place_, timeout);
+    if (core_)
+      core_->set_idle_timeout(place_, timeout);
+    else if (timeout.count() <= 0)
+      detail::refuse("set_idle_timeout", error::out_of_range, "the timeout must be positive");
   }
 
   /// Waits until the session ends, whatever else is pending. One such wait may be pending.
@@ -505,16 +508,17 @@ private:
     core_type& core;
     session_id id;
     typename Handle::timer_type timer;
+    std::uint32_t number = 0;
 
     deadline_scope(core_type& of, session_id which, time_point deadline)
         : core(of), id(which), timer(of.get_executor())
     {
       timer.expires_at(deadline);
-      core.set_deadline(core.find(id), timer);
+      number = core.set_deadline(core.find(id), timer);
     }
     deadline_scope(const deadline_scope&) = delete;
     deadline_scope& operator=(const deadline_scope&) = delete;
-    ~deadline_scope() { core.forget_deadline(id); }
+    ~deadline_scope() { core.forget_deadline(id, number); }
   };
 
   /// The handle may be moved while this waits, and the session may end. Calls without a deadline do

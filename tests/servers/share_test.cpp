@@ -52,6 +52,39 @@ TEST_CASE("a session that sends without an end leaves room for the others", "[se
     CHECK(all[1].try_send(payload));
 }
 
+TEST_CASE("each datagram of a train takes its part of a session's share", "[servers]")
+{
+  world w({.amplification = 0, .queue = {.datagrams = queue_size}});
+  session greedy = w.accept_from(0);
+  w.net.pause("10.0.0.1");
+  error_code ec;
+  while (w.counts().sending.queued <= queue_size / 2 && greedy.try_send("x", ec)) {}
+  REQUIRE_FALSE(ec);
+  const std::string train(7, 't');
+  std::size_t trains = 0;
+  while (greedy.try_send(train, {.segment_size = 1}, ec))
+    ++trains;
+  CHECK(ec == asio::error::would_block);
+  CHECK(trains <= 1);
+}
+
+TEST_CASE("a queue of few bytes has a share for each session", "[servers]")
+{
+  const std::size_t bytes = GENERATE(std::size_t{1}, std::size_t{12}, std::size_t{17});
+  world w({.amplification = 0, .queue = {.datagrams = 8, .bytes = bytes}});
+  session first = w.accept_from(0);
+  session second = w.accept_from(1);
+  w.net.pause("10.0.0.1");
+  for (int count = 0; count < 20; ++count) {
+    first.try_send("x");
+    second.try_send("y");
+  }
+  w.net.resume("10.0.0.1");
+  w.run();
+  CHECK_FALSE(w.replies(0).empty());
+  if (bytes > 1) CHECK_FALSE(w.replies(1).empty());
+}
+
 TEST_CASE("sends beyond a session's share wait, and leave when there is room", "[servers]")
 {
   const int form = GENERATE(0, 1, 2);

@@ -129,6 +129,34 @@ TEST_CASE("a second call with a deadline fails, and the first one still ends at 
   CHECK(first == timed_out);
 }
 
+TEST_CASE("a cancelled call leaves the deadline of the call after it", "[servers]")
+{
+  world w;
+  const bool is_accept = GENERATE(false, true);
+  CAPTURE(is_accept);
+  session peer = w.accept_from(0);
+  drain(peer);
+  error_code first;
+  error_code second;
+  const auto call = [](world& on, session& of, bool accepts, std::chrono::seconds time,
+                       error_code& ec) -> asio::awaitable<void> {
+    if (accepts)
+      co_await on.listener->accept_for(time, ec);
+    else
+      co_await of.next_for(time, ec);
+  };
+  asio::cancellation_signal stop;
+  asio::co_spawn(w.io, call(w, peer, is_accept, 60s, first),
+                 asio::bind_cancellation_slot(stop.slot(), [](const std::exception_ptr&) {}));
+  w.run(1s);
+  // The second call begins when the wait of the first one has ended, and before that one resumes.
+  w.spawn(call(w, peer, is_accept, 5s, second));
+  stop.emit(asio::cancellation_type::terminal);
+  w.run(6s);
+  CHECK(first == aborted);
+  CHECK(second == timed_out);
+}
+
 TEST_CASE("a session may have an idle timeout of its own", "[servers]")
 {
   world w({.idle_timeout = 10s});

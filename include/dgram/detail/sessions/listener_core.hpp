@@ -24,6 +24,7 @@
 #include <dgram/fwd.hpp>
 #include <dgram/listener_config.hpp>
 #include <dgram/reader.hpp>
+#include <dgram/send_options.hpp>
 #include <dgram/session_map.hpp>
 #include <dgram/stranger.hpp>
 #include <dgram/writer.hpp>
@@ -159,23 +160,28 @@ public:
         std::forward<Token>(token));
   }
 
-  /// Ends the wait for a datagram that is about to begin with `timed_out`, when it is time.
+  /// Ends the wait for a datagram that is about to begin with `timed_out`, when it is time. Returns
+  /// the number for `forget_deadline`.
   template <class Timer>
-  void set_deadline(place_type of, Timer& timer)
+  std::uint32_t set_deadline(place_type of, Timer& timer)
   {
-    timer.async_wait([self = this->weak_from_this(), id = of.id(),
-                      number = ++of->wait_number](const error_code& ec) {
-      const auto core = self.lock();
-      if (ec || !core || core->silenced_) return;
-      const place_type found = core->find(id);
-      if (found && found->wait_number == number && found->waiting != nullptr)
-        core->end_member(found->waiting, net::error::timed_out);
-    });
+    const std::uint32_t own = ++of->wait_number;
+    timer.async_wait(
+        [self = this->weak_from_this(), id = of.id(), number = own](const error_code& ec) {
+          const auto core = self.lock();
+          if (ec || !core || core->silenced_) return;
+          const place_type found = core->find(id);
+          if (found && found->wait_number == number && found->waiting != nullptr)
+            core->end_member(found->waiting, net::error::timed_out);
+        });
+    return own;
   }
 
-  void forget_deadline(session_id of) noexcept
+  /// A later deadline is another one's.
+  void forget_deadline(session_id of, std::uint32_t number) noexcept
   {
-    if (const place_type found = find(of)) ++found->wait_number;
+    const place_type found = find(of);
+    if (found && found->wait_number == number) ++found->wait_number;
   }
 
   /// Waits until the session ends. The handle writes to `ended` when it does, for a later launch.
@@ -230,18 +236,22 @@ public:
 
   /// Ends the wait for a session that is about to begin with `timed_out`, when it is time.
   template <class Timer>
-  void set_accept_deadline(Timer& timer)
+  std::uint64_t set_accept_deadline(Timer& timer)
   {
-    timer.async_wait(
-        [self = this->weak_from_this(), number = ++accept_number_](const error_code& ec) {
-          const auto core = self.lock();
-          if (ec || !core || core->silenced_) return;
-          if (core->accept_number_ == number && core->accepting_ != nullptr)
-            core->end_member(core->accepting_, net::error::timed_out);
-        });
+    const std::uint64_t own = ++accept_number_;
+    timer.async_wait([self = this->weak_from_this(), number = own](const error_code& ec) {
+      const auto core = self.lock();
+      if (ec || !core || core->silenced_) return;
+      if (core->accept_number_ == number && core->accepting_ != nullptr)
+        core->end_member(core->accepting_, net::error::timed_out);
+    });
+    return own;
   }
 
-  void forget_accept_deadline() noexcept { ++accept_number_; }
+  void forget_accept_deadline(std::uint64_t number) noexcept
+  {
+    if (accept_number_ == number) ++accept_number_;
+  }
 
   using serve_function = std::function<void(listener_core&, session_type)>;
   using each_function = std::function<void(listener_core&, session_id, const datagram_type&)>;
@@ -691,7 +701,16 @@ private:
 
   /// Returns whether the session may use the queue, which each may if it is not crowded. The first
   /// time a flush may make room, and the refusal is counted.
-  bool claim_share(session_id of, std::size_t size, bool is_first);
+  bool claim_share(session_id of, std::size_t size, std::size_t datagrams, bool is_first);
+
+  static std::size_t places_of(std::size_t) noexcept { return 1; }
+
+  /// How many datagrams of the queue a payload takes.
+  static std::size_t places_of(std::size_t size, const send_options& options) noexcept
+  {
+    const std::size_t segment = options.segment_size.value_or(0);
+    return segment == 0 || size <= segment ? 1 : (size - 1) / segment + 1;
+  }
 
   auto& state() noexcept { return *reader_.state_; }
 

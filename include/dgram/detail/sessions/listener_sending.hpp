@@ -52,7 +52,7 @@ bool listener_core<Handle, Executor>::must_wait(session_id of, bytes_view payloa
   }
   ec = closed_ ? error_code(error::session_ended) : queue.check(to);
   if (!ec && is_first) queue.make_room(payload.size(), 1, ec);
-  const bool may_queue = ec || claim_share(of, payload.size(), is_first);
+  const bool may_queue = ec || claim_share(of, payload.size(), 1, is_first);
   if (!may_queue && config_.queue.when_full == full_policy::wait) return true;
   if (queue.must_wait(payload.size(), 1, ec, to)) return true;
   if (ec) return false;
@@ -73,7 +73,9 @@ net::awaitable<void, Executor> listener_core<Handle, Executor>::send_in_room(
   const reply_path_type path = core->reserve(to, payload.size(), ec);
   throw_if(ec, "send");
   try {
-    for (bool is_first = true; !core->claim_share(to, payload.size(), is_first); is_first = false) {
+    for (bool is_first = true;
+         !core->claim_share(to, payload.size(), places_of(payload.size(), *options...), is_first);
+         is_first = false) {
       auto& queue = *core->writer_.state_;
       if (core->config_.queue.when_full != full_policy::wait) {
         queue.count_dropped(payload.size(), 1, path, queue.number_of(*options...));
@@ -131,7 +133,7 @@ bool listener_core<Handle, Executor>::try_send_with_room(session_id of, reply_pa
                                                          const Options&... options)
 {
   const auto kept = this->shared_from_this();
-  if (!claim_share(of, payload.size(), true))
+  if (!claim_share(of, payload.size(), places_of(payload.size(), options...), true))
     ec = net::error::would_block;
   else if (writer_.try_send(payload, path, options..., ec))
     return true;
@@ -141,7 +143,8 @@ bool listener_core<Handle, Executor>::try_send_with_room(session_id of, reply_pa
 }
 
 template <class Handle, class Executor>
-bool listener_core<Handle, Executor>::claim_share(session_id of, std::size_t size, bool is_first)
+bool listener_core<Handle, Executor>::claim_share(session_id of, std::size_t size,
+                                                  std::size_t datagrams, bool is_first)
 {
   auto& queue = *writer_.state_;
   for (bool flushes = is_first;; flushes = false) {
@@ -149,9 +152,8 @@ bool listener_core<Handle, Executor>::claim_share(session_id of, std::size_t siz
     if (to == nullptr) return true;
     const std::size_t each = queue.batch.max_bytes() / queue.batch.capacity();
     const std::uint64_t last = queue.statistics.queued;
-    if (to->claim(last - queue.size(), last, std::max(each, size),
-                  queue.batch.max_bytes() / shares_of_queue))
-      return true;
+    const std::size_t share = std::max<std::size_t>(queue.batch.max_bytes() / shares_of_queue, 1);
+    if (to->claim(last - queue.size(), last, std::max(datagrams * each, size), share)) return true;
     if (!flushes) break;
     queue.flush();
   }
