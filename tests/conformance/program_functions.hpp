@@ -16,7 +16,8 @@
 #include <array>
 #include <chrono>
 #include <cstddef>
-#include <optional>
+#include <cstdint>
+#include <exception>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -46,14 +47,16 @@ struct socket_and_peer {
 
 inline const std::string too_big(65508, 'x');
 
-// Each of these has `set`, which makes a function of the kind of `probe`, and `cause`, which makes
-// the library call the function once. A call of the function calls its copy of `probe`.
+// Each of these has `set`, which sets a function that calls its copy of `probe`, and `cause`, which
+// makes the library call the function at least once. `owner` is what may be destroyed meanwhile.
 
 struct exchanger_functions : socket_and_peer {
   dgram::exchanger<dgram::udp> exchanger{
       socket,
       dgram::same_bytes{0, 2},
       {.retry = {.first_wait = milliseconds(1), .tries = 65535, .backoff = 1, .jitter = 0}}};
+
+  auto& owner() { return exchanger; }
 
   template <class Condition>
   void cause(std::string_view text, const Condition& called)
@@ -132,6 +135,8 @@ struct listener_on_stranger : socket_and_peer {
                             [](dgram::error_code) {});
   }
 
+  auto& owner() { return listener; }
+
   template <class Probe>
   void set(Probe probe)
   {
@@ -156,6 +161,8 @@ struct listener_on_end : socket_and_peer {
         [](const dgram::udp::session_ref& from, const dgram::datagram&) { from.close(); },
         [](dgram::error_code) {});
   }
+
+  auto& owner() { return listener; }
 
   template <class Probe>
   void set(Probe probe)
@@ -183,6 +190,8 @@ struct listener_on_failure : socket_and_peer {
         [](dgram::error_code) {});
   }
 
+  auto& owner() { return listener; }
+
   template <class Probe>
   void set(Probe probe)
   {
@@ -198,6 +207,8 @@ struct listener_on_failure : socket_and_peer {
 
 struct writer_on_error : socket_and_peer {
   dgram::writer<dgram::udp> writer{socket};
+
+  auto& owner() { return writer; }
 
   template <class Probe>
   void set(Probe probe)
@@ -290,10 +301,13 @@ struct network_on_trace {
 
 }  // namespace test
 
-#define DGRAM_PROGRAM_FUNCTIONS                                                      \
+#define DGRAM_FUNCTIONS_WITH_AN_OWNER                                                \
   test::exchanger_on_unmatched, test::exchanger_on_check, test::exchanger_on_remake, \
       test::listener_on_stranger, test::listener_on_end, test::listener_on_failure,  \
-      test::writer_on_error, test::batch_on_refused, test::session_map_on_stranger,  \
+      test::writer_on_error
+
+#define DGRAM_PROGRAM_FUNCTIONS                                                         \
+  DGRAM_FUNCTIONS_WITH_AN_OWNER, test::batch_on_refused, test::session_map_on_stranger, \
       test::session_map_on_end, test::network_on_trace
 
 #endif
