@@ -6,6 +6,7 @@
 #include <dgram/config.hpp>
 #include <dgram/datagram.hpp>
 #include <dgram/detail/async/checked_size.hpp>
+#include <dgram/detail/async/replaceable_function.hpp>
 #include <dgram/detail/async/reset_on_move.hpp>
 #include <dgram/detail/platform/backend.hpp>
 #include <dgram/detail/socket/described_messages.hpp>
@@ -328,8 +329,7 @@ public:
     const std::uint64_t asked_number = number_at(refused_number_);
     remove_datagrams(1);
     messages_.length_was_right();
-    const numbered_handler handler = refused_;  // the handler may replace itself
-    handler(ec, peer, size, asked_number);
+    refused_(ec, peer, size, asked_number);
     return true;
   }
 
@@ -931,7 +931,7 @@ private:
   std::uint32_t timestamped_ = 0;
   std::unique_ptr<std::byte[]> arena_;
   basic_reply_path<Protocol> last_path_{};
-  numbered_handler refused_;
+  detail::replaceable_function<numbered_handler> refused_;
   std::size_t refused_number_ = 0;
   [[no_unique_address]] std::conditional_t<has_full_peers, detail::runs_aside<endpoint_type>,
                                            detail::no_runs_aside<endpoint_type>> aside_;

@@ -7,6 +7,7 @@
 #include <dgram/config.hpp>
 #include <dgram/datagram.hpp>
 #include <dgram/detail/async/deadline.hpp>
+#include <dgram/detail/async/replaceable_function.hpp>
 #include <dgram/detail/sessions/departed_keys.hpp>
 #include <dgram/detail/sessions/packed_key.hpp>
 #include <dgram/detail/sessions/session_store.hpp>
@@ -573,7 +574,7 @@ private:
   store_type store_;
   key_function key_of_;
   std::unique_ptr<departed_type> departed_;  // if late datagrams are ignored
-  std::function<bool(const datagram_type&)> on_stranger_;
+  detail::replaceable_function<std::function<bool(const datagram_type&)>> on_stranger_;
 };
 
 /// The datagrams of a batch with their sessions; see `session_map::route`.

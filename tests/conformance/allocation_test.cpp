@@ -2,6 +2,7 @@
 // In steady state no operation allocates memory.
 #include "support/allocations.hpp"
 
+#include "conformance/program_functions.hpp"
 #include "support/handlers.hpp"
 #include "support/temporary_directory.hpp"
 
@@ -632,6 +633,36 @@ TEST_CASE("an exchange allocates nothing: its request, a repetition, its answer,
   post(ask);
   s.run();
   measured.verify();
+}
+
+/// How many allocations the calls of a function of so many bytes come with.
+template <class World, std::size_t Size>
+std::size_t allocations_of_calls()
+{
+  World world;
+  int calls = 0;
+  world.set([&calls, state = std::array<unsigned char, Size>{}]() mutable {
+    ++state.back();
+    ++calls;
+  });
+  const auto call = [&] {
+    const int before = calls;
+    world.cause([&] { return calls > before; });
+  };
+  for (int i = 0; i < warm_up; ++i)
+    call();
+  const std::size_t before = test::allocations();
+  for (int i = 0; i < rounds; ++i)
+    call();
+  return test::allocations() - before;
+}
+
+TEMPLATE_TEST_CASE("a call of a function of the program allocates nothing, however large it is",
+                   "[functions]", DGRAM_PROGRAM_FUNCTIONS)
+{
+  DGRAM_SKIP_WITHOUT_ALLOCATION_COUNTS();
+  // What calls the function may allocate, an exception for example, but not for its captures.
+  CHECK(allocations_of_calls<TestType, 64>() == allocations_of_calls<TestType, 1>());
 }
 
 TEST_CASE("sessions allocate nothing: datagrams, further keys, and sessions that come and go",

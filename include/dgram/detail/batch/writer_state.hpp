@@ -7,6 +7,7 @@
 #include <dgram/datagram.hpp>
 #include <dgram/detail/async/epoch_guard.hpp>
 #include <dgram/detail/async/no_memory.hpp>
+#include <dgram/detail/async/replaceable_function.hpp>
 #include <dgram/detail/async/scoped_value.hpp>
 #include <dgram/detail/async/signal.hpp>
 #include <dgram/detail/batch/outbox.hpp>
@@ -58,7 +59,9 @@ struct writer_state : std::enable_shared_from_this<writer_state<Handle>> {
 
   /// Why the most recent datagram was lost.
   error_code last_loss;
-  std::function<void(error_code, const endpoint_type&, std::size_t, std::uint64_t)> on_error;
+  replaceable_function<
+      std::function<void(error_code, const endpoint_type&, std::size_t, std::uint64_t)>>
+      on_error;
 
   void attach()
   {
@@ -514,8 +517,7 @@ private:
               std::uint64_t number)
   {
     if (!on_error) return;
-    const auto handler = on_error;  // the handler may replace itself
-    handler(ec, peer, size, number);
+    on_error(ec, peer, size, number);
   }
 
   signal<typename Handle::executor_type, typename Handle::timer_type> room_;

@@ -9,6 +9,7 @@
 #include <dgram/datagram.hpp>
 #include <dgram/detail/async/any_completion.hpp>
 #include <dgram/detail/async/initiation.hpp>
+#include <dgram/detail/async/replaceable_function.hpp>
 #include <dgram/detail/async/roster.hpp>
 #include <dgram/detail/async/task.hpp>
 #include <dgram/detail/async/thread_memory.hpp>
@@ -484,8 +485,7 @@ private:
     if (why == unmatched::late) ++counts_.late;
     if (why == unmatched::rejected) ++counts_.rejected;
     if (closed_ || !on_unmatched_) return;
-    const auto function = on_unmatched_;  // the function may replace itself
-    function(received, why);
+    on_unmatched_(received, why);
   }
 
   static constexpr tick never = std::numeric_limits<tick>::max();
@@ -508,9 +508,9 @@ private:
   std::optional<timer_type> timer_;
   std::shared_ptr<roster<exchanger_core>> roster_;
 
-  unmatched_function on_unmatched_;
-  check_function on_check_;
-  remake_function on_remake_;
+  replaceable_function<unmatched_function> on_unmatched_;
+  replaceable_function<check_function> on_check_;
+  replaceable_function<remake_function> on_remake_;
   task_queue ready_;  // completions that the batch has ended
 
   exchanger_statistics counts_;

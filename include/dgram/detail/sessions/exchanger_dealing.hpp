@@ -136,7 +136,8 @@ template <class Handle, class Executor>
 bool exchanger_core<Handle, Executor>::remake(std::uint32_t number)
 {
   const std::uint64_t id = table_[number].id;
-  const auto function = on_remake_;  // the function may replace itself
+  // Its captures may hold the new bytes.
+  typename replaceable_function<remake_function>::scope function(on_remake_);
   const endpoint_type peer = table_[number].peer;
   bytes_view made = table_[number].bytes();
   typename table_type::key_type key = table_[number].key;
@@ -319,10 +320,9 @@ void exchanger_core<Handle, Executor>::give(port& at, const datagram_type& recei
   }
   if (on_check_) {
     const std::uint64_t before = of.id;
-    const auto function = on_check_;  // the function may replace itself
     bool passes = false;
     try {
-      passes = function(of.bytes(), received);
+      passes = on_check_(of.bytes(), received);
     } catch (...) {
       later_.throw_later(std::current_exception());
     }

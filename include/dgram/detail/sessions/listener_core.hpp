@@ -11,6 +11,7 @@
 #include <dgram/detail/async/cancellation.hpp>
 #include <dgram/detail/async/initiation.hpp>
 #include <dgram/detail/async/queue.hpp>
+#include <dgram/detail/async/replaceable_function.hpp>
 #include <dgram/detail/async/roster.hpp>
 #include <dgram/detail/async/task.hpp>
 #include <dgram/detail/async/turns.hpp>
@@ -840,9 +841,9 @@ private:
   // Shared, because the function that is called may end its operation, and a copy would allocate.
   std::shared_ptr<serve_function> serve_;
   std::shared_ptr<each_function> each_;
-  stranger_function on_stranger_;
-  end_function on_end_;
-  failure_function on_failure_;
+  replaceable_function<stranger_function> on_stranger_;
+  replaceable_function<end_function> on_end_;
+  replaceable_function<failure_function> on_failure_;
   error_code ended_with_;
 
   waiter* accepting_ = nullptr;

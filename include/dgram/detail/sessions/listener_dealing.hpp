@@ -142,9 +142,8 @@ bool listener_core<Handle, Executor>::welcomes(const datagram_type& received)
     return false;
   }
   if (!on_stranger_) return true;
-  const auto function = on_stranger_;  // the function may replace itself
   stranger_type from(received, writer_reply(), this);
-  const bool welcome = function(received, from);
+  const bool welcome = on_stranger_(received, from);
   replies_refused_ += from.refused_;
   // The function may have stopped the listener.
   if (welcome && is_stopped()) {

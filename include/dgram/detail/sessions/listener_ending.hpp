@@ -74,8 +74,7 @@ void listener_core<Handle, Executor>::session_failed(session_id of,
   } catch (...) {
     if (!on_failure_) throw;
   }
-  const auto handler = on_failure_;  // the handler may replace itself
-  handler(of, thrown);
+  on_failure_(of, thrown);
 }
 
 template <class Handle, class Executor>
@@ -210,8 +209,7 @@ void listener_core<Handle, Executor>::tell_end(session_id id, const endpoint_typ
 {
   try {
     later_.post([this, id, peer, why] {
-      const auto function = on_end_;  // the function may replace itself
-      if (function) function(id, peer, why);
+      if (on_end_) on_end_(id, peer, why);
     });
   } catch (...) {
     return;

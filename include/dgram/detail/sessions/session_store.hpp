@@ -4,6 +4,7 @@
 #define DGRAM_DETAIL_SESSIONS_SESSION_STORE_HPP
 
 #include <dgram/config.hpp>
+#include <dgram/detail/async/replaceable_function.hpp>
 #include <dgram/detail/sessions/idle_wheel.hpp>
 #include <dgram/detail/sessions/key_table.hpp>
 #include <dgram/detail/sessions/keyed_hash.hpp>
@@ -438,7 +439,7 @@ private:
   slab<block> blocks_;
   slab<alias> aliases_;
   std::array<idle_wheel, 2> wheels_;  // of sessions that may be evicted, and of the others
-  end_function on_end_;
+  replaceable_function<end_function> on_end_;
 };
 
 }  // namespace detail

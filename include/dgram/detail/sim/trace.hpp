@@ -4,6 +4,7 @@
 #define DGRAM_DETAIL_SIM_TRACE_HPP
 
 #include <dgram/config.hpp>
+#include <dgram/detail/async/replaceable_function.hpp>
 #include <dgram/detail/sim/engine.hpp>
 #include <dgram/detail/sim/host.hpp>
 
@@ -77,7 +78,7 @@ private:
 
   const sim_engine& engine_;
   std::string* text_;
-  std::function<void(std::string_view)> listener_;
+  mutable replaceable_function<std::function<void(std::string_view)>> listener_;
 };
 
 }  // namespace detail
