@@ -197,6 +197,8 @@ public:
   /// own executor, by default the member's, and never inside the call. Cancellation: every type, on
   /// the handler's executor.
   ///
+  /// `asio::cancel_after` has its timer on the member's executor, so the handler must run there too.
+  ///
   /// If the program has closed the member, its context may be gone. The operation then does its
   /// work in the call. The handler's default executor is that of the last member that is open, and
   /// `asio::system_executor` if none is.

@@ -8,11 +8,19 @@
 
 #include <asio/executor_work_guard.hpp>
 
+#if __has_include(<asio/cancel_after.hpp>)
+#include <asio/cancel_after.hpp>
+#define HAS_CANCEL_AFTER 1
+#else
+#define HAS_CANCEL_AFTER 0
+#endif
+
 #include <catch2/catch_test_macros.hpp>
 #include <catch2/generators/catch_generators.hpp>
 #include <catch2/matchers/catch_matchers_string.hpp>
 
 #include <array>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -519,6 +527,29 @@ TEST_CASE("a member that the program closed itself is removed", "[shard_group]")
     CHECK(all.take_one() == all.group.member_of(peer.socket.local_endpoint()));
   }
 }
+
+#if HAS_CANCEL_AFTER
+TEST_CASE("a time limit ends the wait for the last member's queue", "[shard_group]")
+{
+  SKIP_WITHOUT_STEERING();
+  shards all(test::loopback_v4(), 2);
+  for (bool is_last = false; !is_last;) {
+    client peer(all.group.local_endpoint());
+    peer.send();
+    is_last = all.group.member_of(peer.socket.local_endpoint()) == 1;
+  }
+  std::optional<dgram::error_code> result;
+  all.group.async_drain_last(
+      asio::cancel_after(std::chrono::milliseconds(2), [&](dgram::error_code ec) { result = ec; }));
+  test::run(all.io);
+  CHECK(result == asio::error::operation_aborted);
+  all.sockets[1].close();
+  all.group.async_close_last(
+      asio::cancel_after(test::seconds(60), [&](dgram::error_code ec) { result = ec; }));
+  test::run(all.io);
+  CHECK(result == dgram::error_code());
+}
+#endif
 
 TEST_CASE("a member is removed after its context has ended, or if nothing runs that",
           "[shard_group]")

@@ -158,6 +158,11 @@ public:
   {
   }
 
+  using executor_type = Executor;
+
+  /// For what adds to the operation, such as the timer of `cancel_after`.
+  Executor get_executor() const { return group_->get_executor(); }
+
   template <class Handler>
   void operator()(Handler&& handler) const
   {

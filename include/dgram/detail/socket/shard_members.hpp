@@ -28,8 +28,10 @@
 #include <cstdint>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <utility>
 #include <variant>
 #include <vector>
@@ -222,6 +224,17 @@ public:
   }
 
   // --- ending the last member ---
+
+  /// The executor of the last member that is open, or else the system's, if the type allows that.
+  Executor get_executor() const
+  {
+    std::optional<Executor> found;
+    if (visit_open([&](const Executor& executor) { found = executor; })) return *found;
+    if constexpr (std::is_constructible_v<Executor, net::system_executor>)
+      return Executor(net::system_executor());
+    else
+      refuse("shard_group", error::out_of_range, "no member is open that has an executor");
+  }
 
   /// Returns the last member, which the caller begins to drain or to close. There must be a member.
   member begin_ending(error_code& ec)
