@@ -6,6 +6,7 @@
 #include <dgram/basic_socket.hpp>
 #include <dgram/config.hpp>
 #include <dgram/descriptors.hpp>
+#include <dgram/detail/async/at_end.hpp>
 #include <dgram/detail/platform/errors.hpp>
 #include <dgram/detail/platform/probe_socket.hpp>
 #include <dgram/detail/platform/steering.hpp>
@@ -165,25 +166,30 @@ public:
       ec = error::out_of_range;
     if (ec) return socket;
     if (index == reserve_.size()) reserve_.emplace_back();
-    owned_descriptor& place = reserve_[index];
-    if (!place) place = bind_next(ec);
-    if (!ec) socket.assign(protocol_, place.get(), ec);
-    if (ec) return socket;
+    members_.reserve(index + 1);
     const auto state = shard_access::state(socket.handle());
     const auto seat = std::make_shared<seat_type>(executor, state->counts);
-    seat->take(state->fd());
+    const bool steers = has_program_ || index > 0;
+    const platform::steering_program program(config_.steering, hash_, index + 1);
+    owned_descriptor& place = reserve_[index];
+    bool is_opened = false;
+    // The place owns the descriptor until all is done. A socket must not stay bound without a
+    // program that leaves it out.
+    const at_end undo([&] {
+      if (is_opened) return;
+      error_code ignored;
+      if (socket.is_open()) socket.release(ignored);
+      if (!has_program_ && index > 0) place = {};
+    });
+    if (!place) place = bind_next(ec);
+    if (!ec) socket.assign(protocol_, place.get(), ec);
+    if (!ec && steers) attach(program, place.get(), ec);
+    if (ec) return socket;
+    is_opened = true;
+    seat->take(place.release());
     state->seat = seat;
     members_.push_back({seat, state});
-    static_cast<void>(place.release());
-    if (steers()) steer(socket.native_handle(), index + 1, ec);
-    if (!ec) {
-      steered_ = index + 1;
-      return socket;
-    }
-    members_.pop_back();
-    error_code ignored;
-    owned_descriptor unused(socket.release(ignored));
-    if (has_program_) place = std::move(unused);
+    steered_ = index + 1;
     return socket;
   }
 
@@ -278,15 +284,15 @@ public:
     if (steered_ == rest) return;
     const platform::steering_program program(config_.steering, hash_, rest);
     bool is_attached = false;
-    const auto attach = [&](platform::descriptor_type descriptor) {
+    const auto try_by = [&](platform::descriptor_type descriptor) {
       program.attach(descriptor, ec);
       is_attached = !ec;
     };
     for (std::size_t i = members_.size(); i > 0 && !is_attached; --i)
       members_[i - 1].seat->visit(
-          [&](const Executor&, platform::descriptor_type descriptor) { attach(descriptor); });
+          [&](const Executor&, platform::descriptor_type descriptor) { try_by(descriptor); });
     for (std::size_t i = 0; i < reserve_.size() && !is_attached; ++i)
-      if (reserve_[i]) attach(reserve_[i].get());
+      if (reserve_[i]) try_by(reserve_[i].get());
     name_unsupported(ec);
     if (!ec) steered_ = rest;
   }
@@ -310,13 +316,11 @@ public:
   }
 
 private:
-  /// Whether a program can be attached: the kernel makes a group of two sockets or more, or of one
-  /// that had a program before its bind.
-  bool steers() const noexcept { return has_program_ || members_.size() > 1; }
-
-  void steer(platform::descriptor_type descriptor, std::size_t members, error_code& ec)
+  /// The kernel has a group of two sockets or more, or of one that had a program before its bind.
+  void attach(const platform::steering_program& program, platform::descriptor_type descriptor,
+              error_code& ec)
   {
-    platform::steering_program(config_.steering, hash_, members).attach(descriptor, ec);
+    program.attach(descriptor, ec);
     name_unsupported(ec);
     if (!ec) has_program_ = true;
   }
@@ -371,7 +375,8 @@ private:
       error_code ec;
       owned_descriptor next = bind_next(ec);
       // The second socket of a group that began without a program lets the kernel make the group.
-      if (!ec && !has_program_) steer(next.get(), 1, ec);
+      if (!ec && !has_program_)
+        attach(platform::steering_program(config_.steering, hash_, 1), next.get(), ec);
       if (ec) refuse_member(ec, reserve_.size());
       reserve_.push_back(std::move(next));
     }
