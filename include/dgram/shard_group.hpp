@@ -49,7 +49,9 @@ DGRAM_NAMESPACE_BEGIN
 /// larger `reserve`, is refused with `operation_not_supported`. Sockets of the simulated network
 /// have no groups.
 ///
-/// **Lifetimes**: the group may be destroyed before its members. They stay open, and steering stays
+/// **Lifetimes**: the members' contexts may end before the group, and the group keeps nothing of
+/// them. As any socket, a member is destroyed before its context. The group may be destroyed before
+/// its members. They stay open, and steering stays
 /// as it is. Pending operations continue. The group then closes the bound sockets that are not
 /// open; a datagram that arrives in this moment may be lost.
 ///
@@ -133,7 +135,8 @@ public:
   /// The address that the members share.
   udp::endpoint local_endpoint() const { return members_->local_endpoint(); }
 
-  /// The number of open members.
+  /// The number of members that were opened. A member that the program has closed counts until
+  /// `async_close_last` removes it.
   std::size_t size() const { return members_->size(); }
 
   /// The number of the member that `steer_by_sender` selects for a sender, for programs that place
@@ -189,9 +192,16 @@ public:
   ///
   /// Throws `system_error` (`error::out_of_range`) at the call if no member is open.
   ///
-  /// The operation runs on the member's executor. The handler is called on its own executor, by
-  /// default the member's, and never inside the call. Cancellation: every type, on the handler's
-  /// executor.
+  /// The operation runs on the member's executor, so the member's context must run. If that context
+  /// is destroyed meanwhile, the handler is destroyed without a call. The handler is called on its
+  /// own executor, by default the member's, and never inside the call. Cancellation: every type, on
+  /// the handler's executor.
+  ///
+  /// `asio::cancel_after` has its timer on the member's executor, so the handler must run there too.
+  ///
+  /// If the program has closed the member, its context may be gone. The operation then does its
+  /// work in the call. The handler's default executor is that of the last member that is open, and
+  /// `asio::system_executor` if none is.
   ///
   /// \code
   /// dgram::shard_group group{"127.0.0.1:0"};
@@ -212,15 +222,16 @@ public:
   /// call `async_drain_last` first. The group keeps the bound socket for the next `open`, since the
   /// kernel may lose a datagram when a socket of a group is closed.
   ///
-  /// If the program has closed the last member by itself, this removes it from the group. The
-  /// member's context must still exist, and run, because the operation runs there.
+  /// If the program has closed the last member by itself, this removes it from the group. A socket
+  /// object that the program has closed and opened again is not a member, and stays as it is.
   template <net::completion_token_for<void(error_code)> Token = default_token>
   auto async_close_last(Token&& token = default_token())
   {
     return async_end_last("async_close_last", true, std::forward<Token>(token));
   }
 
-  /// What each member has received. Emitters, readers, listeners and batches count; a single
+  /// What each member has received; of one that the program has closed, what it had received by
+  /// then. Emitters, readers, listeners and batches count; a single
   /// `async_receive_from` of Asio's own does not (see docs/metadata.md).
   std::vector<shard_statistics> statistics() const { return members_->statistics(); }
 

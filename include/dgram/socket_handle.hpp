@@ -74,23 +74,9 @@ struct hand_over_access {
 /// What a group of shards needs from a member.
 struct shard_access {
   template <class Handle>
-  static platform::descriptor_type descriptor(const Handle& handle)
+  static auto state(const Handle& handle) noexcept
   {
-    return handle.state().fd();
-  }
-
-  /// Ends the member's operations and takes its descriptor.
-  template <class Handle>
-  static platform::descriptor_type release(const Handle& handle, error_code& ec)
-  {
-    return handle.state().release(ec);
-  }
-
-  /// The counters, which any thread may read.
-  template <class Handle>
-  static const socket_counts& counts(const Handle& handle)
-  {
-    return handle.state().counts;
+    return handle.state_;
   }
 };
 

@@ -3,7 +3,10 @@
 #include "support/allocations.hpp"
 
 #include "faults/trial.hpp"
+#include "support/loopback.hpp"
 #include "support/temporary_directory.hpp"
+
+#include <dgram/shard_group.hpp>
 
 #include <catch2/catch_test_macros.hpp>
 
@@ -66,6 +69,79 @@ TEST_CASE("each allocation of a destructor may fail, whichever operation is pend
     if (which.how == form::asynchronous)
       fail_each(which, "destroyed",
                 [&](const faults::trouble& what) { faults::attempt_destruction(which, what); });
+}
+
+TEST_CASE("a member that finds no memory leaves its descriptor to the group", "[faults][F5]")
+{
+  if (!test::fails_allocations) SKIP("allocations cannot be made to fail here");
+  for (const std::size_t reserve : {1U, 2U}) {
+    bool has_failed = true;
+    for (std::size_t n = 1; has_failed; ++n) {
+      INFO("reserve " << reserve << ", allocation " << n);
+      REQUIRE(n < 500);
+      asio::io_context io;
+      std::optional<dgram::shard_group> group;
+      try {
+        group.emplace(test::loopback_v4(), dgram::shard_group_config{.reserve = reserve});
+      } catch (const dgram::system_error& refused) {
+        SKIP(refused.what());
+      }
+      const auto first = group->open(io);
+      std::optional<dgram::udp::socket> member;
+      dgram::error_code ec;
+      {
+        const test::failing_allocation failing(n);
+        try {
+          member.emplace(group->open(io, ec));
+        } catch (const std::bad_alloc&) {
+        }
+        has_failed = failing.has_failed();
+      }
+      if (ec == asio::error::operation_not_supported) SKIP("this system has no groups");
+      const bool is_open = member && member->is_open();
+      CHECK(group->size() == (is_open ? 2 : 1));
+      const auto next = group->open(io);
+      CHECK(next.local_endpoint() == group->local_endpoint());
+      CHECK(first.local_endpoint() == group->local_endpoint());
+    }
+  }
+}
+
+TEST_CASE("an end of a member that finds no memory may be tried again", "[faults][F5]")
+{
+  if (!test::fails_allocations) SKIP("allocations cannot be made to fail here");
+  for (const bool is_closed : {false, true}) {
+    bool has_failed = true;
+    for (std::size_t n = 1; has_failed; ++n) {
+      INFO((is_closed ? "closed" : "open") << ", allocation " << n);
+      REQUIRE(n < 500);
+      asio::io_context io;
+      dgram::shard_group group{test::loopback_v4()};
+      const auto first = group.open(io);
+      dgram::error_code ec;
+      auto last = group.open(io, ec);
+      if (ec == asio::error::operation_not_supported) SKIP("this system has no groups");
+      if (is_closed) last.close();
+      std::optional<dgram::error_code> result;
+      const auto note = [&](dgram::error_code outcome) { result = outcome; };
+      {
+        const test::failing_allocation failing(n);
+        try {
+          group.async_close_last(note);
+        } catch (const std::bad_alloc&) {
+        }
+        has_failed = failing.has_failed();
+      }
+      io.run();
+      if (!result && group.size() == 2) {
+        io.restart();
+        group.async_close_last(note);
+        io.run();
+        CHECK(result == dgram::error_code());
+      }
+      CHECK(group.size() == 1);
+    }
+  }
 }
 
 #if DGRAM_HAS_UNIX_DATAGRAMS

@@ -8,11 +8,19 @@
 
 #include <asio/executor_work_guard.hpp>
 
+#if __has_include(<asio/cancel_after.hpp>)
+#include <asio/cancel_after.hpp>
+#define HAS_CANCEL_AFTER 1
+#else
+#define HAS_CANCEL_AFTER 0
+#endif
+
 #include <catch2/catch_test_macros.hpp>
 #include <catch2/generators/catch_generators.hpp>
 #include <catch2/matchers/catch_matchers_string.hpp>
 
 #include <array>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -518,6 +526,144 @@ TEST_CASE("a member that the program closed itself is removed", "[shard_group]")
     peer.send();
     CHECK(all.take_one() == all.group.member_of(peer.socket.local_endpoint()));
   }
+}
+
+#if HAS_CANCEL_AFTER
+TEST_CASE("a time limit ends the wait for the last member's queue", "[shard_group]")
+{
+  SKIP_WITHOUT_STEERING();
+  shards all(test::loopback_v4(), 2);
+  for (bool is_last = false; !is_last;) {
+    client peer(all.group.local_endpoint());
+    peer.send();
+    is_last = all.group.member_of(peer.socket.local_endpoint()) == 1;
+  }
+  std::optional<dgram::error_code> result;
+  all.group.async_drain_last(
+      asio::cancel_after(std::chrono::milliseconds(2), [&](dgram::error_code ec) { result = ec; }));
+  test::run(all.io);
+  CHECK(result == asio::error::operation_aborted);
+  all.sockets[1].close();
+  all.group.async_close_last(
+      asio::cancel_after(test::seconds(60), [&](dgram::error_code ec) { result = ec; }));
+  test::run(all.io);
+  CHECK(result == dgram::error_code());
+}
+#endif
+
+TEST_CASE("a member is removed after its context has ended, or if nothing runs that",
+          "[shard_group]")
+{
+  SKIP_WITHOUT_STEERING();
+  const bool ends_context = GENERATE(true, false);
+  const bool drains_first = GENERATE(true, false);
+  const std::size_t reserve = GENERATE(1U, 3U);
+  shards all(test::loopback_v4(), 1, {.reserve = reserve});
+  auto own = std::make_unique<asio::io_context>(1);
+  std::thread([&] {
+    const auto member = all.group.open(*own);
+    own->run();
+  }).join();
+  if (ends_context) own.reset();
+  CHECK(all.group.size() == 2);
+  CHECK(all.group.statistics().size() == 2);
+  if (drains_first) CHECK_FALSE(end_last(all, false));
+  CHECK_FALSE(end_last(all, true));
+  CHECK(all.group.size() == 1);
+  all.open(2);
+  for (int flow = 0; flow < 30; ++flow) {
+    client peer(all.group.local_endpoint());
+    peer.send();
+    CHECK(all.take_one() == all.group.member_of(peer.socket.local_endpoint()));
+  }
+}
+
+TEST_CASE("members whose contexts have all ended complete on the system's executor",
+          "[shard_group]")
+{
+  SKIP_WITHOUT_STEERING();
+  const std::size_t reserve = GENERATE(1U, 3U);
+  shard_group group{test::loopback_v4(), {.reserve = reserve}};
+  {
+    asio::io_context own;
+    const auto first = group.open(own), second = group.open(own);
+  }
+  group.async_drain_last(asio::use_future).get();
+  group.async_close_last(asio::use_future).get();
+  CHECK(group.size() == 1);
+  asio::io_context here;
+  const auto again = group.open(here);
+  CHECK(again.local_endpoint() == group.local_endpoint());
+}
+
+TEST_CASE("a group keeps no socket of a context that ends", "[shard_group]")
+{
+  shard_group group{test::loopback_v4()};
+  std::weak_ptr<const void> lifetime;
+  {
+    asio::io_context own;
+    auto member = group.open(own);
+    lifetime = member.handle().lifetime();
+    CHECK_FALSE(lifetime.expired());
+  }
+  CHECK(lifetime.expired());
+}
+
+TEST_CASE("a member whose thread closes it while others use the group", "[shard_group]")
+{
+  SKIP_WITHOUT_STEERING();
+  for (int round = 0; round < 20; ++round) {
+    shards all(test::loopback_v4(), 1);
+    std::optional<dgram::error_code> result;
+    auto own = std::make_unique<asio::io_context>(1);
+    auto member = std::make_unique<dgram::udp::socket>(all.group.open(*own));
+    std::thread ending([&] {
+      member.reset();
+      own.reset();
+    });
+    all.group.statistics();
+    all.group.async_close_last(
+        asio::bind_executor(all.io.get_executor(), [&](dgram::error_code ec) { result = ec; }));
+    all.group.statistics();
+    ending.join();
+    all.io.run();
+    if (result) CHECK_FALSE(*result);  // otherwise it ended with the context
+    result.reset();
+    if (all.group.size() == 2) CHECK_FALSE(end_last(all, true));
+    CHECK(all.group.size() == 1);
+  }
+}
+
+TEST_CASE("a closed member's socket that is opened again is the program's", "[shard_group]")
+{
+  SKIP_WITHOUT_STEERING();
+  const bool drains_first = GENERATE(true, false);
+  shards all(test::loopback_v4(), 2);
+  if (drains_first) CHECK_FALSE(end_last(all, false));
+  dgram::udp::socket& reopened = all.sockets[1];
+  reopened.close();
+  reopened.open(dgram::udp::v4());
+  reopened.bind(test::loopback_v4());
+  const auto own = reopened.local_endpoint();
+  CHECK_FALSE(end_last(all, true));
+  REQUIRE(reopened.is_open());
+  CHECK(reopened.local_endpoint() == own);
+  const auto next = all.group.open(all.io);
+  CHECK(next.local_endpoint() == all.group.local_endpoint());
+}
+
+TEST_CASE("the counts of a closed member stay", "[shard_group]")
+{
+  shards all(test::loopback_v4(), 1);
+  client peer(all.group.local_endpoint());
+  peer.send();
+  dgram::receive_batch batch(4);
+  REQUIRE(all.sockets[0].receive_batch(batch) == 1);
+  all.sockets[0].close();
+  CHECK(all.group.statistics().at(0).received == 1);
+  CHECK(all.group.statistics().at(0).received_bytes == 1);
+  all.sockets.clear();
+  CHECK(all.group.statistics().at(0).received == 1);
 }
 
 TEST_CASE("the completion runs on the handler's executor", "[shard_group]")

@@ -20,28 +20,34 @@ DGRAM_NAMESPACE_BEGIN
 
 namespace detail {
 
-/// Its steps run on the executor of the last member, since they use that member's socket. The
-/// completion may belong to another thread, and the handler's cancellation slot too.
+/// Ends an open member. Its steps run on the member's executor, so the socket cannot be closed in
+/// the meantime. Only what waits in the member's context keeps this object: if the context ends, so
+/// does this. The completion may belong to another thread, and the handler's cancellation slot too.
 template <class Executor>
 class shard_ending : public std::enable_shared_from_this<shard_ending<Executor>> {
   using members_type = shard_members<Executor>;
   using member = typename members_type::member;
 
 public:
-  shard_ending(std::shared_ptr<members_type> group, member last, std::size_t index, bool closes)
-      : group_(std::move(group)),
-        last_(std::move(last)),
-        index_(index),
-        closes_(closes),
-        timer_(last_.executor)
+  shard_ending(const Executor& executor, std::shared_ptr<members_type> group, member last,
+               bool closes)
+      : group_(std::move(group)), last_(std::move(last)), closes_(closes), timer_(executor)
   {
   }
   shard_ending(const shard_ending&) = delete;
   shard_ending& operator=(const shard_ending&) = delete;
 
-  void start()
+  void leave_out()
   {
-    net::post(last_.executor, [self = this->shared_from_this()] { self->leave_out(); });
+    if (is_done_) return;
+    error_code ec;
+    group_->leave_out_last(ec);
+    if (ec)
+      finish(ec);
+    else if (state())
+      wait();
+    else
+      finish({});
   }
 
   /// Ends before it begins.
@@ -51,13 +57,10 @@ public:
     complete(ec);
   }
 
-  /// May be called on any thread.
   void cancel()
   {
-    net::post(last_.executor, [self = this->shared_from_this()] {
-      self->finish(net::error::operation_aborted);
-      self->timer_.cancel();
-    });
+    finish(net::error::operation_aborted);
+    timer_.cancel();
   }
 
 protected:
@@ -74,35 +77,13 @@ private:
   /// program before.
   static constexpr std::chrono::milliseconds pause{1};
 
-  void leave_out()
+  /// Returns the member's socket, or null if the program has closed that, even if it has opened the
+  /// same object again.
+  std::shared_ptr<typename members_type::state_type> state() const
   {
-    if (!last_.handle.is_open()) return leave_out_by(index_);
-    error_code ec;
-    group_->leave_out_last(shard_access::descriptor(last_.handle), ec);
-    if (ec)
-      finish(ec);
-    else
-      wait();
-  }
-
-  /// The program closed the last member itself, so another member's descriptor must do. That is
-  /// used on that member's executor.
-  void leave_out_by(std::size_t index)
-  {
-    if (index == 0) return finish({});
-    member other = group_->at(index - 1);
-    const auto executor = other.executor;
-    net::post(executor, [self = this->shared_from_this(), other = std::move(other), index] {
-      error_code ec;
-      const bool is_open = other.handle.is_open();
-      if (is_open) self->group_->leave_out_last(shard_access::descriptor(other.handle), ec);
-      net::post(self->last_.executor, [self, ec, is_open, index] {
-        if (is_open)
-          self->finish(ec);
-        else
-          self->leave_out_by(index - 1);
-      });
-    });
+    auto held = last_.state.lock();
+    if (held && (held->seat != last_.seat || !held->socket.is_open())) held.reset();
+    return held;
   }
 
   void wait()
@@ -115,8 +96,9 @@ private:
 
   void look()
   {
-    if (!last_.handle.is_open()) return finish({});
-    const bool is_empty = !platform::has_queued(shard_access::descriptor(last_.handle));
+    const auto member = state();
+    if (!member) return finish({});
+    const bool is_empty = !platform::has_queued(member->fd());
     empty_looks_ = is_empty ? empty_looks_ + 1 : 0;
     if (empty_looks_ < 2)
       wait();
@@ -127,14 +109,13 @@ private:
   void finish(const error_code& ec)
   {
     if (std::exchange(is_done_, true)) return;
-    if (!ec && closes_) group_->close_last();
+    if (!ec && closes_) group_->close_last(state().get());
     group_->stop_ending();
     complete(ec);
   }
 
   std::shared_ptr<members_type> group_;
   member last_;
-  std::size_t index_;
   bool closes_;
   bool is_done_ = false;
   int empty_looks_ = 0;  // one after the other
@@ -148,7 +129,7 @@ class shard_ending_for final : public shard_ending<Executor> {
 public:
   template <class From, class... Args>
   explicit shard_ending_for(From&& handler, const Executor& otherwise, Args&&... args)
-      : shard_ending<Executor>(std::forward<Args>(args)...),
+      : shard_ending<Executor>(otherwise, std::forward<Args>(args)...),
         work_(net::get_associated_executor(handler, otherwise)),
         handler_(std::forward<From>(handler))
   {
@@ -177,25 +158,80 @@ public:
   {
   }
 
+  using executor_type = Executor;
+
+  /// For what adds to the operation, such as the timer of `cancel_after`.
+  Executor get_executor() const { return group_->get_executor(); }
+
   template <class Handler>
   void operator()(Handler&& handler) const
   {
-    using op_type = shard_ending_for<Executor, std::decay_t<Handler>>;
     error_code ec;
-    std::size_t index = 0;
-    auto last = group_->begin_ending(index, ec);
-    const net::cancellation_slot slot = net::get_associated_cancellation_slot(handler);
-    const auto executor = last.executor;
-    const auto op = std::make_shared<op_type>(std::forward<Handler>(handler), executor, group_,
-                                              std::move(last), index, closes_);
-    if (ec) return op->refuse(ec);
-    if (slot.is_connected())
-      on_cancellation(slot, std::weak_ptr(op),
-                      [](op_type& self, net::cancellation_type) { self.cancel(); });
-    op->start();
+    const auto last = group_->begin_ending(ec);
+    try {
+      const bool is_open =
+          last.seat->visit([&](const Executor& executor, platform::descriptor_type) {
+            start(std::forward<Handler>(handler), executor, last, ec);
+          });
+      if (!is_open) end_closed(std::forward<Handler>(handler), ec);
+    } catch (...) {
+      if (!ec) group_->stop_ending();
+      throw;
+    }
   }
 
 private:
+  using members_type = shard_members<Executor>;
+
+  template <class Handler>
+  void start(Handler&& handler, const Executor& executor, const typename members_type::member& last,
+             const error_code& ec) const
+  {
+    using op_type = shard_ending_for<Executor, std::decay_t<Handler>>;
+    const net::cancellation_slot slot = net::get_associated_cancellation_slot(handler);
+    const auto op =
+        std::make_shared<op_type>(std::forward<Handler>(handler), executor, group_, last, closes_);
+    if (ec) return op->refuse(ec);
+    // The handler's thread holds the seat only: the operation may die with the member's context.
+    if (slot.is_connected())
+      on_cancellation(
+          slot, std::weak_ptr(last.seat),
+          [weak = std::weak_ptr(op)](shard_seat<Executor>& seat, net::cancellation_type) {
+            seat.visit([&](const Executor& members, platform::descriptor_type) {
+              net::post(members, [weak] {
+                if (const auto self = weak.lock()) self->cancel();
+              });
+            });
+          });
+    net::post(executor, [op] { op->leave_out(); });
+  }
+
+  /// Ends a member that the program has closed. Its context may be gone, or nothing may run it.
+  template <class Handler>
+  void end_closed(Handler&& handler, error_code ec) const
+  {
+    if (!ec) {
+      group_->leave_out_last(ec);
+      if (!ec && closes_) group_->close_last(nullptr);
+      group_->stop_ending();
+    }
+    const bool is_posted = group_->visit_open(
+        [&](const Executor& executor) { post(std::forward<Handler>(handler), executor, ec); });
+    if (!is_posted) post(std::forward<Handler>(handler), net::system_executor(), ec);
+  }
+
+  /// Completes on the handler's executor, by default on this one.
+  template <class Handler, class Otherwise>
+  static void post(Handler&& handler, const Otherwise& otherwise, const error_code& ec)
+  {
+    using handler_type = std::decay_t<Handler>;
+    using handler_executor = net::associated_executor_t<handler_type, Otherwise>;
+    const handler_executor executor = net::get_associated_executor(handler, otherwise);
+    net::post(executor, upcall<handler_type, handler_executor, error_code>(
+                            handler_type(std::forward<Handler>(handler)),
+                            net::executor_work_guard<handler_executor>(executor), error_code(ec)));
+  }
+
   std::shared_ptr<shard_members<Executor>> group_;
   bool closes_;
 };

@@ -6,12 +6,14 @@
 #include <dgram/basic_socket.hpp>
 #include <dgram/config.hpp>
 #include <dgram/descriptors.hpp>
+#include <dgram/detail/async/at_end.hpp>
 #include <dgram/detail/platform/errors.hpp>
 #include <dgram/detail/platform/probe_socket.hpp>
 #include <dgram/detail/platform/steering.hpp>
-#include <dgram/detail/socket/counts.hpp>
 #include <dgram/detail/socket/opening.hpp>
 #include <dgram/detail/socket/option_access.hpp>
+#include <dgram/detail/socket/shard_seat.hpp>
+#include <dgram/detail/socket/state.hpp>
 #include <dgram/endpoint.hpp>
 #include <dgram/error.hpp>
 #include <dgram/failure.hpp>
@@ -22,12 +24,15 @@
 #include <dgram/udp.hpp>
 
 #include <algorithm>
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <utility>
 #include <variant>
 #include <vector>
@@ -89,13 +94,14 @@ template <class Executor>
 class shard_members {
 public:
   using socket_type = basic_socket<udp, Executor>;
-  using handle_type = typename socket_type::handle_type;
+  using state_type = socket_state<udp, Executor>;
+  using seat_type = shard_seat<Executor>;
 
   struct member {
-    handle_type handle;
-    Executor executor;
-    std::uint64_t seen = 0;       // its count at the last call of statistics
-    std::uint64_t elsewhere = 0;  // the others' count when its own changed last
+    std::shared_ptr<seat_type> seat;
+    std::weak_ptr<state_type> state;  // locked on the member's executor only
+    std::uint64_t seen = 0;           // its count at the last call of statistics
+    std::uint64_t elsewhere = 0;      // the others' count when its own changed last
   };
 
   explicit shard_members(const shard_group_config& config) : config_(config)
@@ -160,21 +166,30 @@ public:
       ec = error::out_of_range;
     if (ec) return socket;
     if (index == reserve_.size()) reserve_.emplace_back();
+    members_.reserve(index + 1);
+    const auto state = shard_access::state(socket.handle());
+    const auto seat = std::make_shared<seat_type>(executor, state->counts);
+    const bool steers = has_program_ || index > 0;
+    const platform::steering_program program(config_.steering, hash_, index + 1);
     owned_descriptor& place = reserve_[index];
+    bool is_opened = false;
+    // The place owns the descriptor until all is done. A socket must not stay bound without a
+    // program that leaves it out.
+    const at_end undo([&] {
+      if (is_opened) return;
+      error_code ignored;
+      if (socket.is_open()) socket.release(ignored);
+      if (!has_program_ && index > 0) place = {};
+    });
     if (!place) place = bind_next(ec);
     if (!ec) socket.assign(protocol_, place.get(), ec);
+    if (!ec && steers) attach(program, place.get(), ec);
     if (ec) return socket;
-    members_.push_back({socket.handle(), executor});
-    static_cast<void>(place.release());
-    if (steers()) steer(socket.native_handle(), index + 1, ec);
-    if (!ec) {
-      steered_ = index + 1;
-      return socket;
-    }
-    members_.pop_back();
-    error_code ignored;
-    owned_descriptor unused(socket.release(ignored));
-    if (has_program_) place = std::move(unused);
+    is_opened = true;
+    seat->take(place.release());
+    state->seat = seat;
+    members_.push_back({seat, state});
+    steered_ = index + 1;
     return socket;
   }
 
@@ -200,13 +215,8 @@ public:
     std::vector<shard_statistics> all;
     std::uint64_t total = 0;
     for (const member& each : members_) {
-      const socket_counts& counts = shard_access::counts(each.handle);
-      all.push_back({.received = counts.received,
-                     .received_bytes = counts.received_bytes,
-                     .receive_calls = counts.receive_calls,
-                     .sent = counts.sent,
-                     .missed = 0,
-                     .is_steered_to = all.size() < steered_});
+      all.push_back(each.seat->counted());
+      all.back().is_steered_to = all.size() <= steered_;
       total += all.back().received;
     }
     for (std::size_t i = 0; i < all.size(); ++i) {
@@ -221,12 +231,21 @@ public:
 
   // --- ending the last member ---
 
-  /// Returns the last member, which the caller begins to drain or to close, and its number. There
-  /// must be a member.
-  member begin_ending(std::size_t& index, error_code& ec)
+  /// The executor of the last member that is open, or else the system's, if the type allows that.
+  Executor get_executor() const
+  {
+    std::optional<Executor> found;
+    if (visit_open([&](const Executor& executor) { found = executor; })) return *found;
+    if constexpr (std::is_constructible_v<Executor, net::system_executor>)
+      return Executor(net::system_executor());
+    else
+      refuse("shard_group", error::out_of_range, "no member is open that has an executor");
+  }
+
+  /// Returns the last member, which the caller begins to drain or to close. There must be a member.
+  member begin_ending(error_code& ec)
   {
     const std::scoped_lock lock(mutex_);
-    index = members_.size() - 1;
     ec.clear();
     if (ends_last_)
       ec = net::error::in_progress;
@@ -236,39 +255,60 @@ public:
     return members_.back();
   }
 
-  void stop_ending() noexcept
+  void stop_ending() noexcept { ends_last_ = false; }
+
+  /// Calls the function with the executor of the last member that is open. Returns false if none
+  /// is. The function may not use the group.
+  template <class Function>
+  bool visit_open(Function function) const
   {
-    const std::scoped_lock lock(mutex_);
-    ends_last_ = false;
+    std::vector<std::shared_ptr<seat_type>> seats;
+    {
+      const std::scoped_lock lock(mutex_);
+      for (const member& each : members_)
+        seats.push_back(each.seat);
+    }
+    for (std::size_t i = seats.size(); i > 0; --i)
+      if (seats[i - 1]->visit(
+              [&](const Executor& executor, platform::descriptor_type) { function(executor); }))
+        return true;
+    return false;
   }
 
-  member at(std::size_t index) const
+  /// Leaves the last member out, by any descriptor that is in the kernel's group.
+  void leave_out_last(error_code& ec)
   {
     const std::scoped_lock lock(mutex_);
-    return members_[index];
+    const std::size_t rest = members_.size() - 1;
+    ec.clear();
+    if (steered_ == rest) return;
+    const platform::steering_program program(config_.steering, hash_, rest);
+    bool is_attached = false;
+    const auto try_by = [&](platform::descriptor_type descriptor) {
+      program.attach(descriptor, ec);
+      is_attached = !ec;
+    };
+    for (std::size_t i = members_.size(); i > 0 && !is_attached; --i)
+      members_[i - 1].seat->visit(
+          [&](const Executor&, platform::descriptor_type descriptor) { try_by(descriptor); });
+    for (std::size_t i = 0; i < reserve_.size() && !is_attached; ++i)
+      if (reserve_[i]) try_by(reserve_[i].get());
+    name_unsupported(ec);
+    if (!ec) steered_ = rest;
   }
 
-  /// Leaves the last member out, by a descriptor of the group.
-  void leave_out_last(platform::descriptor_type descriptor, error_code& ec)
+  /// Ends the operations of the last member, if that is open: `last` is its socket then. Keeps its
+  /// descriptor for the next open. If the kernel closed it, a datagram could be lost:
+  /// udp_lib_unhash first takes a socket out of its group, and then out of the table where look-ups
+  /// find it.
+  void close_last(state_type* last)
   {
     const std::scoped_lock lock(mutex_);
-    if (steered_ == members_.size() - 1) return ec.clear();
-    steer(descriptor, members_.size() - 1, ec);
-    if (!ec) steered_ = members_.size() - 1;
-  }
-
-  /// Ends the last member's operations, and keeps its descriptor for the next open. If the kernel
-  /// closed it, a datagram could be lost: udp_lib_unhash first takes a socket out of its group, and
-  /// then out of the table where look-ups find it.
-  void close_last()
-  {
-    const std::scoped_lock lock(mutex_);
-    const handle_type last = members_.back().handle;
     members_.pop_back();
     steered_ = members_.size();
     error_code ec = net::error::bad_descriptor;
     owned_descriptor descriptor;
-    if (last.is_open()) descriptor = owned_descriptor(shard_access::release(last, ec));
+    if (last != nullptr) descriptor = owned_descriptor(last->release(ec));
     // If the program closed it, the kernel has given its number to the last socket of all.
     if (ec) descriptor = std::move(reserve_.back());
     if (ec) reserve_.pop_back();
@@ -276,13 +316,11 @@ public:
   }
 
 private:
-  /// Whether a program can be attached: the kernel makes a group of two sockets or more, or of one
-  /// that had a program before its bind.
-  bool steers() const noexcept { return has_program_ || members_.size() > 1; }
-
-  void steer(platform::descriptor_type descriptor, std::size_t members, error_code& ec)
+  /// The kernel has a group of two sockets or more, or of one that had a program before its bind.
+  void attach(const platform::steering_program& program, platform::descriptor_type descriptor,
+              error_code& ec)
   {
-    platform::steering_program(config_.steering, hash_, members).attach(descriptor, ec);
+    program.attach(descriptor, ec);
     name_unsupported(ec);
     if (!ec) has_program_ = true;
   }
@@ -337,7 +375,8 @@ private:
       error_code ec;
       owned_descriptor next = bind_next(ec);
       // The second socket of a group that began without a program lets the kernel make the group.
-      if (!ec && !has_program_) steer(next.get(), 1, ec);
+      if (!ec && !has_program_)
+        attach(platform::steering_program(config_.steering, hash_, 1), next.get(), ec);
       if (ec) refuse_member(ec, reserve_.size());
       reserve_.push_back(std::move(next));
     }
@@ -383,7 +422,10 @@ private:
   udp::endpoint local_;
   bool can_share_ = false;
   bool has_program_ = false;  // the kernel has one for the group
-  bool ends_last_ = false;    // an operation drains or closes the last member
+
+  /// An operation drains or closes the last member. It may end while a seat is visited, in which
+  /// the mutex must not be locked.
+  std::atomic<bool> ends_last_ = false;
 
   std::vector<member> members_;
   std::size_t steered_ = 0;                // members that datagrams go to

@@ -17,6 +17,7 @@
 #include <dgram/detail/socket/protocols.hpp>
 #include <dgram/detail/socket/receivers.hpp>
 #include <dgram/detail/socket/reports.hpp>
+#include <dgram/detail/socket/shard_seat.hpp>
 #include <dgram/detail/socket/wake_ups.hpp>
 #include <dgram/endpoint.hpp>
 #include <dgram/error.hpp>
@@ -64,8 +65,13 @@ struct socket_state : descriptor, std::enable_shared_from_this<socket_state<Prot
     look_at_descriptor(platform::describe(fd(), ignored).family);
   }
 
+  socket_state(const socket_state&) = delete;
+  socket_state& operator=(const socket_state&) = delete;
+  ~socket_state() { leave_seat(); }
+
   inner_type socket;
   receivers receiving;
+  std::shared_ptr<shard_seat<Executor>> seat;  // if the socket is a member of a group
   std::uint64_t epoch = 0;
 
   /// The peers to which segmentation was refused. Datagrams to them leave one by one for a while.
@@ -627,8 +633,14 @@ private:
     return true;
   }
 
+  void leave_seat() noexcept
+  {
+    if (const auto left = std::exchange(seat, nullptr)) left->leave();
+  }
+
   DGRAM_COLD void forget_descriptor()
   {
+    leave_seat();  // before the counters start anew
     abort_operations();
     bound.forget();
     descriptor::forget();

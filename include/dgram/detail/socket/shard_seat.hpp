@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: BSL-1.0
+// What a group of shards knows of a member's socket, for as long as the socket is the member.
+#ifndef DGRAM_DETAIL_SOCKET_SHARD_SEAT_HPP
+#define DGRAM_DETAIL_SOCKET_SHARD_SEAT_HPP
+
+#include <dgram/config.hpp>
+#include <dgram/detail/platform/basics.hpp>
+#include <dgram/detail/socket/counts.hpp>
+#include <dgram/shard_group_config.hpp>
+
+#include <mutex>
+#include <optional>
+
+DGRAM_NAMESPACE_BEGIN
+
+namespace detail {
+
+/// A member's socket leaves its seat before its descriptor is closed or replaced, and before it is
+/// destroyed. Its context may end then, so the seat keeps nothing that belongs to the context.
+///
+/// Any thread may call the functions. What they call must not close the socket.
+template <class Executor>
+class shard_seat {
+public:
+  shard_seat(const Executor& executor, const socket_counts& counts)
+      : executor_(executor), counts_(&counts)
+  {
+  }
+
+  /// Called once, when the socket has the descriptor.
+  void take(platform::descriptor_type descriptor) noexcept { descriptor_ = descriptor; }
+
+  void leave() noexcept
+  {
+    std::optional<Executor> released;
+    const std::scoped_lock lock(mutex_);
+    last_ = read();
+    counts_ = nullptr;
+    released.swap(executor_);
+  }
+
+  /// Calls the function with the executor and the descriptor, unless the socket has left. The
+  /// context and the descriptor exist during the call. Returns whether it called.
+  template <class Function>
+  bool visit(Function function)
+  {
+    const std::scoped_lock lock(mutex_);
+    if (!executor_) return false;
+    function(*executor_, descriptor_);
+    return true;
+  }
+
+  /// What the socket has counted, up to when it left.
+  shard_statistics counted() const
+  {
+    const std::scoped_lock lock(mutex_);
+    return counts_ == nullptr ? last_ : read();
+  }
+
+private:
+  shard_statistics read() const noexcept
+  {
+    shard_statistics now;
+    now.received = counts_->received;
+    now.received_bytes = counts_->received_bytes;
+    now.receive_calls = counts_->receive_calls;
+    now.sent = counts_->sent;
+    return now;
+  }
+
+  mutable std::mutex mutex_;
+  std::optional<Executor> executor_;  // empty after the socket has left
+  const socket_counts* counts_;       // null after the socket has left
+  platform::descriptor_type descriptor_{};
+  shard_statistics last_;
+};
+
+}  // namespace detail
+
+DGRAM_NAMESPACE_END
+
+#endif
