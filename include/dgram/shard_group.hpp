@@ -35,6 +35,9 @@ DGRAM_NAMESPACE_BEGIN
 /// while the group is used, the kernel gives that number to another socket: senders move, and some
 /// datagrams go to a socket that no member has open.
 ///
+/// If the program connects a member of a group on all addresses, the kernel takes that socket out of
+/// the group as if it were closed. `async_close_last` removes it.
+///
 /// **Exclusive.** The group binds its first socket without sharing, and fails if the port is taken.
 /// Afterwards a process of the same user can bind to the port too. It gets no datagrams unless the
 /// group grows beyond its `reserve`.

@@ -652,6 +652,34 @@ TEST_CASE("a closed member's socket that is opened again is the program's", "[sh
   CHECK(next.local_endpoint() == all.group.local_endpoint());
 }
 
+TEST_CASE("a connected member is removed, and the next one has no peer", "[shard_group]")
+{
+  SKIP_WITHOUT_STEERING();
+  const bool is_wildcard = GENERATE(true, false);
+  const std::size_t reserve = GENERATE(1U, 2U, 4U);
+  const bool all_connect = GENERATE(false, true);
+  const dgram::udp::endpoint any(asio::ip::address_v4::any(), 0);
+  shards all(is_wildcard ? any : test::loopback_v4(), 2, {.reserve = reserve});
+  client other(test::loopback_v4());
+  const auto peer_address = other.socket.local_endpoint();
+  all.sockets[1].connect(peer_address);
+  if (all_connect) all.sockets[0].connect(peer_address);
+  CHECK_FALSE(end_last(all, true));
+  CHECK(all.group.size() == 1);
+  CHECK_FALSE(all.sockets[1].is_open());
+  all.sockets.pop_back();
+  if (all_connect) return;
+  all.open(2);
+  CHECK_FALSE(all.sockets[1].handle().is_connected());
+  const dgram::udp::endpoint server(asio::ip::address_v4::loopback(),
+                                    all.group.local_endpoint().port());
+  for (int flow = 0; flow < 60; ++flow) {
+    client peer(server);
+    peer.send();
+    CHECK(all.take_one() == all.group.member_of(peer.socket.local_endpoint()));
+  }
+}
+
 TEST_CASE("the counts of a closed member stay", "[shard_group]")
 {
   shards all(test::loopback_v4(), 1);

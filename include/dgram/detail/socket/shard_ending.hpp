@@ -108,8 +108,9 @@ private:
 
   void finish(const error_code& ec)
   {
-    if (std::exchange(is_done_, true)) return;
+    if (is_done_) return;
     if (!ec && closes_) group_->close_last(state().get());
+    is_done_ = true;
     group_->stop_ending();
     complete(ec);
   }

@@ -294,6 +294,8 @@ public:
     for (std::size_t i = 0; i < reserve_.size() && !is_attached; ++i)
       if (reserve_[i]) try_by(reserve_[i].get());
     name_unsupported(ec);
+    // No socket of the group is in the kernel's, so there is nothing to steer.
+    if (ec == net::error::invalid_argument) ec.clear();
     if (!ec) steered_ = rest;
   }
 
@@ -301,15 +303,25 @@ public:
   /// descriptor for the next open. If the kernel closed it, a datagram could be lost:
   /// udp_lib_unhash first takes a socket out of its group, and then out of the table where look-ups
   /// find it.
+  ///
+  /// A socket that is bound to all addresses leaves the kernel's group when it is connected.
   void close_last(state_type* last)
   {
     const std::scoped_lock lock(mutex_);
+    const platform::steering_program program(config_.steering, hash_, members_.size() - 1);
     members_.pop_back();
     steered_ = members_.size();
     error_code ec = net::error::bad_descriptor;
     owned_descriptor descriptor;
-    if (last != nullptr) descriptor = owned_descriptor(last->release(ec));
-    // If the program closed it, the kernel has given its number to the last socket of all.
+    if (last != nullptr) {
+      error_code ignored;
+      if (last->flags.connected) last->disconnect(ignored);
+      error_code apart;
+      program.attach(last->fd(), apart);
+      descriptor = owned_descriptor(last->release(ec));
+      if (!ec) ec = apart;
+    }
+    // If it is closed or apart, the kernel has given its number to the last socket of all.
     if (ec) descriptor = std::move(reserve_.back());
     if (ec) reserve_.pop_back();
     if (members_.size() < reserve_.size()) reserve_[members_.size()] = std::move(descriptor);
