@@ -680,6 +680,52 @@ TEST_CASE("a connected member is removed, and the next one has no peer", "[shard
   }
 }
 
+TEST_CASE("a member gets no broadcast that was sent before it was opened", "[shard_group]")
+{
+  SKIP_WITHOUT_STEERING();
+  const bool was_open_before = GENERATE(false, true);
+  shards all({asio::ip::address_v4::any(), 0}, 1, {.reserve = 3});
+  if (was_open_before) {
+    all.open(1);
+    CHECK_FALSE(end_last(all, true));
+    all.sockets.pop_back();
+  }
+  client sender(test::loopback_v4());
+  sender.socket.set_option(asio::socket_base::broadcast(true));
+  const dgram::udp::endpoint everyone(asio::ip::make_address_v4("127.255.255.255"),
+                                      all.group.local_endpoint().port());
+  dgram::error_code ec;
+  for (int i = 0; i < 3; ++i)
+    sender.socket.send_to(asio::buffer("old", 3), everyone, 0, ec);
+  if (ec) SKIP("the loopback interface has no broadcast address");
+  all.open(2);
+  CHECK(all.empty(0) == 3);
+  CHECK(all.empty(1) == 0);
+  CHECK(all.empty(2) == 0);
+  sender.socket.send_to(asio::buffer("new", 3), everyone);
+  for (std::size_t member = 0; member < 3; ++member)
+    CHECK(all.empty(member) == 1);
+}
+
+TEST_CASE("a socket that took a closed member's number keeps what was steered to it",
+          "[shard_group]")
+{
+  SKIP_WITHOUT_STEERING();
+  shards all(test::loopback_v4(), 2, {.reserve = 3});
+  all.sockets.pop_back();
+  int sent = 0;
+  for (int flow = 0; flow < 60; ++flow) {
+    client peer(all.group.local_endpoint());
+    if (all.group.member_of(peer.socket.local_endpoint()) != 1) continue;
+    peer.send();
+    ++sent;
+  }
+  REQUIRE(sent > 0);
+  CHECK_FALSE(end_last(all, true));
+  all.open(1);
+  CHECK(all.empty(1) == static_cast<std::size_t>(sent));
+}
+
 TEST_CASE("the counts of a closed member stay", "[shard_group]")
 {
   shards all(test::loopback_v4(), 1);

@@ -6,14 +6,16 @@
 #include <dgram/config.hpp>
 #include <dgram/detail/async/any_completion.hpp>
 #include <dgram/detail/async/cancellation.hpp>
+#include <dgram/detail/platform/basics.hpp>
 #include <dgram/detail/platform/steering.hpp>
 #include <dgram/detail/socket/shard_members.hpp>
+#include <dgram/detail/socket/shard_seat.hpp>
 #include <dgram/error.hpp>
-#include <dgram/socket_handle.hpp>
 
 #include <chrono>
 #include <cstddef>
 #include <memory>
+#include <type_traits>
 #include <utility>
 
 DGRAM_NAMESPACE_BEGIN

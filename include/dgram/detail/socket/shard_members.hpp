@@ -25,6 +25,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <bitset>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -183,12 +184,15 @@ public:
     });
     if (!place) place = bind_next(ec);
     if (!ec) socket.assign(protocol_, place.get(), ec);
+    // What is queued came by broadcast or multicast, unless datagrams were steered here before.
+    if (!ec && has_program_ && index > 0 && !was_steered_to_[index]) state->discard_queued();
     if (!ec && steers) attach(program, place.get(), ec);
     if (ec) return socket;
     is_opened = true;
     seat->take(place.release());
     state->seat = seat;
     members_.push_back({seat, state});
+    was_steered_to_.reset(index);
     steered_ = index + 1;
     return socket;
   }
@@ -325,6 +329,7 @@ public:
     if (ec) descriptor = std::move(reserve_.back());
     if (ec) reserve_.pop_back();
     if (members_.size() < reserve_.size()) reserve_[members_.size()] = std::move(descriptor);
+    if (ec) was_steered_to_.set(members_.size());
   }
 
 private:
@@ -387,6 +392,7 @@ private:
       error_code ec;
       owned_descriptor next = bind_next(ec);
       // The second socket of a group that began without a program lets the kernel make the group.
+      if (!has_program_) was_steered_to_.set(reserve_.size());
       if (!ec && !has_program_)
         attach(platform::steering_program(config_.steering, hash_, 1), next.get(), ec);
       if (ec) refuse_member(ec, reserve_.size());
@@ -442,6 +448,9 @@ private:
   std::vector<member> members_;
   std::size_t steered_ = 0;                // members that datagrams go to
   std::vector<owned_descriptor> reserve_;  // a place for each member; empty while it is open
+
+  /// The places whose sockets had the number of a member while they were not open.
+  std::bitset<platform::max_shards> was_steered_to_;
 };
 
 }  // namespace detail
