@@ -98,9 +98,9 @@ private:
 
   void look()
   {
-    const auto member = state();
-    if (!member) return finish({});
-    const bool is_empty = !platform::has_queued(member->fd());
+    const auto held = state();
+    if (!held) return finish({});
+    const bool is_empty = !platform::has_queued(held->fd());
     empty_looks_ = is_empty ? empty_looks_ + 1 : 0;
     if (empty_looks_ < 2)
       wait();
