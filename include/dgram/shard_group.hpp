@@ -35,6 +35,9 @@ DGRAM_NAMESPACE_BEGIN
 /// while the group is used, the kernel gives that number to another socket: senders move, and some
 /// datagrams go to a socket that no member has open.
 ///
+/// If the program connects a member of a group on all addresses, the kernel takes that socket out
+/// of the group as if it were closed. `async_close_last` removes it.
+///
 /// **Exclusive.** The group binds its first socket without sharing, and fails if the port is taken.
 /// Afterwards a process of the same user can bind to the port too. It gets no datagrams unless the
 /// group grows beyond its `reserve`.
@@ -143,7 +146,9 @@ public:
   /// other things of a sender beside its datagrams. 0 if no member is open.
   std::size_t member_of(const udp::endpoint& sender) const { return members_->member_of(sender); }
 
-  /// Opens the next member on an executor, and steers datagrams to it. Errors:
+  /// Opens the next member on an executor, and steers datagrams to it. Later members than the first
+  /// begin with an empty queue. A member that takes the place of a closed one has that one's socket
+  /// in the kernel, and so the options and multicast groups that the program set there. Errors:
   ///  - `address_in_use` if the member has to be bound, and another user opened the first socket;
   ///  - `access_denied` if the process has given up the privilege for the port;
   ///  - `in_progress` while the last member is drained or closed, or is drained and not closed;
@@ -197,7 +202,7 @@ public:
   /// own executor, by default the member's, and never inside the call. Cancellation: every type, on
   /// the handler's executor.
   ///
-  /// `asio::cancel_after` has its timer on the member's executor, so the handler must run there too.
+  /// `asio::cancel_after` has its timer on the member's executor, so the handler must run there.
   ///
   /// If the program has closed the member, its context may be gone. The operation then does its
   /// work in the call. The handler's default executor is that of the last member that is open, and

@@ -51,9 +51,13 @@ using shard_steering = std::variant<steer_by_sender, steer_by_cpu, steer_by_payl
 
 /// The settings of a `shard_group`.
 struct shard_group_config {
-  /// How many sockets the group binds at the start, from 1 to 256. Datagrams go to open members
-  /// only. Members beyond these are bound when they are opened, which fails if the process has
-  /// changed its user or given up the privilege for the port.
+  /// How many sockets the group binds at the start, from 1 to 256. Members beyond these are bound
+  /// when they are opened, which fails if the process has changed its user or given up the
+  /// privilege for the port.
+  ///
+  /// Datagrams to one address go to open members only. Broadcast and multicast datagrams are not
+  /// steered: each bound socket gets a copy, also one of the reserve, whose queue they fill. `open`
+  /// discards them, except for the first member.
   std::size_t reserve = 1;
 
   shard_steering steering = steer_by_sender();

@@ -652,6 +652,80 @@ TEST_CASE("a closed member's socket that is opened again is the program's", "[sh
   CHECK(next.local_endpoint() == all.group.local_endpoint());
 }
 
+TEST_CASE("a connected member is removed, and the next one has no peer", "[shard_group]")
+{
+  SKIP_WITHOUT_STEERING();
+  const bool is_wildcard = GENERATE(true, false);
+  const std::size_t reserve = GENERATE(1U, 2U, 4U);
+  const bool all_connect = GENERATE(false, true);
+  const dgram::udp::endpoint any(asio::ip::address_v4::any(), 0);
+  shards all(is_wildcard ? any : test::loopback_v4(), 2, {.reserve = reserve});
+  client other(test::loopback_v4());
+  const auto peer_address = other.socket.local_endpoint();
+  all.sockets[1].connect(peer_address);
+  if (all_connect) all.sockets[0].connect(peer_address);
+  CHECK_FALSE(end_last(all, true));
+  CHECK(all.group.size() == 1);
+  CHECK_FALSE(all.sockets[1].is_open());
+  all.sockets.pop_back();
+  if (all_connect) return;
+  all.open(2);
+  CHECK_FALSE(all.sockets[1].handle().is_connected());
+  const dgram::udp::endpoint server(asio::ip::address_v4::loopback(),
+                                    all.group.local_endpoint().port());
+  for (int flow = 0; flow < 60; ++flow) {
+    client peer(server);
+    peer.send();
+    CHECK(all.take_one() == all.group.member_of(peer.socket.local_endpoint()));
+  }
+}
+
+TEST_CASE("a member gets no broadcast that was sent before it was opened", "[shard_group]")
+{
+  SKIP_WITHOUT_STEERING();
+  const bool was_open_before = GENERATE(false, true);
+  shards all({asio::ip::address_v4::any(), 0}, 1, {.reserve = 3});
+  if (was_open_before) {
+    all.open(1);
+    CHECK_FALSE(end_last(all, true));
+    all.sockets.pop_back();
+  }
+  client sender(test::loopback_v4());
+  sender.socket.set_option(asio::socket_base::broadcast(true));
+  const dgram::udp::endpoint everyone(asio::ip::make_address_v4("127.255.255.255"),
+                                      all.group.local_endpoint().port());
+  dgram::error_code ec;
+  for (int i = 0; i < 3; ++i)
+    sender.socket.send_to(asio::buffer("old", 3), everyone, 0, ec);
+  if (ec) SKIP("the loopback interface has no broadcast address");
+  all.open(2);
+  CHECK(all.empty(0) == 3);
+  CHECK(all.empty(1) == 0);
+  CHECK(all.empty(2) == 0);
+  sender.socket.send_to(asio::buffer("new", 3), everyone);
+  for (std::size_t member = 0; member < 3; ++member)
+    CHECK(all.empty(member) == 1);
+}
+
+TEST_CASE("a socket that took a closed member's number keeps what was steered to it",
+          "[shard_group]")
+{
+  SKIP_WITHOUT_STEERING();
+  shards all(test::loopback_v4(), 2, {.reserve = 3});
+  all.sockets.pop_back();
+  int sent = 0;
+  for (int flow = 0; flow < 60; ++flow) {
+    client peer(all.group.local_endpoint());
+    if (all.group.member_of(peer.socket.local_endpoint()) != 1) continue;
+    peer.send();
+    ++sent;
+  }
+  REQUIRE(sent > 0);
+  CHECK_FALSE(end_last(all, true));
+  all.open(1);
+  CHECK(all.empty(1) == static_cast<std::size_t>(sent));
+}
+
 TEST_CASE("the counts of a closed member stay", "[shard_group]")
 {
   shards all(test::loopback_v4(), 1);

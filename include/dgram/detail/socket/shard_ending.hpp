@@ -6,14 +6,16 @@
 #include <dgram/config.hpp>
 #include <dgram/detail/async/any_completion.hpp>
 #include <dgram/detail/async/cancellation.hpp>
+#include <dgram/detail/platform/basics.hpp>
 #include <dgram/detail/platform/steering.hpp>
 #include <dgram/detail/socket/shard_members.hpp>
+#include <dgram/detail/socket/shard_seat.hpp>
 #include <dgram/error.hpp>
-#include <dgram/socket_handle.hpp>
 
 #include <chrono>
 #include <cstddef>
 #include <memory>
+#include <type_traits>
 #include <utility>
 
 DGRAM_NAMESPACE_BEGIN
@@ -96,9 +98,9 @@ private:
 
   void look()
   {
-    const auto member = state();
-    if (!member) return finish({});
-    const bool is_empty = !platform::has_queued(member->fd());
+    const auto held = state();
+    if (!held) return finish({});
+    const bool is_empty = !platform::has_queued(held->fd());
     empty_looks_ = is_empty ? empty_looks_ + 1 : 0;
     if (empty_looks_ < 2)
       wait();
@@ -108,8 +110,9 @@ private:
 
   void finish(const error_code& ec)
   {
-    if (std::exchange(is_done_, true)) return;
+    if (is_done_) return;
     if (!ec && closes_) group_->close_last(state().get());
+    is_done_ = true;
     group_->stop_ending();
     complete(ec);
   }

@@ -25,6 +25,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <bitset>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -183,12 +184,15 @@ public:
     });
     if (!place) place = bind_next(ec);
     if (!ec) socket.assign(protocol_, place.get(), ec);
+    // What is queued came by broadcast or multicast, unless datagrams were steered here before.
+    if (!ec && has_program_ && index > 0 && !was_steered_to_[index]) state->discard_queued();
     if (!ec && steers) attach(program, place.get(), ec);
     if (ec) return socket;
     is_opened = true;
     seat->take(place.release());
     state->seat = seat;
     members_.push_back({seat, state});
+    was_steered_to_.reset(index);
     steered_ = index + 1;
     return socket;
   }
@@ -294,6 +298,8 @@ public:
     for (std::size_t i = 0; i < reserve_.size() && !is_attached; ++i)
       if (reserve_[i]) try_by(reserve_[i].get());
     name_unsupported(ec);
+    // No socket of the group is in the kernel's, so there is nothing to steer.
+    if (ec == net::error::invalid_argument) ec.clear();
     if (!ec) steered_ = rest;
   }
 
@@ -301,18 +307,29 @@ public:
   /// descriptor for the next open. If the kernel closed it, a datagram could be lost:
   /// udp_lib_unhash first takes a socket out of its group, and then out of the table where look-ups
   /// find it.
+  ///
+  /// A socket that is bound to all addresses leaves the kernel's group when it is connected.
   void close_last(state_type* last)
   {
     const std::scoped_lock lock(mutex_);
+    const platform::steering_program program(config_.steering, hash_, members_.size() - 1);
     members_.pop_back();
     steered_ = members_.size();
     error_code ec = net::error::bad_descriptor;
     owned_descriptor descriptor;
-    if (last != nullptr) descriptor = owned_descriptor(last->release(ec));
-    // If the program closed it, the kernel has given its number to the last socket of all.
+    if (last != nullptr) {
+      error_code ignored;
+      if (last->flags.connected) last->disconnect(ignored);
+      error_code apart;
+      program.attach(last->fd(), apart);
+      descriptor = owned_descriptor(last->release(ec));
+      if (!ec) ec = apart;
+    }
+    // If it is closed or apart, the kernel has given its number to the last socket of all.
     if (ec) descriptor = std::move(reserve_.back());
     if (ec) reserve_.pop_back();
     if (members_.size() < reserve_.size()) reserve_[members_.size()] = std::move(descriptor);
+    if (ec) was_steered_to_.set(members_.size());
   }
 
 private:
@@ -375,6 +392,7 @@ private:
       error_code ec;
       owned_descriptor next = bind_next(ec);
       // The second socket of a group that began without a program lets the kernel make the group.
+      if (!has_program_) was_steered_to_.set(reserve_.size());
       if (!ec && !has_program_)
         attach(platform::steering_program(config_.steering, hash_, 1), next.get(), ec);
       if (ec) refuse_member(ec, reserve_.size());
@@ -430,6 +448,9 @@ private:
   std::vector<member> members_;
   std::size_t steered_ = 0;                // members that datagrams go to
   std::vector<owned_descriptor> reserve_;  // a place for each member; empty while it is open
+
+  /// The places whose sockets had the number of a member while they were not open.
+  std::bitset<platform::max_shards> was_steered_to_;
 };
 
 }  // namespace detail

@@ -406,6 +406,16 @@ struct socket_state : descriptor, std::enable_shared_from_this<socket_state<Prot
     }
   }
 
+  /// Discards the datagrams that are queued. Ends even if others arrive as fast.
+  DGRAM_COLD void discard_queued()
+  {
+    constexpr int more_than_a_queue_holds = 1 << 20;
+    endpoint_type sender;
+    error_code ec;
+    for (int i = 0; i < more_than_a_queue_holds && !ec; ++i)
+      look_at_next(sender, 0, ec);
+  }
+
   // --- reports ---
 
   /// Takes the reports that the kernel has queued. Returns which datagram caused `failure`. `own`
