@@ -428,12 +428,11 @@ private:
   struct deadline_scope {
     core_type& core;
     typename Handle::timer_type timer;
-    std::uint64_t number = 0;
+    std::uint64_t number;
 
-    deadline_scope(core_type& of, time_point deadline) : core(of), timer(of.get_executor())
+    deadline_scope(core_type& of, time_point deadline)
+        : core(of), timer(of.get_executor(), deadline), number(of.set_accept_deadline(timer))
     {
-      timer.expires_at(deadline);
-      number = core.set_accept_deadline(timer);
     }
     deadline_scope(const deadline_scope&) = delete;
     deadline_scope& operator=(const deadline_scope&) = delete;

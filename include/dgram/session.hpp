@@ -508,13 +508,14 @@ private:
     core_type& core;
     session_id id;
     typename Handle::timer_type timer;
-    std::uint32_t number = 0;
+    std::uint32_t number;
 
     deadline_scope(core_type& of, session_id which, time_point deadline)
-        : core(of), id(which), timer(of.get_executor())
+        : core(of),
+          id(which),
+          timer(of.get_executor(), deadline),
+          number(of.set_deadline(of.find(which), timer))
     {
-      timer.expires_at(deadline);
-      number = core.set_deadline(core.find(id), timer);
     }
     deadline_scope(const deadline_scope&) = delete;
     deadline_scope& operator=(const deadline_scope&) = delete;

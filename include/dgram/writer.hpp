@@ -461,7 +461,8 @@ private:
   {
     const std::size_t datagrams = state_type::count(payload, options...);
     if (!state_->takes_at_once(payload.size(), datagrams, to)) [[unlikely]] {
-      const Target kept = to;  // the error handler may destroy it
+      // NOLINTNEXTLINE(*-unnecessary-copy-initialization): the error handler may destroy it
+      const Target kept = to;
       ec = state_->obstacle(payload.size(), datagrams, kept);
       if (ec) return false;
       state_->push(payload, datagrams, kept, options...);

@@ -418,7 +418,8 @@ private:
   DGRAM_COLD void push_in_new_epoch(bytes_view payload, std::size_t datagrams, const Target& to,
                                     const Options&... options)
   {
-    const Target kept = to;  // the error handler may destroy it
+    // NOLINTNEXTLINE(performance-unnecessary-copy-initialization): the error handler may destroy it
+    const Target kept = to;
     begin_epoch(payload.size(), datagrams);
     push(payload, datagrams, kept, options...);
   }

@@ -42,7 +42,7 @@ public:
 #if DGRAM_HAS_STOP_TOKEN
     // Runs on the thread that requests the stop. Closes at once if that thread runs the executor.
     const auto close = [watched, executor = owner.get_executor()] {
-      const auto kept = executor;  // the close destroys this function
+      const auto kept = executor;  // NOLINT(*-unnecessary-copy-*): close destroys this function
       net::dispatch(kept, [watched = watched] {
         if (const auto alive = watched.lock()) alive->close();
       });

@@ -226,7 +226,7 @@ private:
       emit(BPF_LD | BPF_B | BPF_IND, ip);
       emit(BPF_ST, next);
       emit(BPF_LD | BPF_B | BPF_IND, ip + 1);
-      emit(BPF_ALU | BPF_ADD | BPF_K, 1);
+      emit(BPF_ALU | BPF_ADD | BPF_K, 1);  // NOLINT(misc-redundant-expression)
       emit(BPF_ALU | BPF_LSH | BPF_K, 3);
       emit(BPF_ALU | BPF_ADD | BPF_X, 0);
       jump(goes_on);
@@ -234,7 +234,7 @@ private:
       emit(BPF_LD | BPF_B | BPF_IND, ip);
       emit(BPF_ST, next);
       emit(BPF_MISC | BPF_TXA, 0);
-      emit(BPF_ALU | BPF_ADD | BPF_K, 8);
+      emit(BPF_ALU | BPF_ADD | BPF_K, 8);  // NOLINT(misc-redundant-expression)
       place(goes_on);
       emit(BPF_MISC | BPF_TAX, 0);
       emit(BPF_LD | BPF_MEM, next);

@@ -226,8 +226,8 @@ private:
 
   /// A socket, and what receives and sends on it.
   struct port {
-    port(exchanger_core& core, Handle handle, std::size_t at)
-        : core_(core),
+    port(exchanger_core& of, Handle handle, std::size_t at)
+        : core(of),
           number(static_cast<std::uint16_t>(at)),
           socket(std::move(handle)),
           reader(socket, {.slots = core.config_.slots,
@@ -237,8 +237,8 @@ private:
           writer(reader, core.config_.queue),
           loop(core, *reader.state_)
     {
-      writer.on_error([&core](error_code ec, const endpoint_type&, std::size_t, std::uint64_t id) {
-        core.not_sent(id, ec);
+      writer.on_error([&of](error_code ec, const endpoint_type&, std::size_t, std::uint64_t id) {
+        of.not_sent(id, ec);
       });
       // The exchanger stands for its reader in the account of the socket.
       reader.state_->entry.remove();
@@ -251,7 +251,7 @@ private:
     /// Others may receive from the socket.
     void give_up() noexcept
     {
-      if (std::exchange(owns_, false)) set_owner(socket, socket_owner::none);
+      if (std::exchange(owns, false)) set_owner(socket, socket_owner::none);
     }
 
     /// Notices whether the socket reports errors of its datagrams.
@@ -269,10 +269,10 @@ private:
     void send_and_look()
     {
       writer.state_->flush();
-      core_.look_for_reports(*this);
+      core.look_for_reports(*this);
     }
 
-    exchanger_core& core_;
+    exchanger_core& core;
     std::uint16_t number;
     Handle socket;
     reader_type reader;
@@ -281,7 +281,7 @@ private:
     member_task<port> look{*this, &port::send_and_look};
     std::uint64_t reports_taken = 0;
     bool reads_reports = false;
-    bool owns_ = true;
+    bool owns = true;
   };
 
   static service_type& service_of(const executor_type& executor)
