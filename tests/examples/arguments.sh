@@ -44,7 +44,7 @@ for command in 'syslog_collector' 'unix_echo' 'syslog_sender hello --path'; do
   # The system's own word for it, so the exit code is that of the system's errors.
   # shellcheck disable=SC2086 # several words
   run 1 "$examples"/example_$command "$long_path"
-  prints "\"$long_path\": File name too long"
+  prints "\"$long_path\" (allowed are at most 107 bytes): File name too long"
 done
 refused 'PATH is missing' unix_echo
 refused '--timeout "0"' unix_echo /tmp/x.sock hello --timeout 0
