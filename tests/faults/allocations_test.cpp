@@ -71,9 +71,24 @@ TEST_CASE("each allocation of a destructor may fail, whichever operation is pend
                 [&](const faults::trouble& what) { faults::attempt_destruction(which, what); });
 }
 
+namespace {
+
+bool has_groups()
+{
+  asio::io_context io;
+  dgram::shard_group group{test::loopback_v4()};
+  const auto first = group.open(io);
+  dgram::error_code ec;
+  const auto second = group.open(io, ec);
+  return !ec;
+}
+
+}  // namespace
+
 TEST_CASE("a member that finds no memory leaves its descriptor to the group", "[faults][F5]")
 {
   if (!test::fails_allocations) SKIP("allocations cannot be made to fail here");
+  if (!has_groups()) SKIP("this system has no groups");
   for (const std::size_t reserve : {1U, 2U}) {
     bool has_failed = true;
     for (std::size_t n = 1; has_failed; ++n) {
@@ -81,11 +96,7 @@ TEST_CASE("a member that finds no memory leaves its descriptor to the group", "[
       REQUIRE(n < 500);
       asio::io_context io;
       std::optional<dgram::shard_group> group;
-      try {
-        group.emplace(test::loopback_v4(), dgram::shard_group_config{.reserve = reserve});
-      } catch (const dgram::system_error& refused) {
-        SKIP(refused.what());
-      }
+      group.emplace(test::loopback_v4(), dgram::shard_group_config{.reserve = reserve});
       const auto first = group->open(io);
       std::optional<dgram::udp::socket> member;
       dgram::error_code ec;
@@ -97,7 +108,6 @@ TEST_CASE("a member that finds no memory leaves its descriptor to the group", "[
         }
         has_failed = failing.has_failed();
       }
-      if (ec == asio::error::operation_not_supported) SKIP("this system has no groups");
       const bool is_open = member && member->is_open();
       CHECK(group->size() == (is_open ? 2 : 1));
       const auto next = group->open(io);
@@ -110,6 +120,7 @@ TEST_CASE("a member that finds no memory leaves its descriptor to the group", "[
 TEST_CASE("an end of a member that finds no memory may be tried again", "[faults][F5]")
 {
   if (!test::fails_allocations) SKIP("allocations cannot be made to fail here");
+  if (!has_groups()) SKIP("this system has no groups");
   for (const bool is_closed : {false, true}) {
     bool has_failed = true;
     for (std::size_t n = 1; has_failed; ++n) {
@@ -120,7 +131,6 @@ TEST_CASE("an end of a member that finds no memory may be tried again", "[faults
       const auto first = group.open(io);
       dgram::error_code ec;
       auto last = group.open(io, ec);
-      if (ec == asio::error::operation_not_supported) SKIP("this system has no groups");
       if (is_closed) last.close();
       std::optional<dgram::error_code> result;
       const auto note = [&](dgram::error_code outcome) { result = outcome; };
