@@ -15,7 +15,7 @@
 
 DGRAM_NAMESPACE_BEGIN
 
-/// The answer to a request: a datagram of its own, which stays as it is until this object is
+/// The answer to a request: a copy of the datagram, which stays as it is until this object is
 /// destroyed or assigned to. It can be moved. An exchanger uses the memory again afterwards.
 ///
 /// It may outlive the exchanger and the socket, and may be destroyed on any thread.

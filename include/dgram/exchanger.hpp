@@ -163,7 +163,7 @@ public:
     return ask(core_, request, peer, core_->policy());
   }
 
-  /// The same with a policy of its own.
+  /// The same with another policy, for this exchange only.
   ///
   /// \code
   /// dgram::exchanger client{socket, dgram::same_bytes{0, 2}};

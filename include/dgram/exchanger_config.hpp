@@ -111,7 +111,7 @@ enum class unmatched {
 
 /// Limits of an `exchanger`. A limit of 0 is refused, except where 0 has a meaning.
 struct exchanger_config {
-  /// When requests are sent again. Each exchange may have a policy of its own.
+  /// When requests are sent again. A call may pass another policy for its exchange.
   retry_policy retry = {};
 
   /// How many exchanges may wait at the same time, at most 2^28. Another one fails with
