@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
+#include "batch_echo.hpp"
 #include "drain_coroutine.hpp"
 
 #include <dgram.hpp>
@@ -168,24 +169,12 @@ private:
 
 class batch_echo_drainer : public our_drainer {
 public:
-  batch_echo_drainer() { asio::co_spawn(turns_.context(), work(), asio::detached); }
-
-private:
-  asio::awaitable<void> work()
+  batch_echo_drainer()
   {
-    for (;;) {
-      for (std::size_t left = turns_.wanted(); left > 0;) {
-        const auto datagrams = co_await reader_.next_batch();
-        if (!datagrams) co_return;
-        for (const dgram::datagram& datagram : datagrams)
-          if (!writer_.push(datagram.payload(), datagram.reply_path())) co_await writer_.flush();
-        left -= datagrams.size();
-      }
-      co_await writer_.flush();
-      co_await turns_.next();
-    }
+    asio::co_spawn(turns_.context(), echo_in_batches(turns_, reader_, writer_), asio::detached);
   }
 
+private:
   using executor_type = dgram::udp::socket::executor_type;
 
   dgram::reader<dgram::udp, executor_type> reader_{socket_};

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
 // The row of shards: an echo by two sockets of one port on two processors, beside one.
+#include "batch_echo.hpp"
 #include "crowd.hpp"
 #include "measurement.hpp"
 #include "rows.hpp"
@@ -46,10 +47,10 @@ class shard {
 public:
   explicit shard(dgram::shard_group& group) : socket_(group.open(turns_.context()))
   {
-    dgram::error_code
-        ignored;  // without the privilege, the queue may be too small: counted as lost
+    // Without the privilege the queue may be too small, and what is lost is counted.
+    dgram::error_code ignored;
     socket_.set_option(dgram::option::forced_receive_buffer_size(16 << 20), ignored);
-    asio::co_spawn(turns_.context(), echo(), asio::detached);
+    asio::co_spawn(turns_.context(), echo_in_batches(turns_, reader_, writer_), asio::detached);
   }
 
   /// Once all members are open.
@@ -88,21 +89,6 @@ private:
     timespec read{};
     ::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &read);
     return static_cast<double>(read.tv_sec) * 1e9 + static_cast<double>(read.tv_nsec);
-  }
-
-  asio::awaitable<void> echo()
-  {
-    for (;;) {
-      for (std::size_t left = turns_.wanted(); left > 0;) {
-        const auto datagrams = co_await reader_.next_batch();
-        if (!datagrams) co_return;
-        for (const dgram::datagram& datagram : datagrams)
-          if (!writer_.push(datagram.payload(), datagram.reply_path())) co_await writer_.flush();
-        left -= datagrams.size();
-      }
-      co_await writer_.flush();
-      co_await turns_.next();
-    }
   }
 
   turns turns_;
