@@ -210,8 +210,9 @@ public:
   ///  - `bad_descriptor`, `already_connected`: the socket;
   ///  - `operation_aborted`: this exchange, the socket's operations or the exchanger were cancelled
   ///    or closed;
-  ///  - the errors of a send (`message_size`, `network_unreachable`, ...), and those of a receive
-  ///    that ends the socket's use.
+  ///  - the errors of a send (`message_size`, `network_unreachable`, ...);
+  ///  - the errors of a receive that a peer cannot cause. They end all exchanges of the socket. One
+  ///    that was met behind the last batch ends the next exchange.
   ///
   /// Cancellation: terminal and partial. Total has an effect only before the first send has found
   /// room in the queue, because it promises that nothing has happened. An exchange that was
