@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// Runs tasks of an object (an emitter, a listener, ...) on later turns, in the order of their causes.
+// Runs the tasks of one object on later turns, in the order of their causes.
 #ifndef DGRAM_DETAIL_ASYNC_TURNS_HPP
 #define DGRAM_DETAIL_ASYNC_TURNS_HPP
 
