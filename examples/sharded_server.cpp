@@ -1,11 +1,18 @@
 // SPDX-License-Identifier: BSL-1.0
 // An echo server on several cores: one port, and for each shard a thread with a context, a socket and sessions.
 //
-//   example_sharded_server [--shards N] [--steer sender|cpu|payload] [ADDRESS:PORT]
+//   example_sharded_server [--shards N] [--steer sender|cpu|payload] [--idle MS] [--drain MS] [--ids BYTES] [--name NAME]
+//     [ADDRESS:PORT]
 //
 // It prints "listening on ADDRESS:PORT". The defaults are two shards on any free port of loopback, and a hash over the
 // sender's address selects the shard. "payload" takes the first byte of each datagram. SIGUSR1 adds a shard, SIGUSR2
 // takes the last one away, and no datagram is lost. SIGINT or SIGTERM ends the server, which prints what each shard had.
+//
+// For a place behind a load balancer:
+//   --idle MS     how long a session lives without a datagram (60000)
+//   --drain MS    the end takes no new sessions, and waits until the others have ended or MS milliseconds have passed
+//   --ids BYTES   so many bytes at the start of each datagram are the id of its session, whatever the sender's address
+//   --name NAME   each answer begins with NAME and the datagram's number in its session
 
 #include "command_line.hpp"
 
@@ -13,16 +20,20 @@
 #include <asio/io_context.hpp>
 #include <asio/post.hpp>
 #include <asio/signal_set.hpp>
+#include <asio/steady_timer.hpp>
 #include <asio/use_awaitable.hpp>
 #include <dgram.hpp>
 #include <dgram/format.hpp>
 
+#include <chrono>
 #include <csignal>
 #include <cstddef>
+#include <cstdint>
 #include <cstdio>
 #include <memory>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #if defined(__linux__)
@@ -43,19 +54,33 @@ void bind_thread_to_processor([[maybe_unused]] std::size_t number)
 #endif
 }
 
-asio::awaitable<void> echo(dgram::udp::session session)
-{
-  while (const auto datagram = co_await session.next())
-    co_await session.send(datagram->payload());
-}
+using std::chrono::milliseconds;
+
+struct settings {
+  std::size_t shards = 2;
+  std::string steering = "sender";
+  int idle = 60'000;
+  int drain = 0;
+  std::size_t ids = 0;
+  std::string name;
+};
 
 class shard {
 public:
-  shard(dgram::shard_group& group, std::size_t number)
-      : socket_(group.open(io_)), listener_(socket_)
+  shard(dgram::shard_group& group, const settings& with, std::size_t number)
+      : with_(with),
+        socket_(group.open(io_)),
+        listener_(socket_, {.idle_timeout = milliseconds(with.idle)}, key_function())
   {
+    listener_.on_end([this](auto&&...) {
+      if (listener_.is_paused() && listener_.size() == 0) limit_.cancel();
+    });
     asio::co_spawn(
-        io_, [this]() -> asio::awaitable<void> { co_await listener_.serve(&echo); },
+        io_,
+        [this]() -> asio::awaitable<void> {
+          co_await listener_.serve(
+              [this](dgram::udp::session peer) { return echo(std::move(peer)); });
+        },
         example::rethrow);
     thread_ = std::thread([this, number] {
       bind_thread_to_processor(number);
@@ -66,21 +91,67 @@ public:
   shard& operator=(const shard&) = delete;
   ~shard() { stop(); }
 
+  /// Takes no new sessions, and ends when the last session has ended.
+  void drain()
+  {
+    asio::post(io_, [this] {
+      listener_.pause_accepting();
+      limit_.expires_after(milliseconds(listener_.size() == 0 ? 0 : with_.drain));
+      limit_.async_wait([this](dgram::error_code) {
+        cut_ = listener_.size();
+        listener_.async_drain_for(std::chrono::seconds(1), [](dgram::error_code, std::size_t) {});
+      });
+    });
+  }
+
+  void wait()
+  {
+    if (thread_.joinable()) thread_.join();
+  }
+
   void stop()
   {
     if (!thread_.joinable()) return;
     asio::post(io_, [this] { listener_.stop(); });
-    thread_.join();
+    wait();
   }
 
+  /// After the end.
+  dgram::listener_statistics statistics() const { return listener_.statistics(); }
+  std::size_t cut() const { return cut_; }
+
 private:
+  dgram::udp::listener::key_function key_function() const
+  {
+    if (with_.ids == 0) return {};  // the sender's address
+    return [size = with_.ids](const dgram::datagram& datagram) {
+      return dgram::session_key::at(datagram.payload(), 0, size);
+    };
+  }
+
+  asio::awaitable<void> echo(dgram::udp::session session)
+  {
+    std::uint64_t number = 0;
+    while (const auto datagram = co_await session.next()) {
+      // An id may be overheard: a real server asks a new address for a proof first.
+      if (datagram->sender() != session.remote_endpoint()) session.set_peer(datagram->reply_path());
+      if (with_.name.empty())
+        co_await session.send(datagram->payload());
+      else  // longer than the question, so a forged sender of very short ones may get no answer
+        session.try_send(fmt::format("{} {} {}", with_.name, ++number, datagram->payload().text()));
+    }
+  }
+
+  const settings& with_;
   asio::io_context io_{1};
+  asio::steady_timer limit_{io_};
   dgram::udp::socket socket_;
   dgram::udp::listener listener_;
+  std::size_t cut_ = 0;
   std::thread thread_;
 };
 
-asio::awaitable<void> run(asio::io_context& io, dgram::shard_group& group,
+asio::awaitable<void> run(asio::io_context& io, dgram::shard_group& group, const settings& with,
                           std::vector<std::unique_ptr<shard>>& shards)
 {
   asio::signal_set signals(io, SIGINT, SIGTERM, SIGUSR1);
@@ -90,7 +161,7 @@ asio::awaitable<void> run(asio::io_context& io, dgram::shard_group& group,
     std::fflush(stdout);
     const int signal = co_await signals.async_wait(asio::use_awaitable);
     if (signal == SIGINT || signal == SIGTERM) co_return;
-    if (signal == SIGUSR1) shards.push_back(std::make_unique<shard>(group, shards.size()));
+    if (signal == SIGUSR1) shards.push_back(std::make_unique<shard>(group, with, shards.size()));
     if (signal == SIGUSR2 && shards.size() > 1) {
       co_await group.async_close_last(asio::use_awaitable);
       shards.pop_back();
@@ -112,26 +183,43 @@ dgram::shard_steering steering_of(const std::string& name)
 int main(int argc, char** argv)
 {
   constexpr auto usage =
-      "example_sharded_server [--shards N] [--steer sender|cpu|payload] [ADDRESS:PORT]";
+      "example_sharded_server [--shards N] [--steer sender|cpu|payload] [--idle MS] [--drain MS]\n"
+      "  [--ids BYTES] [--name NAME] [ADDRESS:PORT]";
   return example::run(argc, argv, usage, [](example::command_line& words) {
-    std::size_t count = 2;
-    std::string steering = "sender";
-    while (words.option("--shards", count, 1, 256) || words.option("--steer", steering)) {}
+    settings with;
+    while (words.option("--shards", with.shards, 1, 256) ||
+           words.option("--steer", with.steering) ||
+           words.option("--idle", with.idle, 1, 86'400'000) ||
+           words.option("--drain", with.drain, 0, 86'400'000) ||
+           words.option("--ids", with.ids, 0, dgram::session_key::max_size) ||
+           words.option("--name", with.name)) {}
     auto local = dgram::parse_endpoint("127.0.0.1:0");
     if (!words.empty()) local = dgram::parse_endpoint(words.operand("ADDRESS:PORT"));
     words.finish();
 
-    dgram::shard_group group{local, {.reserve = count, .steering = steering_of(steering)}};
+    dgram::shard_group group{local,
+                             {.reserve = with.shards, .steering = steering_of(with.steering)}};
     std::vector<std::unique_ptr<shard>> shards;
-    for (std::size_t i = 0; i < count; ++i)
-      shards.push_back(std::make_unique<shard>(group, i));
+    for (std::size_t i = 0; i < with.shards; ++i)
+      shards.push_back(std::make_unique<shard>(group, with, i));
     asio::io_context io;
-    asio::co_spawn(io, run(io, group, shards), example::rethrow);
+    asio::co_spawn(io, run(io, group, with, shards), example::rethrow);
     io.run();
+    // From here on another signal ends the program at once.
     for (const auto& each : shards)
-      each->stop();
+      with.drain > 0 ? each->drain() : each->stop();
+    for (const auto& each : shards)
+      each->wait();
     for (std::size_t i = 0; const dgram::shard_statistics& each : group.statistics())
       fmt::print("shard {}: {} datagrams in {} calls\n", i++, each.received, each.receive_calls);
+    std::size_t sessions = 0, refused = 0, cut = 0;
+    for (const auto& each : shards) {
+      sessions += each->statistics().created;
+      refused += each->statistics().not_accepting;
+      cut += each->cut();
+    }
+    fmt::print("{} sessions, {} cut at the end, {} datagrams of new peers refused\n", sessions, cut,
+               refused);
     return 0;
   });
 }
