@@ -11,7 +11,6 @@
 
 #include <asio/co_spawn.hpp>
 #include <asio/io_context.hpp>
-#include <asio/redirect_error.hpp>
 #include <dgram.hpp>
 #include <dgram/format.hpp>
 
@@ -19,14 +18,12 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
-#include <random>
 #include <string>
 #include <string_view>
 
 namespace {
 
 using std::chrono::nanoseconds;
-using std::chrono::steady_clock;
 using std::chrono::system_clock;
 
 struct settings {
@@ -66,8 +63,8 @@ nanoseconds now()
   return system_clock::now().time_since_epoch();
 }
 
-/// The transmit timestamp of a request need not be the time: the server returns it, and only a host that saw the request
-/// can know a random one.
+/// The transmit timestamp of a request need not be the time: the server returns it, and only a host
+/// that saw the request can know a random one.
 std::string make_request(std::uint64_t cookie)
 {
   std::string request(packet_size, '\0');
@@ -77,57 +74,68 @@ std::string make_request(std::uint64_t cookie)
   return request;
 }
 
-/// What an answer says; empty if it is no answer to this request, or the server does not know the time.
-std::optional<measurement> read_answer(std::string_view answer, std::uint64_t cookie,
-                                       nanoseconds sent, nanoseconds received)
+/// Whether this comes from a server that knows the time.
+bool is_answer(std::string_view message)
 {
-  if (answer.size() < packet_size || read_number(answer, 24) != cookie) return std::nullopt;
-  const bool from_server = (answer[0] & 0b111) == 4;
-  const unsigned stratum = static_cast<unsigned char>(answer[1]);
-  if (!from_server || stratum == 0 || stratum > 15) return std::nullopt;
-  const nanoseconds server_received = since_1970(read_number(answer, 32));
-  const nanoseconds server_sent = since_1970(read_number(answer, 40));
-  return measurement{stratum, ((server_received - sent) + (server_sent - received)) / 2,
-                     (received - sent) - (server_sent - server_received)};
+  if (message.size() < packet_size) return false;
+  const bool from_server = (message[0] & 0b111) == 4;
+  const unsigned stratum = static_cast<unsigned char>(message[1]);
+  return from_server && stratum > 0 && stratum < 16;
 }
 
-asio::awaitable<std::optional<measurement>> ask(dgram::udp::socket& socket, const settings& with)
+measurement read_answer(std::string_view answer, nanoseconds sent, nanoseconds received)
+{
+  const nanoseconds server_received = since_1970(read_number(answer, 32));
+  const nanoseconds server_sent = since_1970(read_number(answer, 40));
+  return {static_cast<unsigned char>(answer[1]),
+          ((server_received - sent) + (server_sent - received)) / 2,
+          (received - sent) - (server_sent - server_received)};
+}
+
+asio::awaitable<std::optional<measurement>> ask(dgram::udp::socket& socket,
+                                                asio::ip::udp::endpoint peer, const settings& with)
 {
   socket.set_option(dgram::option::receive_timestamp{true});
-  dgram::reader reader{socket};
-  std::random_device random;
-  for (int attempt = 0; attempt <= with.retries; ++attempt) {
-    const std::uint64_t cookie = std::uint64_t{random()} << 32 | random();
-    const auto deadline = steady_clock::now() + std::chrono::milliseconds(with.timeout);
-    dgram::error_code ec;
-    const nanoseconds sent = now();
-    co_await socket.async_send(asio::buffer(make_request(cookie)),
-                               asio::redirect_error(asio::use_awaitable, ec));
-    while (ec != asio::error::timed_out) {
-      const auto answer = co_await reader.next_until(deadline, ec);
-      if (ec && ec != asio::error::timed_out && ec != asio::error::connection_refused)
-        throw dgram::system_error(ec, "receive");
-      if (!answer) continue;
-      const auto time = answer->receive_time();
-      const nanoseconds received = time ? nanoseconds(time->time_since_epoch()) : now();
-      if (auto result = read_answer(answer->payload().text(), cookie, sent, received))
-        co_return result;
-    }
-  }
-  co_return std::nullopt;
+  // The answer has the transmit timestamp of the request at another place.
+  dgram::exchanger client{socket,
+                          dgram::same_bytes{.offset = 40, .size = 8, .offset_in_answer = 24}};
+  client.on_check([](dgram::bytes_view, const dgram::datagram& answer) {
+    return is_answer(answer.payload().text());
+  });
+  nanoseconds sent{};
+  std::string request;
+  // Each repetition has a timestamp of its own, so that the answer tells which one it is for.
+  const auto remake = [&](dgram::bytes_view, const auto& server, std::size_t) {
+    request = make_request(client.unused_id<std::uint64_t>(server));
+    sent = now();
+    return dgram::bytes_view(request);
+  };
+  client.on_remake(remake);
+  const dgram::retry_policy policy{.first_wait = std::chrono::milliseconds(with.timeout),
+                                   .tries = static_cast<std::size_t>(with.retries) + 1,
+                                   .backoff = 1};
+  dgram::error_code ec;
+  const auto answer = co_await client.exchange(remake({}, peer, 0), peer, policy, ec);
+  if (ec == asio::error::timed_out) co_return std::nullopt;
+  if (ec) throw dgram::system_error(ec, "exchange");
+  const auto time = answer.datagram().receive_time();
+  const nanoseconds received = time ? nanoseconds(time->time_since_epoch()) : now();
+  co_return read_answer(answer.payload().text(), sent, received);
 }
 
 asio::awaitable<void> measure(std::string_view server, const settings& with, int& status)
 {
   dgram::udp::socket socket(co_await asio::this_coro::executor);
   co_await dgram::async_connect(socket, server, with.port, asio::use_awaitable);
-  const auto result = co_await ask(socket, with);
+  const auto peer = socket.remote_endpoint();
+  socket.disconnect();  // an exchanger asks on sockets without a peer of their own
+  const auto result = co_await ask(socket, peer, with);
   status = result ? 0 : 1;
   using seconds = std::chrono::duration<double>;
   if (!result)
-    fmt::print(stderr, "no answer from {}\n", socket.remote_endpoint());
+    fmt::print(stderr, "no answer from {}\n", peer);
   else
-    fmt::print("{}: offset {:+.6f} s, delay {:.6f} s, stratum {}\n", socket.remote_endpoint(),
+    fmt::print("{}: offset {:+.6f} s, delay {:.6f} s, stratum {}\n", peer,
                seconds(result->offset).count(), seconds(result->delay).count(), result->stratum);
 }
 
