@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSL-1.0
 // An echo server on several cores: one port, and for each shard a thread with a context, a socket and sessions.
 //
-//   example_sharded_server [--shards N] [--steer sender|cpu|payload] [--idle MS] [--drain MS] [--ids BYTES] [--name NAME]
-//     [ADDRESS:PORT]
+//   example_sharded_server [--shards N] [--steer sender|cpu|payload] [--idle MS] [--drain MS] [--delay MS]
+//     [--ids BYTES] [--name NAME] [ADDRESS:PORT]
 //
 // It prints "listening on ADDRESS:PORT". The defaults are two shards on any free port of loopback, and a hash over the
 // sender's address selects the shard. "payload" takes the first byte of each datagram. SIGUSR1 adds a shard, SIGUSR2
@@ -11,6 +11,7 @@
 // For a place behind a load balancer:
 //   --idle MS     how long a session lives without a datagram (60000)
 //   --drain MS    the end takes no new sessions, and waits until the others have ended or MS milliseconds have passed
+//   --delay MS    each answer takes so long
 //   --ids BYTES   so many bytes at the start of each datagram are the id of its session, whatever the sender's address
 //   --name NAME   each answer begins with NAME and the datagram's number in its session
 
@@ -61,6 +62,7 @@ struct settings {
   std::string steering = "sender";
   int idle = 60'000;
   int drain = 0;
+  int delay = 0;
   std::size_t ids = 0;
   std::string name;
 };
@@ -132,7 +134,12 @@ private:
   asio::awaitable<void> echo(dgram::udp::session session)
   {
     std::uint64_t number = 0;
+    asio::steady_timer work(io_);
     while (const auto datagram = co_await session.next()) {
+      if (with_.delay > 0) {
+        work.expires_after(milliseconds(with_.delay));
+        co_await work.async_wait(asio::use_awaitable);
+      }
       // An id may be overheard: a real server asks a new address for a proof first.
       if (datagram->sender() != session.remote_endpoint()) session.set_peer(datagram->reply_path());
       if (with_.name.empty())
@@ -184,13 +191,14 @@ int main(int argc, char** argv)
 {
   constexpr auto usage =
       "example_sharded_server [--shards N] [--steer sender|cpu|payload] [--idle MS] [--drain MS]\n"
-      "  [--ids BYTES] [--name NAME] [ADDRESS:PORT]";
+      "  [--delay MS] [--ids BYTES] [--name NAME] [ADDRESS:PORT]";
   return example::run(argc, argv, usage, [](example::command_line& words) {
     settings with;
     while (words.option("--shards", with.shards, 1, 256) ||
            words.option("--steer", with.steering) ||
            words.option("--idle", with.idle, 1, 86'400'000) ||
            words.option("--drain", with.drain, 0, 86'400'000) ||
+           words.option("--delay", with.delay, 0, 60'000) ||
            words.option("--ids", with.ids, 0, dgram::session_key::max_size) ||
            words.option("--name", with.name)) {}
     auto local = dgram::parse_endpoint("127.0.0.1:0");

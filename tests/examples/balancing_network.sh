@@ -91,12 +91,12 @@ change_ports() { # NAME
   settle "$1"
 }
 
-count() { # NAME: ends the clients; leaves what they counted in $lost, $moved, $sessions, $at_A and $at_B
+count() { # NAME: ends the clients; leaves what they counted in $sent, $lost, $moved, $sessions, $at_A and $at_B
   quits "$1" TERM
   local text
   text=$(grep -v -e ready -e settled "$work/$1.out")
   printf '%s: %s\n' "$1" "${text//$'\n'/; }"
-  [[ $text =~ lost\ ([0-9]+) ]] && lost=${BASH_REMATCH[1]}
+  [[ $text =~ sent\ ([0-9]+),\ lost\ ([0-9]+) ]] && sent=${BASH_REMATCH[1]} lost=${BASH_REMATCH[2]}
   [[ $text =~ 16\ clients,\ ([0-9]+)\ moved,\ ([0-9]+)\ sessions ]] && moved=${BASH_REMATCH[1]} sessions=${BASH_REMATCH[2]}
   at_A=0 at_B=0
   if [[ $text =~ ([0-9]+)\ at\ A ]]; then at_A=${BASH_REMATCH[1]}; fi

@@ -26,8 +26,8 @@ put_back='s/0-7 : 10.79.2.2/0-7 : 10.79.1.2/'
 move_flows() { in_balancer conntrack -D -p udp --dst-nat 10.79.1.2 >"$work/flows" 2>&1; }
 
 # A drained server keeps its clients until they leave, and gets no others.
-serve A --idle 500 --drain 30000
-serve B
+serve A --idle 500 --drain 30000 --delay 10
+serve B --delay 10
 ask_as drained
 reload "$take_out"
 ask_as later
