@@ -54,6 +54,8 @@ refused '--priority "mail.loud"' syslog_sender --priority mail.loud hello
 refused 'NAME is missing' dns_lookup 127.0.0.1
 refused '"a..b"' dns_lookup 127.0.0.1 a..b
 refused '--type "MX"' dns_lookup 127.0.0.1 a.test --type MX
+refused '--counts "maybe"' dns_lookup 127.0.0.1 a.test --counts maybe
+refused '--ids "33"' sharded_server --ids 33
 refused 'not a usable port number' dns_lookup 127.0.0.1 a.test --port 65536
 refused 'not an IPv4 or IPv6 address' dns_lookup ::g a.test
 
