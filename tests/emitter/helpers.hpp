@@ -4,6 +4,7 @@
 #ifndef DGRAM_TESTS_EMITTER_HELPERS_HPP
 #define DGRAM_TESTS_EMITTER_HELPERS_HPP
 
+#include "support/loopback.hpp"
 #include "support/reserved_port.hpp"
 
 #include <dgram/create_socket.hpp>
@@ -26,16 +27,6 @@
 namespace test {
 
 namespace event = dgram::event;
-using std::chrono::milliseconds;
-using std::chrono::seconds;
-
-/// Runs until nothing is left to do, and fails instead of hanging.
-inline void run(asio::io_context& io)
-{
-  io.restart();
-  io.run_for(seconds(10));
-  REQUIRE(io.stopped());
-}
 
 /// Runs until the condition holds, and fails instead of hanging.
 template <class Condition>
@@ -131,21 +122,6 @@ struct slow_lookup {
   }
 };
 
-inline bool has_ipv6()
-{
-  asio::io_context io;
-  dgram::error_code ec;
-  asio::ip::udp::socket probe(io);
-  probe.open(asio::ip::udp::v6(), ec);
-  if (!ec) probe.bind({asio::ip::address_v6::loopback(), 0}, ec);
-  return !ec;
-}
-
 }  // namespace test
-
-#define DGRAM_SKIP_WITHOUT_IPV6()                                  \
-  do {                                                             \
-    if (!test::has_ipv6()) SKIP("this host has no IPv6 loopback"); \
-  } while (false)
 
 #endif
