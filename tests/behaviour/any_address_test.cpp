@@ -14,6 +14,8 @@
 #include <cerrno>
 #include <string>
 
+namespace any_address_test {
+
 namespace {
 
 using dgram::udp;
@@ -188,3 +190,5 @@ TEST_CASE("any: other refusals of IPv6 are reported", "[any]")
 }
 
 #endif
+
+}  // namespace any_address_test

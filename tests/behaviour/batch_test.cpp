@@ -14,6 +14,8 @@
 #include <string>
 #include <vector>
 
+namespace batch_test {
+
 namespace {
 
 using test::udp_socket;
@@ -329,3 +331,5 @@ TEST_CASE_METHOD(test::udp_pair,
     CHECK(test::receive(io, receiver).text == text);
   CHECK(test::nothing_queued(receiver));
 }
+
+}  // namespace batch_test

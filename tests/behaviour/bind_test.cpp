@@ -19,6 +19,8 @@
 #include <cstdint>
 #include <string>
 
+namespace bind_test {
+
 namespace {
 
 using test::udp_socket;
@@ -503,3 +505,5 @@ TEST_CASE("BND-35: a port out of range is refused and never wraps", "[bind]")
   CHECK(dgram::parse_port("65535", ec) == 65535);
   CHECK_FALSE(ec);
 }
+
+}  // namespace bind_test

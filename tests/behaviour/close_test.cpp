@@ -22,6 +22,8 @@
 #include <string_view>
 #include <vector>
 
+namespace close_test {
+
 namespace {
 
 using test::udp_socket;
@@ -411,3 +413,5 @@ TEST_CASE("D1: every operation that was started completes exactly once", "[close
   for (const int times : completions)
     CHECK(times == 1);
 }
+
+}  // namespace close_test

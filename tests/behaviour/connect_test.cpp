@@ -14,6 +14,8 @@
 #include <string>
 #include <utility>
 
+namespace connect_test {
+
 namespace {
 
 using test::udp_socket;
@@ -490,3 +492,5 @@ TEST_CASE("D3: a connect that failed completes with its error and leaves the soc
   CHECK_FALSE(connect_error(socket, peer.local_endpoint()));
   CHECK(socket.remote_endpoint() == peer.local_endpoint());
 }
+
+}  // namespace connect_test

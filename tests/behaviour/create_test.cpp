@@ -13,6 +13,8 @@
 #include <type_traits>
 #include <utility>
 
+namespace create_test {
+
 namespace {
 
 using test::udp_socket;
@@ -215,3 +217,5 @@ TEST_CASE("CRE-12: an adopted descriptor makes the socket open", "[create]")
   CHECK(assigned.native_handle() == descriptor);
   CHECK_FALSE(constructed.is_open());
 }
+
+}  // namespace create_test

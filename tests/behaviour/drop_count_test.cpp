@@ -10,6 +10,8 @@
 #include <cstddef>
 #include <string>
 
+namespace drop_count_test {
+
 namespace {
 
 constexpr std::size_t trains = 200;
@@ -135,3 +137,5 @@ TEST_CASE("an emitter that does not coalesce accounts for each datagram", "[emit
   socket.close();
   run_ready();
 }
+
+}  // namespace drop_count_test

@@ -16,6 +16,8 @@
 #include <optional>
 #include <string>
 
+namespace errors_test {
+
 namespace {
 
 using test::udp_socket;
@@ -310,3 +312,5 @@ TEST_CASE("D2: an error without a handler for it ends nothing", "[errors]")
   }
   CHECK(socket.is_open());
 }
+
+}  // namespace errors_test

@@ -20,6 +20,8 @@
 #include <utility>
 #include <vector>
 
+namespace exchanger_test {
+
 namespace {
 
 using dgram::answer;
@@ -151,3 +153,5 @@ TEST_CASE("an exchanger on a strand of a pool, and a future that another thread 
   thread.join();
   pool.join();
 }
+
+}  // namespace exchanger_test

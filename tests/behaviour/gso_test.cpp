@@ -16,6 +16,8 @@
 #include <string>
 #include <vector>
 
+namespace gso_test {
+
 namespace {
 
 /// A receiver that may coalesce, and everything it gets.
@@ -572,3 +574,5 @@ TEST_CASE("batch: whatever is pushed arrives, per peer in order, exactly once")
   for (std::size_t i = 0; i < sinks.size(); ++i)
     REQUIRE(sinks[i].take() == expected[i]);
 }
+
+}  // namespace gso_test

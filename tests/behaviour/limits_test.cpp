@@ -15,6 +15,8 @@
 #include <utility>
 #include <vector>
 
+namespace limits_test {
+
 namespace {
 
 using dgram::error_code;
@@ -241,3 +243,5 @@ TEST_CASE("a receive into more pieces than one may have is refused, and loses no
     }
   }
 }
+
+}  // namespace limits_test

@@ -28,6 +28,8 @@
 #include <utility>
 #include <vector>
 
+namespace listener_test {
+
 namespace {
 
 using texts = std::vector<std::string>;
@@ -443,3 +445,5 @@ TEST_CASE(
   }
   CHECK(done);
 }
+
+}  // namespace listener_test

@@ -20,6 +20,8 @@
 #include <string>
 #include <vector>
 
+namespace metadata_test {
+
 namespace {
 
 namespace option = dgram::option;
@@ -764,3 +766,5 @@ TEST_CASE("what finds the receive queue full is counted")
   over.sender.send_to(asio::buffer("a", 1), over.to_receiver());
   CHECK(over.take()[0].dropped() == 200 - received);
 }
+
+}  // namespace metadata_test

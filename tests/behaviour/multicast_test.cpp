@@ -13,6 +13,8 @@
 #include <utility>
 #include <vector>
 
+namespace multicast_test {
+
 namespace {
 
 namespace option = dgram::option;
@@ -281,3 +283,5 @@ TEST_CASE("multicast: a socket gets the groups of others where it does not ask t
   send(others, "others'");
   CHECK(test::receive(io, listeners[0]).text == "others'");
 }
+
+}  // namespace multicast_test

@@ -15,6 +15,8 @@
 #include <string>
 #include <vector>
 
+namespace next_layer_test {
+
 namespace {
 
 using test::udp_socket;
@@ -108,3 +110,5 @@ TEST_CASE("CON-39: a socket that the layer below closed and opened is another so
   four.send_to(test::text_buffer("x"), test::loopback_v4(socket.local_endpoint().port()));
   CHECK(test::receive(io, socket).sender.address().to_v6().is_v4_mapped());
 }
+
+}  // namespace next_layer_test

@@ -11,6 +11,8 @@
 #include <string>
 #include <type_traits>
 
+namespace options_test {
+
 namespace {
 
 namespace option = dgram::option;
@@ -159,3 +161,5 @@ TEST_CASE("options: one socket of two on a port gets all of a flow, and both sha
   CHECK(test::nothing_queued(other));
   CHECK_FALSE(test::nothing_queued(owner));
 }
+
+}  // namespace options_test

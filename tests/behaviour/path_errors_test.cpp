@@ -20,6 +20,8 @@
 #include <string>
 #include <vector>
 
+namespace path_errors_test {
+
 namespace {
 
 namespace option = dgram::option;
@@ -590,3 +592,5 @@ TEST_CASE("path_mtu tells what the way takes")
   socket.path_mtu(test::loopback_v4(9), ec);
   CHECK(ec == asio::error::bad_descriptor);
 }
+
+}  // namespace path_errors_test

@@ -21,6 +21,8 @@
 #include <string>
 #include <vector>
 
+namespace receive_test {
+
 namespace {
 
 using test::udp_socket;
@@ -496,3 +498,5 @@ TEST_CASE("TMO-03: a client with a time limit gets over lost and late replies", 
   CHECK(timed_out >= 20);
   CHECK(late >= 10);
 }
+
+}  // namespace receive_test

@@ -16,6 +16,8 @@
 #include <string>
 #include <utility>
 
+namespace reconnect_test {
+
 namespace {
 
 using test::udp_socket;
@@ -262,3 +264,5 @@ TEST_CASE("CON-37: a full peer of a connected Unix socket does not hold up sends
 }
 
 #endif
+
+}  // namespace reconnect_test

@@ -11,6 +11,8 @@
 #include <string>
 #include <vector>
 
+namespace reply_test {
+
 using dgram::datagram;
 using test::asked_over;
 using socket_type = dgram::udp::socket;
@@ -237,3 +239,5 @@ TEST_CASE("an answer in pieces or segments is checked as any other", "[F1]")
   out.push(pieces, right);
   CHECK_THROWS_AS(out.push(pieces, right), std::length_error);
 }
+
+}  // namespace reply_test

@@ -21,6 +21,8 @@
 #include <string_view>
 #include <vector>
 
+namespace send_test {
+
 namespace {
 
 using test::udp_socket;
@@ -578,3 +580,5 @@ TEST_CASE("QUE-04: sends beyond a small queue wait and all complete", "[send]")
   test::run(io);
   CHECK(completions == 512);
 }
+
+}  // namespace send_test

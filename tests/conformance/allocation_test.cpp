@@ -25,6 +25,8 @@
 #include <new>
 #include <utility>
 
+namespace allocation_test {
+
 namespace {
 
 using test::bench;
@@ -726,3 +728,5 @@ TEST_CASE("sessions of which an allocation fails are whole, and can be made late
   }
   CHECK(failed > 10);
 }
+
+}  // namespace allocation_test

@@ -12,6 +12,8 @@
 #include <string>
 #include <vector>
 
+namespace cancellation_test {
+
 namespace {
 
 using executor = asio::io_context::executor_type;
@@ -650,3 +652,5 @@ TEMPLATE_TEST_CASE("a coroutine's cancellation reaches what it awaits", "",
   b.deliver();
   REQUIRE(all_left(b) == texts{std::string(b.text)});
 }
+
+}  // namespace cancellation_test

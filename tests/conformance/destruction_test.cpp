@@ -20,6 +20,8 @@
 #include <utility>
 #include <vector>
 
+namespace destruction_test {
+
 namespace {
 
 namespace event = dgram::event;
@@ -380,3 +382,5 @@ TEST_CASE("no destructor touches the slot of a coroutine, and what is left there
   for (const operation& which : operations)
     go_through_all(which, true, [&](scene& s) { s.await(which); });
 }
+
+}  // namespace destruction_test

@@ -20,6 +20,8 @@
 #include <type_traits>
 #include <vector>
 
+namespace execution_test {
+
 namespace {
 
 using test::bench;
@@ -481,3 +483,5 @@ TEMPLATE_TEST_CASE("the immediate executor is not used by what had to wait", "",
 }
 
 #endif
+
+}  // namespace execution_test

@@ -11,6 +11,8 @@
 #include <future>
 #include <type_traits>
 
+namespace executors_test {
+
 namespace {
 
 template <class T>
@@ -200,3 +202,5 @@ TEMPLATE_TEST_CASE("every operation runs on every executor", "", test::wait_read
     pool.join();
   }
 }
+
+}  // namespace executors_test

@@ -16,6 +16,8 @@
 #include <tuple>
 #include <vector>
 
+namespace for_each_test {
+
 namespace {
 
 using test::outcome;
@@ -446,3 +448,5 @@ TEST_CASE("for_each leaves no memory behind where the context goes first")
   }
   REQUIRE(memory.live == 0);
 }
+
+}  // namespace for_each_test

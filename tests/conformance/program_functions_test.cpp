@@ -13,6 +13,8 @@
 #include <string>
 #include <utility>
 
+namespace program_functions_test {
+
 namespace {
 
 /// Each call has the number of the call before, plus one.
@@ -167,3 +169,5 @@ TEST_CASE("a replaceable function may be set by the destructor of the one before
 }
 
 }  // namespace
+
+}  // namespace program_functions_test

@@ -14,6 +14,8 @@
 #include <optional>
 #include <vector>
 
+namespace reports_test {
+
 namespace {
 
 /// A socket that has just sent to a port without a socket.
@@ -90,3 +92,5 @@ TEST_CASE("who waits for reports is told when the socket goes")
   test::run(io);
   CHECK(ends == std::vector<dgram::error_code>(2, asio::error::operation_aborted));
 }
+
+}  // namespace reports_test

@@ -47,6 +47,8 @@
 #include <optional>
 #include <utility>
 
+namespace slots_test {
+
 namespace {
 
 #if ASIO_VERSION >= 102700
@@ -156,11 +158,18 @@ struct small_handler {
 
 }  // namespace
 
+}  // namespace slots_test
+
 template <class Slot>
-struct asio::associated_cancellation_slot<handler_with_associated_slot, Slot> {
+struct asio::associated_cancellation_slot<slots_test::handler_with_associated_slot, Slot> {
   using type = asio::cancellation_slot;
-  static type get(const handler_with_associated_slot&, const Slot& = Slot()) noexcept { return {}; }
+  static type get(const slots_test::handler_with_associated_slot&, const Slot& = Slot()) noexcept
+  {
+    return {};
+  }
 };
+
+namespace slots_test {
 
 TEST_CASE("a handler without a cancellation slot is told from all others by its type")
 {
@@ -257,3 +266,5 @@ TEST_CASE("a wait without a cancellation slot instantiates Asio's own operation 
   io.run();
   CHECK_FALSE(result);
 }
+
+}  // namespace slots_test

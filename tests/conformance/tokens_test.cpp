@@ -13,6 +13,8 @@
 #include <type_traits>
 #include <utility>
 
+namespace tokens_test {
+
 namespace {
 
 using test::await;
@@ -315,3 +317,5 @@ TEST_CASE("an operation that is launched later is launched on the socket that is
   test::run(io);
   CHECK(of_batch.count == 1);
 }
+
+}  // namespace tokens_test

@@ -12,6 +12,8 @@
 #include <string>
 #include <vector>
 
+namespace allocation_test {
+
 namespace {
 
 /// Bytes of this process that are in memory.
@@ -314,3 +316,5 @@ TEST_CASE("A lack of memory at any point of an operation leaves an emitter that 
     }
   }
 }
+
+}  // namespace allocation_test

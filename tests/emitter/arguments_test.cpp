@@ -7,6 +7,8 @@
 #include <cstdint>
 #include <string>
 
+namespace arguments_test {
+
 namespace {
 
 using callback = void (*)(dgram::error_code);
@@ -68,3 +70,5 @@ TEST_CASE("ERR_INVALID_ARG_TYPE: send takes at most offset, length and port", "[
   STATIC_CHECK_FALSE(sends_by_path<int, const char*>);
   STATIC_CHECK_FALSE(sends_by_path<int, int, int, const char*>);
 }
+
+}  // namespace arguments_test

@@ -8,6 +8,8 @@
 
 #include <utility>
 
+namespace associations_test {
+
 namespace {
 
 /// An executor that runs what it is given at once, and counts the work guards that there are.
@@ -98,3 +100,5 @@ TEST_CASE("A callback on another executor is called when its work is over", "[em
   CHECK(called == 2);
   CHECK(work == 0);
 }
+
+}  // namespace associations_test

@@ -10,6 +10,8 @@
 #include <stdexcept>
 #include <stop_token>
 
+namespace bind_test {
+
 using test::thrown;
 using test::trace;
 
@@ -474,3 +476,5 @@ TEST_CASE("BND-31, CRE-01: a descriptor that is no socket", "[emitter]")
   CHECK(::close(ends[1]) == 0);
   socket.bind_sync();
 }
+
+}  // namespace bind_test

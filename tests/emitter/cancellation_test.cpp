@@ -20,6 +20,8 @@
 #include <string>
 #include <vector>
 
+namespace cancellation_test {
+
 using test::slow_lookup;
 using test::trace;
 
@@ -542,3 +544,5 @@ TEST_CASE("Cancelled: by cancel_after", "[emitter]")
   lookup.asked.clear();
 }
 #endif
+
+}  // namespace cancellation_test

@@ -8,6 +8,8 @@
 #include <stop_token>
 #include <thread>
 
+namespace close_test {
+
 using test::thrown;
 using test::trace;
 
@@ -404,3 +406,5 @@ TEST_CASE("CLS-15: a slot is the last socket's that it was given to, and may go 
   test::run(io);
   CHECK(third.state().closed);
 }
+
+}  // namespace close_test

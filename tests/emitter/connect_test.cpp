@@ -2,6 +2,8 @@
 // The emitter: connecting.
 #include "emitter/helpers.hpp"
 
+namespace connect_test {
+
 using test::thrown;
 using test::trace;
 
@@ -287,3 +289,5 @@ TEST_CASE("CON-25: what waits for a connect does not go to the next peer", "[emi
   CHECK(second.messages == trace{"for the second"});
   CHECK(lost == dgram::error_code(asio::error::not_connected));
 }
+
+}  // namespace connect_test

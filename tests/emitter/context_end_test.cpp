@@ -12,6 +12,8 @@
 #include <stop_token>
 #include <string>
 
+namespace context_end_test {
+
 namespace {
 
 using namespace test;
@@ -182,3 +184,5 @@ TEST_CASE("A lookup that reports after the end of the context finds nobody", "[e
   REQUIRE(report);
   report({}, asio::ip::address_v4::loopback());
 }
+
+}  // namespace context_end_test

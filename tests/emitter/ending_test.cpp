@@ -14,6 +14,8 @@
 #include <string_view>
 #include <utility>
 
+namespace ending_test {
+
 namespace {
 
 /// A socket that has queued one send in one of the ways in which a send can wait.
@@ -132,3 +134,5 @@ TEST_CASE("CLS-24: a context that ends sends nothing and calls nobody", "[emitte
   test::run_until(other, [&] { return !target.messages.empty(); });
   CHECK(target.messages.front() == "last");
 }
+
+}  // namespace ending_test

@@ -12,6 +12,8 @@
 #include <cstdint>
 #include <string>
 
+namespace endpoint_test {
+
 using asio::ip::address_v4;
 using asio::ip::address_v6;
 using endpoint = asio::ip::udp::endpoint;
@@ -191,3 +193,5 @@ TEST_CASE("Each call with an address of the other family is EINVAL, at the call 
       s.send("ping", at, note...);
   });
 }
+
+}  // namespace endpoint_test

@@ -5,6 +5,8 @@
 #include <string>
 #include <vector>
 
+namespace errors_test {
+
 using test::thrown_text;
 
 namespace {
@@ -237,3 +239,5 @@ TEST_CASE("Texts: paths", "[emitter]")
             meaning(asio::error::name_too_long));
 }
 #endif
+
+}  // namespace errors_test

@@ -13,6 +13,8 @@
 #include <string>
 #include <vector>
 
+namespace full_peers_test {
+
 using test::trace;
 
 namespace {
@@ -239,3 +241,5 @@ TEST_CASE_METHOD(one_full, "an emitter echoes to one peer while another one does
   CHECK(good.got == expected);
   CHECK(server.get_send_queue_count() == 20);
 }
+
+}  // namespace full_peers_test

@@ -5,6 +5,8 @@
 
 #include <utility>
 
+namespace moved_test {
+
 using test::thrown;
 using test::trace;
 
@@ -62,3 +64,5 @@ TEST_CASE("A socket that was moved from can be assigned to", "[emitter]")
   CHECK(events == trace{"listening"});
 }
 // NOLINTEND(bugprone-use-after-move)
+
+}  // namespace moved_test

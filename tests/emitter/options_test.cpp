@@ -4,6 +4,8 @@
 
 #include <asio/ip/unicast.hpp>
 
+namespace options_test {
+
 using test::thrown;
 using test::trace;
 
@@ -290,3 +292,5 @@ TEST_CASE("S1.59: sockets of a context are paused, and resume as they were", "[e
   CHECK(events.back() == "error bind EADDRINUSE 0.0.0.0:" + std::to_string(port));
   CHECK_FALSE(socket.state().bound);
 }
+
+}  // namespace options_test

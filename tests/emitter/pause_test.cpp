@@ -10,6 +10,8 @@
 #include <optional>
 #include <string>
 
+namespace pause_test {
+
 using test::thrown;
 using test::trace;
 
@@ -281,3 +283,5 @@ TEST_CASE("S1.59: what is sent to a peer whose connect fails during a pause fail
   CHECK(connected.is(asio::error::operation_aborted));
   CHECK(sent.is(asio::error::operation_aborted));
 }
+
+}  // namespace pause_test

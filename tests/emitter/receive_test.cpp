@@ -9,6 +9,8 @@
 #include <cstring>
 #include <stdexcept>
 
+namespace receive_test {
+
 using test::thrown;
 using test::trace;
 
@@ -424,3 +426,5 @@ TEST_CASE("A descriptor that stays readable does not keep the context busy", "[e
   test::run(io);
   CHECK(socket.state().closed);
 }
+
+}  // namespace receive_test

@@ -19,6 +19,8 @@
 #include <utility>
 #include <vector>
 
+namespace reply_source_test {
+
 namespace event = dgram::event;
 using dgram::bytes_view;
 using dgram::remote_info;
@@ -420,3 +422,5 @@ TEST_CASE(
   });
 }
 #endif
+
+}  // namespace reply_source_test

@@ -13,6 +13,8 @@
 #include <cstring>
 #include <string>
 
+namespace reply_test {
+
 using test::thrown;
 using test::trace;
 
@@ -74,3 +76,5 @@ TEST_CASE("A reply is refused at once for what is the program's own fault", "[em
   socket.close();
   CHECK(thrown([&] { socket.send("x", nobody); }) == dgram::error::not_running);
 }
+
+}  // namespace reply_test

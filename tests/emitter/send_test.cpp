@@ -12,6 +12,8 @@
 #include <string>
 #include <thread>
 
+namespace send_test {
+
 using test::thrown;
 using test::trace;
 
@@ -654,3 +656,5 @@ TEST_CASE("QUE-02: a callback is told that what waits is too much", "[emitter]")
   CHECK(first.what.code == asio::error::operation_aborted);
   CHECK(socket.send("x", 9, "somewhere"));  // in the place of the first
 }
+
+}  // namespace send_test

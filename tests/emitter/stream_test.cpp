@@ -12,6 +12,8 @@
 #include <utility>
 #include <vector>
 
+namespace stream_test {
+
 using test::trace;
 
 namespace {
@@ -271,3 +273,5 @@ TEST_CASE("A deferred operation on a stream completes although socket and stream
   test::run_ready(io);
   CHECK(called == 1);
 }
+
+}  // namespace stream_test

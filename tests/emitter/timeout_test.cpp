@@ -12,6 +12,8 @@
 #include <string>
 #include <vector>
 
+namespace timeout_test {
+
 using std::chrono::milliseconds;
 using test::thrown;
 using test::trace;
@@ -248,3 +250,5 @@ TEST_CASE("Durations of any size: how long a socket is idle, and a name known", 
     CHECK(timeouts == 0);
   }
 }
+
+}  // namespace timeout_test

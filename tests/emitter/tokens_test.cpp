@@ -10,6 +10,8 @@
 #include <optional>
 #include <string>
 
+namespace tokens_test {
+
 using test::trace;
 
 namespace {
@@ -262,3 +264,5 @@ TEST_CASE("CLS-19: an awaited close ends after 'close', and so does a wait begun
     CHECK(late == dgram::error_code(asio::error::operation_aborted));
   }
 }
+
+}  // namespace tokens_test

@@ -11,6 +11,8 @@
 #include <string>
 #include <vector>
 
+namespace train_reply_test {
+
 using test::thrown;
 using test::trace;
 
@@ -206,3 +208,5 @@ TEST_CASE("A hook that sends for each reply to a train changes none of them", "[
   CHECK(all.two.messages == trace(20, "hook"));
   CHECK(all.one.messages == all.server.messages);
 }
+
+}  // namespace train_reply_test

@@ -11,6 +11,8 @@
 #include <utility>
 #include <vector>
 
+namespace transport_test {
+
 namespace {
 
 /// What a socket that has no kernel behind it remembers.
@@ -192,3 +194,5 @@ TEST_CASE("An emitter on a socket of another kind", "[emitter]")
   test::run(io);
   CHECK(events == test::trace{"listening", "close"});
 }
+
+}  // namespace transport_test

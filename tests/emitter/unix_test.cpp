@@ -18,6 +18,8 @@
 #include <stdexcept>
 #include <vector>
 
+namespace unix_test {
+
 using test::thrown;
 using test::trace;
 
@@ -522,3 +524,5 @@ TEST_CASE("what was sent before and after a bind that fails leaves nevertheless"
 }
 
 #endif
+
+}  // namespace unix_test

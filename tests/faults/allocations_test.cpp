@@ -16,6 +16,8 @@
 #include <optional>
 #include <string>
 
+namespace allocations_test {
+
 namespace {
 
 using faults::form;
@@ -183,3 +185,5 @@ TEST_CASE("a bind that finds no memory leaves no socket file behind", "[faults][
 }
 
 #endif
+
+}  // namespace allocations_test

@@ -11,6 +11,8 @@
 #include <string>
 #include <utility>
 
+namespace cost_test {
+
 namespace {
 
 using faults::place;
@@ -182,3 +184,5 @@ TEST_CASE("twice the datagrams cost at most twice the calls, turns and messages"
       CHECK(twice <= 2 * once + once / 4 + 8);
     }
 }
+
+}  // namespace cost_test

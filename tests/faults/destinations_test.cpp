@@ -17,6 +17,8 @@
 #include <utility>
 #include <vector>
 
+namespace destinations_test {
+
 namespace {
 
 using test::script;
@@ -196,3 +198,5 @@ TEST_CASE("what a destination refuses is told once, and what goes elsewhere arri
       s.check();
     }
 }
+
+}  // namespace destinations_test

@@ -17,6 +17,8 @@
 #include <string>
 #include <utility>
 
+namespace numbers_test {
+
 namespace {
 
 using faults::place;
@@ -305,3 +307,5 @@ TEST_CASE("a number at the end of its range is refused, or the object works with
       w.check_that_it_works();
     }
 }
+
+}  // namespace numbers_test

@@ -19,6 +19,8 @@
 #include <string_view>
 #include <vector>
 
+namespace sequences_test {
+
 namespace {
 
 using faults::dice;
@@ -461,3 +463,5 @@ TEST_CASE("a failing sequence is shortened to the steps that matter", "[faults]"
   REQUIRE(all.steps.size() > 2);
   CHECK(shortest(all, is_wrong).steps.size() == 2);
 }
+
+}  // namespace sequences_test

@@ -13,6 +13,8 @@
 #include <string_view>
 #include <vector>
 
+namespace system_calls_test {
+
 namespace {
 
 using faults::form;
@@ -196,3 +198,5 @@ TEST_CASE("what is tried reaches every system call of the seam", "[faults]")
     CHECK(reached[call] > 0);
   }
 }
+
+}  // namespace system_calls_test

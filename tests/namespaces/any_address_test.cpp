@@ -42,3 +42,8 @@ TEST_CASE("namespaces: any serves IPv4 on a host with disable_ipv6", "[namespace
 }
 
 #endif
+
+namespace any_address_test {
+
+
+}  // namespace any_address_test

@@ -333,3 +333,8 @@ TEST_CASE("a client on the host itself is answered, whatever the scopes are", "[
 }
 
 #endif
+
+namespace link_test {
+
+
+}  // namespace link_test

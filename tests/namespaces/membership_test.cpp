@@ -11,6 +11,8 @@
 
 #include <string>
 
+namespace membership_test {
+
 #if defined(__linux__)
 
 namespace {
@@ -185,3 +187,5 @@ TEST_CASE("a membership ends itself also if its interface is gone", "[namespaces
 }
 
 #endif
+
+}  // namespace membership_test

@@ -335,3 +335,8 @@ TEST_CASE("multicast: the interface that an IPv6 group leaves by, and its scope"
 }
 
 #endif
+
+namespace multicast_test {
+
+
+}  // namespace multicast_test

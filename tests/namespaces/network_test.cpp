@@ -55,3 +55,8 @@ TEST_CASE("namespaces: what is inside is not seen outside", "[namespaces]")
 }
 
 #endif
+
+namespace network_test {
+
+
+}  // namespace network_test

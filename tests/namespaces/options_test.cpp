@@ -242,3 +242,8 @@ TEST_CASE("options: a transparent socket speaks as another host", "[namespaces]"
 }
 
 #endif
+
+namespace options_test {
+
+
+}  // namespace options_test

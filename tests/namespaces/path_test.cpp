@@ -19,6 +19,8 @@
 #include <string>
 #include <vector>
 
+namespace path_test {
+
 #if defined(__linux__) && !defined(DGRAM_FORCE_POSIX_BACKEND)
 
 namespace {
@@ -397,3 +399,5 @@ TEST_CASE("datagrams that found the queue full are counted when the next ones co
 }
 
 #endif
+
+}  // namespace path_test

@@ -16,6 +16,8 @@
 #include <utility>
 #include <vector>
 
+namespace ports_test {
+
 #if defined(__linux__)
 
 namespace {
@@ -208,3 +210,5 @@ TEST_CASE("a writer without a free port loses what it has, and goes on", "[names
 }
 
 #endif
+
+}  // namespace ports_test

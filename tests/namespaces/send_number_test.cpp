@@ -275,3 +275,8 @@ TEST_CASE("a send that finds a full queue takes no number, whether ENOBUFS or EA
 }
 
 #endif
+
+namespace send_number_test {
+
+
+}  // namespace send_number_test

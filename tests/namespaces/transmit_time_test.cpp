@@ -341,3 +341,8 @@ TEST_CASE("the kernel has the time that each datagram asks for", "[namespaces]")
 }
 
 #endif
+
+namespace transmit_time_test {
+
+
+}  // namespace transmit_time_test

@@ -22,6 +22,8 @@
 #include <string_view>
 #include <vector>
 
+namespace backend_test {
+
 namespace {
 
 namespace platform = dgram::platform;
@@ -319,3 +321,5 @@ TEST_CASE("this build uses the backend that it was asked for", "[backend]")
 {
   CHECK(std::string_view(platform::backend::name) == (test::batched_calls ? "linux" : "posix"));
 }
+
+}  // namespace backend_test

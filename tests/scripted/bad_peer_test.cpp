@@ -20,6 +20,8 @@
 #include <utility>
 #include <vector>
 
+namespace bad_peer_test {
+
 namespace {
 
 using test::offered_message;
@@ -227,3 +229,5 @@ TEST_CASE_METHOD(test::scripted, "UNX-21 an error of one Unix peer costs the oth
   CHECK(errors == std::vector<int>(datagrams, error));
   CHECK(read_all(good) == expected());
 }
+
+}  // namespace bad_peer_test

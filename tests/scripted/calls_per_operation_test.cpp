@@ -16,6 +16,8 @@
 #include <utility>
 #include <vector>
 
+namespace calls_per_operation_test {
+
 namespace {
 
 using dgram::ecn_codepoint;
@@ -232,3 +234,5 @@ TEST_CASE("a receive asks the kernel nothing, whatever it tells of a datagram", 
           }(reader));
         }) == 0);
 }
+
+}  // namespace calls_per_operation_test

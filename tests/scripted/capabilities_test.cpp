@@ -10,6 +10,8 @@
 
 #include <cerrno>
 
+namespace capabilities_test {
+
 namespace {
 
 using dgram::system_capabilities;
@@ -218,3 +220,5 @@ TEST_CASE_METHOD(test::scripted, "the question for capabilities takes few system
   while (script.socket.left() > 0)
     dgram::platform::probe_socket(udp::v4().family(), ec);
 }
+
+}  // namespace capabilities_test

@@ -22,6 +22,8 @@
 
 #include <unistd.h>
 
+namespace congestion_test {
+
 namespace {
 
 using clock = std::chrono::steady_clock;
@@ -378,3 +380,5 @@ TEST_CASE_METHOD(congested, "want of buffer space does not hold up what is recei
   test::run(io);
   CHECK(only.result);
 }
+
+}  // namespace congestion_test

@@ -15,6 +15,8 @@
 #include <string>
 #include <vector>
 
+namespace emitter_send_test {
+
 using test::fail;
 using test::script;
 using trace = std::vector<std::string>;
@@ -228,3 +230,5 @@ TEST_CASE_METHOD(sender,
   run_ready(io);
   CHECK(peer.received(3) == trace{"first", "second", "the third"});
 }
+
+}  // namespace emitter_send_test

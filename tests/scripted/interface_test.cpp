@@ -13,6 +13,8 @@
 #include <cerrno>
 #include <string>
 
+namespace interface_test {
+
 namespace {
 
 using test::claim;
@@ -196,3 +198,5 @@ TEST_CASE_METHOD(interfaces, "the scope of an interface that is gone is shown as
   CHECK(dgram::to_string(address) == "fe80::1%77");
   CHECK(dgram::to_string(test::endpoint(address, 53)) == "[fe80::1%77]:53");
 }
+
+}  // namespace interface_test

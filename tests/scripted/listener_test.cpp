@@ -20,6 +20,8 @@
 #include <utility>
 #include <vector>
 
+namespace listener_test {
+
 namespace {
 
 using test::fail;
@@ -227,3 +229,5 @@ TEST_CASE("the handler for errors may close, destroy or throw when a turn of the
   CHECK(done);
   CHECK(errors > 0);
 }
+
+}  // namespace listener_test

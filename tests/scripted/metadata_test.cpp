@@ -19,6 +19,8 @@
 #include <thread>
 #include <vector>
 
+namespace metadata_test {
+
 namespace {
 
 using dgram::ecn_codepoint;
@@ -453,3 +455,5 @@ TEST_CASE_METHOD(sockets, "errors wake a receive once each, and a quiet socket s
 }
 
 #endif
+
+}  // namespace metadata_test

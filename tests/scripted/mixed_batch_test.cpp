@@ -23,6 +23,8 @@
 #include <string>
 #include <vector>
 
+namespace mixed_batch_test {
+
 namespace {
 
 using test::fail;
@@ -243,3 +245,5 @@ TEST_CASE_METHOD(mix, "batch: whatever is pushed arrives whatever happens on the
   for (const auto& to : sinks)
     CHECK(to.arrived == to.expected);
 }
+
+}  // namespace mixed_batch_test

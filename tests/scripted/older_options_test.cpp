@@ -247,3 +247,8 @@ TEST_CASE_METHOD(old_system, "a system that knows the newer option for times is 
 }
 
 #endif
+
+namespace older_options_test {
+
+
+}  // namespace older_options_test

@@ -22,6 +22,8 @@
 #include <utility>
 #include <vector>
 
+namespace options_test {
+
 namespace {
 
 using Catch::Matchers::MessageMatches;
@@ -521,3 +523,5 @@ TEST_CASE_METHOD(host, "disconnecting what is not connected does not ask the ker
   CHECK(ec == asio::error::not_connected);
   CHECK(script.connect.calls() == 0);
 }
+
+}  // namespace options_test

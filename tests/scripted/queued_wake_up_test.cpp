@@ -18,6 +18,8 @@
 #include <utility>
 #include <vector>
 
+namespace queued_wake_up_test {
+
 namespace {
 
 using test::fail;
@@ -327,3 +329,5 @@ TEST_CASE_METHOD(receive_wake_up, "a receive that took its datagram is not stopp
   CHECK(size == 1);
   CHECK(test::texts_of(batch) == strings{"taken"});
 }
+
+}  // namespace queued_wake_up_test

@@ -16,6 +16,8 @@
 #include <string>
 #include <vector>
 
+namespace reader_test {
+
 namespace {
 
 using test::fail;
@@ -205,3 +207,5 @@ TEST_CASE_METHOD(reading, "a reader that was woken before its socket was closed 
   CHECK(text != "pending");
   CHECK(text != "0");
 }
+
+}  // namespace reader_test

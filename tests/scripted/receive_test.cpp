@@ -17,6 +17,8 @@
 #include <string>
 #include <string_view>
 
+namespace receive_test {
+
 namespace {
 
 using test::fail;
@@ -427,3 +429,5 @@ TEST_CASE_METHOD(dual_receiver, "an error behind a batch reaches the next async_
   CHECK(socket->try_receive_from(asio::buffer(storage), sender) == 1);
   CHECK(storage[0] == '1');
 }
+
+}  // namespace receive_test

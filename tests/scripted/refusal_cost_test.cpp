@@ -14,6 +14,8 @@
 #include <string>
 #include <vector>
 
+namespace refusal_cost_test {
+
 namespace {
 
 using test::offered_message;
@@ -146,3 +148,5 @@ TEST_CASE("work for what the kernel does not take does not grow with the batch",
   CHECK(twice < 2 * once + once / 4);
   CHECK(twice < 80 * 4'000);
 }
+
+}  // namespace refusal_cost_test

@@ -19,6 +19,8 @@
 #include <string_view>
 #include <vector>
 
+namespace segmentation_test {
+
 namespace {
 
 using test::fail;
@@ -774,3 +776,5 @@ TEST_CASE_METHOD(sender, "what was learned of the old peer's path is not held ag
   }
   CHECK(leaves_as_run(peers[1]));
 }
+
+}  // namespace segmentation_test

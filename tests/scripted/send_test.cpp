@@ -17,6 +17,8 @@
 #include <string>
 #include <vector>
 
+namespace send_test {
+
 namespace {
 
 using test::claim;
@@ -343,3 +345,5 @@ TEST_CASE_METHOD(sender, "a batch that cannot be sent as it is does not reach th
   CHECK(script.send().calls() == 0);
   CHECK(peer.received(0).empty());
 }
+
+}  // namespace send_test

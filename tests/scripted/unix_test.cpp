@@ -20,6 +20,8 @@
 #include <string>
 #include <utility>
 
+namespace unix_test {
+
 namespace {
 
 using clock = std::chrono::steady_clock;
@@ -330,3 +332,5 @@ TEST_CASE_METHOD(unix_scripted, "a bind fails if its file does not get the mode"
 }
 
 #endif
+
+}  // namespace unix_test

@@ -18,6 +18,8 @@
 #include <utility>
 #include <vector>
 
+namespace writer_test {
+
 namespace {
 
 using test::fail;
@@ -570,3 +572,5 @@ TEST_CASE_METHOD(writing, "try_send tells what never fits from what does not fit
   CHECK_FALSE(writer->try_send(texts[0], to, ec));
   CHECK(ec == asio::error::bad_descriptor);
 }
+
+}  // namespace writer_test

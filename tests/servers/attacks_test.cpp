@@ -7,6 +7,8 @@
 #include <string>
 #include <vector>
 
+namespace attacks_test {
+
 using namespace servers;
 
 namespace {
@@ -339,3 +341,5 @@ TEST_CASE("one elephant is resumed once for each batch, and mice come in between
     require_balance(*w.listener);
   });
 }
+
+}  // namespace attacks_test

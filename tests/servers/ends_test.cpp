@@ -13,6 +13,8 @@
 #include <utility>
 #include <vector>
 
+namespace ends_test {
+
 using namespace servers;
 
 TEST_CASE("datagrams that come between two async_for_each come first in the next one", "[servers]")
@@ -532,3 +534,5 @@ TEST_CASE("a function of the program may call the listener when it is destroyed"
   CHECK(destroyed == 1);
   CHECK(completed == (again == 3 ? 2 : 1));
 }
+
+}  // namespace ends_test

@@ -4,6 +4,8 @@
 
 #include <cstring>
 
+namespace many_test {
+
 using namespace servers;
 
 namespace {
@@ -141,3 +143,5 @@ TEST_CASE("a context that is destroyed releases a crowd of coroutines that wait"
   // Under a sanitizer, what is left would be reported as a leak.
   all.reset();
 }
+
+}  // namespace many_test

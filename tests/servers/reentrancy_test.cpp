@@ -13,6 +13,8 @@
 #include <string>
 #include <utility>
 
+namespace reentrancy_test {
+
 using namespace servers;
 
 namespace {
@@ -178,3 +180,5 @@ TEST_CASE(
   require_balance(*m.w.listener);
   if (where != place::accept && where != place::next) CHECK(m.completed == 1);
 }
+
+}  // namespace reentrancy_test

@@ -12,6 +12,8 @@
 #include <memory>
 #include <set>
 
+namespace sequences_test {
+
 using namespace servers;
 
 namespace {
@@ -722,3 +724,5 @@ TEST_CASE(
     left.check();
   });
 }
+
+}  // namespace sequences_test

@@ -12,6 +12,8 @@
 #include <utility>
 #include <vector>
 
+namespace share_test {
+
 using namespace servers;
 
 namespace {
@@ -188,3 +190,5 @@ TEST_CASE("a queue that drops drops what is beyond a session's share", "[servers
   for (std::size_t i = 0; i < queue_size / 16; ++i)
     CHECK(modest.try_send("y"));
 }
+
+}  // namespace share_test

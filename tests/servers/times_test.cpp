@@ -10,6 +10,8 @@
 #include <string>
 #include <utility>
 
+namespace times_test {
+
 using namespace servers;
 using Catch::Matchers::ContainsSubstring;
 
@@ -312,3 +314,5 @@ TEST_CASE("on_failure may take the id of the session that has thrown", "[servers
   w.send("throw", 2);
   CHECK_THROWS_AS(w.run(), std::runtime_error);
 }
+
+}  // namespace times_test

@@ -16,6 +16,8 @@
 #include <thread>
 #include <vector>
 
+namespace emitter_test {
+
 namespace {
 
 namespace event = dgram::event;
@@ -79,3 +81,5 @@ TEST_CASE("Emitters on strands of one context", "[threads]")
     CHECK(each->sent == rounds);
   }
 }
+
+}  // namespace emitter_test

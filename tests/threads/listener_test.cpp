@@ -20,6 +20,8 @@
 #include <thread>
 #include <vector>
 
+namespace listener_test {
+
 namespace {
 
 constexpr int thread_count = 4;
@@ -225,3 +227,5 @@ TEST_CASE("listeners on strands of one context may be made and destroyed at the 
   for (auto& each : all)
     each.get();
 }
+
+}  // namespace listener_test

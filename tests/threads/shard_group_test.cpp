@@ -20,6 +20,8 @@
 #include <thread>
 #include <vector>
 
+namespace shard_group_test {
+
 namespace {
 
 /// A shard that answers every datagram with its own bytes.
@@ -173,3 +175,5 @@ TEST_CASE("a group that grows and shrinks under load loses nothing", "[shard_gro
   shards.clear();
   CHECK(peers.answers() == sent);
 }
+
+}  // namespace shard_group_test

@@ -18,6 +18,8 @@
 #include <utility>
 #include <vector>
 
+namespace synchronous_calls_test {
+
 #if defined(DGRAM_TESTS_THREAD_SANITIZER)
 /// The sanitizer takes connect(2) for a call that creates a descriptor, and every other call meanwhile for a race with that.
 extern "C" const char* __tsan_default_suppressions()  // NOLINT(*-identifier*)
@@ -134,3 +136,5 @@ TEST_CASE("synchronous calls on a Unix socket that Asio lets run together share 
 }
 
 #endif
+
+}  // namespace synchronous_calls_test

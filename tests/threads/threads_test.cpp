@@ -16,6 +16,8 @@
 #include <thread>
 #include <vector>
 
+namespace threads_test {
+
 namespace {
 
 using io_strand = asio::strand<asio::io_context::executor_type>;
@@ -482,3 +484,5 @@ TEST_CASE("a coroutine's slot is used on its strand while datagrams arrive")
   REQUIRE(received > 0);
   REQUIRE(aborted == 1);
 }
+
+}  // namespace threads_test

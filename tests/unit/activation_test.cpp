@@ -20,6 +20,8 @@
 #include <string>
 #include <vector>
 
+namespace activation_test {
+
 using Catch::Matchers::ContainsSubstring;
 using dgram::owned_descriptor;
 using dgram::unix_dgram;
@@ -264,3 +266,5 @@ TEST_CASE("what cannot be stored is refused with the reason", "[activation]")
   CHECK_FALSE(dgram::store_in_systemd("a", udp, ec));
   CHECK(ec == asio::error::bad_descriptor);
 }
+
+}  // namespace activation_test

@@ -18,6 +18,8 @@
 #include <utility>
 #include <vector>
 
+namespace basic_socket_test {
+
 namespace {
 
 using dgram::error_code;
@@ -1252,3 +1254,5 @@ TEST_CASE("basic_socket: without a token an operation is awaited")
   }(sender, receiver, size));
   CHECK(size == 7 + 7 + 2 + 2 + 1 + 1);
 }
+
+}  // namespace basic_socket_test

@@ -10,6 +10,8 @@
 #include <random>
 #include <string>
 
+namespace block_list_test {
+
 TEST_CASE("OPT-10: single addresses, IPv4, IPv6 and mapped", "[block_list]")
 {
   dgram::block_list list;
@@ -190,3 +192,5 @@ TEST_CASE("subnets of every prefix have their first and last address", "[block_l
   CHECK(all.check("0.0.0.0"));
   CHECK_FALSE(all.check("::"));
 }
+
+}  // namespace block_list_test

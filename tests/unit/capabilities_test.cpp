@@ -8,6 +8,8 @@
 #include <catch2/catch_test_macros.hpp>
 #include <catch2/generators/catch_generators.hpp>
 
+namespace capabilities_test {
+
 namespace {
 
 using dgram::capabilities;
@@ -128,3 +130,5 @@ TEST_CASE("capabilities: supports() says why not")
   CHECK(ec == asio::error::operation_not_supported);
   CHECK(supports<dgram::option::send_buffer_size>(unix_dgram()));
 }
+
+}  // namespace capabilities_test

@@ -16,6 +16,8 @@
 #include <optional>
 #include <stdexcept>
 
+namespace configurations_test {
+
 namespace {
 
 constexpr std::size_t largest = std::numeric_limits<std::size_t>::max();
@@ -252,3 +254,5 @@ TEST_CASE("buffer sizes of an emitter are set, or refused when it is made or bou
   emitter.close();
   test::run(io);
 }
+
+}  // namespace configurations_test

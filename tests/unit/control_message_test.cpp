@@ -19,6 +19,8 @@
 #include <string_view>
 #include <vector>
 
+namespace control_message_test {
+
 namespace {
 
 /// Control messages as the kernel writes them, in any number.
@@ -216,3 +218,5 @@ TEST_CASE("a view that is added is its bytes, and not itself")
   REQUIRE(data.size() == 4);
   CHECK(data[0] == std::byte{7});
 }
+
+}  // namespace control_message_test

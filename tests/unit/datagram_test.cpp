@@ -22,6 +22,8 @@
 #include <type_traits>
 #include <vector>
 
+namespace datagram_test {
+
 namespace {
 
 // By value, as `push` takes it: what is passed converts implicitly or not at all.
@@ -396,3 +398,5 @@ TEST_CASE("datagram: a receive time becomes one of the steady clock", "[Q7]")
   const auto ahead = dgram::to_steady(system_clock::now() + 3600s);
   CHECK(ahead <= steady_clock::now());
 }
+
+}  // namespace datagram_test

@@ -20,6 +20,8 @@
 #include <utility>
 #include <vector>
 
+namespace descriptors_test {
+
 using Catch::Matchers::ContainsSubstring;
 using dgram::owned_descriptor;
 using dgram::socket_kind;
@@ -258,3 +260,5 @@ TEST_CASE("numbers of descriptors that no datagram passes are refused", "[descri
   unix_dgram::receive_batch batch(4);
   CHECK(server.receive_batch(batch) == 1);
 }
+
+}  // namespace descriptors_test

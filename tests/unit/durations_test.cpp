@@ -14,6 +14,8 @@
 #include <limits>
 #include <string>
 
+namespace durations_test {
+
 namespace {
 
 using clock_type = std::chrono::steady_clock;
@@ -109,3 +111,5 @@ TEST_CASE("times to leave at are taken at any size", "[durations][F16]")
   std::array<char, 8> room{};
   CHECK(host.to.receive(asio::buffer(room)) == 3);
 }
+
+}  // namespace durations_test

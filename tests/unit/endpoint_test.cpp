@@ -19,6 +19,8 @@
 #include <string_view>
 #include <vector>
 
+namespace endpoint_test {
+
 using namespace std::string_literals;
 
 namespace {
@@ -417,3 +419,5 @@ TEST_CASE("endpoint: a socket address that is none of IP is refused", "[Q7]")
   dgram::from_sockaddr(&other, sizeof(::sockaddr_in), ec);
   CHECK(ec == asio::error::invalid_argument);
 }
+
+}  // namespace endpoint_test

@@ -23,6 +23,8 @@
 #include <type_traits>
 #include <vector>
 
+namespace error_test {
+
 namespace {
 
 struct row {
@@ -251,3 +253,5 @@ TEST_CASE("error: what Asio has no name for is told by a name of the library's")
   CHECK(ec.category() == asio::error::get_system_category());
   CHECK_FALSE(ec.message().empty());
 }
+
+}  // namespace error_test

@@ -10,6 +10,8 @@
 #include <string>
 #include <utility>
 
+namespace event_emitter_test {
+
 namespace {
 
 struct number {
@@ -178,3 +180,5 @@ TEST_CASE("Events: a moved emitter takes its listeners along", "[event_emitter]"
   third.emit<end>();
   CHECK(trace == "aa");
 }
+
+}  // namespace event_emitter_test

@@ -26,6 +26,8 @@
 #include <utility>
 #include <vector>
 
+namespace exchanger_test {
+
 using namespace std::chrono_literals;
 namespace sim = dgram::sim;
 
@@ -1175,3 +1177,5 @@ TEST_CASE("on each seed, every exchange completes once, with its own answer or a
     REQUIRE_NOTHROW(attempt(seed));
   }
 }
+
+}  // namespace exchanger_test

@@ -13,6 +13,8 @@
 #include <format>
 #endif
 
+namespace format_test {
+
 namespace {
 
 const auto v4 = dgram::parse_endpoint("127.0.0.1:53");
@@ -135,3 +137,5 @@ TEST_CASE("format: std::format does the same where the standard library has it")
   SKIP("this standard library has no <format>");
 #endif
 }
+
+}  // namespace format_test

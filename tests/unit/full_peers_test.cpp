@@ -16,6 +16,8 @@
 #include <utility>
 #include <vector>
 
+namespace full_peers_test {
+
 namespace {
 
 using dgram::unix_dgram;
@@ -543,3 +545,5 @@ TEST_CASE_METHOD(one_full, "options stay with a datagram that waits for a full p
   CHECK(full.read() == texts{"plain", "plain"});
   CHECK(refused == std::vector<std::size_t>{4});
 }
+
+}  // namespace full_peers_test

@@ -34,6 +34,8 @@
 #include <utility>
 #include <vector>
 
+namespace hand_over_test {
+
 using Catch::Matchers::ContainsSubstring;
 using dgram::error;
 using dgram::error_code;
@@ -942,3 +944,5 @@ TEST_CASE_METHOD(hand_over_test, "tokens and executors", "[hand_over]")
     pool.join();
   }
 }
+
+}  // namespace hand_over_test

@@ -19,6 +19,8 @@
 #include <utility>
 #include <vector>
 
+namespace listener_burst_test {
+
 using namespace std::chrono_literals;
 namespace sim = dgram::sim;
 
@@ -153,3 +155,5 @@ TEST_CASE("a session may end in the middle of a burst, and the rest is a new ses
   else
     CHECK(sessions > 1);
 }
+
+}  // namespace listener_burst_test

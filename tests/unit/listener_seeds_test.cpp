@@ -23,6 +23,8 @@
 #include <utility>
 #include <vector>
 
+namespace listener_seeds_test {
+
 using namespace std::chrono_literals;
 namespace sim = dgram::sim;
 
@@ -246,3 +248,5 @@ TEST_CASE("on every seed a listener loses no datagram uncounted and completes ea
   INFO(result.reason);
   CHECK(result);
 }
+
+}  // namespace listener_seeds_test

@@ -26,6 +26,8 @@
 #include <utility>
 #include <vector>
 
+namespace listener_test {
+
 using namespace std::chrono_literals;
 namespace sim = dgram::sim;
 
@@ -1401,3 +1403,5 @@ TEST_CASE("a context that is destroyed lets go of sessions, listeners and corout
   }
   CHECK(kept.use_count() == 1);
 }
+
+}  // namespace listener_test

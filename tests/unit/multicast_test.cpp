@@ -15,6 +15,8 @@
 #include <utility>
 #include <vector>
 
+namespace multicast_test {
+
 namespace {
 
 namespace option = dgram::option;
@@ -511,3 +513,5 @@ TEST_CASE("multicast: an IPv6 exchange on the loopback interface")
   REQUIRE_FALSE(ec);
   CHECK(test::take(io, member).text == "six");
 }
+
+}  // namespace multicast_test

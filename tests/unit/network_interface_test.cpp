@@ -12,6 +12,8 @@
 #include <string>
 #include <vector>
 
+namespace network_interface_test {
+
 using namespace std::string_literals;
 
 namespace {
@@ -169,3 +171,5 @@ TEST_CASE("list_interfaces: the loopback interface with its addresses, and each 
   }
   CHECK(has_loopback);
 }
+
+}  // namespace network_interface_test

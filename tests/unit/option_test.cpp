@@ -19,6 +19,8 @@
 #include <string>
 #include <vector>
 
+namespace option_test {
+
 namespace {
 
 namespace option = dgram::option;
@@ -801,3 +803,5 @@ TEST_CASE("OPT-09: bytes_readable on a bound socket, and an option of the raw ki
   CHECK(read.enabled());
   CHECK(read.timeout() == 3);
 }
+
+}  // namespace option_test

@@ -7,6 +7,8 @@
 #include <cstddef>
 #include <utility>
 
+namespace queue_test {
+
 namespace {
 
 /// Counts how often it is moved.
@@ -82,3 +84,5 @@ TEST_CASE("A queue that is never quite empty keeps order and forgets what has le
     REQUIRE(counted::alive < 200);
   }
 }
+
+}  // namespace queue_test

@@ -18,6 +18,8 @@
 #include <string>
 #include <vector>
 
+namespace rate_limiter_test {
+
 using Catch::Matchers::ContainsSubstring;
 using dgram::token_budget;
 
@@ -303,3 +305,5 @@ TEST_CASE("a reader, an emitter and a map of sessions use the same limiter", "[l
   CHECK(handled == 3);
   CHECK(limit.statistics().over_prefix == 7);
 }
+
+}  // namespace rate_limiter_test

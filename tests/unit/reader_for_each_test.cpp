@@ -22,6 +22,8 @@
 #include <utility>
 #include <vector>
 
+namespace reader_for_each_test {
+
 namespace {
 
 using texts = std::vector<std::string>;
@@ -498,3 +500,5 @@ TEST_CASE("a signal that outlives the context keeps nothing of the reader", "[re
   CHECK(held.expired());
   signal.emit(asio::cancellation_type::total);
 }
+
+}  // namespace reader_for_each_test

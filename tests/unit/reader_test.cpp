@@ -24,6 +24,8 @@
 #include <thread>
 #include <vector>
 
+namespace reader_test {
+
 using namespace std::chrono_literals;
 
 namespace {
@@ -663,3 +665,5 @@ TEST_CASE("reader: a batch tells a cancellation in an error code")
     REQUIRE(ec == asio::error::operation_aborted);
   }());
 }
+
+}  // namespace reader_test

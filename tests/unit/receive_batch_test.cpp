@@ -21,6 +21,8 @@
 #include <utility>
 #include <vector>
 
+namespace receive_batch_test {
+
 namespace {
 
 using dgram::udp;
@@ -511,3 +513,5 @@ TEST_CASE("datagram_info: can be made without a socket")
   CHECK(info.wire_size() == 12U);
   CHECK_FALSE(dgram::datagram_info(test::loopback_v4(9), 10).truncated());
 }
+
+}  // namespace receive_batch_test

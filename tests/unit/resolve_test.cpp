@@ -20,6 +20,8 @@
 #include <utility>
 #include <vector>
 
+namespace resolve_test {
+
 namespace {
 
 using test::endpoint;
@@ -503,3 +505,5 @@ TEST_CASE_METHOD(names, "Asio's resolver is the default", "[resolve]")
   own.cancel();
   test::run(io);
 }
+
+}  // namespace resolve_test

@@ -22,6 +22,8 @@
 #include <string>
 #include <vector>
 
+namespace send_batch_test {
+
 namespace {
 
 using dgram::udp;
@@ -646,3 +648,5 @@ TEST_CASE("send_batch: a run ends at what one message holds, however its datagra
   }
   CHECK(datagrams == 300);
 }
+
+}  // namespace send_batch_test

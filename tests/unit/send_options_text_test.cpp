@@ -13,6 +13,8 @@
 #include <string>
 #include <vector>
 
+namespace send_options_text_test {
+
 namespace {
 
 struct thrown {
@@ -186,3 +188,5 @@ TEST_CASE("send_options: a Unix socket names what only IP has")
         "transmit_time{12 ns}");
   check({.timestamp = true}, "timestamp{true}");
 }
+
+}  // namespace send_options_text_test

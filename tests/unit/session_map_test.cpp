@@ -33,6 +33,8 @@
 #include <dgram/unix_dgram.hpp>
 #endif
 
+namespace session_map_test {
+
 namespace {
 
 using namespace std::chrono_literals;
@@ -1139,3 +1141,5 @@ TEST_CASE("a server's loop may suspend, and other coroutines may end its session
   CHECK(seen == 40);
   require_balance(map, 40);
 }
+
+}  // namespace session_map_test

@@ -24,6 +24,8 @@
 #include <utility>
 #include <vector>
 
+namespace session_store_test {
+
 namespace {
 
 using dgram::session_end;
@@ -549,3 +551,5 @@ TEST_CASE("a million sessions are found, and leave again", "[sessions]")
   CHECK(sessions.size() == 0);
   CHECK(sessions.key_count() == 0);
 }
+
+}  // namespace session_store_test

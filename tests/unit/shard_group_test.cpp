@@ -41,6 +41,8 @@
 #include <unistd.h>
 #endif
 
+namespace shard_group_test {
+
 using Catch::Matchers::ContainsSubstring;
 using dgram::shard_group;
 
@@ -998,3 +1000,5 @@ TEST_CASE("growing on a privileged port without the privilege says what to do", 
 }
 
 #endif
+
+}  // namespace shard_group_test

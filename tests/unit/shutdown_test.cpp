@@ -12,6 +12,8 @@
 
 #include <array>
 
+namespace shutdown_test {
+
 namespace {
 
 /// Each kind of socket receives in another way.
@@ -94,3 +96,5 @@ TEST_CASE("shutdown: a blocking receive of a Unix socket returns too")
   CHECK(socket.receive_batch(batch, ec) == 0);
   CHECK(ec == asio::error::eof);
 }
+
+}  // namespace shutdown_test

@@ -18,6 +18,8 @@
 #include <utility>
 #include <vector>
 
+namespace sim_emitter_test {
+
 using namespace std::chrono_literals;
 namespace sim = dgram::sim;
 using dgram::error_code;
@@ -237,3 +239,5 @@ TEST_CASE("an emitter's idle time is that of the virtual clock")
   s.net.run();
   CHECK(timeouts == std::vector<std::chrono::milliseconds>{90min + 10ms});
 }
+
+}  // namespace sim_emitter_test

@@ -23,6 +23,8 @@
 #include <utility>
 #include <vector>
 
+namespace sim_network_test {
+
 using namespace std::chrono_literals;
 namespace sim = dgram::sim;
 using dgram::error_code;
@@ -614,3 +616,5 @@ TEST_CASE("captures are pcap files with checksums that are right")
                                     std::uint32_t{arrivals[31]} << 24U;
   CHECK(nanoseconds == 20'000'000);
 }
+
+}  // namespace sim_network_test

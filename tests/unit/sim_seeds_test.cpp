@@ -19,6 +19,8 @@
 #include <string>
 #include <vector>
 
+namespace sim_seeds_test {
+
 using namespace std::chrono_literals;
 namespace sim = dgram::sim;
 
@@ -99,3 +101,5 @@ TEST_CASE("a seed that passes the second time is not repeatable, and a bad direc
   CHECK_FALSE(result.is_repeatable);
   CHECK(result.trace_file.empty());
 }
+
+}  // namespace sim_seeds_test

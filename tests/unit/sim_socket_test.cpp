@@ -19,6 +19,8 @@
 #include <utility>
 #include <vector>
 
+namespace sim_socket_test {
+
 using namespace std::chrono_literals;
 namespace sim = dgram::sim;
 
@@ -809,3 +811,5 @@ TEST_CASE("a simulated socket has the v6_only that it says, and refuses the othe
   CHECK(refusal(dgram::udp::dual(), false, true) == asio::error::invalid_argument);
   CHECK(refusal(dgram::udp::v4(), true, false) == asio::error::no_protocol_option);
 }
+
+}  // namespace sim_socket_test

@@ -20,6 +20,8 @@
 #include <utility>
 #include <vector>
 
+namespace sim_time_test {
+
 using namespace std::chrono_literals;
 namespace sim = dgram::sim;
 using dgram::error_code;
@@ -279,3 +281,5 @@ TEST_CASE("a hundred coroutines with Asio's timers take the same virtual time in
 }
 
 #endif
+
+}  // namespace sim_time_test

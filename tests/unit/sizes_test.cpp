@@ -16,6 +16,8 @@
 #include <string>
 #include <vector>
 
+namespace sizes_test {
+
 namespace {
 
 constexpr std::size_t largest = std::numeric_limits<std::size_t>::max();
@@ -184,3 +186,5 @@ TEST_CASE("a reader or writer that memory cannot have is refused", "[sizes][F17]
   CHECK(is_too_much([&] { dgram::writer writer(reader, {.datagrams = size}); }));
   CHECK(is_too_much([&] { dgram::writer writer(reader, {.bytes = size}); }));
 }
+
+}  // namespace sizes_test

@@ -18,6 +18,8 @@
 #include <type_traits>
 #include <vector>
 
+namespace transport_test {
+
 using namespace std::chrono_literals;
 
 namespace {
@@ -218,3 +220,5 @@ TEST_CASE("an echo server runs on a transport that is no socket")
   s.socket.close();
   test::run(s.io);
 }
+
+}  // namespace transport_test

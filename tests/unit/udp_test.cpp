@@ -13,6 +13,8 @@
 #include <string_view>
 #include <type_traits>
 
+namespace udp_test {
+
 TEST_CASE("udp: stands where Asio's protocol is expected, and the other way round")
 {
   STATIC_REQUIRE(std::is_convertible_v<dgram::udp, asio::ip::udp>);
@@ -208,3 +210,5 @@ TEST_CASE("udp: without packet info a datagram has the address that its socket i
   CHECK((*batch.begin()).local_endpoint(dgram::parse_endpoint("[::ffff:192.0.2.1]:7")) ==
         dgram::parse_endpoint("192.0.2.1:7"));
 }
+
+}  // namespace udp_test

@@ -30,6 +30,8 @@
 #include <utility>
 #include <vector>
 
+namespace unix_dgram_test {
+
 namespace {
 
 using dgram::unix_dgram;
@@ -1003,3 +1005,5 @@ TEST_CASE("reader: Unix datagrams arrive whole up to the system's default send b
   }());
   CHECK(got == large.size());
 }
+
+}  // namespace unix_dgram_test

@@ -9,6 +9,8 @@
 #include <string>
 #include <typeinfo>
 
+namespace version_test {
+
 #if DGRAM_VERSION < 100
 #error "the preprocessor can compare the version"
 #endif
@@ -39,3 +41,5 @@ TEST_CASE("version: units that were compiled with two minor versions do not link
   INFO(name);
   CHECK(name.find(tag) != std::string::npos);
 }
+
+}  // namespace version_test

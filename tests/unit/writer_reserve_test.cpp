@@ -26,6 +26,8 @@
 #include <utility>
 #include <vector>
 
+namespace writer_reserve_test {
+
 using namespace std::chrono_literals;
 
 namespace {
@@ -429,3 +431,5 @@ TEST_CASE("writer: packets for a Unix peer that is full are copied, and keep the
   CHECK(got == numbers{1, 2, 3});
 }
 #endif
+
+}  // namespace writer_reserve_test

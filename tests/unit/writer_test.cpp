@@ -22,6 +22,8 @@
 #include <string>
 #include <vector>
 
+namespace writer_test {
+
 namespace {
 
 template <class Socket = dgram::udp::socket>
@@ -625,3 +627,5 @@ DGRAM_EACH_TRANSPORT_TEST_CASE("writer: a second writer of a reader takes its pl
   }());
   REQUIRE(s.arrived() == std::vector<std::string>{"one"});
 }
+
+}  // namespace writer_test

@@ -13,6 +13,8 @@
 #include <string_view>
 #include <vector>
 
+namespace wrong_uses_test {
+
 namespace {
 
 using dgram::error;
@@ -196,3 +198,5 @@ TEST_CASE_METHOD(wrong_uses_test,
        asio::error::bad_descriptor},
   });
 }
+
+}  // namespace wrong_uses_test
