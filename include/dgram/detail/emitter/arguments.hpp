@@ -215,14 +215,13 @@ inline socket_options checked_options(socket_options options, bool needs_type)
   }
   if (needs_type && type != socket_type::udp4 && type != socket_type::udp6)
     refuse("create_socket", error::bad_type, "type " + std::to_string(static_cast<int>(type)));
-  const auto refuse_on_udp = [needs_type](bool is_set, const char* what) {
+  const std::pair<bool, const char*> of_unix[] = {{options.control_size != 0, "control_size"},
+                                                  {options.credentials, "credentials"},
+                                                  {options.file_mode != 0, "file_mode"}};
+  for (const auto& [is_set, what] : of_unix)
     if (needs_type && is_set)
       refuse("create_socket", net::error::operation_not_supported,
              std::string(what) + " of a UDP socket");
-  };
-  refuse_on_udp(options.control_size != 0, "control_size");
-  refuse_on_udp(options.credentials, "credentials");
-  refuse_on_udp(options.file_mode != 0, "file_mode");
   const auto check_size = [](const char* which, std::int64_t bytes) {
     if (bytes < 0 || bytes > most_uint32)
       refuse("create_socket", error::out_of_range,
