@@ -62,8 +62,7 @@ public:
       std::make_shared<spares<outgoing_buffers<Protocol>>>();
 };
 
-/// The socket object and every pending operation hold the emitter. All of it runs on the socket's
-/// executor.
+/// The socket object and every pending operation hold it. All of it runs on the socket's executor.
 template <class Socket>
 class emitter_core : public std::enable_shared_from_this<emitter_core<Socket>> {
 public:
@@ -143,8 +142,7 @@ public:
 
   // --- turns ---
 
-  /// Makes an event that is delivered later. Make it before the call that it reports has any
-  /// effect.
+  /// Makes an event that is delivered later. Make it before what it reports has any effect.
   template <class Event>
   task_ptr make_event()
   {
@@ -215,8 +213,7 @@ public:
     return {};
   }
 
-  /// Binds (`event::listening`) or connects (`event::connect`) within the call. The event is
-  /// emitted later.
+  /// Binds (`event::listening`) or connects (`event::connect`) within the call, and emits later.
   template <class Event>
   void start_now(const endpoint_type& where, error_code& ec)
   {
@@ -326,8 +323,7 @@ public:
 
   // --- close ---
 
-  /// Closes. `done` completes when 'close' has been emitted. Without it, no cancellation takes the
-  /// close back.
+  /// `done` completes when 'close' has been emitted. Without it, no cancellation takes this back.
   void close(any_completion_ptr done = nullptr)
   {
     if (done != nullptr && close_emitted_) {
@@ -573,9 +569,8 @@ void for_each_emitter(net::execution_context& context, Function function)
     function(*core);
 }
 
-// The functions of the emitter that a socket object calls. An `extern template` of a function costs
-// nothing in a unit without an emitter. An `extern template` of the class would instantiate the
-// class.
+// What a socket object calls. An `extern template` of a function costs nothing in a unit without an
+// emitter. An `extern template` of the class would instantiate the class.
 
 template <class Socket>
 std::shared_ptr<emitter_core<Socket>> make_emitter(const typename Socket::executor_type& executor,

@@ -23,8 +23,7 @@ DGRAM_NAMESPACE_BEGIN
 
 namespace detail {
 
-/// The callback is a token, which may launch the operation later: in another state, and when the
-/// message is gone.
+/// A token may launch the operation later: in another state, and when the message is gone.
 template <action Which, class... Values, class Core, class Token>
 decltype(auto) launch_by_token(const std::shared_ptr<Core>& core,
                                const typename Core::destination_type& to,

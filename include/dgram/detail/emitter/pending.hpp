@@ -143,8 +143,7 @@ public:
     release_later();
   }
 
-  /// Called when the peer is no longer fixed. A send that waits for this peer must not reach the
-  /// next one.
+  /// The peer is no longer fixed. A send that waits for it must not reach the next one.
   void disconnected(const failure& why)
   {
     connect_.at = phase::none;
@@ -198,8 +197,7 @@ public:
       owner_.turns.deliver(next.what.done.release());
   }
 
-  /// Ends a waiting operation as if it had not begun. Returns false if it does not wait here, or no
-  /// longer waits.
+  /// Ends a waiting operation as if it had not begun. Returns false if it does not wait here.
   bool cancel(const task* done)
   {
     const auto found = std::find_if(entries_.begin(), entries_.end(), [done](const entry& each) {
@@ -236,8 +234,7 @@ public:
   void discard() noexcept
   {
     lookups_.end();
-    // Empties the member before the entries are destroyed, since an entry may own an object that
-    // calls back.
+    // Empties the member first, since an entry may own an object that calls back.
     const auto released = std::exchange(entries_, {});
   }
 
@@ -438,9 +435,8 @@ private:
     release_later();
   }
 
-  /// Goes on with an operation. A send goes now if it can, since a later send to the same address
-  /// would overtake it. It waits behind others that got an endpoint just now and wait for their
-  /// turn.
+  /// Goes on with an operation. A send goes now, since a later send to the same address would
+  /// overtake it, unless others got an endpoint just now and wait for their turn.
   void advance(iterator next)
   {
     auto& to = next->what.to;

@@ -39,8 +39,7 @@ inline send_completion_ptr as_send(any_completion_ptr done) noexcept
   return send_completion_ptr(static_cast<send_completion*>(done.release()));
 }
 
-/// The buffers of a send queue. Queues lease them, since most sockets have nothing to send most of
-/// the time.
+/// Leased by send queues, since most of them have nothing to send most of the time.
 template <class Protocol>
 struct outgoing_buffers {
   static constexpr std::size_t datagrams = 256;
@@ -70,10 +69,8 @@ struct outgoing_buffers {
   std::size_t first = 0;  // number of the first datagram that waits
 };
 
-/// `Owner` is the core.
-///
-/// The outbox offers one batch after the other to the kernel. Datagrams for full Unix peers wait in
-/// the outbox.
+/// `Owner` is the core. The outbox offers one batch after the other to the kernel, and keeps the
+/// datagrams for full Unix peers.
 template <class Socket, class Owner>
 class send_queue {
 public:
@@ -97,9 +94,9 @@ public:
   /// Whether the queue has been full since it was last empty, apart from full peers.
   bool is_full() const noexcept { return full_; }
 
-  /// Whether to accept one more datagram. Call this once for each datagram. If the queue is full and
-  /// drops, ends the send and returns false. Datagrams for full Unix peers have half as much room,
-  /// and take none from the others.
+  /// Whether to accept one more datagram; call it once for each. If the queue is full and drops,
+  /// ends the send and returns false. Datagrams for full Unix peers have half as much room, and
+  /// take none from the others.
   bool admit(std::size_t size, const endpoint_type* peer, send_completion_ptr& done)
   {
     const auto& limits = owner_.options;
@@ -146,8 +143,8 @@ public:
     return payload.pieces() == 1 && buffers_->batch.follow_last(payload.front());
   }
 
-  /// Sends a datagram that has waited until this turn. It was admitted before. There is no caller to
-  /// which this could throw, so a lack of memory is an error of this datagram.
+  /// Sends a datagram that has waited until this turn, and was admitted before. No caller could
+  /// catch an exception, so a lack of memory is an error of this datagram.
   void send_late(operation<protocol_type> next)
   {
     const path_type* const to = next.to.path();
@@ -170,8 +167,7 @@ public:
       tell_if_drained();
   }
 
-  /// Takes back a datagram that the kernel has not taken. Returns false if there is no such
-  /// datagram.
+  /// Takes back a datagram that the kernel has not taken. Returns false if there is none.
   bool cancel(const task* done)
   {
     if (out_.is_offering()) return false;
@@ -298,9 +294,7 @@ private:
            buffers_->batch.has_room(size) && (is_ip || owner_.socket.is_open());
   }
 
-  /// Sends a datagram that has a completion, or several pieces, or no address; or one that is
-  /// large, or whose queue is full or must be flushed. If there is no memory, `done` stays with the
-  /// caller.
+  /// The unusual cases of `send`. If there is no memory, `done` stays with the caller.
   DGRAM_APART bool send_otherwise(const path_type* to, const payload_view& payload,
                                   send_completion_ptr& done, bool admitted)
   {
