@@ -35,7 +35,6 @@
 #include <cstdint>
 #include <memory>
 #include <new>
-#include <string>
 #include <type_traits>
 #include <utility>
 #if DGRAM_HAS_STOP_TOKEN

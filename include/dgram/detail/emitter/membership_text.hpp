@@ -5,6 +5,7 @@
 
 #include <dgram/config.hpp>
 #include <dgram/detail/platform/errors.hpp>
+#include <dgram/detail/socket/membership.hpp>
 #include <dgram/endpoint.hpp>
 #include <dgram/error.hpp>
 #include <dgram/failure.hpp>
