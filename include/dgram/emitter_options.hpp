@@ -210,21 +210,19 @@ private:
                          std::string_view source, std::string_view interface)
   {
     self().check_running(operation);
-    const bool is_v6 = core().family.is_v6();
-    const auto membership = parse_membership(operation, change, is_v6, group, source, interface);
+    const membership_text membership{operation, change, core().family.is_v6(),
+                                     group,     source, interface};
+    const auto apply = membership.parse<Socket>();
     if (core().bind_phase() == core_type::phase::none) self().bind_sync();
     self().check_bound(operation);
-    const auto apply = [change, membership, is_v6](Socket& socket, error_code& failed) {
-      apply_membership(socket, change, membership, is_v6, failed);
-    };
     error_code ec;
-    if (change == membership_change::join) {
-      core().replaceable.set(membership.key, apply, ec);
+    if (membership.joins()) {
+      core().replaceable.set(membership.key(), apply, ec);
     } else {
       core().replaceable.with_socket(apply, ec);
-      if (!ec) core().replaceable.unset(membership.key);
+      if (!ec) core().replaceable.unset(membership.key());
     }
-    if (ec) refuse_membership(operation, change, ec, group, source, interface);
+    if (ec) membership.refuse(ec);
   }
 };
 

@@ -365,13 +365,13 @@ public:
   std::size_t get_send_queue_size() const
   {
     check_running("get_send_queue_size");
-    return core().sends().waiting().bytes;
+    return core().sends.waiting().bytes;
   }
 
   std::size_t get_send_queue_count() const
   {
     check_running("get_send_queue_count");
-    return core().sends().waiting().count;
+    return core().sends.waiting().count;
   }
 
   // --- receive ---

@@ -262,6 +262,50 @@ TEST_CASE("Cancelled: sends that the kernel holds back", "[emitter][unix]")
   CHECK(heard.back() == "last");
 }
 
+TEST_CASE("Cancelled: sends in the middle of a queue that takes several batches", "[emitter][unix]")
+{
+  const test::temporary_directory directory;
+  asio::io_context io;
+  const std::string path = directory.path() + "/server";
+  auto server = dgram::create_unix_socket(io);
+  trace heard;
+  server.on<test::event::message>([&](dgram::bytes_view m) { heard.emplace_back(m.text()); });
+  server.bind_sync(path);
+  server.recv_stop();
+  auto client = dgram::create_unix_socket(io);
+  client.connect(path);
+  test::run_ready(io);
+  trace expected;
+  const auto fill = [&](int count) {
+    for (int i = 0; i < count; ++i) {
+      expected.push_back(std::to_string(expected.size()));
+      client.send(expected.back());
+    }
+  };
+  fill(100);
+  test::run_ready(io);
+  REQUIRE(client.get_send_queue_count() > 0);
+  pending first;
+  pending last;
+  client.send("first", first.send_token());
+  fill(600);
+  client.send("last", last.send_token());
+  fill(100);
+  const std::size_t count = client.get_send_queue_count();
+  const std::size_t size = client.get_send_queue_size();
+  cancel(io, last, asio::cancellation_type::total);
+  CHECK(client.get_send_queue_count() == count - 1);
+  CHECK(client.get_send_queue_size() == size - 4);
+  cancel(io, first, asio::cancellation_type::total);
+  CHECK(client.get_send_queue_count() == count - 2);
+  CHECK(client.get_send_queue_size() == size - 9);
+  server.recv_start();
+  test::run_until(io, [&] { return heard.size() == expected.size(); });
+  CHECK(heard == expected);
+  CHECK(client.get_send_queue_count() == 0);
+  CHECK(client.get_send_queue_size() == 0);
+}
+
 TEST_CASE("Cancelled: the one send that the kernel holds back", "[emitter][unix]")
 {
   using namespace asio::experimental::awaitable_operators;

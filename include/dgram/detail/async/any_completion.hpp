@@ -266,8 +266,9 @@ consteval bool is_token()
   constexpr bool fits = is_plain_callback<std::decay_t<Token>, Values...> ||
                         net::completion_token_for<Token, void(error_code, Values...)>;
   static_assert(fits,
-                "the token is neither a completion token of Asio's nor a function of an error_code "
-                "and the values that the operation completes with");
+                "the last argument is none of: a completion token of Asio's, a function of an "
+                "error_code or a const failure& (and of the values that the operation completes "
+                "with), and for an emitter a function without arguments");
   return fits;
 }
 

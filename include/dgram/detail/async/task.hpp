@@ -115,6 +115,8 @@ public:
   {
   }
 
+  bool is_posted() const noexcept { return is_posted_; }
+
   /// Returns whether it was posted before.
   bool mark_posted() noexcept { return std::exchange(is_posted_, true); }
 

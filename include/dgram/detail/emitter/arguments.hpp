@@ -75,8 +75,7 @@ struct call_shape {
 
   constexpr bool is_place() const noexcept { return addresses + endpoints <= 1; }
 
-  /// For bind and connect: the only number is the port. A Unix socket has no port, and an endpoint
-  /// contains it.
+  /// For bind and connect: the only number is the port, which an endpoint contains.
   constexpr bool is_endpoint(bool has_port) const noexcept
   {
     return numbers == 0 || (has_port && numbers == 1 && endpoints == 0);
@@ -126,8 +125,7 @@ public:
   bool has_destination() const noexcept { return port || has_address() || endpoint; }
   bool has_slice() const noexcept { return count_ > 1; }
 
-  /// Returns the bytes that offset and length, which come before the port, choose. The message must
-  /// be in one piece.
+  /// Returns the bytes of a message in one piece that offset and length choose.
   bytes_view slice_of(const payload_view& message) const
   {
     const std::int64_t offset = numbers_[0];
@@ -151,8 +149,7 @@ private:
   void add(const Argument& argument)
   {
     if constexpr (call_number<Argument>)
-      // A number that does not fit the type is too large for a port. -1 stands for it, and is
-      // refused too.
+      // A number that does not fit the type is no port; -1 stands for it, and is refused.
       numbers_[count_++] =
           std::in_range<std::int64_t>(argument) ? static_cast<std::int64_t>(argument) : -1;
     else if constexpr (std::convertible_to<const Argument&, std::string_view>)
@@ -188,8 +185,7 @@ call<Protocol> read_call(const Args&... args)
   return call<Protocol>(args...);
 }
 
-/// Returns the port. Throws `bad_port`, with the port and the range in the text, if the port is out
-/// of range.
+/// Returns the port. Throws `bad_port`, with the port and the range, if the port is out of range.
 inline std::uint16_t checked_port(const char* operation, std::int64_t port, std::int64_t least)
 {
   if (port < least || port > 65535)
@@ -215,14 +211,13 @@ inline socket_options checked_options(socket_options options, bool needs_type)
   }
   if (needs_type && type != socket_type::udp4 && type != socket_type::udp6)
     refuse("create_socket", error::bad_type, "type " + std::to_string(static_cast<int>(type)));
-  const auto refuse_on_udp = [needs_type](bool is_set, const char* what) {
+  const std::pair<bool, const char*> of_unix[] = {{options.control_size != 0, "control_size"},
+                                                  {options.credentials, "credentials"},
+                                                  {options.file_mode != 0, "file_mode"}};
+  for (const auto& [is_set, what] : of_unix)
     if (needs_type && is_set)
       refuse("create_socket", net::error::operation_not_supported,
              std::string(what) + " of a UDP socket");
-  };
-  refuse_on_udp(options.control_size != 0, "control_size");
-  refuse_on_udp(options.credentials, "credentials");
-  refuse_on_udp(options.file_mode != 0, "file_mode");
   const auto check_size = [](const char* which, std::int64_t bytes) {
     if (bytes < 0 || bytes > most_uint32)
       refuse("create_socket", error::out_of_range,

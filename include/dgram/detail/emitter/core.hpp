@@ -15,14 +15,12 @@
 #include <dgram/detail/async/turns.hpp>
 #include <dgram/detail/async/work_account.hpp>
 #include <dgram/detail/emitter/arguments.hpp>
-#include <dgram/detail/emitter/drop_counts.hpp>
 #include <dgram/detail/emitter/family.hpp>
 #include <dgram/detail/emitter/operation.hpp>
 #include <dgram/detail/emitter/pending.hpp>
 #include <dgram/detail/emitter/receiving.hpp>
 #include <dgram/detail/emitter/replaceable_socket.hpp>
 #include <dgram/detail/emitter/send_queue.hpp>
-#include <dgram/detail/emitter/stop_signal.hpp>
 #include <dgram/diagnostics.hpp>
 #include <dgram/error.hpp>
 #include <dgram/event_emitter.hpp>
@@ -37,9 +35,13 @@
 #include <cstdint>
 #include <memory>
 #include <new>
-#include <string>
 #include <type_traits>
 #include <utility>
+#if DGRAM_HAS_STOP_TOKEN
+#include <functional>
+#include <optional>
+#include <stop_token>
+#endif
 
 DGRAM_NAMESPACE_BEGIN
 
@@ -47,19 +49,19 @@ namespace detail {
 
 /// What the emitters of a context share: the list of all, and spare buffers. A handler that dies
 /// with the context may destroy a socket, so what the sockets share outlives this service.
-template <class Incoming, class Outgoing, class Member>
+template <class Protocol, class Member>
 class context_service : public roster_service<Member> {
 public:
   inline static net::execution_context::id id;
 
   explicit context_service(net::execution_context& context) : roster_service<Member>(context) {}
 
-  std::shared_ptr<spares<Incoming>> incoming = std::make_shared<spares<Incoming>>();
-  std::shared_ptr<spares<Outgoing>> outgoing = std::make_shared<spares<Outgoing>>();
+  incoming_buffers<Protocol> incoming = make_incoming_buffers<Protocol>(0, 0);
+  std::shared_ptr<spares<outgoing_buffers<Protocol>>> outgoing =
+      std::make_shared<spares<outgoing_buffers<Protocol>>>();
 };
 
-/// The socket object and every pending operation hold the emitter. All of it runs on the socket's
-/// executor.
+/// The socket object and every pending operation hold it. All of it runs on the socket's executor.
 template <class Socket>
 class emitter_core : public std::enable_shared_from_this<emitter_core<Socket>> {
 public:
@@ -74,8 +76,7 @@ public:
   using destination_type = destination<protocol_type>;
   using pending_type = pending_operations<Socket, emitter_core>;
   using phase = typename pending_type::phase;
-  using service_type = context_service<incoming_buffers<protocol_type>,
-                                       outgoing_buffers<protocol_type>, emitter_core>;
+  using service_type = context_service<protocol_type, emitter_core>;
 
   emitter_core(const executor_type& executor, net::io_context* io, socket_options given,
                const service_type& service)
@@ -85,10 +86,9 @@ public:
         family(options),
         replaceable(socket, options, family),
         members_(service.members),
-        stop_(options),
         turns(*this, io),
-        sends_(*this, service.outgoing),
-        receiving_(*this, buffers_for<protocol_type>(options, service.incoming))
+        sends(*this, service.outgoing),
+        receiving_(*this, buffers_for(options, service.incoming))
   {
   }
 
@@ -108,8 +108,8 @@ public:
 
   /// A requested stop counts once it has closed the socket, whichever thread requested it.
   bool is_closed() const noexcept { return closed_; }
-  phase bind_phase() const noexcept { return pending_.bind_phase(); }
-  phase connect_phase() const noexcept { return pending_.connect_phase(); }
+  phase bind_phase() const noexcept { return pending.bind_phase(); }
+  phase connect_phase() const noexcept { return pending.connect_phase(); }
   bool is_receiving() const noexcept { return receiving_.is_wanted() && is_bound(); }
   bool is_paused() const noexcept { return replaceable.is_paused(); }
   bool is_pause_due() const noexcept { return pause_is_due_; }
@@ -117,27 +117,31 @@ public:
   bool has_emitted_close() const noexcept { return close_emitted_; }
   bool is_closing() const noexcept { return closing_; }
   std::uint64_t path_errors() const noexcept { return path_errors_; }
-  const send_queue<Socket, emitter_core>& sends() const noexcept { return sends_; }
 
   /// Call this after construction, when a shared pointer owns the object.
   void start()
   {
     members_->add(*this);
     diagnose(diagnostic_channel::create, this);
-    stop_.watch(*this);
+    if (is_stop_requested()) return close();
+    const std::weak_ptr<emitter_core> watched = this->weak_from_this();
+#if DGRAM_HAS_STOP_TOKEN
+    // Runs on the thread that requests the stop. Closes at once if that thread runs the executor.
+    const auto stop = [watched, executor = get_executor()] {
+      const auto kept = executor;  // NOLINT(*-unnecessary-copy-*): close destroys this function
+      net::dispatch(kept, [watched = watched] {
+        if (const auto alive = watched.lock()) alive->close();
+      });
+    };
+    if (options.signal.stop_possible()) on_stop_.emplace(options.signal, stop);
+#endif
+    if (options.slot.is_connected())
+      on_cancellation(options.slot, watched, [](emitter_core& alive, auto) { alive.close(); });
   }
 
   // --- turns ---
 
-  /// Runs a function on a later turn.
-  template <class Function>
-  void post(Function function)
-  {
-    turns.post(std::move(function));
-  }
-
-  /// Makes an event that is delivered later. Make it before the call that it reports has any
-  /// effect.
+  /// Makes an event that is delivered later. Make it before what it reports has any effect.
   template <class Event>
   task_ptr make_event()
   {
@@ -157,7 +161,7 @@ public:
   {
     const failure in_short = failure_of(what.operation, what.code);
     try {
-      post([this, what = std::move(what)] {
+      turns.post([this, what = std::move(what)] {
         if (!has_ended()) emit_error(what);
       });
     } catch (const std::bad_alloc&) {
@@ -185,14 +189,13 @@ public:
                      [done](emitter_core& core, net::cancellation_type) { core.cancel(done); });
   }
 
-  /// Cancels an operation, if it still waits.
   void cancel(const task* done)
   {
-    if (sends_.cancel(done) || !pending_.cancel(done)) return;
+    if (sends.cancel(done) || !pending.cancel(done)) return;
     // If this operation was the last that asked for the close, the close is taken back.
-    if (!closing_ || close_is_final_ || pending_.awaits_close()) return;
+    if (!closing_ || close_is_final_ || pending.awaits_close()) return;
     closing_ = false;
-    pending_.withdraw_close();
+    pending.withdraw_close();
   }
 
   // --- bind, connect and close ---
@@ -209,45 +212,25 @@ public:
     return {};
   }
 
-  /// Starts an operation. `payload` is that of a send. Without a completion, a failure is an
-  /// 'error' event, and no cancellation takes a close back. `listener` is removed if the operation
-  /// fails.
-  void start(action which, const destination_type& to, const payload_view& payload,
-             any_completion_ptr done, listener_id listener)
-  {
-    if (which == action::send)
-      send(to, payload, as_send(std::move(done)).release());
-    else if (which == action::close)
-      close(std::move(done));
-    else if (to.is_descriptor())
-      adopt(to.descriptor(), std::move(done));
-    else
-      pending_.start({.kind = which, .to = to, .done = std::move(done)}, listener);
-  }
-
-  /// Binds (`event::listening`) or connects (`event::connect`) within the call. The event is
-  /// emitted later.
+  /// Binds (`event::listening`) or connects (`event::connect`) within the call, and emits later.
   template <class Event>
   void start_now(const endpoint_type& where, error_code& ec)
   {
     auto later = make_event<Event>();
     if constexpr (std::is_same_v<Event, event::listening>)
-      pending_.bind_now(where, ec);
+      pending.bind_now(where, ec);
     else
-      pending_.connect_now(where, ec);
+      pending.connect_now(where, ec);
     if (!ec) turns.deliver(later.release());
   }
-
-  pending_type& pending() noexcept { return pending_; }
-  const pending_type& pending() const noexcept { return pending_; }
 
   void disconnect(error_code& ec)
   {
     flush();
     replaceable.disconnect(ec);
     if (ec) return;
-    sends_.fail(net::error::not_connected);
-    pending_.disconnected(failure_of("send", net::error::not_connected));
+    sends.fail(net::error::not_connected);
+    pending.disconnected(failure_of("send", net::error::not_connected));
   }
 
   // --- send ---
@@ -256,8 +239,8 @@ public:
   bool send(const destination_type& to, const payload_view& payload, send_completion* done)
   {
     begin_send(payload);
-    if (!to.is_name() && pending_.can_send(to.path())) [[likely]]
-      return sends_.send(to.path(), payload, done);
+    if (!to.is_name() && pending.can_send(to.path())) [[likely]]
+      return sends.send(to.path(), payload, done);
     return wait_and_send(to, payload, done);
   }
 
@@ -267,7 +250,7 @@ public:
     if constexpr (is_ip) {
       begin_send(payload);
       const std::uint64_t asked = receiving_.number_of(to);
-      if (sends_.is_answering(asked) && pending_.can_send_to_sender() && sends_.answer(payload))
+      if (sends.is_answering(asked) && pending.can_send_to_sender() && sends.answer(payload))
         return true;
       const path_type* const known = to.known_path();
       return known != nullptr ? send_back(*known, payload, asked)
@@ -282,7 +265,7 @@ public:
   /// Also called by destructors. Without memory, the datagrams in the queue fail.
   void flush()
   {
-    unless_no_memory([&] { sends_.flush(); }, [&] { sends_.fail(net::error::no_memory); });
+    unless_no_memory([&] { sends.flush(); }, [&] { sends.fail(net::error::no_memory); });
   }
 
   // --- receive ---
@@ -290,7 +273,7 @@ public:
   void start_receiving()
   {
     receiving_.want(true);
-    pending_.bind_implicitly();
+    pending.bind_implicitly();
     receiving_.go_on();
   }
 
@@ -323,24 +306,23 @@ public:
     error_code ec;
     const endpoint_type local =
         replaceable.resume([this](const endpoint_type& where) { expect_arrivals(where); }, ec);
-    if (!ec) watch_arrivals();
     if (ec) {
       discard_descriptor();
-      sends_.fail(ec);
+      sends.fail(ec);
       const failure why = failure_at("bind", ec, &local);
-      pending_.fail_bind(why, nullptr);
-      if (connect_phase() == phase::done) pending_.disconnected(why);
+      pending.fail_bind(why, nullptr);
+      if (connect_phase() == phase::done) pending.disconnected(why);
       return;
     }
+    watch_arrivals();
     flush();
     receiving_.go_on();
-    pending_.release_later();
+    pending.release_later();
   }
 
   // --- close ---
 
-  /// Closes. `done` completes when 'close' has been emitted. Without it, no cancellation takes the
-  /// close back.
+  /// `done` completes when 'close' has been emitted. Without it, no cancellation takes this back.
   void close(any_completion_ptr done = nullptr)
   {
     if (done != nullptr && close_emitted_) {
@@ -348,23 +330,20 @@ public:
       return;
     }
     if (done != nullptr)
-      pending_.await_close(std::move(done));
+      pending.await_close(std::move(done));
     else
       close_is_final_ = true;
     if (closed_ || closing_) return;
-    closing_ = pending_.close_behind();
+    closing_ = pending.close_behind();
     if (!closing_) close_now();
   }
 
   /// Whether the emitter is closed. If a stop was requested, closes it first.
   bool has_ended()
   {
-    if (!closed_ && stop_.is_requested()) close();
+    if (!closed_ && is_stop_requested()) close();
     return closed_;
   }
-
-  /// The same for the turn of receiving, which a close interrupts.
-  bool is_stopped() { return stop_.is_requested() && has_ended(); }
 
   void close_now()
   {
@@ -372,10 +351,10 @@ public:
     flush();
     closed_ = true;
     receiving_.end();
-    stop_.end();
+    end_watch();
     idle.cancel();
-    sends_.fail(net::error::operation_aborted);
-    pending_.end();
+    sends.fail(net::error::operation_aborted);
+    pending.end();
     discard_descriptor();
     diagnose(diagnostic_channel::close, this);
     turns.deliver_once(closed_task_);
@@ -392,7 +371,7 @@ public:
   void abandon()
   {
     events.end();
-    if (!closed_) close_now();
+    close_now();
   }
 
   // --- the end of the context ---
@@ -402,15 +381,15 @@ public:
   {
     closed_ = true;
     turns.end();
-    stop_.end();
+    end_watch();
   }
 
   /// Releases the operations that wait, which may own the socket. Calls no handler.
   void discard() noexcept
   {
     turns.discard();
-    pending_.discard();
-    sends_.discard();
+    pending.discard();
+    sends.discard();
     events.end();
   }
 
@@ -448,23 +427,10 @@ public:
     receiving_.arm_if_wanted();
   }
 
-  void looked_up(const std::string& name, const net::ip::address& address)
-  {
-    const at_end passes_on([this] { flush(); });
-    pending_.looked_up(name, address);
-  }
-
-  void not_looked_up(const failure& why) { pending_.not_looked_up(why); }
-
-  void send_now(operation<protocol_type> next)
-  {
-    sends_.send_late(next.to.path(), next.payload, as_send(std::move(next.done)));
-  }
-
   /// Called when an ICMP message about an earlier datagram has come back.
   void path_error(const error_code& ec)
   {
-    post([this, ec] {
+    turns.post([this, ec] {
       if (has_ended()) return;
       if (events.template listener_count<event::error>() == 0)
         ++path_errors_;
@@ -484,13 +450,21 @@ public:
 private:
   static constexpr bool is_ip = ip_protocol<protocol_type>;
 
-  void adopt(int descriptor, any_completion_ptr done)
+  bool is_stop_requested() const noexcept
   {
-    error_code ec;
-    pending_.adopt(descriptor, ec);
-    if (ec && !done) refuse("open", ec, "descriptor " + std::to_string(descriptor));
-    if (!ec) post_event<event::listening>();
-    if (done) end_operation(std::move(done), failure_of("open", ec));
+#if DGRAM_HAS_STOP_TOKEN
+    return options.signal.stop_requested();
+#else
+    return false;
+#endif
+  }
+
+  /// Does not touch the slot: it may belong to another socket by now, and its signal may be gone.
+  void end_watch() noexcept
+  {
+#if DGRAM_HAS_STOP_TOKEN
+    on_stop_.reset();
+#endif
   }
 
   void begin_send(const payload_view& payload)
@@ -502,8 +476,8 @@ private:
   /// `asked` is the number of the message that is answered, see `receiving::number_of`.
   bool send_back(const path_type& to, const payload_view& payload, std::uint64_t asked)
   {
-    if (pending_.can_send(&to)) [[likely]]
-      return sends_.send(&to, payload, nullptr, asked);
+    if (pending.can_send(&to)) [[likely]]
+      return sends.send(&to, payload, nullptr, asked);
     return wait_and_send(to, payload, nullptr);
   }
 
@@ -513,15 +487,12 @@ private:
                                 send_completion* done)
   {
     send_completion_ptr held(done);
-    if (!sends_.admit(payload.size())) {
-      sends_.drop(std::move(held));
-      return false;
-    }
-    pending_.start({.kind = action::send,
-                    .to = destination_type(to),
-                    .payload = payload.copy(),
-                    .done = std::move(held)});
-    return !sends_.is_full();
+    if (!sends.admit(payload.size(), nullptr, held)) return false;
+    pending.start({.kind = action::send,
+                   .to = destination_type(to),
+                   .payload = payload.copy(),
+                   .done = std::move(held)});
+    return !sends.is_full();
   }
 
   void tell_untold()
@@ -549,7 +520,7 @@ private:
   void emit_close()
   {
     close_emitted_ = true;
-    pending_.closed();
+    pending.closed();
     // No event follows this one, so the listeners are removed, even if one of them throws.
     const at_end was_last([this] { events.remove_all(); });
     events.template emit<event::close>();
@@ -561,7 +532,9 @@ private:
   failure untold_;  // an error whose event found no memory
 
   std::shared_ptr<roster<emitter_core>> members_;
-  stop_signal<emitter_core> stop_;
+#if DGRAM_HAS_STOP_TOKEN
+  std::optional<std::stop_callback<std::function<void()>>> on_stop_;
+#endif
 
 public:
   detail::turns<emitter_core> turns;
@@ -569,11 +542,15 @@ public:
   idle_timer<emitter_core, typename Socket::handle_type> idle{*this, work};
   drop_counts<emitter_core> drops{*this};
 
-private:
-  send_queue<Socket, emitter_core> sends_;
-  receiving<Socket, emitter_core> receiving_;
-  pending_type pending_{*this};
+  send_queue<Socket, emitter_core> sends;
 
+private:
+  receiving<Socket, emitter_core> receiving_;
+
+public:
+  pending_type pending{*this};
+
+private:
   std::uint64_t path_errors_ = 0;
   bool closing_ = false;
   bool close_is_final_ = false;  // a caller that does not wait for the close asked for it
@@ -591,9 +568,8 @@ void for_each_emitter(net::execution_context& context, Function function)
     function(*core);
 }
 
-// The functions of the emitter that a socket object calls. An `extern template` of a function costs
-// nothing in a unit without an emitter. An `extern template` of the class would instantiate the
-// class.
+// What a socket object calls. An `extern template` of a function costs nothing in a unit without an
+// emitter. An `extern template` of the class would instantiate the class.
 
 template <class Socket>
 std::shared_ptr<emitter_core<Socket>> make_emitter(const typename Socket::executor_type& executor,
@@ -615,13 +591,21 @@ void abandon_emitter(emitter_core<Socket>& core)
   core.abandon();
 }
 
-/// See `emitter_core::start`.
+/// Starts an operation. `payload` is that of a send. Without a completion, a failure is an 'error'
+/// event, and no cancellation takes a close back. `listener` is removed if the operation fails.
 template <class Socket>
 void start_operation(emitter_core<Socket>& core, action which,
                      const destination<typename Socket::protocol_type>& to,
                      const payload_view& payload, any_completion_ptr done, listener_id listener)
 {
-  core.start(which, to, payload, std::move(done), listener);
+  if (which == action::send)
+    core.send(to, payload, as_send(std::move(done)).release());
+  else if (which == action::close)
+    core.close(std::move(done));
+  else if (to.is_descriptor())
+    core.pending.adopt(to.descriptor(), std::move(done));
+  else
+    core.pending.start({.kind = which, .to = to, .done = std::move(done)}, listener);
 }
 
 template <class Socket>

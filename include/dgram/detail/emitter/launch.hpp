@@ -23,33 +23,22 @@ DGRAM_NAMESPACE_BEGIN
 
 namespace detail {
 
-/// The callback is a token, which may launch the operation later: in another state, and when the
-/// message is gone.
+/// A token may launch the operation later: in another state, and when the message is gone.
 template <action Which, class... Values, class Core, class Token>
 decltype(auto) launch_by_token(const std::shared_ptr<Core>& core,
                                const typename Core::destination_type& to,
                                const payload_view& message, Token&& token)
 {
-  using function = std::decay_t<Token>;
-  constexpr bool fits = std::invocable<function&> || takes_code<function, Values...> ||
-                        is_plain_callback<function, Values...> ||
-                        net::completion_token_for<Token, void(error_code, Values...)>;
-  // Without this, the compiler would report errors inside Asio.
-  static_assert(fits,
-                "the last argument is none of: a function without arguments, a function of an "
-                "error_code or a const failure& (and of the size, for send), a completion token of "
-                "Asio's");
-  if constexpr (fits)
-    return initiate_completion<Values...>(
-        core, std::forward<Token>(token),
-        [to, bytes = message.copy()](Core& on, completion<Values...>* done,
-                                     const net::cancellation_slot& slot) {
-          on.let_cancel(done, slot);
-          if (const auto ec = on.check(Which, to))
-            on.end_operation(any_completion_ptr(done), failure_of(name_of(Which), ec));
-          else
-            start_operation(on, Which, to, bytes, any_completion_ptr(done), {});
-        });
+  return initiate_completion<Values...>(
+      core, std::forward<Token>(token),
+      [to, bytes = message.copy()](Core& on, completion<Values...>* done,
+                                   const net::cancellation_slot& slot) {
+        on.let_cancel(done, slot);
+        if (const auto ec = on.check(Which, to))
+          on.end_operation(any_completion_ptr(done), failure_of(name_of(Which), ec));
+        else
+          start_operation(on, Which, to, bytes, any_completion_ptr(done), {});
+      });
 }
 
 /// Starts a send, or another operation whose state was checked.

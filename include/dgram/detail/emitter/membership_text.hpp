@@ -5,6 +5,7 @@
 
 #include <dgram/config.hpp>
 #include <dgram/detail/platform/errors.hpp>
+#include <dgram/detail/socket/membership.hpp>
 #include <dgram/endpoint.hpp>
 #include <dgram/error.hpp>
 #include <dgram/failure.hpp>
@@ -21,116 +22,115 @@ DGRAM_NAMESPACE_BEGIN
 
 namespace detail {
 
-/// One membership: the group to join, and the key under which it is found again.
+/// One change of a membership, as Node writes it. Refers to the text.
 struct membership_text {
-  multicast_group group{net::ip::address()};
-  network_interface interface;
-  std::string key;
-};
+  const char* operation;
+  membership_change change;
+  bool is_v6;  // the socket's family
+  std::string_view group;
+  std::string_view source;
+  std::string_view interface;
 
-/// Parses an interface: its address, with or without a scope, or its name. No text means any
-/// interface. Sets `ec` for an address of the other family, and for a join also for text that is
-/// neither an address nor a name. For a leave, the interface may be gone: the socket knows by which
-/// name it joined.
-inline network_interface parse_interface(std::string_view text, bool is_v6,
-                                         membership_change change, error_code& ec)
-{
-  const bool is_scoped = !scope_of(text).empty();
-  error_code no_address;
-  const auto address = parse_address(is_scoped ? text.substr(0, text.find('%')) : text, no_address);
-  if (!no_address && address.is_v6() != is_v6) ec = net::error::invalid_argument;
-  if (text.empty() || (!no_address && !is_scoped && address.is_unspecified())) return {};
-  const network_interface named(text);
-  error_code unknown;
-  if (no_address && change == membership_change::join) named.index(unknown);
-  if (unknown) ec = net::error::invalid_argument;
-  return named;
-}
+  bool joins() const noexcept { return change == membership_change::join; }
 
-inline std::string no_interface(std::string_view text)
-{
-  return "interface " + in_quotes(text) + " is neither an address of the group's family nor a name";
-}
+  /// The name of the membership among the settings of the socket.
+  std::string key() const
+  {
+    return std::string(group).append(" ").append(source).append(" ").append(interface);
+  }
 
-/// Returns the system's code for the error that Node reports.
-inline error_code membership_error(membership_change change, const error_code& ec)
-{
-  if (ec == error::not_multicast || ec == error::bad_source) return net::error::invalid_argument;
-  if (ec == error::unknown_interface || ec == error::no_multicast)
-    return change == membership_change::join ? platform::no_such_device()
-                                             : platform::address_not_available();
-  return ec;
-}
+  /// Returns the change, a function that a socket can be given to again and again. An IPv6 socket
+  /// can be a member of IPv4 groups too, since it receives what is sent to them.
+  template <class Socket>
+  auto parse() const
+  {
+    const auto to = parse_group();
+    auto on = parse_interface(to.address().is_v6());
+    if (to.address().is_v6() && !is_v6 && to.address().is_multicast())
+      detail::refuse(operation, net::error::no_protocol_option,
+                     "group " + in_quotes(group) + " on a udp4 socket");
+    return [joins = joins(), both = is_v6, to, on](Socket& socket, error_code& ec) {
+      std::vector<unsigned> where;
+      auto handle = socket.handle();
+      [[maybe_unused]] const bool takes_both = both;  // a transport may not make a difference
+      if constexpr (requires { handle.join(to, on, where, ec, takes_both); })
+        joins ? handle.join(to, on, where, ec, takes_both)
+              : handle.leave(to, on, where, ec, takes_both);
+      else
+        joins ? socket.join(to, on, ec) : socket.leave(to, on, ec);
+    };
+  }
 
-/// `is_v6` is the socket's family. An IPv6 socket accepts groups of both families.
-inline membership_text parse_membership(const char* operation, membership_change change, bool is_v6,
-                                        std::string_view group, std::string_view source,
-                                        std::string_view interface)
-{
-  if (group.empty()) refuse(operation, net::error::invalid_argument, "no group");
-  const auto parse = [operation](const char* what, std::string_view text) {
+  /// Throws the system's code for the error that Node reports.
+  [[noreturn]] void refuse(error_code ec) const
+  {
+    std::string what = "group " + in_quotes(group);
+    if (ec == error::not_multicast)
+      what += " is not a multicast address";
+    else if (ec == error::bad_source)
+      what = "source " + in_quotes(source) + " is not the address of one host";
+    else if (!interface.empty())
+      what += ", interface " + in_quotes(interface);
+    error_code no_address;
+    parse_address(interface, no_address);
+    // Only here is it known that no join was by this name either.
+    if (ec == error::unknown_interface && no_address && scope_of(interface).empty())
+      reject_interface();
+    if (ec == error::not_multicast || ec == error::bad_source) reject(std::move(what));
+    if (ec == error::unknown_interface || ec == error::no_multicast)
+      ec = joins() ? platform::no_such_device() : platform::address_not_available();
+    detail::refuse(operation, ec, std::move(what));
+  }
+
+private:
+  [[noreturn]] void reject(std::string what) const
+  {
+    detail::refuse(operation, net::error::invalid_argument, std::move(what));
+  }
+
+  [[noreturn]] void reject_interface() const
+  {
+    reject("interface " + in_quotes(interface) +
+           " is neither an address of the group's family nor a name");
+  }
+
+  net::ip::address parse(const char* what, std::string_view text) const
+  {
     error_code ec;
     const auto address = parse_address(text, ec);
-    if (ec)
-      refuse(operation, net::error::invalid_argument,
-             what + in_quotes(text) + " is not an address");
+    if (ec) reject(what + in_quotes(text) + " is not an address");
     return address;
-  };
-  const auto address = parse("group ", group);
-  membership_text result;
-  result.group = multicast_group(address);
-  if (!source.empty()) {
+  }
+
+  multicast_group parse_group() const
+  {
+    if (group.empty()) reject("no group");
+    const auto address = parse("group ", group);
+    if (source.empty()) return multicast_group(address);
     const auto from = parse("source ", source);
     if (from.is_v6() != address.is_v6())
-      refuse(operation, net::error::invalid_argument,
-             "source " + in_quotes(source) + " is not of the family of group " + in_quotes(group));
-    result.group = multicast_group(address, from);
+      reject("source " + in_quotes(source) + " is not of the family of group " + in_quotes(group));
+    return multicast_group(address, from);
   }
-  error_code ec;
-  result.interface = parse_interface(interface, address.is_v6(), change, ec);
-  if (ec) refuse(operation, ec, no_interface(interface));
-  if (address.is_v6() && !is_v6 && address.is_multicast())
-    refuse(operation, net::error::no_protocol_option,
-           "group " + in_quotes(group) + " on a udp4 socket");
-  result.key.append(group).append(" ").append(source).append(" ").append(interface);
-  return result;
-}
 
-[[noreturn]] inline void refuse_membership(const char* operation, membership_change change,
-                                           const error_code& ec, std::string_view group,
-                                           std::string_view source, std::string_view interface)
-{
-  std::string what = "group " + in_quotes(group);
-  if (ec == error::not_multicast)
-    what += " is not a multicast address";
-  else if (ec == error::bad_source)
-    what = "source " + in_quotes(source) + " is not the address of one host";
-  else if (!interface.empty())
-    what += ", interface " + in_quotes(interface);
-  error_code no_address;
-  parse_address(interface, no_address);
-  // Only here is it known that no join was by this name either.
-  if (ec == error::unknown_interface && no_address && scope_of(interface).empty())
-    refuse(operation, net::error::invalid_argument, no_interface(interface));
-  refuse(operation, membership_error(change, ec), std::move(what));
-}
-
-/// Joins or leaves. An IPv6 socket can be a member of IPv4 groups too, since it receives what is
-/// sent to them.
-template <class Socket>
-void apply_membership(Socket& socket, membership_change change, const membership_text& membership,
-                      bool is_v6, error_code& ec)
-{
-  const bool joins = change == membership_change::join;
-  const auto& [group, interface, key] = membership;
-  std::vector<unsigned> where;
-  auto handle = socket.handle();
-  if constexpr (requires { handle.join(group, interface, where, ec, is_v6); })
-    joins ? handle.join(group, interface, where, ec, is_v6)
-          : handle.leave(group, interface, where, ec, is_v6);
-  else
-    joins ? socket.join(group, interface, ec) : socket.leave(group, interface, ec);
-}
+  /// Its address, with or without a scope, or its name. No text means any interface. If a join
+  /// finds no such name, there is no such interface. For a leave, the interface may be gone: the
+  /// socket knows by which name it joined.
+  network_interface parse_interface(bool of_v6) const
+  {
+    const bool is_scoped = !scope_of(interface).empty();
+    error_code no_address;
+    const auto address =
+        parse_address(is_scoped ? interface.substr(0, interface.find('%')) : interface, no_address);
+    if (!no_address && address.is_v6() != of_v6) reject_interface();
+    if (interface.empty() || (!no_address && !is_scoped && address.is_unspecified())) return {};
+    const network_interface named(interface);
+    error_code unknown;
+    if (no_address && joins()) named.index(unknown);
+    if (unknown) reject_interface();
+    return named;
+  }
+};
 
 /// The interface from which multicast datagrams leave; see `set_multicast_interface`.
 struct outgoing_interface {

@@ -12,6 +12,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <variant>
 #include <vector>
 
 DGRAM_NAMESPACE_BEGIN
@@ -38,49 +39,43 @@ public:
   using path_type = basic_reply_path<Protocol>;
 
   /// The connected peer.
-  destination() noexcept = default;
-  destination(const endpoint_type& endpoint) : path_{endpoint}, kind_(kind::known) {}
-  destination(const path_type& path) : path_(path), kind_(kind::known) {}
-  destination(std::string_view name, std::uint16_t port)
-      : name_(name), port_(port), kind_(kind::name)
-  {
-  }
+  destination() = default;
+  destination(const endpoint_type& endpoint) : where_(path_type{endpoint}) {}
+  destination(const path_type& path) : where_(path) {}
+  destination(std::string_view name, std::uint16_t port) : where_(host{std::string(name), port}) {}
 
   static destination of_descriptor(int descriptor)
   {
     destination result;
-    result.descriptor_ = descriptor;
-    result.kind_ = kind::descriptor;
+    result.where_ = descriptor;
     return result;
   }
 
-  bool is_peer() const noexcept { return kind_ == kind::peer; }
-  bool is_name() const noexcept { return kind_ == kind::name; }
-  bool is_descriptor() const noexcept { return kind_ == kind::descriptor; }
-  const std::string& name() const noexcept { return name_; }
-  int descriptor() const noexcept { return descriptor_; }
+  bool is_peer() const noexcept { return std::holds_alternative<std::monostate>(where_); }
+  bool is_name() const noexcept { return std::holds_alternative<host>(where_); }
+  bool is_descriptor() const noexcept { return std::holds_alternative<int>(where_); }
 
-  /// Returns null for the connected peer and for a name.
-  const path_type* path() const noexcept { return kind_ == kind::known ? &path_ : nullptr; }
+  const std::string& name() const { return std::get<host>(where_).name; }
+  int descriptor() const { return std::get<int>(where_); }
 
-  /// Has no meaning for the connected peer, or for a name.
-  const endpoint_type& endpoint() const noexcept { return path_.peer; }
+  /// Returns null if this is no endpoint.
+  const path_type* path() const noexcept { return std::get_if<path_type>(&where_); }
+  const endpoint_type& endpoint() const { return std::get<path_type>(where_).peer; }
 
   /// Sets the address for which the name stands.
   void resolve(const net::ip::address& address)
   {
-    if constexpr (ip_protocol<Protocol>) path_.peer = endpoint_type(address, port_);
-    kind_ = kind::known;
+    if constexpr (ip_protocol<Protocol>)
+      where_ = path_type{endpoint_type(address, std::get<host>(where_).port)};
   }
 
 private:
-  enum class kind : unsigned char { peer, known, name, descriptor };
+  struct host {
+    std::string name;
+    std::uint16_t port;
+  };
 
-  path_type path_{};
-  std::string name_;
-  std::uint16_t port_ = 0;
-  int descriptor_ = -1;
-  kind kind_ = kind::peer;
+  std::variant<std::monostate, path_type, host, int> where_;
 };
 
 template <class Protocol>
@@ -99,6 +94,10 @@ struct amount {
   friend amount operator+(const amount& a, const amount& b) noexcept
   {
     return {a.count + b.count, a.bytes + b.bytes};
+  }
+  friend amount operator-(const amount& a, const amount& b) noexcept
+  {
+    return {a.count - b.count, a.bytes - b.bytes};
   }
 };
 

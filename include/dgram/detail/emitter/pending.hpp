@@ -5,6 +5,7 @@
 
 #include <dgram/config.hpp>
 #include <dgram/detail/async/any_completion.hpp>
+#include <dgram/detail/async/at_end.hpp>
 #include <dgram/detail/async/no_memory.hpp>
 #include <dgram/detail/emitter/operation.hpp>
 #include <dgram/detail/names/name_lookups.hpp>
@@ -62,7 +63,8 @@ public:
       waits ? bind_implicitly() : advance(added);
     } catch (...) {
       if (which != nullptr) *which = before;
-      take_back(address);
+      // It may have ended before.
+      if (const auto at = place_of(address); at != entries_.end()) remove(at);
       throw;
     }
   }
@@ -86,12 +88,17 @@ public:
     if (ec && connect_.at == phase::none) owner_.discard_descriptor();
   }
 
-  void adopt(int descriptor, error_code& ec)
+  void adopt(int descriptor, any_completion_ptr done)
   {
+    error_code ec;
     owner_.replaceable.adopt(descriptor, ec);
-    if (ec) return;
-    if (owner_.handle.is_connected()) connect_.at = phase::done;
-    bound();
+    if (ec && !done) refuse("open", ec, "descriptor " + std::to_string(descriptor));
+    if (!ec) {
+      if (owner_.handle.is_connected()) connect_.at = phase::done;
+      bound();
+      owner_.template post_event<event::listening>();
+    }
+    if (done) owner_.end_operation(std::move(done), failure_of("open", ec));
   }
 
   /// Binds for operations that need a bound socket: sends and connects on IP.
@@ -124,7 +131,6 @@ public:
     }
   }
 
-  /// Fixes the peer at once; the event comes later.
   void connect_now(const endpoint_type& peer, error_code& ec)
   {
     ec = owner_.family.check_peer(peer);
@@ -137,25 +143,17 @@ public:
     release_later();
   }
 
-  /// Called when the peer is no longer fixed. A send that waits for this peer must not reach the
-  /// next one.
+  /// The peer is no longer fixed. A send that waits for it must not reach the next one.
   void disconnected(const failure& why)
   {
     connect_.at = phase::none;
-    end_all(std::mem_fn(&entry::is_for_peer), why);
+    for (auto& next : take(std::mem_fn(&entry::is_for_peer)))
+      owner_.end_operation(std::move(next.what.done), why);
   }
 
   // --- what waits ---
 
-  /// How many sends wait, and how many of them wait for room in the send queue.
-  amount sends() const noexcept
-  {
-    amount all;
-    for (const tally& each : tallies_)
-      all = all + each.sends;
-    return all;
-  }
-  amount sends_for_room() const noexcept { return of(stage::room).sends; }
+  const amount& sends() const noexcept { return sends_; }
 
   /// Whether a send to this destination can go now. Null stands for the connected peer. A Unix
   /// socket needs no bind.
@@ -169,33 +167,6 @@ public:
     return entries_.empty() ? !lacks_descriptor() && bind_.at != phase::pending : !must_wait();
   }
 
-  /// Keeps a send to a known endpoint, or to the connected peer, until `pass_on`. If there is no
-  /// memory, the operation stays with the caller.
-  void await_room(operation_type&& next) { add(std::move(next), stage::room); }
-
-  /// Passes sends that wait for room to `function(operation_type)`, in order, as long as
-  /// `has_room(size)`.
-  template <class Predicate, class Function>
-  void pass_on(Predicate has_room, Function function)
-  {
-    for (auto at = entries_.begin(); count(stage::room) > 0 && at != entries_.end();) {
-      const auto which = at++;
-      if (which->at != stage::room) continue;
-      if (!has_room(which->what.payload.size())) return;
-      function(remove(which));
-    }
-  }
-
-  /// Ends the sends that wait for room.
-  void end_sends_for_room(const error_code& ec)
-  {
-    for (auto& next : take([](const entry& each) { return each.at == stage::room; })) {
-      const auto* const to = next.what.to.path();
-      owner_.end_operation(std::move(next.what.done),
-                           failure_at("send", ec, to != nullptr ? &to->peer : nullptr));
-    }
-  }
-
   /// Puts a close behind the operations that wait for a bind. Returns false if none waits.
   bool close_behind()
   {
@@ -204,7 +175,6 @@ public:
     return true;
   }
 
-  /// Takes the close back.
   void withdraw_close()
   {
     take([](const entry& each) {
@@ -227,17 +197,14 @@ public:
       owner_.turns.deliver(next.what.done.release());
   }
 
-  /// Ends a waiting operation as if it had not begun. Returns false if it does not wait here, or no
-  /// longer waits.
+  /// Ends a waiting operation as if it had not begun. Returns false if it does not wait here.
   bool cancel(const task* done)
   {
     const auto found = std::find_if(entries_.begin(), entries_.end(), [done](const entry& each) {
       return each.what.done.get() == done;
     });
     if (found == entries_.end() || owner_.is_closed()) return false;
-    operation_type ended = remove(found);
-    const failure why = failure_of(name_of(ended.kind), net::error::operation_aborted);
-    fail(std::move(ended), why);
+    fail(found, net::error::operation_aborted);
     return true;
   }
 
@@ -267,14 +234,13 @@ public:
   void discard() noexcept
   {
     lookups_.end();
-    // Empties the member before the entries are destroyed, since an entry may own an object that
-    // calls back.
+    // Empties the member first, since an entry may own an object that calls back.
     const auto released = std::exchange(entries_, {});
   }
 
-  /// Called when a lookup has succeeded.
   void looked_up(const std::string& name, const net::ip::address& address)
   {
+    const at_end passes_on([this] { owner_.flush(); });
     for (auto at = entries_.begin(); at != entries_.end(); ++at) {
       if (!at->waits_for(name)) continue;
       at->what.to.resolve(address);
@@ -293,7 +259,7 @@ private:
 
   /// What an operation waits for. A `due` operation goes on now. A `gone` operation has ended in
   /// another way, and its turn must find nothing to do.
-  enum class stage : unsigned char { descriptor, peer, name, turn, due, room, end, gone };
+  enum class stage : unsigned char { descriptor, peer, name, turn, due, end, gone };
 
   struct entry;
   using list_type = std::list<entry>;
@@ -310,6 +276,10 @@ private:
     void run() override { of.take_turn(self); }
     void discard() noexcept override {}
 
+    amount weight() const
+    {
+      return what.kind == action::send ? amount{1, what.payload.size()} : amount{};
+    }
     bool is_told() const { return what.kind == action::close || what.done != nullptr; }
     bool is_for_peer() const { return what.kind == action::send && what.to.is_peer(); }
     bool waits_for(const std::string& name) const
@@ -323,11 +293,6 @@ private:
     stage at;
   };
 
-  struct tally {
-    std::size_t operations = 0;
-    amount sends;
-  };
-
   struct milestone {
     phase at = phase::none;
     listener_id listener;
@@ -335,39 +300,35 @@ private:
 
   // --- the list ---
 
-  tally& of(stage which) noexcept { return tallies_[static_cast<std::size_t>(which)]; }
-  const tally& of(stage which) const noexcept { return tallies_[static_cast<std::size_t>(which)]; }
-  std::size_t count(stage which) const noexcept { return of(which).operations; }
-
-  /// `more` is 1 if the operation begins to wait for what it waits for, and -1 if it stops.
-  void count(const entry& which, int more) noexcept
-  {
-    const auto times = static_cast<std::size_t>(more);  // wraps, as the sums do
-    of(which.at).operations += times;
-    if (which.what.kind != action::send) return;
-    of(which.at).sends.count += times;
-    of(which.at).sends.bytes += times * which.what.payload.size();
-  }
+  std::size_t& count(stage which) noexcept { return counts_[static_cast<std::size_t>(which)]; }
+  std::size_t count(stage which) const noexcept { return counts_[static_cast<std::size_t>(which)]; }
 
   void move_to(entry& which, stage next) noexcept
   {
-    count(which, -1);
+    --count(which.at);
+    ++count(next);
     which.at = next;
-    count(which, 1);
   }
 
   iterator add(operation_type&& what, stage at)
   {
     const auto added = entries_.emplace(entries_.end(), *this, std::move(what), at);
     added->self = added;
-    count(*added, 1);
+    ++count(at);
+    sends_ = sends_ + added->weight();
     return added;
+  }
+
+  void forget(const entry& which) noexcept
+  {
+    --count(which.at);
+    sends_ = sends_ - which.weight();
   }
 
   /// Takes an operation out of the list. If its turn is posted, the entry stays until that turn.
   operation_type remove(iterator which)
   {
-    count(*which, -1);
+    forget(*which);
     operation_type removed = std::move(which->what);
     if (std::exchange(which->at, stage::gone) != stage::turn) entries_.erase(which);
     return removed;
@@ -381,23 +342,10 @@ private:
     for (auto at = entries_.begin(); at != entries_.end();) {
       const auto which = at++;
       if (!is_meant(*which)) continue;
-      count(*which, -1);
+      forget(*which);
       taken.splice(taken.end(), entries_, which);
     }
     return taken;
-  }
-
-  template <class Predicate>
-  void end_all(Predicate is_meant, const failure& why)
-  {
-    for (auto& next : take(is_meant))
-      owner_.end_operation(std::move(next.what.done), why);
-  }
-
-  /// Removes an operation whose start has thrown. It may have ended before that.
-  void take_back(const entry* added)
-  {
-    if (const auto at = place_of(added); at != entries_.end()) remove(at);
   }
 
   /// Calls a function for an operation in a turn, where no caller could catch an exception. Without
@@ -408,10 +356,7 @@ private:
     const entry* const address = &*which;
     unless_no_memory(function, [&] {
       const auto at = place_of(address);
-      if (at == entries_.end()) return;
-      operation_type ended = remove(at);
-      const failure why = failure_of(name_of(ended.kind), net::error::no_memory);
-      fail(std::move(ended), why);
+      if (at != entries_.end()) fail(at, net::error::no_memory);
     });
   }
 
@@ -423,23 +368,6 @@ private:
 
   // --- how operations go on ---
 
-  /// Finds the endpoint, with which the operation goes on in a later turn.
-  void find_endpoint(iterator next)
-  {
-    auto& to = next->what.to;
-    if (to.is_name()) {
-      const auto known = lookups_.find(to.name());
-      if (!known) {
-        move_to(*next, stage::name);
-        const std::string name = to.name();  // the call may destroy the entry
-        lookups_.start(name);
-        return;
-      }
-      to.resolve(*known);
-    }
-    await_turn(next);
-  }
-
   void await_turn(iterator next)
   {
     owner_.turns.deliver(&*next);
@@ -449,9 +377,8 @@ private:
   /// Called in the operation's turn, when its endpoint is known.
   void take_turn(iterator at)
   {
-    const bool has_ended = owner_.has_ended();  // a requested stop closes the emitter here
-    if (at->at == stage::gone || has_ended) {
-      if (at->at != stage::gone) count(*at, -1);
+    owner_.has_ended();  // a requested stop closes the emitter here, which ends the operation
+    if (at->at == stage::gone) {
       entries_.erase(at);
       return;
     }
@@ -463,7 +390,7 @@ private:
     move_to(*at, stage::due);
     operation_type next = remove(at);
     if (next.kind == action::send)
-      owner_.send_now(std::move(next));
+      owner_.sends.send_late(std::move(next));
     else
       finish(std::move(next));
   }
@@ -493,18 +420,13 @@ private:
   void release()
   {
     if (owner_.is_paused()) return;
-    // Moves the due operations to the front, in order, so that the next one is always found at
-    // once.
-    auto rest = entries_.begin();
-    for (auto at = entries_.begin(); at != entries_.end();) {
-      const auto which = at++;
-      if (!may_go_on(*which)) continue;
-      move_to(*which, stage::due);
-      if (which == rest)
-        ++rest;
-      else
-        entries_.splice(rest, entries_, which);
+    // The due operations come first, so that the next one is always found at once.
+    list_type due = take([this](const entry& each) { return may_go_on(each); });
+    for (auto& each : due) {
+      ++count(each.at = stage::due);
+      sends_ = sends_ + each.weight();
     }
+    entries_.splice(entries_.begin(), due);
     while (!entries_.empty() && entries_.front().at == stage::due) {
       const auto next = entries_.begin();
       entries_.splice(entries_.end(), entries_, next);
@@ -513,32 +435,33 @@ private:
     release_later();
   }
 
-  /// Goes on with an operation that is first in the list.
+  /// Goes on with an operation. A send goes now, since a later send to the same address would
+  /// overtake it, unless others got an endpoint just now and wait for their turn.
   void advance(iterator next)
   {
-    const auto& to = next->what.to;
+    auto& to = next->what.to;
     const bool is_send = next->what.kind == action::send;
+    const bool has_name = to.is_name();
     if (next->what.kind == action::close) {
       remove(next);
       owner_.close_now();
-    } else if (is_send && to.is_peer() && connect_.at == phase::pending) {
-      move_to(*next, stage::peer);
-    } else if (is_send && (!to.is_name() || know_endpoint(next->what))) {
-      owner_.send_now(remove(next));
-    } else {
-      find_endpoint(next);
+      return;
     }
-  }
-
-  /// If the name of a send is already looked up, sets its endpoint now, and returns true. Without
-  /// that, a later send to the same address would overtake it. If others got an endpoint just now
-  /// and wait for their turn, returns false: the send must wait behind them.
-  bool know_endpoint(operation_type& next)
-  {
-    if (count(stage::turn) > 0) return false;
-    const auto known = lookups_.find(next.to.name());
-    if (known) next.to.resolve(*known);
-    return known.has_value();
+    if (is_send && to.is_peer() && connect_.at == phase::pending)
+      return move_to(*next, stage::peer);
+    if (has_name) {
+      const auto known = lookups_.find(to.name());
+      if (!known) {
+        move_to(*next, stage::name);
+        const std::string name = to.name();  // the call may destroy the entry
+        return lookups_.start(name);
+      }
+      to.resolve(*known);
+    }
+    if (is_send && (!has_name || count(stage::turn) == 0))
+      owner_.sends.send_late(remove(next));
+    else
+      await_turn(next);
   }
 
   void bound()
@@ -570,6 +493,13 @@ private:
       owner_.events.template emit<event::connect>();
   }
 
+  void fail(iterator which, const error_code& ec)
+  {
+    operation_type ended = remove(which);
+    const failure why = failure_of(name_of(ended.kind), ec);
+    fail(std::move(ended), why);
+  }
+
   void fail(operation_type ended, const failure& why)
   {
     if (ended.kind == action::bind)
@@ -586,12 +516,9 @@ private:
   {
     give_up(connect_);
     const bool all = done || !is_reported;
-    end_all([all](const entry& each) { return each.is_for_peer() && (all || each.is_told()); },
-            why);
-    if (all)
-      owner_.end_operation(std::move(done), why);
-    else
-      take(std::mem_fn(&entry::is_for_peer));
+    for (auto& next : take(std::mem_fn(&entry::is_for_peer)))
+      if (all || next.is_told()) owner_.end_operation(std::move(next.what.done), why);
+    if (all) owner_.end_operation(std::move(done), why);
   }
 
   /// A close waited for a bind that has failed.
@@ -608,8 +535,9 @@ private:
       lookups_;
   milestone bind_;
   milestone connect_;
-  bool implicit_ = false;           // no caller asked for the bind
-  std::array<tally, 7> tallies_{};  // by stage, without those that are gone
+  bool implicit_ = false;                // no caller asked for the bind
+  std::array<std::size_t, 6> counts_{};  // by stage, without those that are gone
+  amount sends_;
   member_task<pending_operations> release_{*this, &pending_operations::release};
   member_task<pending_operations> close_if_closing_{*this, &pending_operations::close_if_closing};
   list_type entries_;

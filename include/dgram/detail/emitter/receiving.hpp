@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// Receives an emitter's datagrams in batches, and passes the messages to the listeners.
+// Receives an emitter's datagrams in batches, passes the messages to listeners, and counts drops.
 #ifndef DGRAM_DETAIL_EMITTER_RECEIVING_HPP
 #define DGRAM_DETAIL_EMITTER_RECEIVING_HPP
 
@@ -16,10 +16,12 @@
 #include <dgram/diagnostics.hpp>
 #include <dgram/endpoint.hpp>
 #include <dgram/events.hpp>
+#include <dgram/option.hpp>
 #include <dgram/receive_batch.hpp>
 #include <dgram/socket_options.hpp>
 
 #include <algorithm>
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -32,32 +34,31 @@ DGRAM_NAMESPACE_BEGIN
 namespace detail {
 
 template <class Protocol>
-struct incoming_buffers {
-  static constexpr std::size_t slots = 32;
+using incoming_buffers = std::shared_ptr<spares<basic_receive_batch<Protocol>>>;
 
-  incoming_buffers() = default;
-  incoming_buffers(std::size_t slot_size, std::size_t control_size) : batch(slots, slot_size)
-  {
-    batch.reserve_control(control_size);
-  }
-
-  basic_receive_batch<Protocol> batch{slots};
-};
+template <class Protocol>
+incoming_buffers<Protocol> make_incoming_buffers(std::size_t slot_size, std::size_t control_size)
+{
+  using batch_type = basic_receive_batch<Protocol>;
+  return std::make_shared<spares<batch_type>>([slot_size, control_size] {
+    constexpr std::size_t slots = 32;
+    auto made = std::make_unique<batch_type>(
+        slots, std::max<std::size_t>(slot_size, batch_type::default_slot_size));
+    made->reserve_control(control_size);
+    return made;
+  });
+}
 
 /// Returns the buffers of the context, or the socket's own if its options ask for larger ones.
 template <class Protocol>
-std::shared_ptr<spares<incoming_buffers<Protocol>>> buffers_for(
-    const socket_options& options,
-    const std::shared_ptr<spares<incoming_buffers<Protocol>>>& shared)
+incoming_buffers<Protocol> buffers_for(const socket_options& options,
+                                       const incoming_buffers<Protocol>& shared)
 {
-  using buffers_type = incoming_buffers<Protocol>;
-  constexpr std::size_t usual = basic_receive_batch<Protocol>::default_slot_size;
-  const std::size_t slot_size = std::max(options.receive_size, usual);
   // What the kernel says of itself has room anyway, once there is room at all.
   const std::size_t control = std::max<std::size_t>(options.control_size, options.credentials);
-  if (slot_size == usual && control == 0) return shared;
-  return std::make_shared<spares<buffers_type>>(
-      [slot_size, control] { return std::make_unique<buffers_type>(slot_size, control); });
+  if (options.receive_size <= basic_receive_batch<Protocol>::default_slot_size && control == 0)
+    return shared;
+  return make_incoming_buffers<Protocol>(options.receive_size, control);
 }
 
 /// Describes the datagrams of one turn, whose buffers do not move. The result of `of` is valid
@@ -115,14 +116,69 @@ private:
   basic_remote_info<Protocol> info_;
 };
 
+/// Counts dropped datagrams, and reports them as 'drop' events. `Owner` is the core.
+template <class Owner>
+class drop_counts {
+public:
+  explicit drop_counts(Owner& owner) noexcept : owner_(owner) {}
+  drop_counts(const drop_counts&) = delete;
+  drop_counts& operator=(const drop_counts&) = delete;
+
+  /// One event reports all drops that are counted until it is emitted.
+  void add(drop_reason reason, std::size_t more = 1)
+  {
+    auto& count = counts_[static_cast<std::size_t>(reason)];
+    const bool posted = count > 0;
+    count += more;
+    if (posted) return;
+    owner_.turns.post([this, reason, &count] {
+      const drop_info info{reason, std::exchange(count, 0)};
+      if (!owner_.is_closed()) owner_.events.template emit<event::drop>(info);
+    });
+  }
+
+  /// Asks the kernel to count its drops as soon as 'drop' has a listener.
+  template <class Socket>
+  void watch(Socket& socket)
+  {
+    if (watches_ || owner_.events.template listener_count<event::drop>() == 0) return;
+    watches_ = true;
+    error_code not_here;
+    socket.set_option(option::receive_drop_count(true), not_here);
+  }
+
+  template <class Socket>
+  void report(Socket& socket)
+  {
+    if (!watches_) return;
+    const auto dropped = socket.statistics().dropped;
+    if (dropped > by_kernel_)
+      add(drop_reason::receive_queue_full, static_cast<std::size_t>(dropped - by_kernel_));
+    by_kernel_ = dropped;
+  }
+
+  /// Called for a new descriptor, for which the kernel starts a new count.
+  void restart() noexcept
+  {
+    watches_ = false;
+    by_kernel_ = 0;
+  }
+
+private:
+  Owner& owner_;
+  std::array<std::size_t, 3> counts_{};
+  std::uint64_t by_kernel_ = 0;
+  bool watches_ = false;
+};
+
 /// `Owner` is the core.
 template <class Socket, class Owner>
 class receiving {
 public:
   using protocol_type = typename Socket::protocol_type;
-  using buffers_type = incoming_buffers<protocol_type>;
+  using batch_type = basic_receive_batch<protocol_type>;
 
-  receiving(Owner& owner, std::shared_ptr<spares<buffers_type>> buffers) noexcept
+  receiving(Owner& owner, incoming_buffers<protocol_type> buffers) noexcept
       : owner_(owner), source_(std::move(buffers))
   {
   }
@@ -151,7 +207,7 @@ public:
   /// Schedules the next turn of receiving, unless it is scheduled already.
   void go_on()
   {
-    if (!may_receive() || armed_ || posted_) return;
+    if (!may_receive() || armed_ || turn_.is_posted()) return;
     if (rest_ > 0 || !owner_.handle.is_drained())
       post_turn();
     else
@@ -188,19 +244,9 @@ private:
 
   bool may_receive() { return wanted_ && owner_.may_receive(); }
 
-  void post_turn()
-  {
-    if (posted_) return;
-    owner_.turns.post_stored(turn_memory_, [this](Owner&) {
-      posted_ = false;
-      if (!armed_) take_turn();
-    });
-    posted_ = true;
-  }
+  void post_turn() { owner_.turns.deliver_once(turn_); }
 
-  /// If the socket stays readable without a datagram, the next receive follows a wait on a timer.
-  void arm_in_vain() { arm(policy_.must_back_off(owner_.handle)); }
-
+  /// `on_timer`: the socket stays readable without a datagram.
   void arm(bool on_timer = false)
   {
     auto resumed = owner_.turns.stored(wait_memory_, [this, number = ++last_wait_](Owner&) {
@@ -239,13 +285,13 @@ private:
     in_use_.clear();
     if (rest_ > 0) return;
     if constexpr (!is_ip)
-      if (incoming_) incoming_->batch.clear();  // with the descriptors of what was not handed over
+      if (incoming_) incoming_->clear();  // with the descriptors of what was not handed over
     incoming_ = {};
   }
 
   void take_turn()
   {
-    if (owner_.has_ended() || !may_receive()) return;
+    if (armed_ || owner_.has_ended() || !may_receive()) return;
     ++depth_;  // keeps the buffers of a message, even if its listener runs the context
     const at_end ends([this] { end_turn(); });
     if (rest_ == 0 && !receive()) return;
@@ -263,19 +309,22 @@ private:
   {
     error_code ec;
     unless_no_memory([&] { fill(ec); }, [&] { ec = net::error::no_memory; });
-    if (ec == net::error::would_block) {
-      arm_in_vain();
-      return false;
-    }
-    if (ec) give_up(ec);
+    if (ec && ec != net::error::would_block) owner_.receive_failed(ec);
+    // An error may be permanent, and a wait costs less than another receive at once. It may also
+    // leave the descriptor ready, unless it is a path error, which the kernel reports once. Without
+    // a descriptor there is nothing to wait for.
+    if (ec == net::error::bad_descriptor)
+      wanted_ = false;
+    else if (ec && rest_ == 0)
+      arm(!platform::is_path_error(ec) && policy_.must_back_off(owner_.handle));
     return rest_ > 0 || !ec;
   }
 
   void fill(error_code& ec)
   {
     if (depth_ > 1) in_use_.push_back(std::move(incoming_));
-    incoming_ = lease<buffers_type>(source_);
-    auto& batch = incoming_->batch;
+    incoming_ = lease<batch_type>(source_);
+    auto& batch = *incoming_;
     policy_.offer_slots(batch);
     if constexpr (is_ip) owner_.drops.watch(owner_.socket);
     owner_.socket.try_receive_batch(batch, ec);
@@ -283,20 +332,6 @@ private:
     at_ = batch.begin();
     rest_ = batch.size();
     policy_.received(batch);
-  }
-
-  /// The error may be permanent, and a wait costs less than another receive at once. It may also
-  /// leave the descriptor ready, unless it is a path error, which the kernel reports once. Without
-  /// a descriptor there is nothing to wait for.
-  void give_up(const error_code& ec)
-  {
-    owner_.receive_failed(ec);
-    if (ec == net::error::bad_descriptor)
-      wanted_ = false;
-    else if (rest_ == 0 && platform::is_path_error(ec))
-      arm();
-    else if (rest_ == 0)
-      arm_in_vain();
   }
 
   void hand_over()
@@ -320,18 +355,17 @@ private:
       }
       diagnose(diagnostic_channel::message, &owner_, datagram.payload().size());
       emit(datagram.payload(), info.of(datagram));
-      if (interrupted_ || owner_.is_stopped()) return;  // the rest follows if it is wanted
+      if (interrupted_ || owner_.has_ended()) return;  // the rest follows if it is wanted
     }
   }
 
   Owner& owner_;
-  handler_memory turn_memory_;
   handler_memory wait_memory_;
 
-  std::shared_ptr<spares<buffers_type>> source_;
-  lease<buffers_type> incoming_;
-  std::vector<lease<buffers_type>> in_use_;  // held for listeners that run the context
-  typename basic_receive_batch<protocol_type>::const_iterator at_;
+  incoming_buffers<protocol_type> source_;
+  lease<batch_type> incoming_;
+  std::vector<lease<batch_type>> in_use_;  // held for listeners that run the context
+  typename batch_type::const_iterator at_;
   std::size_t rest_ = 0;  // datagrams that were received and not handed over
   const arrival<protocol_type>* shown_ = nullptr;  // while listeners look at it
   std::uint64_t last_number_ = 0;
@@ -340,8 +374,8 @@ private:
   int depth_ = 0;  // turns of receiving, one inside the other
   bool wanted_ = true;
   bool armed_ = false;
-  bool posted_ = false;
   bool interrupted_ = false;  // a listener may have closed, paused or stopped the socket
+  member_task<receiving> turn_{*this, &receiving::take_turn};
   member_task<receiving> retry_{*this, &receiving::go_on_or_stop};
   receive_policy policy_{0};  // each receive is a turn of its own
 };

@@ -7,6 +7,7 @@
 #include <dgram/datagram.hpp>
 #include <dgram/detail/async/any_completion.hpp>
 #include <dgram/detail/async/no_memory.hpp>
+#include <dgram/detail/async/queue.hpp>
 #include <dgram/detail/async/spares.hpp>
 #include <dgram/detail/batch/outbox.hpp>
 #include <dgram/detail/emitter/operation.hpp>
@@ -38,24 +39,38 @@ inline send_completion_ptr as_send(any_completion_ptr done) noexcept
   return send_completion_ptr(static_cast<send_completion*>(done.release()));
 }
 
-/// The buffers of a send queue. Queues lease them, since most sockets have nothing to send most of
-/// the time.
+/// Leased by send queues, since most of them have nothing to send most of the time.
 template <class Protocol>
 struct outgoing_buffers {
   static constexpr std::size_t datagrams = 256;
 
   outgoing_buffers() { completions.reserve(datagrams); }
 
+  /// Takes the completion of the datagram with this number.
+  send_completion_ptr completion_of(std::size_t number) noexcept
+  {
+    return number < completions.size() ? std::move(completions[number]) : nullptr;
+  }
+
+  amount waiting() const noexcept { return {batch.size(), batch.bytes()}; }
+
+  void clear() noexcept
+  {
+    batch.clear();
+    completions.clear();
+    first = 0;
+  }
+
   basic_send_batch<Protocol> batch{
       send_batch_config{.datagrams = datagrams, .bytes = 262144, .copy = true}};
   // By the number of the datagram in the batch; null if it has none. Behind the last one that has a
   // completion there are no elements.
   std::vector<send_completion_ptr> completions;
+  std::size_t first = 0;  // number of the first datagram that waits
 };
 
-/// `Owner` is the core, in whose `pending` the datagrams wait that find no room in the batch.
-///
-/// The outbox offers the batch to the kernel. Datagrams for full Unix peers wait in the outbox.
+/// `Owner` is the core. The outbox offers one batch after the other to the kernel, and keeps the
+/// datagrams for full Unix peers.
 template <class Socket, class Owner>
 class send_queue {
 public:
@@ -71,40 +86,34 @@ public:
   }
   send_queue(const send_queue&) = delete;
   send_queue& operator=(const send_queue&) = delete;
-  ~send_queue() { recycle(buffers_); }
+  ~send_queue() { recycle_all(); }
 
   /// The datagrams that the kernel has held back. Those that were not offered yet do not count.
-  amount waiting() const noexcept
-  {
-    return held() + in_batch() + owner_.pending().sends_for_room();
-  }
+  amount waiting() const noexcept { return held() + in_batches(); }
 
   /// Whether the queue has been full since it was last empty, apart from full peers.
   bool is_full() const noexcept { return full_; }
 
-  /// Whether to accept one more datagram. Call this once for each datagram. Returns false if the
-  /// queue is full and drops. Datagrams for full Unix peers have half as much room, and take none
-  /// from the others.
-  bool admit(std::size_t size, const endpoint_type* peer = nullptr)
+  /// Whether to accept one more datagram; call it once for each. If the queue is full and drops,
+  /// ends the send and returns false. Datagrams for full Unix peers have half as much room, and
+  /// take none from the others.
+  bool admit(std::size_t size, const endpoint_type* peer, send_completion_ptr& done)
   {
     const auto& limits = owner_.options;
     const bool is_held = is_peer_full(peer);
     const std::size_t part = is_held ? 2 : 1;
-    const amount used = is_held ? held() : in_batch() + owner_.pending().sends();
+    const amount used = is_held ? held() : in_batches() + owner_.pending.sends();
     // There is always room for one datagram.
     if (used.count == 0 || (used.count < limits.queue_datagrams / part &&
                             used.bytes + size <= limits.queue_bytes / part))
       return true;
     (is_held ? peer_full_ : full_) = true;
-    return limits.when_full != full_policy::drop_newest;
-  }
-
-  void drop(send_completion_ptr done)
-  {
+    if (limits.when_full != full_policy::drop_newest) return true;
     if (done != nullptr)
-      not_sent(std::move(done), net::error::no_buffer_space, nullptr);
+      finish(std::move(done), net::error::no_buffer_space, nullptr);
     else
       owner_.drops.add(drop_reason::queue_full);
+    return false;
   }
 
   /// Sends to a peer; null for the connected one. Returns false if the queue is full. `asked` is
@@ -112,8 +121,8 @@ public:
   DGRAM_INLINE bool send(const path_type* to, const payload_view& payload, send_completion* done,
                          std::uint64_t asked = 0)
   {
-    if (done != nullptr || to == nullptr || !takes_at_once(payload) ||
-        !owner_.family.may_send_to(to->peer)) [[unlikely]] {
+    if (done != nullptr || to == nullptr || payload.pieces() > 1 ||
+        !takes_at_once(payload.size()) || !owner_.family.may_send_to(to->peer)) [[unlikely]] {
       send_completion_ptr held(done);
       return send_otherwise(to, payload, held, false);
     }
@@ -134,11 +143,13 @@ public:
     return payload.pieces() == 1 && buffers_->batch.follow_last(payload.front());
   }
 
-  /// The same for a datagram that has waited until this turn. It was admitted before. There is no
-  /// caller to which this could throw, so a lack of memory is an error of this datagram.
-  void send_late(const path_type* to, const payload_view& payload, send_completion_ptr done)
+  /// Sends a datagram that has waited until this turn, and was admitted before. No caller could
+  /// catch an exception, so a lack of memory is an error of this datagram.
+  void send_late(operation<protocol_type> next)
   {
-    fail_without_memory(to, done, [&] { send_otherwise(to, payload, done, true); });
+    const path_type* const to = next.to.path();
+    send_completion_ptr done = as_send(std::move(next.done));
+    fail_without_memory(to, done, [&] { send_otherwise(to, next.payload, done, true); });
   }
 
   /// Passes the queue to the kernel, as far as the kernel takes it.
@@ -146,7 +157,7 @@ public:
   {
     answered_ = 0;
     // Everything that the kernel held back may have been taken back.
-    const bool is_due = !is_idle() || held_back_ || out_.held_count() > 0;
+    const bool is_due = buffers_ || held_back_ || out_.held_count() > 0;
     if (is_due && !out_.is_waiting() && !out_.is_offering() && !owner_.is_paused()) {
       held_back_ = false;
       held_back_ = static_cast<bool>(out_.flush(owner_.handle));
@@ -156,32 +167,32 @@ public:
       tell_if_drained();
   }
 
-  /// Takes back a datagram that the kernel has not taken. Returns false if there is no such
-  /// datagram.
+  /// Takes back a datagram that the kernel has not taken. Returns false if there is none.
   bool cancel(const task* done)
   {
     if (out_.is_offering()) return false;
     const auto is_meant = [done](const auto& mark) { return mark.get() == done; };
-    const bool is_in_batch = buffers_ && std::any_of(buffers_->completions.begin(),
-                                                     buffers_->completions.end(), is_meant);
+    const auto has_it = [&](const lease<buffers_type>& each) {
+      return each && std::any_of(each->completions.begin(), each->completions.end(), is_meant);
+    };
+    const auto behind = std::find_if(behind_.begin(), behind_.end(), has_it);
     send_completion_ptr found;
     try {
-      found = is_in_batch ? withdraw_from_batch(done) : out_.withdraw_held(is_meant);
+      found = has_it(buffers_)          ? withdraw_from(buffers_, done)
+              : behind != behind_.end() ? withdraw_from(*behind, done)
+                                        : out_.withdraw_held(is_meant);
     } catch (const std::bad_alloc&) {
       return false;  // it leaves
     }
+    if (buffers_ && buffers_->batch.empty()) recycle();
     if (found == nullptr) return false;
-    not_sent(std::move(found), net::error::operation_aborted, nullptr);
+    finish(std::move(found), net::error::operation_aborted, nullptr);
     return true;
   }
 
   // --- called by the outbox ---
 
-  bool has_more()
-  {
-    if (!buffers_ && overflows_) refill();
-    return static_cast<bool>(buffers_);
-  }
+  bool has_more() const noexcept { return static_cast<bool>(buffers_); }
 
   /// Ends with an empty batch, or with an error.
   send_result offer()
@@ -196,12 +207,13 @@ public:
     const send_result result = owner_.handle.try_send_batch(batch);
     batch.on_refused(nullptr);
     out_.hold_rest(owner_.handle, batch,
-                   [this](std::size_t number) { return completion_of(*buffers_, number); });
+                   [this](std::size_t number) { return buffers_->completion_of(number); });
     std::size_t gone = before - batch.size();
-    for (; gone > 0 && first_ < buffers_->completions.size(); --gone)
-      if (auto done = completion_of(*buffers_, first_++)) owner_.turns.deliver(done.release());
-    first_ += gone;
-    if (batch.empty()) recycle(buffers_);
+    std::size_t& first = buffers_->first;
+    for (; gone > 0 && first < buffers_->completions.size(); --gone)
+      if (auto done = buffers_->completion_of(first++)) owner_.turns.deliver(done.release());
+    first += gone;
+    if (batch.empty()) recycle();
     return result;
   }
 
@@ -215,26 +227,20 @@ public:
   /// Ends all datagrams in the queue with this error.
   void fail(const error_code& ec)
   {
-    held_back_ = overflows_ = false;
-    if (buffers_) {
+    held_back_ = false;
+    for (; buffers_; recycle())
       for (std::size_t left = buffers_->batch.size(); left > 0; --left)
-        not_sent(completion_of(*buffers_, first_++), ec, nullptr);
-      recycle(buffers_);
-    }
+        finish(buffers_->completion_of(buffers_->first++), ec, nullptr);
     out_.release_held([&](send_completion_ptr&& done, const endpoint_type& peer, std::size_t) {
-      not_sent(std::move(done), ec, &peer);
+      finish(std::move(done), ec, &peer);
     });
-    owner_.pending().end_sends_for_room(ec);
     tell_if_drained();
   }
 
   void departed(send_completion_ptr&& done, const error_code& ec, const endpoint_type& peer,
                 std::size_t)
   {
-    if (ec)
-      not_sent(std::move(done), ec, &peer);
-    else if (done != nullptr)
-      owner_.turns.deliver(done.release());
+    finish(std::move(done), ec, &peer);
   }
 
   /// After a pause, `flush` does this.
@@ -251,9 +257,9 @@ public:
   /// Releases all datagrams in the queue, and calls no handler.
   void discard() noexcept
   {
-    held_back_ = overflows_ = false;
+    held_back_ = false;
     out_.release_held([](send_completion_ptr&&, const endpoint_type&, std::size_t) {});
-    recycle(buffers_);
+    recycle_all();
   }
 
 private:
@@ -261,9 +267,6 @@ private:
 
   /// The largest payload that the queue copies.
   static constexpr std::size_t most_bytes = 65536;
-
-  /// Whether no datagram waits here but those for full peers.
-  bool is_idle() const noexcept { return !buffers_ && !overflows_; }
 
   /// Whether the next datagram for this peer must wait for its queue. Null: the connected peer.
   bool is_peer_full(const endpoint_type* peer) const noexcept
@@ -273,67 +276,39 @@ private:
 
   amount held() const noexcept { return {out_.held_count(), out_.held_bytes()}; }
 
-  amount in_batch() const noexcept
+  /// None counts before the kernel has held something back.
+  amount in_batches() const noexcept
   {
-    if (!held_back_ || !buffers_) return {};
-    return {buffers_->batch.size(), buffers_->batch.bytes()};
+    return held_back_ && buffers_ ? in_others_ + buffers_->waiting() : in_others_;
   }
 
-  bool has_room(std::size_t size) const noexcept
+  /// The batch that gets the next datagram; there must be one.
+  buffers_type& last() noexcept { return behind_.empty() ? *buffers_ : *behind_.back(); }
+
+  bool has_room(std::size_t size) noexcept { return !buffers_ || last().batch.has_room(size); }
+
+  /// Whether this is the usual case: room in a queue that waits only for the end of the turn.
+  bool takes_at_once(std::size_t size) const noexcept
   {
-    return !buffers_ || buffers_->batch.has_room(size);
+    return buffers_ && !(held_back_ | is_urgent_) && out_.held_count() == 0 && size <= most_bytes &&
+           buffers_->batch.has_room(size) && (is_ip || owner_.socket.is_open());
   }
 
-  /// Whether this is the usual case: a datagram in one piece, and room in a queue that waits only
-  /// for the end of the turn.
-  bool takes_at_once(const payload_view& payload) const noexcept
-  {
-    return buffers_ && !(held_back_ | is_urgent_ | overflows_) && out_.held_count() == 0 &&
-           payload.pieces() <= 1 && payload.size() <= most_bytes &&
-           buffers_->batch.has_room(payload.size()) && (is_ip || owner_.socket.is_open());
-  }
-
-  /// Sends a datagram that has a completion, or several pieces, or no address; or one that is
-  /// large, or whose queue is full or must be flushed. If there is no memory, `done` stays with the
-  /// caller.
+  /// The unusual cases of `send`. If there is no memory, `done` stays with the caller.
   DGRAM_APART bool send_otherwise(const path_type* to, const payload_view& payload,
                                   send_completion_ptr& done, bool admitted)
   {
     const endpoint_type* const peer = to != nullptr ? &to->peer : nullptr;
     if (const auto ec = obstacle_to(peer)) {
-      not_sent(std::move(done), ec, peer);
-      return true;
-    }
-    if (takes_at_once(payload)) {
-      push(payload, to, done);
-      owner_.turns.schedule();
+      finish(std::move(done), ec, peer);
       return true;
     }
     const bool copies = payload.pieces() <= 1 && payload.size() <= most_bytes;
     if (!copies && send_directly(to, payload, done)) return true;
-    if (overflows_ || !has_room(payload.size())) flush();
+    if (!has_room(payload.size())) flush();
     const bool is_held = is_peer_full(peer);
-    if (!admitted && (is_held || held_back_) && !admit(payload.size(), peer)) {
-      drop(std::move(done));
-      return false;
-    }
-    if (overflows_ || (!is_held && !has_room(payload.size()))) {
-      using destination_type = destination<protocol_type>;
-      operation<protocol_type> waiting{
-          .kind = action::send,
-          .to = to != nullptr ? destination_type(*to) : destination_type(),
-          .payload = payload.copy(),
-          .done = std::move(done)};
-      try {
-        owner_.pending().await_room(std::move(waiting));
-      } catch (const std::bad_alloc&) {
-        done = as_send(std::move(waiting.done));
-        throw;
-      }
-      overflows_ = true;
-    } else {
-      push(payload, to, done);
-    }
+    if (!admitted && (is_held || held_back_) && !admit(payload.size(), peer, done)) return false;
+    push(payload, to, done);
     if (is_urgent_) flush();
     if (!held_back_ && !is_held) owner_.turns.schedule();
     return !(is_held ? peer_full_ : full_);
@@ -353,10 +328,9 @@ private:
   bool send_directly(const path_type* to, const payload_view& payload, send_completion_ptr& done)
   {
     const endpoint_type* const peer = to != nullptr ? &to->peer : nullptr;
-    const bool can_wait = payload.size() <= most_bytes;
-    error_code ec = net::error::no_buffer_space;
+    error_code ec = net::error::would_block;
     flush();
-    if (is_idle() && !is_peer_full(peer)) {
+    if (!buffers_ && !is_peer_full(peer)) {
       ec = out_.attempt([&] {
         send_result result;
         if (to != nullptr)
@@ -366,27 +340,30 @@ private:
         result.sent = result.error ? 0 : 1;
         return result;
       });
-      if (out_.must_wait(owner_.handle, ec)) ec = net::error::no_buffer_space;
     }
-    if (ec == net::error::no_buffer_space && can_wait) return false;
-    if (ec) {
-      not_sent(std::move(done), ec, peer);
-    } else if (done != nullptr) {
-      std::get<0>(done->values) = payload.size();
-      owner_.turns.deliver(done.release());
+    if (out_.must_wait(owner_.handle, ec)) {
+      if (payload.size() <= most_bytes) return false;
+      ec = net::error::no_buffer_space;
     }
+    if (done != nullptr) std::get<0>(done->values) = payload.size();
+    finish(std::move(done), ec, peer);
     return true;
   }
 
-  void not_sent(send_completion_ptr done, const error_code& ec, const endpoint_type* peer)
+  /// Ends a send. `peer` may be null.
+  void finish(send_completion_ptr done, const error_code& ec, const endpoint_type* peer)
   {
-    if (done != nullptr) std::get<0>(done->values) = 0;
-    owner_.end_operation(std::move(done), failure_at("send", ec, peer));
+    if (ec) {
+      if (done != nullptr) std::get<0>(done->values) = 0;
+      owner_.end_operation(std::move(done), failure_at("send", ec, peer));
+    } else if (done != nullptr) {
+      owner_.turns.deliver(done.release());
+    }
   }
 
   void tell_if_drained()
   {
-    const bool others = full_ && is_idle() && owner_.pending().sends().count == 0;
+    const bool others = full_ && !buffers_ && owner_.pending.sends().count == 0;
     const bool held = peer_full_ && out_.held_count() == 0;
     if (!others && !held) return;
     owner_.template post_event<event::drain>();
@@ -396,14 +373,20 @@ private:
 
   // --- the batch ---
 
-  DGRAM_COLD void acquire()
+  /// Leases a batch for the next datagrams.
+  DGRAM_COLD void begin_batch()
   {
-    buffers_ = lease<buffers_type>(source_);
+    lease<buffers_type> added(source_);
     is_urgent_ = source_->are_scarce();
+    if (!buffers_) {
+      buffers_ = std::move(added);
+    } else {
+      behind_.push(std::move(added));
+      held_back_ = true;  // a flush has not made room
+    }
   }
 
-  /// Queues a copy. The caller makes sure that there is room. If there is no memory, `done` stays
-  /// with the caller.
+  /// Queues a copy. If there is no memory, `done` stays with the caller.
   void push(const payload_view& payload, const path_type* to, send_completion_ptr& done)
   {
     answered_ = 0;
@@ -414,12 +397,19 @@ private:
         return;
       }
     }
-    if (!buffers_) acquire();
-    push_to(buffers_->batch, payload, to);
+    if (!buffers_ || !has_room(payload.size())) begin_batch();
+    push_to(last(), payload, to, done);
+    if (!behind_.empty()) in_others_ = in_others_ + amount{1, payload.size()};
+  }
+
+  static void push_to(buffers_type& buffers, const payload_view& payload, const path_type* to,
+                      send_completion_ptr& done)
+  {
+    push_to(buffers.batch, payload, to);
     if (done == nullptr) return;
     // There is memory for the completions of a whole batch.
-    buffers_->completions.resize(first_ + buffers_->batch.size() - 1);
-    buffers_->completions.push_back(std::move(done));
+    buffers.completions.resize(buffers.first + buffers.batch.size() - 1);
+    buffers.completions.push_back(std::move(done));
   }
 
   template <class Batch>
@@ -432,13 +422,6 @@ private:
     payload.pieces() > 1 ? push(payload) : push(payload.front());
   }
 
-  /// Takes the completion of the datagram with this number.
-  static send_completion_ptr completion_of(buffers_type& buffers, std::size_t number) noexcept
-  {
-    auto& all = buffers.completions;
-    return number < all.size() ? std::move(all[number]) : nullptr;
-  }
-
   /// Called during an offer. A completion gets the error in its turn, with those that were sent.
   void refuse(std::size_t number, const error_code& why, const endpoint_type& peer)
   {
@@ -448,20 +431,8 @@ private:
       all[number]->outcome = failure_at("send", why, named);
       std::get<0>(all[number]->values) = 0;
     } else {
-      not_sent(nullptr, why, named);
+      finish(nullptr, why, named);
     }
-  }
-
-  /// Moves the datagrams that found no room into the batch.
-  void refill()
-  {
-    owner_.pending().pass_on([this](std::size_t size) { return has_room(size); },
-                             [this](auto next) {
-                               send_completion_ptr done = as_send(std::move(next.done));
-                               const path_type* const to = next.to.path();
-                               fail_without_memory(to, done, [&] { push(next.payload, to, done); });
-                             });
-    overflows_ = owner_.pending().sends_for_room().count > 0;
   }
 
   /// Calls a function for a datagram in a turn, where no caller could catch an exception.
@@ -469,19 +440,21 @@ private:
   void fail_without_memory(const path_type* to, send_completion_ptr& done, const Function& function)
   {
     unless_no_memory(function, [&] {
-      not_sent(std::move(done), net::error::no_memory, to != nullptr ? &to->peer : nullptr);
+      finish(std::move(done), net::error::no_memory, to != nullptr ? &to->peer : nullptr);
     });
   }
 
   /// A batch cannot remove a datagram from its middle, so the others move to another batch.
-  send_completion_ptr withdraw_from_batch(const task* done)
+  send_completion_ptr withdraw_from(lease<buffers_type>& place, const task* done)
   {
     lease<buffers_type> before(source_);
-    std::swap(before, buffers_);
+    std::swap(before, place);
+    answered_ = 0;
     send_completion_ptr found;
     auto& batch = before->batch;
-    for (std::size_t number = std::exchange(first_, 0); !batch.empty(); batch.drop_front()) {
-      send_completion_ptr mark = completion_of(*before, number++);
+    const amount all = before->waiting();
+    for (; !batch.empty(); batch.drop_front()) {
+      send_completion_ptr mark = before->completion_of(before->first++);
       if (mark.get() == done) {
         found = std::move(mark);
         continue;
@@ -492,34 +465,42 @@ private:
       fail_without_memory(where, mark, [&] {
         std::vector<std::byte> payload(next.size());
         next.copy_to(payload);
-        push(payload, where, mark);
+        push_to(*place, payload, where, mark);
       });
     }
-    recycle(before);
-    if (buffers_ && buffers_->batch.empty()) recycle(buffers_);
+    if (&place != &buffers_) in_others_ = in_others_ - all + place->waiting();
+    before->clear();
     return found;
   }
 
-  void recycle(lease<buffers_type>& used) noexcept
+  void recycle() noexcept
   {
     answered_ = 0;
-    if (!used) return;
-    used->batch.clear();
-    used->completions.clear();
-    used = {};
-    if (buffers_) return;
-    first_ = 0;
     is_urgent_ = false;
+    do {
+      buffers_->clear();
+      buffers_ = {};
+      if (behind_.empty()) return;
+      buffers_ = behind_.pop();
+      in_others_ = in_others_ - buffers_->waiting();
+    } while (buffers_->batch.empty());
+  }
+
+  void recycle_all() noexcept
+  {
+    while (buffers_)
+      recycle();
   }
 
   Owner& owner_;
   outbox_type out_{*this};
   std::shared_ptr<spares<buffers_type>> source_;
-  lease<buffers_type> buffers_;
+  lease<buffers_type> buffers_;  // offered next
+  // What does not fit there. Empty unless the kernel holds something back.
+  operation_queue<lease<buffers_type>> behind_;
+  amount in_others_;            // the datagrams in these
   std::uint64_t answered_ = 0;  // see `is_answering`; 0 if the batch has changed since
-  std::size_t first_ = 0;       // number of the first datagram in the batch
   bool held_back_ = false;      // the kernel has refused to take more for now
-  bool overflows_ = false;      // datagrams wait for room in the batch
   bool is_urgent_ = false;      // many sockets have something to send in this turn
   bool full_ = false;
   bool peer_full_ = false;  // the same for the datagrams that wait for full peers

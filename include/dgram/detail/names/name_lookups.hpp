@@ -140,8 +140,8 @@ private:
 
 /// The lookups of an emitter. Each name is looked up once for all operations that wait for it, and
 /// its address is kept for a while, by `Clock`, which is the transport's. `Owner` has
-/// `shared_from_this`, `get_executor`, `post` and `options`, and its `family` has `is_v6`. These
-/// functions of the owner get the results:
+/// `shared_from_this`, `get_executor`, `turns` and `options`, and its `family` has `is_v6`. These
+/// functions of its `pending` get the results:
 /// - `void looked_up(const std::string& name, const net::ip::address&)`
 /// - `void not_looked_up(const failure&)`, whose address is the name
 template <class Owner, class Executor, class Clock>
@@ -238,7 +238,7 @@ private:
 
   void fail_later(const std::string& name, lookup& begun, const error_code& ec, std::string detail)
   {
-    owner_.post([this, name, ec, detail = std::move(detail), asked = begun.weak_from_this()] {
+    owner_.turns.post([this, name, ec, detail = std::move(detail), asked = begun.weak_from_this()] {
       if (!asked.expired()) finish(name, failure{.code = ec, .address = {}, .detail = detail});
     });
   }
@@ -254,12 +254,12 @@ private:
     if (why) {
       why.operation = "getaddrinfo";
       why.address = std::move(done.name);
-      owner_.not_looked_up(why);
+      owner_.pending.not_looked_up(why);
       return;
     }
     const net::ip::address address = done.asked->found().front().address();
     remember(done.name, address);
-    owner_.looked_up(done.name, address);
+    owner_.pending.looked_up(done.name, address);
   }
 
   /// If there is no memory for the address, the name is looked up again next time.
