@@ -97,7 +97,7 @@ struct message : native_message {
   void set_control(control_buffer& control) noexcept
   {
     msg_hdr.msg_control = control.bytes.data();
-    msg_hdr.msg_controllen = control.bytes.size();
+    set_field(msg_hdr.msg_controllen, control.bytes.size());
   }
 
   /// The same, with room of any size. For a send, the room contains the control data already.
