@@ -3,8 +3,10 @@
 # and processors, and runs the test suites where this machine can. The compiler is Zig's, which has the headers of all.
 #
 # A target of Linux with musl is run, by itself or by an emulator; what an emulator cannot do is in tests/qemu/cannot.txt.
-# For other targets the files of the suites are compiled, except for those that tests/platforms/cannot.txt lists. The
-# suites are "unit behaviour" if none are named; --suites "" leaves them out.
+# For other targets the tests are compiled. Emulators and other systems get only the files of the suites in which byte
+# order, word size and the system's structures count.
+#
+# The suites are "unit behaviour" if none are named; --suites "" leaves them out.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 . scripts/lib/apt.sh
@@ -13,6 +15,8 @@ zig_version=0.17.1
 all_targets=(x86_64-linux-musl arm-linux-musleabihf s390x-linux-musl aarch64-linux-musl x86-linux-gnu
   aarch64-macos x86_64-freebsd x86_64-netbsd wasm32-wasi)
 suites=(unit behaviour)
+telling=(unit/{control_message,datagram,durations,endpoint,foreign_systems,option,session_store,udp,unix_dgram}
+  behaviour/{batch,metadata,reply})
 targets=()
 while [ $# -gt 0 ]; do
   case $1 in
@@ -63,12 +67,12 @@ work=$PWD/build/platforms
 export ZIG_GLOBAL_CACHE_DIR=$work/zig-cache ZIG_LOCAL_CACHE_DIR=$work/zig-cache
 # A directory of their own, because the headers of this system's C library are next to them.
 include=$work/include
-rm -rf "$include"
 mkdir -p "$include"
-for directory in build/deps/catch2/usr /usr/local /usr; do
-  for name in asio asio.hpp fmt catch2; do
-    if [ -e "$directory/include/$name" ] && [ ! -e "$include/$name" ]; then
-      cp -RL "$directory/include/$name" "$include/"
+for name in asio asio.hpp fmt catch2; do
+  for directory in "$PWD/build/deps/catch2/usr" /usr/local /usr; do
+    if [ -e "$directory/include/$name" ]; then
+      ln -sfn "$directory/include/$name" "$include/$name"
+      break
     fi
   done
 done
@@ -83,7 +87,7 @@ zig_cxx() { # TARGET ARGUMENTS...
 # What the developers' builds ask for, of the headers too.
 warnings=(-Wall -Wextra -Wpedantic -Wconversion -Wshadow -Werror)
 # Changed when the compiler, the headers or the flags are, so that nothing old is linked.
-stamp=$({ declare -f zig_cxx && echo "$zig_version" && find include tests "$include" -name '*.[ch]pp' -print0 | sort -z |
+stamp=$({ declare -f zig_cxx && echo "$zig_version" && find -L include tests "$include" -name '*.[ch]pp' -print0 | sort -z |
   xargs -0 cat; } | sha256sum | cut -c1-16)
 
 prepare() { # TARGET: an empty directory, unless nothing has changed
@@ -117,16 +121,29 @@ catch2_of() { # TARGET: builds Catch2 from its one source file
   zig_cxx "$1" -c "$work/Catch2-$version/extras/catch_amalgamated.cpp" -o "$directory/catch2.o"
 }
 
-# Sets "compiled" and "refused", for the summary.
+files_of() { # TARGET SUITE: sets "files"
+  local each
+  files=()
+  if [ "$1" = "$HOSTTYPE-linux-musl" ]; then
+    files=(tests/"$2"/*_test.cpp)
+    return
+  fi
+  for each in "${telling[@]}"; do
+    if [ "${each%/*}" = "$2" ]; then files+=("tests/${each}_test.cpp"); fi
+  done
+}
+
+# Sets "compiled", for the summary, and "objects".
 compile_suite() { # TARGET SUITE
-  local source object
+  local source object files=()
+  files_of "$1" "$2"
+  objects=()
   if [ ! -e "$directory/all.pch" ]; then zig_cxx "$1" -x c++-header "$work/all.hpp" -o "$directory/all.pch" || return 1; fi
-  for source in tests/"$2"/*_test.cpp; do
+  for source in "${files[@]}"; do
     object=$directory/$2-$(basename "$source" .cpp).o
     if compile "$1" "$source" "$object" -include-pch "$directory/all.pch"; then
       compiled=$((compiled + 1))
-    elif grep -qxF "$1 $source" tests/platforms/cannot.txt || grep -qxF "* $source" tests/platforms/cannot.txt; then
-      refused=$((refused + 1))
+      objects+=("$object")
     else
       echo "does not compile for $1: $source"
       grep -E -A3 'error:' "$object.log" | head -n 12 || true
@@ -149,7 +166,7 @@ check_wasi() { # one error, and not a thousand lines
 }
 
 check_target() { # TARGET: sets "said"
-  local target=$1 source name compiled=0 refused=0 list=/dev/null
+  local target=$1 source name objects compiled=0 list=/dev/null
   prepare "$target"
   if [ "$target" = wasm32-wasi ]; then
     check_wasi
@@ -165,7 +182,7 @@ check_target() { # TARGET: sets "said"
   said="all headers compile"
   if ! runner_of "$target"; then
     for suite in ${suites[@]+"${suites[@]}"}; do compile_suite "$target" "$suite" || return 1; done
-    if [ ${#suites[@]} -gt 0 ]; then said+="; of the files of ${suites[*]} $compiled compile, $refused are listed"; fi
+    if [ ${#suites[@]} -gt 0 ]; then said+=", and $compiled files of the suites"; fi
     return 0
   fi
   for name in platforms configurations; do
@@ -177,7 +194,7 @@ check_target() { # TARGET: sets "said"
   for suite in ${suites[@]+"${suites[@]}"}; do
     compile_suite "$target" "$suite" || return 1
     catch2_of "$target" || return 1
-    zig_cxx "$target" "$directory/$suite"-*.o "$directory/catch2.o" -o "$directory/${suite}_tests" || return 1
+    zig_cxx "$target" "${objects[@]}" "$directory/catch2.o" -o "$directory/${suite}_tests" || return 1
   done
   if [ ${#suites[@]} -eq 0 ]; then return 0; fi
   if [ -n "$runner" ]; then list=tests/qemu/cannot.txt; fi
