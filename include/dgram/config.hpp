@@ -23,6 +23,9 @@
 #elif defined(__GNUC__) && !defined(__clang__) && __GNUC__ < 12
 #error "dgram needs GCC 12 or newer, or Clang 16 or newer"
 #define DGRAM_UNSUPPORTED
+#elif defined(__wasi__)
+#error "dgram needs a system with datagram sockets, and WASI has none"
+#define DGRAM_UNSUPPORTED
 #elif !defined(__cpp_exceptions) && !defined(_CPPUNWIND)
 #error "dgram needs exceptions: compile without -fno-exceptions (or with /EHsc)"
 #define DGRAM_UNSUPPORTED

@@ -217,7 +217,7 @@ inline std::string to_string(const net::ip::udp::endpoint& endpoint)
 /// Whether a Unix endpoint has no name. Datagrams from an unbound socket have such a sender.
 inline bool is_unnamed(const net::local::datagram_protocol::endpoint& endpoint)
 {
-  return endpoint.size() <= platform::path_offset;
+  return platform::has_no_path(endpoint.data(), endpoint.size());
 }
 
 /// Whether a Unix endpoint is a name in Linux's abstract namespace, to which no file belongs

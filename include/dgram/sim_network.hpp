@@ -109,7 +109,7 @@ public:
   void run_until(clock::time_point deadline)
   {
     // The largest time means "never" inside.
-    wire_->run(std::min(deadline.time_since_epoch().count(), detail::sim_never - 1));
+    wire_->run(std::min<std::int64_t>(deadline.time_since_epoch().count(), detail::sim_never - 1));
   }
 
   /// Runs until nothing is left to happen: no handler is ready, no datagram is on its way and no

@@ -265,25 +265,50 @@ need_from_suite() { # SUITE PACKAGE DIRECTORY
   dgram_missing_from_suites+=("$*")
 }
 
+# apt-get with nothing but the source entries in WORK/parts. All of it is in a directory that apt's own unprivileged user
+# cannot enter.
+apt_get_apart() { # WORK ARGUMENTS...
+  local work=$1 options
+  shift
+  mkdir -p "$work/lists/partial" "$work/cache/archives/partial"
+  options=(
+    -q -o Dir::Etc::SourceList=/dev/null -o "Dir::Etc::SourceParts=$work/parts"
+    -o "Dir::State::Lists=$work/lists" -o "Dir::Cache=$work/cache"
+    -o Acquire::Languages=none)
+  if [ "$(id -u)" -eq 0 ]; then options+=(-o APT::Sandbox::User=root); fi
+  (cd "$work" && apt-get "${options[@]}" "$@")
+}
+
+# Fetches what the author of a package published, before the distribution changed it: FILE becomes the archive.
+source_from_suite() { # SUITE PACKAGE FILE
+  local suite=$1 package=$2 file=$3 work
+  echo "fetching the source of $package from $suite"
+  command -v apt-get >/dev/null 2>&1 || die "this system has no apt-get, which the source of $package comes with"
+  work=$(mktemp -d)
+  mkdir -p "$work/parts"
+  if suite_entry "$suite" "$work/parts" &&
+    sed -i -e 's/^Types:.*/Types: deb-src/' -e 's/^deb[[:space:]]/deb-src /' "$work"/parts/derived.* &&
+    apt_get_apart "$work" update && apt_get_apart "$work" source --download-only "$package"; then
+    mkdir -p "$(dirname "$file")"
+    mv "$work/$package"_*.orig.tar.* "$file"
+  fi
+  rm -rf "$work"
+  [ -e "$file" ] || die "could not get the source of $package from $suite"
+}
+
 package_from_suite() { # SUITE PACKAGE DIRECTORY
   local suite=$1 package=$2 directory=$3 work
   echo "unpacking $package from $suite into ${directory#"$PWD"/}"
   command -v apt-get >/dev/null 2>&1 || die "this system has no apt-get, which $package comes with"
   work=$(mktemp -d)
-  mkdir -p "$work/parts" "$work/lists/partial" "$work/cache/archives/partial"
+  mkdir -p "$work/parts"
   suite_entry "$suite" "$work/parts" || {
     rm -rf "$work"
     die "found no source entry for $(os_release VERSION_CODENAME) in /etc/apt to derive $suite from"
   }
-  local options=(
-    -q -o Dir::Etc::SourceList=/dev/null -o "Dir::Etc::SourceParts=$work/parts"
-    -o "Dir::State::Lists=$work/lists" -o "Dir::Cache=$work/cache"
-    -o Acquire::Languages=none)
-  # All of it is in a directory that apt's own unprivileged user cannot enter.
-  if [ "$(id -u)" -eq 0 ]; then options+=(-o APT::Sandbox::User=root); fi
-  (
-    cd "$work" && apt-get "${options[@]}" update && apt-get "${options[@]}" download "$package"
-  ) || { rm -rf "$work"; die "could not get $package from $suite"; }
+  {
+    apt_get_apart "$work" update && apt_get_apart "$work" download "$package"
+  } || { rm -rf "$work"; die "could not get $package from $suite"; }
   rm -rf "$directory"
   mkdir -p "$directory"
   dpkg -x "$work/$package"_*.deb "$directory" || { rm -rf "$work"; die "could not unpack $package"; }

@@ -32,4 +32,4 @@ cmake --preset "$preset" >/dev/null
 cmake --build --preset "$preset" --parallel "$(processors)" --target "${suites[@]/%/_tests}"
 
 step "testing in gVisor ($preset)"
-timeout 900 "${sandbox[@]}" "do" python3 tests/gvisor/run.py tests/gvisor/cannot.txt "build/$preset/tests" "${suites[@]}"
+timeout 900 "${sandbox[@]}" "do" python3 tests/support/run_cases.py tests/gvisor/cannot.txt "build/$preset/tests" "${suites[@]}"

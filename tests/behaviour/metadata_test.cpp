@@ -117,8 +117,9 @@ void check_all(const Datagram& datagram, const pair& over, const dgram::receive_
   CHECK(datagram.dscp() == 46);
   CHECK(datagram.hop_limit() == 17);
   REQUIRE(datagram.receive_time());
-  CHECK(*datagram.receive_time() >= before);
-  CHECK(*datagram.receive_time() <= std::chrono::system_clock::now());
+  // Catch2 prints no nanoseconds with libc++.
+  CHECK((*datagram.receive_time() >= before));
+  CHECK((*datagram.receive_time() <= std::chrono::system_clock::now()));
   CHECK_FALSE(datagram.hardware_receive_time());
   CHECK_FALSE(datagram.control_truncated());
   CHECK_FALSE(datagram.control_messages().empty());
@@ -606,11 +607,13 @@ TEST_CASE("a reply path on a wildcard socket is an error until the address is kn
 
 TEST_CASE("an adopted descriptor keeps what it was told to say")
 {
+  namespace names = dgram::platform::names;
+  if (names::ipv4_packet_info == names::unsupported) SKIP("this system has no such option");
   asio::io_context io;
   test::raw_descriptor raw(AF_INET, SOCK_DGRAM);
   raw.bind({dgram::udp::v4(), 0});
   const int on = 1;
-  REQUIRE(::setsockopt(raw.get(), IPPROTO_IP, IP_PKTINFO, &on, sizeof on) == 0);
+  REQUIRE(::setsockopt(raw.get(), IPPROTO_IP, names::ipv4_packet_info, &on, sizeof on) == 0);
   test::udp_socket socket(io, dgram::udp::v4(), raw.release());
   test::udp_socket sender(io, test::loopback_v4());
   sender.send_to(asio::buffer("a", 1), test::loopback_of(socket));

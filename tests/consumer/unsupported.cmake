@@ -37,6 +37,7 @@ expect("dgram needs Boost 1.79 or newer for DGRAM_USE_BOOST_ASIO, and none is on
   -std=c++20 -DDGRAM_USE_BOOST_ASIO -nostdinc)
 expect("dgram needs exceptions: compile without -fno-exceptions" -std=c++20 -fno-exceptions)
 expect("dgram needs exceptions: compile without ASIO_NO_EXCEPTIONS" -std=c++20 -DASIO_NO_EXCEPTIONS)
+expect("dgram needs a system with datagram sockets, and WASI has none" -std=c++20 -D__wasi__)
 if(COMPILER_ID STREQUAL "GNU")
   expect("dgram needs GCC 12 or newer" -std=c++20 -U__GNUC__ -D__GNUC__=11)
 else()

@@ -29,9 +29,11 @@ inline void ask_for_header(int descriptor, bool six)
     REQUIRE(::setsockopt(descriptor, level, name, &on, sizeof on) == 0);
   };
   ask(IPPROTO_IP, IP_RECVTTL);
+#if defined(IP_RECVTOS)
   ask(IPPROTO_IP, IP_RECVTOS);
+#endif
   if (six) {
-    ask(IPPROTO_IPV6, IPV6_RECVHOPLIMIT);
+    ask(IPPROTO_IPV6, dgram::platform::rfc3542::receive_hop_limit);
     ask(IPPROTO_IPV6, IPV6_RECVTCLASS);
   }
 }
@@ -55,7 +57,8 @@ header_fields receive_header(asio::io_context& io, Socket& socket)
     std::memcpy(&value, CMSG_DATA(item),
                 std::min(sizeof value, static_cast<std::size_t>(item->cmsg_len - CMSG_LEN(0))));
     const bool six = item->cmsg_level == IPPROTO_IPV6;
-    if (item->cmsg_type == (six ? IPV6_HOPLIMIT : IP_TTL)) fields.hop_limit = value;
+    if (item->cmsg_type == (six ? dgram::platform::rfc3542::hop_limit : IP_TTL))
+      fields.hop_limit = value;
     if (item->cmsg_type == (six ? IPV6_TCLASS : IP_TOS)) fields.traffic_class = value;
   }
   return fields;

@@ -41,10 +41,6 @@ public:
 /// All that the library knows.
 std::vector<std::byte> everything()
 {
-  ::in_pktinfo v4{};
-  v4.ipi_ifindex = 2;
-  v4.ipi_addr.s_addr = htonl(0xC0000201);
-  v4.ipi_spec_dst.s_addr = htonl(0xC0000202);
   ::in6_pktinfo v6{};
   v6.ipi6_ifindex = 3;
   v6.ipi6_addr.s6_addr[0] = 0xfe;
@@ -52,11 +48,17 @@ std::vector<std::byte> everything()
   messages all;
   all.add(IPPROTO_IP, IP_TOS, std::uint8_t{0xB9})
       .add(IPPROTO_IP, IP_TTL, int{64})
-      .add(IPPROTO_IPV6, IPV6_PKTINFO, v6)
-      .add(IPPROTO_IP, IP_PKTINFO, v4)
+      .add(IPPROTO_IPV6, dgram::platform::rfc3542::packet_info, v6)
       .add(IPPROTO_IPV6, IPV6_TCLASS, int{0xB9})
-      .add(IPPROTO_IPV6, IPV6_HOPLIMIT, int{63})
+      .add(IPPROTO_IPV6, dgram::platform::rfc3542::hop_limit, int{63})
       .add(SOL_SOCKET, SCM_TIMESTAMP, ::timeval{1, 2});
+#if defined(IP_PKTINFO)
+  ::in_pktinfo v4{};
+  v4.ipi_ifindex = 2;
+  v4.ipi_addr.s_addr = htonl(0xC0000201);
+  v4.ipi_spec_dst.s_addr = htonl(0xC0000202);
+  all.add(IPPROTO_IP, IP_PKTINFO, v4);
+#endif
 #if defined(__linux__)
   ::sock_extended_err error{};
   error.ee_errno = EMSGSIZE;

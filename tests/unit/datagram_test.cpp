@@ -219,7 +219,7 @@ TEST_CASE("an owned datagram knows what the datagram knew, and outlives its batc
   CHECK(copy.ecn() == dgram::ecn_codepoint::ce);
   CHECK(copy.dscp() == 46);
   CHECK(copy.hop_limit() == 63);
-  CHECK(copy.receive_time() == time);
+  CHECK((copy.receive_time() == time));  // Catch2 prints no nanoseconds with libc++
   CHECK(copy.wire_size() == 8U);
   CHECK_FALSE(copy.truncated());
   CHECK_FALSE(copy.segment_size());

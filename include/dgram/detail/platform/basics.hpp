@@ -83,10 +83,10 @@ inline int get_int_option(descriptor_type fd, int level, int name, error_code& e
 
 /// Sets a size in a system's structure, whose field has different types on different systems. If
 /// the types are equal, compilers would warn about a useless cast.
-template <class Field>
-void set_field(Field& field, std::size_t value) noexcept
+template <class Field, class Value>
+void set_field(Field& field, Value value) noexcept
 {
-  if constexpr (std::is_same_v<Field, std::size_t>)
+  if constexpr (std::is_same_v<Field, Value>)
     field = value;
   else
     field = static_cast<Field>(value);

@@ -5,6 +5,7 @@
 
 #include <dgram/config.hpp>
 #include <dgram/detail/platform/basics.hpp>
+#include <dgram/detail/platform/rfc3542.hpp>
 #include <dgram/detail/platform/system.hpp>
 
 #if !defined(_WIN32)
@@ -216,7 +217,6 @@ inline void read_ipv4_info(const control_item& item, received_control& into) noe
 }
 #endif
 
-#if defined(IPV6_PKTINFO)
 inline void read_ipv6_info(const control_item& item, received_control& into) noexcept
 {
   ::in6_pktinfo info;
@@ -232,13 +232,17 @@ inline void read_ipv6_info(const control_item& item, received_control& into) noe
   std::copy_n(into.address.begin() + 12, 4, into.address.begin());
   into.reply_source = {};
 }
-#endif
 
 inline void read_ipv4(const control_item& item, received_control& into) noexcept
 {
   switch (item.type) {
 #if defined(IP_PKTINFO)
-  case IP_PKTINFO: read_ipv4_info(item, into); break;
+  case IP_PKTINFO:
+#if defined(IP_RECVPKTINFO) && IP_RECVPKTINFO != IP_PKTINFO
+  case IP_RECVPKTINFO:  // NetBSD uses this type
+#endif
+    read_ipv4_info(item, into);
+    break;
 #endif
   case IP_TOS:
 #if defined(IP_RECVTOS)
@@ -259,19 +263,15 @@ inline void read_ipv4(const control_item& item, received_control& into) noexcept
 inline void read_ipv6(const control_item& item, received_control& into) noexcept
 {
   switch (item.type) {
-#if defined(IPV6_PKTINFO)
-  case IPV6_PKTINFO: read_ipv6_info(item, into); break;
-#endif
+  case rfc3542::packet_info: read_ipv6_info(item, into); break;
 #if defined(IPV6_TCLASS)
   case IPV6_TCLASS:
     if (item.read_small(into.traffic_class)) into.present |= received_control::traffic_class_given;
     break;
 #endif
-#if defined(IPV6_HOPLIMIT)
-  case IPV6_HOPLIMIT:
+  case rfc3542::hop_limit:
     if (item.read_small(into.hop_limit)) into.present |= received_control::hop_limit_given;
     break;
-#endif
   default: break;
   }
 }
@@ -460,7 +460,7 @@ public:
       const auto bytes = source.to_v6().to_bytes();
       std::memcpy(&info.ipi6_addr, bytes.data(), bytes.size());
     }
-    return add(IPPROTO_IPV6, IPV6_PKTINFO, info);
+    return add(IPPROTO_IPV6, rfc3542::packet_info, info);
   }
 
   bool add_traffic_class(std::uint8_t value, bool v4) noexcept
@@ -470,17 +470,13 @@ public:
 
   bool add_hop_limit(int value, bool v4) noexcept
   {
-    return v4 ? add(IPPROTO_IP, IP_TTL, value) : add(IPPROTO_IPV6, IPV6_HOPLIMIT, value);
+    return v4 ? add(IPPROTO_IP, IP_TTL, value) : add(IPPROTO_IPV6, rfc3542::hop_limit, value);
   }
 
   /// IPv4 has no such message; there, an option of the socket asks for it.
   bool add_do_not_fragment() noexcept
   {
-#if defined(IPV6_DONTFRAG)
-    return add(IPPROTO_IPV6, IPV6_DONTFRAG, int{1});
-#else
-    return false;
-#endif
+    return add(IPPROTO_IPV6, rfc3542::do_not_fragment, int{1});
   }
 
 #if defined(__linux__)

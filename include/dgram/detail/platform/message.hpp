@@ -97,7 +97,7 @@ struct message : native_message {
   void set_control(control_buffer& control) noexcept
   {
     msg_hdr.msg_control = control.bytes.data();
-    msg_hdr.msg_controllen = control.bytes.size();
+    set_field(msg_hdr.msg_controllen, control.bytes.size());
   }
 
   /// The same, with room of any size. For a send, the room contains the control data already.
@@ -138,6 +138,8 @@ struct message : native_message {
   std::size_t segment_size() const noexcept
   {
     if (msg_hdr.msg_controllen < CMSG_LEN(sizeof(int))) return 0;
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wsign-compare"  // in CMSG_NXTHDR of musl
     for (::cmsghdr* header = CMSG_FIRSTHDR(&msg_hdr); header != nullptr;
          header = CMSG_NXTHDR(const_cast<::msghdr*>(&msg_hdr), header)) {
       if (header->cmsg_level != IPPROTO_UDP || header->cmsg_type != UDP_GRO) continue;
@@ -146,6 +148,7 @@ struct message : native_message {
       std::memcpy(&value, CMSG_DATA(header), sizeof value);
       return value > 0 ? static_cast<std::size_t>(value) : 0;
     }
+#pragma GCC diagnostic pop
     return 0;
   }
 #else

@@ -5,6 +5,7 @@
 
 #include <dgram/config.hpp>
 #include <dgram/detail/platform/basics.hpp>
+#include <dgram/detail/platform/rfc3542.hpp>
 #include <dgram/detail/platform/system.hpp>
 
 #if defined(_WIN32)
@@ -110,7 +111,7 @@ inline constexpr int ipv4_do_not_fragment = IP_DONTFRAG;
 #else
 inline constexpr int ipv4_do_not_fragment = unsupported;
 #endif
-inline constexpr int ipv6_do_not_fragment = IPV6_DONTFRAG;
+inline constexpr int ipv6_do_not_fragment = rfc3542::do_not_fragment;
 inline constexpr int fragments_forbidden = 1;
 inline constexpr int fragments_allowed = 0;
 #endif
@@ -145,6 +146,7 @@ inline constexpr int device_name(int) noexcept
 }
 #endif
 
+#if defined(MCAST_JOIN_GROUP)
 // RFC 3678, section 5: one name for both families; an index selects the interface.
 inline constexpr int join_group = MCAST_JOIN_GROUP;
 inline constexpr int leave_group = MCAST_LEAVE_GROUP;
@@ -152,6 +154,16 @@ inline constexpr int join_source = MCAST_JOIN_SOURCE_GROUP;
 inline constexpr int leave_source = MCAST_LEAVE_SOURCE_GROUP;
 inline constexpr int block_source = MCAST_BLOCK_SOURCE;
 inline constexpr int unblock_source = MCAST_UNBLOCK_SOURCE;
+#else
+// NetBSD has only the older options. Its kernel refuses these numbers, and platform::older finds
+// the older option for each.
+inline constexpr int join_group = -2;
+inline constexpr int leave_group = -3;
+inline constexpr int join_source = -4;
+inline constexpr int leave_source = -5;
+inline constexpr int block_source = -6;
+inline constexpr int unblock_source = -7;
+#endif
 
 }  // namespace names
 
@@ -164,6 +176,22 @@ inline constexpr bool forbids_fragments(int value) noexcept
   return value != names::fragments_allowed;
 #endif
 }
+
+#if defined(__NetBSD__)
+
+/// The argument of IP_MULTICAST_IF. In an address below 1.0.0.0, the number is an index (RFC 1724,
+/// section 3.3). The kernel selects the sender's address.
+using interface_request = ::in_addr;
+
+inline interface_request make_interface_request(unsigned interface_index,
+                                                const net::ip::address_v4&) noexcept
+{
+  interface_request request{};
+  request.s_addr = htonl(interface_index);
+  return request;
+}
+
+#else
 
 /// The argument of IP_MULTICAST_IF that takes an index (ip(7)); IPv6 takes the bare index.
 using interface_request = ::ip_mreqn;
@@ -179,6 +207,7 @@ inline interface_request make_interface_request(unsigned interface_index,
 }
 
 #endif
+#endif
 
 namespace names {
 
@@ -188,13 +217,7 @@ inline constexpr int ipv4_packet_info = IP_PKTINFO;
 #else
 inline constexpr int ipv4_packet_info = unsupported;
 #endif
-#if defined(IPV6_RECVPKTINFO)
-inline constexpr int ipv6_packet_info = IPV6_RECVPKTINFO;
-#elif defined(_WIN32)
-inline constexpr int ipv6_packet_info = IPV6_PKTINFO;
-#else
-inline constexpr int ipv6_packet_info = unsupported;
-#endif
+inline constexpr int ipv6_packet_info = rfc3542::receive_packet_info;
 #if defined(IP_RECVTOS)
 inline constexpr int ipv4_receive_traffic_class = IP_RECVTOS;
 #else
@@ -210,13 +233,7 @@ inline constexpr int ipv4_receive_hop_limit = IP_RECVTTL;
 #else
 inline constexpr int ipv4_receive_hop_limit = unsupported;
 #endif
-#if defined(IPV6_RECVHOPLIMIT)
-inline constexpr int ipv6_receive_hop_limit = IPV6_RECVHOPLIMIT;
-#elif defined(_WIN32)
-inline constexpr int ipv6_receive_hop_limit = IPV6_HOPLIMIT;
-#else
-inline constexpr int ipv6_receive_hop_limit = unsupported;
-#endif
+inline constexpr int ipv6_receive_hop_limit = rfc3542::receive_hop_limit;
 
 #if defined(__linux__) && !defined(DGRAM_FORCE_POSIX_BACKEND)
 inline constexpr int timestamps = SO_TIMESTAMPING;
@@ -255,24 +272,50 @@ inline constexpr int ipv6_mtu = unsupported;
 
 }  // namespace names
 
-/// Makes the argument of join_group and leave_group (RFC 3678, section 5.1).
-inline ::group_req make_group_request(unsigned interface_index, const void* address,
-                                      std::size_t size) noexcept
+#if defined(__NetBSD__)
+/// What stands for the arguments of RFC 3678, which the kernel does not know.
+struct group_request {
+  unsigned gr_interface;
+  ::sockaddr_storage gr_group;
+};
+struct source_request {
+  unsigned gsr_interface;
+  ::sockaddr_storage gsr_group;
+  ::sockaddr_storage gsr_source;
+};
+#else
+using group_request = ::group_req;
+using source_request = ::group_source_req;
+#endif
+
+/// Copies an address into a request. On BSDs and macOS an address contains its size, which Asio
+/// does not set. Most calls set it, but those with a request check it.
+template <class Storage>
+void store_address(Storage& storage, const void* address, std::size_t size) noexcept
 {
-  ::group_req request{};
+  std::memcpy(&storage, address, size);
+  if constexpr (requires { storage.ss_len; })
+    storage.ss_len = static_cast<decltype(storage.ss_len)>(size);
+}
+
+/// Makes the argument of join_group and leave_group (RFC 3678, section 5.1).
+inline group_request make_group_request(unsigned interface_index, const void* address,
+                                        std::size_t size) noexcept
+{
+  group_request request{};
   request.gr_interface = interface_index;
-  std::memcpy(&request.gr_group, address, size);
+  store_address(request.gr_group, address, size);
   return request;
 }
 
 /// The same for the options that also name a source.
-inline ::group_source_req make_source_request(unsigned interface_index, const void* group,
-                                              const void* source, std::size_t size) noexcept
+inline source_request make_source_request(unsigned interface_index, const void* group,
+                                          const void* source, std::size_t size) noexcept
 {
-  ::group_source_req request{};
+  source_request request{};
   request.gsr_interface = interface_index;
-  std::memcpy(&request.gsr_group, group, size);
-  std::memcpy(&request.gsr_source, source, size);
+  store_address(request.gsr_group, group, size);
+  store_address(request.gsr_source, source, size);
   return request;
 }
 

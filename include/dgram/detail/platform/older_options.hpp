@@ -51,12 +51,14 @@ inline int group_name(int newer, bool v4) noexcept
   return v4 ? IP_DROP_MEMBERSHIP : IPV6_LEAVE_GROUP;
 }
 
+#if defined(IP_ADD_SOURCE_MEMBERSHIP)
 inline int source_name(int newer) noexcept
 {
   if (newer == names::join_source) return IP_ADD_SOURCE_MEMBERSHIP;
   if (newer == names::leave_source) return IP_DROP_SOURCE_MEMBERSHIP;
   return newer == names::block_source ? IP_BLOCK_SOURCE : IP_UNBLOCK_SOURCE;
 }
+#endif
 
 /// Returns the first IPv4 address of this interface, if no other interface has it too. Index 0 has
 /// the unspecified address.
@@ -87,9 +89,14 @@ inline void change_group(int fd, int newer, const net::ip::address& group, unsig
                          error_code& ec) noexcept
 {
   if (group.is_v4()) {
+#if defined(__NetBSD__)
+    ::ip_mreq request{};
+    request.imr_interface = make_interface_request(index, {});
+#else
     ::ip_mreqn request{};
-    request.imr_multiaddr = to_system(group.to_v4());
     request.imr_ifindex = static_cast<int>(index);
+#endif
+    request.imr_multiaddr = to_system(group.to_v4());
     set_option(fd, IPPROTO_IP, group_name(newer, true), &request, sizeof request, ec);
   } else {
     ::ipv6_mreq request{};
@@ -100,6 +107,7 @@ inline void change_group(int fd, int newer, const net::ip::address& group, unsig
   }
 }
 
+#if defined(IP_ADD_SOURCE_MEMBERSHIP)
 /// IPv6 has no older form with a source. IPv4's names the interface by an address.
 inline void change_source(int fd, int newer, const net::ip::address& group,
                           const net::ip::address& source, unsigned index, error_code& ec)
@@ -115,6 +123,13 @@ inline void change_source(int fd, int newer, const net::ip::address& group,
   request.imr_sourceaddr = to_system(source.to_v4());
   set_option(fd, IPPROTO_IP, source_name(newer), &request, sizeof request, ec);
 }
+#else
+inline void change_source(int, int, const net::ip::address&, const net::ip::address&, unsigned,
+                          error_code& ec)
+{
+  ec = net::error::operation_not_supported;
+}
+#endif
 
 }  // namespace older
 

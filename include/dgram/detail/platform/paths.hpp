@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstddef>
@@ -28,6 +29,22 @@ inline constexpr std::size_t max_path_size = sizeof(::sockaddr_un::sun_path) - 1
 
 /// Where the path begins in an address. An address that ends there has no path.
 inline constexpr std::size_t path_offset = offsetof(::sockaddr_un, sun_path);
+
+/// Whether an address has no path. Linux reports one that ends before its path. Others may report an
+/// address of zero bytes, which on Linux are a name (`zeros_are_names`).
+#if defined(__linux__)
+inline constexpr bool zeros_are_names = true;
+#else
+inline constexpr bool zeros_are_names = false;
+#endif
+inline bool has_no_path(const void* address, std::size_t size,
+                        bool are_names = zeros_are_names) noexcept
+{
+  if (size <= path_offset) return true;
+  const char* const path = static_cast<const ::sockaddr_un*>(address)->sun_path;
+  return !are_names &&
+         std::all_of(path, path + (size - path_offset), [](char c) { return c == 0; });
+}
 
 /// Whether the path of an address begins with a zero byte (unix(7)). The address must have a path.
 inline bool has_abstract_name(const void* address) noexcept
@@ -50,7 +67,10 @@ inline file_identity identify(const char* path) noexcept
 {
   struct ::stat status{};
   if (system::lstat(path, &status) != 0) return {};
-  return {status.st_dev, status.st_ino, S_ISSOCK(status.st_mode)};
+  file_identity found{.is_socket = S_ISSOCK(status.st_mode)};
+  set_field(found.device, status.st_dev);
+  set_field(found.number, status.st_ino);
+  return found;
 }
 
 /// Whether the socket of a socket file is gone: connect(2) finds the file, and no socket behind it.

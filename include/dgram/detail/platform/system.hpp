@@ -47,12 +47,20 @@ struct system {
   static int recvmmsg(int fd, ::mmsghdr* messages, unsigned count, int flags) noexcept
   {
     // No timeout: the kernel looks at it only after each datagram (recvmmsg(2), BUGS).
-    return ::recvmmsg(fd, messages, count, flags, nullptr);
+    return move_messages(&::recvmmsg, fd, messages, count, flags);
   }
 
   static int sendmmsg(int fd, ::mmsghdr* messages, unsigned count, int flags) noexcept
   {
-    return ::sendmmsg(fd, messages, count, flags);
+    return move_messages(&::sendmmsg, fd, messages, count, flags);
+  }
+
+  /// C libraries have different types for the flags.
+  template <class Flags, class... Timeout>
+  static int move_messages(int (*call)(int, ::mmsghdr*, unsigned, Flags, Timeout*...), int fd,
+                           ::mmsghdr* messages, unsigned count, int flags) noexcept
+  {
+    return call(fd, messages, count, static_cast<Flags>(flags), static_cast<Timeout*>(nullptr)...);
   }
 #endif
 

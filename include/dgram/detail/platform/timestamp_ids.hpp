@@ -54,7 +54,7 @@ inline timestamp_ids look_for_timestamp_ids() noexcept
   header.msg_iov = &nothing;
   header.msg_iovlen = 1;
   header.msg_control = room.data();
-  header.msg_controllen = control.size();
+  set_field(header.msg_controllen, control.size());
   const int value = names::send_timestamps_value;
   const bool asked = ::setsockopt(fd, SOL_SOCKET, SO_TIMESTAMPING, &value, sizeof value) == 0;
   const bool is_taken = asked && ::sendmsg(fd, &header, MSG_DONTWAIT) < 0 && errno == EACCES;

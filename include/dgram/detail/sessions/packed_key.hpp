@@ -115,7 +115,7 @@ packed_key<Protocol> pack(const typename Protocol::endpoint& peer) noexcept
   using key = packed_key<Protocol>;
 #if DGRAM_HAS_UNIX_DATAGRAMS
   if constexpr (path_protocol<Protocol>) {
-    if (peer.size() <= platform::path_offset) return {};
+    if (platform::has_no_path(peer.data(), peer.size())) return {};
     const std::size_t size = std::min(peer.size() - platform::path_offset, key::room);
     const auto* const address = reinterpret_cast<const std::byte*>(peer.data());
     return key(key::kind::path, address + platform::path_offset, size);

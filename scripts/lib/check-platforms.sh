@@ -1,0 +1,220 @@
+#!/usr/bin/env bash
+# Called by scripts/check platforms [--suites "SUITE..."] [TARGET...]: compiles the headers for other systems, C libraries
+# and processors, and runs the test suites where this machine can. The compiler is Zig's, which has the headers of all.
+#
+# A target of Linux with musl is run, by itself or by an emulator; what an emulator cannot do is in tests/qemu/cannot.txt.
+# For other targets the tests are compiled. Emulators and other systems get only the files of the suites in which byte
+# order, word size and the system's structures count.
+#
+# The suites are "unit behaviour" if none are named; --suites "" leaves them out.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/../.."
+. scripts/lib/apt.sh
+
+zig_version=0.17.1
+all_targets=(x86_64-linux-musl arm-linux-musleabihf s390x-linux-musl aarch64-linux-musl x86-linux-gnu
+  aarch64-macos x86_64-freebsd x86_64-netbsd wasm32-wasi)
+suites=(unit behaviour)
+telling=(unit/{control_message,datagram,durations,endpoint,foreign_systems,option,session_store,udp,unix_dgram}
+  behaviour/{batch,metadata,reply})
+targets=()
+while [ $# -gt 0 ]; do
+  case $1 in
+    --suites)
+      [ $# -gt 1 ] || die "--suites needs their names, such as \"unit behaviour\""
+      read -ra suites <<<"$2"
+      shift
+      ;;
+    -*) die "usage: scripts/check platforms [--suites \"SUITE...\"] [TARGET...]" ;;
+    *) targets+=("$1") ;;
+  esac
+  shift
+done
+if [ ${#targets[@]} -eq 0 ]; then targets=("${all_targets[@]}"); fi
+runner_of() { # TARGET: sets "runner"; false if the target cannot be run here
+  runner=
+  case $1 in
+    "$HOSTTYPE"-linux-musl) return 0 ;;
+    arm-linux-musl*) runner=qemu-arm ;;
+    aarch64-linux-musl) runner=qemu-aarch64 ;;
+    s390x-linux-musl) runner=qemu-s390x ;;
+    riscv64-linux-musl) runner=qemu-riscv64 ;;
+    *) return 1 ;;
+  esac
+}
+
+step "platforms: looking for what is needed"
+need_command python3 python3
+if ! python3 -c 'import ensurepip, venv' 2>/dev/null; then note_missing python3-venv; fi
+need_file libasio-dev /usr/include/asio.hpp /usr/local/include/asio.hpp
+need_file libfmt-dev {/usr,/usr/local}/include/fmt/format.h
+need_catch2 build/deps/catch2
+for target in "${targets[@]}"; do
+  if runner_of "$target" && [ -n "$runner" ]; then need_command qemu-user "$runner"; fi
+done
+install_packages
+for suite in ${suites[@]+"${suites[@]}"}; do
+  compgen -G "tests/$suite/*_test.cpp" >/dev/null || die "there is no suite '$suite'"
+done
+zig=build/deps/zig
+if [ "$("$zig/bin/python" -m ziglang version 2>/dev/null)" != "$zig_version" ]; then
+  rm -rf "$zig"
+  python3 -m venv "$zig"
+  "$zig/bin/pip" install --quiet "ziglang==$zig_version" || die "could not install ziglang with pip"
+fi
+
+work=$PWD/build/platforms
+export ZIG_GLOBAL_CACHE_DIR=$work/zig-cache ZIG_LOCAL_CACHE_DIR=$work/zig-cache
+# A directory of their own, because the headers of this system's C library are next to them.
+include=$work/include
+mkdir -p "$include"
+for name in asio asio.hpp fmt catch2; do
+  for directory in "$PWD/build/deps/catch2/usr" /usr/local /usr; do
+    if [ -e "$directory/include/$name" ]; then
+      ln -sfn "$directory/include/$name" "$include/$name"
+      break
+    fi
+  done
+done
+printf '#include <%s>\n' catch2/catch_test_macros.hpp catch2/generators/catch_generators.hpp dgram.hpp >"$work/all.hpp"
+
+zig_cxx() { # TARGET ARGUMENTS...
+  local target=$1
+  shift
+  "$zig/bin/python" -m ziglang c++ -target "$target" -std=c++20 -O0 -g0 -fno-sanitize=undefined -DASIO_STANDALONE \
+    -DASIO_HAS_CO_AWAIT=1 -DFMT_HEADER_ONLY -isystem "$include" -Iinclude -Itests -I. "$@"
+}
+# What the developers' builds ask for, of the headers too.
+warnings=(-Wall -Wextra -Wpedantic -Wconversion -Wshadow -Werror)
+# Changed when the compiler, the headers or the flags are, so that nothing old is linked.
+stamp=$({ declare -f zig_cxx && echo "$zig_version" && find -L include tests "$include" -name '*.[ch]pp' -print0 | sort -z |
+  xargs -0 cat; } | sha256sum | cut -c1-16)
+
+prepare() { # TARGET: an empty directory, unless nothing has changed
+  directory=$work/$1
+  if [ "$(cat "$directory/stamp" 2>/dev/null)" != "$stamp" ]; then
+    rm -rf "$directory"
+    mkdir -p "$directory"
+    echo "$stamp" >"$directory/stamp"
+  fi
+}
+
+compile() { # TARGET SOURCE OBJECT [ARGUMENTS...]: what the compiler says is in OBJECT.log
+  [ -e "$3" ] || zig_cxx "$1" "${@:4}" -c "$2" -o "$3" >"$3.log" 2>&1
+}
+
+catch2_of() { # TARGET: builds Catch2 from its one source file
+  local version archive
+  if [ -e "$directory/catch2.o" ]; then return 0; fi
+  version=$(grep -hoE '^#define CATCH_VERSION_(MAJOR|MINOR|PATCH) [0-9]+' "$include/catch2/catch_version_macros.hpp" |
+    cut -d' ' -f3 | paste -sd.)
+  archive=$work/catch2.tar
+  if [ ! -e "$work/Catch2-$version/extras/catch_amalgamated.cpp" ]; then
+    case "$(os_release VERSION_CODENAME)" in
+      bookworm) source_from_suite bookworm-backports catch2 "$archive" ;;
+      *) source_from_suite "$(os_release VERSION_CODENAME)" catch2 "$archive" ;;
+    esac
+    tar -C "$work" -xf "$archive"
+    [ -e "$work/Catch2-$version/extras/catch_amalgamated.cpp" ] ||
+      die "the source of Catch2 is not that of version $version, which the headers have"
+  fi
+  zig_cxx "$1" -c "$work/Catch2-$version/extras/catch_amalgamated.cpp" -o "$directory/catch2.o"
+}
+
+files_of() { # TARGET SUITE: sets "files"
+  local each
+  files=()
+  if [ "$1" = "$HOSTTYPE-linux-musl" ]; then
+    files=(tests/"$2"/*_test.cpp)
+    return
+  fi
+  for each in "${telling[@]}"; do
+    if [ "${each%/*}" = "$2" ]; then files+=("tests/${each}_test.cpp"); fi
+  done
+}
+
+# Sets "compiled", for the summary, and "objects".
+compile_suite() { # TARGET SUITE
+  local source object files=()
+  files_of "$1" "$2"
+  objects=()
+  if [ ! -e "$directory/all.pch" ]; then zig_cxx "$1" -x c++-header "$work/all.hpp" -o "$directory/all.pch" || return 1; fi
+  for source in "${files[@]}"; do
+    object=$directory/$2-$(basename "$source" .cpp).o
+    if compile "$1" "$source" "$object" -include-pch "$directory/all.pch"; then
+      compiled=$((compiled + 1))
+      objects+=("$object")
+    else
+      echo "does not compile for $1: $source"
+      grep -E -A3 'error:' "$object.log" | head -n 12 || true
+      return 1
+    fi
+  done
+}
+
+check_wasi() { # one error, and not a thousand lines
+  if zig_cxx wasm32-wasi -c tests/platforms/program.cpp -o "$directory/program.o" >"$directory/log" 2>&1; then
+    echo "wasm32-wasi compiles, and has no datagram sockets"
+    return 1
+  fi
+  if ! grep -q 'error: "dgram needs a system with datagram sockets' "$directory/log" ||
+    [ "$(wc -l <"$directory/log")" -gt 30 ]; then
+    head -n 40 "$directory/log"
+    return 1
+  fi
+  said="one error says why not"
+}
+
+check_target() { # TARGET: sets "said"
+  local target=$1 source name objects compiled=0 list=/dev/null
+  prepare "$target"
+  if [ "$target" = wasm32-wasi ]; then
+    check_wasi
+    return
+  fi
+  for source in tests/platforms/program.cpp tests/configurations/program.cpp; do
+    name=$(basename "$(dirname "$source")")
+    compile "$target" "$source" "$directory/$name.o" "${warnings[@]}" || {
+      grep -E -A3 '(error|warning):' "$directory/$name.o.log" | head -n 40
+      return 1
+    }
+  done
+  said="all headers compile"
+  if ! runner_of "$target"; then
+    for suite in ${suites[@]+"${suites[@]}"}; do compile_suite "$target" "$suite" || return 1; done
+    if [ ${#suites[@]} -gt 0 ]; then said+=", and $compiled files of the suites"; fi
+    return 0
+  fi
+  for name in platforms configurations; do
+    zig_cxx "$target" "$directory/$name.o" -o "$directory/$name" || return 1
+    # shellcheck disable=SC2086 # empty, or one word
+    timeout 120 $runner "$directory/$name" || return 1
+  done
+  said="${runner:-natively}: the programs run"
+  for suite in ${suites[@]+"${suites[@]}"}; do
+    compile_suite "$target" "$suite" || return 1
+    catch2_of "$target" || return 1
+    zig_cxx "$target" "${objects[@]}" "$directory/catch2.o" -o "$directory/${suite}_tests" || return 1
+  done
+  if [ ${#suites[@]} -eq 0 ]; then return 0; fi
+  if [ -n "$runner" ]; then list=tests/qemu/cannot.txt; fi
+  python3 tests/support/run_cases.py --through "$runner" --system "$target" --patience 60 "$list" "$directory" \
+    "${suites[@]}" | tee "$directory/run.log" || return 1
+  said+=", $(grep -E '^[0-9]+ cases in' "$directory/run.log")"
+}
+
+results=()
+failures=0
+for target in "${targets[@]}"; do
+  step "platforms: $target"
+  said=
+  if check_target "$target"; then
+    results+=("$target: $said")
+  else
+    results+=("$target: FAILED")
+    failures=$((failures + 1))
+  fi
+done
+step "platforms: what was shown"
+printf '%s\n' "${results[@]}"
+[ "$failures" -eq 0 ] || die "$failures of ${#targets[@]} targets failed"

@@ -1,0 +1,43 @@
+# shellcheck shell=bash
+# Sourced by .ci/run and scripts/check-all: runs one leg after the other, and prints a table of them.
+#
+#   leg NAME COMMAND...   runs the command; whatever it returns, the next leg is run
+#   skip NAME REASON      a leg that cannot be run here
+#   summary               prints each leg with its time and result; false if one has failed
+
+leg_names=()
+leg_results=()
+leg_times=()
+leg_failures=0
+
+leg() { # NAME COMMAND...
+  local name=$1 start=$SECONDS result
+  shift
+  printf '\n##### [%2d:%02d] leg: %s\n' $((SECONDS / 60)) $((SECONDS % 60)) "$name"
+  if "$@" </dev/null; then
+    result=passed
+  else
+    result="FAILED ($?)"
+    leg_failures=$((leg_failures + 1))
+  fi
+  leg_names+=("$name")
+  leg_results+=("$result")
+  leg_times+=($((SECONDS - start)))
+}
+
+skip() { # NAME REASON
+  printf '\n##### leg skipped: %s: %s\n' "$1" "$2"
+  leg_names+=("$1")
+  leg_results+=("skipped: $2")
+  leg_times+=(0)
+}
+
+summary() {
+  local i
+  printf '\n##### summary\n'
+  for i in "${!leg_names[@]}"; do
+    printf '%3d:%02d  %-80s %s\n' $((leg_times[i] / 60)) $((leg_times[i] % 60)) "${leg_names[i]}" "${leg_results[i]}"
+  done
+  printf '%3d:%02d  in all, %d failed\n' $((SECONDS / 60)) $((SECONDS % 60)) "$leg_failures"
+  [ "$leg_failures" -eq 0 ]
+}
