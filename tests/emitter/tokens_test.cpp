@@ -9,6 +9,7 @@
 #include <exception>
 #include <optional>
 #include <string>
+#include <thread>
 
 using test::trace;
 
