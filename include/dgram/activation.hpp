@@ -8,13 +8,13 @@
 #include <dgram/descriptors.hpp>
 #include <dgram/detail/async/throwing.hpp>
 #include <dgram/detail/platform/activation.hpp>
+#include <dgram/endpoint.hpp>
 #include <dgram/error.hpp>
 #include <dgram/failure.hpp>
 #include <dgram/socket_kind.hpp>
 
 #include <algorithm>
 #include <array>
-#include <charconv>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -56,11 +56,8 @@ inline constexpr std::array<const char*, 3> activation_variables{"LISTEN_PID", "
 /// Reads a decimal number from 0 to `most`. Refuses everything else, and names the variable.
 inline std::int64_t read_variable(const char* name, std::string_view text, std::int64_t most)
 {
-  std::int64_t value = -1;
-  const auto end = text.data() + text.size();
-  // NOLINTNEXTLINE(bugprone-suspicious-stringview-data-usage): `end` says where it ends
-  const auto [at, failed] = std::from_chars(text.data(), end, value);
-  if (failed != std::errc() || at != end || value < 0 || value > most)
+  std::uint32_t value = 0;
+  if (!parse_decimal(text, value) || value > most)
     refuse("inherited_sockets", error::out_of_range,
            std::string(name).append("=").append(text).append("; allowed are numbers from 0 to ") +
                std::to_string(most));

@@ -9,10 +9,10 @@
 #include <dgram/error.hpp>
 
 #include <algorithm>
-#include <charconv>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <limits>
 #include <string>
 #include <string_view>
 
@@ -47,8 +47,13 @@ inline bool only_has(std::string_view text, std::string_view allowed) noexcept
 inline bool parse_decimal(std::string_view text, std::uint32_t& value) noexcept
 {
   if (!only_has(text, "0123456789")) return false;
-  const auto [end, failure] = std::from_chars(text.data(), text.data() + text.size(), value);
-  return failure == std::errc() && end == text.data() + text.size();
+  std::uint64_t sum = 0;
+  for (const char digit : text) {
+    sum = 10 * sum + static_cast<std::uint64_t>(digit - '0');
+    if (sum > std::numeric_limits<std::uint32_t>::max()) return false;
+  }
+  value = static_cast<std::uint32_t>(sum);
+  return true;
 }
 
 /// Parses the scope of an IPv6 address: the name or index of an existing interface.

@@ -152,7 +152,7 @@ public:
   using key_function = std::function<session_key(const datagram_type&)>;
 
   /// Throws `system_error`, `error::out_of_range`, for a limit outside its range. The text names
-  /// the limit. Throws what `std::random_device` throws.
+  /// the limit. Throws `system_error` if the system has no random numbers.
   explicit session_map(const session_map_config& config = {}) : session_map(config, key_function())
   {
   }

@@ -9,6 +9,7 @@
 #include <exception>
 #include <optional>
 #include <string>
+#include <thread>
 
 namespace tokens_test {
 

@@ -19,7 +19,11 @@
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
+#if defined(__APPLE__)
+#include <sys/random.h>
+#endif
 
 #if defined(__linux__)
 #include <netinet/udp.h>
@@ -573,6 +577,13 @@ struct system {
     return test::script.getcwd.play(static_cast<char*>(nullptr), 1,
                                     [&](unsigned) { return ::getcwd(path, size); });
   }
+
+  static int getentropy(void* buffer, std::size_t size) noexcept
+  {
+    return ::getentropy(buffer, size);
+  }
+
+  static int nanosleep(::timespec* left) noexcept { return ::nanosleep(left, left); }
 
 private:
   static bool is_good(const test::offered_message& message, std::size_t before)

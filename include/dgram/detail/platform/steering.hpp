@@ -7,6 +7,7 @@
 #include <dgram/config.hpp>
 #include <dgram/detail/platform/basics.hpp>
 #include <dgram/detail/platform/names.hpp>
+#include <dgram/detail/platform/random.hpp>
 #include <dgram/detail/platform/system.hpp>
 #include <dgram/shard_group_config.hpp>
 
@@ -23,7 +24,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <initializer_list>
-#include <random>
 #include <variant>
 #include <vector>
 
@@ -44,12 +44,7 @@ inline constexpr std::size_t max_shards = 256;
 class steering_hash {
 public:
   /// Takes the secret from the system's source of random numbers. Throws what that throws.
-  steering_hash()
-  {
-    std::random_device source;
-    for (std::uint32_t& key : keys)
-      key = source();
-  }
+  steering_hash() { fill_random(keys); }
 
   /// The first key is for the port, the next ones for the address, and the last one is added.
   std::array<std::uint32_t, 10> keys{};

@@ -23,7 +23,11 @@
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
+#if defined(__APPLE__)
+#include <sys/random.h>
+#endif
 
 #include <cstddef>
 
@@ -145,6 +149,13 @@ struct system {
   }
 
   static char* getcwd(char* path, std::size_t size) noexcept { return ::getcwd(path, size); }
+
+  static int getentropy(void* buffer, std::size_t size) noexcept
+  {
+    return ::getentropy(buffer, size);
+  }
+
+  static int nanosleep(::timespec* left) noexcept { return ::nanosleep(left, left); }
 };
 
 }  // namespace platform

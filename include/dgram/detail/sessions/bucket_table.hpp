@@ -9,7 +9,6 @@
 #include <algorithm>
 #include <array>
 #include <bit>
-#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <limits>
@@ -24,6 +23,12 @@ namespace detail {
 using bucket_time = std::int64_t;
 inline constexpr bucket_time bucket_times_per_nanosecond = 16;
 
+/// Rounds a number that is not negative. The header <cmath> costs every user compile time.
+inline bucket_time rounded(double value) noexcept
+{
+  return static_cast<bucket_time>(value + 0.5);
+}
+
 /// How many tokens a bucket gets, and how many it holds.
 struct bucket_budget {
   double burst = 0;
@@ -33,9 +38,9 @@ struct bucket_budget {
   bucket_budget() noexcept = default;
   bucket_budget(double tokens_per_second, double most) noexcept
       : burst(most),
-        per_token(static_cast<bucket_time>(std::round(
-            1e9 * static_cast<double>(bucket_times_per_nanosecond) / tokens_per_second))),
-        capacity(static_cast<bucket_time>(std::round(most * static_cast<double>(per_token))))
+        per_token(
+            rounded(1e9 * static_cast<double>(bucket_times_per_nanosecond) / tokens_per_second)),
+        capacity(rounded(most * static_cast<double>(per_token)))
   {
   }
 

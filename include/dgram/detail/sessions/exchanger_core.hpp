@@ -15,6 +15,7 @@
 #include <dgram/detail/async/thread_memory.hpp>
 #include <dgram/detail/async/turns.hpp>
 #include <dgram/detail/batch/receive_loop.hpp>
+#include <dgram/detail/platform/random.hpp>
 #include <dgram/detail/sessions/answer_memory.hpp>
 #include <dgram/detail/sessions/exchange_table.hpp>
 #include <dgram/detail/sessions/exchanger_limits.hpp>
@@ -41,7 +42,6 @@
 #include <limits>
 #include <memory>
 #include <optional>
-#include <random>
 #include <span>
 #include <type_traits>
 #include <utility>
@@ -304,8 +304,7 @@ private:
   std::uint64_t draw()
   {
     if (config_.random) return config_.random();
-    if (!source_) source_.emplace();
-    return static_cast<std::uint64_t>((*source_)()) << 32U | (*source_)();
+    return source_();
   }
 
   // --- time, in milliseconds since the exchanger was made ---
@@ -501,7 +500,7 @@ private:
   std::shared_ptr<answer_memory> answers_;
   piece_pool requests_;
   table_type table_;
-  std::optional<std::random_device> source_;
+  platform::random_words source_;
   sim::random jitter_;
   typename clock_type::time_point began_;
   std::vector<std::unique_ptr<port>> ports_;

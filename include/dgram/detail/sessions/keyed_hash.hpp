@@ -4,11 +4,11 @@
 #define DGRAM_DETAIL_SESSIONS_KEYED_HASH_HPP
 
 #include <dgram/config.hpp>
+#include <dgram/detail/platform/random.hpp>
 
 #include <array>
 #include <cstddef>
 #include <cstdint>
-#include <random>
 
 DGRAM_NAMESPACE_BEGIN
 
@@ -42,9 +42,7 @@ public:
   /// Takes the secret from the system's source of random numbers. Throws what that throws.
   keyed_hash()
   {
-    std::random_device source;
-    for (std::uint64_t& word : secret_)
-      word = static_cast<std::uint64_t>(source()) << 32U | source();
+    platform::fill_random(secret_);
     secret_.back() |= 1;
   }
 

@@ -5,12 +5,12 @@
 
 #include <dgram/config.hpp>
 #include <dgram/detail/async/relaxed.hpp>
+#include <dgram/detail/platform/sleep.hpp>
 #include <dgram/detail/socket/wake_ups.hpp>
 
 #include <algorithm>
 #include <chrono>
 #include <optional>
-#include <thread>
 #include <utility>
 
 DGRAM_NAMESPACE_BEGIN
@@ -41,7 +41,7 @@ struct blocking_wait {
   wake_up_counter wake_ups;
   backoff_delay delay;
 
-  void sleep() { std::this_thread::sleep_for(delay.next()); }
+  void sleep() { platform::sleep_for(delay.next()); }
 };
 
 /// Operations that wait at the same time share the timer. If one of them restarted it, that would

@@ -6,17 +6,18 @@
 #include <dgram/config.hpp>
 #include <dgram/control_message.hpp>
 #include <dgram/detail/platform/local_link.hpp>
+#include <dgram/detail/platform/random.hpp>
 #include <dgram/endpoint.hpp>
 #include <dgram/error.hpp>
 #include <dgram/owned_descriptor.hpp>
 
 #include <array>
+#include <bit>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
 #include <memory>
-#include <random>
 #include <span>
 #include <type_traits>
 #include <utility>
@@ -44,11 +45,9 @@ using hand_over_nonce = std::array<std::byte, 16>;
 
 inline hand_over_nonce make_nonce()
 {
-  std::random_device source;
-  hand_over_nonce nonce;
-  for (std::byte& each : nonce)
-    each = static_cast<std::byte>(source());
-  return nonce;
+  std::array<std::uint64_t, 2> words;
+  platform::fill_random(words);
+  return std::bit_cast<hand_over_nonce>(words);
 }
 
 /// One message. Both processes run on one host, so numbers have its byte order.

@@ -13,7 +13,7 @@
 #include <dgram/network_interface.hpp>
 
 #include <algorithm>
-#include <iterator>
+#include <cstddef>
 #include <string>
 #include <vector>
 
@@ -110,18 +110,20 @@ public:
   const unsigned* find(const multicast_group& group, const network_interface& interface) const
   {
     const std::string called = to_string(interface);
-    // NOLINTNEXTLINE(modernize-loop-convert): <ranges> costs every user time
-    for (auto entry = entries_.rbegin(); entry != entries_.rend(); ++entry)
-      if (is_same(entry->group, group) && (entry->called == called || entry->name == called))
-        return &entry->index;
+    // By numbers, because <ranges> and reverse iterators cost every user compile time.
+    for (std::size_t i = entries_.size(); i-- > 0;) {
+      const membership& entry = entries_[i];
+      if (is_same(entry.group, group) && (entry.called == called || entry.name == called))
+        return &entry.index;
+    }
     return nullptr;
   }
 
   void remove(const multicast_group& group, unsigned index)
   {
-    for (auto entry = entries_.rbegin(); entry != entries_.rend(); ++entry) {
-      if (entry->index != index || !is_same(entry->group, group)) continue;
-      entries_.erase(std::next(entry).base());
+    for (std::size_t i = entries_.size(); i-- > 0;) {
+      if (entries_[i].index != index || !is_same(entries_[i].group, group)) continue;
+      entries_.erase(entries_.begin() + static_cast<std::ptrdiff_t>(i));
       return;
     }
   }

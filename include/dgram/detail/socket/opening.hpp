@@ -14,7 +14,7 @@
 #include <dgram/socket_config.hpp>
 
 #include <array>
-#include <charconv>
+#include <cstddef>
 #include <cstdint>
 #include <string>
 
@@ -26,8 +26,10 @@ namespace detail {
 inline std::string octal(unsigned value)
 {
   std::array<char, 16> digits;
-  const auto end = std::to_chars(digits.data(), digits.data() + digits.size(), value, 8).ptr;
-  return std::string("0").append(digits.data(), end);
+  std::size_t first = digits.size();
+  for (; value != 0; value /= 8)
+    digits[--first] = static_cast<char>('0' + value % 8);
+  return std::string("0").append(digits.data() + first, digits.size() - first);
 }
 
 /// What a call was about when it failed, for the text of an exception.

@@ -219,8 +219,12 @@ public:
     std::vector<shard_statistics> all;
     std::uint64_t total = 0;
     for (const member& each : members_) {
-      all.push_back(each.seat->counted());
-      all.back().is_steered_to = all.size() <= steered_;
+      const seat_counts counted = each.seat->counted();
+      all.push_back({.received = counted.received,
+                     .received_bytes = counted.received_bytes,
+                     .receive_calls = counted.receive_calls,
+                     .sent = counted.sent,
+                     .is_steered_to = all.size() < steered_});
       total += all.back().received;
     }
     for (std::size_t i = 0; i < all.size(); ++i) {

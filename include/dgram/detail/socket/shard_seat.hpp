@@ -6,14 +6,22 @@
 #include <dgram/config.hpp>
 #include <dgram/detail/platform/basics.hpp>
 #include <dgram/detail/socket/counts.hpp>
-#include <dgram/shard_group_config.hpp>
 
+#include <cstdint>
 #include <mutex>
 #include <optional>
 
 DGRAM_NAMESPACE_BEGIN
 
 namespace detail {
+
+/// What a member's socket has counted.
+struct seat_counts {
+  std::uint64_t received = 0;
+  std::uint64_t received_bytes = 0;
+  std::uint64_t receive_calls = 0;
+  std::uint64_t sent = 0;
+};
 
 /// A member's socket leaves its seat before its descriptor is closed or replaced, and before it is
 /// destroyed. Its context may end then, so the seat keeps nothing that belongs to the context.
@@ -51,16 +59,16 @@ public:
   }
 
   /// What the socket has counted, up to when it left.
-  shard_statistics counted() const
+  seat_counts counted() const
   {
     const std::scoped_lock lock(mutex_);
     return counts_ == nullptr ? last_ : read();
   }
 
 private:
-  shard_statistics read() const noexcept
+  seat_counts read() const noexcept
   {
-    shard_statistics now;
+    seat_counts now;
     now.received = counts_->received;
     now.received_bytes = counts_->received_bytes;
     now.receive_calls = counts_->receive_calls;
@@ -72,7 +80,7 @@ private:
   std::optional<Executor> executor_;  // empty after the socket has left
   const socket_counts* counts_;       // null after the socket has left
   platform::descriptor_type descriptor_{};
-  shard_statistics last_;
+  seat_counts last_;
 };
 
 }  // namespace detail
