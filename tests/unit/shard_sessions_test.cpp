@@ -500,3 +500,73 @@ TEST_CASE("sessions that wait in coroutines get what is forwarded", "[shard_grou
     each->stop();
   poll();
 }
+
+TEST_CASE("whatever selects the member, a session gets its datagrams", "[shard_group]")
+{
+  SKIP_WITHOUT_STEERING();
+  shard_group group{test::loopback_v4(),
+                    {.steering = dgram::steer_by_payload{}, .keep_sessions = true}};
+  member first(group), second(group);
+  peer client(group.local_endpoint());
+  for (const char* const payload : {"0", "1", "2", "3"}) {
+    client.send(payload);
+    run({&first, &second});
+    CHECK(client.answer() == payload);
+  }
+  CHECK(first.listener->size() == 1);
+  CHECK(second.listener->size() == 0);
+  CHECK(second.count().forwarded == 2);
+}
+
+TEST_CASE("a context that ends with its listener leaves the peers to the others", "[shard_group]")
+{
+  SKIP_WITHOUT_STEERING();
+  auto group = std::make_unique<shard_group>(test::loopback_v4(), keeping);
+  auto io = std::make_unique<asio::io_context>();
+  asio::co_spawn(
+      *io,
+      [](shard_group& of) -> asio::awaitable<void> {
+        dgram::udp::socket socket = of.open(co_await asio::this_coro::executor);
+        dgram::udp::listener listener{socket};
+        co_await listener.serve([](dgram::udp::session session) -> asio::awaitable<void> {
+          while (auto question = co_await session.next())
+            co_await session.send(question->payload());
+        });
+      }(*group),
+      asio::detached);
+  const auto poll = [&] {
+    for (int i = 0; i < 5; ++i) {
+      io->restart();
+      io->poll();
+    }
+  };
+  poll();
+  crowd clients(*group, 40);
+  clients.send("1");
+  poll();
+  REQUIRE(clients.answered("1") == 40);
+  member second(*group);
+  const std::size_t moved = clients.of_member(*group, 1);
+  REQUIRE(moved > 0);
+  // The listeners share what they need without the group.
+  std::vector<peer*> of_second;
+  for (const auto& each : clients.peers)
+    if (group->member_of(each->address()) == 1) of_second.push_back(each.get());
+  group.reset();
+  const auto send = [&](const char* payload) {
+    for (peer* const each : of_second)
+      each->send(payload);
+    run({&second});
+  };
+  send("2");
+  CHECK(second.count().forwarded == moved);
+  poll();
+  CHECK(clients.answered("2") == moved);
+  send("3");
+  CHECK(second.count().forwarded == 2 * moved);
+  io.reset();
+  send("4");
+  CHECK(clients.answered("4") == moved);
+  CHECK(second.listener->size() == moved);
+  CHECK(second.count().forwards_dropped == 0);
+}
