@@ -181,8 +181,9 @@ public:
   }
 
   /// Makes a session for a key that has none. `construct(memory)` makes the `T`. Returns null if
-  /// the limit refuses the session, or if another store has the key. If something throws, nothing has changed; the one exception is
-  /// the function for ends, which is called when the new session is in the store.
+  /// the limit refuses the session, or if another store has the key. If something throws, nothing
+  /// has changed; the one exception is the function for ends, which is called when the new session
+  /// is in the store.
   template <class Construct>
   block* make(const Key& key, std::uint32_t hash, tick now, const Construct& construct)
   {
