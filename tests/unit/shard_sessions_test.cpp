@@ -334,17 +334,53 @@ TEST_CASE("what is forwarded and not taken has a limit", "[shard_group]")
     moved->send(std::string(size, 'x'));
     run({&second});
   }
-  // The first piece is delivered with one datagram, and there is no other.
+  // The piece is filled while any datagram fits, and there is no other.
+  const std::size_t fitted = second.count().forwarded;
   CHECK(second.count().received == sent);
-  CHECK(second.count().forwarded == 1);
-  CHECK(second.count().forwards_dropped == sent - 1);
+  CHECK(fitted > 1);
+  CHECK(fitted * size <= std::size_t{96} * 1024);
+  CHECK(second.count().forwards_dropped == sent - fitted);
   CHECK(places_of(second.count()) == second.count().received);
   run({&first});
-  CHECK(first.count().taken_over == 1);
+  CHECK(first.count().taken_over == fitted);
   moved->send("again");
   run({&first, &second});
-  CHECK(first.count().taken_over == 2);
+  CHECK(first.count().taken_over == fitted + 1);
   CHECK(first.served.size() == 40);
+}
+
+TEST_CASE("many batches of one datagram do not use the limit up", "[shard_group]")
+{
+  SKIP_WITHOUT_STEERING();
+  shard_group group{test::loopback_v4(), keeping};
+  member first(group);
+  crowd clients(group, 40);
+  clients.send("1");
+  run({&first});
+  REQUIRE(clients.answered("1") == 40);
+  member second(group), third(group);
+  // Two members forward to the first one in turns, which takes nothing.
+  std::vector<peer*> moved;
+  for (const auto& each : clients.peers)
+    if (group.member_of(each->address()) != 0) moved.push_back(each.get());
+  REQUIRE(moved.size() > 1);
+  constexpr std::size_t rounds = 20;
+  for (std::size_t i = 0; i < rounds; ++i)
+    for (peer* const each : moved) {
+      each->send(std::to_string(i));
+      run({&second, &third});
+    }
+  const std::size_t sent = rounds * moved.size();
+  CHECK(second.count().forwarded + third.count().forwarded == sent);
+  CHECK(second.count().forwards_dropped + third.count().forwards_dropped == 0);
+  run({&first});
+  CHECK(first.count().taken_over == sent);
+  // Each session has got its datagrams in their order.
+  std::vector<std::string> expected{"1"};
+  for (std::size_t i = 0; i < rounds; ++i)
+    expected.push_back(std::to_string(i));
+  for (peer* const each : moved)
+    CHECK(first.served[first.listener->find(each->address()).id()] == expected);
 }
 
 TEST_CASE("a key finds its session at another member", "[shard_group]")

@@ -63,10 +63,11 @@ public:
     if (to->filling && !to->filling->add(received)) deliver(*to);
     bool is_copied = static_cast<bool>(to->filling);
     if (!is_copied) {
-      to->filling = to->mailbox->take_empty();
+      to->filling = to->mailbox->take();
       is_copied = to->filling && to->filling->add(received);
     }
     ++(is_copied ? forwarded_ : dropped_);
+    if (is_copied) ++to->copied;
     return true;
   }
 
@@ -104,6 +105,7 @@ private:
     typename directory_type::number owner;
     std::shared_ptr<mailbox_type> mailbox;
     typename mailbox_type::parcel_ptr filling;
+    std::size_t copied = 0;  // since the last delivery
   };
 
   route* route_to(typename directory_type::number owner)
@@ -114,16 +116,16 @@ private:
     if (!mailbox) return nullptr;
     std::erase_if(routes_,
                   [](const route& each) { return !each.filling && each.mailbox->has_left(); });
-    routes_.push_back({owner, std::move(mailbox), {}});
+    routes_.push_back({owner, std::move(mailbox), {}, 0});
     return &routes_.back();
   }
 
   void deliver(route& to) noexcept
   {
-    const std::size_t size = to.filling->size();
+    const std::size_t copied = std::exchange(to.copied, 0);
     if (to.mailbox->deliver(std::move(to.filling))) return;
-    forwarded_ -= size;
-    dropped_ += size;
+    forwarded_ -= copied;
+    dropped_ += copied;
   }
 
   const std::shared_ptr<directory_type> directory_;

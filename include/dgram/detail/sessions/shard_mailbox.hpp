@@ -26,10 +26,16 @@ class parcel {
 public:
   using node_type = inbox_datagram<Protocol>;
 
-  /// Room for more than one datagram of the largest size with its metadata.
   static constexpr std::size_t capacity = std::size_t{96} * 1024;
 
   std::size_t size() const noexcept { return content_.size(); }
+
+  /// Whether a datagram of the largest size fits, with its metadata.
+  bool has_room() const noexcept
+  {
+    constexpr std::size_t largest_copy = std::size_t{72} * 1024;
+    return used_ <= capacity - largest_copy;
+  }
 
   /// Returns false if there is no room.
   bool add(const basic_datagram<Protocol>& received) noexcept
@@ -81,11 +87,17 @@ public:
     spare_.reserve(most_);
   }
 
-  /// Returns an empty parcel; null beyond the limit, without memory, or if the listener has left.
-  parcel_ptr take_empty() noexcept
+  /// Returns a parcel with room; null beyond the limit, without memory, or if the listener has left.
+  /// If half of the parcels wait, it is the last of these, so that small batches do not use them up.
+  parcel_ptr take() noexcept
   {
     const std::scoped_lock lock(mutex_);
     if (!wake_) return {};
+    if (2 * full_.size() >= most_ && full_.back()->has_room()) {
+      parcel_ptr taken = std::move(full_.back());
+      full_.pop_back();
+      return taken;
+    }
     if (!spare_.empty()) {
       parcel_ptr taken = std::move(spare_.back());
       spare_.pop_back();
