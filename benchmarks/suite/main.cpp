@@ -85,6 +85,7 @@ bool measure_rows(const arguments& given, const bench::run_config& how, bench::r
   bench::add_exchange_rows(makers);
   bench::add_shard_rows(makers);
   bench::add_limit_rows(makers);
+  bench::add_flood_rows(makers);
   bench::add_sim_rows(makers);
   if (!given.compile_times.empty()) bench::add_compile_rows(makers, given.compile_times);
   bool all_met = true;

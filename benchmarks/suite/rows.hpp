@@ -47,6 +47,7 @@ void add_listener_rows(std::vector<row_maker>& rows);
 void add_exchange_rows(std::vector<row_maker>& rows);
 void add_shard_rows(std::vector<row_maker>& rows);
 void add_limit_rows(std::vector<row_maker>& rows);
+void add_flood_rows(std::vector<row_maker>& rows);
 void add_sim_rows(std::vector<row_maker>& rows);
 
 /// The compile times that a script has measured: lines of "PROGRAM SECONDS", see

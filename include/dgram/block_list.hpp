@@ -11,7 +11,6 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <iterator>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -35,54 +34,128 @@ struct wide_number {
   }
 };
 
-/// Sorted ranges of numbers that do not overlap. Their ends lie apart from their beginnings, so
-/// that a search reads half the memory.
+/// The largest number of a type.
+template <class Number>
+inline constexpr Number largest = static_cast<Number>(~Number{});
+template <>
+inline constexpr wide_number largest<wide_number>{~std::uint64_t{0}, ~std::uint64_t{0}};
+
+/// Sorted ranges of numbers that do not overlap. Their ends lie apart from their beginnings, and
+/// are in blocks of a cache line. Above them are levels: each number is the last one of a block of
+/// the level below. So a search looks at one block in each level. It counts what is below the
+/// number there, which needs no branch, and several numbers fit into one instruction.
 template <class Number>
 class range_set {
 public:
-  bool empty() const noexcept { return last_.empty(); }
+  bool empty() const noexcept { return first_.empty(); }
 
   /// Only the first range that ends at or behind the number can contain it.
   bool contains(const Number& number) const noexcept
   {
     const std::size_t at = first_not_below(number);
-    return at != last_.size() && !(number < first_[at]);
+    return at != first_.size() && !(number < first_[at]);
   }
 
   /// Adds the numbers from `first` to `last`, and joins the ranges that they meet. Throws
   /// `std::bad_alloc`, and changes nothing then.
   void insert(Number first, Number last)
   {
-    first_.reserve(first_.size() + 1);
-    last_.reserve(last_.size() + 1);
-    const auto begin = static_cast<std::ptrdiff_t>(first_not_below(first));
-    auto end = begin;
-    for (; end != std::ssize(last_) && !(last < first_[static_cast<std::size_t>(end)]); ++end) {
-      first = std::min(first, first_[static_cast<std::size_t>(end)]);
-      last = std::max(last, last_[static_cast<std::size_t>(end)]);
+    reserve(first_.size() + 1);
+    const std::size_t begin = first_not_below(first);
+    std::size_t end = begin;
+    for (; end != first_.size() && !(last < first_[end]); ++end) {
+      first = std::min(first, first_[end]);
+      last = std::max(last, last_[end]);
     }
-    first_.insert(first_.erase(first_.begin() + begin, first_.begin() + end), first);
-    last_.insert(last_.erase(last_.begin() + begin, last_.begin() + end), last);
+    last_.resize(first_.size());
+    replace(first_, begin, end, first);
+    replace(last_, begin, end, last);
+    fill_up(last_, 1);
+    build_levels(begin);
   }
 
 private:
-  /// A binary search whose steps need no branch that depends on the number.
+  static constexpr std::size_t width = 64 / sizeof(Number);
+
+  static std::size_t count_below(const Number* block, Number number) noexcept
+  {
+    std::uint32_t count = 0;
+    for (std::size_t i = 0; i < width; ++i)
+      count += block[i] < number ? 1U : 0U;
+    return count;
+  }
+
   std::size_t first_not_below(const Number& number) const noexcept
   {
-    const Number* at = last_.data();
-    std::size_t left = last_.size();
-    if (left == 0) return 0;
-    while (left > 1) {
-      const std::size_t half = left / 2;
-      at += static_cast<std::size_t>(at[half - 1] < number) * half;
-      left -= half;
+    if (first_.empty()) return 0;
+    std::size_t block = 0;
+    for (std::size_t level = depth_; level > 0; --level)
+      block = block * width + count_below(levels_[level - 1].data() + block * width, number);
+    return block * width + count_below(last_.data() + block * width, number);
+  }
+
+  static void replace(std::vector<Number>& in, std::size_t begin, std::size_t end, Number by)
+  {
+    const auto at = in.begin() + static_cast<std::ptrdiff_t>(begin);
+    if (begin == end) {
+      in.insert(at, by);
+    } else {
+      *at = by;
+      in.erase(at + 1, in.begin() + static_cast<std::ptrdiff_t>(end));
     }
-    at += static_cast<std::size_t>(*at < number);
-    return static_cast<std::size_t>(at - last_.data());
+  }
+
+  /// How long so many numbers, and at least so many of the largest, are in whole blocks.
+  static constexpr std::size_t filled_up(std::size_t size, std::size_t at_least) noexcept
+  {
+    return (size + at_least + width - 1) / width * width;
+  }
+
+  /// Behind the last range there is always the largest number, so that each search ends there.
+  static void fill_up(std::vector<Number>& level, std::size_t at_least)
+  {
+    level.resize(filled_up(level.size(), at_least), largest<Number>);
+  }
+
+  static void reserve(std::vector<Number>& level, std::size_t size)
+  {
+    if (size > level.capacity()) level.reserve(std::max(size, 2 * level.capacity()));
+  }
+
+  /// Makes room for so many ranges everywhere.
+  void reserve(std::size_t ranges)
+  {
+    reserve(first_, ranges);
+    std::size_t size = filled_up(ranges, 1);
+    reserve(last_, size);
+    for (std::size_t level = 0; size > width; ++level) {
+      if (level == levels_.size()) levels_.emplace_back();
+      size = filled_up(size / width, 0);
+      reserve(levels_[level], size);
+    }
+  }
+
+  /// Ranges before the changed one are as they were.
+  void build_levels(std::size_t changed)
+  {
+    const std::vector<Number>* below = &last_;
+    for (depth_ = 0; below->size() > width; ++depth_) {
+      std::vector<Number>& level = levels_[depth_];
+      changed /= width;
+      level.resize(std::min(changed, level.size()));
+      for (std::size_t at = level.size(); at < below->size() / width; ++at)
+        level.push_back((*below)[at * width + width - 1]);
+      fill_up(level, 0);
+      below = &level;
+    }
+    for (std::size_t unused = depth_; unused < levels_.size(); ++unused)
+      levels_[unused].clear();
   }
 
   std::vector<Number> first_;
   std::vector<Number> last_;
+  std::vector<std::vector<Number>> levels_;  // from the lowest; those in use come first
+  std::size_t depth_ = 0;                    // how many are in use
 };
 
 }  // namespace detail

@@ -70,6 +70,10 @@ DGRAM_NAMESPACE_BEGIN
 /// **Limits** are those of `listener_config`. Each has a counter in `statistics`. None is shared
 /// with another listener.
 ///
+/// **Shards.** The listeners of a `shard_group` that keeps sessions never have the same key. So
+/// `add_key` and `set_peer` also return false if another listener's session has the key. They
+/// forward each other's datagrams; see `shard_group_config::keep_sessions`.
+///
 /// **Exceptions** that a function of the program throws leave `run()` of the context, after the
 /// loop has finished what it was doing. The listener goes on. Some versions of Asio's `thread_pool`
 /// end the program then.

@@ -59,6 +59,11 @@ struct listener_config {
   /// `session::mark_validated`.
   std::size_t amplification = 3;
 
+  /// How much memory may be in use for datagrams that other members of the group forward, and that
+  /// this listener has not taken; see `shard_group_config::keep_sessions`. At most 2^30 bytes. It
+  /// is taken in pieces of 96 KiB, of which there may always be one. The pieces are kept for later.
+  std::size_t forwarded_bytes = std::size_t{4} * 1024 * 1024;
+
   // How the listener receives: as `reader_config`.
   std::size_t slots = 64;
   std::size_t slot_size = 0;
@@ -75,13 +80,13 @@ struct listener_config {
 ///
 /// `received` = `handed_over` + `queued` + `unread` + `inbox_full` + `inboxes_full` +
 /// `sessions_full` + `unaccepted_full` + `not_accepting` + `rejected` + `ignored` + `unkeyed` +
-/// `failed`
+/// `failed` + `forwarded` + `forwards_dropped`
 ///
 /// `created` is the number of sessions plus `idle`, `closed`, `evicted`, `stopped` and
 /// `socket_error`.
 struct listener_statistics {
   // datagrams
-  std::uint64_t received = 0;         ///< taken from the socket
+  std::uint64_t received = 0;         ///< taken from the socket, or from another member's listener
   std::uint64_t handed_over = 0;      ///< returned by a session, or given to a function
   std::uint64_t queued = 0;           ///< in inboxes now, or received and not yet dealt out
   std::uint64_t unread = 0;           ///< queued when their session or the listener ended
@@ -94,6 +99,11 @@ struct listener_statistics {
   std::uint64_t ignored = 0;          ///< late ones of closed sessions, for `ignore_for`
   std::uint64_t unkeyed = 0;          ///< without a usable key
   std::uint64_t failed = 0;           ///< whose session could not be made: something has thrown
+
+  // between members of a group that keeps sessions
+  std::uint64_t taken_over = 0;  ///< how many of `received` another member's listener forwarded
+  std::uint64_t forwarded = 0;   ///< given to the listener that has the session
+  std::uint64_t forwards_dropped = 0;  ///< beyond `forwarded_bytes` of that one, or as it stopped
 
   // sessions
   std::uint64_t created = 0;

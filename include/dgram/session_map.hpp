@@ -556,6 +556,10 @@ private:
                    std::uint32_t guess, tick now)
   {
     return route_key(key, hash, guess, now, [&](const auto& make) -> block* {
+      if (is_elsewhere_ && is_elsewhere_(received, key)) {
+        ++store_.counts().rejected;
+        return nullptr;
+      }
       if (on_stranger_) {
         const std::uint64_t changes = store_.changes();
         const bool welcome = on_stranger_(received);
@@ -570,11 +574,22 @@ private:
     });
   }
 
+  /// Shares the keys with other maps; see `session_store::share_keys`.
+  void share_keys(detail::key_registry<packed>& registry,
+                  std::function<bool(const datagram_type&, const packed&)> is_elsewhere)
+  {
+    store_.share_keys(registry);
+    is_elsewhere_ = std::move(is_elsewhere);
+  }
+
   detail::session_ticks<Clock> timing_;
   store_type store_;
   key_function key_of_;
   std::unique_ptr<departed_type> departed_;  // if late datagrams are ignored
   detail::replaceable_function<std::function<bool(const datagram_type&)>> on_stranger_;
+
+  /// Takes a datagram whose key belongs to a session of another map, and returns true then.
+  std::function<bool(const datagram_type&, const packed&)> is_elsewhere_;
 };
 
 /// The datagrams of a batch with their sessions; see `session_map::route`.

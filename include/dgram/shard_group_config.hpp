@@ -62,6 +62,15 @@ struct shard_group_config {
 
   shard_steering steering = steer_by_sender();
 
+  /// Whether the session of a `listener` goes on when the kernel selects another member for its
+  /// datagrams. The listener of the other member then forwards them. It may be the group that has
+  /// grown, or a peer with a new address that a key function recognises. All listeners of the group
+  /// need the same key function, or none.
+  ///
+  /// The listeners share a table of keys. A new session, its end, and a datagram without a session
+  /// take a lock of the table. Other datagrams cost nothing more. See docs/scaling.md.
+  bool keep_sessions = false;
+
   /// The options of each member. `reuse_address` and `reuse_port` are refused: the group shares its
   /// port itself. An inherited socket keeps its own options.
   socket_config socket = {};

@@ -9,6 +9,7 @@
 #include <dgram/detail/socket/batch_operations.hpp>
 #include <dgram/detail/socket/counts.hpp>
 #include <dgram/detail/socket/membership.hpp>
+#include <dgram/detail/socket/shard_seat.hpp>
 #include <dgram/detail/socket/state.hpp>
 #include <dgram/fwd.hpp>
 #include <dgram/multicast.hpp>
@@ -77,6 +78,22 @@ struct shard_access {
   static auto state(const Handle& handle) noexcept
   {
     return handle.state_;
+  }
+
+  /// What the listeners of the socket's group share; null if they share nothing.
+  template <class Protocol, class Executor>
+  static std::shared_ptr<shard_commons> commons(
+      const basic_socket_handle<Protocol, Executor>& handle) noexcept
+  {
+    const auto& seat = handle.state_->seat;
+    return seat ? seat->commons() : nullptr;
+  }
+
+  /// Another transport is no member of a group.
+  template <class Handle>
+  static std::shared_ptr<shard_commons> commons(const Handle&) noexcept
+  {
+    return {};
   }
 };
 

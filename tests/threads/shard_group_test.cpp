@@ -18,6 +18,7 @@
 #include <memory>
 #include <string>
 #include <thread>
+#include <unordered_map>
 #include <vector>
 
 namespace shard_group_test {
@@ -125,6 +126,72 @@ private:
   std::thread thread_;
 };
 
+/// A shard whose sessions count the datagrams that they get, and answer with the number.
+class counting_shard {
+public:
+  explicit counting_shard(dgram::shard_group& group)
+      : socket_(group.open(io_)), listener_(socket_), thread_([this] {
+          listener_.async_for_each(
+              [this](const dgram::udp::session_ref& session, const dgram::datagram&) {
+                session.try_send(std::to_string(++counts_[session.id()]));
+              },
+              [](dgram::error_code) {});
+          io_.run();
+        })
+  {
+  }
+  counting_shard(const counting_shard&) = delete;
+  counting_shard& operator=(const counting_shard&) = delete;
+
+  ~counting_shard()
+  {
+    asio::post(io_, [this] { socket_.close(); });
+    thread_.join();
+  }
+
+private:
+  asio::io_context io_{1};
+  dgram::udp::socket socket_;
+  dgram::udp::listener listener_;
+  std::unordered_map<dgram::session_id, std::uint64_t> counts_;
+  std::thread thread_;
+};
+
+/// Asks a server from many ports, and knows how often each has asked.
+class counting_peers {
+public:
+  counting_peers(const dgram::udp::endpoint& server, std::size_t count) : counts_(count)
+  {
+    for (std::size_t i = 0; i < count; ++i)
+      sockets_.emplace_back(io_, test::loopback_v4()).connect(server);
+  }
+
+  /// Each asks once. Returns how many answers had the number that the peer expects.
+  std::size_t ask()
+  {
+    for (auto& socket : sockets_)
+      socket.send(asio::buffer("?", 1));
+    std::size_t right = 0;
+    for (std::size_t i = 0; i < sockets_.size(); ++i) {
+      std::array<char, 32> bytes;
+      const auto deadline = std::chrono::steady_clock::now() + test::seconds(5);
+      auto size = sockets_[i].try_receive(asio::buffer(bytes));
+      while (!size && std::chrono::steady_clock::now() < deadline) {
+        std::this_thread::yield();
+        size = sockets_[i].try_receive(asio::buffer(bytes));
+      }
+      ++counts_[i];
+      if (size && std::string(bytes.data(), *size) == std::to_string(counts_[i])) ++right;
+    }
+    return right;
+  }
+
+private:
+  asio::io_context io_;
+  std::vector<dgram::udp::socket> sockets_;
+  std::vector<std::uint64_t> counts_;
+};
+
 int rounds()
 {
   const char* const wanted = std::getenv("DGRAM_RESIZES");
@@ -174,6 +241,42 @@ TEST_CASE("a group that grows and shrinks under load loses nothing", "[shard_gro
   CHECK(counted <= sent);
   shards.clear();
   CHECK(peers.answers() == sent);
+}
+
+TEST_CASE("sessions of a lasting member go on while others come and go", "[shard_group]")
+{
+  dgram::shard_group group{test::loopback_v4(), {.keep_sessions = true}};
+  {
+    asio::io_context probe;
+    dgram::shard_group two{test::loopback_v4()};
+    const auto first = two.open(probe);
+    dgram::error_code refused;
+    const auto second = two.open(probe, refused);
+    if (refused) SKIP(refused.message());
+  }
+  std::vector<std::unique_ptr<counting_shard>> shards;
+  shards.push_back(std::make_unique<counting_shard>(group));
+  counting_peers peers(group.local_endpoint(), 50);
+  REQUIRE(peers.ask() == 50);
+  std::atomic<bool> is_over = false;
+  // Other peers come all the time, and each makes a session somewhere.
+  std::thread strangers([&] {
+    while (!is_over)
+      counting_peers(group.local_endpoint(), 10).ask();
+  });
+  for (int i = 0; i < rounds(); ++i) {
+    if (i % 4 < 2) {
+      shards.push_back(std::make_unique<counting_shard>(group));
+    } else {
+      group.async_close_last(asio::use_future).get();
+      shards.pop_back();
+    }
+    CHECK(peers.ask() == 50);
+  }
+  is_over = true;
+  strangers.join();
+  // Each member that goes away leaves its peers to the others.
+  CHECK(counting_peers(group.local_endpoint(), 50).ask() == 50);
 }
 
 }  // namespace shard_group_test

@@ -3,12 +3,16 @@
 #include <dgram/block_list.hpp>
 
 #include <catch2/catch_test_macros.hpp>
+#include <catch2/generators/catch_generators.hpp>
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <numeric>
 #include <random>
 #include <string>
+#include <vector>
 
 namespace block_list_test {
 
@@ -191,6 +195,53 @@ TEST_CASE("subnets of every prefix have their first and last address", "[block_l
   CHECK(all.check("255.255.255.255"));
   CHECK(all.check("0.0.0.0"));
   CHECK_FALSE(all.check("::"));
+}
+
+TEST_CASE("lists of every size around whole blocks answer right, and after they shrink",
+          "[block_list]")
+{
+  const bool is_v4 = GENERATE(true, false);
+  // Each range has two addresses, and behind it are two that are in no range.
+  const auto address = [&](std::uint32_t n) -> asio::ip::address {
+    if (is_v4) return asio::ip::address_v4(n);
+    asio::ip::address_v6::bytes_type bytes{0x20, 1, 0x0d, 0xb8};
+    for (std::size_t i = 0; i < 4; ++i)
+      bytes[15 - i] = static_cast<unsigned char>(n >> (8 * i));
+    return asio::ip::address_v6(bytes);
+  };
+  constexpr std::uint32_t last_address = 0xFFFFFFFFU;
+  for (const std::uint32_t count :
+       {1U,   3U,   4U,   5U,   15U,  16U,   17U,   63U,   64U,   65U,   255U,
+        256U, 257U, 271U, 272U, 273U, 1023U, 1024U, 1025U, 4095U, 4096U, 4097U}) {
+    CAPTURE(count, is_v4);
+    std::vector<std::uint32_t> order(count);
+    std::iota(order.begin(), order.end(), 0U);
+    std::shuffle(order.begin(), order.end(), std::mt19937(count));
+    dgram::block_list list;
+    for (const std::uint32_t i : order)
+      list.add_range(address(last_address - 4 * i - 1), address(last_address - 4 * i));
+    const auto wrong_from = [&](std::uint32_t joined) {
+      std::uint32_t wrong = 0;
+      for (std::uint32_t n = 0; n < 4 * count; ++n)
+        wrong += list.check(address(last_address - n)) != (n % 4 < 2 || n < joined) ? 1U : 0U;
+      return wrong;
+    };
+    CHECK(wrong_from(0) == 0);
+    CHECK_FALSE(list.check(address(0)));
+    // One range swallows half of the others, and then all.
+    const std::uint32_t half = 4 * (count / 2);
+    if (half > 0) list.add_range(address(last_address - half + 1), address(last_address));
+    CHECK(wrong_from(half) == 0);
+    list.add_range(address(7), address(9));
+    CHECK(list.check(address(7)));
+    CHECK(wrong_from(half) == 0);
+    list.add_range(address(0), address(last_address));
+    CHECK(wrong_from(4 * count) == 0);
+    CHECK(list.check(address(0)));
+    list = {};
+    CHECK(list.empty());
+    CHECK_FALSE(list.check(address(last_address)));
+  }
 }
 
 }  // namespace block_list_test

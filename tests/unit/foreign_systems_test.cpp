@@ -16,6 +16,8 @@
 #include <sys/un.h>
 #endif
 
+namespace foreign_systems_test {
+
 namespace platform = dgram::platform;
 
 namespace {
@@ -77,3 +79,5 @@ TEST_CASE("other systems: an address of zero bytes is a name on Linux only", "[p
 }
 
 #endif
+
+}  // namespace foreign_systems_test

@@ -5,7 +5,9 @@
 #include <dgram/detail/sessions/key_table.hpp>
 #include <dgram/detail/sessions/keyed_hash.hpp>
 #include <dgram/detail/sessions/packed_key.hpp>
+#include <dgram/detail/sessions/session_directory.hpp>
 #include <dgram/detail/sessions/session_store.hpp>
+#include <dgram/detail/sessions/shard_forwarding.hpp>
 #include <dgram/detail/sessions/slab.hpp>
 #include <dgram/udp.hpp>
 
@@ -550,6 +552,77 @@ TEST_CASE("a million sessions are found, and leave again", "[sessions]")
   CHECK(sessions.expire(10, count) == count);
   CHECK(sessions.size() == 0);
   CHECK(sessions.key_count() == 0);
+}
+
+TEST_CASE("stores that share their keys never have the same one, and the directory knows all",
+          "[sessions]")
+{
+  using forwarding = dgram::detail::shard_forwarding<dgram::udp>;
+  constexpr std::uint32_t keys = 30;
+  constexpr std::size_t count = 3;
+  const auto when_full = GENERATE(dgram::sessions_full::refuse, dgram::sessions_full::evict_idlest);
+  const auto directory = std::make_shared<dgram::detail::session_directory<dgram::udp>>();
+  std::vector<std::unique_ptr<forwarding>> parts;
+  std::vector<std::unique_ptr<store>> stores;
+  for (std::size_t i = 0; i < count; ++i) {
+    auto limits = limits_of(5, when_full);
+    limits.max_keys = 3;
+    parts.push_back(std::make_unique<forwarding>(directory, 1, [] {}));
+    stores.push_back(std::make_unique<store>(limits, 10));
+    stores.back()->share_keys(*parts.back());
+  }
+  std::mt19937 random(1);
+  const auto below = [&](std::uint32_t bound) {
+    return std::uniform_int_distribution<std::uint32_t>(0, bound - 1)(random);
+  };
+  std::size_t met = 0;
+  for (std::uint64_t step = 0; step < 20'000; ++step) {
+    store& in = *stores[below(count)];
+    const std::uint32_t number = below(keys);
+    const key name = key_of(number);
+    store::block* const known = in.find(key_of(below(keys)));
+    const bool is_free = directory->owner_of(name) == 0;
+    const bool is_own = in.find(name) != nullptr;
+    switch (below(6)) {
+    case 0:
+    case 1:
+      if (!is_own && make(in, number, step) != nullptr) {
+        REQUIRE(is_free);
+        ++met;
+      }
+      break;
+    case 2:
+      if (known != nullptr && in.add_key(*known, name)) REQUIRE((is_free || is_own));
+      break;
+    case 3: in.remove_key(name); break;
+    case 4:
+      if (known != nullptr && in.replace_key(*known, name, [](const key&) { return true; }))
+        REQUIRE((is_free || is_own));
+      break;
+    default:
+      if (known != nullptr && below(3) == 0) in.end(*known, session_end::closed);
+      in.expire(step, 2);
+    }
+    std::size_t all = 0;
+    for (const auto& each : stores)
+      all += each->key_count();
+    REQUIRE(directory->size() == all);
+    for (std::uint32_t each = 0; each < keys; ++each) {
+      std::uint32_t owner = 0;
+      for (std::uint32_t i = 0; i < count; ++i)
+        if (stores[i]->find(key_of(each)) != nullptr) {
+          REQUIRE(owner == 0);
+          owner = i + 1;
+        }
+      REQUIRE(directory->owner_of(key_of(each)) == owner);
+    }
+  }
+  CHECK(met > 1000);
+  // What a listener had is free once it has left, also if its store lives on.
+  parts[0]->leave();
+  CHECK(directory->size() == stores[1]->key_count() + stores[2]->key_count());
+  for (std::uint32_t each = 0; each < keys; ++each)
+    CHECK(directory->owner_of(key_of(each)) != 1);
 }
 
 }  // namespace session_store_test

@@ -88,7 +88,8 @@ public:
   using datagram_type = basic_datagram<Protocol>;
 
   /// Returns null if the pool refuses the memory.
-  static inbox_datagram* make(piece_pool& pool, const datagram_type& from) noexcept
+  template <class Pool>
+  static inbox_datagram* make(Pool& pool, const datagram_type& from) noexcept
   {
     const auto& slot = slot_access::slot(from);
     const bytes_view payload = from.payload();

@@ -19,6 +19,7 @@
 #include <dgram/detail/sessions/inbox.hpp>
 #include <dgram/detail/sessions/listener_limits.hpp>
 #include <dgram/detail/sessions/session_state.hpp>
+#include <dgram/detail/sessions/shard_forwarding.hpp>
 #include <dgram/detail/socket/receivers.hpp>
 #include <dgram/error.hpp>
 #include <dgram/failure.hpp>
@@ -114,6 +115,7 @@ public:
   /// From now on the socket has a listener, until `close`. Call this once.
   void enroll()
   {
+    start_forwarding();
     roster_->add(*this);
     state().entry.remove();
     set_owner(socket_, socket_owner::listener);
@@ -541,6 +543,7 @@ public:
   {
     silenced_ = true;
     later_.end();
+    stop_forwarding();
   }
 
   /// Releases the operations that wait, which may own the sessions. Calls no handler.
@@ -719,10 +722,11 @@ private:
 
   struct dealing_scope {
     bool& on;
-    explicit dealing_scope(bool& of) noexcept : on(of) { on = true; }
+    const bool before;  // a function of the program may run the context
+    explicit dealing_scope(bool& of) noexcept : on(of), before(std::exchange(of, true)) {}
     dealing_scope(const dealing_scope&) = delete;
     dealing_scope& operator=(const dealing_scope&) = delete;
-    ~dealing_scope() { on = false; }
+    ~dealing_scope() { on = before; }
   };
 
   /// Received datagrams that the table has not routed yet.
@@ -734,6 +738,34 @@ private:
   }
 
   void give(place_type to, const datagram_type& received);
+
+  // --- a group of shards that keeps sessions ---
+
+  using forwarding_type = shard_forwarding<protocol_type>;
+
+  /// If the socket is a member of such a group, the listeners of the group share their keys.
+  void start_forwarding();
+
+  void stop_forwarding() noexcept
+  {
+    if (forwarding_) abandoned_ += take_over(forwarding_->leave());
+  }
+
+  /// Counts datagrams that other listeners have forwarded.
+  std::size_t take_over(std::size_t count) noexcept
+  {
+    received_ += count;
+    taken_over_ += count;
+    return count;
+  }
+
+  /// Deals out what other listeners have forwarded.
+  void deal_forwarded();
+
+  void deal(parcel<protocol_type>& forwarded, typename clock_type::time_point now);
+
+  /// After a batch: passes on what is for others, and takes what came from them meanwhile.
+  void finish_dealing();
 
   bool fits(const state_type& session, std::size_t size) const noexcept
   {
@@ -853,7 +885,9 @@ private:
   std::uint64_t accept_number_ = 0;  // of the last `accept` with a deadline
   std::size_t being_served_ = 0;
   std::size_t handles_ = 0;
-  std::size_t cut_ = 0;  // how many handles the last drain has left
+  std::size_t cut_ = 0;                                  // how many handles the last drain has left
+  std::unique_ptr<forwarding_type> forwarding_;          // if the group keeps sessions
+  typename forwarding_type::parcels forwarded_to_this_;  // while they are dealt out
   operation_queue<session_id> backlog_;
   std::vector<session_id> ready_;
   std::size_t unaccepted_ = 0;
@@ -873,6 +907,7 @@ private:
   std::uint64_t not_validated_ = 0;
   std::uint64_t share_full_ = 0;
   std::uint64_t replies_refused_ = 0;
+  std::uint64_t taken_over_ = 0;
 
   form form_ = form::none;
   bool stopped_ = false;
@@ -880,6 +915,7 @@ private:
   bool silenced_ = false;
   bool paused_ = false;
   bool dealing_ = false;
+  bool has_forwarded_ = false;      // to this listener, which dealt out another batch then
   bool next_is_validated_ = false;  // the session that is about to be made
   bool some_have_own_timeouts_ = false;
 };

@@ -37,7 +37,68 @@ void listener_core<Handle, Executor>::deal(loop_type& loop)
     }
   }
   // If the listener was closed, the rest has no session.
-  abandoned_ += undealt();
+  if (closed_) abandoned_ += undealt();
+  resume_all();
+  if (forwarding_) finish_dealing();
+}
+
+template <class Handle, class Executor>
+void listener_core<Handle, Executor>::start_forwarding()
+{
+  const auto commons = shard_access::commons(socket_);
+  if (!commons) return;
+  forwarding_ = std::make_unique<forwarding_type>(
+      commons->template get<typename forwarding_type::directory_type>(), config_.forwarded_bytes,
+      [weak = this->weak_from_this(), executor = get_executor()] {
+        net::post(executor, [weak] {
+          if (const auto self = weak.lock()) self->deal_forwarded();
+        });
+      });
+  forwarding_->take_full(forwarded_to_this_);  // allocates now, and not while it deals out
+  map_.share_keys(*forwarding_, [this](const datagram_type& received, const auto& key) {
+    return forwarding_->pass_on(key, received);
+  });
+}
+
+template <class Handle, class Executor>
+void listener_core<Handle, Executor>::deal_forwarded()
+{
+  if (silenced_ || closed_) return;
+  has_forwarded_ = true;
+  if (dealing_) return;
+  {
+    const dealing_scope scope(dealing_);
+    finish_dealing();
+  }
+  if (loop_.is_running() && !is_stopped()) arm_timer();
+}
+
+template <class Handle, class Executor>
+void listener_core<Handle, Executor>::finish_dealing()
+{
+  forwarding_->deliver();
+  while (std::exchange(has_forwarded_, false)) {
+    forwarding_->take_full(forwarded_to_this_);
+    for (const auto& each : forwarded_to_this_)
+      take_over(each->size());
+    const auto now = clock_type::now();
+    for (const auto& each : forwarded_to_this_)
+      deal(*each, now);
+    forwarding_->give_back(forwarded_to_this_);
+    if (closed_) abandoned_ += undealt();
+    forwarding_->deliver();
+  }
+}
+
+template <class Handle, class Executor>
+void listener_core<Handle, Executor>::deal(parcel<protocol_type>& forwarded,
+                                           typename clock_type::time_point now)
+{
+  while (node_type* const next = closed_ ? nullptr : forwarded.next())
+    later_.call([&] {
+      const auto received = next->view();
+      if (const place_type found = map_.route(received, now)) give(found, received);
+    });
   resume_all();
 }
 

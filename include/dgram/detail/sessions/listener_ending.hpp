@@ -24,6 +24,7 @@ void listener_core<Handle, Executor>::stop()
   end_serving({});
   end_passing({});
   rest();
+  stop_forwarding();
 }
 
 template <class Handle, class Executor>
@@ -35,6 +36,7 @@ void listener_core<Handle, Executor>::close(session_end why, const error_code& e
   set_owner(socket_, socket_owner::none);
   for (const place_type each : map_)
     end(each, why);
+  stop_forwarding();
   if (accepting_ != nullptr) end_member(accepting_, ec);
   end_serving(ec);
   end_passing(ec);
@@ -92,6 +94,12 @@ listener_statistics listener_core<Handle, Executor>::statistics() const noexcept
   result.unaccepted_full = unaccepted_full_;
   result.not_accepting = not_accepting_;
   result.rejected = table.rejected - unaccepted_full_ - not_accepting_;
+  if (forwarding_) {
+    result.taken_over = taken_over_;
+    result.forwarded = forwarding_->forwarded();
+    result.forwards_dropped = forwarding_->dropped();
+    result.rejected -= result.forwarded + result.forwards_dropped;
+  }
   result.not_validated = not_validated_;
   result.share_full = share_full_;
   result.replies_refused = replies_refused_;

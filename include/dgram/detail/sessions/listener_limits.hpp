@@ -52,6 +52,7 @@ inline listener_config checked(const listener_config& config)
            "amplification: " + std::to_string(config.amplification) + "; allowed are 0 to " +
                std::to_string(most_amplification));
   check_listener_limit("all_inboxes_bytes", config.all_inboxes_bytes, any);
+  check_listener_limit("forwarded_bytes", config.forwarded_bytes, std::size_t{1} << 30U);
   check_listener_limit("slots", config.slots, any);
   check_listener_limit("queue.datagrams", config.queue.datagrams, any);
   return config;

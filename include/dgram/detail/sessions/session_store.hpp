@@ -4,6 +4,7 @@
 #define DGRAM_DETAIL_SESSIONS_SESSION_STORE_HPP
 
 #include <dgram/config.hpp>
+#include <dgram/detail/async/at_end.hpp>
 #include <dgram/detail/async/replaceable_function.hpp>
 #include <dgram/detail/sessions/idle_wheel.hpp>
 #include <dgram/detail/sessions/key_table.hpp>
@@ -48,6 +49,24 @@ struct session_head {
   {
     return static_cast<std::uint64_t>(generation) << 32U | number;
   }
+};
+
+/// Says which keys other stores have, and hears of each key that this store gets or loses. Two
+/// stores never have the same key.
+template <class Key>
+class key_registry {
+public:
+  key_registry() = default;
+  key_registry(const key_registry&) = delete;
+  key_registry& operator=(const key_registry&) = delete;
+
+  /// Returns false if another store has the key. Throws `std::bad_alloc`, and changes nothing then.
+  virtual bool claim(const Key& key) = 0;
+
+  virtual void release(const Key& key) noexcept = 0;
+
+protected:
+  ~key_registry() = default;
 };
 
 /// A session. With this alignment the first 32 bytes are in one cache line.
@@ -97,6 +116,10 @@ public:
 
   /// The function is called when a session has left the store, before its `T` is destroyed.
   void on_end(end_function function) { on_end_ = std::move(function); }
+
+  /// Shares the keys with other stores. The registry outlives the store. Call this before there is
+  /// a session. Keys are not released if the store is destroyed.
+  void share_keys(key_registry<Key>& registry) noexcept { registry_ = &registry; }
 
   std::uint32_t hash(const Key& key) const noexcept { return hash_(key); }
 
@@ -158,8 +181,9 @@ public:
   }
 
   /// Makes a session for a key that has none. `construct(memory)` makes the `T`. Returns null if
-  /// the limit refuses the session. If something throws, nothing has changed; the one exception is
-  /// the function for ends, which is called when the new session is in the store.
+  /// the limit refuses the session, or if another store has the key. If something throws, nothing
+  /// has changed; the one exception is the function for ends, which is called when the new session
+  /// is in the store.
   template <class Construct>
   block* make(const Key& key, std::uint32_t hash, tick now, const Construct& construct)
   {
@@ -173,6 +197,7 @@ public:
     if (block* const other = find(key, hash)) return other;
     if (!has_room()) return nullptr;
     table_.reserve_one();
+    if (!claim(key)) return nullptr;
     const std::uint32_t victim = size_ < most_ ? 0 : find_victim();
     session.now = block::state::live;
     session.validated = false;
@@ -197,6 +222,7 @@ public:
     if (!session.is_live()) return false;
     wheel_of(session).remove(*this, session.number);
     table_.erase(hash_(session.key), session.number);
+    release(session.key);
     while (session.aliases != 0)
       drop_first_alias(session);
     session.now = block::state::ending;
@@ -270,6 +296,7 @@ public:
     }
     table_.reserve_one();
     const std::uint32_t number = aliases_.take();
+    if (!claim_for_alias(key, number)) return false;
     aliases_[number] = {key, session.number, session.aliases};
     session.aliases = number;
     ++session.keys;
@@ -305,6 +332,7 @@ public:
     }
     --session.keys;
     ++changes_;
+    release(key);
     return true;
   }
 
@@ -325,7 +353,9 @@ public:
       }
     if (old == nullptr) return add_key(session, key);
     table_.reserve_one();
+    if (!claim(key)) return false;
     table_.erase(hash_(*old), entry);
+    release(*old);
     *old = key;
     table_.insert(hash, entry);
     ++changes_;
@@ -416,7 +446,26 @@ private:
     const std::uint32_t number = session.aliases;
     session.aliases = aliases_[number].next;
     table_.erase(hash_(aliases_[number].key), number | alias_bit);
+    release(aliases_[number].key);
     aliases_.give_back(number);
+  }
+
+  bool claim(const Key& key) { return registry_ == nullptr || registry_->claim(key); }
+
+  /// Gives the alias back if its key cannot be claimed.
+  bool claim_for_alias(const Key& key, std::uint32_t number)
+  {
+    bool is_claimed = false;
+    const at_end undo([&] {
+      if (!is_claimed) aliases_.give_back(number);
+    });
+    is_claimed = claim(key);
+    return is_claimed;
+  }
+
+  void release(const Key& key) noexcept
+  {
+    if (registry_ != nullptr) registry_->release(key);
   }
 
   idle_wheel& wheel_of(const block& session) noexcept { return wheels_[session.validated ? 1 : 0]; }
@@ -440,6 +489,7 @@ private:
   slab<alias> aliases_;
   std::array<idle_wheel, 2> wheels_;  // of sessions that may be evicted, and of the others
   replaceable_function<end_function> on_end_;
+  key_registry<Key>* registry_ = nullptr;
 };
 
 }  // namespace detail

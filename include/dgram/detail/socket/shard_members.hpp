@@ -108,6 +108,7 @@ public:
   explicit shard_members(const shard_group_config& config) : config_(config)
   {
     check_shard_config(config_);
+    if (config_.keep_sessions) commons_ = std::make_shared<shard_commons>();
   }
 
   // --- opening ---
@@ -169,7 +170,7 @@ public:
     if (index == reserve_.size()) reserve_.emplace_back();
     members_.reserve(index + 1);
     const auto state = shard_access::state(socket.handle());
-    const auto seat = std::make_shared<seat_type>(executor, state->counts);
+    const auto seat = std::make_shared<seat_type>(executor, state->counts, commons_);
     const bool steers = has_program_ || index > 0;
     const platform::steering_program program(config_.steering, hash_, index + 1);
     owned_descriptor& place = reserve_[index];
@@ -439,6 +440,7 @@ public:
 private:
   mutable std::mutex mutex_;
   shard_group_config config_;
+  std::shared_ptr<shard_commons> commons_;  // null if the group keeps no sessions
   platform::steering_hash hash_;
   udp protocol_ = udp::v4();
   udp::endpoint local_;

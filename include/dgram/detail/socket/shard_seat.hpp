@@ -8,8 +8,10 @@
 #include <dgram/detail/socket/counts.hpp>
 
 #include <cstdint>
+#include <memory>
 #include <mutex>
 #include <optional>
+#include <utility>
 
 DGRAM_NAMESPACE_BEGIN
 
@@ -23,6 +25,24 @@ struct seat_counts {
   std::uint64_t sent = 0;
 };
 
+/// What the listeners of a group share, if the group keeps sessions. The first of them makes it.
+/// Any thread may call the function.
+class shard_commons {
+public:
+  /// There is one type for all calls.
+  template <class Shared>
+  std::shared_ptr<Shared> get()
+  {
+    const std::scoped_lock lock(mutex_);
+    if (!shared_) shared_ = std::make_shared<Shared>();
+    return std::static_pointer_cast<Shared>(shared_);
+  }
+
+private:
+  std::mutex mutex_;
+  std::shared_ptr<void> shared_;
+};
+
 /// A member's socket leaves its seat before its descriptor is closed or replaced, and before it is
 /// destroyed. Its context may end then, so the seat keeps nothing that belongs to the context.
 ///
@@ -30,10 +50,14 @@ struct seat_counts {
 template <class Executor>
 class shard_seat {
 public:
-  shard_seat(const Executor& executor, const socket_counts& counts)
-      : executor_(executor), counts_(&counts)
+  /// `commons` is null if the group keeps no sessions.
+  shard_seat(const Executor& executor, const socket_counts& counts,
+             std::shared_ptr<shard_commons> commons)
+      : commons_(std::move(commons)), executor_(executor), counts_(&counts)
   {
   }
+
+  const std::shared_ptr<shard_commons>& commons() const noexcept { return commons_; }
 
   /// Called once, when the socket has the descriptor.
   void take(platform::descriptor_type descriptor) noexcept { descriptor_ = descriptor; }
@@ -76,6 +100,7 @@ private:
     return now;
   }
 
+  const std::shared_ptr<shard_commons> commons_;
   mutable std::mutex mutex_;
   std::optional<Executor> executor_;  // empty after the socket has left
   const socket_counts* counts_;       // null after the socket has left
