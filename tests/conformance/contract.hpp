@@ -128,6 +128,7 @@ enum word : unsigned {
   again = 1U << 8U,           ///< may be started again when it has ended
   exclusive = 1U << 9U,       ///< may not be started again before it has ended
   on_object = 1U << 10U,      ///< a deferred one needs its object when it is launched
+  two_steps = 1U << 11U,      ///< waits, and then starts what may complete at once
 };
 
 /// A resolver that answers when it is told to.

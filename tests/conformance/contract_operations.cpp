@@ -265,7 +265,7 @@ std::vector<operation> socket_operations()
       DGRAM_OPERATION(by_socket, make_socket, answer,
                       dgram::async_connect(*w.socket, "name", "9", w.resolver, h)),
       DGRAM_OPERATION(
-          by_socket | again, make_socket, answer,
+          by_socket | again | two_steps, make_socket, answer,
           dgram::async_send_to(*w.socket, asio::buffer(w.text), "name", "9", w.resolver, h)),
       DGRAM_OPERATION(at_once | not_cancellable, make_socket, nothing,
                       dgram::async_connect(*w.socket, "127.0.0.1", "9", h)),
