@@ -7,18 +7,36 @@
 #include <dgram/default_token.hpp>
 #include <dgram/detail/emitter/awaited_event.hpp>
 #include <dgram/detail/emitter/core.hpp>
+#include <dgram/error.hpp>
 #include <dgram/event_emitter.hpp>
 #include <dgram/event_stream.hpp>
 #include <dgram/events.hpp>
 
+#include <concepts>
 #include <cstddef>
 #include <limits>
+#include <tuple>
 #include <type_traits>
 #include <utility>
 
 DGRAM_NAMESPACE_BEGIN
 
 namespace detail {
+
+/// Whether this is a token that can be called with one argument, as a listener can. The argument is
+/// another token, which the call adapts: `deferred` and `use_future` are such tokens.
+template <class Function, class Signature>
+inline constexpr bool is_adapter = false;
+
+template <class Function, class... Args>
+  requires(leading_arguments<Function, std::tuple<Args...>>() == 1 &&
+           !std::invocable<Function&, error_code, kept_argument<Args>...>)
+inline constexpr bool is_adapter<Function, void(Args...)> =
+    net::completion_token_for<Function, void(error_code, kept_argument<Args>...)>;
+
+/// Whether `once` adds this as a listener. It takes everything else for a token.
+template <class Function, class Signature>
+concept once_listener = is_listener<Function, Signature> && !is_adapter<Function, Signature>;
 
 /// `Derived` is the emitter socket. `Event` is one of the types in `dgram::event`. All of these
 /// calls throw `error::not_running` if the socket was moved from.
@@ -42,7 +60,7 @@ public:
 
   /// Adds a listener that is removed before it is called.
   template <class Event, class Listener>
-    requires is_listener<std::decay_t<Listener>, signature_of<Event>>
+    requires once_listener<std::decay_t<Listener>, signature_of<Event>>
   listener_id once(Listener&& listener)
   {
     return events().template once<event_type<Event>>(std::forward<Listener>(listener));
@@ -63,7 +81,7 @@ public:
   /// fmt::print("{} bytes from {}\n", message.size(), from);
   /// \endcode
   template <class Event, class Token = default_token_t<executor_type>>
-    requires(!is_listener<std::decay_t<Token>, signature_of<Event>>)
+    requires(!once_listener<std::decay_t<Token>, signature_of<Event>>)
   auto once(Token&& token = Token())
   {
     return event_awaiter<event_type<Event>>::start(self().shared(), std::forward<Token>(token));

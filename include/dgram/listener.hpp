@@ -215,7 +215,8 @@ public:
   ///
   /// Completion: `void(error_code, std::optional<session_type>)`; empty without an error after
   /// `stop` or `close`. Errors: `operation_aborted`, `already_started`, `operation_not_supported`,
-  /// and the error of a socket that has failed. Cancellation: terminal, partial and total.
+  /// `bad_descriptor` if the socket has never been open, and the error of a socket that has failed.
+  /// Cancellation: terminal, partial and total.
   template <net::completion_token_for<void(error_code, result_type)> Token = default_token>
   auto async_accept(Token&& token = default_token())
   {
@@ -450,6 +451,7 @@ private:
   {
     // If another operation is pending, this one fails, and must not touch the deadline of that one.
     std::optional<deadline_scope> scope;
+    core->notice_socket();
     if (!core->is_listening()) scope.emplace(*core, deadline);
     error_code ec;
     result_type accepted = co_await accept_by(core, net::redirect_error(use_awaitable(), ec));

@@ -67,6 +67,9 @@ DGRAM_NAMESPACE_BEGIN
 /// against a timer with `||`: Asio's operator discards the datagram of the losing side. Use
 /// `next_for`.
 ///
+/// One call that waits may be pending at a time: another one fails with `already_started`. If the
+/// socket has never been open, a call fails with `bad_descriptor`.
+///
 /// Thread safety: as the socket's. If several threads run the context, construct the socket with a
 /// strand and run the coroutine on that strand: timers and flushes run on the socket's executor.
 ///
@@ -194,10 +197,11 @@ public:
   ///  - a close of the socket;
   ///  - the destruction of the reader.
   ///
-  /// Other errors are those of `receive`, and `operation_aborted` if this operation or those of the
-  /// socket were cancelled, or if the socket was closed and opened again. The function is not
-  /// called after that. The next call on the reader returns the datagrams in memory; after `stop`
-  /// only `next` and `next_batch` do.
+  /// Other errors are `already_started`, `bad_descriptor` if the socket has never been open, those
+  /// of `receive`, and `operation_aborted` if this operation or those of the socket were cancelled,
+  /// or if the socket was closed and opened again. The function is not called after that. The next
+  /// call on the reader returns the datagrams in memory; after `stop` only `next` and `next_batch`
+  /// do.
   ///
   /// Executor: the handler's associated executor (default: the socket's) calls both the function
   /// and the handler. It never calls them inside the call that started the operation, and never at
@@ -279,7 +283,8 @@ private:
   /// Ends the wait however the coroutine leaves it.
   struct wait_scope {
     state_type& state;
-    ~wait_scope() { state.end_wait(); }
+    std::uint64_t number = state.start_wait();
+    ~wait_scope() { state.end_wait(number); }
   };
 
   /// Takes what is in memory, and receives first if there is nothing. This is one coroutine only:
@@ -300,11 +305,16 @@ private:
     const bool asks_first =
         !state->is_drained() &&
         (state->socket.has_pending_error() || !state->policy.template is_yield_due<clock_type>());
-    if (asks_first && !state->is_stopped()) state->try_receive(ec);
-    if (!state->is_stopped() && (!asks_first || ec == net::error::would_block)) {
+    if (state->is_unopened())
+      ec = net::error::bad_descriptor;
+    else if (asks_first && !state->is_stopped())
+      state->try_receive(ec);
+    const bool must_wait = !state->is_stopped() && (!asks_first || ec == net::error::would_block);
+    if (must_wait && state->is_waited_for()) {
+      ec = net::error::already_started;
+    } else if (must_wait) {
       net::cancellation_state cancellation = co_await net::this_coro::cancellation_state;
       const wait_scope scope{*state};
-      state->start_wait();
       (state->start_timer(deadline), ...);
       const detail::epoch_guard guard(state->socket.epoch());
       state->policy.begin_waiting();

@@ -1404,4 +1404,68 @@ TEST_CASE("a context that is destroyed lets go of sessions, listeners and corout
   CHECK(kept.use_count() == 1);
 }
 
+TEST_CASE("a listener on a socket that has never been open fails, and ends nothing")
+{
+  asio::io_context io;
+  dgram::udp::socket socket(io);
+  dgram::udp::listener listener(socket);
+  std::vector<error_code> ends;
+  const auto note = [&](error_code ec, const auto&...) { ends.push_back(ec); };
+  listener.async_accept(note);
+  listener.async_for_each([](const dgram::udp::session_ref&, const dgram::datagram&) {}, note);
+  listener.async_serve(
+      [](dgram::udp::session session) -> asio::awaitable<void> { co_await session.next(); }, note);
+  CHECK(ends.empty());
+  io.run();
+  CHECK(ends == std::vector<error_code>(3, asio::error::bad_descriptor));
+
+  // None of these was the form of the listener.
+  socket.open();
+  socket.bind({asio::ip::address_v4::loopback(), 0});
+  dgram::udp::socket peer(io, dgram::udp::v4());
+  peer.send_to(asio::buffer("hello", 5), socket.local_endpoint());
+  bool is_accepted = false;
+  listener.async_accept([&](error_code ec, std::optional<dgram::udp::session> accepted) {
+    is_accepted = !ec && accepted;
+    listener.close();
+  });
+  io.restart();
+  io.run_for(10s);
+  CHECK(is_accepted);
+  CHECK(listener.is_stopped());
+}
+
+TEST_CASE("a cancel of the socket while the listener has no operation does not end the next one")
+{
+  asio::io_context io;
+  dgram::udp::socket socket(io, {asio::ip::address_v4::loopback(), 0});
+  dgram::udp::listener listener(socket);
+  const auto here = socket.local_endpoint();
+  dgram::udp::socket peer(io, dgram::udp::v4());
+  const auto send = [&] { peer.send_to(asio::buffer("hello", 5), here); };
+  std::vector<error_code> ends;
+  int accepted = 0;
+  const auto accept = [&] {
+    listener.async_accept([&](error_code ec, const std::optional<dgram::udp::session>& got) {
+      ends.push_back(ec);
+      accepted += got ? 1 : 0;
+    });
+  };
+  accept();
+  send();
+  while (ends.empty())
+    io.run_one_for(10s);
+  // The loop waits for the sessions, and no operation of the listener does.
+  io.poll();
+  socket.cancel();
+  accept();
+  io.poll();
+  CHECK(ends.size() == 1);
+  send();
+  while (ends.size() < 2)
+    if (io.run_one_for(10s) == 0) break;
+  CHECK(ends == std::vector<error_code>(2));
+  CHECK(accepted == 2);
+}
+
 }  // namespace listener_test

@@ -666,4 +666,149 @@ TEST_CASE("reader: a batch tells a cancellation in an error code")
   }());
 }
 
+namespace {
+
+/// What became of a call that waits, whatever its form.
+struct waiting_call {
+  bool is_done = false;
+  dgram::error_code ec;
+  std::string text;
+};
+
+enum class call_form : unsigned char { next, next_for, next_batch, for_each };
+
+void start_call(asio::io_context& io, test::reader_of<dgram::udp::socket>& reader, call_form form,
+                waiting_call& call)
+{
+  if (form == call_form::for_each) {
+    reader.async_for_each(
+        [&](const dgram::datagram& got) {
+          call.text = got.payload().text();
+          reader.stop();
+        },
+        [&](dgram::error_code ec) {
+          call.is_done = true;
+          call.ec = ec;
+        });
+    return;
+  }
+  asio::co_spawn(
+      io,
+      [](auto& from, call_form how, waiting_call& result) -> asio::awaitable<void> {
+        if (how == call_form::next) {
+          const auto got = co_await from.next(result.ec);
+          if (got) result.text = got->payload().text();
+        } else if (how == call_form::next_for) {
+          const auto got = co_await from.next_for(1h, result.ec);
+          if (got) result.text = got->payload().text();
+        } else {
+          for (const auto& each : co_await from.next_batch(result.ec))
+            result.text = each.payload().text();
+        }
+        result.is_done = true;
+      }(reader, form, call),
+      asio::detached);
+}
+
+}  // namespace
+
+TEST_CASE("reader: of two calls that wait the second fails, and the first goes on")
+{
+  const auto first_form =
+      GENERATE(call_form::next, call_form::next_for, call_form::next_batch, call_form::for_each);
+  const auto second_form =
+      GENERATE(call_form::next, call_form::next_for, call_form::next_batch, call_form::for_each);
+  pair<> p;
+  pair<>::reader_type reader(p.receiver);
+  waiting_call first;
+  waiting_call second;
+  start_call(p.io, reader, first_form, first);
+  p.io.poll();
+  start_call(p.io, reader, second_form, second);
+  p.io.poll();
+  CHECK(second.is_done);
+  CHECK(second.ec == asio::error::already_started);
+  CHECK_FALSE(first.is_done);
+  SECTION("a datagram comes")
+  {
+    p.send("datagram");
+    test::run(p.io);
+    CHECK(first.text == "datagram");
+  }
+  SECTION("the reader is stopped")
+  {
+    reader.stop();
+    test::run(p.io);
+  }
+  CHECK(first.is_done);
+  CHECK_FALSE(first.ec);
+}
+
+TEST_CASE("reader: a call that begins right after a cancel of the socket is not ended with the old")
+{
+  const auto first_form =
+      GENERATE(call_form::next, call_form::next_for, call_form::next_batch, call_form::for_each);
+  const auto second_form =
+      GENERATE(call_form::next, call_form::next_for, call_form::next_batch, call_form::for_each);
+  pair<> p;
+  pair<>::reader_type reader(p.receiver);
+  waiting_call first;
+  waiting_call second;
+  start_call(p.io, reader, first_form, first);
+  p.io.poll();
+  p.receiver.cancel();
+  start_call(p.io, reader, second_form, second);
+  p.io.poll();
+  CHECK(first.ec == asio::error::operation_aborted);
+  CHECK_FALSE(second.is_done);
+  SECTION("a datagram comes")
+  {
+    p.send("datagram");
+    test::run(p.io);
+    CHECK(second.text == "datagram");
+  }
+  SECTION("the reader is stopped")
+  {
+    reader.stop();
+    test::run(p.io);
+  }
+  CHECK(second.is_done);
+  CHECK_FALSE(second.ec);
+}
+
+TEST_CASE("reader: on a socket that has never been open a call fails, and ends nothing")
+{
+  const auto form =
+      GENERATE(call_form::next, call_form::next_for, call_form::next_batch, call_form::for_each);
+  pair<> p;
+  const auto here = p.target();
+  p.receiver.close();
+  pair<>::reader_type reader(p.receiver);
+  waiting_call refused;
+  start_call(p.io, reader, form, refused);
+  CHECK((form != call_form::for_each || !refused.is_done));
+  test::run(p.io);
+  CHECK(refused.is_done);
+  CHECK(refused.ec == asio::error::bad_descriptor);
+
+  p.receiver.open(dgram::udp::v4());
+  p.receiver.bind(here);
+  waiting_call call;
+  start_call(p.io, reader, form, call);
+  p.io.restart();
+  p.io.poll();
+  p.send("datagram");
+  test::run(p.io);
+  CHECK(call.text == "datagram");
+  CHECK_FALSE(call.ec);
+
+  // Now a close is the end.
+  p.receiver.close();
+  waiting_call last;
+  start_call(p.io, reader, form, last);
+  test::run(p.io);
+  CHECK(last.is_done);
+  CHECK_FALSE(last.ec);
+}
+
 }  // namespace reader_test

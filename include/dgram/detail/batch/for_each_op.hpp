@@ -11,6 +11,7 @@
 #include <dgram/detail/socket/transfer_op.hpp>
 #include <dgram/error.hpp>
 
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -37,7 +38,7 @@ public:
   /// wait.
   ~for_each_op()
   {
-    if (state_ && step_ == step::wait) state_->end_wait();
+    if (state_ && step_ == step::wait) state_->end_wait(wait_number_);
   }
 
   template <class Self>
@@ -50,7 +51,7 @@ public:
       turn(self, {});
       return;
     case step::wait: resume(self, ec); return;
-    case step::finish: complete(self, {});
+    case step::finish: complete(self, obstacle_);
     }
   }
 
@@ -65,7 +66,11 @@ private:
     state_->follow_descriptor();
     guard_.enter(state_->socket.epoch());
     state_->policy.begin_waiting();
-    if (!state_->is_stopped()) {
+    if (state_->is_unopened())
+      obstacle_ = net::error::bad_descriptor;
+    else if (state_->is_waited_for())
+      obstacle_ = net::error::already_started;
+    if (!obstacle_ && !state_->is_stopped()) {
       post(self);
       return;
     }
@@ -86,7 +91,7 @@ private:
   template <class Self>
   void resume(Self& self, error_code ec)
   {
-    state_->end_wait();
+    state_->end_wait(wait_number_);
     state_->policy.yielded();
     // Another operation may have restarted the shared timer. That ends this wait, but not this
     // operation.
@@ -168,9 +173,11 @@ private:
   template <class Self>
   void wait(Self& self)
   {
+    // What waits has come in between.
+    if (state_->is_waited_for()) return complete(self, net::error::already_started);
     step_ = step::wait;
     State& waiting = *state_;
-    waiting.start_wait();
+    wait_number_ = waiting.start_wait();
     // The reader's own slot lets `stop` end the wait; a cancellation of the operation passes
     // through that slot too. Asio clears the operation's slot each time it resumes.
     if (const auto outer = self.get_cancellation_state().slot(); outer.is_connected())
@@ -186,7 +193,7 @@ private:
   template <class Self>
   void complete(Self& self, error_code ec)
   {
-    if (state_->is_stopped())
+    if (state_->is_stopped() && !obstacle_)
       ec.clear();
     else if (!ec)
       ec = net::error::operation_aborted;
@@ -199,6 +206,8 @@ private:
   std::shared_ptr<State> state_;
   std::optional<Function> function_;
   epoch_guard guard_;
+  error_code obstacle_;  // why it could not begin
+  std::uint64_t wait_number_ = 0;
   step step_ = step::launch;
   bool backing_off_ = false;  // the wait is on a timer that others may end
 };

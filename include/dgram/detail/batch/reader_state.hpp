@@ -119,14 +119,29 @@ struct reader_state : std::enable_shared_from_this<reader_state<Handle>> {
 
   bool is_stopped() const noexcept { return stopped_ || !socket.is_open(); }
 
-  void start_wait() noexcept
+  /// Whether the socket has not been open since the reader was created, so that nothing has ended.
+  bool is_unopened() const noexcept
   {
-    waiting_ = true;
-    timed_out_ = false;
+    return !stopped_ && !was_open_ && !socket.is_open() &&
+           descriptor_number_ == socket.descriptor_number();
   }
 
-  void end_wait() noexcept
+  /// Whether an operation waits that the socket's epoch has not ended.
+  bool is_waited_for() const noexcept { return waiting_ && wait_epoch_ == socket.epoch(); }
+
+  /// Returns the number for `end_wait`.
+  std::uint64_t start_wait() noexcept
   {
+    waiting_ = true;
+    wait_epoch_ = socket.epoch();
+    timed_out_ = false;
+    return ++wait_number_;
+  }
+
+  /// A later wait is another one's.
+  void end_wait(std::uint64_t number) noexcept
+  {
+    if (number != wait_number_) return;
     waiting_ = false;
     ++timer_number_;
     if (timer_) timer_->cancel();
@@ -162,6 +177,7 @@ private:
   {
     descriptor_number_ = socket.descriptor_number();
     if (!socket.is_open()) return;
+    was_open_ = true;
     socket.provide_reply_source();
     error_code not_here;
     if (coalesce_ && !socket.is_coalescing()) socket.set_coalescing(true, not_here);
@@ -171,10 +187,13 @@ private:
   std::uint64_t descriptor_number_ = 0;
   bool drained_ = false;
   bool stopped_ = false;
+  bool was_open_ = false;
   bool waiting_ = false;
   bool timed_out_ = false;
   bool batch_is_out_ = false;
   bool in_turn_ = false;
+  std::uint64_t wait_number_ = 0;
+  std::uint64_t wait_epoch_ = 0;
   std::uint64_t timer_number_ = 0;
   std::optional<timer_type> timer_;
 };

@@ -92,7 +92,7 @@ private:
   void wait()
   {
     backing_off_ = state_.policy.must_back_off(state_.socket);
-    state_.start_wait();
+    wait_number_ = state_.start_wait();
     waiting_ = true;
     try {
       owner_.about_to_wait(*this);
@@ -104,7 +104,7 @@ private:
         state_.socket.async_wait(net::socket_base::wait_read, std::move(woken));
     } catch (...) {
       waiting_ = false;
-      state_.end_wait();
+      state_.end_wait(wait_number_);
       throw;
     }
   }
@@ -141,7 +141,7 @@ private:
   void woken(error_code ec)
   {
     waiting_ = false;
-    state_.end_wait();
+    state_.end_wait(wait_number_);
     state_.policy.yielded();
     if (!goes_on()) return;
     // Other operations may end the shared timer, and the loop ends its own wait to look around.
@@ -207,6 +207,7 @@ private:
   handler_memory memory_;
   epoch_guard guard_;
   std::uint64_t passing_errors_ = 0;
+  std::uint64_t wait_number_ = 0;
   bool running_ = false;
   bool waiting_ = false;
   bool backing_off_ = false;

@@ -231,6 +231,12 @@ public:
         std::forward<Token>(token));
   }
 
+  /// Ends what a `cancel` or a close of the socket ends, before something else begins.
+  void notice_socket()
+  {
+    if (!silenced_ && loop_.is_running()) loop_.notice_epoch();
+  }
+
   /// Whether an operation of the listener is pending.
   bool is_listening() const noexcept
   {
@@ -275,7 +281,10 @@ public:
           core.serve_ = function;
         },
         [](listener_core& core, const waiter* which, net::cancellation_type type) {
-          if (core.serving_ != which) return;
+          // Total promises that nothing has happened, and sessions may have been served.
+          constexpr auto wanted =
+              net::cancellation_type::terminal | net::cancellation_type::partial;
+          if (core.serving_ != which || (type & wanted) == net::cancellation_type::none) return;
           if ((type & net::cancellation_type::terminal) != net::cancellation_type::none)
             core.end_sessions(session_end::stopped);
           core.end_serving(aborted());
@@ -599,6 +608,7 @@ private:
           auto* const added = core.make_wait<Completion>(std::forward<decltype(handler)>(handler));
           if (core.silenced_) return added->discard();
           try {
+            core.notice_socket();
             added->let_cancel(slot, core.weak_from_this(),
                               [withdraw, added](listener_core& self, net::cancellation_type type) {
                                 withdraw(self, added, type);
@@ -616,6 +626,7 @@ private:
   error_code cannot_listen(form wanted) noexcept
   {
     if (ended_with_) return ended_with_;
+    if (!closed_ && !stopped_ && reader_.state_->is_unopened()) return net::error::bad_descriptor;
     if (form_ != form::none && form_ != wanted) return net::error::operation_not_supported;
     if (is_listening()) return net::error::already_started;
     if (socket_.is_open() && socket_.is_connected()) return net::error::already_connected;

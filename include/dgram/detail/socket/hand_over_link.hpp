@@ -209,6 +209,10 @@ public:
   hand_over_owner() noexcept = default;
   explicit hand_over_owner(std::shared_ptr<Side> side) noexcept : side_(std::move(side)) {}
   hand_over_owner(hand_over_owner&&) noexcept = default;
+
+  /// Only an operation that has not begun is copied, when a deferred one is launched. It has no
+  /// side yet.
+  hand_over_owner(const hand_over_owner&) noexcept {}
   hand_over_owner& operator=(hand_over_owner&& other) noexcept
   {
     reset();

@@ -268,19 +268,20 @@ private:
 template <class Taken>
 class take_over_op {
   using taker_type = hand_over_taker<Taken>;
+  using executor_type = typename taker_type::executor_type;
 
 public:
-  take_over_op(const typename taker_type::executor_type& executor, std::string path,
-               take_over_config config)
-      : taker_(std::make_shared<taker_type>(executor, std::move(path), std::move(config)))
+  take_over_op(const executor_type& executor, std::string path, take_over_config config)
+      : executor_(executor), path_(std::move(path)), config_(std::move(config))
   {
   }
 
   template <class Self>
   void operator()(Self& self, error_code = {})
   {
-    if (!is_launched_) {
-      is_launched_ = true;
+    if (!taker_) {
+      taker_ = hand_over_owner<taker_type>(
+          std::make_shared<taker_type>(executor_, std::move(path_), std::move(config_)));
       enable_cancellation(self, taker_.shared());
       taker_->start();
     }
@@ -298,8 +299,10 @@ public:
   }
 
 private:
+  executor_type executor_;
+  std::string path_;
+  take_over_config config_;
   hand_over_owner<taker_type> taker_;
-  bool is_launched_ = false;
 };
 
 }  // namespace detail

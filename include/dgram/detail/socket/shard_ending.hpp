@@ -22,6 +22,23 @@ DGRAM_NAMESPACE_BEGIN
 
 namespace detail {
 
+/// Posts a completion to the handler's executor. Some executors can only call, so that they would
+/// do it here: the completion goes through the other executor first then.
+template <class Executor, class Otherwise, class Upcall>
+void post_upcall(const Executor& executor, [[maybe_unused]] const Otherwise& otherwise,
+                 Upcall&& call)
+{
+  constexpr bool may_run_inline =
+      net::execution::is_executor<Executor>::value &&
+      !net::can_require_v<Executor, net::execution::blocking_t::never_t>;
+  if constexpr (may_run_inline)
+    net::post(otherwise, [executor, call = std::forward<Upcall>(call)]() mutable {
+      net::dispatch(executor, std::move(call));
+    });
+  else
+    net::post(executor, std::forward<Upcall>(call));
+}
+
 /// Ends an open member. Its steps run on the member's executor, so the socket cannot be closed in
 /// the meantime. Only what waits in the member's context keeps this object: if the context ends, so
 /// does this. The completion may belong to another thread, and the handler's cancellation slot too.
@@ -33,7 +50,11 @@ class shard_ending : public std::enable_shared_from_this<shard_ending<Executor>>
 public:
   shard_ending(const Executor& executor, std::shared_ptr<members_type> group, member last,
                bool closes)
-      : group_(std::move(group)), last_(std::move(last)), closes_(closes), timer_(executor)
+      : executor_(executor),
+        group_(std::move(group)),
+        last_(std::move(last)),
+        closes_(closes),
+        timer_(executor)
   {
   }
   shard_ending(const shard_ending&) = delete;
@@ -66,6 +87,8 @@ public:
   }
 
 protected:
+  const Executor& member_executor() const noexcept { return executor_; }
+
   virtual ~shard_ending()
   {
     if (!is_done_) group_->stop_ending();
@@ -117,6 +140,7 @@ private:
     complete(ec);
   }
 
+  Executor executor_;
   std::shared_ptr<members_type> group_;
   member last_;
   bool closes_;
@@ -144,8 +168,9 @@ private:
   void complete(const error_code& ec) override
   {
     const auto executor = work_.get_executor();
-    net::post(executor, upcall<Handler, handler_executor, error_code>(
-                            std::move(handler_), std::move(work_), error_code(ec)));
+    post_upcall(executor, this->member_executor(),
+                upcall<Handler, handler_executor, error_code>(std::move(handler_), std::move(work_),
+                                                              error_code(ec)));
   }
 
   net::executor_work_guard<handler_executor> work_;
@@ -230,9 +255,10 @@ private:
     using handler_type = std::decay_t<Handler>;
     using handler_executor = net::associated_executor_t<handler_type, Otherwise>;
     const handler_executor executor = net::get_associated_executor(handler, otherwise);
-    net::post(executor, upcall<handler_type, handler_executor, error_code>(
-                            handler_type(std::forward<Handler>(handler)),
-                            net::executor_work_guard<handler_executor>(executor), error_code(ec)));
+    post_upcall(executor, otherwise,
+                upcall<handler_type, handler_executor, error_code>(
+                    handler_type(std::forward<Handler>(handler)),
+                    net::executor_work_guard<handler_executor>(executor), error_code(ec)));
   }
 
   std::shared_ptr<shard_members<Executor>> group_;
