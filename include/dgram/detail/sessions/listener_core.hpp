@@ -700,9 +700,30 @@ private:
     return !writer_.state_->batch.has_room(half_of_bytes_, half_of_datagrams_);
   }
 
-  /// Returns whether the session may use the queue, which each may if it is not crowded. The first
-  /// time a flush may make room, and the refusal is counted.
-  bool claim_share(session_id of, std::size_t size, std::size_t datagrams, bool is_first);
+  /// Claims a part of the queue. The destructor takes the claim back, unless the datagram was
+  /// queued: a send that waits claims again later.
+  class share_claim {
+  public:
+    share_claim(listener_core& core, session_id of) noexcept : core_(core), of_(of) {}
+    share_claim(const share_claim&) = delete;
+    share_claim& operator=(const share_claim&) = delete;
+    ~share_claim()
+    {
+      if (claimed_ == 0) return;
+      if (outlet_type* const to = core_.outlet_of(of_)) to->unclaim(claimed_);
+    }
+
+    /// Returns whether the session may use the queue, which each may if it is not crowded. The
+    /// first time a flush may make room, and the refusal is counted.
+    bool make(std::size_t size, std::size_t datagrams, bool is_first);
+
+    void keep() noexcept { claimed_ = 0; }
+
+  private:
+    listener_core& core_;
+    session_id of_;
+    std::uint32_t claimed_ = 0;
+  };
 
   static std::size_t places_of(std::size_t) noexcept { return 1; }
 
