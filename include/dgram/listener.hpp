@@ -270,7 +270,7 @@ public:
   /// \code
   /// dgram::listener listener{socket};
   /// listener.on_failure([](dgram::session_id id, std::exception_ptr) {
-  ///   fmt::print("session {} has thrown\n", static_cast<std::uint64_t>(id));
+  ///   fmt::print("session {} has thrown\n", id);
   /// });
   /// \endcode
   template <class Function>

@@ -565,7 +565,7 @@ private:
     std::shared_ptr<core_type> core = self->core_;
     const session_id id = self->id_;
     if (out != nullptr && core->try_send(id, *out, payload, ec, options...)) co_return;
-    if (ec != net::error::would_block) detail::throw_if(ec, "send");
+    if (ec != net::error::would_block) core->throw_if_refused(ec, payload.size(), options...);
     core->will_wait(id);
     co_await core_type::send_in_room(std::move(core), id, payload, &options...);
   }
@@ -731,8 +731,9 @@ private:
   {
     error_code ec = error::session_ended;
     const place_type found = self.find();
-    if (found && self.core_->try_send(self.id_, found->out, payload, ec, options...)) co_return;
-    if (ec != net::error::would_block) detail::throw_if(ec, "send");
+    if (!found) detail::throw_if(ec, "send");
+    if (self.core_->try_send(self.id_, found->out, payload, ec, options...)) co_return;
+    if (ec != net::error::would_block) self.core_->throw_if_refused(ec, payload.size(), options...);
     self.core_->will_wait(self.id_);
     co_await core_type::send_in_room(self.core_, self.id_, payload, &options...);
   }

@@ -478,6 +478,13 @@ public:
   bool try_send(session_id of, outlet_type& to, bytes_view payload, error_code& ec,
                 const Options&... options);
 
+  /// If `ec` is set, throws it as an error of a send of so many bytes.
+  template <class... Options>
+  void throw_if_refused(const error_code& ec, std::size_t size, const Options&... options) const
+  {
+    writer_.state_->throw_if_refused(ec, "send", size, places_of(size, options...));
+  }
+
   /// A datagram that was not queued will wait, so it is not refused.
   void will_wait(session_id of) noexcept;
 
