@@ -203,7 +203,8 @@ public:
   ///  - `timed_out`: no answer came;
   ///  - `connection_refused`: the peer has no socket at the port, see `exchanger`;
   ///  - `already_started`: an exchange with this peer and key waits;
-  ///  - `invalid_argument`: the request has no usable key, or the peer has no name;
+  ///  - `invalid_argument`: the request has no usable key, the peer has no name, or the Unix socket
+  ///    itself has none, so that no peer can answer;
   ///  - `error::out_of_range`: the policy;
   ///  - `error::too_many_exchanges`: a limit;
   ///  - `no_buffer_space`: the answer found no room, see `max_answer_bytes`;
@@ -322,6 +323,8 @@ private:
     answer_type received = co_await core->async_exchange(request, peer, policy,
                                                          net::redirect_error(use_awaitable(), ec));
     if (ec == error::out_of_range) detail::throw_if(ec, "exchange", detail::fault_of(policy));
+    if (ec == net::error::invalid_argument && !core->can_be_answered())
+      detail::refuse("exchange", ec, "the socket has no name, so that no peer can answer; bind it");
     if (ec) detail::throw_if(ec, "exchange", to_string(peer));
     co_return received;
   }

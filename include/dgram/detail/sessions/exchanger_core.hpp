@@ -113,6 +113,13 @@ public:
   executor_type get_executor() const noexcept { return executor_; }
   const retry_policy& policy() const noexcept { return config_.retry; }
   bool is_closed() const noexcept { return closed_; }
+
+  /// Whether peers can answer on each socket.
+  bool can_be_answered()
+  {
+    return std::ranges::all_of(ports_, [](const auto& each) { return each->can_be_answered(); });
+  }
+
   std::size_t outstanding() const noexcept { return outstanding_; }
 
   void on_unmatched(unmatched_function function)
@@ -265,6 +272,18 @@ private:
       }
     }
 
+    /// Whether a peer can answer. Asks the kernel until the descriptor has a name.
+    bool can_be_answered()
+    {
+      if constexpr (requires { socket.can_be_answered(); }) {
+        const std::uint64_t descriptor = socket.descriptor_number();
+        if (named_descriptor == descriptor) return true;
+        if (!socket.can_be_answered()) return false;
+        named_descriptor = descriptor;
+      }
+      return true;
+    }
+
     /// A send may take reports that the loop would have been woken for.
     void send_and_look()
     {
@@ -280,6 +299,7 @@ private:
     loop_type loop;
     member_task<port> look{*this, &port::send_and_look};
     std::uint64_t reports_taken = 0;
+    std::optional<std::uint64_t> named_descriptor;
     bool reads_reports = false;
     bool owns = true;
   };
