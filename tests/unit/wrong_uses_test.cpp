@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 // Wrong uses that a newcomer makes: each error names the call, the value and what is allowed, once.
 #include "support/loopback.hpp"
+#include "support/temporary_directory.hpp"
 
 #include <dgram.hpp>
 
@@ -255,6 +256,20 @@ TEST_CASE_METHOD(wrong_uses_test, "wrong uses: a Unix path is named, and how lon
   });
 }
 
+TEST_CASE_METHOD(wrong_uses_test, "wrong uses: a second bind of a Unix socket names the first",
+                 "[errors]")
+{
+  const test::temporary_directory directory;
+  const std::string first = directory / "first";
+  const std::string second = directory / "second";
+  dgram::unix_dgram::socket local(io, first.c_str());
+  check_each({
+      {[&] { local.bind(second); },
+       "bind \"" + second + "\" (the socket is bound to " + first + ")",
+       asio::error::invalid_argument},
+  });
+}
+
 #endif
 
 TEST_CASE_METHOD(wrong_uses_test, "wrong uses: a group that is none is named", "[errors]")
@@ -283,7 +298,9 @@ TEST_CASE_METHOD(wrong_uses_test,
       {[&] { socket.send_to(bytes, v6); }, "send_to \"[::1]:9\"",
        asio::error::address_family_not_supported},
       {[&] { udp::socket(io, peer); }, "bind \"" + peer_text + "\"", asio::error::address_in_use},
-      {[&] { bound.bind("127.0.0.1:0"); }, "bind \"127.0.0.1:0\"", asio::error::invalid_argument},
+      {[&] { bound.bind("127.0.0.1:0"); },
+       "bind \"127.0.0.1:0\" (the socket is bound to " + peer_text + ")",
+       asio::error::invalid_argument},
       {[&] { closed.set_option(dgram::option::hop_limit(3)); }, "set_option \"hop_limit{3}\"",
        asio::error::bad_descriptor},
   });
