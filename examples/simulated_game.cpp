@@ -3,9 +3,9 @@
 //
 //   example_simulated_game [--rate TICKS] [--idle MS] [--players N]
 //
-// The default is 10,000 players. They join, move for two seconds of their time, and then half of them leave. The others
-// fall silent, and the server notices that after the idle time of 2 seconds. Every run with the
-// same arguments is the same.
+// The default is 10,000 players. They join, move for two seconds of their time, and then half of
+// them leave. The others fall silent, and the server notices that after the idle time of 2 seconds.
+// Every run with the same arguments is the same.
 
 #include "command_line.hpp"
 #include "game.hpp"

@@ -172,8 +172,8 @@ public:
                               both_families, ec);
   }
 
-  /// Whether a peer can answer what the socket sends. It cannot if a Unix socket has no name, unless
-  /// the kernel gives it one when it first sends: see `option::receive_credentials`.
+  /// Whether a peer can answer what the socket sends. It cannot if a Unix socket has no name. The
+  /// kernel may give it one when it first sends: see `option::receive_credentials`.
   bool can_be_answered() const
   {
     if constexpr (detail::path_protocol<Protocol>) {
