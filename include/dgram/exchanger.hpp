@@ -9,6 +9,7 @@
 #include <dgram/config.hpp>
 #include <dgram/datagram.hpp>
 #include <dgram/default_token.hpp>
+#include <dgram/detail/async/executor_check.hpp>
 #include <dgram/detail/sessions/exchanger_core.hpp>
 #include <dgram/detail/sessions/exchanger_dealing.hpp>
 #include <dgram/error.hpp>
@@ -66,7 +67,8 @@ DGRAM_NAMESPACE_BEGIN
 ///
 /// Executor: that of the sockets, which must have the same one. All calls belong on it. If several
 /// threads run the context, construct the sockets with a strand. Functions of the program are
-/// called on it.
+/// called on it. Without `NDEBUG`, a call beside the strand throws `std::logic_error`, as far as
+/// docs/servers.md says.
 ///
 /// Allocation: none for a datagram, once the memory of earlier exchanges can be used again.
 ///
@@ -241,6 +243,7 @@ public:
   ///  - `invalid_argument`: the peer has no name.
   session_key unused_key(const endpoint_type& peer, std::size_t size, error_code& ec)
   {
+    detail::check_executor(*core_, "exchanger::unused_key");
     return core_->unused_key(peer, size, ec);
   }
 
@@ -294,11 +297,19 @@ public:
   // --- the end ---
 
   /// Ends all exchanges with `operation_aborted`. Others may begin.
-  void cancel() { core_->cancel(); }
+  void cancel()
+  {
+    detail::check_executor(*core_, "exchanger::cancel");
+    core_->cancel();
+  }
 
   /// The same, and no other can begin. Requests in the queue leave as far as the kernel takes them
   /// at once.
-  void close() { core_->close(); }
+  void close()
+  {
+    detail::check_executor(*core_, "exchanger::close");
+    core_->close();
+  }
 
   bool is_closed() const noexcept { return core_->is_closed(); }
 

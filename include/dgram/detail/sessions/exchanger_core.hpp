@@ -8,6 +8,7 @@
 #include <dgram/config.hpp>
 #include <dgram/datagram.hpp>
 #include <dgram/detail/async/any_completion.hpp>
+#include <dgram/detail/async/executor_check.hpp>
 #include <dgram/detail/async/initiation.hpp>
 #include <dgram/detail/async/replaceable_function.hpp>
 #include <dgram/detail/async/roster.hpp>
@@ -141,6 +142,7 @@ public:
     return initiate<void(error_code, answer_type)>(
         shared_target(this->shared_from_this()),
         [request, peer, policy](exchanger_core& core, auto&& handler) {
+          check_executor(core, "exchanger::async_exchange");
           const net::cancellation_slot slot = net::get_associated_cancellation_slot(handler);
           core.launch(core.make_wait(std::forward<decltype(handler)>(handler)), slot, request, peer,
                       policy);

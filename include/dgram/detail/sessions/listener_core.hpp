@@ -9,6 +9,7 @@
 #include <dgram/datagram.hpp>
 #include <dgram/detail/async/any_completion.hpp>
 #include <dgram/detail/async/cancellation.hpp>
+#include <dgram/detail/async/executor_check.hpp>
 #include <dgram/detail/async/initiation.hpp>
 #include <dgram/detail/async/queue.hpp>
 #include <dgram/detail/async/replaceable_function.hpp>
@@ -147,6 +148,7 @@ public:
   auto async_wait_datagram(session_id id, Token&& token)
   {
     return start_wait<waiter>(
+        nullptr,
         [id](listener_core& core, waiter* added) {
           const place_type found = core.find(id);
           if (!found) return core.end_wait(added, core.left_for(id));
@@ -192,6 +194,7 @@ public:
   {
     using completion_type = plain_completion<session_end>;
     return start_wait<completion_type, session_end>(
+        "session::async_ended",
         [id, ended = std::move(ended)](listener_core& core, completion_type* added) {
           const place_type found = core.find(id);
           if (!found) {
@@ -216,6 +219,7 @@ public:
   auto async_wait_session(Token&& token)
   {
     return start_wait<waiter>(
+        nullptr,
         [](listener_core& core, waiter* added) {
           if (const error_code ec = core.cannot_listen(form::handles))
             return core.end_wait(added, ec);
@@ -263,6 +267,7 @@ public:
   auto async_serve(serve_function function, Token&& token)
   {
     return start_wait<waiter>(
+        "listener::async_serve",
         [function = std::make_shared<serve_function>(std::move(function))](listener_core& core,
                                                                            waiter* added) {
           if (const error_code ec = core.cannot_listen(form::handles))
@@ -293,6 +298,7 @@ public:
   auto async_for_each(each_function function, Token&& token)
   {
     return start_wait<waiter>(
+        "listener::async_for_each",
         [function = std::make_shared<each_function>(std::move(function))](listener_core& core,
                                                                           waiter* added) {
           if (const error_code ec = core.cannot_listen(form::in_place))
@@ -315,6 +321,7 @@ public:
   auto async_drain(typename clock_type::duration limit, Token&& token)
   {
     return start_wait<waiter>(
+        nullptr,
         [limit](listener_core& core, waiter* added) {
           if (core.draining_ != nullptr) return core.end_wait(added, net::error::already_started);
           core.cut_ = 0;
@@ -593,12 +600,14 @@ private:
   }
 
   /// `add(core, Completion*)` takes over a wait. `withdraw(core, Completion*, type)` cancels it.
+  /// `call` is the program's call whose executor is checked; null if it was checked before.
   template <class Completion, class... Values, class Add, class Withdraw, class Token>
-  auto start_wait(Add add, Withdraw withdraw, Token&& token)
+  auto start_wait(const char* call, Add add, Withdraw withdraw, Token&& token)
   {
     return initiate<void(error_code, Values...)>(
         shared_target(this->shared_from_this()),
-        [add = std::move(add), withdraw](listener_core& core, auto&& handler) {
+        [call, add = std::move(add), withdraw](listener_core& core, auto&& handler) {
+          if (call != nullptr) check_executor(core, call);
           const net::cancellation_slot slot = net::get_associated_cancellation_slot(handler);
           auto* const added = core.make_wait<Completion>(std::forward<decltype(handler)>(handler));
           if (core.silenced_) return added->discard();
