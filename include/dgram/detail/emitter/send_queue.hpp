@@ -352,6 +352,18 @@ private:
     return ec;
   }
 
+  /// Why a datagram was not sent. A size of 0 is none; null: the connected peer.
+  failure failure_to_send(const error_code& ec, const endpoint_type* peer, std::size_t size) const
+  {
+    failure why = failure_at("send", ec, peer);
+    if (ec == net::error::message_size && size > 0)
+      why.detail =
+          too_large<protocol_type>(size, peer != nullptr ? is_ipv4(*peer) : !owner_.family.is_v6());
+    else if (ec == net::error::invalid_argument && peer != nullptr)
+      why.detail = owner_.family.fault_of(*peer);
+    return why;
+  }
+
   /// Sends from the caller's buffer if the queue is empty. Returns false if the datagram is to be
   /// queued. A datagram that is too large for the queue leaves now or fails.
   bool send_directly(const path_type* to, const payload_view& payload, send_completion_ptr& done)
@@ -387,18 +399,6 @@ private:
   {
     if (done != nullptr) std::get<0>(done->values) = 0;
     owner_.end_operation(std::move(done), failure_to_send(ec, peer, size));
-  }
-
-  /// A size of 0 is none.
-  failure failure_to_send(const error_code& ec, const endpoint_type* peer, std::size_t size) const
-  {
-    failure why = failure_at("send", ec, peer);
-    if (ec == net::error::message_size && size > 0)
-      why.detail =
-          too_large<protocol_type>(size, peer != nullptr ? is_ipv4(*peer) : !owner_.family.is_v6());
-    else if (ec == net::error::invalid_argument && peer != nullptr)
-      why.detail = owner_.family.fault_of(*peer);
-    return why;
   }
 
   void tell_if_drained()
