@@ -415,7 +415,8 @@ public:
 
   /// Binds to a local endpoint. Port 0 asks for any free port. A port is exclusive unless the
   /// caller sets `reuse_address` or `reuse_port` first. For paths see `unix_dgram`. Errors: those
-  /// of bind(2), such as `address_in_use`.
+  /// of bind(2), such as `address_in_use`; `invalid_argument` if the socket is bound already, and
+  /// the text of an exception says to what.
   sync_result bind(const endpoint_type& local, error_code& ec)
   {
     state().bind(local, ec);
@@ -424,7 +425,11 @@ public:
 
   void bind(const endpoint_type& local)
   {
-    call("bind", local, [&](error_code& ec) { bind(local, ec); });
+    error_code ec;
+    bind(local, ec);
+    if (!ec) return;
+    error_code ignored;
+    detail::raise_bind(ec, local, local_endpoint(ignored));
   }
 
   /// The same for the text of an endpoint, as the constructor takes it.

@@ -62,7 +62,7 @@ net::any_io_executor executor_of(Source& source)
 
 /// Creates a UDP socket that emits events. `source` is an `io_context`, another context or an
 /// executor. The descriptor is opened when the socket is bound. Throws `error::bad_type`, or
-/// `error::out_of_range` for buffer sizes.
+/// `error::out_of_range` for buffer sizes and limits of the queue.
 template <detail::executor_source Source>
 detail::made_on<Source, emitter_socket> create_socket(Source&& source, socket_options options)
 {

@@ -276,7 +276,7 @@ public:
     check(detail::action::connect);
     error_code ec = core().family.check_peer(peer);
     if (ec) fail_at("connect", ec, peer);
-    if (core().bind_phase() == phase::pending) throw_now(error::already_bound, "connect");
+    if (core().bind_phase() == phase::pending) refuse_bound("connect");
     if (core().bind_phase() == phase::none) bind_sync();
     core().template start_now<event::connect>(peer, ec);
     if (ec) fail_at("connect", ec, peer);
@@ -519,10 +519,12 @@ private:
     detail::throw_failure(detail::failure_of(operation, ec));
   }
 
-  [[noreturn]] static void fail_at(const char* operation, const error_code& ec,
-                                   const endpoint_type& where)
+  [[noreturn]] void fail_at(const char* operation, const error_code& ec,
+                            const endpoint_type& where) const
   {
-    detail::throw_failure(detail::failure_at(operation, ec, &where));
+    failure why = detail::failure_at(operation, ec, &where);
+    if (ec == net::error::invalid_argument) why.detail = core().family.fault_of(where);
+    detail::throw_failure(why);
   }
 
   static void check_options(const bind_options& where)
@@ -544,9 +546,22 @@ private:
     if (core().bind_phase() != phase::done) throw_now(net::error::bad_descriptor, operation);
   }
 
+  /// The text says to what the socket is bound.
+  [[noreturn]] DGRAM_COLD void refuse_bound(const char* operation) const
+  {
+    std::string what = "a bind is pending";
+    if (core().bind_phase() == phase::done) {
+      error_code ignored;
+      what = "bound to " + to_string(address_info(core().replaceable.local_endpoint(ignored)));
+    }
+    detail::refuse(operation, error::already_bound, std::move(what));
+  }
+
   void check(detail::action which) const
   {
-    if (const auto ec = core().check(which, {})) throw_now(ec, detail::name_of(which));
+    const auto ec = core().check(which, {});
+    if (ec == error::already_bound) refuse_bound(detail::name_of(which));
+    if (ec) throw_now(ec, detail::name_of(which));
   }
 
   // --- destinations ---

@@ -9,6 +9,7 @@
 #include <dgram/config.hpp>
 #include <dgram/datagram.hpp>
 #include <dgram/default_token.hpp>
+#include <dgram/detail/async/executor_check.hpp>
 #include <dgram/detail/sessions/exchanger_core.hpp>
 #include <dgram/detail/sessions/exchanger_dealing.hpp>
 #include <dgram/error.hpp>
@@ -65,7 +66,8 @@ DGRAM_NAMESPACE_BEGIN
 ///
 /// Executor: that of the sockets, which must have the same one. All calls belong on it. If several
 /// threads run the context, construct the sockets with a strand. Functions of the program are
-/// called on it.
+/// called on it. Without `NDEBUG`, a call beside the strand throws `std::logic_error`, as far as
+/// docs/servers.md says.
 ///
 /// Allocation: none for a datagram, once the memory of earlier exchanges can be used again.
 ///
@@ -202,7 +204,8 @@ public:
   ///  - `timed_out`: no answer came;
   ///  - `connection_refused`: the peer has no socket at the port, see `exchanger`;
   ///  - `already_started`: an exchange with this peer and key waits;
-  ///  - `invalid_argument`: the request has no usable key, or the peer has no name;
+  ///  - `invalid_argument`: the request has no usable key, the peer has no name, or the Unix socket
+  ///    itself has none, so that no peer can answer;
   ///  - `error::out_of_range`: the policy;
   ///  - `error::too_many_exchanges`: a limit;
   ///  - `no_buffer_space`: the answer found no room, see `max_answer_bytes`;
@@ -239,6 +242,7 @@ public:
   ///  - `invalid_argument`: the peer has no name.
   session_key unused_key(const endpoint_type& peer, std::size_t size, error_code& ec)
   {
+    detail::check_executor(*core_, "exchanger::unused_key");
     return core_->unused_key(peer, size, ec);
   }
 
@@ -292,11 +296,19 @@ public:
   // --- the end ---
 
   /// Ends all exchanges with `operation_aborted`. Others may begin.
-  void cancel() { core_->cancel(); }
+  void cancel()
+  {
+    detail::check_executor(*core_, "exchanger::cancel");
+    core_->cancel();
+  }
 
   /// The same, and no other can begin. Requests in the queue leave as far as the kernel takes them
   /// at once.
-  void close() { core_->close(); }
+  void close()
+  {
+    detail::check_executor(*core_, "exchanger::close");
+    core_->close();
+  }
 
   bool is_closed() const noexcept { return core_->is_closed(); }
 
@@ -321,6 +333,8 @@ private:
     answer_type received = co_await core->async_exchange(request, peer, policy,
                                                          net::redirect_error(use_awaitable(), ec));
     if (ec == error::out_of_range) detail::throw_if(ec, "exchange", detail::fault_of(policy));
+    if (ec == net::error::invalid_argument && !core->can_be_answered())
+      detail::refuse("exchange", ec, "the socket has no name, so that no peer can answer; bind it");
     if (ec) detail::throw_if(ec, "exchange", to_string(peer));
     co_return received;
   }

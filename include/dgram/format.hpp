@@ -20,6 +20,7 @@
 
 #include <concepts>
 #include <cstddef>
+#include <cstdint>
 #include <iterator>
 #include <string>
 #include <string_view>
@@ -71,6 +72,18 @@ inline std::string format_text(ecn_codepoint value)
 inline std::string format_text(path_error_origin value)
 {
   constexpr std::string_view names[] = {"host", "icmp", "icmpv6"};
+  const auto index = static_cast<std::size_t>(value);
+  return std::string(index < std::size(names) ? names[index] : "unknown");
+}
+
+inline std::string format_text(session_id value)
+{
+  return std::to_string(static_cast<std::uint64_t>(value));
+}
+inline std::string format_text(session_end value)
+{
+  // In the order of the values.
+  constexpr std::string_view names[] = {"idle", "closed", "evicted", "stopped", "socket_error"};
   const auto index = static_cast<std::size_t>(value);
   return std::string(index < std::size(names) ? names[index] : "unknown");
 }
@@ -217,6 +230,8 @@ DGRAM_FMT_FORMATTER(class Protocol, dgram::basic_address_info<Protocol>);
 DGRAM_FMT_FORMATTER(class Protocol, dgram::basic_remote_info<Protocol>);
 DGRAM_FMT_FORMATTER(, dgram::ecn_codepoint);
 DGRAM_FMT_FORMATTER(, dgram::path_error_origin);
+DGRAM_FMT_FORMATTER(, dgram::session_id);
+DGRAM_FMT_FORMATTER(, dgram::session_end);
 DGRAM_FMT_FORMATTER(, dgram::socket_statistics);
 DGRAM_FMT_FORMATTER(, dgram::writer_statistics);
 DGRAM_FMT_FORMATTER(, dgram::send_result);
@@ -251,6 +266,8 @@ DGRAM_STD_FORMATTER(class Protocol, dgram::basic_address_info<Protocol>);
 DGRAM_STD_FORMATTER(class Protocol, dgram::basic_remote_info<Protocol>);
 DGRAM_STD_FORMATTER(, dgram::ecn_codepoint);
 DGRAM_STD_FORMATTER(, dgram::path_error_origin);
+DGRAM_STD_FORMATTER(, dgram::session_id);
+DGRAM_STD_FORMATTER(, dgram::session_end);
 DGRAM_STD_FORMATTER(, dgram::socket_statistics);
 DGRAM_STD_FORMATTER(, dgram::writer_statistics);
 DGRAM_STD_FORMATTER(, dgram::send_result);

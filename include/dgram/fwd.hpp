@@ -27,6 +27,8 @@ struct writer_statistics;
 struct arrival_info;
 enum class ecn_codepoint : std::uint8_t;
 enum class path_error_origin : std::uint8_t;
+enum class session_id : std::uint64_t;
+enum class session_end;
 struct control_message;
 class control_messages;
 class control_writer;
@@ -99,6 +101,8 @@ template <class Protocol>
 class basic_answer;
 
 namespace detail {
+template <class Handle>
+struct writer_state;
 template <class Handle, class Executor>
 class listener_core;
 template <class Handle, class Executor>

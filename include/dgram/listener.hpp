@@ -9,6 +9,7 @@
 #include <dgram/datagram.hpp>
 #include <dgram/default_token.hpp>
 #include <dgram/detail/async/deadline.hpp>
+#include <dgram/detail/async/executor_check.hpp>
 #include <dgram/detail/sessions/listener_core.hpp>
 #include <dgram/detail/sessions/listener_dealing.hpp>
 #include <dgram/detail/sessions/listener_ending.hpp>
@@ -82,7 +83,8 @@ DGRAM_NAMESPACE_BEGIN
 /// order. All must be destroyed before the context.
 ///
 /// Executor: that of the socket. All calls belong on it. If several threads run the context,
-/// construct the socket with a strand. Functions of the program are called on it.
+/// construct the socket with a strand. Functions of the program are called on it. Without `NDEBUG`,
+/// a call beside the strand throws `std::logic_error`, as far as docs/servers.md says.
 ///
 /// Allocation: the listener needs none for a datagram once the inboxes have grown. A new session
 /// reuses the memory of an ended one. Frames of coroutines are Asio's: it keeps a few for reuse.
@@ -275,7 +277,7 @@ public:
   /// \code
   /// dgram::listener listener{socket};
   /// listener.on_failure([](dgram::session_id id, std::exception_ptr) {
-  ///   fmt::print("session {} has thrown\n", static_cast<std::uint64_t>(id));
+  ///   fmt::print("session {} has thrown\n", id);
   /// });
   /// \endcode
   template <class Function>
@@ -335,6 +337,7 @@ public:
              std::convertible_to<const Key&, endpoint_type>)
   session_ref_type find(const Key& key) const
   {
+    detail::check_executor(*core_, "listener::find");
     const auto found = core_->sessions().find(key);
     return found ? session_ref_type(core_, found.id()) : session_ref_type();
   }
@@ -374,11 +377,19 @@ public:
   bool is_paused() const noexcept { return core_->is_paused(); }
 
   /// Completes the pending operation with `operation_aborted`. Sessions go on.
-  void cancel() { core_->cancel(); }
+  void cancel()
+  {
+    detail::check_executor(*core_, "listener::cancel");
+    core_->cancel();
+  }
 
   /// Ends the listening. Each session still hands out the datagrams that it has, and may send until
   /// its handle is destroyed.
-  void stop() { core_->stop(); }
+  void stop()
+  {
+    detail::check_executor(*core_, "listener::stop");
+    core_->stop();
+  }
 
   /// Whether no more sessions come.
   bool is_stopped() const noexcept { return core_->is_stopped(); }
@@ -401,6 +412,7 @@ public:
     return detail::initiate<void(error_code, std::size_t)>(
         detail::shared_target(core_),
         [limit](core_type& core, auto&& handler) {
+          detail::check_executor(core, "listener::async_drain_for");
           const auto executor = core.get_executor();
           net::async_compose<decltype(handler), void(error_code, std::size_t)>(
               detail::drain_op<core_type>(core.shared_from_this(), limit), handler, executor);
@@ -410,7 +422,11 @@ public:
 
   /// Ends all sessions as `stopped`, and all operations. Queued sends leave as far as the kernel
   /// takes them at once.
-  void close() { core_->close(); }
+  void close()
+  {
+    detail::check_executor(*core_, "listener::close");
+    core_->close();
+  }
 
   /// Sets the function that is called with each session that has ended, and why. It is called
   /// later, never inside the call that ends the session.
@@ -449,6 +465,7 @@ private:
                                                              time_point deadline,
                                                              error_code* failure)
   {
+    detail::check_executor(*core, "listener::accept");
     // If another operation is pending, this one fails, and must not touch the deadline of that one.
     std::optional<deadline_scope> scope;
     core->notice_socket();
@@ -468,6 +485,7 @@ private:
     return detail::initiate<void(error_code, result_type)>(
         detail::shared_target(core),
         [](core_type& on, auto&& handler) {
+          detail::check_executor(on, "listener::async_accept");
           const auto executor = on.get_executor();
           net::async_compose<decltype(handler), void(error_code, result_type)>(
               detail::accept_op<core_type>(on.shared_from_this()), handler, executor);

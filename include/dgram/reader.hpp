@@ -97,9 +97,10 @@ public:
   using duration = typename clock_type::duration;
 
   /// Reads from a socket, or from another transport whose `handle()` is a `transport_handle`.
-  /// Throws `std::invalid_argument` for a configuration without slots. Throws `system_error` if a
-  /// `listener` (`error::already_listening`) or an `exchanger` (`already_started`) receives from
-  /// the socket. Of several readers on one socket each gets some of the datagrams.
+  /// Throws `std::invalid_argument` if `slots` or `yield_after` is 0, and `std::length_error` for
+  /// more slots than memory can hold. Throws `system_error` if a `listener`
+  /// (`error::already_listening`) or an `exchanger` (`already_started`) receives from the socket.
+  /// Of several readers on one socket each gets some of the datagrams.
   template <transport_with_handle Transport>
     requires std::same_as<handle_of<Transport>, Handle>
   explicit reader(Transport& transport, const reader_config& config = {})

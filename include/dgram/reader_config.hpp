@@ -16,8 +16,8 @@ struct reader_config {
   /// sockets, see `basic_receive_batch::default_slot_size`. Below 64 KiB the reader does not
   /// coalesce.
   std::size_t slot_size = 0;
-  /// Datagrams that are returned before other handlers may run. If the program is slow they may run
-  /// earlier, see `reader`.
+  /// Datagrams that are returned before other handlers may run, 1 or more. If the program is slow
+  /// they may run earlier, see `reader`.
   std::size_t yield_after = 128;
   bool coalesce = true;  ///< let the kernel join datagrams if it can
   /// Room for control messages, in bytes per datagram. With any room a Unix socket receives its

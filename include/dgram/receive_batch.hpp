@@ -95,7 +95,7 @@ public:
   /// and `std::length_error` if their product is more than memory can hold.
   explicit basic_receive_batch(std::size_t capacity, std::size_t slot_size = default_slot_size)
       : slot_size_(slot_size),
-        stride_(slot_size + stagger),
+        stride_(slot_size + detail::slot_stagger),
         slots_(checked(capacity, slot_size)),
         messages_(capacity),
         storage_(std::make_unique_for_overwrite<std::byte[]>(capacity * stride_))
@@ -400,16 +400,10 @@ private:
     std::size_t truncated = 0;
   };
 
-  // If slots had a size that is a power of two, all would start at the same cache set. One line
-  // between them prevents that.
-  static constexpr std::size_t stagger = 64;
-
   static std::size_t checked(std::size_t capacity, std::size_t slot_size)
   {
-    if (capacity == 0) throw std::invalid_argument("receive_batch: capacity must not be 0");
-    if (slot_size == 0) throw std::invalid_argument("receive_batch: slot size must not be 0");
-    detail::checked_size("receive_batch: slot size", slot_size, stagger);
-    return detail::checked_size("receive_batch: capacity", capacity, slot_size + stagger);
+    return detail::checked_slots("receive_batch: capacity", capacity, "receive_batch: slot size",
+                                 slot_size);
   }
 
   template <class Packets>

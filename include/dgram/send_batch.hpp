@@ -110,7 +110,7 @@ public:
   /// Throws `std::invalid_argument` if there is no room for one datagram, and `std::length_error`
   /// if the room is more than memory can hold.
   explicit basic_send_batch(const send_batch_config& config)
-      : basic_send_batch(config, checked(config.datagrams))
+      : basic_send_batch(config, checked_capacity("send_batch: capacity", config.datagrams))
   {
   }
 
@@ -540,6 +540,8 @@ public:
   bool try_shorter() noexcept { return messages_.try_shorter(); }
 
 private:
+  template <class>
+  friend struct detail::writer_state;
   static constexpr bool has_full_peers = detail::path_protocol<Protocol>;
 
   using run = detail::datagram_run<endpoint_type>;
@@ -590,10 +592,9 @@ private:
     return config.copy ? default_arena_size : std::numeric_limits<std::size_t>::max();
   }
 
-  static std::size_t checked(std::size_t capacity)
+  static std::size_t checked_capacity(const char* what, std::size_t capacity)
   {
-    if (capacity == 0) throw std::invalid_argument("send_batch: capacity must not be 0");
-    return detail::checked_size("send_batch: capacity", capacity, sizeof(run));
+    return detail::checked_size(what, detail::checked_positive(what, capacity), sizeof(run));
   }
 
   DGRAM_APART void push_answer(bytes_view payload, const basic_reply_path<Protocol>& path)

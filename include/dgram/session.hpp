@@ -8,6 +8,7 @@
 #include <dgram/datagram.hpp>
 #include <dgram/default_token.hpp>
 #include <dgram/detail/async/deadline.hpp>
+#include <dgram/detail/async/executor_check.hpp>
 #include <dgram/detail/sessions/listener_core.hpp>
 #include <dgram/detail/sessions/listener_dealing.hpp>
 #include <dgram/detail/sessions/listener_ending.hpp>
@@ -67,8 +68,10 @@ DGRAM_NAMESPACE_BEGIN
 /// race `next` against a timer with `||`: if both are ready, Asio's operator discards the datagram.
 ///
 /// Executor: that of the listener. All calls and the destructor belong on it: if several threads
-/// run the context, use the strand that the socket was constructed with. A handler with the same
-/// executor is called directly when its datagram has been received. Other handlers are dispatched.
+/// run the context, use the strand that the socket was constructed with. Without `NDEBUG`, a call
+/// beside the strand throws `std::logic_error`, as far as docs/servers.md says. A handler with the
+/// same executor is called directly when its datagram has been received. Other handlers are
+/// dispatched.
 ///
 /// The words differ from those of the table: `session_map::session` is a reference that owns
 /// nothing.
@@ -216,6 +219,7 @@ public:
   /// Returns the next datagram if one is there.
   result_type try_next()
   {
+    check("session::try_next");
     release_held();
     return hold(take());
   }
@@ -230,7 +234,8 @@ public:
   {
     using take_type = detail::take_view<datagram_type>;
     return start<void(error_code, result_type)>(
-        detail::session_take_op<core_type, take_type>(core_, id_, {}), std::forward<Token>(token));
+        "session::async_next", detail::session_take_op<core_type, take_type>(core_, id_, {}),
+        std::forward<Token>(token));
   }
 
   /// As `async_receive` of a connected socket: copies the next datagram into the buffers. What does
@@ -245,6 +250,7 @@ public:
   {
     using take_type = detail::take_copy<MutableBuffers>;
     return start<void(error_code, std::size_t)>(
+        "session::async_receive",
         detail::session_take_op<core_type, take_type>(core_, id_, {buffers}),
         std::forward<Token>(token));
   }
@@ -260,6 +266,7 @@ public:
     return detail::initiate<void(error_code)>(
         detail::shared_target(core_),
         [what, id = id_](core_type& core, auto&& handler) {
+          detail::check_executor(core, "session::async_wait");
           if (what == net::socket_base::wait_read)
             core.async_wait_datagram(id, std::forward<decltype(handler)>(handler));
           else
@@ -303,6 +310,7 @@ public:
   /// of `writer::try_send`.
   bool try_send(bytes_view payload, error_code& ec)
   {
+    check("session::try_send");
     if (outlet_type* const out = outlet()) return core_->try_send(id_, *out, payload, ec);
     ec = error::session_ended;
     return false;
@@ -310,6 +318,7 @@ public:
 
   bool try_send(bytes_view payload, const send_options& options, error_code& ec)
   {
+    check("session::try_send");
     if (outlet_type* const out = outlet()) return core_->try_send(id_, *out, payload, ec, options);
     ec = error::session_ended;
     return false;
@@ -326,6 +335,7 @@ public:
   auto async_send(const ConstBuffers& buffers, Token&& token = default_token())
   {
     return start<void(error_code, std::size_t)>(
+        "session::async_send",
         detail::session_send_op<core_type, ConstBuffers>(core_, id_, buffers),
         std::forward<Token>(token));
   }
@@ -347,6 +357,7 @@ public:
     requires(std::same_as<Key, session_key> || std::convertible_to<const Key&, endpoint_type>)
   bool add_key(const Key& key)
   {
+    check("session::add_key");
     return place_ && core_->sessions().add_key(place_, key);
   }
 
@@ -362,7 +373,11 @@ public:
   /// keyed by its peer is found there. The program must know that it is the same peer. Returns
   /// false, and changes nothing, if another session has this peer. Throws as
   /// `session_map::set_peer`.
-  bool set_peer(const reply_path_type& path) { return place_ && core_->set_peer(place_, path); }
+  bool set_peer(const reply_path_type& path)
+  {
+    check("session::set_peer");
+    return place_ && core_->set_peer(place_, path);
+  }
 
   // --- the end ---
 
@@ -397,6 +412,7 @@ public:
   /// Completes the pending receive and wait with `operation_aborted`. Sends are not cancelled.
   void cancel()
   {
+    check("session::cancel");
     if (place_) core_->cancel_wait(place_);
   }
 
@@ -405,6 +421,7 @@ public:
   /// `listener_config::ignore_for`.
   void close()
   {
+    check("session::close");
     if (place_) core_->end(place_, session_end::closed);
     drop_remains();
   }
@@ -426,6 +443,11 @@ private:
   }
 
   bool is_attached() const noexcept { return core_ != nullptr; }
+
+  void check(const char* call) const
+  {
+    if (core_) detail::check_executor(*core_, call);
+  }
 
   void take_over(session& other) noexcept
   {
@@ -528,6 +550,7 @@ private:
   static net::awaitable<result_type, Executor> advance(session* self, error_code* failure,
                                                        Deadline... deadline)
   {
+    self->check("session::next");
     if (failure != nullptr) failure->clear();
     self->release_held();
     if (node_type* const there = self->take()) co_return self->hold(there);
@@ -559,23 +582,25 @@ private:
   template <class... Options>
   static net::awaitable<void, Executor> push(session* self, bytes_view payload, Options... options)
   {
+    self->check("session::send");
     error_code ec = error::session_ended;
     outlet_type* const out = self->outlet();
     // The handler for errors may destroy the handle.
     std::shared_ptr<core_type> core = self->core_;
     const session_id id = self->id_;
     if (out != nullptr && core->try_send(id, *out, payload, ec, options...)) co_return;
-    if (ec != net::error::would_block) detail::throw_if(ec, "send");
+    if (ec != net::error::would_block) core->throw_if_refused(ec, payload.size(), options...);
     core->will_wait(id);
     co_await core_type::send_in_room(std::move(core), id, payload, &options...);
   }
 
   template <class Signature, class Op, class Token>
-  auto start(Op op, Token&& token)
+  auto start(const char* call, Op op, Token&& token)
   {
     return detail::initiate<Signature>(
         detail::shared_target(core_),
-        [op = std::move(op)](core_type& core, auto&& handler) {
+        [call, op = std::move(op)](core_type& core, auto&& handler) {
+          detail::check_executor(core, call);
           const auto executor = core.get_executor();
           net::async_compose<decltype(handler), Signature>(Op(op), handler, executor);
         },
@@ -660,12 +685,14 @@ public:
   }
   bool try_send(bytes_view payload, error_code& ec) const
   {
+    check("session_ref::try_send");
     if (const place_type found = find()) return core_->try_send(id_, found->out, payload, ec);
     ec = error::session_ended;
     return false;
   }
   bool try_send(bytes_view payload, const send_options& options, error_code& ec) const
   {
+    check("session_ref::try_send");
     if (const place_type found = find())
       return core_->try_send(id_, found->out, payload, ec, options);
     ec = error::session_ended;
@@ -681,6 +708,7 @@ public:
     requires(std::same_as<Key, session_key> || std::convertible_to<const Key&, endpoint_type>)
   bool add_key(const Key& key) const
   {
+    check("session_ref::add_key");
     const place_type found = find();
     return found && core_->sessions().add_key(found, key);
   }
@@ -695,6 +723,7 @@ public:
 
   bool set_peer(const reply_path_type& path) const
   {
+    check("session_ref::set_peer");
     const place_type found = find();
     return found && core_->set_peer(found, path);
   }
@@ -711,6 +740,7 @@ public:
   /// Ends the session as `closed`.
   void close() const
   {
+    check("session_ref::close");
     if (const place_type found = find()) core_->end(found, session_end::closed);
   }
 
@@ -723,16 +753,23 @@ private:
   {
   }
 
+  void check(const char* call) const
+  {
+    if (core_) detail::check_executor(*core_, call);
+  }
+
   place_type find() const noexcept { return core_ ? core_->find(id_) : place_type(); }
 
   template <class... Options>
   static net::awaitable<void, Executor> push(session_ref self, bytes_view payload,
                                              Options... options)
   {
+    self.check("session_ref::send");
     error_code ec = error::session_ended;
     const place_type found = self.find();
-    if (found && self.core_->try_send(self.id_, found->out, payload, ec, options...)) co_return;
-    if (ec != net::error::would_block) detail::throw_if(ec, "send");
+    if (!found) detail::throw_if(ec, "send");
+    if (self.core_->try_send(self.id_, found->out, payload, ec, options...)) co_return;
+    if (ec != net::error::would_block) self.core_->throw_if_refused(ec, payload.size(), options...);
     self.core_->will_wait(self.id_);
     co_await core_type::send_in_room(self.core_, self.id_, payload, &options...);
   }

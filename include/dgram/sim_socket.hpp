@@ -338,7 +338,11 @@ public:
   void bind(const endpoint_type& local, error_code& ec) { state().bind(local, ec); }
   void bind(const endpoint_type& local)
   {
-    detail::throwing("bind", local, [&](error_code& ec) { bind(local, ec); });
+    error_code ec;
+    bind(local, ec);
+    if (!ec) return;
+    error_code ignored;
+    detail::raise_bind(ec, local, local_endpoint(ignored));
   }
 
   /// Sets the peer. Errors: `error::bad_port`, `address_family_not_supported`,

@@ -11,9 +11,11 @@
 #include <dgram/detail/socket/membership.hpp>
 #include <dgram/detail/socket/shard_seat.hpp>
 #include <dgram/detail/socket/state.hpp>
+#include <dgram/endpoint.hpp>
 #include <dgram/fwd.hpp>
 #include <dgram/multicast.hpp>
 #include <dgram/network_interface.hpp>
+#include <dgram/option.hpp>
 
 #include <chrono>
 #include <cstddef>
@@ -185,6 +187,21 @@ public:
   {
     state_->change_membership(detail::membership_change::leave, group, interface, joined,
                               both_families, ec);
+  }
+
+  /// Whether a peer can answer what the socket sends. It cannot if a Unix socket has no name. The
+  /// kernel may give it one when it first sends: see `option::receive_credentials`.
+  bool can_be_answered() const
+  {
+    if constexpr (detail::path_protocol<Protocol>) {
+      error_code ec;
+      if (!is_unnamed(state_->local_endpoint(ec)) || ec) return true;
+      option::receive_credentials gives_name;
+      state_->socket.get_option(gives_name, ec);
+      return !ec && gives_name.value();
+    } else {
+      return true;
+    }
   }
 
   /// Whether the last batch emptied the queue, and no error waits behind it.

@@ -128,7 +128,8 @@ struct socket_options {
   /// Report interface and local address also on sockets bound to one address.
   bool packet_info = false;
   /// The limit of datagrams that wait to be sent: for the kernel to take them, for a bind, a
-  /// connect, a name, or the end of a pause.
+  /// connect, a name, or the end of a pause. It is 1 or more, and so is that of the bytes. One
+  /// datagram may always wait, however large it is.
   std::size_t queue_datagrams = 1024;
   std::size_t queue_bytes = 262144;  ///< the limit of their bytes of payload
   /// What happens to a datagram beyond these limits. `wait` is advice, as with Node's streams:

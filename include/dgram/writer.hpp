@@ -88,7 +88,7 @@ public:
       std::function<void(error_code, const endpoint_type&, std::size_t, std::uint64_t)>;
 
   /// Sends on the reader's socket, in the reader's turns. A reader has one writer at a time. Throws
-  /// `std::invalid_argument` for a configuration without room.
+  /// `std::invalid_argument` for room of 0, and `std::length_error` for more than memory can hold.
   explicit writer(reader_type& reader, const writer_config& config = {});
 
   /// Sends on a socket without a reader, or on another transport whose `handle()` is a
@@ -258,7 +258,7 @@ public:
   {
     error_code ec;
     const auto room = reserve(size, datagrams, ec);
-    if (ec != net::error::would_block) detail::throw_if(ec, "reserve", std::to_string(size));
+    if (ec != net::error::would_block) state_->throw_if_refused(ec, "reserve", size, datagrams);
     return room;
   }
 
@@ -497,7 +497,7 @@ private:
       return false;
     }
     if (!ec && !state_->can_take(size, datagrams, to)) ec = net::error::no_buffer_space;
-    detail::throw_if(ec, "push");
+    state_->throw_if_refused(ec, "push", size, datagrams);
     return true;
   }
 
@@ -523,7 +523,7 @@ private:
     state->make_room(payload.size(), datagrams, ec);
     while (state->must_wait(payload.size(), datagrams, ec, *to))
       co_await wait_room(*state);
-    detail::throw_if(ec, "send");
+    state->throw_if_refused(ec, "send", payload.size(), datagrams);
     if (state->can_take(payload.size(), datagrams, *to))
       state->push(payload, datagrams, *to, *options...);
     else

@@ -14,8 +14,8 @@ DGRAM_NAMESPACE_BEGIN
 
 /// How a writer queues.
 struct writer_config {
-  std::size_t datagrams = 1024;  ///< room for this many
-  std::size_t bytes = 0;         ///< room for this many bytes of payload; 0: 256 KiB
+  std::size_t datagrams = 1024;                 ///< room for this many
+  std::size_t bytes = std::size_t{256} * 1024;  ///< room for this many bytes of payload
   full_policy when_full = full_policy::wait;
 
   /// What happens to a datagram for a Unix peer that does not read, so that its queue is full.

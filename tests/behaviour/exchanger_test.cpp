@@ -13,6 +13,7 @@
 
 #include <array>
 #include <chrono>
+#include <exception>
 #include <future>
 #include <optional>
 #include <string>
@@ -115,6 +116,65 @@ TEST_CASE("an exchange runs on sockets of each family, and on Unix sockets with 
   }
 #endif
 }
+
+#if DGRAM_HAS_UNIX_DATAGRAMS
+
+TEST_CASE(
+    "an exchange on a Unix socket without a name is refused at the call, and the text says why")
+{
+  const test::temporary_directory directory;
+  asio::io_context io;
+  dgram::unix_dgram::socket server(io, dgram::unix_dgram::endpoint(directory / "server"));
+  dgram::unix_dgram::socket socket(io, dgram::unix_dgram());
+  dgram::reader reader{server};
+  serve(server, reader);
+  dgram::exchanger client{socket, two_bytes};
+  using client_type = decltype(client);
+  const auto to = server.local_endpoint();
+  std::string text;
+  const auto ask = [](client_type& on, auto peer, std::string& said) -> asio::awaitable<void> {
+    try {
+      const auto got = co_await on.exchange("id hello", peer);
+      said = got.payload().text();
+    } catch (const dgram::system_error& refused) {
+      said = refused.what();
+      CHECK(refused.code() == asio::error::invalid_argument);
+    }
+  };
+  const auto run = [&] {
+    asio::co_spawn(io, ask(client, to, text), [&](const std::exception_ptr&) { reader.stop(); });
+    test::run(io);
+  };
+  SECTION("nothing is sent")
+  {
+    run();
+    CHECK(text.starts_with(
+        "exchange EINVAL (the socket has no name, so that no peer can answer; bind it)"));
+    CHECK(client.statistics().not_begun == 1);
+    CHECK(client.statistics().begun == 0);
+    CHECK(server.statistics().received == 0);
+  }
+  SECTION("a bind helps")
+  {
+    error_code said;
+    client.async_exchange("id", to, [&](error_code ec, const auto&) { said = ec; });
+    io.poll();
+    CHECK(said == asio::error::invalid_argument);
+    socket.bind(directory / "client");
+    run();
+    CHECK(text == "id hello!");
+  }
+#if defined(__linux__)
+  SECTION("the kernel gives the name")
+  {
+    socket.set_option(dgram::option::receive_credentials(true));
+    run();
+    CHECK(text == "id hello!");
+  }
+#endif
+}
+
+#endif
 
 TEST_CASE("an exchanger on a strand of a pool, and a future that another thread waits for")
 {

@@ -23,6 +23,7 @@
 #include <cstdlib>
 #include <functional>
 #include <new>
+#include <optional>
 #include <utility>
 
 namespace allocation_test {
@@ -727,6 +728,49 @@ TEST_CASE("sessions of which an allocation fails are whole, and can be made late
     if (!was_reached) break;
   }
   CHECK(failed > 10);
+}
+
+TEST_CASE("a session's send that finds no memory gives back what the peer may get",
+          "[sessions][F3]")
+{
+  if (!test::fails_allocations) SKIP("allocations cannot be made to fail here");
+  const bool has_options = GENERATE(false, true);
+  CAPTURE(has_options);
+  std::size_t thrown = 0;
+  for (std::size_t n = 1;; ++n) {
+    asio::io_context io;
+    dgram::udp::socket server{io, test::loopback_v4()};
+    dgram::udp::socket client{io, test::loopback_v4()};
+    dgram::listener listener{server};
+    std::optional<dgram::udp::session> session;
+    listener.async_accept([&](dgram::error_code, auto accepted) { session = std::move(accepted); });
+    client.send_to(asio::buffer("hello", 5), server.local_endpoint());
+    while (!session)
+      io.run_one();
+    bool was_reached = false;
+    bool has_thrown = false;
+    {
+      const test::failing_allocation failing(n);
+      try {
+        if (has_options)
+          session->try_send("1234567", {.hop_limit = 7});
+        else
+          session->try_send("1234567");
+      } catch (const std::bad_alloc&) {
+        has_thrown = true;
+      }
+      was_reached = failing.has_failed();
+    }
+    if (!was_reached) break;
+    if (!has_thrown) continue;
+    ++thrown;
+    dgram::error_code ec;
+    CHECK_FALSE(session->try_send("1234567890123456", ec));
+    CHECK(ec == dgram::error::not_validated);
+    CHECK(session->try_send("123456789012345"));
+    listener.close();
+  }
+  CHECK((thrown > 0) == has_options);
 }
 
 }  // namespace allocation_test

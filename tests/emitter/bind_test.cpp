@@ -200,6 +200,22 @@ TEST_CASE("BND-04, BND-05, BND-06: a second bind, and one after close", "[emitte
   CHECK(events == trace{"listening", "close"});
 }
 
+TEST_CASE("A second bind says to what the socket is bound, or that a bind is pending", "[emitter]")
+{
+  asio::io_context io;
+  auto socket = dgram::create_socket(io, dgram::udp4);
+  const std::string reason = ": " + make_error_code(dgram::error::already_bound).message();
+  socket.bind(0, "127.0.0.1");
+  CHECK(test::thrown_text([&] { socket.bind(0); }) == "bind (a bind is pending)" + reason);
+  CHECK(test::thrown_text([&] { socket.connect_sync(9); }) ==
+        "connect (a bind is pending)" + reason);
+  test::run_until(io, [&] { return socket.state().bound; });
+  const std::string bound = "(bound to " + to_string(socket.address()) + ")";
+  CHECK(test::thrown_text([&] { socket.bind(0); }) == "bind " + bound + reason);
+  CHECK(test::thrown_text([&] { socket.bind_sync(9, "127.0.0.1"); }) == "bind " + bound + reason);
+  socket.close();
+}
+
 TEST_CASE("BND-07, ERR-13: a taken port is an 'error' event that names it", "[emitter]")
 {
   asio::io_context io;
@@ -225,7 +241,8 @@ TEST_CASE("BND-09, BND-10: addresses of others, and of the other family", "[emit
   test::run(io);
   socket.bind(0, "::1");
   test::run(io);
-  CHECK(events == trace{"error bind EADDRNOTAVAIL 1.1.1.1", "error bind EINVAL ::1"});
+  CHECK(events == trace{"error bind EADDRNOTAVAIL 1.1.1.1",
+                        "error bind EINVAL ::1 (an IPv6 address on a udp4 socket)"});
 }
 
 TEST_CASE("BND-11: a name is looked up in the family of the socket", "[emitter]")

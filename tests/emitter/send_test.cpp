@@ -188,7 +188,7 @@ TEST_CASE("SND-18, SND-19, SND-22: what the kernel refuses goes to the callback 
   outcome large;
   socket.send(std::vector<char>(256 * 1024), 12345, "127.0.0.1", large.callback());
   test::run_until(io, [&] { return large.calls == 1; });
-  CHECK(large.what.text() == "send EMSGSIZE 127.0.0.1:12345");
+  CHECK(large.what.text() == "send EMSGSIZE 127.0.0.1:12345 (262144 bytes; at most 65507)");
   CHECK(large.size == 0);
   socket.connect_sync(12345);
   outcome connected;
@@ -196,8 +196,8 @@ TEST_CASE("SND-18, SND-19, SND-22: what the kernel refuses goes to the callback 
   outcome small;
   socket.send(std::vector<char>(65508), small.callback());
   test::run_until(io, [&] { return connected.calls + small.calls == 2; });
-  CHECK(connected.what.text() == "send EMSGSIZE");
-  CHECK(small.what.text() == "send EMSGSIZE");
+  CHECK(connected.what.text() == "send EMSGSIZE (70000 bytes; at most 65507)");
+  CHECK(small.what.text() == "send EMSGSIZE (65508 bytes; at most 65507)");
   CHECK(events == trace{"listening", "connect"});
 }
 
@@ -214,8 +214,8 @@ TEST_CASE("SND-21: without a callback it is one 'error' event", "[emitter]")
   socket.send(std::vector<char>(70000), 12345, [&] { events.push_back("never"); });
   CHECK(events.empty());
   test::run_ready(io);
-  CHECK(events ==
-        trace{"error send EMSGSIZE 127.0.0.1:12345", "error send EMSGSIZE 127.0.0.1:12345"});
+  const std::string refused = "error send EMSGSIZE 127.0.0.1:12345 (70000 bytes; at most 65507)";
+  CHECK(events == trace{refused, refused});
   CHECK(socket.state().bound);
 }
 
@@ -454,7 +454,7 @@ TEST_CASE("SND-26, SND-34: the other family, and nobody's address", "[emitter]")
   socket.send("x", 9, "::1", refused.callback());
   socket.send("here", target.port, "0.0.0.0");
   test::run_until(io, [&] { return refused.calls == 1 && target.messages.size() == 1; });
-  CHECK(refused.what.text() == "send EINVAL ::1:9");
+  CHECK(refused.what.text() == "send EINVAL ::1:9 (an IPv6 address on a udp4 socket)");
 }
 
 TEST_CASE("N8: a peer on the block list is not sent to", "[emitter]")
@@ -558,7 +558,7 @@ TEST_CASE("C21, SND-27: udp6 sends from all addresses, of both families", "[emit
   outcome refused;
   socket.send("x", 9, "127.0.0.1", refused.callback());
   test::run_until(io, [&] { return refused.calls == 1; });
-  CHECK(refused.what.text() == "send EINVAL 127.0.0.1:9");
+  CHECK(refused.what.text() == "send EINVAL 127.0.0.1:9 (an IPv4 address on a udp6 socket)");
 }
 
 TEST_CASE(

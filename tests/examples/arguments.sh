@@ -90,6 +90,7 @@ refused '"nowhere"' udp_relay --to nowhere
 refused '--rate "0"' game_loop --rate 0
 refused '--players "0"' game_loop --players 0
 refused '"nowhere"' game_loop nowhere
+refused '--players "0"' simulated_game --players 0
 refused '"[::]:http"' multihomed_echo http
 refused '"nowhere"' dns_responder nowhere
 refused 'ADDRESS:PORT is missing' path_probe
@@ -97,7 +98,7 @@ refused '--timeout "0"' path_probe 127.0.0.1:9 --timeout 0
 
 for program in echo_callback echo_coroutine client syslog_collector multicast_chat \
   multicast_source_specific echo_load unix_echo syslog_sender dns_lookup \
-  multihomed_echo dns_responder path_probe game_loop chat_server udp_relay; do
+  multihomed_echo dns_responder path_probe game_loop simulated_game chat_server udp_relay; do
   run 0 "$examples/example_$program" --help
   prints "usage: example_$program"
 done

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# The game server: players join, move and leave, strangers get no state, and silence ends a player.
+# The game server: players join, move and leave, strangers get no state, and silence ends a player. Then ten thousand
+# players on a simulated network, where every run is the same.
 #   game_loop.sh EXAMPLES
 . "$(dirname "$0")/common.sh"
 need_dev_udp
@@ -35,3 +36,17 @@ expect game '^ann left without a word$'
 quits game TERM
 grep -qx '2 players joined, 1 left, 1 without a word; 1 datagrams of strangers, 1 of players too many' \
   "$work/game.out" || fail "the report is wrong: $(tail -n 1 "$work/game.out")"
+
+pattern='^10000 players joined, ([0-9]+) left, ([0-9]+) without a word; 0 datagrams of strangers, 0 of players too many
+([0-9]+) datagrams were sent, ([0-9]+) were lost$'
+run 0 "$examples/example_simulated_game" --rate 5
+[[ $output =~ $pattern ]] || fail "ten thousand players do not come and go: $output"
+if ((BASH_REMATCH[1] + BASH_REMATCH[2] != 10000 || BASH_REMATCH[1] < 4900 || BASH_REMATCH[1] > 5000)); then
+  fail "players are missing, or half of them did not leave: $output"
+fi
+if ((BASH_REMATCH[3] < 100000 || BASH_REMATCH[4] < BASH_REMATCH[3] / 200)); then
+  fail "there is too little news: $output"
+fi
+first=$output
+run 0 "$examples/example_simulated_game" --rate 5
+[ "$output" = "$first" ] || fail "a second run is another one: $output"

@@ -433,6 +433,48 @@ TEST_CASE("a send that can never be queued gives back what it was allowed to sen
   CHECK(has_budget(a, 0));
 }
 
+TEST_CASE("a send with options that cannot be gives back what it was allowed to send",
+          "[servers][F3]")
+{
+  const std::vector<std::byte> much(1000);
+  std::vector<dgram::send_options> all;
+  all.push_back({.dscp = std::uint8_t{64}});
+  all.push_back({.hop_limit = 0});
+  all.push_back({.segment_size = std::size_t{0}});
+  all.push_back({.control = much});
+  all.push_back({.source = asio::ip::make_address("::1")});
+  const bool waits = GENERATE(false, true);
+  world w({.queue = {.datagrams = 2}});
+  session a = w.accept_from(0);  // 5 bytes, which allow 15
+  session filler = w.accept_from(1);
+  filler.mark_validated();
+  const auto reference = w.listener->find(a.id());
+  std::size_t failed = 0;
+  const auto note = [&](const std::exception_ptr& thrown) {
+    try {
+      if (thrown) std::rethrow_exception(thrown);
+    } catch (const dgram::system_error&) {
+      ++failed;
+    }
+  };
+  for (const dgram::send_options& each : all) {
+    if (waits) w.net.pause("10.0.0.1");
+    while (waits && filler.try_send("fill")) {}
+    error_code ec;
+    CHECK_FALSE(a.try_send("1234567", each));
+    CHECK_FALSE(a.try_send("1234567", each, ec));
+    CHECK_FALSE(reference.try_send("1234567", each, ec));
+    CHECK(ec);
+    asio::co_spawn(w.io, a.send("1234567", each), note);
+    asio::co_spawn(w.io, reference.send("1234567", each), note);
+    w.run(1ms);
+    w.net.resume("10.0.0.1");
+    w.run();
+  }
+  CHECK(failed == 2 * all.size());
+  CHECK(has_budget(a, 15));
+}
+
 TEST_CASE("a reference to a session waits for room, and sends with options", "[servers][F3]")
 {
   world w({.queue = {.datagrams = 1}});

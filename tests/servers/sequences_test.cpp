@@ -171,7 +171,7 @@ private:
         .all_inboxes_bytes = one_in(4) ? std::size_t{2000} : std::size_t{1} << 20U,
         .amplification = one_in(3) ? std::size_t{0} : std::size_t{3},
         .slots = 1 + below(8),
-        .yield_after = below(10),
+        .yield_after = 1 + below(10),
         .queue = {.datagrams = 1 + below(4)}};
     ++listeners_;
     listener_.emplace(*server_, config, key_of());

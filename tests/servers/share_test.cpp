@@ -5,6 +5,7 @@
 #include <catch2/generators/catch_generators.hpp>
 
 #include <cstddef>
+#include <deque>
 #include <exception>
 #include <memory>
 #include <optional>
@@ -189,6 +190,58 @@ TEST_CASE("a queue that drops drops what is beyond a session's share", "[servers
   CHECK(counts.dropped >= number / 3);
   for (std::size_t i = 0; i < queue_size / 16; ++i)
     CHECK(modest.try_send("y"));
+}
+
+TEST_CASE("a send that is not queued takes nothing of its session's share", "[servers][F3]")
+{
+  enum class form { tried, handler, coroutine, reference, with_options };
+  const form how =
+      GENERATE(form::tried, form::handler, form::coroutine, form::reference, form::with_options);
+  CAPTURE(static_cast<int>(how));
+  // A datagram of 99 bytes takes a whole share, and eight of one byte do.
+  world w({.amplification = 0, .queue = {.datagrams = queue_size, .bytes = 1600}});
+  const std::string large(99, 'x');
+  std::deque<session> fillers;
+  for (std::size_t i = 0; i < 40; ++i)
+    fillers.push_back(w.accept_from(i));
+  session last = w.accept_from(40);
+  w.net.pause("10.0.0.1");
+  for (session& each : fillers)
+    while (w.counts().share_full == 0 && each.try_send(large)) {}
+  for (session& each : fillers)
+    each.try_send(large);
+  const auto share_full = w.counts().share_full;
+  error_code said;
+  const auto note = [&](error_code ec, auto&&...) { said = ec; };
+  const auto note_thrown = [&](const std::exception_ptr& thrown) {
+    try {
+      if (thrown) std::rethrow_exception(thrown);
+    } catch (const dgram::system_error& failed) {
+      said = failed.code();
+    }
+  };
+  asio::cancellation_signal signal;
+  const auto spawn = [&](asio::awaitable<void> sending) {
+    asio::co_spawn(w.io, std::move(sending),
+                   asio::bind_cancellation_slot(signal.slot(), note_thrown));
+  };
+  auto reference = w.listener->find(last.id());
+  switch (how) {
+  case form::tried: last.try_send(large, said); break;
+  case form::handler:
+    last.async_send(asio::buffer(large), asio::bind_cancellation_slot(signal.slot(), note));
+    break;
+  case form::coroutine: spawn(last.send(large)); break;
+  case form::reference: spawn(reference.send(large)); break;
+  case form::with_options: spawn(last.send(large, {.number = 7})); break;
+  }
+  w.run(1ms);
+  signal.emit(asio::cancellation_type::terminal);
+  w.run(1ms);
+  CHECK(said == (how == form::tried ? error_code(asio::error::would_block) : aborted));
+  for (int i = 0; i < 8; ++i)
+    CHECK(last.try_send("x"));
+  CHECK(w.counts().share_full == share_full);
 }
 
 }  // namespace share_test

@@ -37,7 +37,7 @@ struct traffic {
 /// The reader, or nothing if it refuses the configuration.
 std::optional<dgram::udp::reader> reader_of(traffic& host, const dgram::reader_config& config)
 {
-  const bool refused = config.slots == 0;
+  const bool refused = config.slots == 0 || config.yield_after == 0;
   const bool too_much = config.slots == largest || config.slot_size == largest;
   if (refused)
     CHECK_THROWS_AS(dgram::udp::reader(host.to, config), std::invalid_argument);
@@ -56,7 +56,7 @@ dgram::reader_config any_reader_config()
       dgram::reader_config{.slot_size = 1}, dgram::reader_config{.slot_size = 65535},
       dgram::reader_config{.slot_size = largest}, dgram::reader_config{.yield_after = 0},
       dgram::reader_config{.yield_after = 1}, dgram::reader_config{.yield_after = largest},
-      dgram::reader_config{.slots = 1, .slot_size = 1, .yield_after = 0});
+      dgram::reader_config{.slots = 1, .slot_size = 1, .yield_after = 1});
 }
 
 dgram::writer_config any_writer_config()
@@ -141,7 +141,7 @@ TEST_CASE("a writer of any configuration sends, or says that there is never room
   const dgram::writer_config config = any_writer_config();
   CAPTURE(config.datagrams, config.bytes);
   traffic host;
-  if (config.datagrams == 0) {
+  if (config.datagrams == 0 || config.bytes == 0) {
     CHECK_THROWS_AS(dgram::writer(host.from, config), std::invalid_argument);
     return;
   }
@@ -208,10 +208,13 @@ TEST_CASE("an emitter of any queue sends what it is given, or reports that it wa
   const auto policy = GENERATE(dgram::full_policy::wait, dgram::full_policy::drop_newest);
   CAPTURE(datagrams, bytes, static_cast<int>(policy));
   traffic host;
-  auto emitter = dgram::create_socket(host.io, {.type = dgram::udp4,
-                                                .queue_datagrams = datagrams,
-                                                .queue_bytes = bytes,
-                                                .when_full = policy});
+  const dgram::socket_options options{
+      .type = dgram::udp4, .queue_datagrams = datagrams, .queue_bytes = bytes, .when_full = policy};
+  if (datagrams == 0 || bytes == 0) {
+    CHECK_THROWS_AS(dgram::create_socket(host.io, options), dgram::system_error);
+    return;
+  }
+  auto emitter = dgram::create_socket(host.io, options);
   constexpr int asked = 3;
   int sent = 0;
   int dropped = 0;

@@ -54,6 +54,13 @@ void for_each_value(Check check)
   check(refused,
         "peer=127.0.0.1:53 " + error + " origin=icmp offender=192.0.2.1 type=3 code=4 mtu=1280");
 
+  check(dgram::session_id{18'446'744'073'709'551'615U}, "18446744073709551615");
+  check(dgram::session_end::idle, "idle");
+  check(dgram::session_end::closed, "closed");
+  check(dgram::session_end::evicted, "evicted");
+  check(dgram::session_end::stopped, "stopped");
+  check(dgram::session_end::socket_error, "socket_error");
+
   dgram::system_capabilities can;
   can.backend = "linux";
   can.datagrams_per_call = 1024;

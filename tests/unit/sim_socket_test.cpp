@@ -8,6 +8,8 @@
 
 #include <catch2/catch_test_macros.hpp>
 #include <catch2/generators/catch_generators.hpp>
+#include <catch2/matchers/catch_matchers_exception.hpp>
+#include <catch2/matchers/catch_matchers_string.hpp>
 
 #include <array>
 #include <chrono>
@@ -346,6 +348,9 @@ TEST_CASE("calls on a simulated socket report what is wrong with them")
   const auto local = s.server.local_endpoint();
   s.server.bind(local, ec);
   CHECK(ec == asio::error::invalid_argument);
+  CHECK_THROWS_WITH(s.server.bind(local),
+                    Catch::Matchers::ContainsSubstring("(the socket is bound to " +
+                                                       dgram::to_string(local) + ")"));
   s.server.open(dgram::udp::v4(), ec);
   CHECK(ec == asio::error::already_open);
   CHECK_THROWS_AS((sim::socket{s.net, {"10.0.0.1", 7000}}), dgram::system_error);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 // Wrong uses that a newcomer makes: each error names the call, the value and what is allowed, once.
 #include "support/loopback.hpp"
+#include "support/temporary_directory.hpp"
 
 #include <dgram.hpp>
 
@@ -8,9 +9,13 @@
 #include <catch2/matchers/catch_matchers_string.hpp>
 
 #include <array>
+#include <exception>
 #include <functional>
+#include <optional>
+#include <stdexcept>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace wrong_uses_test {
@@ -141,6 +146,94 @@ TEST_CASE_METHOD(wrong_uses_test, "wrong uses: a payload that is too large is me
   });
 }
 
+TEST_CASE_METHOD(wrong_uses_test,
+                 "wrong uses: a payload that a queue never holds is measured, in each form",
+                 "[errors]")
+{
+  const std::string nine = "123456789";
+  const std::string with = " with 9 bytes (at most 8)";
+  const std::string trains = " with 3 datagrams (at most 2)";
+  const dgram::error_code code = asio::error::message_size;
+  const dgram::writer_config queue{.datagrams = 2, .bytes = 8};
+  const dgram::send_options train{.segment_size = std::size_t{1}};
+  dgram::writer writer{socket, queue};
+  dgram::listener listener{bound, {.amplification = 0, .queue = queue}};
+  std::optional<udp::session> session;
+  listener.async_accept([&](dgram::error_code, auto accepted) { session = std::move(accepted); });
+  socket.send_to(asio::buffer("hello", 5), peer);
+  while (!session)
+    io.run_one();
+  const auto reference = listener.find(session->id());
+  const auto await = [&](asio::awaitable<void> sending) {
+    std::exception_ptr failure;
+    asio::co_spawn(io, std::move(sending), [&](std::exception_ptr thrown) { failure = thrown; });
+    io.restart();
+    io.poll();
+    if (failure) std::rethrow_exception(failure);
+  };
+  check_each({
+      {[&] { writer.push(nine, peer); }, "push" + with, code},
+      {[&] { writer.push("123", peer, train); }, "push" + trains, code},
+      {[&] { (void)writer.reserve(9); }, "reserve" + with, code},
+      {[&] { (void)writer.reserve(3, 3); }, "reserve" + trains, code},
+      {[&] { await(writer.send(nine, peer)); }, "send" + with, code},
+      {[&] { await(writer.send("123", peer, train)); }, "send" + trains, code},
+      {[&] { await(session->send(nine)); }, "send" + with, code},
+      {[&] { await(session->send("123", train)); }, "send" + trains, code},
+      {[&] { await(reference.send(nine)); }, "send" + with, code},
+      {[&] { await(reference.send("123", train)); }, "send" + trains, code},
+  });
+  listener.close();
+}
+
+TEST_CASE_METHOD(wrong_uses_test,
+                 "wrong uses: a limit of 0 is refused, and the text names the object and the limit",
+                 "[errors]")
+{
+  const auto text_of = [](const auto& make) {
+    try {
+      make();
+    } catch (const std::invalid_argument& refused) {
+      return std::string(refused.what());
+    } catch (const dgram::system_error& refused) {
+      CHECK(refused.code() == error::out_of_range);
+      const std::string text = refused.what();
+      return text.substr(0, text.rfind(": "));
+    }
+    return std::string("not refused");
+  };
+  CHECK(text_of([&] { dgram::reader(bound, {.slots = 0}); }) == "reader: slots must not be 0");
+  CHECK(text_of([&] { dgram::reader(bound, {.yield_after = 0}); }) ==
+        "reader: yield_after must not be 0");
+  CHECK(text_of([&] { dgram::writer(bound, {.datagrams = 0}); }) ==
+        "writer: datagrams must not be 0");
+  CHECK(text_of([&] { dgram::writer(bound, {.bytes = 0}); }) == "writer: bytes must not be 0");
+  CHECK(text_of([] { dgram::receive_batch(0); }) == "receive_batch: capacity must not be 0");
+  CHECK(text_of([] { dgram::receive_batch(1, 0); }) == "receive_batch: slot size must not be 0");
+  CHECK(text_of([] { dgram::send_batch(0); }) == "send_batch: capacity must not be 0");
+  const auto listen = [&](const dgram::listener_config& config) {
+    return text_of([&] { dgram::listener(bound, config); });
+  };
+  const std::string allowed = ": 0; it must be 1 or more)";
+  CHECK(listen({.slots = 0}) == "listener (slots" + allowed);
+  CHECK(listen({.yield_after = 0}) == "listener (yield_after" + allowed);
+  CHECK(listen({.queue = {.datagrams = 0}}) == "listener (queue.datagrams" + allowed);
+  CHECK(listen({.queue = {.bytes = 0}}) == "listener (queue.bytes" + allowed);
+  const auto exchange = [&](dgram::exchanger_config config) {
+    return text_of([&] { dgram::exchanger(bound, dgram::same_bytes{0, 2}, std::move(config)); });
+  };
+  CHECK(exchange({.slots = 0}) == "exchanger (slots" + allowed);
+  CHECK(exchange({.yield_after = 0}) == "exchanger (yield_after" + allowed);
+  CHECK(exchange({.queue = {.datagrams = 0}}) == "exchanger (queue.datagrams" + allowed);
+  CHECK(exchange({.queue = {.bytes = 0}}) == "exchanger (queue.bytes" + allowed);
+  const auto create = [&](dgram::socket_options options) {
+    options.type = dgram::udp4;
+    return text_of([&] { dgram::create_socket(io, std::move(options)); });
+  };
+  CHECK(create({.queue_datagrams = 0}) == "create_socket (queue_datagrams" + allowed);
+  CHECK(create({.queue_bytes = 0}) == "create_socket (queue_bytes" + allowed);
+}
+
 #if DGRAM_HAS_UNIX_DATAGRAMS
 
 TEST_CASE_METHOD(wrong_uses_test, "wrong uses: a Unix path is named, and how long it may be",
@@ -162,6 +255,20 @@ TEST_CASE_METHOD(wrong_uses_test, "wrong uses: a Unix path is named, and how lon
        asio::error::name_too_long},
       {[&] { local.connect("/nosuch/peer"); }, "connect \"/nosuch/peer\"",
        dgram::socket_error::no_such_file},
+  });
+}
+
+TEST_CASE_METHOD(wrong_uses_test, "wrong uses: a second bind of a Unix socket names the first",
+                 "[errors]")
+{
+  const test::temporary_directory directory;
+  const std::string first = directory / "first";
+  const std::string second = directory / "second";
+  dgram::unix_dgram::socket local(io, first.c_str());
+  check_each({
+      {[&] { local.bind(second); },
+       "bind \"" + second + "\" (the socket is bound to " + first + ")",
+       asio::error::invalid_argument},
   });
 }
 
@@ -193,7 +300,9 @@ TEST_CASE_METHOD(wrong_uses_test,
       {[&] { socket.send_to(bytes, v6); }, "send_to \"[::1]:9\"",
        asio::error::address_family_not_supported},
       {[&] { udp::socket(io, peer); }, "bind \"" + peer_text + "\"", asio::error::address_in_use},
-      {[&] { bound.bind("127.0.0.1:0"); }, "bind \"127.0.0.1:0\"", asio::error::invalid_argument},
+      {[&] { bound.bind("127.0.0.1:0"); },
+       "bind \"127.0.0.1:0\" (the socket is bound to " + peer_text + ")",
+       asio::error::invalid_argument},
       {[&] { closed.set_option(dgram::option::hop_limit(3)); }, "set_option \"hop_limit{3}\"",
        asio::error::bad_descriptor},
   });

@@ -8,6 +8,7 @@
 #include <dgram/error.hpp>
 
 #include <optional>
+#include <string>
 #include <type_traits>
 #include <utility>
 
@@ -26,6 +27,22 @@ template <class Subject>
 {
   const bool is_port = ec == make_error_code(error::bad_port);  // 0 is the port of no peer
   raise(ec, what, to_string(subject), is_port ? "ports 1 to 65535" : "");
+}
+
+/// A bind has failed. If the socket is bound already, the text says to what. `present` is the local
+/// endpoint.
+template <class Endpoint>
+[[noreturn]] DGRAM_COLD void raise_bind(const error_code& ec, const Endpoint& wanted,
+                                        const Endpoint& present)
+{
+  bool is_bound = ec == net::error::invalid_argument;
+  if constexpr (requires { present.port(); })
+    is_bound = is_bound && present.port() != 0;
+  else
+    is_bound = is_bound && !is_unnamed(present);
+  if (!is_bound) raise_about(ec, "bind", wanted);
+  raise(ec,
+        "bind \"" + to_string(wanted) + "\" (the socket is bound to " + to_string(present) + ")");
 }
 
 /// Calls `function(error_code&)`, and `raise(error_code)` with the error that the function reports.

@@ -6,6 +6,7 @@
 #include <dgram/config.hpp>
 #include <dgram/datagram.hpp>
 #include <dgram/detail/async/cancellation.hpp>
+#include <dgram/detail/async/checked_size.hpp>
 #include <dgram/detail/batch/receive_policy.hpp>
 #include <dgram/detail/socket/receivers.hpp>
 #include <dgram/error.hpp>
@@ -35,10 +36,10 @@ struct reader_state : std::enable_shared_from_this<reader_state<Handle>> {
   DGRAM_COLD reader_state(Handle handle, const reader_config& config)
       : socket(std::move(handle)),
         entry(socket),
-        batch(config.slots,
-              config.slot_size != 0 ? config.slot_size : batch_type::default_slot_size),
+        batch(checked_slots("reader: slots", config.slots, "reader: slot_size", slot_size(config)),
+              slot_size(config)),
         position(batch.end()),
-        policy(config.yield_after),
+        policy(checked_positive("reader: yield_after", config.yield_after)),
         coalesce_(config.coalesce && batch.slot_size() >= batch_type::default_slot_size)
   {
     if (config.control_size > 0) batch.reserve_control(config.control_size);
@@ -171,6 +172,11 @@ struct reader_state : std::enable_shared_from_this<reader_state<Handle>> {
   bool timed_out() const noexcept { return timed_out_; }
 
 private:
+  static std::size_t slot_size(const reader_config& config) noexcept
+  {
+    return config.slot_size != 0 ? config.slot_size : batch_type::default_slot_size;
+  }
+
   /// Also prepares the next descriptor, if the socket is reopened, or is opened after the reader
   /// was created.
   DGRAM_COLD void prepare_descriptor()

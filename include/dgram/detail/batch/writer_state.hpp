@@ -5,6 +5,7 @@
 
 #include <dgram/config.hpp>
 #include <dgram/datagram.hpp>
+#include <dgram/detail/async/checked_size.hpp>
 #include <dgram/detail/async/epoch_guard.hpp>
 #include <dgram/detail/async/no_memory.hpp>
 #include <dgram/detail/async/replaceable_function.hpp>
@@ -25,6 +26,7 @@
 #include <functional>
 #include <memory>
 #include <span>
+#include <string>
 #include <type_traits>
 #include <utility>
 
@@ -43,7 +45,7 @@ struct writer_state : std::enable_shared_from_this<writer_state<Handle>> {
   /// `source` is the reader whose turns the writer follows; null for a writer on a socket alone.
   DGRAM_COLD writer_state(Handle handle, std::shared_ptr<reader_type> source,
                           const writer_config& config)
-      : batch({.datagrams = config.datagrams, .bytes = config.bytes, .copy = true}),
+      : batch(checked(config)),
         room_(handle.get_executor()),
         socket_(std::move(handle)),
         reader_(std::move(source)),
@@ -244,6 +246,14 @@ struct writer_state : std::enable_shared_from_this<writer_state<Handle>> {
     if (batch.empty()) wake_waiting();
   }
 
+  /// If `ec` is set, throws it. The text says how large a payload is that the queue never has room
+  /// for, and how much it could hold.
+  void throw_if_refused(const error_code& ec, const char* what, std::size_t size,
+                        std::size_t datagrams) const
+  {
+    if (ec) raise_refusal(ec, what, size, datagrams);
+  }
+
   executor_type get_executor() const { return socket_.get_executor(); }
 
   /// Whether the queue waits for the kernel.
@@ -327,6 +337,30 @@ struct writer_state : std::enable_shared_from_this<writer_state<Handle>> {
   }
 
 private:
+  [[noreturn]] DGRAM_COLD void raise_refusal(const error_code& ec, const char* what,
+                                             std::size_t size, std::size_t datagrams) const
+  {
+    std::string text(what);
+    const auto add = [&](std::size_t has, const char* of, std::size_t most) {
+      text.append(" with ").append(std::to_string(has)).append(of);
+      text.append(" (at most ").append(std::to_string(most)).append(")");
+    };
+    if (ec == net::error::message_size && size > batch.max_bytes())
+      add(size, " bytes", batch.max_bytes());
+    else if (ec == net::error::message_size && datagrams > batch.capacity())
+      add(datagrams, " datagrams", batch.capacity());
+    raise(ec, text);
+  }
+
+  static send_batch_config checked(const writer_config& config)
+  {
+    using batch_type = basic_send_batch<protocol_type>;
+    const char* const bytes = "writer: bytes";
+    return {.datagrams = batch_type::checked_capacity("writer: datagrams", config.datagrams),
+            .bytes = checked_size(bytes, checked_positive(bytes, config.bytes)),
+            .copy = true};
+  }
+
   template <class Target>
   static constexpr bool can_be_full =
       path_protocol<protocol_type> && !std::is_same_v<Target, no_peer>;

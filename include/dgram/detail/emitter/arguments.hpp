@@ -225,6 +225,13 @@ inline socket_options checked_options(socket_options options, bool needs_type)
   };
   check_size("recv_buffer_size ", options.recv_buffer_size);
   check_size("send_buffer_size ", options.send_buffer_size);
+  const auto check_queue = [](const char* which, std::size_t most) {
+    if (most == 0)
+      refuse("create_socket", error::out_of_range,
+             std::string(which) + ": 0; it must be 1 or more");
+  };
+  check_queue("queue_datagrams", options.queue_datagrams);
+  check_queue("queue_bytes", options.queue_bytes);
   return options;
 }
 

@@ -10,6 +10,7 @@
 #include <dgram/socket_options.hpp>
 
 #include <cstdint>
+#include <string>
 
 DGRAM_NAMESPACE_BEGIN
 
@@ -55,6 +56,13 @@ public:
     if (can_be_peer(peer) && !is_foreign(peer)) return {};
     if (is_ip && !is_foreign(peer)) return error::bad_port;
     return net::error::invalid_argument;
+  }
+
+  /// What is wrong with a peer that `check_peer` refuses, in words; empty if the code says it.
+  std::string fault_of(const endpoint_type& peer) const
+  {
+    if (!is_foreign(peer)) return {};
+    return is_v6() ? "an IPv4 address on a udp6 socket" : "an IPv6 address on a udp4 socket";
   }
 
   /// Whether datagrams from this sender are to be dropped.

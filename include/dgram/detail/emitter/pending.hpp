@@ -482,7 +482,8 @@ private:
     unless_no_memory([&] { binds ? bind_now(where, ec) : connect_now(where, ec); },
                      [&] { ec = net::error::no_memory; });
     if (ec) {
-      const failure why = failure_at(name_of(next.kind), ec, &where);
+      failure why = failure_at(name_of(next.kind), ec, &where);
+      if (ec == net::error::invalid_argument) why.detail = owner_.family.fault_of(where);
       fail(std::move(next), why);
       return;
     }

@@ -11,8 +11,11 @@
 #include <dgram/detail/async/spares.hpp>
 #include <dgram/detail/batch/outbox.hpp>
 #include <dgram/detail/emitter/operation.hpp>
+#include <dgram/detail/socket/buffer_list.hpp>
+#include <dgram/detail/socket/send_request.hpp>
 #include <dgram/error.hpp>
 #include <dgram/events.hpp>
+#include <dgram/failure.hpp>
 #include <dgram/full_policy.hpp>
 #include <dgram/payload.hpp>
 #include <dgram/send_batch.hpp>
@@ -201,9 +204,10 @@ public:
     auto& batch = buffers_->batch;
     const std::size_t before = batch.size();
     // Captures one pointer, which a std::function holds without memory of its own.
-    batch.on_refused([this](error_code why, const endpoint_type& peer, std::size_t, std::uint64_t) {
-      refuse(buffers_->batch.refused_number(), why, peer);
-    });
+    batch.on_refused(
+        [this](error_code why, const endpoint_type& peer, std::size_t size, std::uint64_t) {
+          refuse(buffers_->batch.refused_number(), why, peer, size);
+        });
     const send_result result = owner_.handle.try_send_batch(batch);
     batch.on_refused(nullptr);
     out_.hold_rest(owner_.handle, batch,
@@ -238,9 +242,9 @@ public:
   }
 
   void departed(send_completion_ptr&& done, const error_code& ec, const endpoint_type& peer,
-                std::size_t)
+                std::size_t size)
   {
-    finish(std::move(done), ec, &peer);
+    finish(std::move(done), ec, &peer, size);
   }
 
   /// After a pause, `flush` does this.
@@ -323,6 +327,18 @@ private:
     return ec;
   }
 
+  /// Why a datagram was not sent. A size of 0 is none; null: the connected peer.
+  failure failure_to_send(const error_code& ec, const endpoint_type* peer, std::size_t size) const
+  {
+    failure why = failure_at("send", ec, peer);
+    if (ec == net::error::message_size && size > 0)
+      why.detail =
+          too_large<protocol_type>(size, peer != nullptr ? is_ipv4(*peer) : !owner_.family.is_v6());
+    else if (ec == net::error::invalid_argument && peer != nullptr)
+      why.detail = owner_.family.fault_of(*peer);
+    return why;
+  }
+
   /// Sends from the caller's buffer if the queue is empty. Returns false if the datagram is to be
   /// queued. A datagram that is too large for the queue leaves now or fails.
   bool send_directly(const path_type* to, const payload_view& payload, send_completion_ptr& done)
@@ -346,16 +362,17 @@ private:
       ec = net::error::no_buffer_space;
     }
     if (done != nullptr) std::get<0>(done->values) = payload.size();
-    finish(std::move(done), ec, peer);
+    finish(std::move(done), ec, peer, payload.size());
     return true;
   }
 
-  /// Ends a send. `peer` may be null.
-  void finish(send_completion_ptr done, const error_code& ec, const endpoint_type* peer)
+  /// Ends a send. `peer` may be null. A size of 0 is none.
+  void finish(send_completion_ptr done, const error_code& ec, const endpoint_type* peer,
+              std::size_t size = 0)
   {
     if (ec) {
       if (done != nullptr) std::get<0>(done->values) = 0;
-      owner_.end_operation(std::move(done), failure_at("send", ec, peer));
+      owner_.end_operation(std::move(done), failure_to_send(ec, peer, size));
     } else if (done != nullptr) {
       owner_.turns.deliver(done.release());
     }
@@ -423,15 +440,16 @@ private:
   }
 
   /// Called during an offer. A completion gets the error in its turn, with those that were sent.
-  void refuse(std::size_t number, const error_code& why, const endpoint_type& peer)
+  void refuse(std::size_t number, const error_code& why, const endpoint_type& peer,
+              std::size_t size)
   {
     const auto* const named = owner_.handle.is_connected() ? nullptr : &peer;
     auto& all = buffers_->completions;
     if (number < all.size() && all[number] != nullptr) {
-      all[number]->outcome = failure_at("send", why, named);
+      all[number]->outcome = failure_to_send(why, named, size);
       std::get<0>(all[number]->values) = 0;
     } else {
-      finish(nullptr, why, named);
+      finish(nullptr, why, named, size);
     }
   }
 

@@ -8,6 +8,7 @@
 #include <dgram/config.hpp>
 #include <dgram/datagram.hpp>
 #include <dgram/detail/async/any_completion.hpp>
+#include <dgram/detail/async/executor_check.hpp>
 #include <dgram/detail/async/initiation.hpp>
 #include <dgram/detail/async/replaceable_function.hpp>
 #include <dgram/detail/async/roster.hpp>
@@ -113,6 +114,13 @@ public:
   executor_type get_executor() const noexcept { return executor_; }
   const retry_policy& policy() const noexcept { return config_.retry; }
   bool is_closed() const noexcept { return closed_; }
+
+  /// Whether peers can answer on each socket.
+  bool can_be_answered()
+  {
+    return std::ranges::all_of(ports_, [](const auto& each) { return each->can_be_answered(); });
+  }
+
   std::size_t outstanding() const noexcept { return outstanding_; }
 
   void on_unmatched(unmatched_function function)
@@ -134,6 +142,7 @@ public:
     return initiate<void(error_code, answer_type)>(
         shared_target(this->shared_from_this()),
         [request, peer, policy](exchanger_core& core, auto&& handler) {
+          check_executor(core, "exchanger::async_exchange");
           const net::cancellation_slot slot = net::get_associated_cancellation_slot(handler);
           core.launch(core.make_wait(std::forward<decltype(handler)>(handler)), slot, request, peer,
                       policy);
@@ -265,6 +274,18 @@ private:
       }
     }
 
+    /// Whether a peer can answer. Asks the kernel until the descriptor has a name.
+    bool can_be_answered()
+    {
+      if constexpr (requires { socket.can_be_answered(); }) {
+        const std::uint64_t descriptor = socket.descriptor_number();
+        if (named_descriptor == descriptor) return true;
+        if (!socket.can_be_answered()) return false;
+        named_descriptor = descriptor;
+      }
+      return true;
+    }
+
     /// A send may take reports that the loop would have been woken for.
     void send_and_look()
     {
@@ -280,6 +301,7 @@ private:
     loop_type loop;
     member_task<port> look{*this, &port::send_and_look};
     std::uint64_t reports_taken = 0;
+    std::optional<std::uint64_t> named_descriptor;
     bool reads_reports = false;
     bool owns = true;
   };

@@ -62,6 +62,7 @@ std::uint32_t exchanger_core<Handle, Executor>::begin(bytes_view request, const 
 {
   port& on = *ports_[ports_.size() > 1 ? draw() % ports_.size() : 0];
   ec = obstacle(on, policy);
+  if (!ec && !on.can_be_answered()) ec = net::error::invalid_argument;
   if (ec) return 0;
   on.loop.notice_epoch();
   const typename table_type::key_type key(peer, keys_.of_request(request));

@@ -71,7 +71,9 @@ inline exchanger_config checked(exchanger_config config)
   check_exchanger_limit("max_request_bytes", config.max_request_bytes, 1, any);
   check_exchanger_limit("max_answer_bytes", config.max_answer_bytes, 1, any);
   check_exchanger_limit("slots", config.slots, 1, any);
+  check_exchanger_limit("yield_after", config.yield_after, 1, any);
   check_exchanger_limit("queue.datagrams", config.queue.datagrams, 1, any);
+  check_exchanger_limit("queue.bytes", config.queue.bytes, 1, any);
   return config;
 }
 

@@ -9,6 +9,7 @@
 #include <dgram/datagram.hpp>
 #include <dgram/detail/async/any_completion.hpp>
 #include <dgram/detail/async/cancellation.hpp>
+#include <dgram/detail/async/executor_check.hpp>
 #include <dgram/detail/async/initiation.hpp>
 #include <dgram/detail/async/queue.hpp>
 #include <dgram/detail/async/replaceable_function.hpp>
@@ -149,6 +150,7 @@ public:
   auto async_wait_datagram(session_id id, Token&& token)
   {
     return start_wait<waiter>(
+        nullptr,
         [id](listener_core& core, waiter* added) {
           const place_type found = core.find(id);
           if (!found) return core.end_wait(added, core.left_for(id));
@@ -194,6 +196,7 @@ public:
   {
     using completion_type = plain_completion<session_end>;
     return start_wait<completion_type, session_end>(
+        "session::async_ended",
         [id, ended = std::move(ended)](listener_core& core, completion_type* added) {
           const place_type found = core.find(id);
           if (!found) {
@@ -218,6 +221,7 @@ public:
   auto async_wait_session(Token&& token)
   {
     return start_wait<waiter>(
+        nullptr,
         [](listener_core& core, waiter* added) {
           if (const error_code ec = core.cannot_listen(form::handles))
             return core.end_wait(added, ec);
@@ -271,6 +275,7 @@ public:
   auto async_serve(serve_function function, Token&& token)
   {
     return start_wait<waiter>(
+        "listener::async_serve",
         [function = std::make_shared<serve_function>(std::move(function))](listener_core& core,
                                                                            waiter* added) {
           if (const error_code ec = core.cannot_listen(form::handles))
@@ -304,6 +309,7 @@ public:
   auto async_for_each(each_function function, Token&& token)
   {
     return start_wait<waiter>(
+        "listener::async_for_each",
         [function = std::make_shared<each_function>(std::move(function))](listener_core& core,
                                                                           waiter* added) {
           if (const error_code ec = core.cannot_listen(form::in_place))
@@ -326,6 +332,7 @@ public:
   auto async_drain(typename clock_type::duration limit, Token&& token)
   {
     return start_wait<waiter>(
+        nullptr,
         [limit](listener_core& core, waiter* added) {
           if (core.draining_ != nullptr) return core.end_wait(added, net::error::already_started);
           core.cut_ = 0;
@@ -489,6 +496,13 @@ public:
   bool try_send(session_id of, outlet_type& to, bytes_view payload, error_code& ec,
                 const Options&... options);
 
+  /// If `ec` is set, throws it as an error of a send of so many bytes.
+  template <class... Options>
+  void throw_if_refused(const error_code& ec, std::size_t size, const Options&... options) const
+  {
+    writer_.state_->throw_if_refused(ec, "send", size, places_of(size, options...));
+  }
+
   /// A datagram that was not queued will wait, so it is not refused.
   void will_wait(session_id of) noexcept;
 
@@ -598,12 +612,14 @@ private:
   }
 
   /// `add(core, Completion*)` takes over a wait. `withdraw(core, Completion*, type)` cancels it.
+  /// `call` is the program's call whose executor is checked; null if it was checked before.
   template <class Completion, class... Values, class Add, class Withdraw, class Token>
-  auto start_wait(Add add, Withdraw withdraw, Token&& token)
+  auto start_wait(const char* call, Add add, Withdraw withdraw, Token&& token)
   {
     return initiate<void(error_code, Values...)>(
         shared_target(this->shared_from_this()),
-        [add = std::move(add), withdraw](listener_core& core, auto&& handler) {
+        [call, add = std::move(add), withdraw](listener_core& core, auto&& handler) {
+          if (call != nullptr) check_executor(core, call);
           const net::cancellation_slot slot = net::get_associated_cancellation_slot(handler);
           auto* const added = core.make_wait<Completion>(std::forward<decltype(handler)>(handler));
           if (core.silenced_) return added->discard();
@@ -714,9 +730,30 @@ private:
     return !writer_.state_->batch.has_room(half_of_bytes_, half_of_datagrams_);
   }
 
-  /// Returns whether the session may use the queue, which each may if it is not crowded. The first
-  /// time a flush may make room, and the refusal is counted.
-  bool claim_share(session_id of, std::size_t size, std::size_t datagrams, bool is_first);
+  /// Claims a part of the queue. The destructor takes the claim back, unless the datagram was
+  /// queued: a send that waits claims again later.
+  class share_claim {
+  public:
+    share_claim(listener_core& core, session_id of) noexcept : core_(core), of_(of) {}
+    share_claim(const share_claim&) = delete;
+    share_claim& operator=(const share_claim&) = delete;
+    ~share_claim()
+    {
+      if (claimed_ == 0) return;
+      if (outlet_type* const to = core_.outlet_of(of_)) to->unclaim(claimed_);
+    }
+
+    /// Returns whether the session may use the queue, which each may if it is not crowded. The
+    /// first time a flush may make room, and the refusal is counted.
+    bool make(std::size_t size, std::size_t datagrams, bool is_first);
+
+    void keep() noexcept { claimed_ = 0; }
+
+  private:
+    listener_core& core_;
+    session_id of_;
+    std::uint32_t claimed_ = 0;
+  };
 
   static std::size_t places_of(std::size_t) noexcept { return 1; }
 

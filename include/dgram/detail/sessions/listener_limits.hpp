@@ -24,8 +24,10 @@ inline void check_listener_limit(const char* name, std::size_t value, std::size_
 {
   if (value == 0 || value > most)
     refuse("listener", error::out_of_range,
-           std::string(name) + ": " + std::to_string(value) + "; allowed are 1 to " +
-               std::to_string(most));
+           std::string(name) + ": " + std::to_string(value) +
+               (most == std::numeric_limits<std::size_t>::max()
+                    ? "; it must be 1 or more"
+                    : "; allowed are 1 to " + std::to_string(most)));
 }
 
 /// Returns the limits, if they are right.
@@ -54,7 +56,9 @@ inline listener_config checked(const listener_config& config)
   check_listener_limit("all_inboxes_bytes", config.all_inboxes_bytes, any);
   check_listener_limit("forwarded_bytes", config.forwarded_bytes, std::size_t{1} << 30U);
   check_listener_limit("slots", config.slots, any);
+  check_listener_limit("yield_after", config.yield_after, any);
   check_listener_limit("queue.datagrams", config.queue.datagrams, any);
+  check_listener_limit("queue.bytes", config.queue.bytes, any);
   return config;
 }
 

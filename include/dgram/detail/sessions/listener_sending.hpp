@@ -52,14 +52,17 @@ bool listener_core<Handle, Executor>::must_wait(session_id of, bytes_view payloa
   }
   ec = closed_ ? error_code(error::session_ended) : queue.check(to);
   if (!ec && is_first) queue.make_room(payload.size(), 1, ec);
-  const bool may_queue = ec || claim_share(of, payload.size(), 1, is_first);
+  share_claim claim(*this, of);
+  const bool may_queue = ec || claim.make(payload.size(), 1, is_first);
   if (!may_queue && config_.queue.when_full == full_policy::wait) return true;
   if (queue.must_wait(payload.size(), 1, ec, to)) return true;
   if (ec) return false;
-  if (may_queue && queue.can_take(payload.size(), 1, to))
+  if (may_queue && queue.can_take(payload.size(), 1, to)) {
     queue.push(payload, 1, to);
-  else
+    claim.keep();
+  } else {
     queue.count_dropped(payload.size(), 1, to, queue.number_of());
+  }
   return false;
 }
 
@@ -73,8 +76,9 @@ net::awaitable<void, Executor> listener_core<Handle, Executor>::send_in_room(
   const reply_path_type path = core->reserve(to, payload.size(), ec);
   throw_if(ec, "send");
   try {
+    share_claim claim(*core, to);
     for (bool is_first = true;
-         !core->claim_share(to, payload.size(), places_of(payload.size(), *options...), is_first);
+         !claim.make(payload.size(), places_of(payload.size(), *options...), is_first);
          is_first = false) {
       auto& queue = *core->writer_.state_;
       if (core->config_.queue.when_full != full_policy::wait) {
@@ -87,6 +91,7 @@ net::awaitable<void, Executor> listener_core<Handle, Executor>::send_in_room(
         throw_if(net::error::operation_aborted, "send");
     }
     co_await core->writer_.send(payload, path, *options...);
+    claim.keep();
   } catch (const system_error& e) {
     core->return_unspent(to, payload.size());
     ec = e.code();
@@ -133,31 +138,43 @@ bool listener_core<Handle, Executor>::try_send_with_room(session_id of, reply_pa
                                                          const Options&... options)
 {
   const auto kept = this->shared_from_this();
-  if (!claim_share(of, payload.size(), places_of(payload.size(), options...), true))
-    ec = net::error::would_block;
-  else if (writer_.try_send(payload, path, options..., ec))
-    return true;
-  return_unspent(of, payload.size());
-  if (outlet_type* const left = outlet_of(of)) ++left->refused;
+  const auto refused = [&] {
+    return_unspent(of, payload.size());
+    if (outlet_type* const left = outlet_of(of)) ++left->refused;
+  };
+  try {
+    share_claim claim(*this, of);
+    if (!claim.make(payload.size(), places_of(payload.size(), options...), true)) {
+      ec = net::error::would_block;
+    } else if (writer_.try_send(payload, path, options..., ec)) {
+      claim.keep();
+      return true;
+    }
+  } catch (...) {
+    refused();
+    throw;
+  }
+  refused();
   return false;
 }
 
 template <class Handle, class Executor>
-bool listener_core<Handle, Executor>::claim_share(session_id of, std::size_t size,
-                                                  std::size_t datagrams, bool is_first)
+bool listener_core<Handle, Executor>::share_claim::make(std::size_t size, std::size_t datagrams,
+                                                        bool is_first)
 {
-  auto& queue = *writer_.state_;
+  auto& queue = *core_.writer_.state_;
   for (bool flushes = is_first;; flushes = false) {
-    outlet_type* const to = is_crowded() ? outlet_of(of) : nullptr;
+    outlet_type* const to = core_.is_crowded() ? core_.outlet_of(of_) : nullptr;
     if (to == nullptr) return true;
     const std::size_t each = queue.batch.max_bytes() / queue.batch.capacity();
     const std::uint64_t last = queue.statistics.queued;
     const std::size_t share = std::max<std::size_t>(queue.batch.max_bytes() / shares_of_queue, 1);
-    if (to->claim(last - queue.size(), last, std::max(datagrams * each, size), share)) return true;
+    claimed_ = to->claim(last - queue.size(), last, std::max(datagrams * each, size), share);
+    if (claimed_ != 0) return true;
     if (!flushes) break;
     queue.flush();
   }
-  if (is_first) ++share_full_;
+  if (is_first) ++core_.share_full_;
   return false;
 }
 

@@ -32,6 +32,8 @@ struct session_outlet {
   basic_reply_path<Protocol> path;
   std::uint32_t dropped = 0;  // received datagrams for which there was no room
 
+  static constexpr std::uint32_t claimed_parts = 0xFF;  // of `claim_word`
+
   void heard(std::uint64_t more) noexcept
   {
     if (budget < unlimited / 4) budget += more;
@@ -46,26 +48,34 @@ struct session_outlet {
     return true;
   }
 
-  /// Returns whether the session may take so much more of a crowded queue. The claim begins again
-  /// when all has left that was queued at its beginning. `first` and `last` are the datagrams of
-  /// the queue. One datagram always finds room.
+  /// Claims so much more of a crowded queue. Returns what `unclaim` takes back, or 0 if the session
+  /// may not take it. The claim begins again when all has left that was queued at its beginning.
+  /// `first` and `last` are the datagrams of the queue. One datagram always finds room.
   ///
   /// The word has the last datagram at the beginning, without its upper bits, and what is claimed,
   /// in parts of the share. A session that was silent for long may seem to have a claim if its
   /// datagram happens to be one of the queue, which is rare and does no harm.
-  bool claim(std::uint64_t first, std::uint64_t last, std::size_t cost, std::size_t share) noexcept
+  std::uint32_t claim(std::uint64_t first, std::uint64_t last, std::size_t cost,
+                      std::size_t share) noexcept
   {
     constexpr std::uint32_t parts = 192;  // so that 64 datagrams of equal size fit exactly
     constexpr std::uint32_t numbers = 0xFFFFFF;
     const std::uint32_t left = ((claim_word >> 8U) - static_cast<std::uint32_t>(first)) & numbers;
     const bool goes_on = left > 0 && left <= last - first;
     if (!goes_on) claim_word = (static_cast<std::uint32_t>(last) & numbers) << 8U;
-    const std::uint32_t claimed = claim_word & 0xFFU;
-    const auto more =
-        static_cast<std::uint32_t>((std::min(cost, share) * parts + share - 1) / share);
-    if (claimed > 0 && claimed + more > parts) return false;
-    claim_word += std::max(more, 1U);
-    return true;
+    const std::uint32_t claimed = claim_word & claimed_parts;
+    const std::uint32_t more = std::max(
+        static_cast<std::uint32_t>((std::min(cost, share) * parts + share - 1) / share), 1U);
+    if (claimed > 0 && claimed + more > parts) return 0;
+    claim_word += more;
+    return (claim_word & ~claimed_parts) | more;
+  }
+
+  /// Takes a claim back, because nothing was queued. A claim that has begun again does not have it.
+  void unclaim(std::uint32_t claimed) noexcept
+  {
+    if ((claimed & ~claimed_parts) != (claim_word & ~claimed_parts)) return;
+    claim_word -= std::min(claimed & claimed_parts, claim_word & claimed_parts);
   }
 
   void return_unspent(std::size_t size) noexcept

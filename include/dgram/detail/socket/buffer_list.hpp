@@ -49,6 +49,17 @@ bool has_too_many_pieces(const Buffers& buffers)
   }
 }
 
+/// Says how large a payload is that was refused, and what the protocol allows if it is beyond that:
+/// `65508 bytes; at most 65507`.
+template <class Protocol>
+std::string too_large(std::size_t bytes, bool v4)
+{
+  std::string text = std::to_string(bytes) + " bytes";
+  if (is_beyond_protocol<Protocol>(bytes, v4))
+    text.append("; at most ").append(std::to_string(v4 ? max_ipv4_payload : max_ipv6_payload));
+  return text;
+}
+
 /// How large a payload is, for the text of an error.
 struct payload_size {
   /// The payload has passed the compile-time checks of a send.
