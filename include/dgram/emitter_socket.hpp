@@ -546,15 +546,9 @@ private:
     if (core().bind_phase() != phase::done) throw_now(net::error::bad_descriptor, operation);
   }
 
-  /// The text says to what the socket is bound.
   [[noreturn]] DGRAM_COLD void refuse_bound(const char* operation) const
   {
-    std::string what = "a bind is pending";
-    if (core().bind_phase() == phase::done) {
-      error_code ignored;
-      what = "bound to " + to_string(address_info(core().replaceable.local_endpoint(ignored)));
-    }
-    detail::refuse(operation, error::already_bound, std::move(what));
+    detail::refuse(operation, error::already_bound, core().bound_text());
   }
 
   void check(detail::action which) const

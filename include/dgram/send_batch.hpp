@@ -96,8 +96,7 @@ class basic_send_batch {
 public:
   using endpoint_type = typename Protocol::endpoint;
 
-  /// Called with a datagram's error, its peer and its payload size. The peer is default-constructed
-  /// if the datagram had none.
+  /// Called with a datagram's error, peer and payload size. Without a peer the endpoint is empty.
   using refused_handler = std::function<void(error_code, const endpoint_type&, std::size_t)>;
 
   /// The same with the datagram's `send_options::number`.

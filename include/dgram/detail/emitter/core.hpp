@@ -114,6 +114,14 @@ public:
   bool is_paused() const noexcept { return replaceable.is_paused(); }
   bool is_pause_due() const noexcept { return pause_is_due_; }
   bool is_bound() const noexcept { return bind_phase() == phase::done; }
+
+  /// To what it is bound, for the text of an error.
+  DGRAM_COLD std::string bound_text() const
+  {
+    error_code ignored;
+    return is_bound() ? "bound to " + to_string(address_info(replaceable.local_endpoint(ignored)))
+                      : "a bind is pending";
+  }
   bool has_emitted_close() const noexcept { return close_emitted_; }
   bool is_closing() const noexcept { return closing_; }
   std::uint64_t path_errors() const noexcept { return path_errors_; }
