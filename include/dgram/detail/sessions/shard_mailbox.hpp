@@ -87,8 +87,9 @@ public:
     spare_.reserve(most_);
   }
 
-  /// Returns a parcel with room; null beyond the limit, without memory, or if the listener has left.
-  /// If half of the parcels wait, it is the last of these, so that small batches do not use them up.
+  /// Returns a parcel with room; null beyond the limit, without memory, or if the listener has
+  /// left. If half of the parcels wait, it is the last of these, so that small batches do not use
+  /// them up.
   parcel_ptr take() noexcept
   {
     const std::scoped_lock lock(mutex_);
