@@ -85,10 +85,17 @@ struct writer_state : std::enable_shared_from_this<writer_state<Handle>> {
   }
   static std::size_t count(std::size_t size, const send_options& options)
   {
-    const std::size_t segment = options.segment_size.value_or(size);
     if (options.segment_size == std::size_t{0})
       detail::throw_if(net::error::invalid_argument, "send with", "segment_size{0}", "1 and more");
-    return size == 0 ? 1 : (size - 1) / segment + 1;
+    return places_of(size, options);
+  }
+
+  /// The same before the options are checked.
+  static std::size_t places_of(std::size_t) noexcept { return 1; }
+  static std::size_t places_of(std::size_t size, const send_options& options) noexcept
+  {
+    const std::size_t segment = options.segment_size.value_or(0);
+    return segment == 0 || size <= segment ? 1 : (size - 1) / segment + 1;
   }
 
   /// The caller's number for a datagram.

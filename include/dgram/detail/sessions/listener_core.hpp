@@ -73,6 +73,7 @@ public:
   using session_type = session<protocol_type, executor_type, Executor, Handle>;
   using reader_type = reader<protocol_type, executor_type, Executor, Handle>;
   using writer_type = dgram::writer<protocol_type, executor_type, Executor, Handle>;
+  using writer_state_type = writer_state<Handle>;
   using state_type = session_state<session_type, protocol_type>;
   using map_type = session_map<state_type, protocol_type, clock_type>;
   using place_type = typename map_type::session;
@@ -500,7 +501,8 @@ public:
   template <class... Options>
   void throw_if_refused(const error_code& ec, std::size_t size, const Options&... options) const
   {
-    writer_.state_->throw_if_refused(ec, "send", size, places_of(size, options...));
+    writer_.state_->throw_if_refused(ec, "send", size,
+                                     writer_state_type::places_of(size, options...));
   }
 
   /// A datagram that was not queued will wait, so it is not refused.
@@ -730,39 +732,8 @@ private:
     return !writer_.state_->batch.has_room(half_of_bytes_, half_of_datagrams_);
   }
 
-  /// Claims a part of the queue. The destructor takes the claim back, unless the datagram was
-  /// queued: a send that waits claims again later.
-  class share_claim {
-  public:
-    share_claim(listener_core& core, session_id of) noexcept : core_(core), of_(of) {}
-    share_claim(const share_claim&) = delete;
-    share_claim& operator=(const share_claim&) = delete;
-    ~share_claim()
-    {
-      if (claimed_ == 0) return;
-      if (outlet_type* const to = core_.outlet_of(of_)) to->unclaim(claimed_);
-    }
-
-    /// Returns whether the session may use the queue, which each may if it is not crowded. The
-    /// first time a flush may make room, and the refusal is counted.
-    bool make(std::size_t size, std::size_t datagrams, bool is_first);
-
-    void keep() noexcept { claimed_ = 0; }
-
-  private:
-    listener_core& core_;
-    session_id of_;
-    std::uint32_t claimed_ = 0;
-  };
-
-  static std::size_t places_of(std::size_t) noexcept { return 1; }
-
-  /// How many datagrams of the queue a payload takes.
-  static std::size_t places_of(std::size_t size, const send_options& options) noexcept
-  {
-    const std::size_t segment = options.segment_size.value_or(0);
-    return segment == 0 || size <= segment ? 1 : (size - 1) / segment + 1;
-  }
+  /// A part of the queue, which a session claims for a datagram.
+  class share_claim;
 
   auto& state() noexcept { return *reader_.state_; }
 

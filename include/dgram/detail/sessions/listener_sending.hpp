@@ -17,6 +17,32 @@ DGRAM_NAMESPACE_BEGIN
 
 namespace detail {
 
+/// Claims a part of the queue. The destructor takes the claim back, unless the datagram was
+/// queued: a send that waits claims again later.
+template <class Handle, class Executor>
+class listener_core<Handle, Executor>::share_claim {
+public:
+  share_claim(listener_core& core, session_id of) noexcept : core_(core), of_(of) {}
+  share_claim(const share_claim&) = delete;
+  share_claim& operator=(const share_claim&) = delete;
+  ~share_claim()
+  {
+    if (claimed_ == 0) return;
+    if (outlet_type* const to = core_.outlet_of(of_)) to->unclaim(claimed_);
+  }
+
+  /// Returns whether the session may use the queue, which each may if it is not crowded. The
+  /// first time a flush may make room, and the refusal is counted.
+  bool make(std::size_t size, std::size_t datagrams, bool is_first);
+
+  void keep() noexcept { claimed_ = 0; }
+
+private:
+  listener_core& core_;
+  session_id of_;
+  std::uint32_t claimed_ = 0;
+};
+
 template <class Handle, class Executor>
 auto listener_core<Handle, Executor>::reserve(session_id of, std::size_t size, error_code& ec)
     -> reply_path_type
@@ -77,8 +103,8 @@ net::awaitable<void, Executor> listener_core<Handle, Executor>::send_in_room(
   throw_if(ec, "send");
   try {
     share_claim claim(*core, to);
-    for (bool is_first = true;
-         !claim.make(payload.size(), places_of(payload.size(), *options...), is_first);
+    for (bool is_first = true; !claim.make(
+             payload.size(), writer_state_type::places_of(payload.size(), *options...), is_first);
          is_first = false) {
       auto& queue = *core->writer_.state_;
       if (core->config_.queue.when_full != full_policy::wait) {
@@ -144,7 +170,8 @@ bool listener_core<Handle, Executor>::try_send_with_room(session_id of, reply_pa
   };
   try {
     share_claim claim(*this, of);
-    if (!claim.make(payload.size(), places_of(payload.size(), options...), true)) {
+    if (!claim.make(payload.size(), writer_state_type::places_of(payload.size(), options...),
+                    true)) {
       ec = net::error::would_block;
     } else if (writer_.try_send(payload, path, options..., ec)) {
       claim.keep();
