@@ -30,8 +30,8 @@ inline constexpr std::size_t max_path_size = sizeof(::sockaddr_un::sun_path) - 1
 /// Where the path begins in an address. An address that ends there has no path.
 inline constexpr std::size_t path_offset = offsetof(::sockaddr_un, sun_path);
 
-/// Whether an address has no path. Linux reports one that ends before its path. Others may report an
-/// address of zero bytes, which on Linux are a name (`zeros_are_names`).
+/// Whether an address has no path. Linux reports one that ends before its path. Others may report
+/// an address of zero bytes, which on Linux are a name (`zeros_are_names`).
 #if defined(__linux__)
 inline constexpr bool zeros_are_names = true;
 #else
