@@ -74,7 +74,6 @@ for name in asio asio.hpp fmt catch2; do
     fi
   done
 done
-printf '#include <%s>\n' catch2/catch_test_macros.hpp catch2/generators/catch_generators.hpp dgram.hpp >"$work/all.hpp"
 
 zig_cxx() { # TARGET ARGUMENTS...
   local target=$1
@@ -136,7 +135,11 @@ compile_suite() { # TARGET SUITE
   local source object files=()
   files_of "$2"
   objects=()
-  if [ ! -e "$directory/all.pch" ]; then zig_cxx "$1" -x c++-header "$work/all.hpp" -o "$directory/all.pch" || return 1; fi
+  if [ ! -e "$directory/all.pch" ]; then
+    printf '#include <%s>\n' catch2/catch_test_macros.hpp catch2/generators/catch_generators.hpp dgram.hpp \
+      >"$directory/all.hpp"
+    zig_cxx "$1" -x c++-header "$directory/all.hpp" -o "$directory/all.pch" || return 1
+  fi
   for source in "${files[@]}"; do
     object=$directory/$2-$(basename "$source" .cpp).o
     if compile "$1" "$source" "$object" -include-pch "$directory/all.pch"; then
