@@ -93,8 +93,9 @@ template <class Socket>
 asio::awaitable<void> say_twice(Socket& socket, typename Socket::endpoint_type to)
 {
   dgram::writer writer{socket};
+  // The second one is longer, since an emulator of another byte order does not cut a train.
   co_await writer.send("one", to);
-  co_await writer.send("two", to);
+  co_await writer.send("second", to);
 }
 
 void try_sessions(asio::io_context& io, checks& check)
@@ -122,6 +123,12 @@ void try_simulation(asio::io_context& io, checks& check)
   check.that(players == 1, "a simulated network");
 }
 
+bool is_missing(const dgram::error_code& ec)
+{
+  return ec == asio::error::no_such_device || ec == asio::error::operation_not_supported ||
+         ec == asio::error::no_protocol_option;
+}
+
 /// Which options there are differs from system to system, and an error says that it is missing.
 void try_options(asio::io_context& io, checks& check)
 {
@@ -131,12 +138,11 @@ void try_options(asio::io_context& io, checks& check)
   socket.set_option(dgram::option::packet_info(true), ec);
   check.that(!ec || !has.packet_info, "packet_info");
   socket.set_option(dgram::option::do_not_fragment(true), ec);
-  check.that(!ec || ec == asio::error::operation_not_supported, "do_not_fragment");
+  check.that(!ec || is_missing(ec), "do_not_fragment");
   socket.join("239.1.2.3", ec);
-  check.that(!ec || ec == asio::error::no_such_device, "a group");
+  check.that(!ec || is_missing(ec), "a group");
   socket.join({"232.1.2.3", "10.0.0.7"}, ec);
-  check.that(!ec || ec == asio::error::no_such_device || ec == asio::error::operation_not_supported,
-             "a group with a source");
+  check.that(!ec || is_missing(ec), "a group with a source");
   check.that(dgram::inherited_sockets().empty(), "no socket of a supervisor");
 }
 

@@ -2,12 +2,11 @@
 # SPDX-License-Identifier: BSL-1.0
 """Runs each test case in a process of its own, and compares the failures with a list.
 
-    run_cases.py [--through COMMAND] [--system NAME] [--patience SECONDS] LIST DIRECTORY SUITE...
+    run_cases.py [--patience SECONDS] LIST DIRECTORY SUITE...
 
-The suites are programs of Catch2 in the directory: "unit" is unit_tests. They are run through the command, if there is
-one, such as an emulator. The list says what the system under the tests cannot do. A line "== REASON" is followed by
-lines "SUITE: NAME OF THE CASE", to which the reason applies; with "== [NAME] REASON" it applies to this system only. A
-case that fails or hangs without being in the list makes the run fail.
+The suites are programs of Catch2 in the directory: "unit" is unit_tests. The list says what the system under the tests
+cannot do. A line "== REASON" is followed by lines "SUITE: NAME OF THE CASE", to which the reason applies. A case that
+fails or hangs without being in the list makes the run fail.
 """
 import argparse
 import concurrent.futures
@@ -21,36 +20,33 @@ PATIENCE_IF_LISTED = 5  # seconds
 SKIPPED = 4  # what Catch2 returns if all cases were skipped
 
 
-def read_list(path, system):
-    reasons, reason, applies = {}, None, True
+def read_list(path):
+    reasons, reason = {}, None
     with open(path, encoding="utf-8") as file:
         for line in file:
             line = line.strip()
             if line.startswith("== "):
                 reason = line[3:]
-                only = re.match(r"\[([^]]+)\] ", reason)
-                applies = only is None or only.group(1) == system
             elif line and not line.startswith("#"):
                 if reason is None:
                     sys.exit(f"{path}: no reason above: {line}")
-                if applies:
-                    reasons[line] = reason
+                reasons[line] = reason
     return reasons
 
 
-def cases_of(command):
-    listed = subprocess.run([*command, "--list-tests", "--verbosity", "quiet"], capture_output=True, text=True,
+def cases_of(program):
+    listed = subprocess.run([program, "--list-tests", "--verbosity", "quiet"], capture_output=True, text=True,
                             timeout=120, check=False)
     if listed.returncode != 0:
-        sys.exit(f"{' '.join(command)} does not start: {listed.stderr}")
+        sys.exit(f"{program} does not start: {listed.stderr}")
     return [line for line in listed.stdout.splitlines() if line.strip()]
 
 
-def run(command, name, patience):
+def run(program, name, patience):
     """Returns None, or what went wrong."""
     pattern = re.sub(r'([\\,\[\]"*])', r"\\\1", name)
     try:
-        done = subprocess.run([*command, pattern], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=patience,
+        done = subprocess.run([program, pattern], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=patience,
                               check=False)
     except subprocess.TimeoutExpired:
         return f"no end after {patience} s"
@@ -61,24 +57,22 @@ def run(command, name, patience):
 
 def main():
     parser = argparse.ArgumentParser()
-    parser.add_argument("--through", default="", help="the command that runs the programs")
-    parser.add_argument("--system", default="", help="the name that the list has for the system")
     parser.add_argument("--patience", type=int, default=40, help="seconds for one case")
     parser.add_argument("list")
     parser.add_argument("directory")
     parser.add_argument("suites", nargs="+")
     asked = parser.parse_args()
     list_path, suites = asked.list, asked.suites
-    reasons = read_list(list_path, asked.system)
+    reasons = read_list(list_path)
     known = set()
     work = []
     for suite in suites:
-        command = [*asked.through.split(), os.path.join(asked.directory, f"{suite}_tests")]
-        for name in cases_of(command):
+        program = os.path.join(asked.directory, f"{suite}_tests")
+        for name in cases_of(program):
             title = f"{suite}: {name}"
             known.add(title)
             patience = min(PATIENCE_IF_LISTED, asked.patience) if title in reasons else asked.patience
-            work.append((title, command, name, patience))
+            work.append((title, program, name, patience))
     if not work:
         sys.exit("no test cases were found")
     start = time.monotonic()

@@ -391,8 +391,9 @@ TEST_CASE("datagram: a receive time becomes one of the steady clock", "[Q7]")
     const dgram::receive_time_point then = system_clock::now() - age;
     const auto steady = dgram::to_steady(then);
     const auto after = steady_clock::now();
-    CHECK(steady >= before - age);
-    CHECK(steady <= after - age);
+    // The wall clock of a C++ library may have fewer digits.
+    CHECK(steady >= before - age - system_clock::duration(1));
+    CHECK(steady <= after - age + system_clock::duration(1));
   }
   // A time that lies ahead, as after a step of the wall clock, is not later than now.
   const auto ahead = dgram::to_steady(system_clock::now() + 3600s);
