@@ -35,8 +35,10 @@ public:
     if (ec) return sync_result(ec);
     self().state().forget_traffic_classes();
     // Times of sends are in the same queue. The kernel empties it when the option is turned off.
-    if constexpr (std::same_as<Option, option::receive_error>)
+    if constexpr (std::same_as<Option, option::receive_error>) {
       if (self().state().reads_reports()) self().state().take_reports();
+      if (option.value()) self().state().expect_reports();
+    }
     if constexpr (std::same_as<Option, option::coalescing>)
       self().state().set_coalescing(option.value(), ec);
     else if constexpr (std::same_as<Option, option::receive_timestamp>)

@@ -90,11 +90,55 @@ DGRAM_COLD blame drain_reports(platform::descriptor_type fd, descriptor& of,
   return is_earlier ? blame::earlier : blame::unknown;
 }
 
+template <class Protocol, class Executor>
+struct socket_state;
+
+/// What every socket knows of its reports. Only what turns reports on creates the store, so a
+/// program that never does so compiles none of it.
+template <class State, class Endpoint>
+class known_reports {
+public:
+  known_reports() = default;
+  known_reports(const known_reports&) = delete;
+  known_reports& operator=(const known_reports&) = delete;
+  virtual ~known_reports() = default;
+
+  /// Takes the reports that the kernel has queued. Returns which datagram caused `failure`. `own`
+  /// is the peer of a datagram whose send failed with it; it may be null.
+  virtual blame take(State& state, const error_code& failure, const Endpoint* own) = 0;
+
+  virtual void clear_errors() noexcept = 0;
+  virtual void clear() noexcept = 0;
+
+  /// Wakes all operations that wait: there are new reports, or there will be none.
+  virtual void notify() = 0;
+};
+
 /// The reports that were not asked for yet, and the operations that wait for reports.
 template <class Protocol, class Executor>
-class report_store {
+class report_store final
+    : public known_reports<socket_state<Protocol, Executor>, typename Protocol::endpoint> {
+  using state_type = socket_state<Protocol, Executor>;
+  using endpoint_type = typename Protocol::endpoint;
+
 public:
   explicit report_store(const Executor& executor) : signal_(executor) {}
+
+  blame take(state_type& state, [[maybe_unused]] const error_code& failure,
+             [[maybe_unused]] const endpoint_type* own) override
+  {
+    // A Unix socket has no such queue. It ignores MSG_ERRQUEUE, and would give its datagrams
+    // instead.
+    if constexpr (state_type::has_addresses) {
+      const std::uint64_t before = state.reports_taken;
+      const blame of = drain_reports(state.fd(), state, failure,
+                                     [&](const auto& report) { return keep(report, own); });
+      if (state.reports_taken != before) notify();
+      return of;
+    } else {
+      return blame::unknown;
+    }
+  }
 
   /// Keeps one more report. Returns false if the oldest one had to go. `own` is the peer of a
   /// datagram whose send has just failed; it may be null.
@@ -110,9 +154,9 @@ public:
   bool next(basic_path_error<Protocol>& into) { return errors_.pop(into); }
   bool next(send_timestamp& into) { return times_.pop(into); }
 
-  void clear_errors() noexcept { errors_.clear(); }
+  void clear_errors() noexcept override { errors_.clear(); }
 
-  void clear() noexcept
+  void clear() noexcept override
   {
     errors_.clear();
     times_.clear();
@@ -125,8 +169,7 @@ public:
     times_ = std::move(from.times_);
   }
 
-  /// Wakes all operations that wait: there are new reports, or there will be none.
-  void notify() { signal_.notify(); }
+  void notify() override { signal_.notify(); }
 
   /// Waits until there are new reports, whichever operation takes them from the kernel. Then it
   /// completes with `operation_aborted`.
@@ -229,7 +272,7 @@ public:
   bool passes(State& state, const error_code& ec, bool suspects,
               const typename State::endpoint_type* own = nullptr)
   {
-    const blame of = state.reads_reports() ? state.take_reports(ec, own) : blame::unknown;
+    const blame of = state.reads_reports() ? state.take_known_reports(ec, own) : blame::unknown;
     if (ec == net::error::would_block || of == blame::own) return false;
     if (of == blame::earlier) return true;
     if (!suspects || ec == suspect_ || !platform::is_path_error(ec)) return false;

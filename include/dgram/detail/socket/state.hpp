@@ -29,7 +29,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
-#include <optional>
 #include <utility>
 #include <vector>
 
@@ -183,15 +182,15 @@ struct socket_state : descriptor, std::enable_shared_from_this<socket_state<Prot
   /// noticed, which costs some questions to the kernel before each operation.
   inner_type& share()
   {
-    if (!is_shared_) identity_ = platform::identity_of(fd());
-    is_shared_ = true;
+    if (look_again_ == nullptr) identity_ = platform::identity_of(fd());
+    look_again_ = [](socket_state& state) { state.look_again(); };
     return socket;
   }
 
   void notice()
   {
-    if (is_shared_) [[unlikely]]
-      look_again();
+    if (look_again_ != nullptr) [[unlikely]]
+      look_again_(*this);
   }
 
   /// Takes over what is known about the other socket's descriptor, which is this one's now.
@@ -200,7 +199,7 @@ struct socket_state : descriptor, std::enable_shared_from_this<socket_state<Prot
   {
     descriptor::take_over(from);
     bound = std::exchange(from.bound, {});
-    if (from.reports_) reports().take_over(*from.reports_);
+    if (from.reports_) reports().take_over(from.reports());
   }
 
   /// Returns the family of the addresses that the kernel has for the socket. Error:
@@ -374,10 +373,12 @@ struct socket_state : descriptor, std::enable_shared_from_this<socket_state<Prot
 
   unmet_needs provide(const socket_needs& needs)
   {
-    if constexpr (has_addresses)
+    if constexpr (has_addresses) {
+      if (needs.timestamps) expect_reports();
       return descriptor::provide(fd(), needs);
-    else
+    } else {
       return needs.any() ? unmet_needs{needs, net::error::operation_not_supported} : unmet_needs();
+    }
   }
 
   socket_statistics statistics()
@@ -418,23 +419,21 @@ struct socket_state : descriptor, std::enable_shared_from_this<socket_state<Prot
 
   // --- reports ---
 
+  /// Called before reports are turned on. Throws `std::bad_alloc`, and then nothing has changed.
+  void expect_reports() { reports(); }
+
   /// Takes the reports that the kernel has queued. Returns which datagram caused `failure`. `own`
   /// is the peer of a datagram whose send failed with it; it may be null.
-  blame take_reports(const error_code& failure = error_code(),
-                     [[maybe_unused]] const endpoint_type* own = nullptr)
+  blame take_reports(const error_code& failure = error_code(), const endpoint_type* own = nullptr)
   {
-    // A Unix socket has no such queue. It ignores MSG_ERRQUEUE, and would give its datagrams
-    // instead.
-    if constexpr (has_addresses) {
-      const std::uint64_t before = reports_taken;
-      const blame of = drain_reports(fd(), *this, failure, [this, own](const auto& report) {
-        return reports().keep(report, own);
-      });
-      if (reports_taken != before && reports_) reports_->notify();
-      return of;
-    } else {
-      return blame::unknown;
-    }
+    return reports().take(*this, failure, own);
+  }
+
+  /// The same, in code that every socket compiles. Nothing is taken before reports are turned on.
+  blame take_known_reports(const error_code& failure = error_code(),
+                           const endpoint_type* own = nullptr)
+  {
+    return reports_ ? reports_->take(*this, failure, own) : blame::unknown;
   }
 
   /// When the option is turned off, drops the path errors that were kept, and wakes the operations
@@ -452,7 +451,7 @@ struct socket_state : descriptor, std::enable_shared_from_this<socket_state<Prot
   template <class Report>
   bool next_report(Report& into)
   {
-    return reports_ && reports_->next(into);
+    return reports_ && reports().next(into);
   }
 
   /// Counts the operations that wait for reports, so that no wait is pending if there are none.
@@ -575,6 +574,7 @@ private:
     note_address();
     if (has_peer) note_peer();
     if constexpr (has_addresses) read_metadata(fd());
+    if (reads_reports()) expect_reports();
   }
 
   /// When the peer goes, Linux gives up a port that was not bound by number (net/ipv4/udp.c,
@@ -600,7 +600,7 @@ private:
   /// belongs to the send, not to the peer, and stays.
   void forget_peer()
   {
-    if (reads_reports()) take_reports();
+    if (reads_reports()) take_known_reports();
     clear_pending_error(fd());
     pending_receive_error = error_code();
     unsegmented.clear();
@@ -690,14 +690,15 @@ private:
 
   report_store<Protocol, Executor>& reports()
   {
-    if (!reports_) reports_.emplace(socket.get_executor());
-    return *reports_;
+    using store = report_store<Protocol, Executor>;
+    if (!reports_) reports_ = std::make_unique<store>(socket.get_executor());
+    return static_cast<store&>(*reports_);
   }
 
-  bool is_shared_ = false;
+  void (*look_again_)(socket_state&) = nullptr;  // set while others may change the descriptor
   std::uint64_t identity_ = 0;  // of the descriptor that was looked at last, if it is shared
   backoff<Executor> backoff_;
-  std::optional<report_store<Protocol, Executor>> reports_;
+  std::unique_ptr<known_reports<socket_state, endpoint_type>> reports_;
   std::unique_ptr<signal<Executor>> lookups_;  // few sockets look names up
 };
 
