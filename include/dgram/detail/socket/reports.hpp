@@ -94,7 +94,7 @@ template <class Protocol, class Executor>
 struct socket_state;
 
 /// What every socket knows of its reports. Only what turns reports on creates the store, so a
-/// program that never does so compiles none of it.
+/// program that never does so compiles no store.
 template <class State, class Endpoint>
 class known_reports {
 public:
