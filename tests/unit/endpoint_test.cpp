@@ -265,8 +265,8 @@ TEST_CASE("endpoint: a part of a longer text is read and no more of it")
 TEST_CASE("endpoint: ports")
 {
   dgram::error_code ec = asio::error::eof;
-  constexpr std::string_view text("1");  // whose constructor is not noexcept in every library
-  STATIC_REQUIRE(noexcept(dgram::parse_port(text, ec)));
+  constexpr std::string_view one("1");  // whose constructor is not noexcept in every library
+  STATIC_REQUIRE(noexcept(dgram::parse_port(one, ec)));
   CHECK(dgram::parse_port("0", ec) == 0);
   CHECK_FALSE(ec);
   CHECK(dgram::parse_port("1", ec) == 1);
