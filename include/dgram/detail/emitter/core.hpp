@@ -118,9 +118,10 @@ public:
   /// To what it is bound, for the text of an error.
   DGRAM_COLD std::string bound_text() const
   {
+    if (!is_bound()) return "a bind is pending";
     error_code ignored;
-    return is_bound() ? "bound to " + to_string(address_info(replaceable.local_endpoint(ignored)))
-                      : "a bind is pending";
+    const endpoint_type local = replaceable.local_endpoint(ignored);
+    return "bound to " + to_string(basic_address_info<protocol_type>(local));
   }
   bool has_emitted_close() const noexcept { return close_emitted_; }
   bool is_closing() const noexcept { return closing_; }
