@@ -79,6 +79,7 @@ bool measure_rows(const arguments& given, const bench::run_config& how, bench::r
   bench::add_drain_rows(makers);
   bench::add_send_rows(makers);
   bench::add_echo_rows(makers);
+  bench::add_tail_rows(makers);
   bench::add_memory_rows(makers);
   bench::add_session_rows(makers);
   bench::add_listener_rows(makers);
@@ -130,7 +131,11 @@ int run(const arguments& given)
     return 0;
   }
   bench::run_config how;
-  if (given.quick) how = {.rounds = 5, .echo_time = std::chrono::milliseconds(150), .drains = 8};
+  if (given.quick)
+    how = {.rounds = 5,
+           .echo_time = std::chrono::milliseconds(150),
+           .drains = 8,
+           .rest_time = std::chrono::seconds(3)};
   bench::pin_to_cpu(bench::load_cpu);
   bench::report all;
   bool all_met = true;

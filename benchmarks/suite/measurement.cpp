@@ -116,6 +116,17 @@ std::uint64_t row::lost() const
   return sum;
 }
 
+latencies row::tail(std::string_view name) const
+{
+  const std::vector<sample>& samples = samples_of(name);
+  latencies found{.p50 = median_of(samples, [](const sample& one) { return one.tail.p50; }),
+                  .p99 = median_of(samples, [](const sample& one) { return one.tail.p99; }),
+                  .p999 = median_of(samples, [](const sample& one) { return one.tail.p999; })};
+  for (const sample& one : samples)
+    found.max = std::max(found.max, one.tail.max);
+  return found;
+}
+
 template <class Compare>
 double row::compare(std::string_view ours, std::string_view theirs, Compare compare) const
 {

@@ -163,6 +163,7 @@ std::string draw(const row& measured)
   for (const contender& one : measured.contenders())
     most = std::max(most, figure(measured, one.name));
   const double end = top + bar_step * static_cast<double>(measured.contenders().size());
+  if (most <= 0) most = 1;  // all bars are empty
   const linear_scale scale(most, name_width, width - value_width);
   picture drawn(end + bottom, fmt::format("{}: {}", measured.label(), measured.work()),
                 describe_measure(measured));
