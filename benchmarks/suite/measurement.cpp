@@ -92,6 +92,11 @@ double row::cost(std::string_view name) const
   return median_of(samples_of(name), [this](const sample& one) { return cost_of(one); });
 }
 
+double row::rate(std::string_view name) const
+{
+  return median_of(samples_of(name), [](const sample& one) { return one.rate; });
+}
+
 double row::allocations(std::string_view name) const
 {
   double most = 0;

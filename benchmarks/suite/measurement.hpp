@@ -29,6 +29,7 @@ struct sample {
   double allocations = 0;
   std::uint64_t lost = 0;
   latencies tail = {};  // in rows that show it
+  double rate = 0;      // the planned datagrams per second, in those rows
 };
 
 enum class metric { time, cpu };
@@ -111,6 +112,7 @@ public:
 
   /// Medians over the rounds, and the largest latency of all rounds.
   latencies tail(std::string_view name) const;
+  double rate(std::string_view name) const;
 
   /// The cost that the row is about: CPU time or elapsed time.
   double cost(std::string_view name) const;

@@ -97,7 +97,8 @@ std::vector<extra_figure> extra_figures(const row& of, std::string_view implemen
 {
   if (of.shown_in() != unit::ns_of_tail) return {};
   const latencies tail = of.tail(implementation);
-  std::vector<extra_figure> figures{{"p50", format_latency(tail.p50)}};
+  std::vector<extra_figure> figures{{"rate", format_value(of.rate(implementation)) + "/s"},
+                                    {"p50", format_latency(tail.p50)}};
   if (of.compared_by() == metric::cpu) figures.push_back({"p99", format_latency(tail.p99)});
   figures.push_back({"p99.9", format_latency(tail.p999)});
   figures.push_back({"max", format_latency(tail.max)});

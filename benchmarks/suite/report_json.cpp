@@ -59,6 +59,7 @@ void add_time(json_object& to, const row& of, const std::string& name)
   case unit::ns_of_latency: to.add("latency_p50_ns", of.ns(name)); break;
   case unit::ns_of_tail: {
     const latencies tail = of.tail(name);
+    to.add("sent_per_second", of.rate(name));
     to.add("latency_p50_ns", tail.p50);
     to.add("latency_p99_ns", tail.p99);
     to.add("latency_p999_ns", tail.p999);

@@ -103,6 +103,7 @@ public:
     result.cpu_ns = (server_.process().cpu_ns() - cpu) / answers;
     result.allocations = static_cast<double>(server_.process().allocations() - allocated) / answers;
     result.lost = lost;
+    result.rate = rate_;
     return result;
   }
 
@@ -133,13 +134,8 @@ public:
 
   void set_rates_by_own_limits(int percent)
   {
-    std::string text;
-    for (const auto& [name, each] : servers_) {
+    for (const auto& [name, each] : servers_)
       each->set_rate(each->limit() * percent / 100);
-      text += fmt::format("{} {}: {:.0f}", text.empty() ? "" : ",", name,
-                          each->limit() * percent / 100);
-    }
-    row_.note("datagrams per second:" + text);
   }
 
   void set_rates_by_slowest(int percent)
@@ -153,8 +149,8 @@ public:
     }
     for (const auto& [name, each] : servers_)
       each->set_rate(least * percent / 100);
-    row_.note(fmt::format("datagrams per second, {} % of the limit of {}: {:.0f}", percent, slowest,
-                          least * percent / 100));
+    row_.note(
+        fmt::format("the slowest is {}, with at most {:.0f} datagrams per second", slowest, least));
   }
 
   row& operator*() noexcept { return row_; }
