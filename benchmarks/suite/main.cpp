@@ -11,6 +11,7 @@
 #include <exception>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace {
@@ -103,13 +104,22 @@ bool measure_rows(const arguments& given, const bench::run_config& how, bench::r
   return bench::print_allocations(into) && all_met;
 }
 
-void measure_sweeps(const arguments& given, const bench::run_config& how, bench::report& into)
+/// Returns whether all datagrams arrived. A sweep in which some were lost is no result.
+bool measure_sweeps(const arguments& given, const bench::run_config& how, bench::report& into)
 {
+  bool all_arrived = true;
   for (const bench::sweep_maker& maker : bench::all_sweeps()) {
     if (!is_wanted(given.names, maker.id)) continue;
-    into.sweeps.push_back(maker.measure(how));
-    bench::print_sweep(into.sweeps.back());
+    bench::sweep measured = maker.measure(how);
+    if (measured.lost > 0) {
+      fmt::print("\n{}: no result: {} datagrams were lost\n", measured.id, measured.lost);
+      all_arrived = false;
+      continue;
+    }
+    bench::print_sweep(measured);
+    into.sweeps.push_back(std::move(measured));
   }
+  return all_arrived;
 }
 
 void write_results(const arguments& given, const bench::report& all)
@@ -140,7 +150,7 @@ int run(const arguments& given)
   bench::report all;
   bool all_met = true;
   if (given.sweep)
-    measure_sweeps(given, how, all);
+    all_met = measure_sweeps(given, how, all);
   else
     all_met = measure_rows(given, how, all);
   write_results(given, all);

@@ -185,13 +185,19 @@ bool print_row(const row& measured)
   return all_met;
 }
 
+std::string_view describe_unit(const sweep& of)
+{
+  return of.unit == sweep_unit::bytes ? "bytes" : "ns per datagram";
+}
+
 void print_sweep(const sweep& measured)
 {
-  fmt::print("\n{}: {}, ns per datagram by {}\n", measured.id, measured.work, measured.parameter);
+  fmt::print("\n{}: {}, {} by {}\n", measured.id, measured.work, describe_unit(measured),
+             measured.parameter);
   for (const series& line : measured.lines) {
     fmt::print("  {:<36}", line.name);
     for (const point& one : line.points)
-      fmt::print("  {}: {:.1f}", one.parameter, one.ns_per_datagram);
+      fmt::print("  {}: {:.1f}", one.parameter, one.value);
     fmt::print("\n");
   }
   std::fflush(stdout);

@@ -52,6 +52,7 @@ std::string describe(const verdict& one);
 
 /// Returns whether every target was met.
 bool print_row(const row& measured);
+std::string_view describe_unit(const sweep& of);
 void print_sweep(const sweep& measured);
 bool print_allocations(const report& all);
 

@@ -95,8 +95,8 @@ std::string allocations_text(const report& all)
 std::string sweep_text(const sweep& measured)
 {
   std::string text =
-      fmt::format("\n### {}: ns per datagram by {}\n\n![{}](benchmarks/sweep-{}.svg)\n\n| |",
-                  measured.work, measured.parameter, measured.id, measured.id);
+      fmt::format("\n### {}: {} by {}\n\n![{}](benchmarks/sweep-{}.svg)\n\n| |", measured.work,
+                  describe_unit(measured), measured.parameter, measured.id, measured.id);
   std::string rule = "|---|";
   for (const point& one : measured.lines.front().points) {
     text += fmt::format(" {} |", one.parameter);
@@ -105,8 +105,13 @@ std::string sweep_text(const sweep& measured)
   text += "\n" + rule + "\n";
   for (const series& line : measured.lines) {
     text += fmt::format("| {} |", line.name);
-    for (const point& one : line.points)
-      text += fmt::format(" {:.1f} |", one.ns_per_datagram);
+    for (const point& column : measured.lines.front().points) {
+      const auto found =
+          std::find_if(line.points.begin(), line.points.end(),
+                       [&](const point& one) { return one.parameter == column.parameter; });
+      text +=
+          found == line.points.end() ? std::string(" |") : fmt::format(" {:.1f} |", found->value);
+    }
     text += '\n';
   }
   return text;

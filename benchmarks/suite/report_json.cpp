@@ -135,7 +135,7 @@ std::string point_json(const sweep& of, const series& line, const point& one)
   object.add("impl", line.name);
   object.add("parameter", of.parameter);
   object.add("value", std::uint64_t{one.parameter});
-  object.add("ns_per_datagram", one.ns_per_datagram);
+  object.add(of.unit == sweep_unit::bytes ? "bytes" : "ns_per_datagram", one.value);
   return object.text();
 }
 

@@ -61,20 +61,24 @@ private:
   double to_;
 };
 
-/// Maps parameters to positions between two edges. A power of ten is as long everywhere.
+/// Maps parameters to positions between two edges. A power of ten is as long everywhere. Zero, which
+/// has no logarithm, is where one half would be.
 class log_scale {
 public:
   log_scale(double least, double most, double from, double to)
-      : least_(least), most_(std::max(most, 2 * least)), from_(from), to_(to)
+      : least_(std::max(least, zero_at)), most_(std::max(most, 2 * least_)), from_(from), to_(to)
   {
   }
 
   double at(double value) const
   {
-    return from_ + (to_ - from_) * std::log10(value / least_) / std::log10(most_ / least_);
+    const double shown = std::max(value, zero_at);
+    return from_ + (to_ - from_) * std::log10(shown / least_) / std::log10(most_ / least_);
   }
 
 private:
+  static constexpr double zero_at = 0.5;
+
   double least_;
   double most_;
   double from_;
@@ -193,14 +197,14 @@ std::string draw(const sweep& measured)
   double most_parameter = 0;
   for (const series& line : measured.lines)
     for (const point& one : line.points) {
-      most = std::max(most, one.ns_per_datagram);
+      most = std::max(most, one.value);
       least_parameter = std::min(least_parameter, static_cast<double>(one.parameter));
       most_parameter = std::max(most_parameter, static_cast<double>(one.parameter));
     }
   const log_scale across(least_parameter, most_parameter, left, right);
   const linear_scale up(most * 1.05, base, top);
   picture drawn(height, measured.work + " (across logarithmic: each step multiplies)",
-                fmt::format("ns per datagram by {}", measured.parameter));
+                fmt::format("{} by {}", describe_unit(measured), measured.parameter));
   for (const double tick : up.ticks()) {
     drawn.line(left, up.at(tick), right, up.at(tick));
     drawn.label(left - 8, up.at(tick) + 4, format_tick(tick), "end", "#555", 11);
@@ -216,7 +220,7 @@ std::string draw(const sweep& measured)
     std::string path;
     for (const point& one : line.points) {
       const double x = across.at(static_cast<double>(one.parameter));
-      const double y = up.at(one.ns_per_datagram);
+      const double y = up.at(one.value);
       path += fmt::format("{:.1f},{:.1f} ", x, y);
       drawn.dot(x, y, colour);
     }
