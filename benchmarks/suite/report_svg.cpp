@@ -192,6 +192,7 @@ std::string draw(const sweep& measured)
   constexpr double right = width - 250;
   constexpr double height = 380;
   constexpr double base = height - 44;
+  constexpr double label_width = 30;  // of a number below the axis
   double most = 0;
   double least_parameter = std::numeric_limits<double>::max();
   double most_parameter = 0;
@@ -209,10 +210,13 @@ std::string draw(const sweep& measured)
     drawn.line(left, up.at(tick), right, up.at(tick));
     drawn.label(left - 8, up.at(tick) + 4, format_tick(tick), "end", "#555", 11);
   }
+  double labelled = 0;
   for (const point& one : measured.lines.front().points) {
     const double x = across.at(static_cast<double>(one.parameter));
     drawn.line(x, top, x, base);
+    if (x < labelled + label_width) continue;
     drawn.label(x, base + 18, fmt::format("{}", one.parameter), "middle", "#555", 11);
+    labelled = x;
   }
   for (std::size_t i = 0; i < measured.lines.size(); ++i) {
     const series& line = measured.lines[i];
