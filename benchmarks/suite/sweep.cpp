@@ -12,6 +12,7 @@
 #include "resident.hpp"
 #include "send.hpp"
 #include "session_drain.hpp"
+#include "shard_echo.hpp"
 
 #include <fmt/format.h>
 
@@ -22,6 +23,7 @@
 #include <memory>
 #include <random>
 #include <stdexcept>
+#include <thread>
 #include <utility>
 
 namespace bench {
@@ -373,6 +375,24 @@ sweep memory_by_sockets(const run_config& how)
   return built.take();
 }
 
+/// As many threads as processors, of which there may be one.
+sweep echo_by_threads(const run_config& how)
+{
+  std::vector<std::size_t> counts{1};
+  if (std::thread::hardware_concurrency() > 1) counts.push_back(2);
+  sweep_builder built("threads", "echo 64 B that are queued, each thread on its processor",
+                      "threads", counts, how);
+  const auto add = [&](const char* name, auto make) {
+    built.add(name, [&how, make](std::size_t threads) {
+      const std::unique_ptr<threaded_echo> by = make(threads);
+      return median_turn(how, metric::time, [&] { return by->measure(how.drains); });
+    });
+  };
+  add("raw coalesce, a port each", raw_threads);
+  add("dgram shards, one port", dgram_shards);
+  return built.take();
+}
+
 sweep drain_by_listeners(const run_config& how)
 {
   sweep_builder built("listeners", "drain 64 B with listeners of one event", "listeners",
@@ -426,6 +446,7 @@ std::vector<sweep_maker> all_sweeps()
           {"session-peers", sessions_by_peers},
           {"sockets", drain_by_sockets},
           {"socket-memory", memory_by_sockets},
+          {"threads", echo_by_threads},
           {"listeners", drain_by_listeners},
           {"writer-bytes", echo_by_writer_bytes},
           {"writer-datagrams", echo_by_writer_datagrams}};
