@@ -29,7 +29,7 @@ filler::filler(std::size_t payload, bool trains, std::size_t peers)
   count_ = find_count();
 }
 
-/// Half of what fits one by one, so that nothing is ever dropped.
+/// Half of what fits one by one, so that nothing is ever dropped. A queue always takes one.
 std::size_t filler::find_count()
 {
   const raw::descriptor probe = raw::make_socket();
@@ -40,7 +40,7 @@ std::size_t filler::find_count()
   char byte = 0;
   while (::recv(probe.get(), &byte, 1, MSG_DONTWAIT) >= 0)
     ++fits;
-  return fits / 2;
+  return std::max<std::size_t>(fits / 2, 1);
 }
 
 void filler::fill(int fd, std::size_t datagrams)

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: BSL-1.0
 #include "crowd.hpp"
 
+#include "repetition.hpp"
 #include "session_drain.hpp"
 
+#include <algorithm>
 #include <array>
 #include <cstring>
 #include <stdexcept>
@@ -62,6 +64,29 @@ void crowd::send(sockaddr_in to, unsigned from)
   info.ipi_spec_dst.s_addr = htonl(from);
   std::memcpy(CMSG_DATA(header), &info, sizeof info);
   if (::sendmsg(socket_.get(), &message, 0) < 0) throw std::runtime_error("cannot send");
+}
+
+void introduce(crowd& source, drain::drainer& by, std::size_t datagrams, std::size_t peers)
+{
+  for (std::size_t first = 0; first < peers; first += datagrams) {
+    const std::size_t count = std::min(datagrams, peers - first);
+    source.fill_from_each(by.descriptor(), first, count);
+    by.take(count);
+    source.drain();
+  }
+}
+
+sample time_drain(crowd& source, drain::drainer& by, std::size_t datagrams, std::size_t peers,
+                  bool answers, int repetitions)
+{
+  return repeat(
+      datagrams, repetitions,
+      [&](std::size_t count, repetition& now) {
+        source.fill(by.descriptor(), count, peers);
+        now.time([&] { by.take(count); });
+        if (answers) now.count_lost(count - source.drain());
+      },
+      metric::cpu);
 }
 
 }  // namespace bench

@@ -26,6 +26,9 @@ using drainer_ptr = std::unique_ptr<drainer>;
 drainer_ptr raw_recvfrom();
 drainer_ptr raw_recvmmsg(std::size_t slots, bool coalesced);
 
+/// With slots of 64 KiB for datagrams that do not coalesce.
+drainer_ptr raw_recvmmsg_large(std::size_t slots);
+
 /// With all that the kernel says of a datagram, which is looked at.
 drainer_ptr raw_metadata(std::size_t slots);
 

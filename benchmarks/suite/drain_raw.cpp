@@ -39,8 +39,8 @@ private:
 
 class recvmmsg_drainer : public drainer {
 public:
-  recvmmsg_drainer(std::size_t slots, bool coalesced)
-      : slots_(slots, coalesced ? 65536 : 2048, coalesced)
+  recvmmsg_drainer(std::size_t slots, std::size_t slot_size, bool coalesced)
+      : slots_(slots, slot_size, coalesced)
   {
     if (coalesced) raw::set_coalescing(socket_.get(), true);
   }
@@ -200,7 +200,12 @@ drainer_ptr raw_recvfrom()
 
 drainer_ptr raw_recvmmsg(std::size_t slots, bool coalesced)
 {
-  return std::make_unique<recvmmsg_drainer>(slots, coalesced);
+  return std::make_unique<recvmmsg_drainer>(slots, coalesced ? 65536 : 2048, coalesced);
+}
+
+drainer_ptr raw_recvmmsg_large(std::size_t slots)
+{
+  return std::make_unique<recvmmsg_drainer>(slots, 65536, false);
 }
 
 drainer_ptr raw_metadata(std::size_t slots)

@@ -22,6 +22,10 @@ void serve_dgram(int fd);
 void serve_dgram_on_strand(int fd);
 void serve_dgram_batch_loop(int fd);
 void serve_dgram_emitter(int fd);
+
+/// A coroutine for each peer, and a time after which an idle one ends.
+void serve_dgram_listener(int fd);
+
 void serve_dgram_in_place(int fd, std::size_t slots);
 
 #if DGRAM_BENCHMARKS_HAVE_LIBUV

@@ -4,6 +4,7 @@
 #include "raw.hpp"
 
 #include <dgram.hpp>
+#include <dgram/listener.hpp>
 #include <dgram/reader.hpp>
 #include <dgram/writer.hpp>
 
@@ -14,6 +15,7 @@
 #include <asio/strand.hpp>
 #include <asio/use_awaitable.hpp>
 
+#include <cstdlib>
 #include <thread>
 #include <utility>
 
@@ -87,6 +89,21 @@ void serve_dgram_emitter(int fd)
     server.send(message, from);
   });
   server.bind({.fd = fd});
+  io.run();
+}
+
+void serve_dgram_listener(int fd)
+{
+  asio::io_context io(1);
+  dgram::udp::socket socket(io, dgram::udp::v4(), fd);
+  using listener = dgram::listener<dgram::udp, dgram::udp::socket::executor_type>;
+  listener server(socket);
+  server.async_serve(
+      [](listener::session_type peer) -> asio::awaitable<void> {
+        while (const auto datagram = co_await peer.next())
+          co_await peer.send(datagram->payload());
+      },
+      [](const dgram::error_code& ec) { std::exit(ec ? 1 : 0); });
   io.run();
 }
 

@@ -2,10 +2,9 @@
 // The echo rows: a server in its own process on one processor, its clients here on another.
 #include "echo.hpp"
 
+#include "echo_server.hpp"
 #include "load.hpp"
-#include "process.hpp"
 #include "progress.hpp"
-#include "raw.hpp"
 #include "rows.hpp"
 
 #include <fmt/format.h>
@@ -24,16 +23,14 @@ namespace bench {
 
 namespace {
 
-using serve_function = std::function<void(int)>;
-
-constexpr const char* raw_one_by_one = "raw one by one";
+constexpr const char* raw_one_by_one = names::raw_one_by_one;
+constexpr const char* raw_coalesce = names::raw_coalesce;
+constexpr const char* ours = names::our_echo;
+constexpr const char* our_emitter = names::our_emitter_echo;
 constexpr const char* raw_mmsg = "raw mmsg";
-constexpr const char* raw_coalesce = "raw coalesce";
 constexpr const char* raw_in_place = "raw in place";
-constexpr const char* ours = "dgram reader + writer";
 constexpr const char* ours_on_strand = "dgram reader + writer, strand of 2 threads";
 constexpr const char* ours_in_batches = "dgram next_batch + push";
-constexpr const char* our_emitter = "dgram emitter";
 constexpr const char* ours_in_place = "dgram in-place reply";
 
 // With trains, quinn-udp and the in-place reply make the same system calls: a tie may fall either way.
@@ -41,22 +38,6 @@ constexpr double trains_alike = 0.95;
 
 constexpr std::chrono::milliseconds warm_up{50};
 constexpr std::chrono::seconds patience{5};
-
-/// A server process and its address.
-class server {
-public:
-  explicit server(const serve_function& serve)
-      : socket_(raw::make_socket()), process_([&] { serve(socket_.get()); })
-  {
-  }
-
-  sockaddr_in address() const { return raw::address_of(socket_.get()); }
-  const child_process& process() const noexcept { return process_; }
-
-private:
-  raw::descriptor socket_;
-  child_process process_;
-};
 
 /// A server under a load that keeps its window full.
 class loaded_server {
@@ -119,14 +100,6 @@ private:
   ping_pong client_;
 };
 
-struct candidate {
-  std::string name;
-  serve_function serve;
-  std::string control = {};
-  bool informational = false;
-  bool other_program = false;
-};
-
 /// Servers are kept until the row is done: those that compile as they run have their code ready then.
 void add_loaded(row& to, const load_config& config, const candidate& one, const run_config& how)
 {
@@ -178,22 +151,6 @@ private:
   load_config config_;
   run_config how_;
 };
-
-/// What users would take instead, against the same loop over bare system calls as dgram.
-std::vector<candidate> peers(const std::string& control)
-{
-  std::vector<candidate> found{{names::asio_callback, echo::serve_asio_callback, control},
-                               {names::asio_coroutine, echo::serve_asio_coroutine, control}};
-#if DGRAM_BENCHMARKS_HAVE_LIBUV
-  found.push_back({names::libuv, echo::serve_libuv, control});
-#endif
-  for (const echo::program& one : echo::programs())
-    found.push_back({.name = one.name,
-                     .serve = [one](int fd) { echo::serve_program(one, fd); },
-                     .control = control,
-                     .other_program = true});
-  return found;
-}
 
 /// `ahead` must be at least `least` times as fast as each server in another language.
 void expect_ahead(row& measured, const std::string& ahead, double least)

@@ -11,6 +11,7 @@
 #include <exception>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace {
@@ -79,6 +80,7 @@ bool measure_rows(const arguments& given, const bench::run_config& how, bench::r
   bench::add_drain_rows(makers);
   bench::add_send_rows(makers);
   bench::add_echo_rows(makers);
+  bench::add_tail_rows(makers);
   bench::add_memory_rows(makers);
   bench::add_session_rows(makers);
   bench::add_listener_rows(makers);
@@ -103,13 +105,22 @@ bool measure_rows(const arguments& given, const bench::run_config& how, bench::r
   return bench::print_allocations(into) && all_met;
 }
 
-void measure_sweeps(const arguments& given, const bench::run_config& how, bench::report& into)
+/// Returns whether all datagrams arrived. A sweep in which some were lost is no result.
+bool measure_sweeps(const arguments& given, const bench::run_config& how, bench::report& into)
 {
+  bool all_arrived = true;
   for (const bench::sweep_maker& maker : bench::all_sweeps()) {
     if (!is_wanted(given.names, maker.id)) continue;
-    into.sweeps.push_back(maker.measure(how));
-    bench::print_sweep(into.sweeps.back());
+    bench::sweep measured = maker.measure(how);
+    if (measured.lost > 0) {
+      fmt::print("\n{}: no result: {} datagrams were lost\n", measured.id, measured.lost);
+      all_arrived = false;
+      continue;
+    }
+    bench::print_sweep(measured);
+    into.sweeps.push_back(std::move(measured));
   }
+  return all_arrived;
 }
 
 void write_results(const arguments& given, const bench::report& all)
@@ -131,12 +142,16 @@ int run(const arguments& given)
     return 0;
   }
   bench::run_config how;
-  if (given.quick) how = {.rounds = 5, .echo_time = std::chrono::milliseconds(150), .drains = 8};
+  if (given.quick)
+    how = {.rounds = 5,
+           .echo_time = std::chrono::milliseconds(150),
+           .drains = 8,
+           .rest_time = std::chrono::seconds(3)};
   bench::pin_to_cpu(bench::load_cpu);
   bench::report all;
   bool all_met = true;
   if (given.sweep)
-    measure_sweeps(given, how, all);
+    all_met = measure_sweeps(given, how, all);
   else
     all_met = measure_rows(given, how, all);
   write_results(given, all);

@@ -92,6 +92,11 @@ double row::cost(std::string_view name) const
   return median_of(samples_of(name), [this](const sample& one) { return cost_of(one); });
 }
 
+double row::rate(std::string_view name) const
+{
+  return median_of(samples_of(name), [](const sample& one) { return one.rate; });
+}
+
 double row::allocations(std::string_view name) const
 {
   double most = 0;
@@ -114,6 +119,17 @@ std::uint64_t row::lost() const
   for (const contender& one : contenders_)
     sum += lost(one.name);
   return sum;
+}
+
+latencies row::tail(std::string_view name) const
+{
+  const std::vector<sample>& samples = samples_of(name);
+  latencies found{.p50 = median_of(samples, [](const sample& one) { return one.tail.p50; }),
+                  .p99 = median_of(samples, [](const sample& one) { return one.tail.p99; }),
+                  .p999 = median_of(samples, [](const sample& one) { return one.tail.p999; })};
+  for (const sample& one : samples)
+    found.max = std::max(found.max, one.tail.max);
+  return found;
 }
 
 template <class Compare>

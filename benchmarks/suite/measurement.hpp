@@ -14,12 +14,22 @@ namespace bench {
 
 double median(std::vector<double> values);
 
+/// Latencies in nanoseconds that 50, 99 and 99.9 % of the answers do not exceed, and the largest one.
+struct latencies {
+  double p50 = 0;
+  double p99 = 0;
+  double p999 = 0;
+  double max = 0;
+};
+
 /// What one turn of an implementation cost, per datagram.
 struct sample {
   double ns = 0;      // or what the row's unit says
   double cpu_ns = 0;  // of the server, where there is one
   double allocations = 0;
   std::uint64_t lost = 0;
+  latencies tail = {};  // in rows that show it
+  double rate = 0;      // the planned datagrams per second, in those rows
 };
 
 enum class metric { time, cpu };
@@ -52,7 +62,15 @@ struct verdict {
 };
 
 /// How a row's figures are shown.
-enum class unit { ns_per_datagram, datagrams_per_second, ns_of_latency, seconds, bytes };
+enum class unit {
+  ns_per_datagram,
+  datagrams_per_second,
+  ns_of_latency,
+  ns_of_tail,  // the 99th percentile, with the others beside it
+  seconds,
+  bytes,
+  wake_ups_per_second  // with the processor time of a second
+};
 
 class row {
 public:
@@ -91,6 +109,10 @@ public:
   /// The most that a round allocated.
   double allocations(std::string_view name) const;
   std::uint64_t lost(std::string_view name) const;
+
+  /// Medians over the rounds, and the largest latency of all rounds.
+  latencies tail(std::string_view name) const;
+  double rate(std::string_view name) const;
 
   /// The cost that the row is about: CPU time or elapsed time.
   double cost(std::string_view name) const;

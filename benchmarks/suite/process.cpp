@@ -16,6 +16,11 @@
 #include <cstdlib>
 #include <ctime>
 #include <exception>
+#include <filesystem>
+#include <fstream>
+#include <stdexcept>
+#include <string>
+#include <string_view>
 #include <system_error>
 
 namespace bench {
@@ -77,6 +82,24 @@ double child_process::cpu_ns() const
   if (::clock_getcpuclockid(pid_, &clock) != 0 || ::clock_gettime(clock, &used) != 0)
     throw std::runtime_error("a server ended early");
   return static_cast<double>(used.tv_sec) * 1e9 + static_cast<double>(used.tv_nsec);
+}
+
+std::uint64_t child_process::wake_ups() const
+{
+  constexpr std::string_view field = "voluntary_ctxt_switches:";
+  std::uint64_t sum = 0;
+  bool is_found = false;
+  for (const auto& thread :
+       std::filesystem::directory_iterator(fmt::format("/proc/{}/task", pid_))) {
+    std::ifstream status(thread.path() / "status");
+    for (std::string line; std::getline(status, line);) {
+      if (!line.starts_with(field)) continue;
+      sum += std::stoull(line.substr(field.size()));
+      is_found = true;
+    }
+  }
+  if (!is_found) throw std::runtime_error("cannot read how often a server waited");
+  return sum;
 }
 
 double in_child(const std::function<double()>& work)

@@ -32,6 +32,9 @@ public:
   /// The processor time that it has used, in nanoseconds.
   double cpu_ns() const;
 
+  /// How often its threads, those that it has now, have waited until something happened.
+  std::uint64_t wake_ups() const;
+
   std::uint64_t allocations() const noexcept { return allocations_.value(); }
 
   bool is_running() const;

@@ -61,7 +61,7 @@ int descriptor::release() noexcept
 
 std::size_t train_length(std::size_t payload) noexcept
 {
-  return std::min(max_train_datagrams, max_train_bytes / payload);
+  return payload == 0 ? 1 : std::min(max_train_datagrams, max_train_bytes / payload);
 }
 
 std::size_t longest_train(std::size_t payload)

@@ -35,7 +35,7 @@ private:
 inline constexpr std::size_t max_train_bytes = 65507;
 inline constexpr std::size_t max_train_datagrams = 64;
 
-/// How many datagrams of this size fit into one message.
+/// How many datagrams of this size fit into one message. Empty ones cannot be put together.
 std::size_t train_length(std::size_t payload) noexcept;
 
 /// The same, with the most datagrams that this kernel takes: newer ones cut a message into 128.

@@ -19,8 +19,8 @@ constexpr double allocation_tolerance = 1e-4;
 
 bool promises_no_allocations(const row& of)
 {
-  constexpr std::array promised{"R1", "R2", "R3", "R4", "R5", "R6", "T1", "T2", "T3", "T6",
-                                "T7", "E1", "E2", "E3", "E4", "E5", "S2", "S3", "S4"};
+  constexpr std::array promised{"R1", "R2", "R3", "R4", "R5", "R6", "T1", "T2", "T3", "T6", "T7",
+                                "E1", "E2", "E3", "E4", "E5", "L1", "L2", "S2", "S3", "S4"};
   for (const char* const id : promised)
     if (of.id() == id) return true;
   return false;
@@ -33,11 +33,15 @@ std::string format_ratio(const std::optional<double>& ratio)
 
 void print_contender(const row& of, const contender& one)
 {
-  const double cpu = of.cpu_ns(one.name);
-  fmt::print("  {:<44} {:>12} {:>9} {:>9} {:>8} {:>10}\n", one.name, format_figure(of, one.name),
-             cpu > 0 ? fmt::format("{:.0f}", cpu) : "-", format_ratio(ratio_to_raw(of, one)),
+  const std::string cpu = format_cpu(of, one.name);
+  const bool counted = !one.other_program && of.shown_in() != unit::wake_ups_per_second;
+  fmt::print("  {:<44} {:>12} {:>9} {:>9} {:>8} {:>10}", one.name, format_figure(of, one.name),
+             cpu.empty() ? "-" : cpu, format_ratio(ratio_to_raw(of, one)),
              format_ratio(speedup_over_asio(of, one)),
-             one.other_program ? "-" : fmt::format("{:.4f}", of.allocations(one.name)));
+             counted ? fmt::format("{:.4f}", of.allocations(one.name)) : "-");
+  for (const extra_figure& more : extra_figures(of, one.name))
+    fmt::print(" {:>12}", more.text);
+  fmt::print("\n");
 }
 
 }  // namespace
@@ -66,6 +70,41 @@ double figure(const row& of, std::string_view implementation)
   }
 }
 
+std::string format_latency(double ns)
+{
+  return fmt::format("{:.2f} us", ns / 1e3);
+}
+
+std::string format_cpu(const row& of, std::string_view implementation)
+{
+  const double cpu = of.cpu_ns(implementation);
+  const bool is_measured = cpu > 0 || of.shown_in() == unit::wake_ups_per_second;
+  return is_measured ? fmt::format("{:.0f}", cpu) : std::string();
+}
+
+std::string_view figure_title(const row& of)
+{
+  if (of.shown_in() == unit::wake_ups_per_second) return "wake-ups";
+  return of.shown_in() == unit::ns_of_tail && of.compared_by() == metric::time ? "p99" : "median";
+}
+
+std::string_view cpu_unit(const row& of)
+{
+  return of.shown_in() == unit::wake_ups_per_second ? "ns/s" : "ns";
+}
+
+std::vector<extra_figure> extra_figures(const row& of, std::string_view implementation)
+{
+  if (of.shown_in() != unit::ns_of_tail) return {};
+  const latencies tail = of.tail(implementation);
+  std::vector<extra_figure> figures{{"rate", format_value(of.rate(implementation)) + "/s"},
+                                    {"p50", format_latency(tail.p50)}};
+  if (of.compared_by() == metric::cpu) figures.push_back({"p99", format_latency(tail.p99)});
+  figures.push_back({"p99.9", format_latency(tail.p999)});
+  figures.push_back({"max", format_latency(tail.max)});
+  return figures;
+}
+
 std::string describe_measure(const row& of)
 {
   if (of.compared_by() == metric::cpu) return "processor time per datagram, less is better";
@@ -73,6 +112,8 @@ std::string describe_measure(const row& of)
   case unit::datagrams_per_second: return "datagrams per second, more is better";
   case unit::bytes: return "resident memory, less is better";
   case unit::ns_of_latency: return "median latency, less is better";
+  case unit::ns_of_tail: return "latency of the 99th percentile, less is better";
+  case unit::wake_ups_per_second: return "wake-ups per second, fewer are better";
   case unit::seconds: return "seconds, less is better";
   default: return "time per datagram, less is better";
   }
@@ -86,7 +127,9 @@ std::string format_figure(const row& of, std::string_view implementation)
   case unit::datagrams_per_second: return format_value(value) + "/s";
   case unit::seconds: return fmt::format("{:.2f} s", value);
   case unit::bytes: return fmt::format("{:.0f} B", value);
-  case unit::ns_of_latency: return fmt::format("{:.2f} us", value / 1e3);
+  case unit::ns_of_latency:
+  case unit::ns_of_tail: return format_latency(value);
+  case unit::wake_ups_per_second: return fmt::format("{:.1f} /s", value);
   default: return fmt::format("{:.{}f} ns", value, value < 100 ? 1 : 0);
   }
 }
@@ -99,6 +142,8 @@ std::optional<double> ratio_to_raw(const row& of, const contender& one)
 
 std::optional<double> speedup_over_asio(const row& of, const contender& one)
 {
+  // Most servers do nothing at rest, and nothing has no multiple.
+  if (of.shown_in() == unit::wake_ups_per_second) return std::nullopt;
   for (const char* const asio : {names::asio_coroutine, names::asio_header})
     if (of.has(asio)) return of.ratio(asio, one.name);
   return std::nullopt;
@@ -121,8 +166,12 @@ std::string describe(const verdict& one)
 bool print_row(const row& measured)
 {
   fmt::print("\n{}: {}\n", measured.label(), measured.work());
-  fmt::print("  {:<44} {:>12} {:>9} {:>9} {:>8} {:>10}\n", "", "median", "cpu ns", "x raw",
-             "x asio", "allocs");
+  fmt::print("  {:<44} {:>12} {:>9} {:>9} {:>8} {:>10}", "", figure_title(measured),
+             fmt::format("cpu {}", cpu_unit(measured)), "x raw", "x asio", "allocs");
+  if (!measured.contenders().empty())
+    for (const extra_figure& more : extra_figures(measured, measured.contenders().front().name))
+      fmt::print(" {:>12}", more.title);
+  fmt::print("\n");
   for (const contender& one : measured.contenders())
     print_contender(measured, one);
   for (const std::string& note : measured.notes())
@@ -136,13 +185,19 @@ bool print_row(const row& measured)
   return all_met;
 }
 
+std::string_view describe_unit(const sweep& of)
+{
+  return of.unit == sweep_unit::bytes ? "bytes" : "ns per datagram";
+}
+
 void print_sweep(const sweep& measured)
 {
-  fmt::print("\n{}: {}, ns per datagram by {}\n", measured.id, measured.work, measured.parameter);
+  fmt::print("\n{}: {}, {} by {}\n", measured.id, measured.work, describe_unit(measured),
+             measured.parameter);
   for (const series& line : measured.lines) {
     fmt::print("  {:<36}", line.name);
     for (const point& one : line.points)
-      fmt::print("  {}: {:.1f}", one.parameter, one.ns_per_datagram);
+      fmt::print("  {}: {:.1f}", one.parameter, one.value);
     fmt::print("\n");
   }
   std::fflush(stdout);

@@ -32,6 +32,18 @@ std::string format_value(double value);
 /// The figure that a row is about, with its unit: "492 k/s", "316 ns".
 std::string format_figure(const row& of, std::string_view implementation);
 std::string describe_measure(const row& of);
+/// What a row tells in addition to its figure, for each implementation.
+struct extra_figure {
+  std::string_view title;
+  std::string text;
+};
+std::vector<extra_figure> extra_figures(const row& of, std::string_view implementation);
+/// "us" are microseconds, as in format_figure.
+std::string format_latency(double ns);
+/// The processor time, without its unit. Nothing where it was not measured.
+std::string format_cpu(const row& of, std::string_view implementation);
+std::string_view figure_title(const row& of);
+std::string_view cpu_unit(const row& of);
 /// The figure as a number: a cost, or datagrams per second.
 double figure(const row& of, std::string_view implementation);
 std::optional<double> ratio_to_raw(const row& of, const contender& one);
@@ -40,6 +52,7 @@ std::string describe(const verdict& one);
 
 /// Returns whether every target was met.
 bool print_row(const row& measured);
+std::string_view describe_unit(const sweep& of);
 void print_sweep(const sweep& measured);
 bool print_allocations(const report& all);
 

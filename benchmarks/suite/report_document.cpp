@@ -56,13 +56,22 @@ std::string row_text(const row& measured)
 {
   std::string text = fmt::format("\n### {}: {}\n\n![{}](benchmarks/{}.svg)\n\n", measured.label(),
                                  measured.work(), measured.label(), measured.label());
-  text += "| implementation | median | server CPU ns | cost / raw | Asio's cost / this |\n";
-  text += "|---|---:|---:|---:|---:|\n";
+  text += fmt::format("| implementation | {} | server CPU {} | cost / raw | Asio's cost / this |",
+                      figure_title(measured), cpu_unit(measured));
+  std::string rule = "|---|---:|---:|---:|---:|";
+  if (!measured.contenders().empty())
+    for (const extra_figure& more : extra_figures(measured, measured.contenders().front().name)) {
+      text += fmt::format(" {} |", more.title);
+      rule += "---:|";
+    }
+  text += "\n" + rule + "\n";
   for (const contender& one : measured.contenders()) {
-    const double cpu = measured.cpu_ns(one.name);
-    text += fmt::format("| {} | {} | {} | {} | {} |\n", one.name, format_figure(measured, one.name),
-                        cpu > 0 ? fmt::format("{:.0f}", cpu) : "",
-                        cell(ratio_to_raw(measured, one)), cell(speedup_over_asio(measured, one)));
+    text += fmt::format("| {} | {} | {} | {} | {} |", one.name, format_figure(measured, one.name),
+                        format_cpu(measured, one.name), cell(ratio_to_raw(measured, one)),
+                        cell(speedup_over_asio(measured, one)));
+    for (const extra_figure& more : extra_figures(measured, one.name))
+      text += fmt::format(" {} |", more.text);
+    text += '\n';
   }
   text += '\n';
   for (const verdict& one : measured.verdicts())
@@ -86,8 +95,8 @@ std::string allocations_text(const report& all)
 std::string sweep_text(const sweep& measured)
 {
   std::string text =
-      fmt::format("\n### {}: ns per datagram by {}\n\n![{}](benchmarks/sweep-{}.svg)\n\n| |",
-                  measured.work, measured.parameter, measured.id, measured.id);
+      fmt::format("\n### {}: {} by {}\n\n![{}](benchmarks/sweep-{}.svg)\n\n| |", measured.work,
+                  describe_unit(measured), measured.parameter, measured.id, measured.id);
   std::string rule = "|---|";
   for (const point& one : measured.lines.front().points) {
     text += fmt::format(" {} |", one.parameter);
@@ -96,8 +105,13 @@ std::string sweep_text(const sweep& measured)
   text += "\n" + rule + "\n";
   for (const series& line : measured.lines) {
     text += fmt::format("| {} |", line.name);
-    for (const point& one : line.points)
-      text += fmt::format(" {:.1f} |", one.ns_per_datagram);
+    for (const point& column : measured.lines.front().points) {
+      const auto found =
+          std::find_if(line.points.begin(), line.points.end(),
+                       [&](const point& one) { return one.parameter == column.parameter; });
+      text +=
+          found == line.points.end() ? std::string(" |") : fmt::format(" {:.1f} |", found->value);
+    }
     text += '\n';
   }
   return text;

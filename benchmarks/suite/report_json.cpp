@@ -57,6 +57,19 @@ void add_time(json_object& to, const row& of, const std::string& name)
   switch (of.shown_in()) {
   case unit::datagrams_per_second: to.add("datagrams_per_second", 1e9 / of.ns(name)); break;
   case unit::ns_of_latency: to.add("latency_p50_ns", of.ns(name)); break;
+  case unit::ns_of_tail: {
+    const latencies tail = of.tail(name);
+    to.add("sent_per_second", of.rate(name));
+    to.add("latency_p50_ns", tail.p50);
+    to.add("latency_p99_ns", tail.p99);
+    to.add("latency_p999_ns", tail.p999);
+    to.add("latency_max_ns", tail.max);
+    break;
+  }
+  case unit::wake_ups_per_second:
+    to.add("wake_ups_per_second", of.ns(name));
+    to.add("cpu_ns_per_second", of.cpu_ns(name));
+    break;
   case unit::seconds: to.add("seconds", of.ns(name) / 1e9); break;
   case unit::ns_per_datagram: to.add("ns_per_datagram", of.ns(name)); break;
   case unit::bytes: to.add("bytes", of.ns(name)); break;
@@ -88,10 +101,11 @@ std::string contender_json(const row& of, const contender& one)
   object.add("work", of.work());
   object.add("impl", one.name);
   add_time(object, of, one.name);
-  if (of.cpu_ns(one.name) > 0) object.add("cpu_ns_per_datagram", of.cpu_ns(one.name));
+  const bool is_rest = of.shown_in() == unit::wake_ups_per_second;
+  if (of.cpu_ns(one.name) > 0 && !is_rest) object.add("cpu_ns_per_datagram", of.cpu_ns(one.name));
   object.add("ratio_to_raw", ratio_to_raw(of, one));
   object.add("speedup_over_asio", speedup_over_asio(of, one));
-  if (of.shown_in() != unit::seconds && of.shown_in() != unit::bytes) {
+  if (of.shown_in() != unit::seconds && of.shown_in() != unit::bytes && !is_rest) {
     if (!one.other_program) object.add("allocations_per_datagram", of.allocations(one.name));
     object.add("lost", of.lost(one.name));
   }
@@ -121,7 +135,7 @@ std::string point_json(const sweep& of, const series& line, const point& one)
   object.add("impl", line.name);
   object.add("parameter", of.parameter);
   object.add("value", std::uint64_t{one.parameter});
-  object.add("ns_per_datagram", one.ns_per_datagram);
+  object.add(of.unit == sweep_unit::bytes ? "bytes" : "ns_per_datagram", one.value);
   return object.text();
 }
 

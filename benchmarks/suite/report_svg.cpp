@@ -61,20 +61,24 @@ private:
   double to_;
 };
 
-/// Maps parameters to positions between two edges. A power of ten is as long everywhere.
+/// Maps parameters to positions between two edges. A power of ten is as long everywhere. Zero, which
+/// has no logarithm, is where one half would be.
 class log_scale {
 public:
   log_scale(double least, double most, double from, double to)
-      : least_(least), most_(std::max(most, 2 * least)), from_(from), to_(to)
+      : least_(std::max(least, zero_at)), most_(std::max(most, 2 * least_)), from_(from), to_(to)
   {
   }
 
   double at(double value) const
   {
-    return from_ + (to_ - from_) * std::log10(value / least_) / std::log10(most_ / least_);
+    const double shown = std::max(value, zero_at);
+    return from_ + (to_ - from_) * std::log10(shown / least_) / std::log10(most_ / least_);
   }
 
 private:
+  static constexpr double zero_at = 0.5;
+
   double least_;
   double most_;
   double from_;
@@ -163,6 +167,7 @@ std::string draw(const row& measured)
   for (const contender& one : measured.contenders())
     most = std::max(most, figure(measured, one.name));
   const double end = top + bar_step * static_cast<double>(measured.contenders().size());
+  if (most <= 0) most = 1;  // all bars are empty
   const linear_scale scale(most, name_width, width - value_width);
   picture drawn(end + bottom, fmt::format("{}: {}", measured.label(), measured.work()),
                 describe_measure(measured));
@@ -187,27 +192,31 @@ std::string draw(const sweep& measured)
   constexpr double right = width - 250;
   constexpr double height = 380;
   constexpr double base = height - 44;
+  constexpr double label_width = 30;  // of a number below the axis
   double most = 0;
   double least_parameter = std::numeric_limits<double>::max();
   double most_parameter = 0;
   for (const series& line : measured.lines)
     for (const point& one : line.points) {
-      most = std::max(most, one.ns_per_datagram);
+      most = std::max(most, one.value);
       least_parameter = std::min(least_parameter, static_cast<double>(one.parameter));
       most_parameter = std::max(most_parameter, static_cast<double>(one.parameter));
     }
   const log_scale across(least_parameter, most_parameter, left, right);
   const linear_scale up(most * 1.05, base, top);
   picture drawn(height, measured.work + " (across logarithmic: each step multiplies)",
-                fmt::format("ns per datagram by {}", measured.parameter));
+                fmt::format("{} by {}", describe_unit(measured), measured.parameter));
   for (const double tick : up.ticks()) {
     drawn.line(left, up.at(tick), right, up.at(tick));
     drawn.label(left - 8, up.at(tick) + 4, format_tick(tick), "end", "#555", 11);
   }
+  double labelled = 0;
   for (const point& one : measured.lines.front().points) {
     const double x = across.at(static_cast<double>(one.parameter));
     drawn.line(x, top, x, base);
+    if (x < labelled + label_width) continue;
     drawn.label(x, base + 18, fmt::format("{}", one.parameter), "middle", "#555", 11);
+    labelled = x;
   }
   for (std::size_t i = 0; i < measured.lines.size(); ++i) {
     const series& line = measured.lines[i];
@@ -215,7 +224,7 @@ std::string draw(const sweep& measured)
     std::string path;
     for (const point& one : line.points) {
       const double x = across.at(static_cast<double>(one.parameter));
-      const double y = up.at(one.ns_per_datagram);
+      const double y = up.at(one.value);
       path += fmt::format("{:.1f},{:.1f} ", x, y);
       drawn.dot(x, y, colour);
     }

@@ -16,6 +16,7 @@ struct run_config {
   int rounds = 7;
   std::chrono::milliseconds echo_time{400};  // of one server's turn
   int drains = 16;                           // in one turn
+  std::chrono::milliseconds rest_time{10000};
 };
 
 /// Makes and measures one row, or a variant of one: "R3-64" is one of R3.
@@ -41,6 +42,7 @@ inline constexpr const char* tokio = "tokio";
 void add_drain_rows(std::vector<row_maker>& rows);
 void add_send_rows(std::vector<row_maker>& rows);
 void add_echo_rows(std::vector<row_maker>& rows);
+void add_tail_rows(std::vector<row_maker>& rows);
 void add_memory_rows(std::vector<row_maker>& rows);
 void add_session_rows(std::vector<row_maker>& rows);
 void add_listener_rows(std::vector<row_maker>& rows);

@@ -8,7 +8,6 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <initializer_list>
 #include <memory>
 #include <string>
@@ -25,32 +24,14 @@ constexpr std::size_t datagrams_of_a_drain = 2048;
 using shared_drainer = std::shared_ptr<drain::drainer>;
 using shared_crowd = std::shared_ptr<crowd>;
 
-/// Gives each peer its session, or what stands for it.
-void introduce(crowd& source, drain::drainer& by, std::size_t peers)
-{
-  for (std::size_t first = 0; first < peers; first += datagrams_of_a_drain) {
-    const std::size_t count = std::min(datagrams_of_a_drain, peers - first);
-    source.fill_from_each(by.descriptor(), first, count);
-    by.take(count);
-    source.drain();
-  }
-}
-
 /// One drain of datagrams from random peers; answers must all come back.
 contender drained(std::string name, const shared_crowd& source, drain::drainer_ptr made,
                   std::size_t peers, bool answers, const run_config& how, std::string control)
 {
   const shared_drainer by = std::move(made);
-  introduce(*source, *by, peers);
+  introduce(*source, *by, datagrams_of_a_drain, peers);
   const auto turn = [source, by, peers, answers, drains = how.drains] {
-    return repeat(
-        datagrams_of_a_drain, drains,
-        [&](std::size_t count, repetition& now) {
-          source->fill(by->descriptor(), count, peers);
-          now.time([&] { by->take(count); });
-          if (answers) now.count_lost(count - source->drain());
-        },
-        metric::cpu);
+    return time_drain(*source, *by, datagrams_of_a_drain, peers, answers, drains);
   };
   return {std::move(name), turn, std::move(control)};
 }

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 // The row of shards: an echo by two sockets of one port on two processors, beside one.
+#include "shard_echo.hpp"
+
 #include "batch_echo.hpp"
 #include "crowd.hpp"
 #include "measurement.hpp"
@@ -23,6 +25,7 @@
 #include <ctime>
 #include <memory>
 #include <thread>
+#include <utility>
 #include <vector>
 
 namespace bench {
@@ -41,40 +44,22 @@ void bind_thread_to_processor(std::size_t number)
   ::pthread_setaffinity_np(::pthread_self(), sizeof one, &one);
 }
 
-/// A member with an echo, and peers that the group steers to it. The answers of each go to a socket
-/// of their own, as those of real peers do.
-class shard {
+/// What one thread does.
+class member {
 public:
-  explicit shard(dgram::shard_group& group) : socket_(group.open(turns_.context()))
-  {
-    // Without the privilege the queue may be too small, and what is lost is counted.
-    dgram::error_code ignored;
-    socket_.set_option(dgram::option::forced_receive_buffer_size(16 << 20), ignored);
-    asio::co_spawn(turns_.context(), echo_in_batches(turns_, reader_, writer_), asio::detached);
-  }
+  member() = default;
+  member(const member&) = delete;
+  member& operator=(const member&) = delete;
+  virtual ~member() = default;
 
-  /// Once all members are open.
-  void find_peers(const dgram::shard_group& group, std::size_t own)
-  {
-    for (std::size_t number = 0; peers_.size() < peers_of_a_shard; ++number) {
-      const asio::ip::address_v4 address(drain::peer_address(number));
-      if (group.member_of({address, source_.port()}) == own) peers_.push_back(number);
-    }
-  }
-
-  void fill(std::size_t datagrams)
-  {
-    wanted_ = datagrams;
-    for (std::size_t i = 0; i < datagrams; ++i)
-      source_.fill_from_each(socket_.native_handle(), peers_[i % peers_.size()], 1);
-  }
+  virtual void fill(std::size_t datagrams) = 0;
 
   void answer()
   {
     const double start = now();
-    turns_.run(wanted_);
+    answer_all();
     ns_ = now() - start;
-    answers_ = source_.drain();
+    answers_ = take_answers();
   }
 
   /// What the last answers took: the processor time of their thread. On a quiet machine that is the
@@ -84,6 +69,9 @@ public:
   std::size_t answers() const noexcept { return answers_; }
 
 private:
+  virtual void answer_all() = 0;
+  virtual std::size_t take_answers() = 0;
+
   static double now() noexcept
   {
     timespec read{};
@@ -91,6 +79,44 @@ private:
     return static_cast<double>(read.tv_sec) * 1e9 + static_cast<double>(read.tv_nsec);
   }
 
+  std::size_t answers_ = 0;
+  double ns_ = 0;
+};
+
+/// A member with an echo, and peers that the group steers to it. The answers of each go to a socket
+/// of their own, as those of real peers do.
+class shard : public member {
+public:
+  explicit shard(std::shared_ptr<dgram::shard_group> group)
+      : group_(std::move(group)), socket_(group_->open(turns_.context()))
+  {
+    // Without the privilege the queue may be too small, and what is lost is counted.
+    dgram::error_code ignored;
+    socket_.set_option(dgram::option::forced_receive_buffer_size(16 << 20), ignored);
+    asio::co_spawn(turns_.context(), echo_in_batches(turns_, reader_, writer_), asio::detached);
+  }
+
+  /// Once all members are open.
+  void find_peers(std::size_t own)
+  {
+    for (std::size_t number = 0; peers_.size() < peers_of_a_shard; ++number) {
+      const asio::ip::address_v4 address(drain::peer_address(number));
+      if (group_->member_of({address, source_.port()}) == own) peers_.push_back(number);
+    }
+  }
+
+  void fill(std::size_t datagrams) override
+  {
+    wanted_ = datagrams;
+    for (std::size_t i = 0; i < datagrams; ++i)
+      source_.fill_from_each(socket_.native_handle(), peers_[i % peers_.size()], 1);
+  }
+
+private:
+  void answer_all() override { turns_.run(wanted_); }
+  std::size_t take_answers() override { return source_.drain(); }
+
+  std::shared_ptr<dgram::shard_group> group_;
   turns turns_;
   dgram::udp::socket socket_;
   dgram::udp::reader reader_{socket_};
@@ -98,28 +124,35 @@ private:
   crowd source_{payload_size};
   std::vector<std::size_t> peers_;
   std::size_t wanted_ = 0;
-  std::size_t answers_ = 0;
-  double ns_ = 0;
 };
 
-/// Shards on the first processors. This thread runs the first one.
-class shards {
+class raw_member : public member {
 public:
-  explicit shards(std::size_t count)
+  void fill(std::size_t datagrams) override
   {
-    for (std::size_t i = 0; i < count; ++i)
-      shards_.push_back(std::make_unique<shard>(group_));
-    for (std::size_t i = 0; i < count; ++i)
-      shards_[i]->find_peers(group_, i);
+    source_.fill(by_->descriptor(), datagrams, peers_of_a_shard);
+    wanted_ = datagrams;
   }
 
-  sample measure(int drains)
+private:
+  void answer_all() override { by_->take(wanted_); }
+  std::size_t take_answers() override { return source_.drain(); }
+
+  drain::drainer_ptr by_ = drain::raw_echo(64);
+  crowd source_{payload_size};
+  std::size_t wanted_ = 0;
+};
+
+/// Members on the first processors. This thread runs the first one.
+class members : public threaded_echo {
+public:
+  sample measure(int drains) override
   {
     ::cpu_set_t before;
     ::sched_getaffinity(0, sizeof before, &before);
     bind_thread_to_processor(0);
     std::vector<std::thread> others;
-    for (std::size_t i = 1; i < shards_.size(); ++i)
+    for (std::size_t i = 1; i < members_.size(); ++i)
       others.emplace_back([this, i, seen = round_.load()] { follow(i, seen); });
     sample taken;
     std::vector<double> times;
@@ -128,10 +161,10 @@ public:
       ++round_;
       round_.notify_all();
       drain(0);
-      while (done_ != shards_.size()) {}
+      while (done_ != members_.size()) {}
       std::size_t answers = 0;
       double longest = 0;
-      for (const auto& each : shards_) {
+      for (const auto& each : members_) {
         answers += each->answers();
         longest = std::max(longest, each->ns());
       }
@@ -151,15 +184,18 @@ public:
     return taken;
   }
 
+protected:
+  void add(std::unique_ptr<member> one) { members_.push_back(std::move(one)); }
+
 private:
   /// Each fills its own queue, as each processor takes packets from its own queue of a card. Then all
   /// answer at the same time.
   void drain(std::size_t number)
   {
-    shards_[number]->fill(datagrams_of_a_drain / shards_.size());
+    members_[number]->fill(datagrams_of_a_drain / members_.size());
     ++full_;
-    while (full_ != shards_.size()) {}
-    shards_[number]->answer();
+    while (full_ != members_.size()) {}
+    members_[number]->answer();
     ++done_;
   }
 
@@ -174,10 +210,34 @@ private:
     }
   }
 
-  dgram::shard_group group_{asio::ip::udp::endpoint(asio::ip::address_v4::loopback(), 0)};
-  std::vector<std::unique_ptr<shard>> shards_;
+  std::vector<std::unique_ptr<member>> members_;
   std::atomic<std::size_t> round_{0}, full_{0}, done_{0};
   std::atomic<bool> is_over_{false};
+};
+
+class shards : public members {
+public:
+  explicit shards(std::size_t count)
+  {
+    const auto group = std::make_shared<dgram::shard_group>(
+        asio::ip::udp::endpoint(asio::ip::address_v4::loopback(), 0));
+    std::vector<std::unique_ptr<shard>> opened;
+    for (std::size_t i = 0; i < count; ++i)
+      opened.push_back(std::make_unique<shard>(group));
+    for (std::size_t i = 0; i < count; ++i) {
+      opened[i]->find_peers(i);
+      add(std::move(opened[i]));
+    }
+  }
+};
+
+class raw_members : public members {
+public:
+  explicit raw_members(std::size_t count)
+  {
+    for (std::size_t i = 0; i < count; ++i)
+      add(std::make_unique<raw_member>());
+  }
 };
 
 row measure_s8(const run_config& how)
@@ -189,7 +249,7 @@ row measure_s8(const run_config& how)
                unit::ns_per_datagram);
   const auto add = [&](const char* name, std::size_t count, const char* control) {
     measured.add({name,
-                  [by = std::make_shared<shards>(count), drains = how.drains] {
+                  [by = std::shared_ptr(dgram_shards(count)), drains = how.drains] {
                     return by->measure(drains);
                   },
                   control});
@@ -202,6 +262,16 @@ row measure_s8(const run_config& how)
 }
 
 }  // namespace
+
+std::unique_ptr<threaded_echo> dgram_shards(std::size_t threads)
+{
+  return std::make_unique<shards>(threads);
+}
+
+std::unique_ptr<threaded_echo> raw_threads(std::size_t threads)
+{
+  return std::make_unique<raw_members>(threads);
+}
 
 void add_shard_rows(std::vector<row_maker>& rows)
 {

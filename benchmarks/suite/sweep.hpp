@@ -6,6 +6,7 @@
 #include "rows.hpp"
 
 #include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <string>
 #include <vector>
@@ -14,7 +15,7 @@ namespace bench {
 
 struct point {
   std::size_t parameter;
-  double ns_per_datagram;
+  double value;
 };
 
 struct series {
@@ -22,12 +23,17 @@ struct series {
   std::vector<point> points;
 };
 
-/// One diagram.
+/// What the points of a sweep are.
+enum class sweep_unit { ns_per_datagram, bytes };
+
+/// One diagram. The first line has a point for each value of the parameter, and others may have fewer.
 struct sweep {
   std::string id;
   std::string work;
   std::string parameter;
   std::vector<series> lines;
+  sweep_unit unit = sweep_unit::ns_per_datagram;
+  std::uint64_t lost = 0;
 };
 
 struct sweep_maker {
