@@ -17,8 +17,8 @@ public:
   threaded_echo& operator=(const threaded_echo&) = delete;
   virtual ~threaded_echo() = default;
 
-  /// All threads answer an equal part of the datagrams at the same time, in several drains. The cost is
-  /// the processor time of the thread that took longest, by the datagrams of all.
+  /// All threads answer an equal part of the datagrams at the same time, in several drains. The
+  /// cost is the processor time of the thread that took longest, by the datagrams of all.
   virtual sample measure(int drains) = 0;
 };
 

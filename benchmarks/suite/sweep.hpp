@@ -26,7 +26,7 @@ struct series {
 /// What the points of a sweep are.
 enum class sweep_unit { ns_per_datagram, bytes };
 
-/// One diagram. The first line has a point for each value of the parameter, and others may have fewer.
+/// One diagram. The first line has a point for each value of the parameter. Others may have fewer.
 struct sweep {
   std::string id;
   std::string work;

@@ -10,6 +10,8 @@
 
 #include <catch2/catch_test_macros.hpp>
 
+namespace any_address_test {
+
 TEST_CASE("namespaces: any serves IPv4 on a host with disable_ipv6", "[namespaces][any]")
 {
   test::network net{{0}, {0}};
@@ -41,9 +43,6 @@ TEST_CASE("namespaces: any serves IPv4 on a host with disable_ipv6", "[namespace
   CHECK(got == "an event");
 }
 
-#endif
-
-namespace any_address_test {
-
-
 }  // namespace any_address_test
+
+#endif

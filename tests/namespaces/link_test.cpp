@@ -19,6 +19,8 @@
 #include <utility>
 #include <vector>
 
+namespace link_test {
+
 using asio::ip::make_address;
 using socket_type = dgram::udp::socket;
 namespace option = dgram::option;
@@ -332,9 +334,6 @@ TEST_CASE("a client on the host itself is answered, whatever the scopes are", "[
   }
 }
 
-#endif
-
-namespace link_test {
-
-
 }  // namespace link_test
+
+#endif

@@ -21,6 +21,8 @@
 #include <utility>
 #include <vector>
 
+namespace multicast_test {
+
 namespace {
 
 namespace option = dgram::option;
@@ -334,9 +336,6 @@ TEST_CASE("multicast: the interface that an IPv6 group leaves by, and its scope"
   }
 }
 
-#endif
-
-namespace multicast_test {
-
-
 }  // namespace multicast_test
+
+#endif

@@ -12,6 +12,8 @@
 
 #include <net/if.h>
 
+namespace network_test {
+
 namespace {
 
 using dgram::udp;
@@ -54,9 +56,6 @@ TEST_CASE("namespaces: what is inside is not seen outside", "[namespaces]")
   CHECK(::if_nametoindex("lan0") == before);
 }
 
-#endif
-
-namespace network_test {
-
-
 }  // namespace network_test
+
+#endif

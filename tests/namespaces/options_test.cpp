@@ -15,6 +15,8 @@
 #include <cstdint>
 #include <string>
 
+namespace options_test {
+
 namespace {
 
 namespace option = dgram::option;
@@ -241,9 +243,6 @@ TEST_CASE("options: a transparent socket speaks as another host", "[namespaces]"
   CHECK(test::receive(io, receiver).sender == another);
 }
 
-#endif
-
-namespace options_test {
-
-
 }  // namespace options_test
+
+#endif

@@ -25,6 +25,8 @@
 #include <string>
 #include <vector>
 
+namespace send_number_test {
+
 namespace {
 
 using dgram::platform::known_timestamp_ids;
@@ -274,9 +276,6 @@ TEST_CASE("a send that finds a full queue takes no number, whether ENOBUFS or EA
     CHECK(reported[i] == i);
 }
 
-#endif
-
-namespace send_number_test {
-
-
 }  // namespace send_number_test
+
+#endif

@@ -29,6 +29,8 @@
 #include <utility>
 #include <vector>
 
+namespace transmit_time_test {
+
 namespace {
 
 using dgram::send_options;
@@ -340,9 +342,6 @@ TEST_CASE("the kernel has the time that each datagram asks for", "[namespaces]")
   CHECK(seen->take() == times({at(6)}));
 }
 
-#endif
-
-namespace transmit_time_test {
-
-
 }  // namespace transmit_time_test
+
+#endif

@@ -20,6 +20,8 @@
 #include <array>
 #include <cerrno>
 
+namespace older_options_test {
+
 namespace {
 
 using dgram::multicast_group;
@@ -246,9 +248,6 @@ TEST_CASE_METHOD(old_system, "a system that knows the newer option for times is 
   CHECK(script.setsockopt.calls() == 2);
 }
 
-#endif
-
-namespace older_options_test {
-
-
 }  // namespace older_options_test
+
+#endif
