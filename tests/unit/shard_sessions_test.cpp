@@ -488,6 +488,41 @@ TEST_CASE("a key finds its session at another member", "[shard_group]")
   CHECK(owner.count().taken_over == addresses.of_member(group, 1 - home));
 }
 
+TEST_CASE("a key that another member gets while a stranger is looked at is at that member",
+          "[shard_group]")
+{
+  SKIP_WITHOUT_STEERING();
+  shard_group group{test::loopback_v4(), keeping};
+  const auto key_of = [](const dgram::datagram& datagram) {
+    return dgram::session_key::at(datagram.payload(), 0, 4);
+  };
+  member first(group, {}, key_of), second(group, {}, key_of);
+  crowd addresses(group, 40);
+  peer* of_first = nullptr;
+  peer* of_second = nullptr;
+  for (const auto& each : addresses.peers)
+    (group.member_of(each->address()) == 0 ? of_first : of_second) = each.get();
+  REQUIRE(of_first != nullptr);
+  REQUIRE(of_second != nullptr);
+  // The first listener makes the session while the function of the second one decides.
+  second.listener->on_stranger([&](const dgram::datagram&, dgram::stranger&) {
+    of_first->send("key1 by first");
+    run({&first});
+    return true;
+  });
+  of_second->send("key1 by second");
+  run({&second, &first});
+  CHECK(second.listener->size() == 0);
+  CHECK(second.count().forwarded == 1);
+  CHECK(second.count().sessions_full == 0);
+  CHECK(first.listener->size() == 1);
+  REQUIRE(first.served.size() == 1);
+  CHECK(first.served.begin()->second ==
+        std::vector<std::string>{"key1 by first", "key1 by second"});
+  for (member* const each : {&first, &second})
+    CHECK(places_of(each->count()) == each->count().received);
+}
+
 TEST_CASE("two members never have the same key", "[shard_group]")
 {
   SKIP_WITHOUT_STEERING();
