@@ -240,6 +240,9 @@ public:
   ///  - `error::too_many_exchanges` if none was found. For one and two bytes all are tried;
   ///  - `error::out_of_range`: the size is not 1 to `session_key::max_size`;
   ///  - `invalid_argument`: the peer has no name.
+  ///
+  /// Random bits are drawn in advance. After fork(2), `notify_fork(fork_child)` of the context lets
+  /// the child draw its own; otherwise it may return the same keys as the parent.
   session_key unused_key(const endpoint_type& peer, std::size_t size, error_code& ec)
   {
     detail::check_executor(*core_, "exchanger::unused_key");

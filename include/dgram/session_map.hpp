@@ -570,7 +570,14 @@ private:
           return nullptr;
         }
       }
-      return make([&](void* memory) { construct_for(memory, received); });
+      block* const made = make([&](void* memory) { construct_for(memory, received); });
+      if (made == nullptr && is_elsewhere_) {
+        // The key may have come to another map in the meantime.
+        session_map_statistics& counts = store_.counts();
+        --counts.refused;
+        ++(is_elsewhere_(received, key) ? counts.rejected : counts.refused);
+      }
+      return made;
     });
   }
 

@@ -11,8 +11,12 @@
 #include <catch2/catch_test_macros.hpp>
 #include <catch2/generators/catch_generators.hpp>
 
+#include <sys/wait.h>
+#include <unistd.h>
+
 #include <array>
 #include <chrono>
+#include <cstdint>
 #include <exception>
 #include <future>
 #include <optional>
@@ -212,6 +216,36 @@ TEST_CASE("an exchanger on a strand of a pool, and a future that another thread 
   asio::post(io, [&] { reader.stop(); });
   thread.join();
   pool.join();
+}
+
+TEST_CASE("a child of fork draws other ids than its parent", "[exchanger]")
+{
+  asio::io_context io;
+  dgram::udp::socket socket(io, test::loopback_v4());
+  dgram::exchanger client{socket, two_bytes};
+  const dgram::udp::endpoint peer = socket.local_endpoint();
+  client.unused_id<std::uint64_t>(peer);
+  std::array<int, 2> pipe{};
+  REQUIRE(::pipe(pipe.data()) == 0);
+  io.notify_fork(asio::execution_context::fork_prepare);
+  const ::pid_t child = ::fork();
+  REQUIRE(child != -1);
+  if (child == 0) {
+    io.notify_fork(asio::execution_context::fork_child);
+    const auto drawn = client.unused_id<std::uint64_t>(peer);
+    ::_exit(::write(pipe[1], &drawn, sizeof drawn) == sizeof drawn ? 0 : 1);
+  }
+  io.notify_fork(asio::execution_context::fork_parent);
+  std::uint64_t drawn_by_child = 0;
+  CHECK(::read(pipe[0], &drawn_by_child, sizeof drawn_by_child) == sizeof drawn_by_child);
+  ::close(pipe[0]);
+  ::close(pipe[1]);
+  int status = 0;
+  REQUIRE(::waitpid(child, &status, 0) == child);
+  CHECK(status == 0);
+  // As many as were drawn in advance.
+  for (int i = 0; i < 64; ++i)
+    CHECK(client.unused_id<std::uint64_t>(peer) != drawn_by_child);
 }
 
 }  // namespace exchanger_test

@@ -13,6 +13,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -385,6 +386,85 @@ TEST_CASE("many batches of one datagram do not use the limit up", "[shard_group]
     CHECK(first.served[first.listener->find(each->address()).id()] == expected);
 }
 
+/// Two members that forward to the first one, which has two pieces of memory for that. The second
+/// one can call a function in the middle of a batch, so what it forwards waits for the batch's end.
+struct two_that_forward {
+  two_that_forward() : clients(group, 40)
+  {
+    clients.send("1");
+    run({&first});
+    CHECK(clients.answered("1") == 40);
+    second = std::make_unique<member>(group);
+    third = std::make_unique<member>(group);
+    for (const auto& each : clients.peers) {
+      if (group.member_of(each->address()) == 1) of_second = each.get();
+      if (group.member_of(each->address()) == 2) of_third = each.get();
+    }
+    REQUIRE(of_second != nullptr);
+    REQUIRE(of_third != nullptr);
+  }
+
+  /// Lets the second member forward a datagram, and call the function before its batch ends.
+  void forward_and_call(const std::function<void()>& function)
+  {
+    second->listener->cancel();
+    run({second.get()});
+    second->listener->async_for_each(
+        [&](const dgram::udp::session_ref&, const dgram::datagram&) { function(); },
+        [](dgram::error_code) {});
+    std::unique_ptr<peer> stranger;
+    do
+      stranger = std::make_unique<peer>(group.local_endpoint());
+    while (group.member_of(stranger->address()) != 1);
+    of_second->send("2");
+    stranger->send("call");
+    run({second.get()});
+    second->listener->cancel();
+    run({second.get()});
+  }
+
+  void forward_by_third(const std::string& payload)
+  {
+    of_third->send(payload);
+    run({third.get()});
+  }
+
+  const std::vector<std::string>& served(const peer& from)
+  {
+    return first.served[first.listener->find(from.address()).id()];
+  }
+
+  shard_group group{test::loopback_v4(), keeping};
+  member first{group, {.forwarded_bytes = std::size_t{192} * 1024}};
+  crowd clients;
+  std::unique_ptr<member> second, third;
+  peer* of_second = nullptr;
+  peer* of_third = nullptr;
+};
+
+TEST_CASE("what one member forwards stays in order while another one forwards too", "[shard_group]")
+{
+  SKIP_WITHOUT_STEERING();
+  two_that_forward members;
+  members.forward_by_third("2");
+  members.forward_and_call([&] { members.forward_by_third("3"); });
+  run({&members.first});
+  CHECK(members.served(*members.of_third) == std::vector<std::string>{"1", "2", "3"});
+  CHECK(members.served(*members.of_second) == std::vector<std::string>{"1", "2"});
+}
+
+TEST_CASE("what two members forward to a listener that ends is dropped or unread", "[shard_group]")
+{
+  SKIP_WITHOUT_STEERING();
+  two_that_forward members;
+  members.forward_by_third("2");
+  members.forward_and_call([&] { members.first.listener->close(); });
+  CHECK(members.first.count().taken_over ==
+        members.second->count().forwarded + members.third->count().forwarded);
+  for (const member* const each : {&members.first, members.second.get(), members.third.get()})
+    CHECK(places_of(each->count()) == each->count().received);
+}
+
 TEST_CASE("a key finds its session at another member", "[shard_group]")
 {
   SKIP_WITHOUT_STEERING();
@@ -406,6 +486,41 @@ TEST_CASE("a key finds its session at another member", "[shard_group]")
   CHECK(owner.listener->size() == 1);
   CHECK(owner.count().handed_over == 20);
   CHECK(owner.count().taken_over == addresses.of_member(group, 1 - home));
+}
+
+TEST_CASE("a key that another member gets while a stranger is looked at is at that member",
+          "[shard_group]")
+{
+  SKIP_WITHOUT_STEERING();
+  shard_group group{test::loopback_v4(), keeping};
+  const auto key_of = [](const dgram::datagram& datagram) {
+    return dgram::session_key::at(datagram.payload(), 0, 4);
+  };
+  member first(group, {}, key_of), second(group, {}, key_of);
+  crowd addresses(group, 40);
+  peer* of_first = nullptr;
+  peer* of_second = nullptr;
+  for (const auto& each : addresses.peers)
+    (group.member_of(each->address()) == 0 ? of_first : of_second) = each.get();
+  REQUIRE(of_first != nullptr);
+  REQUIRE(of_second != nullptr);
+  // The first listener makes the session while the function of the second one decides.
+  second.listener->on_stranger([&](const dgram::datagram&, dgram::stranger&) {
+    of_first->send("key1 by first");
+    run({&first});
+    return true;
+  });
+  of_second->send("key1 by second");
+  run({&second, &first});
+  CHECK(second.listener->size() == 0);
+  CHECK(second.count().forwarded == 1);
+  CHECK(second.count().sessions_full == 0);
+  CHECK(first.listener->size() == 1);
+  REQUIRE(first.served.size() == 1);
+  CHECK(first.served.begin()->second ==
+        std::vector<std::string>{"key1 by first", "key1 by second"});
+  for (member* const each : {&first, &second})
+    CHECK(places_of(each->count()) == each->count().received);
 }
 
 TEST_CASE("two members never have the same key", "[shard_group]")

@@ -54,6 +54,9 @@ private:
 /// - `silence`: from then on, the member starts nothing;
 /// - `discard`: the member releases the operations that wait in it.
 ///
+/// In a child of fork(2), it calls `forked` of the members that have this function. What they know
+/// must not be known to the parent.
+///
 /// A handler that dies with the context may destroy a member, so the roster outlives the service.
 template <class Member>
 class roster_service : public net::execution_context::service {
@@ -77,6 +80,14 @@ private:
       member->silence();
     for (const auto& member : held)
       member->discard();
+  }
+
+  void notify_fork(net::execution_context::fork_event event) override
+  {
+    if constexpr (requires(Member& each) { each.forked(); })
+      if (event == net::execution_context::fork_child)
+        for (const auto& member : members->all())
+          member->forked();
   }
 };
 

@@ -53,6 +53,9 @@ public:
     return words_[--left_];
   }
 
+  /// The next word is not one that this process, or its parent, has asked for already.
+  void discard() noexcept { left_ = 0; }
+
 private:
   std::array<std::uint64_t, most_random_bytes / sizeof(std::uint64_t)> words_{};
   std::size_t left_ = 0;

@@ -198,6 +198,9 @@ public:
     later_.discard();
   }
 
+  /// The parent process knows the words that were drawn.
+  void forked() noexcept { source_.discard(); }
+
   std::size_t place_in_roster = 0;
 
   // --- called by the loops ---

@@ -60,14 +60,7 @@ public:
     if (owner == 0 || owner == own_) return false;
     route* const to = route_to(owner);
     if (to == nullptr) return false;
-    if (to->filling && !to->filling->add(received)) deliver(*to);
-    bool is_copied = static_cast<bool>(to->filling);
-    if (!is_copied) {
-      to->filling = to->mailbox->take();
-      is_copied = to->filling && to->filling->add(received);
-    }
-    ++(is_copied ? forwarded_ : dropped_);
-    if (is_copied) ++to->copied;
+    ++(copy(*to, received) ? forwarded_ : dropped_);
     return true;
   }
 
@@ -104,8 +97,7 @@ private:
   struct route {
     typename directory_type::number owner;
     std::shared_ptr<mailbox_type> mailbox;
-    typename mailbox_type::parcel_ptr filling;
-    std::size_t copied = 0;  // since the last delivery
+    typename mailbox_type::parcel_ptr filling;  // has datagrams of this listener only
   };
 
   route* route_to(typename directory_type::number owner)
@@ -116,13 +108,25 @@ private:
     if (!mailbox) return nullptr;
     std::erase_if(routes_,
                   [](const route& each) { return !each.filling && each.mailbox->has_left(); });
-    routes_.push_back({owner, std::move(mailbox), {}, 0});
+    routes_.push_back({owner, std::move(mailbox), {}});
     return &routes_.back();
+  }
+
+  /// Returns false if there is no room.
+  bool copy(route& to, const basic_datagram<Protocol>& received) noexcept
+  {
+    if (to.filling) {
+      if (to.filling->add(received)) return true;
+      deliver(to);
+    }
+    if (to.mailbox->add_to_last(received)) return true;
+    to.filling = to.mailbox->take();
+    return to.filling && to.filling->add(received);
   }
 
   void deliver(route& to) noexcept
   {
-    const std::size_t copied = std::exchange(to.copied, 0);
+    const std::size_t copied = to.filling->size();
     if (to.mailbox->deliver(std::move(to.filling))) return;
     forwarded_ -= copied;
     dropped_ += copied;

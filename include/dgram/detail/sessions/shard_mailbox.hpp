@@ -30,13 +30,6 @@ public:
 
   std::size_t size() const noexcept { return content_.size(); }
 
-  /// Whether a datagram of the largest size fits, with its metadata.
-  bool has_room() const noexcept
-  {
-    constexpr std::size_t largest_copy = std::size_t{72} * 1024;
-    return used_ <= capacity - largest_copy;
-  }
-
   /// Returns false if there is no room.
   bool add(const basic_datagram<Protocol>& received) noexcept
   {
@@ -87,18 +80,24 @@ public:
     spare_.reserve(most_);
   }
 
-  /// Returns a parcel with room; null beyond the limit, without memory, or if the listener has
-  /// left. If half of the parcels wait, it is the last of these, so that small batches do not use
-  /// them up.
+  /// If half of the parcels wait, copies the datagram into the last of these, so that small batches
+  /// do not use them up. Returns whether it did.
+  ///
+  /// The parcel stays where it is: if the caller took it away, what others have put into it could
+  /// be passed by what they deliver next.
+  bool add_to_last(const basic_datagram<Protocol>& received) noexcept
+  {
+    const std::scoped_lock lock(mutex_);
+    if (!wake_ || 2 * full_.size() < most_ || !full_.back()->add(received)) return false;
+    wake();
+    return true;
+  }
+
+  /// Returns an empty parcel; null beyond the limit, without memory, or if the listener has left.
   parcel_ptr take() noexcept
   {
     const std::scoped_lock lock(mutex_);
     if (!wake_) return {};
-    if (2 * full_.size() >= most_ && full_.back()->has_room()) {
-      parcel_ptr taken = std::move(full_.back());
-      full_.pop_back();
-      return taken;
-    }
     if (!spare_.empty()) {
       parcel_ptr taken = std::move(spare_.back());
       spare_.pop_back();
@@ -120,13 +119,7 @@ public:
     const std::scoped_lock lock(mutex_);
     if (!wake_) return false;
     full_.push_back(std::move(full));
-    if (is_woken_) return true;
-    try {
-      wake_();
-      is_woken_ = true;
-    } catch (...) {
-      return true;  // the next parcel tries again
-    }
+    wake();
     return true;
   }
 
@@ -171,6 +164,17 @@ public:
   }
 
 private:
+  void wake() noexcept
+  {
+    if (is_woken_) return;
+    try {
+      wake_();
+      is_woken_ = true;
+    } catch (...) {
+      return;  // what comes next tries again
+    }
+  }
+
   const std::size_t most_;
   mutable std::mutex mutex_;
   std::function<void()> wake_;  // empty after the listener has left
