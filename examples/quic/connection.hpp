@@ -33,19 +33,18 @@ struct shared_state {
 
   certificate identity;
   ngtcp2_duration idle_timeout;
-  std::array<std::uint8_t, 32> secret{};  ///< of tokens
   /// The connections by their identifiers. Clients choose some of these, so the map has no hashes.
   std::map<std::string, connection*, std::less<>> ids{};
 
-  ngtcp2_cid new_id(std::uint8_t* reset_token) const
+  static ngtcp2_cid new_id()
   {
     ngtcp2_cid id{id_size, {}};
     fill_random({id.data, id.datalen});
-    ngtcp2_crypto_generate_stateless_reset_token(reset_token, secret.data(), secret.size(), &id);
     return id;
   }
 
   void add(const ngtcp2_cid& id, connection* to) { ids.emplace(text_of(id.data, id.datalen), to); }
+
   void remove(const ngtcp2_cid& id, const connection* of)
   {
     const auto at = ids.find(text_of(id.data, id.datalen));
@@ -77,30 +76,28 @@ public:
     offer.original_dcid = original_id.value_or(header.dcid);
     offer.retry_scid = header.dcid;
     offer.retry_scid_present = original_id ? 1 : 0;
-    offer.stateless_reset_token_present = 1;
-    const ngtcp2_cid id = shared.new_id(offer.stateless_reset_token);
+    const ngtcp2_cid id = shared_state::new_id();
     const ngtcp2_callbacks calls = callbacks();
-    if (ngtcp2_conn_server_new(&conn_, &header.scid, &id, &path, header.version, &calls, &settings,
+    ngtcp2_conn* made = nullptr;
+    if (ngtcp2_conn_server_new(&made, &header.scid, &id, &path, header.version, &calls, &settings,
                                &offer, nullptr, this) != 0)
       throw std::bad_alloc();
+    conn_.reset(made);
     tls_ = make_session(shared.identity, reference_);
-    ngtcp2_conn_set_tls_native_handle(conn_, tls_.get());
+    ngtcp2_conn_set_tls_native_handle(conn_.get(), tls_.get());
     ngtcp2_path_storage_zero(&path_);
     ngtcp2_path_storage_zero(&known_path_);
     shared.add(id, this);
     shared.add(first_id_, this);
   }
-  connection(const connection&) = delete;
-  connection& operator=(const connection&) = delete;
 
   ~connection()
   {
-    std::vector<ngtcp2_cid> ids(ngtcp2_conn_get_num_scid(conn_));
-    ngtcp2_conn_get_scid(conn_, ids.data());
+    std::vector<ngtcp2_cid> ids(ngtcp2_conn_get_num_scid(conn_.get()));
+    ngtcp2_conn_get_scid(conn_.get(), ids.data());
     ids.push_back(first_id_);
     for (const ngtcp2_cid& id : ids)
       shared_.remove(id, this);
-    ngtcp2_conn_del(conn_);
   }
 
   const std::uint64_t number;
@@ -109,39 +106,40 @@ public:
   std::uint64_t refused = 0;                  ///< packets that the kernel refused
   std::uint64_t bytes_in = 0, bytes_out = 0;  ///< of streams
   std::string end;                            ///< why it has ended; empty as long as it lives
-  ngtcp2_tstamp due = 0;                      ///< when the server will call `write`
+  ngtcp2_tstamp expiry = 0;                   ///< when `write` must be called next
+  ngtcp2_tstamp due = 0;                      ///< when the server will call it
 
   void read(const ngtcp2_path& path, const ngtcp2_pkt_info& info, octets packet, ngtcp2_tstamp now)
   {
     if (!end.empty()) return;
     ++packets_in;
     if (info.ecn != 0) ++marked_in;
-    const int result = ngtcp2_conn_read_pkt(conn_, &path, &info, packet.data(), packet.size(), now);
+    const int result =
+        ngtcp2_conn_read_pkt(conn_.get(), &path, &info, packet.data(), packet.size(), now);
     if (result == NGTCP2_ERR_DRAINING || result == NGTCP2_ERR_DROP_CONN)
       end = "closed by the client";
     else if (result != 0)
       fail(result);
   }
 
-  ngtcp2_tstamp expiry() const { return ngtcp2_conn_get_expiry(conn_); }
-
-  /// Handles a timer that is due, and sends packets, which the writer joins to trains. Returns
-  /// false if the kernel takes no more now.
+  /// Handles timers that are due, sends packets, and sets `expiry`. The writer joins the packets to
+  /// trains. Returns false if the kernel takes no more now.
   template <class Writer>
   bool write(Writer& to, ngtcp2_tstamp now)
   {
-    const std::size_t largest = ngtcp2_conn_get_max_tx_udp_payload_size(conn_);
-    const std::size_t longest = 65000 / largest;  // what one message of the kernel takes
+    const std::size_t largest = ngtcp2_conn_get_max_tx_udp_payload_size(conn_.get());
+    const std::size_t train = 65000;  // what one message of the kernel takes
+    expiry = wrote_ + patience;
+    if (expiry > now && would_be_short(train)) return true;
     if (to.reserve(largest).empty()) return false;
-    const bool is_timer_due = end.empty() && expiry() <= now;
-    if (!is_timer_due && would_be_short(longest * largest)) return true;
-    if (is_timer_due)
-      if (const int result = ngtcp2_conn_handle_expiry(conn_, now); result != 0) fail(result);
-    for (std::size_t packets = 0; packets < longest; ++packets) {
+    if (end.empty() && ngtcp2_conn_get_expiry(conn_.get()) <= now)
+      if (const int result = ngtcp2_conn_handle_expiry(conn_.get(), now); result != 0) fail(result);
+    for (std::size_t used = 0; used + largest <= train;) {
       const std::span<std::byte> room = to.reserve(largest);
       if (room.empty()) return false;
       const auto size = make_packet(reinterpret_cast<std::uint8_t*>(room.data()), largest, now);
       if (size == 0) break;
+      used += size;
       ++packets_out;
       if (info_.ecn != 0) ++marked_out;
       if (ngtcp2_path_eq(&path_.path, &known_path_.path) == 0) {
@@ -151,7 +149,9 @@ public:
       to.commit(size, reply_path_,
                 {.ecn = static_cast<dgram::ecn_codepoint>(info_.ecn), .number = number});
     }
-    ngtcp2_conn_update_pkt_tx_time(conn_, now);
+    ngtcp2_conn_update_pkt_tx_time(conn_.get(), now);
+    wrote_ = now;
+    expiry = std::max(ngtcp2_conn_get_expiry(conn_.get()), now + 1);
     return true;
   }
 
@@ -165,12 +165,15 @@ public:
     ngtcp2_connection_close_error_default(&last_words_);
     if (error == NGTCP2_ERR_CRYPTO)
       ngtcp2_connection_close_error_set_transport_error_tls_alert(
-          &last_words_, ngtcp2_conn_get_tls_alert(conn_), nullptr, 0);
+          &last_words_, ngtcp2_conn_get_tls_alert(conn_.get()), nullptr, 0);
     else if (error != 0)
       ngtcp2_connection_close_error_set_transport_error_liberr(&last_words_, error, nullptr, 0);
   }
 
 private:
+  /// How long a train that would be short waits for more room.
+  static constexpr ngtcp2_duration patience = 5 * NGTCP2_MILLISECONDS;
+
   static connection& self(void* data) { return *static_cast<connection*>(data); }
 
   static ngtcp2_callbacks callbacks()
@@ -188,7 +191,8 @@ private:
     calls.version_negotiation = ngtcp2_crypto_version_negotiation_cb;
     calls.rand = [](auto* to, auto size, auto*) { fill_random({to, size}); };
     calls.get_new_connection_id = [](auto*, auto* id, auto* token, auto, void* data) {
-      *id = self(data).shared_.new_id(token);
+      *id = shared_state::new_id();
+      fill_random({token, NGTCP2_STATELESS_RESET_TOKENLEN});  // it sends no resets
       return self(data).shared_.add(*id, &self(data)), 0;
     };
     calls.remove_connection_id = [](auto*, auto* id, void* data) {
@@ -238,49 +242,44 @@ private:
   /// Lets the client send more.
   void allow(std::int64_t id, std::uint64_t size)
   {
-    ngtcp2_conn_extend_max_stream_offset(conn_, id, size);
-    ngtcp2_conn_extend_max_offset(conn_, size);
+    ngtcp2_conn_extend_max_stream_offset(conn_.get(), id, size);
+    ngtcp2_conn_extend_max_offset(conn_.get(), size);
   }
 
-  /// The streams take turns.
+  /// The stream whose turn it is.
   stream* next_stream()
   {
-    auto at = streams_.upper_bound(last_stream_);
-    for (std::size_t i = 0; i < streams_.size(); ++i, ++at) {
-      if (at == streams_.end()) at = streams_.begin();
-      if (!at->second.has_output()) continue;
-      last_stream_ = at->first;
-      return &at->second;
-    }
-    return nullptr;
+    const auto has_output = [](const auto& each) { return each.second.has_output(); };
+    auto at = std::find_if(streams_.upper_bound(last_stream_), streams_.end(), has_output);
+    if (at == streams_.end()) at = std::ranges::find_if(streams_, has_output);
+    if (at == streams_.end()) return nullptr;
+    last_stream_ = at->first;
+    return &at->second;
   }
 
-  /// Whether the congestion window has room for a short train only, and will have more: packets are
-  /// on their way, and a timer runs.
+  /// Whether the congestion window has room for a short train only, and will have more, because
+  /// packets are on their way.
   bool would_be_short(std::size_t train) const
   {
-    const bool has_output =
-        std::ranges::any_of(streams_, [](const auto& each) { return each.second.has_output(); });
-    if (!end.empty() || !has_output) return false;
     ngtcp2_conn_stat now;
-    ngtcp2_conn_get_conn_stat(conn_, &now);
-    const std::uint64_t left = ngtcp2_conn_get_cwnd_left(conn_);
-    return left < train && left < now.cwnd / 2;
+    ngtcp2_conn_get_conn_stat(conn_.get(), &now);
+    const std::uint64_t left = ngtcp2_conn_get_cwnd_left(conn_.get());
+    return end.empty() && left < train && left < now.cwnd / 2;
   }
 
   /// Writes the next packet, its path and its ECN field. Returns 0 if there is none now.
   std::size_t make_packet(std::uint8_t* to, std::size_t room, ngtcp2_tstamp now)
   {
     while (end.empty()) {
-      stream* const from = ngtcp2_conn_get_max_data_left(conn_) > 0 ? next_stream() : nullptr;
+      stream* const from = ngtcp2_conn_get_max_data_left(conn_.get()) > 0 ? next_stream() : nullptr;
       const ngtcp2_vec bytes = from != nullptr ? from->next() : ngtcp2_vec();
       const bool is_end = from != nullptr && from->ends_after(bytes.len);
       const auto flags = (from != nullptr ? NGTCP2_WRITE_STREAM_FLAG_MORE : 0U) |
                          (is_end ? NGTCP2_WRITE_STREAM_FLAG_FIN : 0U);
       ngtcp2_ssize taken = -1;
-      const auto size = ngtcp2_conn_writev_stream(conn_, &path_.path, &info_, to, room, &taken,
-                                                  flags, from != nullptr ? last_stream_ : -1,
-                                                  &bytes, from != nullptr ? 1 : 0, now);
+      const auto size = ngtcp2_conn_writev_stream(
+          conn_.get(), &path_.path, &info_, to, room, &taken, flags,
+          from != nullptr ? last_stream_ : -1, &bytes, from != nullptr ? 1 : 0, now);
       if (from != nullptr && taken >= 0) {
         from->wrote(static_cast<std::size_t>(taken), is_end);
         bytes_out += static_cast<std::size_t>(taken);
@@ -294,18 +293,19 @@ private:
         fail(static_cast<int>(size));
     }
     if (!std::exchange(has_last_words_, false)) return 0;
-    const auto size =
-        ngtcp2_conn_write_connection_close(conn_, &path_.path, &info_, to, room, &last_words_, now);
+    const auto size = ngtcp2_conn_write_connection_close(conn_.get(), &path_.path, &info_, to, room,
+                                                         &last_words_, now);
     return static_cast<std::size_t>(std::max<ngtcp2_ssize>(size, 0));
   }
 
   shared_state& shared_;
   ngtcp2_cid first_id_;
-  ngtcp2_conn* conn_ = nullptr;
-  ngtcp2_crypto_conn_ref reference_{[](auto* of) { return self(of->user_data).conn_; }, this};
+  freed_by<ngtcp2_conn*, ngtcp2_conn_del> conn_;
+  ngtcp2_crypto_conn_ref reference_{[](auto* of) { return self(of->user_data).conn_.get(); }, this};
   tls_session tls_;
   std::map<std::int64_t, stream> streams_;
   std::int64_t last_stream_ = -1;
+  ngtcp2_tstamp wrote_ = 0;                    // when it made the last packets
   ngtcp2_path_storage path_{}, known_path_{};  // of the packet that was made last, and
   dgram::reply_path reply_path_;               // what belongs to the known one
   ngtcp2_pkt_info info_{};

@@ -34,7 +34,7 @@ public:
         writer_(to),
         shared_{load_certificate(config.chain, config.key), config.idle_ms * NGTCP2_MILLISECONDS}
   {
-    fill_random(shared_.secret);
+    fill_random(secret_);
   }
 
   std::uint64_t ignored = 0;  ///< packets of no connection
@@ -42,13 +42,12 @@ public:
   void receive(const ngtcp2_path& path, const ngtcp2_pkt_info& info, octets packet,
                ngtcp2_tstamp now)
   {
-    connection* const to = find(path, packet, now);
-    if (to == nullptr) {
+    if (connection* const to = find(path, packet, now)) {
+      to->read(path, info, packet, now);
+      schedule(*to, now);
+    } else {
       ++ignored;
-      return;
     }
-    to->read(path, info, packet, now);
-    schedule(*to, now);
   }
 
   /// Gives each connection that is due a turn. Returns false if the kernel takes no more now.
@@ -58,7 +57,7 @@ public:
       connection& next = *schedule_.begin()->second;
       if (!next.write(writer_, now)) return false;
       if (next.end.empty())
-        schedule(next, std::max(next.expiry(), now + 1));
+        schedule(next, next.expiry);
       else
         forget(next);
     }
@@ -132,9 +131,9 @@ private:
     std::optional<ngtcp2_cid> original(std::in_place);
     if (header.token.len == 0 ||
         ngtcp2_crypto_verify_retry_token(&*original, header.token.base, header.token.len,
-                                         shared_.secret.data(), shared_.secret.size(),
-                                         header.version, path.remote.addr, path.remote.addrlen,
-                                         &header.dcid, 10 * NGTCP2_SECONDS, now) != 0)
+                                         secret_.data(), secret_.size(), header.version,
+                                         path.remote.addr, path.remote.addrlen, &header.dcid,
+                                         10 * NGTCP2_SECONDS, now) != 0)
       original.reset();
     if (!original && (config_.always_retry || result != 0 || connections_.size() >= most / 2)) {
       ask_for_proof(path, header, now);
@@ -150,12 +149,11 @@ private:
   /// Sends a Retry packet, and keeps nothing.
   void ask_for_proof(const ngtcp2_path& path, const ngtcp2_pkt_hd& header, ngtcp2_tstamp now)
   {
-    std::array<std::uint8_t, NGTCP2_STATELESS_RESET_TOKENLEN> unused;
-    const ngtcp2_cid id = shared_.new_id(unused.data());
+    const ngtcp2_cid id = shared_state::new_id();
     std::array<std::uint8_t, NGTCP2_CRYPTO_MAX_RETRY_TOKENLEN> token;
     const auto token_size = ngtcp2_crypto_generate_retry_token(
-        token.data(), shared_.secret.data(), shared_.secret.size(), header.version,
-        path.remote.addr, path.remote.addrlen, &id, &header.dcid, now);
+        token.data(), secret_.data(), secret_.size(), header.version, path.remote.addr,
+        path.remote.addrlen, &id, &header.dcid, now);
     const std::span<std::byte> room = writer_.reserve(NGTCP2_MAX_UDP_PAYLOAD_SIZE);
     if (room.empty() || token_size < 0) return;
     const auto size = ngtcp2_crypto_write_retry(
@@ -167,6 +165,7 @@ private:
   server_config config_;
   Writer& writer_;
   shared_state shared_;
+  std::array<std::uint8_t, 32> secret_{};  // of tokens
   std::map<std::uint64_t, connection> connections_;
   std::uint64_t last_number_ = 0;
   std::set<std::pair<ngtcp2_tstamp, connection*>> schedule_;

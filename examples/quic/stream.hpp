@@ -7,7 +7,6 @@
 
 #include <algorithm>
 #include <array>
-#include <cstring>
 #include <span>
 #include <vector>
 
@@ -58,7 +57,7 @@ public:
 
   bool ends_after(std::uint64_t size) const { return is_complete && written_ + size == available_; }
 
-  void wrote(std::size_t size, bool is_end)
+  void wrote(std::uint64_t size, bool is_end)
   {
     written_ += size;
     has_ended_ = is_end && written_ == available_;
@@ -84,9 +83,8 @@ private:
   /// 8 bytes.
   std::size_t head_size(service wanted) const
   {
-    if (wanted == service::h3)
-      return head_.size() < 2 ? 2 : 1 + (std::size_t{1} << (head_[1] >> 6U));
-    return wanted == service::perf ? 8 : 0;
+    if (wanted != service::h3) return wanted == service::perf ? 8 : 0;
+    return head_.size() < 2 ? 2 : 1 + (std::size_t{1} << (head_[1] >> 6U));
   }
 
   void read_head(service wanted)
@@ -101,12 +99,11 @@ private:
 
   void append(octets data)
   {
-    if (data.empty()) return;
-    room_.resize(room_size);
+    if (!data.empty()) room_.resize(room_size);
     const std::size_t at = available_ % room_size;
     const std::size_t first = std::min(data.size(), room_size - at);
-    std::memcpy(room_.data() + at, data.data(), first);
-    std::memcpy(room_.data(), data.data() + first, data.size() - first);
+    std::ranges::copy(data.first(first), room_.begin() + static_cast<std::ptrdiff_t>(at));
+    std::ranges::copy(data.subspan(first), room_.begin());
     available_ += data.size();
   }
 

@@ -19,15 +19,12 @@
 
 namespace quic {
 
-template <auto Free>
-struct freed_by {
-  void operator()(auto* resource) const { Free(resource); }
-};
+template <class Resource, auto Free>
+using freed_by = std::unique_ptr<std::remove_pointer_t<Resource>,
+                                 decltype([](Resource resource) { Free(resource); })>;
 
-using certificate = std::unique_ptr<std::remove_pointer_t<gnutls_certificate_credentials_t>,
-                                    freed_by<gnutls_certificate_free_credentials>>;
-using tls_session =
-    std::unique_ptr<std::remove_pointer_t<gnutls_session_t>, freed_by<gnutls_deinit>>;
+using certificate = freed_by<gnutls_certificate_credentials_t, gnutls_certificate_free_credentials>;
+using tls_session = freed_by<gnutls_session_t, gnutls_deinit>;
 
 /// The bytes of a connection identifier or a name as text, which maps take as a key.
 inline std::string_view text_of(const std::uint8_t* bytes, std::size_t size)
@@ -53,20 +50,12 @@ inline certificate load_certificate(const std::string& chain, const std::string&
   return result;
 }
 
-/// The ALPN names of the services, in their order.
-inline constexpr std::array<std::string_view, 3> service_names{"echo", "perf", "h3"};
-
 /// The server's side of a TLS session. `reference` stays where it is.
 inline tls_session make_session(const certificate& from, ngtcp2_crypto_conn_ref& reference)
 {
-  constexpr auto priorities =
-      "%DISABLE_TLS13_COMPAT_MODE:NORMAL:-VERS-ALL:+VERS-TLS1.3:-CIPHER-ALL:+AES-128-GCM:"
-      "+AES-256-GCM:+CHACHA20-POLY1305:-GROUP-ALL:+GROUP-X25519:+GROUP-SECP256R1";
-  std::array<gnutls_datum_t, service_names.size()> names{};
-  std::ranges::transform(service_names, names.begin(), [](std::string_view name) {
-    auto* const text = reinterpret_cast<unsigned char*>(const_cast<char*>(name.data()));
-    return gnutls_datum_t{text, static_cast<unsigned>(name.size())};
-  });
+  constexpr auto priorities = "NORMAL:-VERS-ALL:+VERS-TLS1.3:%DISABLE_TLS13_COMPAT_MODE";
+  static unsigned char echo[] = "echo", perf[] = "perf", h3[] = "h3";
+  constexpr std::array<gnutls_datum_t, 3> names{{{echo, 4}, {perf, 4}, {h3, 2}}};
   gnutls_session_t made = nullptr;
   if (gnutls_init(&made, GNUTLS_SERVER | GNUTLS_NO_AUTO_SEND_TICKET) != 0) throw std::bad_alloc();
   tls_session result(made);
@@ -83,8 +72,8 @@ inline service wanted_in(const tls_session& session)
 {
   gnutls_datum_t name{};
   gnutls_alpn_get_selected_protocol(session.get(), &name);
-  return static_cast<service>(std::ranges::find(service_names, text_of(name.data, name.size)) -
-                              service_names.begin());
+  const std::string_view wanted = text_of(name.data, name.size);
+  return wanted == "h3" ? service::h3 : wanted == "perf" ? service::perf : service::echo;
 }
 
 }  // namespace quic
