@@ -14,9 +14,7 @@
 #include "server.hpp"
 
 #include <asio/co_spawn.hpp>
-#include <asio/detached.hpp>
 #include <asio/io_context.hpp>
-#include <asio/redirect_error.hpp>
 #include <asio/signal_set.hpp>
 #include <dgram.hpp>
 #include <dgram/format.hpp>
@@ -25,44 +23,32 @@
 
 namespace {
 
-/// Packets are written into the writer's own memory. They leave when the server waits for more.
-struct outlet {
-  dgram::udp::writer& writer;
-  bool is_wildcard;
+using quic_server = quic::server<dgram::udp::writer>;
 
-  std::span<std::byte> reserve(std::size_t packets, std::size_t size)
-  {
-    return writer.reserve(packets * size, packets);
-  }
-
-  void commit(std::size_t size, std::size_t segment, const quic::way& to, std::uint64_t number)
-  {
-    // A socket that is bound to an address sends from there by itself.
-    const auto from = is_wildcard ? to.local : dgram::udp::endpoint();
-    writer.commit(size, dgram::make_reply_path(from, to.remote),
-                  {.ecn = static_cast<dgram::ecn_codepoint>(to.ecn),
-                   .segment_size = segment,
-                   .number = number});
-  }
-};
-
-using quic_server = quic::server<outlet>;
+void receive(quic_server& server, const dgram::datagram& datagram, ngtcp2_tstamp now)
+{
+  if (datagram.truncated()) return;
+  // A socket that is bound to an address sends from there by itself: then this one is unspecified.
+  dgram::udp::endpoint local(datagram.local_address().value_or(asio::ip::address()), 0);
+  dgram::udp::endpoint remote = datagram.sender();
+  const ngtcp2_path path{{local.data(), static_cast<ngtcp2_socklen>(local.size())},
+                         {remote.data(), static_cast<ngtcp2_socklen>(remote.size())},
+                         nullptr};
+  const auto ecn = datagram.ecn().value_or(dgram::ecn_codepoint::not_ect);
+  const auto* const bytes = reinterpret_cast<const std::uint8_t*>(datagram.payload().data());
+  server.receive(path, {static_cast<std::uint32_t>(ecn)}, {bytes, datagram.payload().size()}, now);
+}
 
 asio::awaitable<void> serve(dgram::udp::reader& reader, dgram::udp::writer& writer,
-                            quic_server& server, dgram::udp::endpoint bound)
+                            quic_server& server)
 {
   while (!reader.is_stopped() || !server.empty()) {
     dgram::error_code ec;
     const auto datagrams = co_await reader.next_batch_until(server.deadline(), ec);
     if (ec && ec != asio::error::timed_out) throw dgram::system_error(ec, "receive");
     const auto now = quic::stamp(quic::clock::now());
-    for (const dgram::datagram& datagram : datagrams) {
-      const quic::way from{
-          datagram.local_endpoint(bound), datagram.sender(),
-          static_cast<std::uint32_t>(datagram.ecn().value_or(dgram::ecn_codepoint::not_ect))};
-      const auto* const bytes = reinterpret_cast<const std::uint8_t*>(datagram.payload().data());
-      if (!datagram.truncated()) server.receive(from, {bytes, datagram.payload().size()}, now);
-    }
+    for (const dgram::datagram& datagram : datagrams)
+      receive(server, datagram, now);
     if (reader.is_stopped()) server.close(now);
     // Nothing is produced as long as the kernel takes nothing.
     while (!server.work(now))
@@ -71,34 +57,17 @@ asio::awaitable<void> serve(dgram::udp::reader& reader, dgram::udp::writer& writ
   co_await writer.flush();
 }
 
-/// ICMP is not authenticated: a report is genuine only if it quotes what a connection sends.
-asio::awaitable<void> watch_errors(dgram::udp::socket& socket, const quic_server& server)
-{
-  dgram::error_code ec;
-  while (true) {
-    const dgram::path_error error =
-        co_await socket.async_receive_error(asio::redirect_error(asio::use_awaitable, ec));
-    if (ec) co_return;  // the socket is closed, or the system has no reports
-    const auto quoted = error.quoted();
-    const auto* const bytes = reinterpret_cast<const std::uint8_t*>(quoted.data());
-    fmt::print("path error: {}: {}{}\n", error.peer, error.code.message(),
-               server.sends({bytes, quoted.size()}, error.peer) ? "" : " (stale or forged)");
-  }
-}
-
 int run(example::command_line& words)
 {
   quic::server_config config;
   config.chain = words.operand("CERTIFICATE");
   config.key = words.operand("KEY");
   std::string listen = "[::]:0", retry;
-  std::int64_t idle = 30000;
-  while (words.option("--listen", listen) || words.option("--idle", idle, 1, 600000) ||
+  while (words.option("--listen", listen) || words.option("--idle", config.idle_ms, 1, 600000) ||
          words.option("--connections", config.max_connections, 1, 100000) ||
          words.option("--retry", retry)) {}
   words.finish();
   if (!retry.empty() && retry != "always") throw example::bad_argument("--retry is not \"always\"");
-  config.idle = std::chrono::milliseconds(idle);
   config.always_retry = !retry.empty();
   const auto local = dgram::parse_endpoint(listen);
 
@@ -106,28 +75,24 @@ int run(example::command_line& words)
   dgram::udp::socket socket = local.address().is_unspecified()
                                   ? dgram::udp::socket(io, dgram::udp::any(local.port()))
                                   : dgram::udp::socket(io, local);
-  dgram::error_code missing;  // a system that has one of these not is slower, and no worse
+  dgram::error_code missing;  // a system without one of these is slower, and no worse
   socket.set_option(dgram::option::receive_ecn{true}, missing);
-  socket.set_option(dgram::option::receive_error{true}, missing);
   socket.set_option(dgram::option::do_not_fragment{true}, missing);
   socket.set_receive_buffer_size(1 << 20);
   dgram::udp::reader reader{socket};
   dgram::udp::writer writer{reader};
-  outlet out{writer, local.address().is_unspecified()};
-  quic_server server{config, out};
+  quic_server server{config, writer};
   writer.on_error([&](dgram::error_code, const auto&, std::size_t, std::uint64_t number) {
-    if (auto* const from = server.find(number)) ++from->refused;
+    server.refused(number);
   });
   dgram::socket_statistics count;
   asio::signal_set signals(io, SIGINT, SIGTERM);
   signals.async_wait([&](dgram::error_code, int) { reader.stop(); });
-  asio::co_spawn(io, watch_errors(socket, server), asio::detached);
-  asio::co_spawn(io, serve(reader, writer, server, socket.local_endpoint()),
-                 [&](const std::exception_ptr& failure) {
-                   example::rethrow(failure);
-                   count = socket.statistics();
-                   socket.close();
-                 });
+  asio::co_spawn(io, serve(reader, writer, server), [&](const std::exception_ptr& failure) {
+    example::rethrow(failure);
+    count = socket.statistics();
+    socket.close();
+  });
   fmt::print("listening on {}\n", socket.local_endpoint());
   io.run();
   fmt::print("{} packets sent in {} calls, {} received in {}; {} ignored\n", count.sent,

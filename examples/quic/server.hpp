@@ -7,7 +7,6 @@
 #include "connection.hpp"
 
 #include <chrono>
-#include <deque>
 #include <set>
 
 namespace quic {
@@ -21,63 +20,46 @@ inline ngtcp2_tstamp stamp(clock::time_point time)
 
 struct server_config {
   std::string chain, key;  ///< files in PEM
-  std::chrono::milliseconds idle{30000};
+  std::uint64_t idle_ms = 30000;
   std::size_t max_connections = 256;
   bool always_retry = false;  ///< each client proves its address first, not only if there are many
 };
 
-/// For `Outlet` see `connection::write`.
-template <class Outlet>
+/// `Writer` is the library's, or another type with its `reserve` and `commit`.
+template <class Writer>
 class server {
 public:
-  server(const server_config& config, Outlet& out)
+  server(const server_config& config, Writer& to)
       : config_(config),
-        out_(out),
-        shared_(config.chain, config.key,
-                static_cast<ngtcp2_duration>(std::chrono::nanoseconds(config.idle).count()))
+        writer_(to),
+        shared_{load_certificate(config.chain, config.key), config.idle_ms * NGTCP2_MILLISECONDS}
   {
+    fill_random(secret_);
   }
 
   std::uint64_t ignored = 0;  ///< packets of no connection
 
-  void receive(const way& from, octets packet, ngtcp2_tstamp now)
+  void receive(const ngtcp2_path& path, const ngtcp2_pkt_info& info, octets packet,
+               ngtcp2_tstamp now)
   {
-    connection* to = nullptr;
-    if (const auto header = header_of(packet, shared_state::id_size)) {
-      const auto at = shared_.ids.find(text_of(header->dcid, header->dcidlen));
-      to = at != shared_.ids.end() ? at->second : accept(from, packet, now);
-    }
-    if (to == nullptr) {
+    if (connection* const to = find(path, packet, now)) {
+      to->read(path, info, packet, now);
+      schedule(*to, now);
+    } else {
       ++ignored;
-      return;
     }
-    to->read(from, packet, now);
-    queue(*to);
   }
 
-  /// Handles the timers that are due, and sends what connections have to send: one train of each at
-  /// a time. Returns false if the kernel takes no more now.
+  /// Gives each connection that is due a turn. Returns false if the kernel takes no more now.
   bool work(ngtcp2_tstamp now)
   {
-    while (!timers_.empty() && timers_.begin()->first <= now) {
-      connection& of = *timers_.begin()->second;
-      timers_.erase(timers_.begin());
-      of.due = 0;
-      of.expire(now);
-      queue(of);
-    }
-    for (std::size_t trains = queue_.size() + 64; trains > 0 && !queue_.empty(); --trains) {
-      connection& of = *queue_.front();
-      const auto progress = of.write(out_, now);
-      if (progress == connection::progress::blocked) return false;
-      queue_.pop_front();
-      of.is_queued = false;
-      if (progress == connection::progress::more)
-        queue(of);
-      else if (!of.end.empty())
-        forget(of);
+    while (!schedule_.empty() && schedule_.begin()->first <= now) {
+      connection& next = *schedule_.begin()->second;
+      if (!next.write(writer_, now)) return false;
+      if (next.end.empty())
+        schedule(next, next.expiry);
       else
-        set_timer(of);
+        forget(next);
     }
     return true;
   }
@@ -85,65 +67,60 @@ public:
   /// When `work` has to be called next, if no packet comes before.
   clock::time_point deadline() const
   {
-    if (!queue_.empty()) return clock::time_point::min();
-    if (timers_.empty()) return clock::time_point::max();
-    using std::chrono::milliseconds;
-    const clock::time_point due(std::chrono::nanoseconds(timers_.begin()->first));
-    return std::chrono::ceil<milliseconds>(due);  // what is due soon waits for the rest
+    if (schedule_.empty()) return clock::time_point::max();
+    const clock::time_point due(std::chrono::nanoseconds(schedule_.begin()->first));
+    return std::chrono::ceil<std::chrono::milliseconds>(
+        due);  // what is due soon waits for the rest
   }
 
   /// Says to all clients that the server ends.
   void close(ngtcp2_tstamp now)
   {
-    for (const auto& [number, each] : connections_) {
-      each->close(now);
-      queue(*each);
+    for (auto& [number, each] : connections_) {
+      each.fail(0);
+      schedule(each, now);
     }
   }
 
   bool empty() const { return connections_.empty(); }
-  connection* find(std::uint64_t number)
-  {
-    const auto at = connections_.find(number);
-    return at != connections_.end() ? at->second.get() : nullptr;
-  }
 
-  /// Whether a connection sends packets that begin like this to the peer, so that the report of an
-  /// error is genuine.
-  bool sends(octets quoted, const dgram::udp::endpoint& to) const
+  /// The kernel refused a packet of this connection.
+  void refused(std::uint64_t number)
   {
-    return std::ranges::any_of(connections_,
-                               [&](const auto& each) { return each.second->sends(quoted, to); });
+    if (const auto at = connections_.find(number); at != connections_.end()) ++at->second.refused;
   }
 
 private:
-  void queue(connection& of)
+  void schedule(connection& of, ngtcp2_tstamp due)
   {
-    if (std::exchange(of.is_queued, true)) return;
-    queue_.push_back(&of);
-  }
-
-  void set_timer(connection& of)
-  {
-    const ngtcp2_tstamp due = of.expiry();
-    if (due == of.due) return;
-    if (of.due != 0) timers_.erase({of.due, &of});
+    if (of.due == due) return;
+    schedule_.erase({of.due, &of});
     of.due = due;
-    timers_.emplace(due, &of);
+    schedule_.emplace(due, &of);
   }
 
   void forget(connection& of)
   {
-    if (of.due != 0) timers_.erase({of.due, &of});
     fmt::print(
         "connection {}: {}; packets {} in, {} out, {} refused; with ECN {} in, {} out; "
         "stream bytes {} in, {} out\n",
         of.number, of.end, of.packets_in, of.packets_out, of.refused, of.marked_in, of.marked_out,
         of.bytes_in, of.bytes_out);
+    schedule_.erase({of.due, &of});
     connections_.erase(of.number);
   }
 
-  connection* accept(const way& from, octets packet, ngtcp2_tstamp now)
+  connection* find(const ngtcp2_path& path, octets packet, ngtcp2_tstamp now)
+  {
+    ngtcp2_version_cid header;
+    if (packet.empty() || ngtcp2_pkt_decode_version_cid(&header, packet.data(), packet.size(),
+                                                        shared_state::id_size) != 0)
+      return nullptr;
+    const auto at = shared_.ids.find(text_of(header.dcid, header.dcidlen));
+    return at != shared_.ids.end() ? at->second : accept(path, packet, now);
+  }
+
+  connection* accept(const ngtcp2_path& path, octets packet, ngtcp2_tstamp now)
   {
     ngtcp2_pkt_hd header;
     const int result = ngtcp2_accept(&header, packet.data(), packet.size());
@@ -154,55 +131,44 @@ private:
     std::optional<ngtcp2_cid> original(std::in_place);
     if (header.token.len == 0 ||
         ngtcp2_crypto_verify_retry_token(&*original, header.token.base, header.token.len,
-                                         shared_.secret.data(), shared_.secret.size(),
-                                         header.version, from.remote.data(),
-                                         static_cast<ngtcp2_socklen>(from.remote.size()),
-                                         &header.dcid, 10 * NGTCP2_SECONDS, now) != 0)
+                                         secret_.data(), secret_.size(), header.version,
+                                         path.remote.addr, path.remote.addrlen, &header.dcid,
+                                         10 * NGTCP2_SECONDS, now) != 0)
       original.reset();
     if (!original && (config_.always_retry || result != 0 || connections_.size() >= most / 2)) {
-      ask_for_proof(from, header, now);
+      ask_for_proof(path, header, now);
       return nullptr;
     }
-    auto& made = connections_[++last_number_];
-    made = std::make_unique<connection>(shared_, last_number_, header, original, from, now);
-    fmt::print("connection {}: from {}{}\n", last_number_, dgram::to_string(from.remote),
+    const std::uint64_t number = ++last_number_;
+    fmt::print("connection {}: from {}{}\n", number, dgram::to_string(reply_path_of(path).peer),
                original ? ", with a token" : "");
-    return made.get();
+    return &connections_.try_emplace(number, shared_, number, header, original, path, now)
+                .first->second;
   }
 
   /// Sends a Retry packet, and keeps nothing.
-  void ask_for_proof(const way& to, const ngtcp2_pkt_hd& header, ngtcp2_tstamp now)
+  void ask_for_proof(const ngtcp2_path& path, const ngtcp2_pkt_hd& header, ngtcp2_tstamp now)
   {
-    std::array<std::uint8_t, NGTCP2_STATELESS_RESET_TOKENLEN> unused;
-    const ngtcp2_cid id = shared_.new_id(unused.data());
+    const ngtcp2_cid id = shared_state::new_id();
     std::array<std::uint8_t, NGTCP2_CRYPTO_MAX_RETRY_TOKENLEN> token;
-    const auto size = ngtcp2_crypto_generate_retry_token(
-        token.data(), shared_.secret.data(), shared_.secret.size(), header.version,
-        to.remote.data(), static_cast<ngtcp2_socklen>(to.remote.size()), &id, &header.dcid, now);
-    send(to, [&](std::uint8_t* room, std::size_t space) {
-      return ngtcp2_crypto_write_retry(room, space, header.version, &header.scid, &id, &header.dcid,
-                                       token.data(), static_cast<std::size_t>(size));
-    });
-  }
-
-  template <class Write>
-  void send(const way& to, Write write)
-  {
-    const std::span<std::byte> room = out_.reserve(1, NGTCP2_MAX_UDP_PAYLOAD_SIZE);
-    if (room.empty()) return;
-    const auto size = write(reinterpret_cast<std::uint8_t*>(room.data()), room.size());
-    if (size <= 0) return;
-    const auto written = static_cast<std::size_t>(size);
-    out_.commit(written, written, {to.local, to.remote}, 0);
+    const auto token_size = ngtcp2_crypto_generate_retry_token(
+        token.data(), secret_.data(), secret_.size(), header.version, path.remote.addr,
+        path.remote.addrlen, &id, &header.dcid, now);
+    const std::span<std::byte> room = writer_.reserve(NGTCP2_MAX_UDP_PAYLOAD_SIZE);
+    if (room.empty() || token_size < 0) return;
+    const auto size = ngtcp2_crypto_write_retry(
+        reinterpret_cast<std::uint8_t*>(room.data()), room.size(), header.version, &header.scid,
+        &id, &header.dcid, token.data(), static_cast<std::size_t>(token_size));
+    if (size > 0) writer_.commit(static_cast<std::size_t>(size), reply_path_of(path), {});
   }
 
   server_config config_;
-  Outlet& out_;
+  Writer& writer_;
   shared_state shared_;
-  std::map<std::uint64_t, std::unique_ptr<connection>> connections_;
+  std::array<std::uint8_t, 32> secret_{};  // of tokens
+  std::map<std::uint64_t, connection> connections_;
   std::uint64_t last_number_ = 0;
-  std::deque<connection*> queue_;
-  std::set<std::pair<ngtcp2_tstamp, connection*>> timers_;
+  std::set<std::pair<ngtcp2_tstamp, connection*>> schedule_;
 };
 
 }  // namespace quic

@@ -7,8 +7,6 @@
 
 #include <algorithm>
 #include <array>
-#include <cstring>
-#include <memory>
 #include <span>
 #include <vector>
 
@@ -48,20 +46,18 @@ public:
     return !is_blocked && (written_ < available_ || (is_complete && !has_ended_));
   }
 
-  /// The next bytes of the output, and whether it ends with them.
-  std::array<ngtcp2_vec, 2> next(bool& is_end) const
+  /// The next bytes of the output, as far as they lie in one piece.
+  ngtcp2_vec next()
   {
     static std::vector<std::uint8_t> zeros(room_size);
-    std::uint8_t* const room = room_ ? room_.get() : zeros.data();
-    const auto size =
-        static_cast<std::size_t>(std::min<std::uint64_t>(available_ - written_, window));
     const std::size_t at = written_ % room_size;
-    const std::size_t first = std::min(size, room_size - at);
-    is_end = is_complete && written_ + size == available_;
-    return {ngtcp2_vec{room + at, first}, ngtcp2_vec{room, size - first}};
+    const auto size = std::min<std::uint64_t>(available_ - written_, room_size - at);
+    return {(room_.empty() ? zeros : room_).data() + at, static_cast<std::size_t>(size)};
   }
 
-  void wrote(std::size_t size, bool is_end)
+  bool ends_after(std::uint64_t size) const { return is_complete && written_ + size == available_; }
+
+  void wrote(std::uint64_t size, bool is_end)
   {
     written_ += size;
     has_ended_ = is_end && written_ == available_;
@@ -70,7 +66,7 @@ public:
   void acknowledged(std::uint64_t size) { acknowledged_ += size; }
 
   /// How many bytes of the client occupy the room.
-  std::uint64_t kept() const { return room_ ? available_ - acknowledged_ : 0; }
+  std::uint64_t kept() const { return room_.empty() ? 0 : available_ - acknowledged_; }
 
   /// The client wants no more.
   void discard_output() { written_ = available_, is_complete = has_ended_ = true; }
@@ -87,9 +83,8 @@ private:
   /// 8 bytes.
   std::size_t head_size(service wanted) const
   {
-    if (wanted == service::h3)
-      return head_.size() < 2 ? 2 : 1 + (std::size_t{1} << (head_[1] >> 6U));
-    return wanted == service::perf ? 8 : 0;
+    if (wanted != service::h3) return wanted == service::perf ? 8 : 0;
+    return head_.size() < 2 ? 2 : 1 + (std::size_t{1} << (head_[1] >> 6U));
   }
 
   void read_head(service wanted)
@@ -104,17 +99,15 @@ private:
 
   void append(octets data)
   {
-    if (data.empty()) return;
-    if (!room_) room_ = std::make_unique<std::uint8_t[]>(room_size);
+    if (!data.empty()) room_.resize(room_size);
     const std::size_t at = available_ % room_size;
     const std::size_t first = std::min(data.size(), room_size - at);
-    std::memcpy(room_.get() + at, data.data(), first);
-    std::memcpy(room_.get(), data.data() + first, data.size() - first);
+    std::ranges::copy(data.first(first), room_.begin() + static_cast<std::ptrdiff_t>(at));
+    std::ranges::copy(data.subspan(first), room_.begin());
     available_ += data.size();
   }
 
-  std::unique_ptr<std::uint8_t[]> room_;
-  std::vector<std::uint8_t> head_;
+  std::vector<std::uint8_t> room_, head_;
   std::uint64_t skip_ = 0;
   std::uint64_t available_ = 0, written_ = 0, acknowledged_ = 0;  // of the output, from its start
   bool has_ended_ = false;
