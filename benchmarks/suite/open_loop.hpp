@@ -28,8 +28,8 @@ public:
     double late_ns = 0;  // of 100 datagrams, 99 left at most so long after their time
   };
 
-  /// Sends so many datagrams per second for so long, and waits until the answers have come. It never
-  /// sleeps meanwhile: a wake-up would count as latency.
+  /// Sends so many datagrams per second for so long, and waits until the answers have come. It
+  /// never sleeps meanwhile: a wake-up would count as latency.
   outcome run(double datagrams_per_second, std::chrono::nanoseconds duration);
 
 private:
