@@ -14,8 +14,8 @@
 namespace bench {
 
 /// An open loop. The times of all datagrams are planned before the first one is sent, at random
-/// distances as those of independent users. A latency counts from the planned time to the answer. So
-/// a server that stalls has the wait of each datagram that was to be sent meanwhile counted.
+/// distances as those of independent users. A latency counts from the planned time to the answer.
+/// So a server that stalls has the wait of each datagram that was to be sent meanwhile counted.
 class open_loop {
 public:
   /// Each of `flows` sockets sends every so-manieth datagram. A payload has at least 8 bytes.
