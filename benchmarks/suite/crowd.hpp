@@ -38,12 +38,12 @@ private:
   std::mt19937 random_{1};
 };
 
-/// Gives each of the first `peers` its session, or what stands for it: one datagram from each, so many
-/// at once as `datagrams` says.
+/// Gives each of the first `peers` its session, or what stands for it: one datagram from each, so
+/// many at once as `datagrams` says.
 void introduce(crowd& source, drain::drainer& by, std::size_t datagrams, std::size_t peers);
 
-/// Times how datagrams from random peers are taken, several times, in processor time. If the drainer
-/// answers, all answers must come back.
+/// Times how datagrams from random peers are taken, several times, in processor time. If the
+/// drainer answers, all answers must come back.
 sample time_drain(crowd& source, drain::drainer& by, std::size_t datagrams, std::size_t peers,
                   bool answers, int repetitions);
 

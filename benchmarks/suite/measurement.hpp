@@ -14,7 +14,8 @@ namespace bench {
 
 double median(std::vector<double> values);
 
-/// Latencies in nanoseconds that 50, 99 and 99.9 % of the answers do not exceed, and the largest one.
+/// Latencies in nanoseconds that 50, 99 and 99.9 % of the answers do not exceed, and the largest
+/// one.
 struct latencies {
   double p50 = 0;
   double p99 = 0;
