@@ -5,6 +5,7 @@
 #include "../suite/drain.hpp"
 #include "../suite/raw.hpp"
 #include "../suite/send.hpp"
+#include "../suite/session_drain.hpp"
 
 #include <asio/version.hpp>
 
@@ -78,6 +79,7 @@ row send(std::size_t payload, bench::send::sender_ptr (*make)(const bench::send:
 }
 
 constexpr drain_work plain{.datagrams = 128, .payload = 64};
+constexpr drain_work of_peers{.datagrams = 128, .payload = 64, .peers = 8};
 constexpr drain_work trains{.datagrams = 2048, .payload = 100, .peers = 8, .trains = true};
 
 row make(std::string_view name)
@@ -93,6 +95,10 @@ row make(std::string_view name)
   if (name == "E5-batch-loop") return drain(trains, drain::dgram_echo_batch_loop());
   if (name == "E5-emitter") return drain(trains, drain::dgram_echo_emitter());
   if (name == "E5-next-send") return drain(trains, drain::dgram_echo(1024, 262144));
+  if (name == "S1") return drain(of_peers, drain::dgram_session_map_of_new_peers());
+  if (name == "S2") return drain(of_peers, drain::dgram_serve({}));
+  if (name == "S3") return drain(of_peers, drain::dgram_serve({.answers = true}));
+  if (name == "S4") return drain(trains, drain::dgram_serve({.coalesced = true}));
   throw std::invalid_argument("there is no such row");
 }
 
