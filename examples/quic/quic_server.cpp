@@ -46,7 +46,7 @@ asio::awaitable<void> serve(dgram::udp::reader& reader, dgram::udp::writer& writ
     dgram::error_code ec;
     const auto datagrams = co_await reader.next_batch_until(server.deadline(), ec);
     if (ec && ec != asio::error::timed_out) throw dgram::system_error(ec, "receive");
-    const auto now = quic::stamp(quic::clock::now());
+    const auto now = quic::time_now();
     for (const dgram::datagram& datagram : datagrams)
       receive(server, datagram, now);
     if (reader.is_stopped()) server.close(now);
@@ -85,16 +85,12 @@ int run(example::command_line& words)
   writer.on_error([&](dgram::error_code, const auto&, std::size_t, std::uint64_t number) {
     server.refused(number);
   });
-  dgram::socket_statistics count;
   asio::signal_set signals(io, SIGINT, SIGTERM);
   signals.async_wait([&](dgram::error_code, int) { reader.stop(); });
-  asio::co_spawn(io, serve(reader, writer, server), [&](const std::exception_ptr& failure) {
-    example::rethrow(failure);
-    count = socket.statistics();
-    socket.close();
-  });
+  asio::co_spawn(io, serve(reader, writer, server), example::rethrow);
   fmt::print("listening on {}\n", socket.local_endpoint());
   io.run();
+  const auto count = socket.statistics();
   fmt::print("{} packets sent in {} calls, {} received in {}; {} ignored\n", count.sent,
              count.send_calls, count.received, count.receive_calls, server.ignored);
   return 0;
