@@ -204,11 +204,11 @@ int run(const quic::server_config& config, const dgram::udp::endpoint& local)
   std::fflush(stdout);
   raw_writer out;
   out.socket = socket;
-  quic::server<raw_writer> server(config, out);
+  quic::server<raw_writer> server(config, std::move(out));
   inlet in;
   bool is_drained = false;
   while (stopped == 0) {
-    const bool is_blocked = !server.work(quic::time_now()) || !out.flush();
+    const bool is_blocked = !server.work(quic::time_now()) || !server.writer.flush();
     // As in a reader: after a short batch there is nothing to receive.
     int count = is_drained ? -1 : in.receive(socket);
     if (count < 0) {
@@ -223,7 +223,7 @@ int run(const quic::server_config& config, const dgram::udp::endpoint& local)
     is_drained = count < static_cast<int>(inlet::slots);
     if (count > 0) deliver(server, in, static_cast<std::size_t>(count), quic::time_now());
   }
-  fmt::print("{} packets sent in {} calls\n", out.sent, out.calls);
+  fmt::print("{} packets sent in {} calls\n", server.writer.sent, server.writer.calls);
   ::close(socket);
   return 0;
 }

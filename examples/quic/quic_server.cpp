@@ -39,8 +39,7 @@ void receive(quic_server& server, const dgram::datagram& datagram, ngtcp2_tstamp
   server.receive(path, {static_cast<std::uint32_t>(ecn)}, {bytes, datagram.payload().size()}, now);
 }
 
-asio::awaitable<void> serve(dgram::udp::reader& reader, dgram::udp::writer& writer,
-                            quic_server& server)
+asio::awaitable<void> serve(dgram::udp::reader& reader, quic_server& server)
 {
   while (!reader.is_stopped() || !server.empty()) {
     dgram::error_code ec;
@@ -52,9 +51,9 @@ asio::awaitable<void> serve(dgram::udp::reader& reader, dgram::udp::writer& writ
     if (reader.is_stopped()) server.close(now);
     // Nothing is produced as long as the kernel takes nothing.
     while (!server.work(now))
-      co_await writer.flush();
+      co_await server.writer.flush();
   }
-  co_await writer.flush();
+  co_await server.writer.flush();
 }
 
 int run(example::command_line& words)
@@ -80,14 +79,13 @@ int run(example::command_line& words)
   socket.set_option(dgram::option::do_not_fragment{true}, missing);
   socket.set_receive_buffer_size(1 << 20);
   dgram::udp::reader reader{socket};
-  dgram::udp::writer writer{reader};
-  quic_server server{config, writer};
-  writer.on_error([&](dgram::error_code, const auto&, std::size_t, std::uint64_t number) {
+  quic_server server{config, dgram::udp::writer{reader}};
+  server.writer.on_error([&](dgram::error_code, const auto&, std::size_t, std::uint64_t number) {
     server.refused(number);
   });
   asio::signal_set signals(io, SIGINT, SIGTERM);
   signals.async_wait([&](dgram::error_code, int) { reader.stop(); });
-  asio::co_spawn(io, serve(reader, writer, server), example::rethrow);
+  asio::co_spawn(io, serve(reader, server), example::rethrow);
   fmt::print("listening on {}\n", socket.local_endpoint());
   io.run();
   const auto count = socket.statistics();

@@ -29,10 +29,10 @@ struct server_config {
 template <class Writer>
 class server {
 public:
-  server(const server_config& config, Writer& to)
+  server(const server_config& config, Writer to)
       : config_(config),
-        writer_(to),
-        shared_{load_certificate(config.chain, config.key), config.idle_ms * NGTCP2_MILLISECONDS}
+        shared_{load_certificate(config.chain, config.key), config.idle_ms * NGTCP2_MILLISECONDS},
+        writer(std::move(to))
   {
     fill_random(secret_);
   }
@@ -55,7 +55,7 @@ public:
   {
     while (!schedule_.empty() && schedule_.begin()->first <= now) {
       connection& next = *schedule_.begin()->second;
-      const auto again = next.write(writer_, now);
+      const auto again = next.write(writer, now);
       if (!again) return false;
       schedule(next, *again);
       if (!next.end.empty()) forget(next);
@@ -152,21 +152,23 @@ private:
     const auto token_size = ngtcp2_crypto_generate_retry_token(
         token.data(), secret_.data(), secret_.size(), header.version, path.remote.addr,
         path.remote.addrlen, &id, &header.dcid, now);
-    const std::span<std::byte> room = writer_.reserve(NGTCP2_MAX_UDP_PAYLOAD_SIZE);
+    const std::span<std::byte> room = writer.reserve(NGTCP2_MAX_UDP_PAYLOAD_SIZE);
     if (room.empty() || token_size < 0) return;
     const auto size = ngtcp2_crypto_write_retry(
         reinterpret_cast<std::uint8_t*>(room.data()), room.size(), header.version, &header.scid,
         &id, &header.dcid, token.data(), static_cast<std::size_t>(token_size));
-    if (size > 0) writer_.commit(static_cast<std::size_t>(size), reply_path_of(path), {});
+    if (size > 0) writer.commit(static_cast<std::size_t>(size), reply_path_of(path), {});
   }
 
   server_config config_;
-  Writer& writer_;
   shared_state shared_;
   std::array<std::uint8_t, 32> secret_{};  // of tokens
   std::map<std::uint64_t, connection> connections_;
   std::uint64_t last_number_ = 0;
   std::set<std::pair<ngtcp2_tstamp, connection*>> schedule_;
+
+public:
+  Writer writer;  ///< the last member: when it ends, it may still report packets as `refused`
 };
 
 }  // namespace quic
