@@ -288,14 +288,15 @@ private:
 
   shared_state& shared_;
   ngtcp2_cid first_id_;
-  freed_by<ngtcp2_conn*, ngtcp2_conn_del> conn_;
   ngtcp2_crypto_conn_ref reference_{[](auto* of) { return self(of->user_data).conn_.get(); }, this};
-  tls_session tls_;
+  tls_session tls_;  // outlives the connection
+  freed_by<ngtcp2_conn*, ngtcp2_conn_del> conn_;
   std::map<std::int64_t, stream> streams_;
   std::int64_t last_stream_ = -1;
-  ngtcp2_tstamp wrote_ = 0;                    // when it made the last packets
-  ngtcp2_path_storage path_{}, known_path_{};  // of the packet that was made last, and
-  dgram::reply_path reply_path_;               // what belongs to the known one
+  ngtcp2_tstamp wrote_ = 0;           // when `write` sent, or had nothing to send
+  ngtcp2_path_storage path_{};        // of the packet that was made last
+  ngtcp2_path_storage known_path_{};  // the path that has this reply path:
+  dgram::reply_path reply_path_;
   ngtcp2_pkt_info info_{};
   ngtcp2_connection_close_error last_words_{};
   bool has_last_words_ = false;

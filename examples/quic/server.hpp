@@ -63,14 +63,14 @@ public:
     return true;
   }
 
-  /// When `work` has to be called next, if no packet comes before.
+  /// When `work` has to be called next, if no packet comes before. What is due soon waits for the
+  /// rest of its millisecond.
   std::chrono::steady_clock::time_point deadline() const
   {
     using std::chrono::steady_clock;
     if (schedule_.empty()) return steady_clock::time_point::max();
     const steady_clock::time_point due(std::chrono::nanoseconds(schedule_.begin()->first));
-    return std::chrono::ceil<std::chrono::milliseconds>(
-        due);  // what is due soon waits for the rest
+    return std::chrono::ceil<std::chrono::milliseconds>(due);
   }
 
   /// Says to all clients that the server ends.
