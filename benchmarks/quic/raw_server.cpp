@@ -16,6 +16,7 @@
 #include <cerrno>
 #include <csignal>
 #include <cstdio>
+#include <cstring>
 #include <string_view>
 #include <system_error>
 
@@ -34,6 +35,38 @@ struct message {
   dgram::udp::endpoint peer{dgram::udp::v4(), 0};
   alignas(cmsghdr) std::array<char, control_size> control{};
   ::iovec buffer{};
+  std::size_t segment = 0;
+  dgram::ecn_codepoint ecn{};
+
+  /// Begins a train of packets of this size.
+  void begin(std::byte* data, const dgram::udp::endpoint& to, dgram::ecn_codepoint mark,
+             std::size_t size)
+  {
+    peer = to;
+    buffer = {data, 0};
+    segment = size;
+    ecn = mark;
+  }
+
+  bool is_joined_by(std::size_t size, const dgram::udp::endpoint& to,
+                    dgram::ecn_codepoint mark) const
+  {
+    const std::size_t longest = std::min<std::size_t>(65507, 64 * segment);
+    return buffer.iov_len % segment == 0 && size <= segment && buffer.iov_len + size <= longest &&
+           mark == ecn && to == peer;
+  }
+
+  template <class Value>
+  std::size_t add_control(std::size_t at, int level, int type, Value value)
+  {
+    ::cmsghdr header{};
+    header.cmsg_len = CMSG_LEN(sizeof value);
+    header.cmsg_level = level;
+    header.cmsg_type = type;
+    std::memcpy(control.data() + at, &header, sizeof header);
+    std::memcpy(control.data() + at + CMSG_LEN(0), &value, sizeof value);
+    return at + CMSG_SPACE(sizeof value);
+  }
 
   ::msghdr header()
   {
@@ -46,22 +79,23 @@ struct message {
     result.msg_controllen = control.size();
     return result;
   }
+
+  ::msghdr header_to_send()
+  {
+    ::msghdr result = header();
+    std::size_t at = 0;
+    if (ecn != dgram::ecn_codepoint::not_ect)
+      at = add_control(at, IPPROTO_IP, IP_TOS, static_cast<int>(ecn));
+    if (buffer.iov_len > segment)
+      at = add_control(at, IPPROTO_UDP, UDP_SEGMENT, static_cast<std::uint16_t>(segment));
+    result.msg_controllen = at;
+    return result;
+  }
 };
 
-template <class Value>
-std::size_t add_control(message& to, std::size_t at, int level, int type, Value value)
-{
-  ::cmsghdr header{};
-  header.cmsg_len = CMSG_LEN(sizeof value);
-  header.cmsg_level = level;
-  header.cmsg_type = type;
-  std::memcpy(to.control.data() + at, &header, sizeof header);
-  std::memcpy(to.control.data() + at + CMSG_LEN(0), &value, sizeof value);
-  return at + CMSG_SPACE(sizeof value);
-}
-
-/// The messages that leave with the next flush.
-struct outlet {
+/// Takes packets as the library's writer does. Packets of one size for one peer leave as one
+/// message.
+struct raw_writer {
   int socket = -1;
   std::vector<std::byte> memory = std::vector<std::byte>(std::size_t{256} * 1024);
   std::size_t used = 0;
@@ -70,32 +104,28 @@ struct outlet {
   std::size_t count = 0, first = 0;
   std::uint64_t sent = 0, calls = 0;
 
-  std::span<std::byte> reserve(std::size_t packets, std::size_t size)
+  std::span<std::byte> reserve(std::size_t size)
   {
-    if (memory.size() - used < packets * size || count == messages.size()) flush();
-    if (memory.size() - used < packets * size || count == messages.size()) return {};
-    return std::span(memory).subspan(used, packets * size);
+    if (memory.size() - used < size || count == messages.size()) flush();
+    if (memory.size() - used < size || count == messages.size()) return {};
+    return std::span(memory).subspan(used, size);
   }
 
-  void commit(std::size_t size, std::size_t segment, const quic::way& to, std::uint64_t)
+  void commit(std::size_t size, const dgram::reply_path& to, const dgram::send_options& options)
   {
-    message& one = messages[count];
-    one.peer = to.remote;
-    one.buffer = {memory.data() + used, size};
-    std::size_t at = 0;
-    if (to.ecn != 0) at = add_control(one, at, IPPROTO_IP, IP_TOS, static_cast<int>(to.ecn));
-    if (size > segment)
-      at = add_control(one, at, IPPROTO_UDP, UDP_SEGMENT, static_cast<std::uint16_t>(segment));
-    headers[count].msg_hdr = one.header();
-    headers[count].msg_hdr.msg_controllen = at;
+    const auto ecn = options.ecn.value_or(dgram::ecn_codepoint::not_ect);
+    if (count == first || !messages[count - 1].is_joined_by(size, to.peer, ecn))
+      messages[count++].begin(memory.data() + used, to.peer, ecn, size);
+    messages[count - 1].buffer.iov_len += size;
     used += size;
-    sent += (size - 1) / segment + 1;
-    ++count;
+    ++sent;
   }
 
   /// Returns false if the kernel takes no more now.
   bool flush()
   {
+    for (std::size_t i = first; i < count; ++i)
+      headers[i].msg_hdr = messages[i].header_to_send();
     while (first < count) {
       const int taken =
           ::sendmmsg(socket, headers.data() + first, static_cast<unsigned>(count - first), 0);
@@ -124,20 +154,24 @@ struct inlet {
   }
 };
 
-void deliver(quic::server<outlet>& server, inlet& in, std::size_t count,
-             const dgram::udp::endpoint& bound, ngtcp2_tstamp now)
+void deliver(quic::server<raw_writer>& server, inlet& in, std::size_t count, ngtcp2_tstamp now)
 {
   for (std::size_t i = 0; i < count; ++i) {
     ::msghdr& header = in.headers[i].msg_hdr;
     std::size_t segment = in.headers[i].msg_len;
-    quic::way from{bound, in.messages[i].peer};
+    dgram::udp::endpoint local;
+    dgram::udp::endpoint& remote = in.messages[i].peer;
+    const ngtcp2_path path{{local.data(), static_cast<ngtcp2_socklen>(local.size())},
+                           {remote.data(), static_cast<ngtcp2_socklen>(remote.size())},
+                           nullptr};
+    ngtcp2_pkt_info info{};
     for (::cmsghdr* each = CMSG_FIRSTHDR(&header); each != nullptr;
          each = CMSG_NXTHDR(&header, each)) {
       std::uint8_t byte = 0;
       int number = 0;
       if (each->cmsg_level == IPPROTO_IP && each->cmsg_type == IP_TOS) {
         std::memcpy(&byte, CMSG_DATA(each), sizeof byte);
-        from.ecn = byte & 3U;
+        info.ecn = byte & 3U;
       } else if (each->cmsg_level == IPPROTO_UDP && each->cmsg_type == UDP_GRO) {
         std::memcpy(&number, CMSG_DATA(each), sizeof number);
         segment = static_cast<std::size_t>(number);
@@ -148,7 +182,7 @@ void deliver(quic::server<outlet>& server, inlet& in, std::size_t count,
     do {
       const quic::octets packet = rest.first(std::min(segment, rest.size()));
       rest = rest.subspan(packet.size());
-      server.receive(from, packet, now);
+      server.receive(path, info, packet, now);
     } while (!rest.empty());
   }
 }
@@ -168,29 +202,28 @@ int run(const quic::server_config& config, const dgram::udp::endpoint& local)
   check(::getsockname(socket, bound.data(), &size), "getsockname");
   fmt::print("listening on {}\n", dgram::to_string(bound));
   std::fflush(stdout);
-  outlet out;
+  raw_writer out;
   out.socket = socket;
-  quic::server<outlet> server(config, out);
+  quic::server<raw_writer> server(config, std::move(out));
   inlet in;
   bool is_drained = false;
   while (stopped == 0) {
-    const bool is_blocked = !server.work(quic::stamp(quic::clock::now())) || !out.flush();
+    const bool is_blocked = !server.work(quic::time_now()) || !server.writer.flush();
     // As in a reader: after a short batch there is nothing to receive.
     int count = is_drained ? -1 : in.receive(socket);
     if (count < 0) {
-      const auto left = server.deadline() == quic::clock::time_point::max()
+      const auto left = server.deadline() == std::chrono::steady_clock::time_point::max()
                             ? std::chrono::nanoseconds(std::chrono::hours(1))
-                            : server.deadline() - quic::clock::now();
+                            : server.deadline() - std::chrono::steady_clock::now();
       const auto wait = std::max(left, std::chrono::nanoseconds(0));
       const ::timespec limit{wait.count() / 1000000000, wait.count() % 1000000000};
       ::pollfd ready{socket, static_cast<short>(is_blocked ? POLLIN | POLLOUT : POLLIN), 0};
       if (::ppoll(&ready, 1, &limit, nullptr) > 0) count = in.receive(socket);
     }
     is_drained = count < static_cast<int>(inlet::slots);
-    if (count > 0)
-      deliver(server, in, static_cast<std::size_t>(count), bound, quic::stamp(quic::clock::now()));
+    if (count > 0) deliver(server, in, static_cast<std::size_t>(count), quic::time_now());
   }
-  fmt::print("{} packets sent in {} calls\n", out.sent, out.calls);
+  fmt::print("{} packets sent in {} calls\n", server.writer.sent, server.writer.calls);
   ::close(socket);
   return 0;
 }

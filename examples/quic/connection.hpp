@@ -30,7 +30,6 @@ class connection;
 /// What the connections of a server share.
 struct shared_state {
   static constexpr std::size_t id_size = 18;
-
   certificate identity;
   ngtcp2_duration idle_timeout;
   /// The connections by their identifiers. Clients choose some of these, so the map has no hashes.
@@ -43,21 +42,14 @@ struct shared_state {
     return id;
   }
 
-  void add(const ngtcp2_cid& id, connection* to) { ids.emplace(text_of(id.data, id.datalen), to); }
-
-  void remove(const ngtcp2_cid& id, const connection* of)
-  {
-    const auto at = ids.find(text_of(id.data, id.datalen));
-    if (at != ids.end() && at->second == of) ids.erase(at);
-  }
+  void remove(const ngtcp2_cid& id) { ids.erase(std::string(text_of(id.data, id.datalen))); }
 };
 
 class connection {
 public:
-  /// `original_id` is the client's first destination; absent if that is the header's.
+  /// `original_id` is the client's first destination; null if that is the header's.
   connection(shared_state& shared, std::uint64_t serial, const ngtcp2_pkt_hd& header,
-             const std::optional<ngtcp2_cid>& original_id, const ngtcp2_path& path,
-             ngtcp2_tstamp now)
+             const ngtcp2_cid* original_id, const ngtcp2_path& path, ngtcp2_tstamp now)
       : number(serial), shared_(shared), first_id_(header.dcid)
   {
     ngtcp2_settings settings;
@@ -73,9 +65,9 @@ public:
     offer.initial_max_streams_bidi = 8;
     offer.initial_max_streams_uni = 4;
     offer.max_idle_timeout = shared.idle_timeout;
-    offer.original_dcid = original_id.value_or(header.dcid);
+    offer.original_dcid = original_id != nullptr ? *original_id : header.dcid;
     offer.retry_scid = header.dcid;
-    offer.retry_scid_present = original_id ? 1 : 0;
+    offer.retry_scid_present = original_id != nullptr ? 1 : 0;
     const ngtcp2_cid id = shared_state::new_id();
     const ngtcp2_callbacks calls = callbacks();
     ngtcp2_conn* made = nullptr;
@@ -87,8 +79,8 @@ public:
     ngtcp2_conn_set_tls_native_handle(conn_.get(), tls_.get());
     ngtcp2_path_storage_zero(&path_);
     ngtcp2_path_storage_zero(&known_path_);
-    shared.add(id, this);
-    shared.add(first_id_, this);
+    for (const ngtcp2_cid& own : {id, first_id_})
+      shared.ids.emplace(text_of(own.data, own.datalen), this);
   }
 
   ~connection()
@@ -97,7 +89,7 @@ public:
     ngtcp2_conn_get_scid(conn_.get(), ids.data());
     ids.push_back(first_id_);
     for (const ngtcp2_cid& id : ids)
-      shared_.remove(id, this);
+      shared_.remove(id);
   }
 
   const std::uint64_t number;
@@ -106,8 +98,7 @@ public:
   std::uint64_t refused = 0;                  ///< packets that the kernel refused
   std::uint64_t bytes_in = 0, bytes_out = 0;  ///< of streams
   std::string end;                            ///< why it has ended; empty as long as it lives
-  ngtcp2_tstamp expiry = 0;                   ///< when `write` must be called next
-  ngtcp2_tstamp due = 0;                      ///< when the server will call it
+  ngtcp2_tstamp due = 0;                      ///< when the server will call `write`
 
   void read(const ngtcp2_path& path, const ngtcp2_pkt_info& info, octets packet, ngtcp2_tstamp now)
   {
@@ -122,21 +113,20 @@ public:
       fail(result);
   }
 
-  /// Handles timers that are due, sends packets, and sets `expiry`. The writer joins the packets to
-  /// trains. Returns false if the kernel takes no more now.
+  /// Handles timers that are due, and sends packets, which the writer joins to trains. Returns when
+  /// it is to be called again, or nothing if the kernel takes no more now.
   template <class Writer>
-  bool write(Writer& to, ngtcp2_tstamp now)
+  std::optional<ngtcp2_tstamp> write(Writer& to, ngtcp2_tstamp now)
   {
     const std::size_t largest = ngtcp2_conn_get_max_tx_udp_payload_size(conn_.get());
     const std::size_t train = 65000;  // what one message of the kernel takes
-    expiry = wrote_ + patience;
-    if (expiry > now && would_be_short(train)) return true;
-    if (to.reserve(largest).empty()) return false;
+    if (wrote_ + patience > now && would_be_short(train)) return wrote_ + patience;
+    if (to.reserve(largest).empty()) return std::nullopt;
     if (end.empty() && ngtcp2_conn_get_expiry(conn_.get()) <= now)
       if (const int result = ngtcp2_conn_handle_expiry(conn_.get(), now); result != 0) fail(result);
     for (std::size_t used = 0; used + largest <= train;) {
       const std::span<std::byte> room = to.reserve(largest);
-      if (room.empty()) return false;
+      if (room.empty()) return std::nullopt;
       const auto size = make_packet(reinterpret_cast<std::uint8_t*>(room.data()), largest, now);
       if (size == 0) break;
       used += size;
@@ -151,8 +141,7 @@ public:
     }
     ngtcp2_conn_update_pkt_tx_time(conn_.get(), now);
     wrote_ = now;
-    expiry = std::max(ngtcp2_conn_get_expiry(conn_.get()), now + 1);
-    return true;
+    return std::max(ngtcp2_conn_get_expiry(conn_.get()), now + 1);
   }
 
   /// Ends the connection because of an error of ngtcp2, or without one (0). Its last packet says
@@ -190,13 +179,13 @@ private:
     calls.get_path_challenge_data = ngtcp2_crypto_get_path_challenge_data_cb;
     calls.version_negotiation = ngtcp2_crypto_version_negotiation_cb;
     calls.rand = [](auto* to, auto size, auto*) { fill_random({to, size}); };
-    calls.get_new_connection_id = [](auto*, auto* id, auto* token, auto, void* data) {
+    calls.get_new_connection_id = [](auto*, auto* id, auto* token, auto size, void* data) {
       *id = shared_state::new_id();
       fill_random({token, NGTCP2_STATELESS_RESET_TOKENLEN});  // it sends no resets
-      return self(data).shared_.add(*id, &self(data)), 0;
+      return self(data).shared_.ids.emplace(text_of(id->data, size), &self(data)), 0;
     };
     calls.remove_connection_id = [](auto*, auto* id, void* data) {
-      return self(data).shared_.remove(*id, &self(data)), 0;
+      return self(data).shared_.remove(*id), 0;
     };
     calls.path_validation = [](auto*, auto, auto* path, auto result, void* data) {
       if (result == NGTCP2_PATH_VALIDATION_RESULT_SUCCESS)
@@ -213,9 +202,6 @@ private:
       stream& of = self(data).streams_[id];
       if (of.kept() > 0) self(data).allow(id, size);
       return of.acknowledged(size), 0;
-    };
-    calls.extend_max_stream_data = [](auto*, auto id, auto, void* data, void*) {
-      return self(data).streams_[id].is_blocked = false, 0;
     };
     calls.stream_reset = [](auto*, auto id, auto, auto, void* data, void*) {
       return self(data).receive(id, {}, true), 0;
@@ -249,7 +235,11 @@ private:
   /// The stream whose turn it is.
   stream* next_stream()
   {
-    const auto has_output = [](const auto& each) { return each.second.has_output(); };
+    const std::uint64_t most = ngtcp2_conn_get_max_data_left(conn_.get());
+    const auto has_output = [&](const auto& each) {
+      const auto left = ngtcp2_conn_get_max_stream_data_left(conn_.get(), each.first);
+      return each.second.has_output(std::min(left, most));
+    };
     auto at = std::find_if(streams_.upper_bound(last_stream_), streams_.end(), has_output);
     if (at == streams_.end()) at = std::ranges::find_if(streams_, has_output);
     if (at == streams_.end()) return nullptr;
@@ -271,7 +261,7 @@ private:
   std::size_t make_packet(std::uint8_t* to, std::size_t room, ngtcp2_tstamp now)
   {
     while (end.empty()) {
-      stream* const from = ngtcp2_conn_get_max_data_left(conn_.get()) > 0 ? next_stream() : nullptr;
+      stream* const from = next_stream();
       const ngtcp2_vec bytes = from != nullptr ? from->next() : ngtcp2_vec();
       const bool is_end = from != nullptr && from->ends_after(bytes.len);
       const auto flags = (from != nullptr ? NGTCP2_WRITE_STREAM_FLAG_MORE : 0U) |
@@ -285,9 +275,7 @@ private:
         bytes_out += static_cast<std::size_t>(taken);
       }
       if (size >= 0) return static_cast<std::size_t>(size);
-      if (size == NGTCP2_ERR_STREAM_DATA_BLOCKED)
-        from->is_blocked = true;
-      else if (size == NGTCP2_ERR_STREAM_SHUT_WR || size == NGTCP2_ERR_STREAM_NOT_FOUND)
+      if (size == NGTCP2_ERR_STREAM_SHUT_WR || size == NGTCP2_ERR_STREAM_NOT_FOUND)
         from->discard_output();
       else if (size != NGTCP2_ERR_WRITE_MORE)
         fail(static_cast<int>(size));
@@ -300,14 +288,15 @@ private:
 
   shared_state& shared_;
   ngtcp2_cid first_id_;
-  freed_by<ngtcp2_conn*, ngtcp2_conn_del> conn_;
   ngtcp2_crypto_conn_ref reference_{[](auto* of) { return self(of->user_data).conn_.get(); }, this};
-  tls_session tls_;
+  tls_session tls_;  // outlives the connection
+  freed_by<ngtcp2_conn*, ngtcp2_conn_del> conn_;
   std::map<std::int64_t, stream> streams_;
   std::int64_t last_stream_ = -1;
-  ngtcp2_tstamp wrote_ = 0;                    // when it made the last packets
-  ngtcp2_path_storage path_{}, known_path_{};  // of the packet that was made last, and
-  dgram::reply_path reply_path_;               // what belongs to the known one
+  ngtcp2_tstamp wrote_ = 0;           // when `write` sent, or had nothing to send
+  ngtcp2_path_storage path_{};        // of the packet that was made last
+  ngtcp2_path_storage known_path_{};  // the path that has this reply path:
+  dgram::reply_path reply_path_;
   ngtcp2_pkt_info info_{};
   ngtcp2_connection_close_error last_words_{};
   bool has_last_words_ = false;

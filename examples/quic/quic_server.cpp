@@ -39,22 +39,21 @@ void receive(quic_server& server, const dgram::datagram& datagram, ngtcp2_tstamp
   server.receive(path, {static_cast<std::uint32_t>(ecn)}, {bytes, datagram.payload().size()}, now);
 }
 
-asio::awaitable<void> serve(dgram::udp::reader& reader, dgram::udp::writer& writer,
-                            quic_server& server)
+asio::awaitable<void> serve(dgram::udp::reader& reader, quic_server& server)
 {
   while (!reader.is_stopped() || !server.empty()) {
     dgram::error_code ec;
     const auto datagrams = co_await reader.next_batch_until(server.deadline(), ec);
     if (ec && ec != asio::error::timed_out) throw dgram::system_error(ec, "receive");
-    const auto now = quic::stamp(quic::clock::now());
+    const auto now = quic::time_now();
     for (const dgram::datagram& datagram : datagrams)
       receive(server, datagram, now);
     if (reader.is_stopped()) server.close(now);
     // Nothing is produced as long as the kernel takes nothing.
     while (!server.work(now))
-      co_await writer.flush();
+      co_await server.writer.flush();
   }
-  co_await writer.flush();
+  co_await server.writer.flush();
 }
 
 int run(example::command_line& words)
@@ -80,21 +79,16 @@ int run(example::command_line& words)
   socket.set_option(dgram::option::do_not_fragment{true}, missing);
   socket.set_receive_buffer_size(1 << 20);
   dgram::udp::reader reader{socket};
-  dgram::udp::writer writer{reader};
-  quic_server server{config, writer};
-  writer.on_error([&](dgram::error_code, const auto&, std::size_t, std::uint64_t number) {
+  quic_server server{config, dgram::udp::writer{reader}};
+  server.writer.on_error([&](dgram::error_code, const auto&, std::size_t, std::uint64_t number) {
     server.refused(number);
   });
-  dgram::socket_statistics count;
   asio::signal_set signals(io, SIGINT, SIGTERM);
   signals.async_wait([&](dgram::error_code, int) { reader.stop(); });
-  asio::co_spawn(io, serve(reader, writer, server), [&](const std::exception_ptr& failure) {
-    example::rethrow(failure);
-    count = socket.statistics();
-    socket.close();
-  });
+  asio::co_spawn(io, serve(reader, server), example::rethrow);
   fmt::print("listening on {}\n", socket.local_endpoint());
   io.run();
+  const auto count = socket.statistics();
   fmt::print("{} packets sent in {} calls, {} received in {}; {} ignored\n", count.sent,
              count.send_calls, count.received, count.receive_calls, server.ignored);
   return 0;

@@ -11,11 +11,11 @@
 
 namespace quic {
 
-using clock = std::chrono::steady_clock;
-
-inline ngtcp2_tstamp stamp(clock::time_point time)
+/// ngtcp2's time is that of `std::chrono::steady_clock`.
+inline ngtcp2_tstamp time_now()
 {
-  return static_cast<ngtcp2_tstamp>(std::chrono::nanoseconds(time.time_since_epoch()).count());
+  const auto since = std::chrono::steady_clock::now().time_since_epoch();
+  return static_cast<ngtcp2_tstamp>(std::chrono::nanoseconds(since).count());
 }
 
 struct server_config {
@@ -29,10 +29,10 @@ struct server_config {
 template <class Writer>
 class server {
 public:
-  server(const server_config& config, Writer& to)
+  server(const server_config& config, Writer to)
       : config_(config),
-        writer_(to),
-        shared_{load_certificate(config.chain, config.key), config.idle_ms * NGTCP2_MILLISECONDS}
+        shared_{load_certificate(config.chain, config.key), config.idle_ms * NGTCP2_MILLISECONDS},
+        writer(std::move(to))
   {
     fill_random(secret_);
   }
@@ -55,22 +55,22 @@ public:
   {
     while (!schedule_.empty() && schedule_.begin()->first <= now) {
       connection& next = *schedule_.begin()->second;
-      if (!next.write(writer_, now)) return false;
-      if (next.end.empty())
-        schedule(next, next.expiry);
-      else
-        forget(next);
+      const auto again = next.write(writer, now);
+      if (!again) return false;
+      schedule(next, *again);
+      if (!next.end.empty()) forget(next);
     }
     return true;
   }
 
-  /// When `work` has to be called next, if no packet comes before.
-  clock::time_point deadline() const
+  /// When `work` has to be called next, if no packet comes before. What is due soon waits for the
+  /// rest of its millisecond.
+  std::chrono::steady_clock::time_point deadline() const
   {
-    if (schedule_.empty()) return clock::time_point::max();
-    const clock::time_point due(std::chrono::nanoseconds(schedule_.begin()->first));
-    return std::chrono::ceil<std::chrono::milliseconds>(
-        due);  // what is due soon waits for the rest
+    using std::chrono::steady_clock;
+    if (schedule_.empty()) return steady_clock::time_point::max();
+    const steady_clock::time_point due(std::chrono::nanoseconds(schedule_.begin()->first));
+    return std::chrono::ceil<std::chrono::milliseconds>(due);
   }
 
   /// Says to all clients that the server ends.
@@ -128,22 +128,20 @@ private:
     if ((result != 0 && result != NGTCP2_ERR_RETRY) ||
         packet.size() < NGTCP2_MAX_UDP_PAYLOAD_SIZE || connections_.size() >= most)
       return nullptr;
-    std::optional<ngtcp2_cid> original(std::in_place);
-    if (header.token.len == 0 ||
-        ngtcp2_crypto_verify_retry_token(&*original, header.token.base, header.token.len,
-                                         secret_.data(), secret_.size(), header.version,
-                                         path.remote.addr, path.remote.addrlen, &header.dcid,
-                                         10 * NGTCP2_SECONDS, now) != 0)
-      original.reset();
-    if (!original && (config_.always_retry || result != 0 || connections_.size() >= most / 2)) {
-      ask_for_proof(path, header, now);
-      return nullptr;
-    }
+    ngtcp2_cid original;
+    const bool has_proof = header.token.len > 0 &&
+                           ngtcp2_crypto_verify_retry_token(
+                               &original, header.token.base, header.token.len, secret_.data(),
+                               secret_.size(), header.version, path.remote.addr,
+                               path.remote.addrlen, &header.dcid, 10 * NGTCP2_SECONDS, now) == 0;
+    if (!has_proof && (config_.always_retry || result != 0 || connections_.size() >= most / 2))
+      return ask_for_proof(path, header, now), nullptr;
     const std::uint64_t number = ++last_number_;
     fmt::print("connection {}: from {}{}\n", number, dgram::to_string(reply_path_of(path).peer),
-               original ? ", with a token" : "");
-    return &connections_.try_emplace(number, shared_, number, header, original, path, now)
-                .first->second;
+               has_proof ? ", with a token" : "");
+    const auto made = connections_.try_emplace(number, shared_, number, header,
+                                               has_proof ? &original : nullptr, path, now);
+    return &made.first->second;
   }
 
   /// Sends a Retry packet, and keeps nothing.
@@ -154,21 +152,23 @@ private:
     const auto token_size = ngtcp2_crypto_generate_retry_token(
         token.data(), secret_.data(), secret_.size(), header.version, path.remote.addr,
         path.remote.addrlen, &id, &header.dcid, now);
-    const std::span<std::byte> room = writer_.reserve(NGTCP2_MAX_UDP_PAYLOAD_SIZE);
+    const std::span<std::byte> room = writer.reserve(NGTCP2_MAX_UDP_PAYLOAD_SIZE);
     if (room.empty() || token_size < 0) return;
     const auto size = ngtcp2_crypto_write_retry(
         reinterpret_cast<std::uint8_t*>(room.data()), room.size(), header.version, &header.scid,
         &id, &header.dcid, token.data(), static_cast<std::size_t>(token_size));
-    if (size > 0) writer_.commit(static_cast<std::size_t>(size), reply_path_of(path), {});
+    if (size > 0) writer.commit(static_cast<std::size_t>(size), reply_path_of(path), {});
   }
 
   server_config config_;
-  Writer& writer_;
   shared_state shared_;
   std::array<std::uint8_t, 32> secret_{};  // of tokens
   std::map<std::uint64_t, connection> connections_;
   std::uint64_t last_number_ = 0;
   std::set<std::pair<ngtcp2_tstamp, connection*>> schedule_;
+
+public:
+  Writer writer;  ///< the last member: when it ends, it may still report packets as `refused`
 };
 
 }  // namespace quic

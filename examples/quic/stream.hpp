@@ -7,6 +7,8 @@
 
 #include <algorithm>
 #include <array>
+#include <cstddef>
+#include <cstdint>
 #include <span>
 #include <vector>
 
@@ -41,9 +43,10 @@ public:
     return whole - (data.size() - skipped);
   }
 
-  bool has_output() const
+  /// Whether there is something to send to a client that allows so many bytes.
+  bool has_output(std::uint64_t allowed) const
   {
-    return !is_blocked && (written_ < available_ || (is_complete && !has_ended_));
+    return written_ < available_ ? allowed > 0 : is_complete && !has_ended_;
   }
 
   /// The next bytes of the output, as far as they lie in one piece.
@@ -72,7 +75,6 @@ public:
   void discard_output() { written_ = available_, is_complete = has_ended_ = true; }
 
   bool is_complete = false;  ///< the client has sent all
-  bool is_blocked = false;   ///< the client allows no more output now
 
 private:
   /// A HEADERS frame with the status 200 and nothing else (RFC 9114, RFC 9204).

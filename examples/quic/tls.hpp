@@ -19,9 +19,14 @@
 
 namespace quic {
 
+template <auto Free>
+struct free_with {
+  void operator()(auto* resource) const { Free(resource); }
+};
+
+/// `Resource` is a pointer of a C library.
 template <class Resource, auto Free>
-using freed_by = std::unique_ptr<std::remove_pointer_t<Resource>,
-                                 decltype([](Resource resource) { Free(resource); })>;
+using freed_by = std::unique_ptr<std::remove_pointer_t<Resource>, free_with<Free>>;
 
 using certificate = freed_by<gnutls_certificate_credentials_t, gnutls_certificate_free_credentials>;
 using tls_session = freed_by<gnutls_session_t, gnutls_deinit>;
