@@ -281,8 +281,8 @@ TEST_CASE("sessions of a lasting member go on while others come and go", "[shard
   }
   is_over = true;
   strangers.join();
-  // Each member that goes away leaves its peers to the others. The kernel may give these peers ports
-  // of earlier ones, whose sessions go on.
+  // Each member that goes away leaves its peers to the others. The kernel may give these peers
+  // ports of earlier ones, whose sessions go on.
   counting_peers last(group.local_endpoint(), 50);
   last.ask();
   CHECK(last.answered() == 50);
