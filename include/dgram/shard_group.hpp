@@ -158,6 +158,10 @@ public:
   ///  - those of socket(2), bind(2) and the options.
   ///
   /// The text of an exception says what to do. After an error the group is as before.
+  ///
+  /// The group counts the socket as closed when it has lost its descriptor: by `close`, by
+  /// `release`, or by a conversion to a socket of another executor type. A listener on the
+  /// converted socket shares no sessions. For such sockets, make a `basic_shard_group` of the type.
   socket_type open(const Executor& executor, error_code& ec)
   {
     return members_->open(executor, ec);
