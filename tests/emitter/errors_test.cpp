@@ -90,8 +90,10 @@ TEST_CASE("Texts: state", "[emitter]")
   CHECK(thrown_text([&] { socket.disconnect(); }) ==
         "disconnect ENOTCONN" + meaning(asio::error::not_connected));
   socket.bind_sync();
-  CHECK(thrown_text([&] { socket.bind(); }) == "bind: socket is already bound");
-  CHECK(thrown_text([&] { socket.bind_sync(); }) == "bind: socket is already bound");
+  const std::string already =
+      "bind (bound to " + to_string(socket.address()) + "): socket is already bound";
+  CHECK(thrown_text([&] { socket.bind(); }) == already);
+  CHECK(thrown_text([&] { socket.bind_sync(); }) == already);
   socket.connect_sync(9);
   CHECK(thrown_text([&] { socket.connect(9); }) ==
         "connect EISCONN" + meaning(asio::error::already_connected));
@@ -123,7 +125,8 @@ TEST_CASE("Texts: options", "[emitter]")
         "set_send_buffer_size (-5; allowed are 1 to 2147483647 bytes)" + out_of_range);
   CHECK(thrown_text([&] { socket.set_send_buffer_size(2147483648); }) ==
         "set_send_buffer_size EINVAL (2147483648; allowed are 1 to 2147483647 bytes)" + invalid);
-  CHECK(thrown_text([&] { socket.bind({.fd = 0}); }) == "bind: socket is already bound");
+  CHECK(thrown_text([&] { socket.bind({.fd = 0}); }) ==
+        "bind (bound to " + to_string(socket.address()) + "): socket is already bound");
 }
 
 TEST_CASE("Texts: groups, sources and interfaces", "[emitter]")
