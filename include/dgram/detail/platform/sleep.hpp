@@ -13,6 +13,7 @@
 #endif
 
 #include <chrono>
+#include <ratio>
 
 DGRAM_NAMESPACE_BEGIN
 
@@ -25,7 +26,8 @@ inline void sleep_for(std::chrono::milliseconds duration) noexcept
   ::Sleep(static_cast<::DWORD>(duration.count()));
 #else
   ::timespec left{};
-  left.tv_nsec = static_cast<long>(duration.count()) * 1'000'000;
+  left.tv_nsec =
+      std::chrono::duration_cast<std::chrono::duration<long, std::nano>>(duration).count();
   while (system::nanosleep(&left) != 0 && errno == EINTR) {}
 #endif
 }
