@@ -26,7 +26,8 @@ inline constexpr bucket_time bucket_times_per_nanosecond = 16;
 /// Rounds a number that is not negative. The header <cmath> costs every user compile time.
 inline bucket_time rounded(double value) noexcept
 {
-  return static_cast<bucket_time>(value + 0.5);
+  const auto down = static_cast<bucket_time>(value);
+  return value - static_cast<double>(down) < 0.5 ? down : down + 1;
 }
 
 /// How many tokens a bucket gets, and how many it holds.
