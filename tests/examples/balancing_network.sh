@@ -123,3 +123,10 @@ is() { # WHAT ACTUAL EXPECTED: one of the counts
 is_some() { # WHAT ACTUAL
   [ "$2" -gt 0 ] || fail "$1: none"
 }
+
+count_moved_to_B() { # NAME: as `count`; A's clients have lost datagrams, and all clients are at B now
+  count "$1"
+  is_some lost "$lost"
+  is_some moved "$moved"
+  is 'at B' "$at_B" 16
+}

@@ -53,10 +53,7 @@ is_not_settled killed
 reload "$take_out"
 move_flows
 settle killed
-count killed
-is_some lost "$lost"
-is_some moved "$moved"
-is 'at B' "$at_B" 16
+count_moved_to_B killed
 is sessions "$sessions" $((16 + moved))
 
 # A silent host is the same to this balancer.
@@ -68,10 +65,7 @@ is_not_settled silent
 reload "$take_out"
 move_flows
 settle silent
-count silent
-is_some lost "$lost"
-is_some moved "$moved"
-is 'at B' "$at_B" 16
+count_moved_to_B silent
 is sessions "$sessions" $((16 + moved))
 wake A
 

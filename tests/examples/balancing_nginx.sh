@@ -70,10 +70,7 @@ reload "$put_back"
 ask_as killed
 kill_server A
 settle killed
-count killed
-is_some lost "$lost"
-is_some moved "$moved"
-is 'at B' "$at_B" 16
+count_moved_to_B killed
 is sessions "$sessions" $((16 + moved))
 
 # A silent host: nginx notices nothing, until an operator takes it out.
@@ -84,10 +81,7 @@ go_silent A
 is_not_settled silent
 reload "$take_out"
 settle silent
-count silent
-is_some lost "$lost"
-is_some moved "$moved"
-is 'at B' "$at_B" 16
+count_moved_to_B silent
 wake A
 
 # Clients with new ports are new to nginx, and to the servers.
