@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// An echo on several threads, each with a socket and a processor of its own.
+// An echo on several threads. Each thread has its own socket and its own processor.
 #ifndef DGRAM_BENCHMARKS_SUITE_SHARD_ECHO_HPP
 #define DGRAM_BENCHMARKS_SUITE_SHARD_ECHO_HPP
 
@@ -25,7 +25,7 @@ public:
 /// Members of a `shard_group`: sockets of one port, each with an io_context.
 std::unique_ptr<threaded_echo> dgram_shards(std::size_t threads);
 
-/// Bare system calls, each thread with a port of its own.
+/// Bare system calls. Each thread has its own port.
 std::unique_ptr<threaded_echo> raw_threads(std::size_t threads);
 
 }  // namespace bench
