@@ -133,6 +133,14 @@ struct crowd {
   std::vector<std::unique_ptr<peer>> peers;
 };
 
+/// Each client gets a session at the only member.
+void begin(crowd& clients, member& first)
+{
+  clients.send("1");
+  run({&first});
+  REQUIRE(clients.answered("1") == 40);
+}
+
 }  // namespace
 
 #define SKIP_WITHOUT_STEERING()                                                \
@@ -152,9 +160,7 @@ TEST_CASE("sessions of senders that move to a new member stay with their old one
   shard_group group{test::loopback_v4(), keeping};
   member first(group);
   crowd clients(group, 40);
-  clients.send("1");
-  run({&first});
-  REQUIRE(clients.answered("1") == 40);
+  begin(clients, first);
   REQUIRE(first.listener->size() == 40);
   REQUIRE(first.count().taken_over == 0);
 
@@ -188,9 +194,7 @@ TEST_CASE("a group that does not keep sessions forwards nothing", "[shard_group]
   shard_group group{test::loopback_v4()};
   member first(group);
   crowd clients(group, 40);
-  clients.send("1");
-  run({&first});
-  REQUIRE(clients.answered("1") == 40);
+  begin(clients, first);
   member second(group);
   clients.send("2");
   run({&first, &second});
@@ -206,9 +210,7 @@ TEST_CASE("when a session ends, its peer is at home again", "[shard_group]")
   shard_group group{test::loopback_v4(), keeping};
   member first(group);
   crowd clients(group, 40);
-  clients.send("1");
-  run({&first});
-  REQUIRE(clients.answered("1") == 40);
+  begin(clients, first);
   member second(group);
   for (auto session : first.listener->sessions())
     session.close();
@@ -270,9 +272,7 @@ TEST_CASE("senders that moved away and back have the session that they had", "[s
   shard_group group{test::loopback_v4(), keeping};
   member first(group);
   crowd clients(group, 40);
-  clients.send("1");
-  run({&first});
-  REQUIRE(clients.answered("1") == 40);
+  begin(clients, first);
   for (int round = 0; round < 3; ++round) {
     member second(group);
     clients.send("2");
@@ -299,9 +299,7 @@ TEST_CASE("a batch is forwarded with one post", "[shard_group]")
   shard_group group{test::loopback_v4(), keeping};
   member first(group);
   crowd clients(group, 40);
-  clients.send("1");
-  run({&first});
-  REQUIRE(clients.answered("1") == 40);
+  begin(clients, first);
   member second(group);
   const std::size_t moved = clients.of_member(group, 1);
   REQUIRE(moved > 2);
@@ -323,9 +321,7 @@ TEST_CASE("what is forwarded and not taken has a limit", "[shard_group]")
   shard_group group{test::loopback_v4(), keeping};
   member first(group, {.forwarded_bytes = 1});  // so one piece of 96 KiB
   crowd clients(group, 40);
-  clients.send("1");
-  run({&first});
-  REQUIRE(clients.answered("1") == 40);
+  begin(clients, first);
   member second(group);
   peer* moved = nullptr;
   for (const auto& each : clients.peers)
@@ -358,9 +354,7 @@ TEST_CASE("many batches of one datagram do not use the limit up", "[shard_group]
   shard_group group{test::loopback_v4(), keeping};
   member first(group);
   crowd clients(group, 40);
-  clients.send("1");
-  run({&first});
-  REQUIRE(clients.answered("1") == 40);
+  begin(clients, first);
   member second(group), third(group);
   // Two members forward to the first one in turns, which takes nothing.
   std::vector<peer*> moved;
@@ -593,9 +587,7 @@ TEST_CASE("what is forwarded as a listener ends is counted as dropped or unread"
   shard_group group{test::loopback_v4(), keeping};
   member first(group);
   crowd clients(group, 40);
-  clients.send("1");
-  run({&first});
-  REQUIRE(clients.answered("1") == 40);
+  begin(clients, first);
   auto second = std::make_unique<member>(group);
   clients.send("2");
   run({second.get()});
