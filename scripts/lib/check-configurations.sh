@@ -5,6 +5,7 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 . scripts/lib/apt.sh
+. scripts/lib/rows.sh
 
 standards=(c++20 gnu++20 c++23)
 backends=(epoll no-epoll io-uring io-uring-default)
@@ -103,32 +104,15 @@ arguments_of() { # WORD...: the compiler's arguments for a row, one a line
   done
 }
 
-try() { # LOG ROW: what the compiler says is in LOG
+try() { # NUMBER ROW
   local arguments=()
   # shellcheck disable=SC2086
   mapfile -t arguments < <(arguments_of $2)
-  clang++-19 "${common[@]}" "${arguments[@]}" -fsyntax-only tests/configurations/program.cpp >"$1" 2>&1
+  clang++-19 "${common[@]}" "${arguments[@]}" -fsyntax-only tests/configurations/program.cpp
 }
 
 step "configurations [F15]: ${#rows[@]} of them"
-failures=0
-running=()
-settle() { # waits for the oldest that runs
-  local number=${running[0]%% *} process=${running[0]##* }
-  running=("${running[@]:1}")
-  if wait "$process"; then return 0; fi
-  failures=$((failures + 1))
-  printf 'does not compile: %s\n' "${rows[number]}"
-  sed -n '1,20p' "$work/$number.log"
-}
-for number in "${!rows[@]}"; do
-  if [ "${#running[@]}" -ge "$(processors)" ]; then settle; fi
-  try "$work/$number.log" "${rows[number]}" &
-  running+=("$number $!")
-done
-while [ "${#running[@]}" -gt 0 ]; do settle; done
-[ "$failures" -eq 0 ] || die "$failures of ${#rows[@]} configurations do not compile"
-echo "configurations: all ${#rows[@]} compile"
+try_rows "$work" configurations "${rows[@]}"
 
 # One that other tests are far from also runs.
 step "configurations: the program runs with libc++, without epoll and the executors of the Networking TS"

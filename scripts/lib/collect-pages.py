@@ -102,11 +102,11 @@ def main():
              if file.endswith(".md") and (file.startswith(("docs/", "examples/")) or "/" not in file)]
     for source in pages:
         collect.page(source, "index.md" if source == "README.md" else source)
-    for picture in collect.files:
-        if picture.startswith("docs/") and picture.endswith((".svg", ".png")):
-            place = os.path.join(target, picture)
+    for other in collect.files:
+        if other.startswith("docs/") and other.endswith((".svg", ".png", ".css")):
+            place = os.path.join(target, other)
             os.makedirs(os.path.dirname(place), exist_ok=True)
-            shutil.copy(picture, place)
+            shutil.copy(other, place)
 
 
 main()
