@@ -70,6 +70,7 @@
 
 #include <dgram/version.hpp>
 
+#include <exception>  // Asio 1.22 needs it and does not include it; libc++ has nothing else that does
 #include <version>
 
 #if defined(DGRAM_USE_BOOST_ASIO)
