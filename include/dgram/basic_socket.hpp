@@ -106,23 +106,46 @@ public:
 
   /// An open socket that is not bound. Throws the errors of `open` and of the options.
   basic_socket(const executor_type& executor, const protocol_type& protocol,
-               const socket_config& config = {});
+               const socket_config& config);
 
   template <class Context>
     requires std::convertible_to<Context&, net::execution_context&>
-  basic_socket(Context& context, const protocol_type& protocol, const socket_config& config = {})
+  basic_socket(Context& context, const protocol_type& protocol, const socket_config& config)
       : basic_socket(executor_type(context.get_executor()), protocol, config)
+  {
+  }
+
+  // Apart from those with a configuration, so that a program without one need not compile what sets
+  // the options.
+
+  /// The same without options.
+  basic_socket(const executor_type& executor, const protocol_type& protocol);
+
+  template <class Context>
+    requires std::convertible_to<Context&, net::execution_context&>
+  basic_socket(Context& context, const protocol_type& protocol)
+      : basic_socket(executor_type(context.get_executor()), protocol)
   {
   }
 
   /// An open socket that is bound to `local`. Throws the errors of `open`, the options and `bind`.
   basic_socket(const executor_type& executor, const endpoint_type& local,
-               const socket_config& config = {});
+               const socket_config& config);
 
   template <class Context>
     requires std::convertible_to<Context&, net::execution_context&>
-  basic_socket(Context& context, const endpoint_type& local, const socket_config& config = {})
+  basic_socket(Context& context, const endpoint_type& local, const socket_config& config)
       : basic_socket(executor_type(context.get_executor()), local, config)
+  {
+  }
+
+  /// The same without options.
+  basic_socket(const executor_type& executor, const endpoint_type& local);
+
+  template <class Context>
+    requires std::convertible_to<Context&, net::execution_context&>
+  basic_socket(Context& context, const endpoint_type& local)
+      : basic_socket(executor_type(context.get_executor()), local)
   {
   }
 
@@ -797,9 +820,25 @@ basic_socket<Protocol, Executor>::basic_socket(const executor_type& executor,
 
 template <class Protocol, class Executor>
 basic_socket<Protocol, Executor>::basic_socket(const executor_type& executor,
+                                               const protocol_type& protocol)
+    : basic_socket(executor)
+{
+  open(protocol);
+}
+
+template <class Protocol, class Executor>
+basic_socket<Protocol, Executor>::basic_socket(const executor_type& executor,
                                                const endpoint_type& local,
                                                const socket_config& config)
     : basic_socket(executor, protocol_type(local.protocol()), config)
+{
+  bind(local);
+}
+
+template <class Protocol, class Executor>
+basic_socket<Protocol, Executor>::basic_socket(const executor_type& executor,
+                                               const endpoint_type& local)
+    : basic_socket(executor, protocol_type(local.protocol()))
 {
   bind(local);
 }

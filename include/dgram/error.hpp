@@ -82,9 +82,18 @@ class error_category final : public sys::error_category {
 public:
   const char* name() const noexcept override { return "dgram"; }
 
-  std::string message(int value) const override
+  std::string message(int value) const override { return text_of(static_cast<error>(value)); }
+
+  sys::error_condition default_error_condition(int value) const noexcept override
   {
-    switch (static_cast<error>(value)) {
+    return make_error_condition(condition(static_cast<error>(value)));
+  }
+
+private:
+  /// One string is made of all of them, which keeps the code small in every unit.
+  static const char* text_of(error value) noexcept
+  {
+    switch (value) {
     case error::bad_endpoint: return "not an endpoint of the form address:port or [address]:port";
     case error::bad_address: return "not an IPv4 or IPv6 address";
     case error::bad_port: return "not a usable port number";
@@ -121,12 +130,6 @@ public:
     return "unknown dgram error";
   }
 
-  sys::error_condition default_error_condition(int value) const noexcept override
-  {
-    return make_error_condition(condition(static_cast<error>(value)));
-  }
-
-private:
   static auto condition(error value) noexcept -> decltype(sys::errc::invalid_argument)
   {
     switch (value) {

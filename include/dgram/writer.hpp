@@ -510,24 +510,17 @@ private:
       co_return;
     }
     detail::throw_if(state_->check(to), "send");
-    co_await send_when_room(state_, payload, datagrams, &to, &options...);
-  }
-
-  /// `to` and `options` belong to the caller, which waits.
-  template <class Target, class... Options>
-  static net::awaitable<void, Executor> send_when_room(std::shared_ptr<state_type> state,
-                                                       bytes_view payload, std::size_t datagrams,
-                                                       const Target* to, const Options*... options)
-  {
+    // The writer may be moved or destroyed while the coroutine waits.
+    const std::shared_ptr<state_type> state = state_;
     error_code ec;
     state->make_room(payload.size(), datagrams, ec);
-    while (state->must_wait(payload.size(), datagrams, ec, *to))
+    while (state->must_wait(payload.size(), datagrams, ec, to))
       co_await wait_room(*state);
     state->throw_if_refused(ec, "send", payload.size(), datagrams);
-    if (state->can_take(payload.size(), datagrams, *to))
-      state->push(payload, datagrams, *to, *options...);
+    if (state->can_take(payload.size(), datagrams, to))
+      state->push(payload, datagrams, to, options...);
     else
-      state->count_dropped(payload.size(), datagrams, *to, state_type::number_of(*options...));
+      state->count_dropped(payload.size(), datagrams, to, state_type::number_of(options...));
   }
 
   /// Waits for the end of the pending flush.

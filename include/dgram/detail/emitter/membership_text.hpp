@@ -6,6 +6,7 @@
 #include <dgram/config.hpp>
 #include <dgram/detail/platform/errors.hpp>
 #include <dgram/detail/socket/membership.hpp>
+#include <dgram/detail/socket/option_access.hpp>
 #include <dgram/endpoint.hpp>
 #include <dgram/error.hpp>
 #include <dgram/failure.hpp>
@@ -148,9 +149,7 @@ struct outgoing_interface {
     }
     const auto v4 = net::ip::udp::v4();
     ec = value.check();
-    if (!ec)
-      platform::set_option(socket.native_handle(), value.level(v4), value.name(v4), value.data(v4),
-                           value.size(v4), ec);
+    if (!ec) set_option_part(socket.native_handle(), option_parts(value, v4, v4).v4(), ec);
   }
 };
 

@@ -86,6 +86,11 @@ DGRAM_COLD inline std::string show_option(std::string_view label, int value)
   return show_option(label, std::to_string(value));
 }
 
+DGRAM_COLD inline std::string show_range(int least, int greatest)
+{
+  return std::to_string(least).append(" to ").append(std::to_string(greatest));
+}
+
 template <class Names, literal Label>
 class boolean_option : public option_base<Names, Label, int> {
 public:
@@ -119,10 +124,7 @@ public:
   constexpr int value() const noexcept { return this->data_; }
 
   /// What errors say of the range.
-  static std::string allowed()
-  {
-    return std::to_string(Least).append(" to ").append(std::to_string(Greatest));
-  }
+  static std::string allowed() { return show_range(Least, Greatest); }
 
   error_code check() const noexcept
   {

@@ -17,6 +17,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <string>
+#include <utility>
 
 DGRAM_NAMESPACE_BEGIN
 
@@ -38,6 +39,13 @@ struct failed_step {
   std::string subject = {};
   std::string allowed = {};  // the values that the subject may have, if its value was out of range
 
+  /// Out of line, since each option has a text of its own.
+  DGRAM_COLD void refuse(std::string what, std::string range = {})
+  {
+    subject = std::move(what);
+    allowed = std::move(range);
+  }
+
   void throw_if(const error_code& ec) const
   {
     if (!subject.empty()) detail::throw_if(ec, call, subject, allowed);
@@ -53,17 +61,15 @@ DGRAM_COLD void configure(Socket& socket, const typename Socket::protocol_type& 
   const auto set = [&](bool wanted, const auto& option) {
     if (!wanted || ec) return;
     socket.set_option(option, ec);
-    if (!ec) return;
-    step.subject = to_string(option);
-    step.allowed = allowed_by<std::remove_cvref_t<decltype(option)>>(ec);
+    if (ec) step.refuse(to_string(option), allowed_by<std::remove_cvref_t<decltype(option)>>(ec));
   };
   if (config.v6_only && protocol.family() != platform::names::ipv6_family) {
     ec = net::error::invalid_argument;
-    step.subject = to_string(option::v6_only(true));
+    step.refuse(to_string(option::v6_only(true)));
   }
   if (config.dual_stack && !dual_stack_protocol<typename Socket::protocol_type>) {
     ec = net::error::invalid_argument;
-    step.subject = "dual_stack";
+    step.refuse("dual_stack");
   }
   if (config.file_mode != 0) {
     const bool has_file = path_protocol<typename Socket::protocol_type>;

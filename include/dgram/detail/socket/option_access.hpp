@@ -10,6 +10,8 @@
 #include <dgram/error.hpp>
 #include <dgram/option.hpp>
 
+#include <cstddef>
+
 DGRAM_NAMESPACE_BEGIN
 
 namespace detail {
@@ -32,48 +34,105 @@ inline bool takes_unknown_options(platform::descriptor_type descriptor, int leve
   return !ec;
 }
 
+/// Any option, as setsockopt(2) takes it: a part for IPv4, and one for IPv6. On a Unix socket both
+/// are the same. It has one type for all options, so a program compiles the calls that set it once.
+class option_parts {
+public:
+  struct part {
+    int level;
+    int name;
+    const void* data;
+    std::size_t size;
+  };
+
+  /// Refers to the option.
+  template <class Option, class Protocol>
+  option_parts(const Option& option, const Protocol& v4, const Protocol& v6) noexcept
+      : v4_{option.level(v4), option.name(v4), option.data(v4), option.size(v4)},
+        v6_{option.level(v6), option.name(v6), option.data(v6), option.size(v6)}
+  {
+  }
+
+  const part& v4() const noexcept { return v4_; }
+  const part& v6() const noexcept { return v6_; }
+
+  // What Asio asks of an option.
+  template <class Protocol>
+  int level(const Protocol& protocol) const noexcept
+  {
+    return of(protocol.family()).level;
+  }
+  template <class Protocol>
+  int name(const Protocol& protocol) const noexcept
+  {
+    return of(protocol.family()).name;
+  }
+  template <class Protocol>
+  const void* data(const Protocol& protocol) const noexcept
+  {
+    return of(protocol.family()).data;
+  }
+  template <class Protocol>
+  std::size_t size(const Protocol& protocol) const noexcept
+  {
+    return of(protocol.family()).size;
+  }
+
+private:
+  const part& of(int family) const noexcept
+  {
+    return family == platform::names::ipv6_family ? v6_ : v4_;
+  }
+
+  part v4_;
+  part v6_;
+};
+
+/// Sets one part of an option, whatever family the descriptor has.
+inline void set_option_part(platform::descriptor_type descriptor, const option_parts::part& part,
+                            error_code& ec)
+{
+  platform::set_option(descriptor, part.level, part.name, part.data, part.size, ec);
+}
+
 /// Sets both parts, or neither. The value of each part is an int. The first part must be readable,
 /// so that it can be restored. That is the IPv6 part, or the IPv4 part if the system only sets the
 /// other one (gVisor, IPV6_MULTICAST_HOPS).
-template <class Socket, class Option>
-void set_both_parts(Socket& socket, const Option& option, error_code& ec)
+template <class Socket>
+DGRAM_COLD void set_both_parts(Socket& socket, const option_parts& option, error_code& ec)
 {
-  const auto v4 = Socket::protocol_type::v4();
-  const auto v6 = Socket::protocol_type::v6();
+  const auto& v4 = option.v4();
+  const auto& v6 = option.v6();
   const platform::descriptor_type descriptor = socket.native_handle();
-  const bool has_two = option.level(v4) != option.level(v6) || option.name(v4) != option.name(v6);
+  const bool has_two = v4.level != v6.level || v4.name != v6.name;
   const auto set = [&](bool which_is_v4, error_code& failure) {
     if (which_is_v4)
-      platform::set_option(descriptor, option.level(v4), option.name(v4), option.data(v4),
-                           option.size(v4), failure);
+      set_option_part(descriptor, v4, failure);
     else
       socket.set_option(option, failure);
   };
   bool v4_first = false;
-  auto first = v6;
   int before = 0;
-  if (has_two) before = platform::get_int_option(descriptor, option.level(v6), option.name(v6), ec);
+  if (has_two) before = platform::get_int_option(descriptor, v6.level, v6.name, ec);
   if (ec == net::error::no_protocol_option) {
     v4_first = true;
-    first = v4;
-    before = platform::get_int_option(descriptor, option.level(v4), option.name(v4), ec);
+    before = platform::get_int_option(descriptor, v4.level, v4.name, ec);
   }
   if (ec) return;
   set(v4_first, ec);
   if (ec || !has_two) return;
   set(!v4_first, ec);
+  const auto& first = v4_first ? v4 : v6;
   error_code ignored;
   if (ec)
-    platform::set_option(descriptor, option.level(first), option.name(first), &before,
-                         sizeof before, ignored);
+    platform::set_option(descriptor, first.level, first.name, &before, sizeof before, ignored);
 }
 
-/// Sets one of this library's options on an Asio socket; if `dual`, for both families.
-template <class Protocol, class Socket, class Option>
-void set_option(Socket& socket, bool dual, const Option& option, error_code& ec)
+/// Sets an option on an Asio socket; if `dual`, for both families.
+template <class Protocol, class Socket>
+DGRAM_COLD void set_parts(Socket& socket, [[maybe_unused]] bool dual, const option_parts& option,
+                          error_code& ec)
 {
-  ec = option.check();
-  if (ec) return;
   if constexpr (dual_stack_protocol<Protocol>) {
     if (dual)
       set_both_parts(socket, option, ec);
@@ -83,6 +142,20 @@ void set_option(Socket& socket, bool dual, const Option& option, error_code& ec)
     socket.set_option(option, ec);
   }
   name_unsupported(ec);
+}
+
+/// Sets one of this library's options on an Asio socket; if `dual`, for both families.
+template <class Protocol, class Socket, class Option>
+void set_option(Socket& socket, bool dual, const Option& option, error_code& ec)
+{
+  ec = option.check();
+  if (ec) return;
+  if constexpr (ip_protocol<Protocol>)
+    set_parts<Protocol>(socket, dual,
+                        {option, Protocol::native_protocol::v4(), Protocol::native_protocol::v6()},
+                        ec);
+  else
+    set_parts<Protocol>(socket, dual, {option, Protocol(), Protocol()}, ec);
 }
 
 }  // namespace detail

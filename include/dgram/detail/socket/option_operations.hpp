@@ -204,8 +204,7 @@ private:
       const auto v4 = Protocol::native_protocol::v4();
       const int family = self().state().family(ignored);
       if (!ignored && family == platform::names::ipv6_family && !self().state().flags.dual)
-        platform::set_option(self().native_handle(), option.level(v4), option.name(v4),
-                             option.data(v4), option.size(v4), ignored);
+        set_option_part(self().native_handle(), option_parts(option, v4, v4).v4(), ignored);
     }
   }
 

@@ -17,9 +17,9 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <memory>
 #include <optional>
 #include <utility>
-#include <vector>
 
 DGRAM_NAMESPACE_BEGIN
 
@@ -32,7 +32,7 @@ public:
   /// Keeps one more report. Returns false if the oldest one had to go.
   bool push(const Report& report)
   {
-    if (kept_.empty()) kept_.resize(capacity);
+    if (!kept_) kept_ = std::make_unique<Report[]>(capacity);  // NOLINT(*-avoid-c-arrays)
     const bool is_full = size_ == capacity;
     kept_[(first_ + size_) % capacity] = report;
     if (is_full)
@@ -56,7 +56,7 @@ public:
 private:
   static constexpr std::size_t capacity = 64;
 
-  std::vector<Report> kept_;
+  std::unique_ptr<Report[]> kept_;  // NOLINT(*-avoid-c-arrays)
   std::size_t first_ = 0;
   std::size_t size_ = 0;
 };
