@@ -60,6 +60,12 @@ public:
   /// The bytes as characters. UDP has no encoding, so no encoding is checked.
   std::string_view text() const noexcept { return {reinterpret_cast<const char*>(data()), size()}; }
 
+  /// The bytes as C libraries take them. Valid as long as the bytes.
+  std::span<const unsigned char> octets() const noexcept
+  {
+    return {reinterpret_cast<const unsigned char*>(data()), size()};
+  }
+
   /// A copy of the bytes as characters.
   ///
   /// \code

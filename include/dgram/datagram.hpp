@@ -33,6 +33,18 @@ enum class ecn_codepoint : std::uint8_t {
   ce = 3,       ///< a router met congestion
 };
 
+/// Returns the code point of the two lowest bits, as another library has it; the other bits do not
+/// count. `datagram.ecn_bits()` is the way back.
+///
+/// \code
+/// dgram::writer writer{socket};
+/// writer.try_send("packet", peer, {.ecn = dgram::ecn_from_bits(2)});
+/// \endcode
+constexpr ecn_codepoint ecn_from_bits(unsigned bits) noexcept
+{
+  return static_cast<ecn_codepoint>(bits & 3U);
+}
+
 /// The kernel's wall clock, in nanoseconds.
 using receive_time_point =
     std::chrono::time_point<std::chrono::system_clock, std::chrono::nanoseconds>;
@@ -278,6 +290,12 @@ public:
   {
     if (!has(field::traffic_class_given)) return std::nullopt;
     return static_cast<ecn_codepoint>(control()->traffic_class & 3);
+  }
+
+  /// The ECN field as its two bits, for other libraries; 0 (`not_ect`) if it is absent.
+  unsigned ecn_bits() const noexcept
+  {
+    return has(field::traffic_class_given) ? control()->traffic_class & 3U : 0U;
   }
 
   /// The DSCP (RFC 2474), 0 to 63; absent without `option::receive_ecn`.

@@ -67,6 +67,12 @@ DGRAM_NAMESPACE_BEGIN
 /// against a timer with `||`: Asio's operator discards the datagram of the losing side. Use
 /// `next_for`.
 ///
+/// Deadlines: a reader has one timer, which stays armed from one wait to the next. A server may
+/// pass a new deadline after each batch at no cost. If a wait with a deadline ends early, the timer
+/// may keep the context's `run` for up to 10 ms longer. `stop` and the destructor end it. The
+/// clock's last time point is no deadline. A call may also fail with `no_memory` if the timer
+/// cannot be armed again during the wait.
+///
 /// One call that waits may be pending at a time: another one fails with `already_started`. If the
 /// socket has never been open, a call fails with `bad_descriptor`.
 ///
@@ -316,7 +322,7 @@ private:
     } else if (must_wait) {
       net::cancellation_state cancellation = co_await net::this_coro::cancellation_state;
       const wait_scope scope{*state};
-      (state->start_timer(deadline), ...);
+      (state->deadline.start(deadline), ...);
       const detail::epoch_guard guard(state->socket.epoch());
       state->policy.begin_waiting();
       do {
@@ -335,13 +341,13 @@ private:
         // A wake-up may have been queued before a cancel, a close or the deadline, so its success
         // proves nothing.
         if (guard.is_over(state->socket.epoch(), cancellation) || state->is_stopped() ||
-            state->timed_out())
+            state->wait_error())
           ec = net::error::operation_aborted;
         else if (backs_off)
           ec.clear();  // another waiter may have set the shared timer anew
         if (!ec) state->try_receive(ec);
       } while (ec == net::error::would_block);
-      if (ec == net::error::operation_aborted && state->timed_out()) ec = net::error::timed_out;
+      if (ec == net::error::operation_aborted && state->wait_error()) ec = state->wait_error();
     }
     if (state->is_stopped() && ec == net::error::operation_aborted) ec.clear();
     if (failure != nullptr)

@@ -12,6 +12,7 @@
 #include <dgram/detail/socket/described_messages.hpp>
 #include <dgram/detail/socket/message_runs.hpp>
 #include <dgram/detail/socket/protocols.hpp>
+#include <dgram/detail/socket/pushed_numbers.hpp>
 #include <dgram/detail/socket/runs_aside.hpp>
 #include <dgram/detail/socket/send_request.hpp>
 #include <dgram/detail/socket/state.hpp>
@@ -191,13 +192,13 @@ public:
   /// `send_options`). Changes nothing then.
   void push(bytes_view payload, const endpoint_type& peer, const send_options& options)
   {
-    append_request(payload, &peer, detail::send_request(options), options.number);
+    append_with(payload, &peer, {}, options);
   }
 
   // A list in braces is an endpoint, as above.
   void push(bytes_view payload, const std::same_as<send_options> auto& options)
   {
-    append_request(payload, nullptr, detail::send_request(options), options.number);
+    append_with(payload, nullptr, {}, options);
   }
 
   /// Adds an answer. It leaves from the address that was asked.
@@ -209,7 +210,7 @@ public:
 
   void push(bytes_view payload, const basic_reply_path<Protocol>& path, const send_options& options)
   {
-    append_request(payload, &path.peer, detail::send_request(path, options), options.number);
+    append_with(payload, &path.peer, path, options);
   }
 
   /// Adds one datagram whose payload is gathered from several buffers, at most 64.
@@ -382,25 +383,18 @@ public:
   std::size_t refused_number() const noexcept { return refused_number_; }
 
   /// The `send_options::number` of the datagram before which so many were pushed.
-  std::uint64_t number_at(std::size_t index) const noexcept
-  {
-    const auto behind = std::upper_bound(
-        numbers_.begin(), numbers_.end(), index,
-        [](std::size_t wanted, const numbered& each) { return wanted < each.first; });
-    if (behind == numbers_.begin()) return 0;
-    const numbered& found = *(behind - 1);
-    return index - found.first < found.datagrams ? found.number : 0;
-  }
+  std::uint64_t number_at(std::size_t index) const noexcept { return numbers_.at(index); }
 
   /// The batch's own memory behind the payloads that it has copied. The caller has found room with
   /// `has_room`.
   std::byte* free_room() noexcept { return arena_.get() + at_.pushed_bytes; }
 
-  /// As `push`, for a payload that lies at `free_room()`.
-  void push_placed(std::size_t size, const endpoint_type* peer, const detail::send_request& request,
-                   std::uint64_t number)
+  /// As `push`, for a payload that lies at `free_room()`. Without a peer the datagram goes to the
+  /// one that the socket is connected to.
+  void push_placed(std::size_t size, const endpoint_type* peer, const detail::way_out& way,
+                   const send_options& options)
   {
-    append_request({free_room(), size}, peer, request, number, true);
+    append_with({free_room(), size}, peer, way, options, true);
   }
 
   /// As `push`. The caller has found room for the datagram with `has_room`.
@@ -559,13 +553,6 @@ private:
     detail::socket_needs needs;
   };
 
-  /// The `send_options::number` of one push.
-  struct numbered {
-    std::size_t first;  // how many datagrams were pushed before
-    std::size_t datagrams;
-    std::uint64_t number;
-  };
-
   /// A moved-from batch has none of these.
   struct capacities {
     std::size_t datagrams = 0;
@@ -634,24 +621,33 @@ private:
   }
 
   /// `is_placed`: the payload lies at `free_room()`.
-  void append_request(bytes_view payload, const endpoint_type* peer,
-                      const detail::send_request& request, std::uint64_t asked_number,
-                      bool is_placed = false)
+  void append_with(bytes_view payload, const endpoint_type* peer, const detail::way_out& way,
+                   const send_options& options, bool is_placed = false)
   {
-    const std::size_t segment = request.segment_size();
-    // Without a peer the socket's family decides, which is known only when the datagram is sent.
-    if (peer != nullptr)
-      detail::throw_if(request.template check<Protocol>(detail::is_ipv4(*peer)), "push");
+    const std::size_t segment = options.segment_size.value_or(0);
     const std::size_t datagrams = detail::count_datagrams(payload.size(), segment);
     check_room(payload.size(), datagrams);
-    const std::uint32_t number = request.is_plain() ? 0 : add_request(request);
-    if (asked_number != 0) numbers_.push_back({at_.pushed, datagrams, asked_number});
+    const bool v4 = peer != nullptr && detail::is_ipv4(*peer);
+    // Most datagrams ask for the same as the one before.
+    const bool is_like_last = peer != nullptr && !requests_.empty() &&
+                              requests_.back().template serves<Protocol>(way, options, v4);
+    const std::uint32_t request =
+        is_like_last ? static_cast<std::uint32_t>(requests_.size())
+                     : checked_request(peer != nullptr, v4, detail::send_request(way, options));
+    if (options.number != 0) numbers_.push(at_.pushed, datagrams, options.number);
     if (segment > 0)
-      append_segments(payload, segment, peer, number);
+      append_segments(payload, segment, peer, request);
     else if (is_placed)
-      append_copied(payload, peer, number);
+      append_copied(payload, peer, request);
     else
-      append(payload, peer, number);
+      append(payload, peer, request);
+  }
+
+  DGRAM_APART std::uint32_t checked_request(bool addressed, bool v4, const detail::send_request& of)
+  {
+    // Without a peer the socket's family decides, which is known only when the datagram is sent.
+    if (addressed) detail::throw_if(of.template check<Protocol>(v4), "push");
+    return of.is_plain() ? 0 : add_request(of);
   }
 
   /// Neighbours that ask for the same share one request. This also lets them leave as one message.
@@ -935,7 +931,7 @@ private:
   std::size_t refused_number_ = 0;
   [[no_unique_address]] std::conditional_t<has_full_peers, detail::runs_aside<endpoint_type>,
                                            detail::no_runs_aside<endpoint_type>> aside_;
-  std::vector<numbered> numbers_;  // of the datagrams that have one, in order
+  detail::pushed_numbers numbers_;
 };
 
 using send_batch = basic_send_batch<udp>;

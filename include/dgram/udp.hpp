@@ -6,7 +6,10 @@
 #include <dgram/basic_socket.hpp>
 #include <dgram/config.hpp>
 #include <dgram/endpoint.hpp>
+#include <dgram/error.hpp>
 #include <dgram/fwd.hpp>
+
+#include <cstddef>
 
 DGRAM_NAMESPACE_BEGIN
 
@@ -91,6 +94,37 @@ inline reply_path make_reply_path(const udp::endpoint& local, const udp::endpoin
   path.source = source;
   if (source.is_v6() && source.to_v6().is_link_local())
     path.interface_index = unsigned{source.to_v6().scope_id()};
+  return path;
+}
+
+/// The same from two socket addresses of the system, such as another library has them: each points
+/// to at least that many bytes, and needs no alignment. Errors: those of `from_sockaddr`. On error
+/// the result is default-constructed.
+///
+/// \code
+/// // as a QUIC library has a path
+/// const dgram::udp::endpoint local = socket.local_endpoint();
+/// const auto path =
+///     dgram::make_reply_path(local.data(), local.size(), peer.data(), peer.size());
+/// socket.send_to(asio::buffer(query), path);
+/// \endcode
+inline reply_path make_reply_path(const void* local, std::size_t local_size, const void* peer,
+                                  std::size_t peer_size, error_code& ec)
+{
+  const auto from = from_sockaddr(local, local_size, ec);
+  if (ec) return {};
+  const auto to = from_sockaddr(peer, peer_size, ec);
+  if (ec) return {};
+  return make_reply_path(from, to);
+}
+
+/// The same. Throws `system_error`.
+inline reply_path make_reply_path(const void* local, std::size_t local_size, const void* peer,
+                                  std::size_t peer_size)
+{
+  error_code ec;
+  auto path = make_reply_path(local, local_size, peer, peer_size, ec);
+  detail::throw_if(ec, "make_reply_path");
   return path;
 }
 

@@ -56,6 +56,16 @@ TEST_CASE("bytes_view: a literal is its characters without the terminating zero"
   CHECK(as_text(text) == "world");
 }
 
+TEST_CASE("bytes_view: octets are the same bytes as C libraries take them")
+{
+  const std::string text("\xff\0a", 3);
+  const auto octets = dgram::bytes_view(text).octets();
+  REQUIRE(octets.size() == 3);
+  CHECK(static_cast<const void*>(octets.data()) == text.data());
+  CHECK(octets[0] == 0xff);
+  CHECK(dgram::bytes_view().octets().empty());
+}
+
 TEST_CASE("bytes_view: strings keep every character, zeros too")
 {
   const std::string text("a\0b", 3);

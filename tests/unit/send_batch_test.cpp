@@ -11,6 +11,8 @@
 
 #include <algorithm>
 #include <array>
+#include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <cstring>
 #include <deque>
@@ -471,7 +473,16 @@ struct pushed {
   test::endpoint peer;
   asio::ip::address source;
   std::optional<dgram::ecn_codepoint> ecn;
+  dgram::send_options options;
 };
+
+bool ask_the_same(const dgram::send_options& a, const dgram::send_options& b)
+{
+  return a.ecn == b.ecn && a.dscp == b.dscp && a.hop_limit == b.hop_limit &&
+         a.transmit_time == b.transmit_time && a.timestamp == b.timestamp &&
+         a.interface_index == b.interface_index && a.source == b.source &&
+         std::ranges::equal(a.control, b.control);
+}
 
 /// Pushes datagrams of every kind in an order that a seed decides: most are like the one before.
 class mixture {
@@ -480,21 +491,24 @@ public:
 
   void push()
   {
-    if (one_in(6)) kind_ = pick(6);
+    if (one_in(6)) kind_ = pick(7);
     if (one_in(8)) peer_ = pick(2);
     if (one_in(8)) size_ = pick(4) * 7;
-    pushed next{text(size_), test::endpoint(asio::ip::address_v4::loopback(), port(peer_)), {}, {}};
+    pushed next{
+        text(size_), test::endpoint(asio::ip::address_v4::loopback(), port(peer_)), {}, {}, {}};
     const auto& kept = *texts_.emplace_back(std::make_unique<std::string>(next.text));
     switch (kind_) {
     case 0: batch_.push(dgram::bytes_view(kept), next.peer); break;
     case 1: batch_.push(dgram::bytes_view(kept), dgram::basic_reply_path<udp>{next.peer}); break;
     case 2:
       next.source = asio::ip::make_address(one_in(3) ? "127.0.0.2" : "127.0.0.3");
+      next.options.source = next.source;
       batch_.push(dgram::bytes_view(kept), dgram::basic_reply_path<udp>{next.peer, next.source});
       break;
     case 3:
       next.ecn = one_in(2) ? dgram::ecn_codepoint::ect_0 : dgram::ecn_codepoint::ce;
-      batch_.push(dgram::bytes_view(kept), next.peer, dgram::send_options{.ecn = next.ecn});
+      next.options.ecn = next.ecn;
+      batch_.push(dgram::bytes_view(kept), next.peer, next.options);
       break;
     case 4: {
       const std::array parts{
@@ -503,11 +517,26 @@ public:
       batch_.push(parts, next.peer);
       break;
     }
+    case 5:
+      if (one_in(6)) change_options();
+      next.options = options_;
+      next.ecn = options_.ecn;
+      // The path's source and interface are asked for as if the options had them.
+      if (one_in(2)) {
+        dgram::reply_path path{next.peer};
+        if (one_in(2)) next.options.source = path.source = asio::ip::make_address("127.0.0.2");
+        if (one_in(4)) next.options.interface_index = path.interface_index = 1 + pick(2);
+        batch_.push(dgram::bytes_view(kept), path, options_);
+      } else {
+        batch_.push(dgram::bytes_view(kept), next.peer, options_);
+      }
+      next.source = next.options.source.value_or(asio::ip::address());
+      break;
     default:
       if (kept.empty()) return;
       batch_.push_segments(dgram::bytes_view(kept), 5, next.peer);
       for (std::size_t at = 0; at < kept.size(); at += 5)
-        expected_.push_back({kept.substr(at, 5), next.peer, {}, {}});
+        expected_.push_back({kept.substr(at, 5), next.peer, {}, {}, {}});
       return;
     }
     expected_.push_back(next);
@@ -527,6 +556,7 @@ public:
     REQUIRE(*front.peer() == first.peer);
     REQUIRE(front.path().source == first.source);
     REQUIRE(front.options().ecn == first.ecn);
+    REQUIRE(ask_the_same(front.options(), first.options));
     batch_.drop_front();
     expected_.pop_front();
   }
@@ -554,6 +584,7 @@ public:
       REQUIRE(next.peer == first.peer);
       REQUIRE(next.source == first.source);
       REQUIRE(next.ecn == first.ecn);
+      REQUIRE(ask_the_same(next.options, first.options));
       wanted += next.text;
       expected_.pop_front();
     }
@@ -573,6 +604,20 @@ public:
   unsigned pick(unsigned number) { return static_cast<unsigned>(random_() % number); }
 
 private:
+  void change_options()
+  {
+    options_ = {};
+    if (one_in(2))
+      options_.ecn = one_in(2) ? dgram::ecn_codepoint::ect_0 : dgram::ecn_codepoint::ce;
+    if (one_in(3)) options_.dscp = static_cast<std::uint8_t>(pick(2));
+    if (one_in(3)) options_.hop_limit = 1 + static_cast<int>(pick(2));
+    if (one_in(3)) options_.transmit_time.emplace(std::chrono::seconds(pick(2)));
+    if (one_in(3)) options_.source = asio::ip::make_address(one_in(2) ? "127.0.0.2" : "127.0.0.3");
+    if (one_in(3)) options_.interface_index = 1 + pick(2);
+    if (one_in(6)) options_.timestamp = true;
+    if (one_in(3)) options_.control = std::span<const std::byte>(control_).first(8 * pick(3));
+  }
+
   static unsigned short port(unsigned peer) { return static_cast<unsigned short>(4000 + peer); }
 
   std::string text(std::size_t size)
@@ -587,6 +632,8 @@ private:
   std::mt19937 random_;
   std::deque<pushed> expected_;
   std::vector<std::unique_ptr<std::string>> texts_;  // a batch may refer to them
+  dgram::send_options options_;
+  std::array<std::byte, 16> control_{};
   unsigned kind_ = 0;
   unsigned peer_ = 0;
   unsigned size_ = 7;
@@ -616,6 +663,32 @@ TEST_CASE("send_batch: neighbours that differ in anything are never taken for th
   }
   while (!batch.empty())
     mixed.take();
+}
+
+TEST_CASE("send_batch: each datagram keeps its own number")
+{
+  const unsigned seed = GENERATE(Catch::Generators::range(0U, 20U));
+  std::mt19937 random(seed);
+  dgram::send_batch batch({.datagrams = 4096, .bytes = 65536, .copy = true});
+  std::deque<std::uint64_t> expected;
+  std::uint64_t number = 0;
+  for (int step = 0; step < 500; ++step) {
+    if (random() % 4 == 0) number = random() % 3;
+    if (random() % 3 == 0 && !batch.empty()) {
+      REQUIRE(batch.number_at(batch.front_number()) == expected.front());
+      batch.drop_front();
+      expected.pop_front();
+    } else if (batch.has_room(9, 3)) {
+      const bool is_train = random() % 5 == 0;
+      dgram::send_options options{.number = number};
+      if (is_train) options.segment_size = 3;
+      batch.push("123456789", test::loopback_v4(7), options);
+      expected.insert(expected.end(), is_train ? 3 : 1, number);
+    }
+  }
+  for (; !batch.empty(); batch.drop_front(), expected.pop_front())
+    REQUIRE(batch.number_at(batch.front_number()) == expected.front());
+  CHECK(expected.empty());
 }
 
 TEST_CASE("send_batch: a run ends at what one message holds, however its datagrams were pushed")

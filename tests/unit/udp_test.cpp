@@ -9,6 +9,8 @@
 #include <catch2/generators/catch_generators.hpp>
 
 #include <array>
+#include <cstddef>
+#include <cstring>
 #include <string>
 #include <string_view>
 #include <type_traits>
@@ -143,6 +145,48 @@ TEST_CASE("udp: two endpoints make a path for replies", "[Q7]")
       dgram::make_reply_path({local, 443}, dgram::parse_endpoint("[2001:db8::1]:1"));
   CHECK(linked.interface_index == 3);
   CHECK(linked.source == asio::ip::address(local));
+}
+
+TEST_CASE("udp: two socket addresses make the path of their endpoints", "[Q7]")
+{
+  const auto local = dgram::parse_endpoint(GENERATE("192.0.2.1:443", "[2001:db8::7]:443"));
+  const auto peer = dgram::parse_endpoint(GENERATE("198.51.100.7:1", "[::ffff:192.0.2.9]:1"));
+  // Another library may have them anywhere in memory.
+  std::array<std::byte, 64> from{}, to{};
+  std::memcpy(from.data() + 1, local.data(), local.size());
+  std::memcpy(to.data() + 3, peer.data(), peer.size());
+  const auto path =
+      dgram::make_reply_path(from.data() + 1, local.size(), to.data() + 3, peer.size());
+  const auto wanted = dgram::make_reply_path(local, peer);
+  CHECK(path.peer == wanted.peer);
+  CHECK(path.source == wanted.source);
+  dgram::error_code ec;
+  CHECK(dgram::make_reply_path(from.data() + 1, 3, to.data() + 3, peer.size(), ec).is_plain());
+  CHECK(ec == asio::error::invalid_argument);
+  CHECK(dgram::make_reply_path(from.data() + 1, local.size(), to.data(), 28, ec).is_plain());
+  CHECK(ec == asio::error::address_family_not_supported);
+  CHECK_THROWS_AS(dgram::make_reply_path(from.data() + 1, local.size(), to.data() + 3, 3),
+                  dgram::system_error);
+}
+
+TEST_CASE("ECN as two bits is the code point, and the rest of a traffic class does not count")
+{
+  asio::io_context io;
+  dgram::udp::socket server(io, {asio::ip::address_v4::loopback(), 0});
+  dgram::udp::socket client(io, dgram::udp::v4());
+  dgram::receive_batch batch{8};
+  client.send_to(asio::buffer("a", 1), server.local_endpoint());
+  server.receive_batch(batch);
+  CHECK((*batch.begin()).ecn_bits() == 0);  // nothing is known
+  server.set_option(dgram::option::receive_ecn{true});
+  for (unsigned bits = 0; bits < 4; ++bits) {
+    const auto ecn = dgram::ecn_from_bits(0xb8 | bits);
+    client.send_to(asio::buffer("a", 1), server.local_endpoint(), {.ecn = ecn, .dscp = 46});
+    server.receive_batch(batch);
+    CHECK((*batch.begin()).ecn_bits() == bits);
+    CHECK((*batch.begin()).ecn() == ecn);
+  }
+  STATIC_REQUIRE(dgram::ecn_from_bits(3) == dgram::ecn_codepoint::ce);
 }
 
 TEST_CASE("udp: a path of two endpoints leads back to the one that asked", "[Q7]")

@@ -7,6 +7,7 @@
 #include <dgram/datagram.hpp>
 #include <dgram/detail/async/cancellation.hpp>
 #include <dgram/detail/async/checked_size.hpp>
+#include <dgram/detail/async/lazy_deadline.hpp>
 #include <dgram/detail/batch/receive_policy.hpp>
 #include <dgram/detail/socket/receivers.hpp>
 #include <dgram/error.hpp>
@@ -31,7 +32,6 @@ struct reader_state : std::enable_shared_from_this<reader_state<Handle>> {
   using executor_type = typename Handle::executor_type;
   using batch_type = basic_receive_batch<protocol_type>;
   using clock = typename Handle::clock_type;
-  using timer_type = typename Handle::timer_type;
 
   DGRAM_COLD reader_state(Handle handle, const reader_config& config)
       : socket(std::move(handle)),
@@ -55,6 +55,7 @@ struct reader_state : std::enable_shared_from_this<reader_state<Handle>> {
   std::size_t remaining = 0;
   receive_policy policy;
   net::cancellation_signal signal;
+  lazy_deadline<reader_state, Handle> deadline{*this};  // of the wait
 
   /// Called before the reader waits or calls the kernel: the writer sends now what belongs to the
   /// turn that ends.
@@ -115,6 +116,7 @@ struct reader_state : std::enable_shared_from_this<reader_state<Handle>> {
   {
     stopped_ = true;
     entry.remove();
+    deadline.disarm();
     if (waiting_) signal.emit(net::cancellation_type::total);
   }
 
@@ -135,7 +137,7 @@ struct reader_state : std::enable_shared_from_this<reader_state<Handle>> {
   {
     waiting_ = true;
     wait_epoch_ = socket.epoch();
-    timed_out_ = false;
+    wait_error_.clear();
     return ++wait_number_;
   }
 
@@ -144,8 +146,7 @@ struct reader_state : std::enable_shared_from_this<reader_state<Handle>> {
   {
     if (number != wait_number_) return;
     waiting_ = false;
-    ++timer_number_;
-    if (timer_) timer_->cancel();
+    deadline.end(is_stopped());
   }
 
   /// Lets the slot of the waiting operation end the wait.
@@ -156,20 +157,15 @@ struct reader_state : std::enable_shared_from_this<reader_state<Handle>> {
         [](reader_state& self, net::cancellation_type type) { self.signal.emit(type); });
   }
 
-  void start_timer(typename clock::time_point deadline)
+  /// Called at the wait's deadline.
+  void end_wait_with(const error_code& ec)
   {
-    if (!timer_) timer_.emplace(socket.get_executor());
-    timer_->expires_at(deadline);
-    // An expired wait may still be queued when the next one starts; the number tells them apart.
-    timer_->async_wait([state = this->weak_from_this(), number = ++timer_number_](error_code ec) {
-      const auto self = state.lock();
-      if (ec || !self || self->timer_number_ != number) return;
-      self->timed_out_ = true;
-      self->signal.emit(net::cancellation_type::total);
-    });
+    wait_error_ = ec;
+    signal.emit(net::cancellation_type::total);
   }
 
-  bool timed_out() const noexcept { return timed_out_; }
+  /// Why the reader has ended the wait itself; clear if it has not.
+  const error_code& wait_error() const noexcept { return wait_error_; }
 
 private:
   static std::size_t slot_size(const reader_config& config) noexcept
@@ -195,13 +191,11 @@ private:
   bool stopped_ = false;
   bool was_open_ = false;
   bool waiting_ = false;
-  bool timed_out_ = false;
   bool batch_is_out_ = false;
   bool in_turn_ = false;
   std::uint64_t wait_number_ = 0;
   std::uint64_t wait_epoch_ = 0;
-  std::uint64_t timer_number_ = 0;
-  std::optional<timer_type> timer_;
+  error_code wait_error_;
 };
 
 }  // namespace detail

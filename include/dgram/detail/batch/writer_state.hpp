@@ -439,16 +439,16 @@ private:
 
   void push_placed(std::size_t size, const endpoint_type& peer, const send_options& options)
   {
-    batch.push_placed(size, &peer, send_request(options), options.number);
+    batch.push_placed(size, &peer, {}, options);
   }
   void push_placed(std::size_t size, const basic_reply_path<protocol_type>& path,
                    const send_options& options)
   {
-    batch.push_placed(size, &path.peer, send_request(path, options), options.number);
+    batch.push_placed(size, &path.peer, path, options);
   }
   void push_placed(std::size_t size, const no_peer&, const send_options& options)
   {
-    batch.push_placed(size, nullptr, send_request(options), options.number);
+    batch.push_placed(size, nullptr, {}, options);
   }
 
   static endpoint_type peer_of(const endpoint_type& peer) { return peer; }

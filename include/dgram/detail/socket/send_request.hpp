@@ -108,6 +108,19 @@ private:
   const send_request* request_ = nullptr;
 };
 
+/// The part of a reply path that a datagram asks for.
+struct way_out {
+  net::ip::address source{};
+  unsigned interface_index = 0;
+
+  way_out() = default;
+  template <class Protocol>
+  way_out(const basic_reply_path<Protocol>& path)  // NOLINT(*-explicit-*)
+      : source(path.source), interface_index(path.interface_index)
+  {
+  }
+};
+
 /// What a datagram asks for, in a form that needs no other memory.
 class send_request {
 public:
@@ -130,15 +143,14 @@ public:
     note_bad_value();
   }
 
-  template <class Protocol>
-  send_request(const basic_reply_path<Protocol>& path, const send_options& options)
-      : send_request(with_path(path, options))
+  send_request(const way_out& way, const send_options& options)
+      : send_request(with_way(way, options))
   {
   }
 
   template <class Protocol>
   explicit send_request(const basic_reply_path<Protocol>& path)
-      : send_request(with_path(path, send_options()))  // no copy: GCC 12 would warn with sanitizers
+      : send_request(with_way(path, send_options()))  // no copy: GCC 12 would warn with sanitizers
   {
     is_answer_ = true;  // NOLINT(cppcoreguidelines-prefer-member-initializer): it delegates
   }
@@ -225,6 +237,24 @@ public:
     return room.first(control.size());
   }
 
+  /// Whether a datagram on this way, with these options, to a peer of this family may share the
+  /// request. It may say no although it could: a new request then finds out.
+  template <class Protocol>
+  bool serves(const way_out& way, const send_options& options, bool v4) const noexcept
+  {
+    const send_options& own = options_;
+    const unsigned interface_index =
+        way.interface_index != 0 ? way.interface_index : options.interface_index;
+    const bool is_same_source =
+        way.source.is_unspecified() ? !own.source : own.source == way.source;
+    return is_same_source && own.interface_index == interface_index && own.ecn == options.ecn &&
+           own.dscp == options.dscp && own.hop_limit == options.hop_limit &&
+           own.do_not_fragment == options.do_not_fragment &&
+           own.transmit_time == options.transmit_time && !own.segment_size &&
+           !options.segment_size && !own.timestamp && !options.timestamp && !options.source &&
+           control_size_ == 0 && options.control.empty() && !check<Protocol>(v4);
+  }
+
   /// Whether this is the request of an answer with this path, and fits its peer.
   template <class Protocol>
   bool is_answer(const basic_reply_path<Protocol>& path) const noexcept
@@ -305,11 +335,10 @@ private:
 
   std::string describe(member what) const;
 
-  template <class Protocol>
-  static send_options with_path(const basic_reply_path<Protocol>& path, send_options options)
+  static send_options with_way(const way_out& way, send_options options)
   {
-    if (!path.source.is_unspecified()) options.source = path.source;
-    if (path.interface_index != 0) options.interface_index = path.interface_index;
+    if (!way.source.is_unspecified()) options.source = way.source;
+    if (way.interface_index != 0) options.interface_index = way.interface_index;
     return options;
   }
 
