@@ -69,13 +69,37 @@ row drain(const drain_work& what, bench::drain::drainer_ptr made)
           [=] { by->take(count); }};
 }
 
-row send(std::size_t payload, bench::send::sender_ptr (*make)(const bench::send::job&))
+using make_sender = std::function<bench::send::sender_ptr(const bench::send::job&)>;
+
+row send(std::size_t payload, std::size_t batch, bool coalesced, const make_sender& make)
 {
-  const auto to = std::make_shared<bench::receivers>(1, false);
-  const std::size_t batch = bench::raw::train_length(payload);
+  const auto to = std::make_shared<bench::receivers>(1, coalesced);
   const std::shared_ptr<bench::send::sender> by = make({payload, to->addresses(), batch});
   const std::size_t count = 2 * batch;
   return {count, [=] { to->drain(); }, [=] { by->send(count); }};
+}
+
+/// Full messages to one ordinary peer.
+row send_large(const make_sender& make)
+{
+  constexpr std::size_t payload = 1200;
+  return send(payload, bench::raw::train_length(payload), false, make);
+}
+
+/// Many small datagrams from a handler, to one peer that coalesces.
+row send_small(const make_sender& make)
+{
+  return send(100, 512, true, make);
+}
+
+bench::send::sender_ptr batch_in_handlers(const bench::send::job& work)
+{
+  return bench::send::dgram_batch_in_handlers(work, false);
+}
+
+bench::send::sender_ptr copying_batch_in_handlers(const bench::send::job& work)
+{
+  return bench::send::dgram_batch_in_handlers(work, true);
 }
 
 constexpr drain_work plain{.datagrams = 128, .payload = 64};
@@ -88,8 +112,12 @@ row make(std::string_view name)
   if (name == "R1") return drain(plain, drain::dgram_batch(64, false));
   if (name == "R2") return drain(plain, drain::dgram_reader(64, true));
   if (name == "R5") return drain(plain, drain::dgram_emitter());
-  if (name == "T1") return send(1200, send::dgram_batch);
-  if (name == "T3") return send(1200, send::dgram_emitter);
+  if (name == "T1") return send_large(send::dgram_batch);
+  if (name == "T3") return send_large(send::dgram_emitter);
+  if (name == "T6-batch") return send_small(batch_in_handlers);
+  if (name == "T6-copying-batch") return send_small(copying_batch_in_handlers);
+  if (name == "T6-writer") return send_small(send::dgram_writer_in_handlers);
+  if (name == "T6-emitter") return send_small(send::dgram_emitter_in_handlers);
   if (name == "E1") return drain(plain, drain::dgram_echo(1024, 262144));
   if (name == "E5-in-place") return drain(trains, drain::dgram_echo_in_place(slots_in_place));
   if (name == "E5-batch-loop") return drain(trains, drain::dgram_echo_batch_loop());

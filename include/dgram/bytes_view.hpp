@@ -90,6 +90,18 @@ inline std::vector<std::byte> to_owned(bytes_view bytes)
   return {bytes.begin(), bytes.end()};
 }
 
+namespace detail {
+
+/// A string, vector or array of bytes or numbers that is destroyed at the end of its expression.
+template <class T>
+concept temporary_owner =
+    !std::is_reference_v<T> && std::ranges::range<T> && !std::ranges::view<T> &&
+    !std::ranges::borrowed_range<T> && !std::derived_from<T, bytes_view> &&
+    std::is_arithmetic_v<std::conditional_t<std::is_enum_v<std::ranges::range_value_t<T>>, int,
+                                            std::ranges::range_value_t<T>>>;
+
+}  // namespace detail
+
 DGRAM_NAMESPACE_END
 
 #endif

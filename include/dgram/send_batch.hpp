@@ -11,6 +11,7 @@
 #include <dgram/detail/platform/backend.hpp>
 #include <dgram/detail/socket/described_messages.hpp>
 #include <dgram/detail/socket/message_runs.hpp>
+#include <dgram/detail/socket/payload_memory.hpp>
 #include <dgram/detail/socket/protocols.hpp>
 #include <dgram/detail/socket/pushed_numbers.hpp>
 #include <dgram/detail/socket/runs_aside.hpp>
@@ -49,29 +50,10 @@ struct send_batch_config {
   bool copy = false;
 };
 
-namespace detail {
-
-/// A string, vector or array of bytes or numbers that is destroyed at the end of its expression.
-template <class T>
-concept temporary_owner =
-    !std::is_reference_v<T> && std::ranges::range<T> && !std::ranges::view<T> &&
-    !std::ranges::borrowed_range<T> && !std::derived_from<T, bytes_view> &&
-    std::is_arithmetic_v<std::conditional_t<std::is_enum_v<std::ranges::range_value_t<T>>, int,
-                                            std::ranges::range_value_t<T>>>;
-
-/// A datagram with its own copy of the bytes, which waits outside of a batch.
-template <class Protocol>
-struct kept_datagram {
-  std::vector<std::byte> payload;
-  typename Protocol::endpoint peer;
-  std::unique_ptr<send_request> request;  // null if it asks for nothing
-};
-
-}  // namespace detail
-
 /// A batch of datagrams to send. A socket's `send_batch`, `try_send_batch` and `async_send_batch`
-/// send it. By default the batch refers to the payloads, which must stay until they are sent or
-/// cleared. With `send_batch_config::copy` it copies them. It always copies the endpoints.
+/// send it. By default the batch refers to the payloads, which must stay, unchanged, until they are
+/// sent or cleared. It copies small ones if many of them go to one peer, because the kernel gathers
+/// them slowly. With `send_batch_config::copy` it copies all. It always copies the endpoints.
 ///
 /// Datagrams that the kernel took leave the batch. The others stay, in order, and the next send
 /// continues with them.
@@ -155,8 +137,10 @@ public:
   /// nothing then.
   void push(bytes_view payload, const endpoint_type& peer)
   {
-    check_room(payload.size(), 1);
-    push_in_room(payload, peer);
+    if (joins_plain(payload.size(), peer))
+      join_last(payload);
+    else
+      append(payload, &peer);
   }
 
   /// The same with the peer as text: `address:port`, or for a Unix socket a path or `@name`. Each
@@ -178,7 +162,7 @@ public:
   template <detail::temporary_owner Bytes, class... Rest>
   void push(Bytes&& payload, const Rest&... rest)
   {
-    if (!arena_)
+    if (!copies_)
       throw std::invalid_argument(
           "send_batch: refers to its payloads, and this one is a temporary");
     push(bytes_view(payload), rest...);
@@ -204,8 +188,10 @@ public:
   /// Adds an answer. It leaves from the address that was asked.
   void push(bytes_view payload, const basic_reply_path<Protocol>& path)
   {
-    check_room(payload.size(), 1);
-    push_in_room(payload, path);
+    if (path.is_plain() && joins_plain(payload.size(), path.peer))
+      join_last(payload);
+    else
+      push_answer(payload, path);
   }
 
   void push(bytes_view payload, const basic_reply_path<Protocol>& path, const send_options& options)
@@ -256,8 +242,8 @@ public:
   }
 
   /// Adds every received datagram as an answer to its sender, by its `reply_path()`, whose error it
-  /// throws. The call copies nothing. Datagrams that the kernel had put together stay together. Do
-  /// not use `received` again until the answers are sent.
+  /// throws. Datagrams that the kernel had put together stay together, and are not copied. Do not
+  /// use `received` again until the answers are sent.
   ///
   /// \code
   /// dgram::receive_batch in{16};
@@ -284,6 +270,7 @@ public:
   void clear() noexcept
   {
     static_cast<counts&>(at_) = counts();
+    memory_.clear();
     requests_.clear();
     aside_.clear();
     numbers_.clear();
@@ -387,7 +374,7 @@ public:
 
   /// The batch's own memory behind the payloads that it has copied. The caller has found room with
   /// `has_room`.
-  std::byte* free_room() noexcept { return arena_.get() + at_.pushed_bytes; }
+  std::byte* free_room() noexcept { return memory_.end(); }
 
   /// As `push`, for a payload that lies at `free_room()`. Without a peer the datagram goes to the
   /// one that the socket is connected to.
@@ -397,28 +384,19 @@ public:
     append_with({free_room(), size}, peer, way, options, true);
   }
 
-  /// As `push`. The caller has found room for the datagram with `has_room`.
-  void push_in_room(bytes_view payload, const endpoint_type& peer)
-  {
-    if (joins_plain(payload.size(), peer))
-      join_last(payload);
-    else
-      append(payload, &peer);
-  }
-
-  void push_in_room(bytes_view payload, const basic_reply_path<Protocol>& path)
-  {
-    if (path.is_plain() && joins_plain(payload.size(), path.peer))
-      join_last(payload);
-    else
-      push_answer(payload, path);
-  }
-
   /// Adds a datagram to the last run, if that has room. The caller knows that the last datagram
   /// waits, is in one buffer, takes the same path and asks for the same.
   DGRAM_INLINE bool follow_last(bytes_view payload)
   {
-    if (!has_room(payload.size()) || !runs_[at_.last - 1].has_room(payload.size())) return false;
+    if (!runs_[at_.last - 1].has_room(payload.size())) return false;
+    join_last(payload);
+    return true;
+  }
+
+  /// The same if the last datagram waits, is for this peer and asks for nothing.
+  DGRAM_INLINE bool follow_last(bytes_view payload, const endpoint_type& peer)
+  {
+    if (!joins_plain(payload.size(), peer)) return false;
     join_last(payload);
     return true;
   }
@@ -441,7 +419,7 @@ public:
     else if (!flags.connected && at_.addressed < at_.last - at_.first)
       ec = platform::destination_required();
     if (ec) return {};
-    const detail::run_sources sources{buffers_.data(), requests_.data(), arena_ != nullptr};
+    const detail::run_sources sources{buffers_.data(), requests_.data()};
     for (std::size_t i = at_.first; i < at_.last && !messages_.is_full(); ++i) {
       const run& next = runs_[i];
       if (aside_.contains(next.peer)) continue;
@@ -563,10 +541,12 @@ private:
       : max_bytes_(byte_limit(config)),
         runs_(runs),
         buffers_(runs),
-        messages_(std::min(config.datagrams, platform::max_buffers))
+        messages_(std::min(config.datagrams, platform::max_buffers)),
+        memory_(config.copy ? detail::payload_memory(max_bytes_)
+                            : detail::payload_memory::for_small(config.datagrams)),
+        copies_(config.copy)
   {
     room_.datagrams = config.datagrams;
-    if (config.copy) arena_ = std::make_unique_for_overwrite<std::byte[]>(max_bytes_);
   }
 
   static constexpr std::size_t default_arena_size = 262144;
@@ -587,6 +567,7 @@ private:
   {
     if (!is_like_last(path)) return append_answer(payload, 0, path);
     if (runs_[at_.last - 1].has_room(payload.size())) return join_last(payload);
+    check_room(payload.size(), 1);
     const run last = runs_[at_.last - 1];  // the runs may move
     begin_run_with(payload, &last.peer, last.request);
     at_.path_run = at_.last;
@@ -600,10 +581,8 @@ private:
       check_room(payload.size(), detail::count_datagrams(payload.size(), segment));
       request = request_of(path);
     }
-    if (segment > 0)
-      append_segments(payload, segment, &path.peer, request);
-    else
-      append(payload, &path.peer, request);
+    if (segment > 0) return append_segments(payload, segment, &path.peer, request);
+    append(payload, &path.peer, request);
     // The next answer most often takes the same path, so `push` need not compare more.
     last_path_ = path;
     at_.path_run = at_.last;
@@ -723,15 +702,15 @@ private:
       begin_run_with(payload, peer, request);
   }
 
-  /// Adds one datagram in one buffer to the last run.
+  /// Adds one datagram in one buffer to the last run, which has room.
   DGRAM_INLINE void join_last(bytes_view payload)
   {
-    if (!arena_) return refer_in_last(payload);
     run& last = runs_[at_.last - 1];
-    std::byte* const copy = arena_.get() + at_.pushed_bytes;
-    last.in_one_piece = true;  // copies lie side by side
+    if (!last.in_one_piece) return refer_in_last(payload);
+    std::byte* const copy = memory_.end();  // copies lie side by side
     last.add(payload.size());
     count_pushed(1, payload.size());
+    memory_.take(payload.size());
     std::memcpy(copy, payload.data(), payload.size());
   }
 
@@ -740,6 +719,28 @@ private:
     next_buffer() = platform::make_buffer(payload.data(), payload.size());
     runs_[at_.last - 1].add(payload.size());
     count_pushed(1, payload.size());
+    copy_last_if_small();
+  }
+
+  /// Copies the last run if it has many small pieces. Datagrams that join it later are copied too.
+  void copy_last_if_small() noexcept
+  {
+    run& last = runs_[at_.last - 1];
+    const std::size_t pieces = last.datagrams * last.buffers;
+    if (has_full_peers || last.in_one_piece || pieces < detail::payload_memory::many_pieces ||
+        last.each > detail::payload_memory::small_payload || last.bytes > memory_.room() ||
+        !memory_.provide())
+      return;
+    std::byte* const copy = memory_.end();
+    for (std::size_t i = last.first_buffer; i < at_.buffers; ++i) {
+      const std::size_t size = platform::buffer_size(buffers_[i]);
+      if (size > 0) std::memcpy(memory_.end(), platform::buffer_data(buffers_[i]), size);
+      memory_.take(size);
+    }
+    buffers_[last.first_buffer] = platform::make_buffer(copy, last.bytes);
+    at_.buffers = last.first_buffer + 1;
+    last.in_one_piece = true;
+    last.limit(last.bytes + memory_.room());
   }
 
   /// Begins a run with one datagram in one buffer.
@@ -748,20 +749,19 @@ private:
   {
     next_buffer() = kept(payload);
     begin_run(payload.size(), 1, peer, request);
-    count_pushed(1, payload.size());
+    count_kept(1, payload.size());
   }
 
   /// One datagram whose bytes are in the batch's own memory already.
   void append_copied(bytes_view payload, const endpoint_type* peer, std::uint32_t request)
   {
     if (joins_last(payload.size(), 1, peer, request)) {
-      runs_[at_.last - 1].in_one_piece = true;
       runs_[at_.last - 1].add(payload.size());
     } else {
       next_buffer() = platform::make_buffer(payload.data(), payload.size());
       begin_run(payload.size(), 1, peer, request);
     }
-    count_pushed(1, payload.size());
+    count_kept(1, payload.size());
   }
 
   template <class ConstBuffers>
@@ -770,8 +770,8 @@ private:
   {
     const std::size_t size = net::buffer_size(payload);
     check_room(size, 1);
-    if (arena_) {
-      std::byte* const copy = arena_.get() + at_.pushed_bytes;
+    if (copies_) {
+      std::byte* const copy = memory_.end();
       net::buffer_copy(net::buffer(copy, size), payload);
       append_copied({copy, size}, peer, request);
       return;
@@ -787,11 +787,19 @@ private:
       next_buffer() = platform::make_buffer(one.data(), one.size());
     }
     const std::size_t buffers = at_.buffers - before;
-    if (joins_last(size, buffers, peer, request))
-      runs_[at_.last - 1].add(size);
-    else
+    if (joins_last(size, buffers, peer, request)) {
+      run& joined = runs_[at_.last - 1];
+      if (joined.in_one_piece) {
+        at_.buffers = before;
+        net::buffer_copy(net::buffer(memory_.end(), size), payload);
+        memory_.take(size);
+      }
+      joined.add(size);
+    } else {
       begin_run(size, buffers, peer, request);
+    }
     count_pushed(1, size);
+    copy_last_if_small();
   }
 
   /// Several datagrams in one buffer.
@@ -806,7 +814,7 @@ private:
     added.each = segment;
     added.in_one_piece = true;
     added.next_at_most = 0;
-    count_pushed(datagrams, payload.size());
+    count_kept(datagrams, payload.size());
   }
 
   platform::buffer& next_buffer()
@@ -818,8 +826,8 @@ private:
 
   platform::buffer kept(bytes_view payload) noexcept
   {
-    if (!arena_) return platform::make_buffer(payload.data(), payload.size());
-    std::byte* const copy = arena_.get() + at_.pushed_bytes;
+    if (!copies_) return platform::make_buffer(payload.data(), payload.size());
+    std::byte* const copy = memory_.end();
     if (!payload.empty() && payload.data() != copy)
       std::memcpy(copy, payload.data(), payload.size());
     return platform::make_buffer(copy, payload.size());
@@ -831,36 +839,29 @@ private:
     at_.pushed_bytes += bytes;
   }
 
+  /// The same for a payload that is in the batch's own memory, if the batch copies.
+  void count_kept(std::size_t datagrams, std::size_t bytes) noexcept
+  {
+    count_pushed(datagrams, bytes);
+    if (copies_) memory_.take(bytes);
+  }
+
   bool joins_last(std::size_t size, std::size_t buffers, const endpoint_type* peer,
                   std::uint32_t request) const noexcept
   {
     return at_.last > at_.first && runs_[at_.last - 1].is_joined_by(size, buffers, peer, request);
   }
 
-  /// The same for a datagram in one buffer that asks for nothing.
+  /// The same for a datagram in one buffer that asks for nothing. There is room for it then.
   DGRAM_INLINE bool joins_plain(std::size_t size, const endpoint_type& peer) const noexcept
   {
     return at_.last > at_.first && runs_[at_.last - 1].is_joined_by(size, peer);
   }
 
-  static bool is_same(const basic_reply_path<Protocol>& a,
-                      const basic_reply_path<Protocol>& b) noexcept
-  {
-    return detail::same_bytes(a.peer, b.peer) && a.interface_index == b.interface_index &&
-           is_same(a.source, b.source);
-  }
-
-  /// Asio's comparison is a function call.
-  static bool is_same(const net::ip::address& a, const net::ip::address& b) noexcept
-  {
-    if (a.is_v4() != b.is_v4()) return false;
-    return a.is_v4() ? a.to_v4() == b.to_v4() : a.to_v6() == b.to_v6();
-  }
-
   /// Whether the last run consists of answers with this path.
   bool is_like_last(const basic_reply_path<Protocol>& path) const noexcept
   {
-    return at_.last == at_.path_run && at_.last > at_.first && is_same(path, last_path_);
+    return at_.last == at_.path_run && at_.last > at_.first && detail::same_path(path, last_path_);
   }
 
   DGRAM_APART run& begin_run(std::size_t size, std::size_t buffers, const endpoint_type* peer,
@@ -869,7 +870,9 @@ private:
     if (at_.last == runs_.size()) [[unlikely]]
       runs_.resize(2 * runs_.size());
     run& next = runs_[at_.last++];
-    next.begin(size, buffers, at_.buffers, peer, request);
+    next.begin(size, buffers, at_.buffers, peer, request, capacity() - at_.pushed);
+    next.limit(max_bytes_ - at_.pushed_bytes);
+    next.in_one_piece = copies_;
     if constexpr (has_full_peers) next.number = at_.pushed;
     if (peer != nullptr) ++at_.addressed;
     return next;
@@ -913,6 +916,7 @@ private:
     }
     which.datagrams -= count;
     which.bytes -= bytes;
+    which.full_at -= std::min(which.full_at, bytes);  // the room for more stays the same
     if constexpr (has_full_peers) which.number += count;
     at_.gone_bytes += bytes;
   }
@@ -925,7 +929,8 @@ private:
   std::vector<detail::send_request> requests_;
   detail::described_messages<Protocol> messages_;
   std::uint32_t timestamped_ = 0;
-  std::unique_ptr<std::byte[]> arena_;
+  detail::payload_memory memory_;
+  bool copies_;  // all payloads
   basic_reply_path<Protocol> last_path_{};
   detail::replaceable_function<numbered_handler> refused_;
   std::size_t refused_number_ = 0;

@@ -722,4 +722,75 @@ TEST_CASE("send_batch: a run ends at what one message holds, however its datagra
   CHECK(datagrams == 300);
 }
 
+TEST_CASE("send_batch: a run of which a part has left grows only as far as the batch has room",
+          "[send_batch]")
+{
+  const bool copies = GENERATE(true, false);
+  const bool by_bytes = GENERATE(true, false);
+  const auto as = GENERATE(0, 1, 2);  // a plain datagram, an answer, an answer from an address
+  CAPTURE(copies, by_bytes, as);
+  constexpr std::size_t room = 20;
+  const std::string text(10, 'x');
+  dgram::send_batch batch({.datagrams = by_bytes ? 100 : room,
+                           .bytes = by_bytes ? room * text.size() : 100 * text.size(),
+                           .copy = copies});
+  const test::endpoint peer(asio::ip::address_v4::loopback(), 4000);
+  dgram::basic_reply_path<udp> path{peer};
+  if (as == 2) path.source = asio::ip::address_v4::loopback();
+  const auto push = [&] {
+    if (as == 0)
+      batch.push(dgram::bytes_view(text), peer);
+    else
+      batch.push(dgram::bytes_view(text), path);
+  };
+  for (int i = 0; i < 12; ++i)
+    push();
+  for (int i = 0; i < 10; ++i)
+    batch.drop_front();
+  for (int i = 0; i < 8; ++i)
+    push();
+  CHECK_FALSE(batch.has_room(text.size()));
+  CHECK_FALSE((as == 0 && batch.follow_last(dgram::bytes_view(text), peer)));
+  CHECK_THROWS_AS(push(), std::length_error);
+  CHECK(batch.size() == 10);
+  CHECK(batch.bytes() == 10 * text.size());
+}
+
+TEST_CASE("send_batch: many small payloads for one peer are one piece, as far as there is memory",
+          "[send_batch]")
+{
+  const std::size_t pieces = GENERATE(1U, 2U);
+  CAPTURE(pieces);
+  constexpr std::size_t count = 6000;
+  const test::endpoint peer(asio::ip::address_v4::loopback(), 4000);
+  std::vector<std::string> texts;
+  for (std::size_t i = 0; i < count; ++i)
+    texts.push_back(std::to_string(i) + std::string(300, 'x').substr(std::to_string(i).size()));
+  dgram::send_batch batch(count);
+  for (const std::string& text : texts) {
+    const auto all = asio::buffer(text);
+    if (pieces == 1)
+      batch.push(dgram::bytes_view(text), peer);
+    else
+      batch.push(std::array{asio::buffer(all, 7), asio::buffer(all + 7)}, peer);
+  }
+  std::size_t index = 0;
+  for (bool is_first = true; !batch.empty(); is_first = false) {
+    dgram::error_code ec;
+    const auto messages =
+        batch.prepare({}, [](const auto&, std::size_t) { return true; }, ec, {}, 1);
+    REQUIRE(messages.size() == 1);
+    const msghdr& header = messages.front().msg_hdr;
+    if (is_first && dgram::platform::backend::max_segments > 1) CHECK(header.msg_iovlen == 1);
+    std::string bytes;
+    for (std::size_t i = 0; i < header.msg_iovlen; ++i)
+      bytes.append(static_cast<const char*>(header.msg_iov[i].iov_base), header.msg_iov[i].iov_len);
+    std::string wanted;
+    for (std::size_t left = batch.consume(1); left > 0; --left)
+      wanted += texts.at(index++);
+    REQUIRE(bytes == wanted);
+  }
+  CHECK(index == count);
+}
+
 }  // namespace send_batch_test

@@ -171,8 +171,6 @@ struct writer_state : std::enable_shared_from_this<writer_state<Handle>> {
     }
     if constexpr (std::is_same_v<Target, no_peer>)
       batch.push(payload, options...);
-    else if constexpr (sizeof...(Options) == 0)
-      batch.push_in_room(payload, to);
     else
       batch.push(payload, to, options...);
     statistics.queued += datagrams;

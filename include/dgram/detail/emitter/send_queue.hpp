@@ -129,7 +129,7 @@ public:
       send_completion_ptr held(done);
       return send_otherwise(to, payload, held, false);
     }
-    buffers_->batch.push_in_room(payload.front(), *to);
+    buffers_->batch.push(payload.front(), *to);
     answered_ = 0;
     owner_.turns.schedule();
     answered_ = asked;

@@ -29,7 +29,6 @@ namespace detail {
 struct run_sources {
   platform::buffer* buffers;
   const send_request* requests;
-  bool side_by_side;  ///< the payloads of a run follow one another in memory
 };
 
 /// The message headers of a batch and what they point to. They are made once, and described anew
@@ -59,7 +58,6 @@ public:
     run_lengths_.clear();
     next_ = 0;
     asking_ = 0;
-    copied_bytes_ = 0;
     most_ = std::min(messages_.size(), limit);
   }
 
@@ -73,7 +71,8 @@ public:
   /// Describes a single datagram.
   void add_one(const run& which, const run_sources& from, const socket_flags& flags)
   {
-    describe(which, from.buffers + which.first_buffer, which.buffers, 1, from, flags);
+    describe(which, from.buffers + which.first_buffer, which.in_one_piece ? 1 : which.buffers, 1,
+             from, flags);
   }
 
   /// Describes several datagrams, as far as there is room.
@@ -81,12 +80,10 @@ public:
   {
     const std::size_t each = together ? limit_.now() : 1;
     // Payloads side by side: one buffer is cheaper for the kernel than many.
-    if (which.in_one_piece || (from.side_by_side && together)) {
+    if (which.in_one_piece) {
       const auto* bytes =
           static_cast<const std::byte*>(platform::buffer_data(from.buffers[which.first_buffer]));
       describe_pieces(which, bytes, each, from, flags);
-    } else if (together && is_better_copied(which)) {
-      describe_pieces(which, copy_run(which, from), each, from, flags);
     } else {
       for (std::size_t i = 0; i < which.datagrams && !is_full();) {
         const std::size_t count = std::min(each, which.datagrams - i);
@@ -122,36 +119,9 @@ public:
   void length_was_right() noexcept { limit_.given_up(); }
 
 private:
-  // Gathering many small pieces costs the kernel more than copying them costs here.
-  static constexpr std::size_t many_pieces = 8;
-  static constexpr std::size_t small_payload = 512;
-  static constexpr std::size_t copied_at_most = 262144;
-
   struct option_control {
     alignas(std::max_align_t) std::array<std::byte, platform::send_control_size> bytes;
   };
-
-  bool is_better_copied(const run& which) const noexcept
-  {
-    return which.datagrams * which.buffers >= many_pieces && which.each <= small_payload &&
-           which.bytes <= copied_at_most - copied_bytes_;
-  }
-
-  /// Puts the payloads of a run side by side, until the next `start`.
-  const std::byte* copy_run(const run& which, const run_sources& from)
-  {
-    if (!copied_) copied_ = std::make_unique_for_overwrite<std::byte[]>(copied_at_most);
-    std::byte* const first = copied_.get() + copied_bytes_;
-    std::byte* next = first;
-    for (std::size_t i = 0; i < which.datagrams * which.buffers; ++i) {
-      const platform::buffer& piece = from.buffers[which.first_buffer + i];
-      const std::size_t size = platform::buffer_size(piece);
-      if (size > 0) std::memcpy(next, platform::buffer_data(piece), size);
-      next += size;
-    }
-    copied_bytes_ += which.bytes;
-    return first;
-  }
 
   /// Describes datagrams that lie side by side, in messages of at most `most` datagrams each.
   void describe_pieces(const run& which, const std::byte* bytes, std::size_t most,
@@ -221,8 +191,6 @@ private:
   std::unique_ptr<option_control[]> option_controls_;
   std::vector<std::size_t> run_lengths_;  // datagrams of each message described
   std::vector<endpoint_type> native_;     // mapped addresses, for a dual-stack socket
-  std::unique_ptr<std::byte[]> copied_;
-  std::size_t copied_bytes_ = 0;
   std::size_t most_ = 0;
   std::size_t next_ = 0;  // of the described messages
   std::size_t segmented_ = 0;

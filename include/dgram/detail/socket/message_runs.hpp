@@ -44,6 +44,21 @@ DGRAM_INLINE inline bool same_bytes(const net::ip::udp::endpoint& a,
   return a.size() == sizeof(::sockaddr_in) || (is_same_at(16) && is_same_at(20));
 }
 
+/// Asio's comparison is a function call.
+inline bool same_address(const net::ip::address& a, const net::ip::address& b) noexcept
+{
+  if (a.is_v4() != b.is_v4()) return false;
+  return a.is_v4() ? a.to_v4() == b.to_v4() : a.to_v6() == b.to_v6();
+}
+
+/// Whether two ways back are the same for the kernel.
+template <class Path>
+bool same_path(const Path& a, const Path& b) noexcept
+{
+  return same_bytes(a.peer, b.peer) && a.interface_index == b.interface_index &&
+         same_address(a.source, b.source);
+}
+
 /// A datagram for a mapped address leaves over IPv4.
 inline std::size_t max_payload_size(const net::ip::udp::endpoint& peer) noexcept
 {
@@ -69,7 +84,7 @@ inline std::size_t count_datagrams(std::size_t size, std::size_t segment) noexce
 template <class Endpoint>
 struct datagram_run {
   std::size_t first_buffer = 0;
-  std::size_t buffers = 0;  // of each datagram; of all together if they are in one piece
+  std::size_t buffers = 0;  // with which each datagram was pushed
   std::size_t datagrams = 0;
   std::size_t each = 0;     // bytes
   std::size_t bytes = 0;    // of all of them
@@ -78,27 +93,38 @@ struct datagram_run {
   // The size of the largest datagram that can still join; 0: none can.
   std::size_t next_at_most = 0;
   std::uint32_t request = 0;  // what they ask for, counted from 1; 0: nothing
-  bool in_one_piece = false;  // pushed as one buffer
+  bool in_one_piece = false;  // side by side in memory, from the first buffer on
   bool is_split = false;      // they leave one by one, because the kernel refused them together
   bool addressed = false;
   bool is_plain = false;  // they have a peer and one buffer each, and ask for nothing
   Endpoint peer;
 
-  /// Begins with one datagram, whose buffers end before `end_buffer`.
+  /// Begins with one datagram, whose buffers end before `end_buffer`. At most `most` can be in it.
   void begin(std::size_t size, std::size_t buffer_count, std::size_t end_buffer, const Endpoint* to,
-             std::uint32_t what) noexcept
+             std::uint32_t what, std::size_t most) noexcept
   {
     first_buffer = end_buffer - buffer_count;
     buffers = buffer_count;
     datagrams = 1;
     each = bytes = size;
     request = what;
-    in_one_piece = is_split = false;
+    is_split = false;
+    next_at_most = size;
     addressed = to != nullptr;
     is_plain = to != nullptr && buffer_count == 1 && what == 0;
-    peer = to != nullptr ? *to : Endpoint();
-    full_at = std::min(max_payload_size(peer), most_datagrams(buffer_count) * size);
-    next_at_most = full_at > size ? std::min(size, full_at - size) : 0;
+    if (to != nullptr)
+      peer = *to;
+    else
+      peer = Endpoint();
+    full_at = std::min(most_datagrams(buffer_count), most) * size;
+    limit(max_payload_size(peer));
+  }
+
+  /// Lets it have at most so many bytes. Those that it has fit.
+  void limit(std::size_t most_bytes) noexcept
+  {
+    full_at = std::min(full_at, most_bytes);
+    next_at_most = full_at > bytes ? std::min(next_at_most, full_at - bytes) : 0;
   }
 
   /// Whether a datagram of this size can join. An empty one never can: the subtraction wraps.

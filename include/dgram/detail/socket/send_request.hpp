@@ -19,8 +19,10 @@
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <string>
+#include <vector>
 
 DGRAM_NAMESPACE_BEGIN
 
@@ -415,6 +417,14 @@ void throw_if(const Refusal& refused, const char* what)
     throw_if(error_code(refused), std::string(what).append(" with").c_str(), refused.subject(),
              refused.allowed());
 }
+
+/// A datagram with its own copy of the bytes, which waits outside of a batch.
+template <class Protocol>
+struct kept_datagram {
+  std::vector<std::byte> payload;
+  typename Protocol::endpoint peer;
+  std::unique_ptr<send_request> request;  // null if it asks for nothing
+};
 
 }  // namespace detail
 
