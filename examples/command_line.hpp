@@ -40,6 +40,15 @@ public:
     return words_[next_++];
   }
 
+  /// Whether the next word is this one; takes it then, and notes that it was there.
+  bool flag(std::string_view name, bool& is_given)
+  {
+    if (empty() || words_[next_] != name) return false;
+    ++next_;
+    is_given = true;
+    return true;
+  }
+
   /// Whether the next word is this option; takes it and its value then.
   bool option(std::string_view name, std::string& value)
   {

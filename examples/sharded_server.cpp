@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: BSL-1.0
 // An echo server on several cores: one port, and for each shard a thread with a context, a socket and sessions.
 //
-//   example_sharded_server [--shards N] [--steer sender|cpu|payload] [--idle MS] [--drain MS] [--delay MS]
-//     [--ids BYTES] [--name NAME] [ADDRESS:PORT]
+//   example_sharded_server [--shards N] [--steer sender|cpu|payload] [--keep-sessions] [--idle MS] [--drain MS]
+//     [--delay MS] [--ids BYTES] [--name NAME] [ADDRESS:PORT]
 //
 // It prints "listening on ADDRESS:PORT". The defaults are two shards on any free port of loopback, and a hash over the
 // sender's address selects the shard. "payload" takes the first byte of each datagram. SIGUSR1 adds a shard, SIGUSR2
 // takes the last one away, and no datagram is lost. SIGINT or SIGTERM ends the server, which prints what each shard had.
+//
+// With --keep-sessions a session stays with its shard when a new shard gets its datagrams: the new one forwards them. The
+// end of the output says how many. Sessions of a shard that is taken away end with it.
 //
 // For a place behind a load balancer:
 //   --idle MS     how long a session lives without a datagram (60000)
@@ -60,6 +63,7 @@ using std::chrono::milliseconds;
 struct settings {
   std::size_t shards = 2;
   std::string steering = "sender";
+  bool keep_sessions = false;
   int idle = 60'000;
   int drain = 0;
   int delay = 0;
@@ -158,8 +162,23 @@ private:
   std::thread thread_;
 };
 
+/// What all shards have counted, also those that were taken away.
+struct totals {
+  /// Call this when the shard has ended.
+  void add(const shard& ended)
+  {
+    const auto counts = ended.statistics();
+    sessions += counts.created;
+    refused += counts.not_accepting;
+    forwarded += counts.forwarded;
+    cut += ended.cut();
+  }
+
+  std::uint64_t sessions = 0, refused = 0, forwarded = 0, cut = 0;
+};
+
 asio::awaitable<void> run(asio::io_context& io, dgram::shard_group& group, const settings& with,
-                          std::vector<std::unique_ptr<shard>>& shards)
+                          std::vector<std::unique_ptr<shard>>& shards, totals& counted)
 {
   asio::signal_set signals(io, SIGINT, SIGTERM, SIGUSR1);
   signals.add(SIGUSR2);
@@ -171,6 +190,8 @@ asio::awaitable<void> run(asio::io_context& io, dgram::shard_group& group, const
     if (signal == SIGUSR1) shards.push_back(std::make_unique<shard>(group, with, shards.size()));
     if (signal == SIGUSR2 && shards.size() > 1) {
       co_await group.async_close_last(asio::use_awaitable);
+      shards.back()->stop();
+      counted.add(*shards.back());
       shards.pop_back();
     }
     fmt::print("{} shards\n", shards.size());
@@ -190,12 +211,14 @@ dgram::shard_steering steering_of(const std::string& name)
 int main(int argc, char** argv)
 {
   constexpr auto usage =
-      "example_sharded_server [--shards N] [--steer sender|cpu|payload] [--idle MS] [--drain MS]\n"
-      "  [--delay MS] [--ids BYTES] [--name NAME] [ADDRESS:PORT]";
+      "example_sharded_server [--shards N] [--steer sender|cpu|payload] [--keep-sessions] [--idle "
+      "MS]\n"
+      "  [--drain MS] [--delay MS] [--ids BYTES] [--name NAME] [ADDRESS:PORT]";
   return example::run(argc, argv, usage, [](example::command_line& words) {
     settings with;
     while (words.option("--shards", with.shards, 1, 256) ||
            words.option("--steer", with.steering) ||
+           words.flag("--keep-sessions", with.keep_sessions) ||
            words.option("--idle", with.idle, 1, 86'400'000) ||
            words.option("--drain", with.drain, 0, 86'400'000) ||
            words.option("--delay", with.delay, 0, 60'000) ||
@@ -206,12 +229,15 @@ int main(int argc, char** argv)
     words.finish();
 
     dgram::shard_group group{local,
-                             {.reserve = with.shards, .steering = steering_of(with.steering)}};
+                             {.reserve = with.shards,
+                              .steering = steering_of(with.steering),
+                              .keep_sessions = with.keep_sessions}};
     std::vector<std::unique_ptr<shard>> shards;
     for (std::size_t i = 0; i < with.shards; ++i)
       shards.push_back(std::make_unique<shard>(group, with, i));
     asio::io_context io;
-    asio::co_spawn(io, run(io, group, with, shards), example::rethrow);
+    totals counted;
+    asio::co_spawn(io, run(io, group, with, shards, counted), example::rethrow);
     io.run();
     // From here on another signal ends the program at once.
     for (const auto& each : shards)
@@ -220,14 +246,12 @@ int main(int argc, char** argv)
       each->wait();
     for (std::size_t i = 0; const dgram::shard_statistics& each : group.statistics())
       fmt::print("shard {}: {} datagrams in {} calls\n", i++, each.received, each.receive_calls);
-    std::size_t sessions = 0, refused = 0, cut = 0;
-    for (const auto& each : shards) {
-      sessions += each->statistics().created;
-      refused += each->statistics().not_accepting;
-      cut += each->cut();
-    }
-    fmt::print("{} sessions, {} cut at the end, {} datagrams of new peers refused\n", sessions, cut,
-               refused);
+    for (const auto& each : shards)
+      counted.add(*each);
+    fmt::print("{} sessions, {} cut at the end, {} datagrams of new peers refused\n",
+               counted.sessions, counted.cut, counted.refused);
+    if (with.keep_sessions)
+      fmt::print("{} datagrams forwarded to the shards of their sessions\n", counted.forwarded);
     return 0;
   });
 }

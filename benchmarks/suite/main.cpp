@@ -86,6 +86,7 @@ bool measure_rows(const arguments& given, const bench::run_config& how, bench::r
   bench::add_listener_rows(makers);
   bench::add_exchange_rows(makers);
   bench::add_shard_rows(makers);
+  bench::add_change_rows(makers);
   bench::add_limit_rows(makers);
   bench::add_flood_rows(makers);
   bench::add_sim_rows(makers);
@@ -146,7 +147,8 @@ int run(const arguments& given)
     how = {.rounds = 5,
            .echo_time = std::chrono::milliseconds(150),
            .drains = 8,
-           .rest_time = std::chrono::seconds(3)};
+           .rest_time = std::chrono::seconds(3),
+           .changes = 100};
   bench::pin_to_cpu(bench::load_cpu);
   bench::report all;
   bool all_met = true;

@@ -70,7 +70,8 @@ enum class unit {
   ns_of_tail,  // the 99th percentile, with the others beside it
   seconds,
   bytes,
-  wake_ups_per_second  // with the processor time of a second
+  wake_ups_per_second,  // with the processor time of a second
+  lost_datagrams
 };
 
 class row {

@@ -34,7 +34,8 @@ std::string format_ratio(const std::optional<double>& ratio)
 void print_contender(const row& of, const contender& one)
 {
   const std::string cpu = format_cpu(of, one.name);
-  const bool counted = !one.other_program && of.shown_in() != unit::wake_ups_per_second;
+  const bool counted = !one.other_program && of.shown_in() != unit::wake_ups_per_second &&
+                       of.shown_in() != unit::lost_datagrams;
   fmt::print("  {:<44} {:>12} {:>9} {:>9} {:>8} {:>10}", one.name, format_figure(of, one.name),
              cpu.empty() ? "-" : cpu, format_ratio(ratio_to_raw(of, one)),
              format_ratio(speedup_over_asio(of, one)),
@@ -85,6 +86,7 @@ std::string format_cpu(const row& of, std::string_view implementation)
 std::string_view figure_title(const row& of)
 {
   if (of.shown_in() == unit::wake_ups_per_second) return "wake-ups";
+  if (of.shown_in() == unit::lost_datagrams) return "lost";
   return of.shown_in() == unit::ns_of_tail && of.compared_by() == metric::time ? "p99" : "median";
 }
 
@@ -115,6 +117,7 @@ std::string describe_measure(const row& of)
   case unit::ns_of_tail: return "latency of the 99th percentile, less is better";
   case unit::wake_ups_per_second: return "wake-ups per second, fewer are better";
   case unit::seconds: return "seconds, less is better";
+  case unit::lost_datagrams: return "datagrams without an answer, fewer are better";
   default: return "time per datagram, less is better";
   }
 }
@@ -127,6 +130,7 @@ std::string format_figure(const row& of, std::string_view implementation)
   case unit::datagrams_per_second: return format_value(value) + "/s";
   case unit::seconds: return fmt::format("{:.2f} s", value);
   case unit::bytes: return fmt::format("{:.0f} B", value);
+  case unit::lost_datagrams: return fmt::format("{:.0f}", value);
   case unit::ns_of_latency:
   case unit::ns_of_tail: return format_latency(value);
   case unit::wake_ups_per_second: return fmt::format("{:.1f} /s", value);

@@ -73,6 +73,7 @@ void add_time(json_object& to, const row& of, const std::string& name)
   case unit::seconds: to.add("seconds", of.ns(name) / 1e9); break;
   case unit::ns_per_datagram: to.add("ns_per_datagram", of.ns(name)); break;
   case unit::bytes: to.add("bytes", of.ns(name)); break;
+  case unit::lost_datagrams: to.add("lost", of.ns(name)); break;
   }
 }
 
@@ -102,10 +103,11 @@ std::string contender_json(const row& of, const contender& one)
   object.add("impl", one.name);
   add_time(object, of, one.name);
   const bool is_rest = of.shown_in() == unit::wake_ups_per_second;
+  const bool is_loss = of.shown_in() == unit::lost_datagrams;
   if (of.cpu_ns(one.name) > 0 && !is_rest) object.add("cpu_ns_per_datagram", of.cpu_ns(one.name));
   object.add("ratio_to_raw", ratio_to_raw(of, one));
   object.add("speedup_over_asio", speedup_over_asio(of, one));
-  if (of.shown_in() != unit::seconds && of.shown_in() != unit::bytes && !is_rest) {
+  if (of.shown_in() != unit::seconds && of.shown_in() != unit::bytes && !is_rest && !is_loss) {
     if (!one.other_program) object.add("allocations_per_datagram", of.allocations(one.name));
     object.add("lost", of.lost(one.name));
   }

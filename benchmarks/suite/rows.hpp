@@ -17,6 +17,7 @@ struct run_config {
   std::chrono::milliseconds echo_time{400};  // of one server's turn
   int drains = 16;                           // in one turn
   std::chrono::milliseconds rest_time{10000};
+  int changes = 1000;  // restarts, and resizes of a group
 };
 
 /// Makes and measures one row, or a variant of one: "R3-64" is one of R3.
@@ -48,6 +49,7 @@ void add_session_rows(std::vector<row_maker>& rows);
 void add_listener_rows(std::vector<row_maker>& rows);
 void add_exchange_rows(std::vector<row_maker>& rows);
 void add_shard_rows(std::vector<row_maker>& rows);
+void add_change_rows(std::vector<row_maker>& rows);
 void add_limit_rows(std::vector<row_maker>& rows);
 void add_flood_rows(std::vector<row_maker>& rows);
 void add_sim_rows(std::vector<row_maker>& rows);

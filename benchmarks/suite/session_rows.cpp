@@ -203,6 +203,16 @@ double bytes_of_sessions()
   return (resident_bytes() - before) / idle_sessions;
 }
 
+/// What the listeners of a group that keeps sessions have in addition.
+double bytes_of_shared_keys()
+{
+  const double before = resident_bytes_without_free_memory();
+  dgram::detail::session_directory<dgram::udp> keys;
+  for (std::size_t i = 0; i < idle_sessions; ++i)
+    keys.claim({asio::ip::address_v4(drain::peer_address(i)), 4000}, 1);
+  return (resident_bytes() - before) / idle_sessions;
+}
+
 /// As it is usually written: a map, and a timer for each peer.
 double bytes_of_map_and_timers()
 {
@@ -237,6 +247,8 @@ row measure_s6(const run_config& how)
   memory.add({"std::unordered_map and a timer each",
               [] { return sample{.ns = in_child(bytes_of_map_and_timers)}; }});
   memory.add({ours, [] { return sample{.ns = in_child(bytes_of_sessions)}; }});
+  memory.add({"dgram shard_group, keep_sessions: in addition",
+              [] { return sample{.ns = in_child(bytes_of_shared_keys)}; }});
   memory.expect({ours, relation::figure_at_most, 256});
   memory.run(how.rounds);
   return memory;

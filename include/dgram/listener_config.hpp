@@ -103,7 +103,8 @@ struct listener_statistics {
   // between members of a group that keeps sessions
   std::uint64_t taken_over = 0;  ///< how many of `received` another member's listener forwarded
   std::uint64_t forwarded = 0;   ///< given to the listener that has the session
-  std::uint64_t forwards_dropped = 0;  ///< beyond `forwarded_bytes` of that one, or as it stopped
+  /// Beyond `forwarded_bytes` of that one, as it stopped, or without memory.
+  std::uint64_t forwards_dropped = 0;
 
   // sessions
   std::uint64_t created = 0;

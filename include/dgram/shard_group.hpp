@@ -49,9 +49,10 @@ DGRAM_NAMESPACE_BEGIN
 /// `steer_by_payload`, a program decides which do.
 ///
 /// **Systems.** Members that share a port exist on Linux, except with `DGRAM_FORCE_POSIX_BACKEND`,
-/// and not on gVisor. Elsewhere the first member is an ordinary socket, and a second one, or a
-/// larger `reserve`, is refused with `operation_not_supported`. Sockets of the simulated network
-/// have no groups.
+/// on gVisor, and in a sandbox that refuses SO_ATTACH_REUSEPORT_CBPF. Elsewhere the first member is
+/// an ordinary socket that has its port alone. A second one, or a larger `reserve`, is refused with
+/// `operation_not_supported`; docs/scaling.md says why. Sockets of the simulated network have no
+/// groups.
 ///
 /// **Lifetimes**: the members' contexts may end before the group, and the group keeps nothing of
 /// them. As any socket, a member is destroyed before its context. The group may be destroyed before

@@ -124,6 +124,10 @@ is_some() { # WHAT ACTUAL
   [ "$2" -gt 0 ] || fail "$1: none"
 }
 
+loses_only_what_is_on_its_way() { # after `count`: nothing is lost but answers that a moved client cannot get
+  [ "$lost" -lt $((sent / 4)) ] || fail "$lost of $sent are lost"
+}
+
 count_moved_to_B() { # NAME: as `count`; A's clients have lost datagrams, and all clients are at B now
   count "$1"
   is_some lost "$lost"

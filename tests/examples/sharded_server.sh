@@ -39,6 +39,17 @@ for line in 'shard 0: 0 ' 'shard 1: 5 ' 'shard 2: 0 '; do
   grep -q "^$line" "$work/chosen.out" || fail "not '$line'"
 done
 
+# Each question has a port of its own, so the kernel selects any shard. The session of the id is at the first one.
+listen kept "$server" --shards 3 --keep-sessions --ids 4 --name kept
+for ((i = 1; i <= 12; ++i)); do
+  run 0 "$examples/example_client" "$endpoint" 'id 1, asked'
+  prints "kept $i id 1, asked"
+done
+quits kept TERM
+grep -q '^1 sessions, ' "$work/kept.out" || fail 'the id has more than one session'
+grep -q '^[1-9][0-9]* datagrams forwarded to the shards of their sessions$' "$work/kept.out" ||
+  fail 'no shard has forwarded'
+
 # Up to three shards and down to one, again and again.
 listen resized "$server" --shards 1
 # shellcheck disable=SC2016 # the other shell expands it

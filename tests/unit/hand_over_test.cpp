@@ -18,6 +18,10 @@
 #include <catch2/generators/catch_generators.hpp>
 #include <catch2/matchers/catch_matchers_string.hpp>
 
+#if defined(__linux__)
+#include "support/other_user.hpp"
+#endif
+
 #include <fcntl.h>
 #include <poll.h>
 #include <sys/stat.h>
@@ -672,6 +676,58 @@ TEST_CASE_METHOD(hand_over_test, "a process that the program does not trust is r
     check_that_a_good_process_gets_it();
   }
 }
+
+#if defined(__linux__)
+
+TEST_CASE_METHOD(hand_over_test, "a process of another user is refused unless the program asks",
+                 "[hand_over]")
+{
+  path = "@" + path;  // an abstract name has no permissions
+  SECTION("as the new process")
+  {
+    give();
+    std::optional<rogue> stranger;
+    test::as_other_user([&] { stranger.emplace(path); });
+    const auto answer = stranger->receive(io);
+    CHECK(answer.step == step::refusal);
+    CHECK(dgram::detail::error_of(answer.reason) == error::untrusted_peer);
+    CHECK_FALSE(stranger->passed());
+    REQUIRE(refused.size() == 1);
+    CHECK(refused.front() == error::untrusted_peer);
+    check_that_a_good_process_gets_it();
+    CHECK(report.refused == 1);
+  }
+  SECTION("as the old process")
+  {
+    std::optional<rogue_listener> stranger;
+    test::as_other_user([&] { stranger.emplace(path); });
+    take();
+    rogue old = stranger->accept(io);
+    run_until([&] { return taken.has_value(); });
+    CHECK(taken_error == error::untrusted_peer);
+    CHECK_FALSE(taken->socket.is_open());
+  }
+  SECTION("and the function gets its number")
+  {
+    std::vector<unsigned> asked;
+    config.accept = [&](const dgram::peer_credentials& peer) {
+      asked.push_back(static_cast<unsigned>(peer.user));
+      return true;
+    };
+    give();
+    std::optional<rogue> stranger;
+    test::as_other_user([&] { stranger.emplace(path); });
+    stranger->request();
+    CHECK(stranger->receive(io).step == step::offer);
+    CHECK(asked == std::vector<unsigned>{test::other_user});
+    stranger->close();
+    check_that_a_good_process_gets_it();
+    CHECK(report.refused == 0);
+    CHECK(report.failed == 1);
+  }
+}
+
+#endif
 
 TEST_CASE_METHOD(hand_over_test, "a throwing on_refused does not end the offer", "[hand_over]")
 {

@@ -992,6 +992,7 @@ TEST_CASE("limits of 0 are refused, and the text names the limit")
   CHECK_THAT(text({.inbox_datagrams = 0}), ContainsSubstring("inbox_datagrams: 0"));
   CHECK_THAT(text({.inbox_bytes = 0}), ContainsSubstring("inbox_bytes: 0"));
   CHECK_THAT(text({.all_inboxes_bytes = 0}), ContainsSubstring("all_inboxes_bytes: 0"));
+  CHECK_THAT(text({.forwarded_bytes = 0}), ContainsSubstring("forwarded_bytes: 0"));
   CHECK_THAT(text({.amplification = 1'000'001}),
              ContainsSubstring("amplification: 1000001; allowed are 0 to 1000000"));
   CHECK_THAT(text({.slots = 0}), ContainsSubstring("slots: 0"));

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSL-1.0
 // What a table of sessions is made of: the table of hashes, numbered blocks, the wheel of
 // deadlines, packed keys, and the store on top of them, which is compared with std::map.
+#include <dgram/datagram.hpp>
+#include <dgram/datagram.hpp>
 #include <dgram/detail/sessions/idle_wheel.hpp>
 #include <dgram/detail/sessions/key_table.hpp>
 #include <dgram/detail/sessions/keyed_hash.hpp>
@@ -18,8 +20,10 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <map>
 #include <memory>
+#include <new>
 #include <random>
 #include <set>
 #include <string>
@@ -552,6 +556,60 @@ TEST_CASE("a million sessions are found, and leave again", "[sessions]")
   CHECK(sessions.expire(10, count) == count);
   CHECK(sessions.size() == 0);
   CHECK(sessions.key_count() == 0);
+}
+
+TEST_CASE(
+    "datagrams for a listener that cannot be woken are dropped, and none waits for a later one",
+    "[sessions]")
+{
+  using forwarding = dgram::detail::shard_forwarding<dgram::udp>;
+  const auto directory = std::make_shared<dgram::detail::session_directory<dgram::udp>>();
+  bool has_memory = false;
+  int woken = 0;
+  const auto wake = [&] {
+    if (!has_memory) throw std::bad_alloc();
+    ++woken;
+  };
+  forwarding owner(directory, 1, wake);  // one piece of memory, which must not be lost
+  forwarding other(directory, 1, [] {});
+  REQUIRE(owner.claim(key_of(1)));
+  const auto forward = [&](const std::string& payload) {
+    std::vector<std::byte> bytes(payload.size());
+    std::memcpy(bytes.data(), payload.data(), payload.size());
+    const dgram::detail::received_slot<dgram::udp> slot;
+    CHECK(other.pass_on(key_of(1), dgram::basic_datagram<dgram::udp>(bytes, slot)));
+  };
+  forwarding::parcels taken;
+
+  forward("1");
+  forward("2");
+  other.deliver();
+  CHECK(other.forwarded() == 0);
+  CHECK(other.dropped() == 2);
+  owner.take_full(taken);
+  CHECK(taken.empty());
+
+  has_memory = true;
+  forward("3");
+  other.deliver();
+  CHECK(woken == 1);
+  CHECK(other.forwarded() == 1);
+  CHECK(other.dropped() == 2);
+  owner.take_full(taken);
+  REQUIRE(taken.size() == 1);
+  REQUIRE(taken[0]->size() == 1);
+  CHECK(taken[0]->next()->view().payload().text() == "3");
+  owner.give_back(taken);
+
+  // What comes while it is woken already needs no memory.
+  forward("4");
+  other.deliver();
+  has_memory = false;
+  forward("5");
+  other.deliver();
+  CHECK(woken == 2);
+  CHECK(other.forwarded() == 3);
+  CHECK(owner.leave() == 2);
 }
 
 TEST_CASE("stores that share their keys never have the same one, and the directory knows all",

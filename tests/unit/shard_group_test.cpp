@@ -34,11 +34,11 @@
 #include <vector>
 
 #if defined(__linux__)
+#include "support/other_user.hpp"
+
 #include <netinet/in.h>
 #include <sched.h>
 #include <sys/socket.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 #endif
 
 namespace shard_group_test {
@@ -935,31 +935,13 @@ TEST_CASE("a descriptor that is no bound UDP socket begins no group", "[shard_gr
   CHECK_THAT(text(-1), ContainsSubstring("EBADF"));
 }
 
-namespace {
-
-/// Runs a function on a thread that is another user's and has no privileges: the kernel keeps users
-/// by thread, and only the C library sets them for all.
-template <class Function>
-void as_other_user(Function function)
-{
-  bool is_other = false;
-  std::thread([&] {
-    constexpr long other = 65534;
-    is_other = ::syscall(SYS_setresuid, -1L, other, -1L) == 0;
-    if (is_other) function();
-  }).join();
-  if (!is_other) SKIP("only root can become another user");
-}
-
-}  // namespace
-
 TEST_CASE("growing as another user says what to do", "[shard_group]")
 {
   SKIP_WITHOUT_STEERING();
   shards late(test::loopback_v4(), 1);
   std::string text;
   dgram::error_code ec;
-  as_other_user([&] {
+  test::as_other_user([&] {
     const auto refused = late.group.open(late.io, ec);
     text = text_of([&] { late.group.open(late.io); });
   });
@@ -970,7 +952,7 @@ TEST_CASE("growing as another user says what to do", "[shard_group]")
   CHECK(late.group.size() == 1);
 
   shards early(test::loopback_v4(), 1, {.reserve = 3});
-  as_other_user([&] { early.open(2); });
+  test::as_other_user([&] { early.open(2); });
   CHECK(early.group.size() == 3);
 }
 
@@ -986,7 +968,7 @@ TEST_CASE("growing on a privileged port without the privilege says what to do", 
   }
   std::string first, second;
   dgram::error_code ec;
-  as_other_user([&] {
+  test::as_other_user([&] {
     const auto refused = late->group.open(late->io, ec);
     second = text_of([&] { late->group.open(late->io); });
     first = text_of([] { shard_group group(test::loopback_v4(844)); });

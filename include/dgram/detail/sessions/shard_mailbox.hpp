@@ -88,9 +88,7 @@ public:
   bool add_to_last(const basic_datagram<Protocol>& received) noexcept
   {
     const std::scoped_lock lock(mutex_);
-    if (!wake_ || 2 * full_.size() < most_ || !full_.back()->add(received)) return false;
-    wake();
-    return true;
+    return wake_ && 2 * full_.size() >= most_ && full_.back()->add(received);
   }
 
   /// Returns an empty parcel; null beyond the limit, without memory, or if the listener has left.
@@ -113,14 +111,16 @@ public:
     }
   }
 
-  /// Returns false if the listener has left. The parcel is one of this mailbox.
+  /// Returns false if the listener has left or cannot be woken, such as without memory: a datagram
+  /// must not wait for a later one. The parcel is one of this mailbox.
   bool deliver(parcel_ptr full) noexcept
   {
     const std::scoped_lock lock(mutex_);
     if (!wake_) return false;
-    full_.push_back(std::move(full));
-    wake();
-    return true;
+    const bool is_woken = !full_.empty() || wake();
+    if (!is_woken) full->clear();
+    (is_woken ? full_ : spare_).push_back(std::move(full));
+    return is_woken;
   }
 
   /// The listener calls this, and passes the same vector to `give_back` afterwards. It allocates
@@ -129,7 +129,6 @@ public:
   {
     into.reserve(most_);
     const std::scoped_lock lock(mutex_);
-    is_woken_ = false;
     into.swap(full_);
   }
 
@@ -164,23 +163,21 @@ public:
   }
 
 private:
-  void wake() noexcept
+  bool wake() noexcept
   {
-    if (is_woken_) return;
     try {
       wake_();
-      is_woken_ = true;
+      return true;
     } catch (...) {
-      return;  // what comes next tries again
+      return false;
     }
   }
 
   const std::size_t most_;
   mutable std::mutex mutex_;
   std::function<void()> wake_;  // empty after the listener has left
-  bool is_woken_ = false;
   std::size_t made_ = 0;
-  parcels full_;
+  parcels full_;  // while there are some, the listener is woken and has not called `take_full` yet
   parcels spare_;
 };
 

@@ -79,7 +79,7 @@ DGRAM_COLD inline std::string shard_advice(const error_code& ec, std::size_t ind
            "the group after the process has changed its user";
   if (ec == net::error::address_in_use) return "a group begins alone on its port";
   if (ec == net::error::operation_not_supported)
-    return "this system cannot steer datagrams to sockets that share a port";
+    return "this system cannot steer datagrams to sockets that share a port; serve with one member";
   if (ec == net::error::in_progress) return "async_drain_last or async_close_last is not finished";
   if (ec == error::out_of_range)
     return "a group has at most " + std::to_string(platform::max_shards) + " members";
@@ -347,18 +347,22 @@ private:
     if (!ec) has_program_ = true;
   }
 
-  /// Begins a group of one, if the system has groups. The option stays set.
+  /// Begins a group of one, if the system has groups. The option stays set then. Otherwise the
+  /// socket stays as it was, so that it shares its port with no other.
   void start_group(udp::socket& socket)
   {
     if (!platform::has_steering) return;
     const auto descriptor = socket.native_handle();
     if (takes_unknown_options(descriptor, platform::names::socket_level)) return;
-    error_code ec;
-    socket.set_option(option::reuse_port(true), ec);
+    option::reuse_port before;
+    error_code ec, ignored;
+    socket.get_option(before, ec);
+    if (!ec) socket.set_option(option::reuse_port(true), ec);
     if (!ec) platform::steering_program(config_.steering, hash_, 1).attach(descriptor, ec);
     has_program_ = !ec;
     // A socket that was bound without the option is in no group, until a second one is bound.
     can_share_ = has_program_ || ec == net::error::invalid_argument;
+    if (!can_share_) socket.set_option(before, ignored);
   }
 
   /// The program is there before the bind, so no datagram is ever steered otherwise. Without the
