@@ -5,6 +5,7 @@
 
 #include <dgram/config.hpp>
 #include <dgram/detail/platform/memory.hpp>
+#include <dgram/detail/sessions/fetch_ahead.hpp>
 
 #include <algorithm>
 #include <bit>
@@ -18,14 +19,6 @@
 DGRAM_NAMESPACE_BEGIN
 
 namespace detail {
-
-/// A hint that the memory is needed soon.
-inline void fetch_ahead([[maybe_unused]] const void* memory) noexcept
-{
-#if defined(__GNUC__)
-  __builtin_prefetch(memory);
-#endif
-}
 
 /// One place of the table. An index of 0 means an empty place.
 struct key_place {

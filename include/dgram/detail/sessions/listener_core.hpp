@@ -831,6 +831,10 @@ private:
   /// because what was resumed before may have ended it.
   void resume_all();
 
+  /// Fetches what the next ones of `ready_` need. All are fetched at once, because the processor
+  /// then looks up the addresses of several pages at the same time.
+  void fetch_waits(std::size_t first) const noexcept;
+
   void resume_listening();
 
   void resume(waiter*& which)
@@ -867,7 +871,7 @@ private:
   void look_for_idle();
 
   static constexpr std::size_t shares_of_queue = 16;
-  static constexpr std::size_t fetched_ahead = 4;
+  static constexpr std::size_t fetched_at_once = 16;
   static constexpr std::size_t looked_at_per_turn = 256;
   static constexpr std::size_t dealt_at_once = 12288;  // bytes of payload
   static constexpr std::size_t most_forgotten = std::size_t{1} << 20U;

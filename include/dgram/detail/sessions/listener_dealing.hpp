@@ -4,6 +4,7 @@
 #define DGRAM_DETAIL_SESSIONS_LISTENER_DEALING_HPP
 
 #include <dgram/config.hpp>
+#include <dgram/detail/sessions/fetch_ahead.hpp>
 #include <dgram/detail/sessions/listener_core.hpp>
 
 DGRAM_NAMESPACE_BEGIN
@@ -220,17 +221,22 @@ void listener_core<Handle, Executor>::resume_all()
 {
   resume_listening();
   for (std::size_t i = 0; i < ready_.size(); ++i) {
-    if (i + fetched_ahead < ready_.size())
-      if (const place_type later = map_.find(ready_[i + fetched_ahead])) {
-        fetch_ahead(later->waiting);
-        fetch_ahead(later->handle);
-      }
+    if (i % fetched_at_once == 0) fetch_waits(i);
     const place_type found = map_.find(ready_[i]);
     if (!found) continue;
     found->is_ready = false;
     if (found->waiting != nullptr && !found->unread.empty()) resume(found->waiting);
   }
   ready_.clear();
+}
+
+template <class Handle, class Executor>
+void listener_core<Handle, Executor>::fetch_waits(std::size_t first) const noexcept
+{
+  const std::size_t last = std::min(first + fetched_at_once, ready_.size());
+  for (; first < last; ++first)
+    if (const place_type found = map_.find(ready_[first]))
+      fetch_coroutine_ahead(found->handle, found->waiting);
 }
 
 template <class Handle, class Executor>

@@ -6,6 +6,7 @@
 #include <dgram/config.hpp>
 #include <dgram/detail/async/at_end.hpp>
 #include <dgram/detail/async/replaceable_function.hpp>
+#include <dgram/detail/sessions/fetch_ahead.hpp>
 #include <dgram/detail/sessions/idle_wheel.hpp>
 #include <dgram/detail/sessions/key_table.hpp>
 #include <dgram/detail/sessions/keyed_hash.hpp>
@@ -141,9 +142,7 @@ public:
   void fetch_value(std::uint32_t guess) const noexcept
   {
     if (guess == 0) return;
-    const block& likely = blocks_[guess];
-    fetch_ahead(&likely.storage);
-    if constexpr (sizeof(T) > cache_line) fetch_ahead(&likely.storage[cache_line]);
+    fetch_ahead(blocks_[guess].storage, std::min(sizeof(T), most_fetched));
   }
 
   block* find(const Key& key, std::uint32_t hash, std::uint32_t guess) const noexcept
@@ -389,7 +388,7 @@ private:
   /// belongs, so that the next search finds it there.
   static constexpr std::size_t most_looks = 256;
 
-  static constexpr std::size_t cache_line = 64;
+  static constexpr std::size_t most_fetched = 3 * cache_line;
 
   /// A further key of a session.
   struct alias {
