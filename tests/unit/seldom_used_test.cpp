@@ -333,6 +333,8 @@ TEST_CASE("a Unix endpoint takes the texts that Asio's takes: none, and a NUL an
   CHECK(dgram::detail::unix_endpoint_of(abstract, ec).path() == abstract);
   CHECK_FALSE(ec);
   CHECK(dgram::detail::unix_endpoint_of("/tmp/x", ec).path() == "/tmp/x");
+  dgram::detail::unix_endpoint_of(std::string(500, '\0'), ec);
+  CHECK(ec == asio::error::name_too_long);
 }
 
 #endif
