@@ -65,8 +65,18 @@ if(DGRAM_SANITIZE)
 endif()
 
 if(DGRAM_COVERAGE)
-  target_compile_options(dgram_developer_flags INTERFACE --coverage -fno-inline)
-  target_link_options(dgram_developer_flags INTERFACE --coverage)
+  if(NOT CMAKE_CXX_COMPILER_ID MATCHES "Clang")
+    message(FATAL_ERROR "DGRAM_COVERAGE needs Clang, which counts by the source: a branch is a condition there")
+  endif()
+  if(NOT CMAKE_DISABLE_PRECOMPILE_HEADERS)
+    message(FATAL_ERROR "DGRAM_COVERAGE needs CMAKE_DISABLE_PRECOMPILE_HEADERS: Clang counts nothing in precompiled headers")
+  endif()
+  # Threads count in the same places. With the counters elsewhere, a file can be mapped in their place: what a process that
+  # is killed has counted is not lost.
+  set(flags -fprofile-instr-generate -fcoverage-mapping -fprofile-update=atomic
+    "SHELL:-mllvm -runtime-counter-relocation")
+  target_compile_options(dgram_developer_flags INTERFACE ${flags})
+  target_link_options(dgram_developer_flags INTERFACE -fprofile-instr-generate)
 endif()
 
 # Links an executable of ours: the library, the flags, and what else is named.

@@ -276,9 +276,11 @@ inline net::local::datagram_protocol::endpoint unix_endpoint_of(std::string_view
                                                                 error_code& ec)
 {
   const bool is_asios = text.empty() || text.front() == '\0';
-  if (!is_asios || text.size() > platform::max_path_size) return parse_unix_endpoint(text, ec);
+  if (!is_asios) return parse_unix_endpoint(text, ec);
   ec.clear();
-  return {std::string(text)};
+  if (text.size() <= platform::max_path_size) return {std::string(text)};
+  ec = net::error::name_too_long;
+  return {};
 }
 
 }  // namespace detail

@@ -9,7 +9,9 @@
 #                                     root, and changes nothing on the system
 #   need_boost DIRECTORY              a Boost that is new enough
 #   need_newest_asio DIRECTORY        the newest Asio that the distribution carries, unpacked
+#   need_python                       Python with virtual environments
 #   install_packages                  installs and unpacks what was noted; with nothing noted it does nothing
+#   from_pypi DIRECTORY REQUIREMENT   a virtual environment with a package of PyPI's; after install_packages
 #   usage_if_asked SCRIPT ARGUMENTS... prints the head of the script if --help is asked for
 #
 # Works on Debian 12 and 13: scripts/check-bare tries both. Other systems with apt may have packages that are new
@@ -331,6 +333,19 @@ need_boost() { # DIRECTORY: a Boost whose Asio is new enough, for the test of dg
     bookworm) need_from_suite trixie libboost1.83-dev "$1" ;; # its own is of 2020
     *) need_file libboost-dev /usr/include/boost/asio/version.hpp ;;
   esac
+}
+
+need_python() {
+  need_command python3 python3
+  if ! python3 -c 'import ensurepip, venv' 2>/dev/null; then note_missing python3-venv; fi
+}
+
+from_pypi() { # DIRECTORY REQUIREMENT: does nothing if it is there already
+  if [ "$(cat "$1/holds" 2>/dev/null)" = "$2" ]; then return 0; fi
+  rm -rf "$1"
+  python3 -m venv "$1" || die "python3 -m venv $1 failed"
+  "$1/bin/pip" install --quiet "$2" || die "could not install $2 with pip"
+  printf '%s\n' "$2" >"$1/holds"
 }
 
 need_library_build() { # what every build of dgram needs

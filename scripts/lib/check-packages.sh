@@ -10,15 +10,10 @@ mkdir -p "$work"
 
 step "packages: looking for what is needed"
 need_library_build
-need_command python3 python3
+need_python
 need_boost build/deps/boost
-if ! python3 -c 'import ensurepip, venv' 2>/dev/null; then note_missing python3-venv; fi
 install_packages
-if [ ! -x "$work/conan/bin/conan" ]; then
-  rm -rf "$work/conan"
-  python3 -m venv "$work/conan"
-  "$work/conan/bin/pip" install --quiet 'conan>=2.4,<3' || die "could not install conan with pip"
-fi
+from_pypi "$work/conan" 'conan>=2.4,<3'
 
 step "packages: versions and files"
 python3 tests/packages/check_metadata.py

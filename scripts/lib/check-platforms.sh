@@ -42,8 +42,7 @@ runner_of() { # TARGET: sets "runner"; false if the target cannot be run here
 }
 
 step "platforms: looking for what is needed"
-need_command python3 python3
-if ! python3 -c 'import ensurepip, venv' 2>/dev/null; then note_missing python3-venv; fi
+need_python
 need_file libasio-dev /usr/include/asio.hpp /usr/local/include/asio.hpp
 need_file libfmt-dev {/usr,/usr/local}/include/fmt/format.h
 need_catch2 build/deps/catch2
@@ -55,11 +54,7 @@ for suite in ${suites[@]+"${suites[@]}"}; do
   compgen -G "tests/$suite/*_test.cpp" >/dev/null || die "there is no suite '$suite'"
 done
 zig=build/deps/zig
-if [ "$("$zig/bin/python" -m ziglang version 2>/dev/null)" != "$zig_version" ]; then
-  rm -rf "$zig"
-  python3 -m venv "$zig"
-  "$zig/bin/pip" install --quiet "ziglang==$zig_version" || die "could not install ziglang with pip"
-fi
+from_pypi "$zig" "ziglang==$zig_version"
 
 work=$PWD/build/platforms
 export ZIG_GLOBAL_CACHE_DIR=$work/zig-cache ZIG_LOCAL_CACHE_DIR=$work/zig-cache

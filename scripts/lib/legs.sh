@@ -3,7 +3,8 @@
 #
 #   leg NAME COMMAND...   runs the command; whatever it returns, the next leg is run
 #   skip NAME REASON      a leg that cannot be run here
-#   summary               prints each leg with its time and result; false if one has failed
+#   summary NAME          prints each leg with its time and result; false if one has failed. scripts/check quality finds the
+#                         table in build/legs/NAME
 
 leg_names=()
 leg_results=()
@@ -32,8 +33,12 @@ skip() { # NAME REASON
   leg_times+=(0)
 }
 
-summary() {
+summary() { # NAME
   local i
+  mkdir -p build/legs
+  for i in "${!leg_names[@]}"; do
+    printf '%d\t%s\t%s\n' "${leg_times[i]}" "${leg_results[i]}" "${leg_names[i]}"
+  done >"build/legs/$1"
   printf '\n##### summary\n'
   for i in "${!leg_names[@]}"; do
     printf '%3d:%02d  %-80s %s\n' $((leg_times[i] / 60)) $((leg_times[i] % 60)) "${leg_names[i]}" "${leg_results[i]}"

@@ -40,6 +40,7 @@ void fail_each(const operation& which, const char* when, Attempt attempt)
                               has_failed = failing->has_failed();
                               failing.reset();
                             }});
+    if (has_failed) ++faults::injected.allocations;
   } while (has_failed);
 }
 

@@ -89,6 +89,7 @@ public:
   }
 
   std::size_t calls() const noexcept { return calls_; }
+  std::size_t failures() const noexcept { return failures_; }
   std::string_view failed() const noexcept { return failed_; }
 
 private:
@@ -146,6 +147,7 @@ bool fail_each_way(const operation& which, supply when, lasts how, std::size_t k
                     << (how == lasts::once ? "once" : "for some time") << " with "
                     << std::strerror(error));
     faults::attempt(which, when, failing.as_trouble());
+    if (error != 0 && failing.failures() > 0) ++faults::injected.system_calls;
     // Each call costs something, and a call that fails may be repeated, but not without end.
     CHECK(failing.calls() < 100);
     if (!is_first) continue;

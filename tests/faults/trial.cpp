@@ -3,14 +3,31 @@
 #include "faults/trial.hpp"
 
 #include <catch2/catch_test_macros.hpp>
+#include <catch2/reporters/catch_reporter_event_listener.hpp>
+#include <catch2/reporters/catch_reporter_registrars.hpp>
 
 #include <chrono>
 #include <exception>
+#include <iostream>
 #include <utility>
 
 namespace faults {
 
 namespace {
+
+class failure_count : public Catch::EventListenerBase {
+public:
+  using Catch::EventListenerBase::EventListenerBase;
+
+  void testRunEnded(const Catch::TestRunStats&) override
+  {
+    if (injected.system_calls + injected.allocations == 0) return;
+    std::cout << "injected failures: " << injected.system_calls << " of system calls, "
+              << injected.allocations << " of allocations\n";
+  }
+};
+
+CATCH_REGISTER_LISTENER(failure_count)
 
 using clock = std::chrono::steady_clock;
 using std::chrono::milliseconds;

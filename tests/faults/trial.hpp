@@ -5,9 +5,17 @@
 
 #include "faults/operations.hpp"
 
+#include <cstddef>
 #include <functional>
 
 namespace faults {
+
+/// In how many tries a failure was injected. The program prints these at its end.
+struct injected_failures {
+  std::size_t system_calls = 0;
+  std::size_t allocations = 0;
+};
+inline injected_failures injected;
 
 /// What goes wrong, from `begin` to `end`.
 struct trouble {

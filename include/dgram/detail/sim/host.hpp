@@ -248,7 +248,7 @@ struct sim_host {
     if (sharing < 2 || !best->reuses_port) return best;
     std::size_t chosen = flow_hash(source) % sharing;
     for (sim_port* each : found->second)
-      if (score(*each) == best_score && chosen-- == 0) return each;
+      if (score(*each) == best_score && chosen-- == 0) best = each;
     return best;
   }
 

@@ -1,0 +1,342 @@
+// SPDX-License-Identifier: BSL-1.0
+// Forms of calls that programs seldom use: each does what the more usual form does.
+#include "support/asio.hpp"
+#include "support/loopback.hpp"
+#include "support/temporary_directory.hpp"
+
+#include <dgram.hpp>
+#include <dgram/sim.hpp>
+
+#include <catch2/catch_test_macros.hpp>
+#include <catch2/matchers/catch_matchers_exception.hpp>
+#include <catch2/matchers/catch_matchers_string.hpp>
+
+#include <array>
+#include <cerrno>
+#include <chrono>
+#include <cstddef>
+#include <fstream>
+#include <iterator>
+#include <optional>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#if !defined(_WIN32)
+#include <cstdio>
+
+#include <fcntl.h>
+#include <unistd.h>
+#endif
+
+namespace seldom_used_test {
+
+using namespace std::chrono_literals;
+using Catch::Matchers::ContainsSubstring;
+using dgram::error_code;
+namespace sim = dgram::sim;
+
+TEST_CASE("each system error of a socket has the name that the system's manual gives it")
+{
+  const std::vector<std::pair<int, std::string>> names{
+      {EACCES, "EACCES"},
+      {EADDRINUSE, "EADDRINUSE"},
+      {EADDRNOTAVAIL, "EADDRNOTAVAIL"},
+      {EAFNOSUPPORT, "EAFNOSUPPORT"},
+      {EALREADY, "EALREADY"},
+      {EBADF, "EBADF"},
+      {ECONNREFUSED, "ECONNREFUSED"},
+      {ECONNRESET, "ECONNRESET"},
+      {EDESTADDRREQ, "EDESTADDRREQ"},
+      {EHOSTDOWN, "EHOSTDOWN"},
+      {EHOSTUNREACH, "EHOSTUNREACH"},
+      {EINTR, "EINTR"},
+      {EINVAL, "EINVAL"},
+      {EISCONN, "EISCONN"},
+      {EMFILE, "EMFILE"},
+      {EMSGSIZE, "EMSGSIZE"},
+      {ENAMETOOLONG, "ENAMETOOLONG"},
+      {ENETDOWN, "ENETDOWN"},
+      {ENETUNREACH, "ENETUNREACH"},
+      {ENOBUFS, "ENOBUFS"},
+      {ENOPROTOOPT, "ENOPROTOOPT"},
+      {ENOTCONN, "ENOTCONN"},
+      {ENOTSOCK, "ENOTSOCK"},
+      {EPROTONOSUPPORT, "EPROTONOSUPPORT"},
+      {ETIMEDOUT, "ETIMEDOUT"},
+      {EOPNOTSUPP, "ENOTSUP"},
+      {EAGAIN, "EAGAIN"},
+      {ECANCELED, "ECANCELED"},
+      {EEXIST, "EEXIST"},
+      {ENFILE, "ENFILE"},
+      {ENODEV, "ENODEV"},
+      {ENOENT, "ENOENT"},
+      {ENOMEM, "ENOMEM"},
+      {ENOTDIR, "ENOTDIR"},
+      {EPERM, "EPERM"},
+      {EPIPE, "EPIPE"},
+      {EXDEV, ""},
+  };
+  for (const auto& [value, name] : names) {
+    CAPTURE(name);
+    CHECK(dgram::platform::error_name(dgram::platform::make_system_error(value)) == name);
+  }
+}
+
+TEST_CASE("a failure converts to its code, in both ways")
+{
+  dgram::failure failed;
+  failed.code = asio::error::access_denied;
+  const error_code& code = failed;
+  CHECK(code == asio::error::access_denied);
+  CHECK(failed);
+  CHECK_FALSE(dgram::failure());
+}
+
+TEST_CASE("a kind of socket that none of the enumerators is has a text, too")
+{
+  CHECK(dgram::to_string(static_cast<dgram::socket_kind>(99)) == "of an unknown kind");
+}
+
+TEST_CASE("a blocking wait ends when there is a datagram, and throws on a closed socket")
+{
+  asio::io_context io;
+  dgram::udp::socket socket(io, test::loopback_v4());
+  socket.wait(dgram::udp::socket::wait_write);
+  socket.send_to(asio::buffer("hello", 5), socket.local_endpoint());
+  socket.wait(dgram::udp::socket::wait_read);
+  CHECK(socket.available() == 5);
+  socket.close();
+  CHECK_THROWS_WITH(socket.wait(dgram::udp::socket::wait_read), ContainsSubstring("wait"));
+}
+
+TEST_CASE("a socket connects to a text, and tells in an error code that it is none")
+{
+  asio::io_context io;
+  dgram::udp::socket server(io, test::loopback_v4());
+  dgram::udp::socket client(io, dgram::udp::v4());
+  error_code ec;
+  client.connect("127.0.0.1:none", ec);
+  CHECK(ec == dgram::error::bad_port);
+  client.connect(dgram::to_string(server.local_endpoint()), ec);
+  CHECK_FALSE(ec);
+  CHECK(client.remote_endpoint() == server.local_endpoint());
+}
+
+TEST_CASE("connecting to a range of which the condition takes none is not_found")
+{
+  asio::io_context io;
+  dgram::udp::socket socket(io);
+  const std::vector<asio::ip::udp::endpoint> peers(3, {test::loopback_v4().address(), 9});
+  int asked = 0;
+  error_code seen;
+  dgram::async_connect(
+      socket, peers,
+      [&](const error_code& before, const asio::ip::udp::endpoint&) {
+        CHECK_FALSE(before);
+        ++asked;
+        return false;
+      },
+      [&](error_code ec, const asio::ip::udp::endpoint&) { seen = ec; });
+  test::run(io);
+  CHECK(seen == asio::error::not_found);
+  CHECK(asked == 3);
+  CHECK_FALSE(socket.is_open());
+}
+
+TEST_CASE("a reader that is assigned to ends what was pending on its own socket")
+{
+  asio::io_context io;
+  dgram::udp::socket first(io, test::loopback_v4());
+  dgram::udp::socket second(io, test::loopback_v4());
+  dgram::reader reader{first};
+  std::vector<std::string> seen;
+  const auto next = [&] {
+    asio::co_spawn(
+        io,
+        [&]() -> asio::awaitable<void> {
+          const auto datagram = co_await reader.next();
+          seen.emplace_back(datagram ? datagram->payload().text() : "ended");
+        },
+        asio::detached);
+  };
+  next();
+  io.poll();
+  reader = dgram::reader{second};
+  test::run(io);
+  CHECK(seen == std::vector<std::string>{"ended"});
+  first.send_to(asio::buffer("x", 1), second.local_endpoint());
+  io.restart();
+  next();
+  test::run(io);
+  CHECK(seen == std::vector<std::string>{"ended", "x"});
+  auto& itself = reader;
+  reader = std::move(itself);
+  first.send_to(asio::buffer("y", 1), second.local_endpoint());
+  io.restart();
+  next();
+  test::run(io);
+  CHECK(seen.back() == "y");
+}
+
+TEST_CASE("a datagram of a train is found by its index, and has what its transport said of it")
+{
+  dgram::receive_batch batch{2, 100};
+  const asio::ip::udp::endpoint sender{asio::ip::make_address("2001:db8::1"), 5};
+  const dgram::receive_time_point stamped{17s};
+  REQUIRE(batch.store("aabbc", sender,
+                      {.local_address = asio::ip::make_address("2001:db8::2"),
+                       .interface_index = 3,
+                       .hardware_receive_time = stamped,
+                       .segment_size = 2}));
+  REQUIRE(batch.store("single", sender, {.local_address = asio::ip::make_address("10.0.0.1")}));
+  REQUIRE(batch.size() == 4);
+  const std::array<std::string_view, 4> texts{"aa", "bb", "c", "single"};
+  for (std::size_t i = 0; i < texts.size(); ++i)
+    CHECK(batch[i].payload().text() == texts[i]);
+  CHECK(batch[2].hardware_receive_time() == stamped);
+  CHECK(batch[2].local_address() == asio::ip::make_address("2001:db8::2"));
+  CHECK(batch[3].local_address() == asio::ip::make_address("10.0.0.1"));
+  CHECK_FALSE(batch[3].hardware_receive_time());
+}
+
+TEST_CASE("a batch of a connected socket gathers payloads of several buffers")
+{
+  asio::io_context io;
+  dgram::udp::socket server(io, test::loopback_v4());
+  dgram::udp::socket client(io, dgram::udp::v4());
+  client.connect(server.local_endpoint());
+  dgram::send_batch batch{2};
+  const std::array<asio::const_buffer, 2> parts{asio::buffer("he", 2), asio::buffer("llo", 3)};
+  batch.push(parts);
+  CHECK(client.send_batch(batch).sent == 1);
+  std::array<char, 10> storage{};
+  CHECK(server.receive(asio::buffer(storage)) == 5);
+  CHECK(std::string(storage.data(), 5) == "hello");
+}
+
+TEST_CASE("sockets of different executors cannot have one exchanger")
+{
+  asio::io_context io;
+  const auto strand = asio::make_strand(io);
+  std::vector<dgram::udp::socket> sockets;
+  sockets.emplace_back(io, test::loopback_v4());
+  sockets.emplace_back(asio::any_io_executor(strand), test::loopback_v4());
+  const dgram::exchange_keys keys = dgram::same_bytes{0, 2};
+  CHECK_THROWS_WITH((dgram::exchanger{sockets, keys}),
+                    ContainsSubstring("the sockets have different executors"));
+}
+
+TEST_CASE("an ended session refuses sends with options, and a timeout that is not positive")
+{
+  asio::io_context io;
+  sim::network net{io};
+  sim::socket server{net, {"10.0.0.1", 7000}};
+  sim::socket client{net, {"10.0.0.2", 0}};
+  dgram::listener listener{server};
+  std::optional<decltype(listener)::session_type> accepted;
+  listener.async_accept([&](error_code ec, auto session) {
+    CHECK_FALSE(ec);
+    accepted = std::move(session);
+  });
+  client.send_to(asio::buffer("hello", 5), server.local_endpoint());
+  net.run_for(1s);
+  REQUIRE(accepted);
+  const auto reference = listener.find(client.local_endpoint());
+  const dgram::send_options urgent{.dscp = 46};
+  error_code ec;
+  CHECK(accepted->try_send("in time", urgent, ec));
+  CHECK(reference.try_send("in time", urgent, ec));
+  accepted->close();
+  CHECK_FALSE(accepted->try_send("late", urgent, ec));
+  CHECK(ec == dgram::error::session_ended);
+  ec.clear();
+  CHECK_FALSE(reference.try_send("late", urgent, ec));
+  CHECK(ec == dgram::error::session_ended);
+  decltype(listener)::session_type none;
+  none.set_idle_timeout(1s);
+  CHECK_THROWS_WITH(none.set_idle_timeout(0s), ContainsSubstring("must be positive"));
+}
+
+TEST_CASE("a group on any address cannot be for IPv6 alone")
+{
+  asio::io_context io;
+  dgram::shard_group_config config;
+  config.socket.v6_only = true;
+  CHECK_THROWS_WITH((dgram::shard_group{dgram::any_address(0), config}),
+                    ContainsSubstring("v6_only"));
+}
+
+#if !defined(_WIN32)
+
+namespace {
+
+/// What the function writes to the standard error stream.
+template <class Function>
+std::string written_to_stderr(const Function& function)
+{
+  const test::temporary_directory directory;
+  const std::string path = directory / "stderr";
+  std::fflush(stderr);
+  const int kept = ::dup(2);
+  const int file = ::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0600);
+  ::dup2(file, 2);
+  ::close(file);
+  function();
+  std::fflush(stderr);
+  ::dup2(kept, 2);
+  ::close(kept);
+  std::ifstream written(path);
+  return {std::istreambuf_iterator<char>(written), {}};
+}
+
+}  // namespace
+
+TEST_CASE("a seed that fails is printed with its reason and where its trace is")
+{
+  const test::temporary_directory directory;
+  sim::seed_options options{.directory = directory.path()};
+  const auto fails = [](std::uint64_t seed) {
+    if (seed == 2) throw 2;  // NOLINT(*-exception-baseclass)
+  };
+  std::string text = written_to_stderr([&] {
+    const auto result = sim::for_each_seed(1, 5, fails, options);
+    CHECK(result.reason == "threw something that is no std::exception");
+  });
+  CHECK(text == "seed 2 fails: threw something that is no std::exception\n  its trace is in " +
+                    directory.path() + "/sim-2.trace\n");
+  int runs = 0;
+  options.directory += "/none";
+  text = written_to_stderr([&] {
+    const auto result =
+        sim::for_each_seed(1, 5, [&](std::uint64_t) { return ++runs != 1; }, options);
+    CHECK_FALSE(result.is_repeatable);
+  });
+  CHECK(text == "seed 1 fails: returned false\n  the trace could not be written to " +
+                    directory.path() +
+                    "/none/sim-1.trace\n  the second run passed: the test depends on something "
+                    "besides the seed\n");
+}
+
+#endif
+
+#if DGRAM_HAS_UNIX_DATAGRAMS
+
+TEST_CASE("a Unix endpoint takes the texts that Asio's takes: none, and a NUL and a name")
+{
+  error_code ec = asio::error::fault;
+  CHECK(dgram::detail::unix_endpoint_of("", ec).path().empty());
+  CHECK_FALSE(ec);
+  const std::string abstract("\0dgram", 6);
+  CHECK(dgram::detail::unix_endpoint_of(abstract, ec).path() == abstract);
+  CHECK_FALSE(ec);
+  CHECK(dgram::detail::unix_endpoint_of("/tmp/x", ec).path() == "/tmp/x");
+  dgram::detail::unix_endpoint_of(std::string(500, '\0'), ec);
+  CHECK(ec == asio::error::name_too_long);
+}
+
+#endif
+
+}  // namespace seldom_used_test
