@@ -70,7 +70,7 @@
 
 #include <dgram/version.hpp>
 
-#include <exception>  // Asio 1.22 needs it and does not include it; libc++ has nothing else that does
+#include <exception>  // Asio 1.22 uses it without its header, which fails with libc++ in C++23
 #include <version>
 
 #if defined(DGRAM_USE_BOOST_ASIO)

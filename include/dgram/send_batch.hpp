@@ -376,7 +376,7 @@ public:
   /// `has_room`.
   std::byte* free_room() noexcept { return memory_.end(); }
 
-  /// As `push`, for a payload that lies at `free_room()`, to the socket's peer if there is no `peer`.
+  /// As `push`, for a payload at `free_room()`. Without `peer` it goes to the connected one.
   void push_placed(std::size_t size, const endpoint_type* peer, const detail::way_out& way,
                    const send_options& options)
   {
