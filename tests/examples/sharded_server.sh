@@ -39,7 +39,7 @@ for line in 'shard 0: 0 ' 'shard 1: 5 ' 'shard 2: 0 '; do
   grep -q "^$line" "$work/chosen.out" || fail "not '$line'"
 done
 
-# Each question has a port of its own, so the kernel selects any shard. The session of the id is at the first one.
+# Each question has a port of its own, so the kernel selects any shard. The session stays at the shard of the first one.
 listen kept "$server" --shards 3 --keep-sessions --ids 4 --name kept
 for ((i = 1; i <= 12; ++i)); do
   run 0 "$examples/example_client" "$endpoint" 'id 1, asked'
