@@ -25,12 +25,16 @@ inline void fetch_ahead([[maybe_unused]] const void* memory) noexcept
 #endif
 }
 
-/// Fetches so many bytes.
+/// Fetches so many bytes from an address on. There need not be memory.
+inline void fetch_ahead(std::uintptr_t first, std::size_t size) noexcept
+{
+  for (std::size_t at = 0; at < size; at += cache_line)
+    fetch_ahead(reinterpret_cast<const void*>(first + at));  // NOLINT(*-no-int-to-ptr)
+}
+
 inline void fetch_ahead(const void* memory, std::size_t size) noexcept
 {
-  const auto* const bytes = static_cast<const std::byte*>(memory);
-  for (std::size_t at = 0; at < size; at += cache_line)
-    fetch_ahead(bytes + at);
+  fetch_ahead(reinterpret_cast<std::uintptr_t>(memory), size);
 }
 
 /// Fetches what a coroutine needs that waits with an object of its own, for example a handle. The
@@ -44,8 +48,7 @@ inline void fetch_coroutine_ahead(const void* object, const void* wait) noexcept
   const auto first = reinterpret_cast<std::uintptr_t>(object) - before_object;
   const std::uintptr_t distance = reinterpret_cast<std::uintptr_t>(wait) - first;
   if (distance <= most_frames) {
-    fetch_ahead(reinterpret_cast<const void*>(first),
-                distance + of_wait);  // NOLINT(*-no-int-to-ptr)
+    fetch_ahead(first, distance + of_wait);
   } else {
     fetch_ahead(wait, of_wait);
     fetch_ahead(object, 2 * cache_line);
