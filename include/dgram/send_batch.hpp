@@ -860,8 +860,8 @@ private:
     if (at_.last == runs_.size()) [[unlikely]]
       runs_.resize(2 * runs_.size());
     run& next = runs_[at_.last++];
-    next.begin(size, buffers, at_.buffers, peer, request, capacity() - at_.pushed);
-    next.limit(max_bytes_ - at_.pushed_bytes);
+    next.begin(size, buffers, at_.buffers, peer, request, capacity() - at_.pushed,
+               max_bytes_ - at_.pushed_bytes);
     next.in_one_piece = copies_;
     if constexpr (has_full_peers) next.number = at_.pushed;
     if (peer != nullptr) ++at_.addressed;
