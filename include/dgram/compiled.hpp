@@ -28,8 +28,10 @@ template void detail::start_operation(detail::emitter_core<udp::socket>&, detail
 template bool detail::start_send(detail::emitter_core<udp::socket>&,
                                  const detail::destination<udp>&, const payload_view&,
                                  detail::completion<std::size_t>*);
-template bool detail::start_reply(detail::emitter_core<udp::socket>&, const basic_remote_info<udp>&,
-                                  const payload_view&);
+template bool detail::start_send(detail::emitter_core<udp::socket>&, const udp::endpoint&,
+                                 const payload_view&);
+template bool detail::start_send(detail::emitter_core<udp::socket>&, const basic_remote_info<udp>&,
+                                 const payload_view&);
 
 DGRAM_NAMESPACE_END
 

@@ -324,6 +324,13 @@ public:
     requires(!detail::starts_with<remote_info, Args...>)
   decltype(auto) send(const payload_view& message, Args&&... args)
   {
+    if constexpr (is_ip && sizeof...(Args) == 1 && detail::starts_with<endpoint_type, Args...>) {
+      // The usual case; what follows words the errors of the others.
+      core_type& on = core();
+      const endpoint_type& to = detail::last_of(args...);
+      if (to.port() != 0 && on.connect_phase() == phase::none && !on.is_closed())
+        return detail::start_send(on, to, message);
+    }
     const auto call = detail::read_call<protocol_type, true>(args...);
     if (!call.has_slice())
       return start<detail::action::send>(send_destination(call), message,
@@ -345,7 +352,7 @@ public:
     if (on.is_closed()) throw_now(error::not_running, "send");
     if (on.connect_phase() != phase::none) throw_now(net::error::already_connected, "send");
     if constexpr (sizeof...(Callback) == 0)
-      return detail::start_reply(on, to, message);
+      return detail::start_send(on, to, message);
     else
       return start<detail::action::send>(destination_type(to.reply_path()), message,
                                          std::forward<Callback>(callback)...);
@@ -593,7 +600,8 @@ private:
         return detail::launch<Which>(shared(), to, message,
                                      detail::last_of(std::forward<Args>(args)...));
       else if constexpr (Which == detail::action::send)
-        return detail::start_send(core(), to, message, nullptr);
+        return detail::start_send(core(), to, message,
+                                  static_cast<detail::send_completion*>(nullptr));
       else
         return detail::start_operation(core(), Which, to, message, nullptr, {});
     };
@@ -640,8 +648,10 @@ extern template void detail::start_operation(detail::emitter_core<udp::socket>&,
 extern template bool detail::start_send(detail::emitter_core<udp::socket>&,
                                         const detail::destination<udp>&, const payload_view&,
                                         detail::completion<std::size_t>*);
-extern template bool detail::start_reply(detail::emitter_core<udp::socket>&,
-                                         const basic_remote_info<udp>&, const payload_view&);
+extern template bool detail::start_send(detail::emitter_core<udp::socket>&, const udp::endpoint&,
+                                        const payload_view&);
+extern template bool detail::start_send(detail::emitter_core<udp::socket>&,
+                                        const basic_remote_info<udp>&, const payload_view&);
 #endif
 
 DGRAM_NAMESPACE_END

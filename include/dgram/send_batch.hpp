@@ -716,19 +716,19 @@ private:
   DGRAM_APART void refer_in_last(bytes_view payload)
   {
     next_buffer() = platform::make_buffer(payload.data(), payload.size());
-    runs_[at_.last - 1].add(payload.size());
+    run& last = runs_[at_.last - 1];
+    last.add(payload.size());
     count_pushed(1, payload.size());
-    copy_last_if_small();
+    if (last.each <= detail::payload_memory::small_payload) copy_last_if_many();
   }
 
-  /// Copies the last run if it has many small pieces. Datagrams that join it later are copied too.
-  void copy_last_if_small() noexcept
+  /// Copies the last run if it has many pieces. Datagrams that join it later are copied too.
+  DGRAM_APART void copy_last_if_many() noexcept
   {
     run& last = runs_[at_.last - 1];
     const std::size_t pieces = last.datagrams * last.buffers;
     if (has_full_peers || last.in_one_piece || pieces < detail::payload_memory::many_pieces ||
-        last.each > detail::payload_memory::small_payload || last.bytes > memory_.room() ||
-        !memory_.provide())
+        last.bytes > memory_.room() || !memory_.provide())
       return;
     std::byte* const copy = memory_.end();
     for (std::size_t i = last.first_buffer; i < at_.buffers; ++i) {
@@ -798,7 +798,7 @@ private:
       begin_run(size, buffers, peer, request);
     }
     count_pushed(1, size);
-    copy_last_if_small();
+    if (runs_[at_.last - 1].each <= detail::payload_memory::small_payload) copy_last_if_many();
   }
 
   /// Several datagrams in one buffer.
@@ -869,8 +869,8 @@ private:
     if (at_.last == runs_.size()) [[unlikely]]
       runs_.resize(2 * runs_.size());
     run& next = runs_[at_.last++];
-    next.begin(size, buffers, at_.buffers, peer, request, capacity() - at_.pushed);
-    next.limit(max_bytes_ - at_.pushed_bytes);
+    next.begin(size, buffers, at_.buffers, peer, request, capacity() - at_.pushed,
+               max_bytes_ - at_.pushed_bytes);
     next.in_one_piece = copies_;
     if constexpr (has_full_peers) next.number = at_.pushed;
     if (peer != nullptr) ++at_.addressed;

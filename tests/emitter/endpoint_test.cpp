@@ -80,6 +80,68 @@ TEST_CASE("Each call that takes an address takes an endpoint", "[emitter][F25]")
   CHECK(last_sender == client.address().port);
 }
 
+TEST_CASE("Sends to one endpoint in a row keep the order with sends in every other form",
+          "[emitter]")
+{
+  asio::io_context io;
+  trace heard;
+  trace heard_by_other;
+  trace errors;
+  const auto record = [](trace& to) {
+    return [&to](dgram::bytes_view message) { to.emplace_back(message.text()); };
+  };
+  auto server = dgram::create_socket(io, dgram::udp4, record(heard));
+  auto other = dgram::create_socket(io, dgram::udp4, record(heard_by_other));
+  const endpoint loopback(address_v4::loopback(), 0);
+  const endpoint to = server.bind_sync(loopback).endpoint();
+  const endpoint to_other = other.bind_sync(loopback).endpoint();
+  auto client = dgram::create_socket(io, dgram::udp4);
+  client.on<dgram::event::error>(
+      [&](const dgram::failure& what) { errors.emplace_back(what.code.message()); });
+  const bool is_bound = GENERATE(true, false);
+  if (is_bound) client.bind_sync(loopback);
+
+  int called = 0;
+  client.send("0", to);
+  client.send("1", to);
+  client.send("other 0", to_other);
+  client.send("2", to, [&](dgram::error_code ec) { called += ec ? 100 : 1; });
+  client.send("3", to);
+  client.send("4", to.port(), "127.0.0.1");
+  client.send("5", to);
+  client.send(std::string(65508, 'x'), to);  // no datagram is so large
+  client.send("6", to);
+  client.send({"", "7"}, to);
+  client.send("", to);
+  client.send("8", to);
+  client.send("other 1", to_other);
+  client.send("other 2", to_other);
+  run_until(io, [&] { return heard.size() == 10 && heard_by_other.size() == 3; });
+  CHECK(heard == trace{"0", "1", "2", "3", "4", "5", "6", "7", "", "8"});
+  CHECK(heard_by_other == trace{"other 0", "other 1", "other 2"});
+  CHECK(called == 1);
+  CHECK(errors == trace{dgram::error_code(asio::error::message_size).message()});
+
+  client.send("9", to);
+  run_until(io, [&] { return heard.size() == 11; });
+  dgram::pause_sockets(io);  // the servers too
+  client.send("10", to);
+  client.send("11", to);
+  dgram::resume_sockets(io);
+  client.send("12", to);
+  run_until(io, [&] { return heard.size() == 14; });
+  CHECK(trace(heard.begin() + 10, heard.end()) == trace{"9", "10", "11", "12"});
+  client.send("13", to);
+  client.connect_sync(to_other);
+  CHECK(thrown([&] { client.send("x", to); }) == asio::error::already_connected);
+  client.disconnect();
+  client.send("14", to);
+  client.close();
+  CHECK(thrown([&] { client.send("x", to); }) == dgram::error::not_running);
+  run_until(io, [&] { return heard.size() == 16; });
+  CHECK(trace(heard.begin() + 14, heard.end()) == trace{"13", "14"});
+}
+
 TEST_CASE("An endpoint is checked as port and address are", "[emitter][F25]")
 {
   asio::io_context io;

@@ -231,4 +231,22 @@ TEST_CASE_METHOD(sender,
   CHECK(peer.received(3) == trace{"first", "second", "the third"});
 }
 
+TEST_CASE_METHOD(sender, "What one handler sends to an endpoint leaves in two calls for 512",
+                 "[emitter]")
+{
+  const asio::ip::udp::endpoint to = peer.endpoint();
+  const std::size_t before = script.send().calls();
+  asio::post(io, [&] {
+    for (int i = 0; i < 512; ++i)
+      socket.send("small", to);
+  });
+  run_ready(io);
+  // One when the first batch is full, and one at the end of the turn.
+  if (test::batched_calls) CHECK(script.send().calls() - before == 2);
+  std::size_t bytes = 0;
+  for (const auto& message : script.taken)
+    bytes += message.size;
+  CHECK(bytes == 512 * 5);
+}
+
 }  // namespace emitter_send_test

@@ -31,6 +31,7 @@
 #include <dgram/socket_options.hpp>
 #include <dgram/udp.hpp>
 
+#include <concepts>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -253,22 +254,24 @@ public:
     return wait_and_send(to, payload, done);
   }
 
-  /// A send without a completion, to the sender of a message.
-  bool reply(const basic_remote_info<protocol_type>& to, const payload_view& payload)
+  /// The same for a socket without a peer of its own, without a completion.
+  bool send(const endpoint_type& to, const payload_view& payload)
   {
+    begin_send(payload);
+    return sends.follow(sends.nothing_asked, payload, to) ||
+           send_back(path_type{to}, payload, sends.nothing_asked);
+  }
+
+  /// A send without a completion, to the sender of a message.
+  bool send(const basic_remote_info<protocol_type>& to, const payload_view& payload)
+  {
+    begin_send(payload);
     if constexpr (is_ip) {
-      begin_send(payload);
       const std::uint64_t asked = receiving_.number_of(to);
-      if (sends.is_answering(asked) && pending.can_send_to_sender() && sends.answer(payload))
-        return true;
-      const path_type* const known = to.known_path();
-      return known != nullptr ? send_back(*known, payload, asked)
-                              : send_back(to.reply_path(), payload, 0);
-    } else {
-      const path_type path = to.reply_path();
-      begin_send(payload);
-      return send_back(path, payload, 0);
+      if (sends.follow(asked, payload)) return true;
+      if (const path_type* const known = to.known_path()) return send_back(*known, payload, asked);
     }
+    return send_back(to.reply_path(), payload, 0);
   }
 
   /// Also called by destructors. Without memory, the datagrams in the queue fail.
@@ -617,19 +620,12 @@ void start_operation(emitter_core<Socket>& core, action which,
     core.pending.start({.kind = which, .to = to, .done = std::move(done)}, listener);
 }
 
-template <class Socket>
-bool start_send(emitter_core<Socket>& core, const destination<typename Socket::protocol_type>& to,
-                const payload_view& payload, completion<std::size_t>* done)
+/// To a destination, with a completion or null; or without one, to the sender of a message, or to an
+/// endpoint from an open socket that has no peer of its own.
+template <class Socket, class To, std::same_as<completion<std::size_t>*>... Done>
+bool start_send(emitter_core<Socket>& core, const To& to, const payload_view& payload, Done... done)
 {
-  return core.send(to, payload, done);
-}
-
-template <class Socket>
-bool start_reply(emitter_core<Socket>& core,
-                 const basic_remote_info<typename Socket::protocol_type>& to,
-                 const payload_view& payload)
-{
-  return core.reply(to, payload);
+  return core.send(to, payload, done...);
 }
 
 }  // namespace detail

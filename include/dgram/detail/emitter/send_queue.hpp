@@ -119,6 +119,9 @@ public:
     return false;
   }
 
+  /// `asked` for a datagram that goes to an endpoint, and answers no message.
+  static constexpr std::uint64_t nothing_asked = ~std::uint64_t{0};
+
   /// Sends to a peer; null for the connected one. Returns false if the queue is full. `asked` is
   /// the number of the message that this answers, or 0.
   DGRAM_INLINE bool send(const path_type* to, const payload_view& payload, send_completion* done,
@@ -136,14 +139,13 @@ public:
     return true;
   }
 
-  /// Whether the last datagram in the batch answers this message, or another of the same train.
-  bool is_answering(std::uint64_t asked) const noexcept { return asked != 0 && asked == answered_; }
-
-  /// Sends one more answer behind such a datagram. It may be sent as that one may, and the turn is
-  /// scheduled. Returns false if it takes more than that.
-  DGRAM_INLINE bool answer(const payload_view& payload)
+  /// Sends behind the last datagram in the batch, if both answer one train or go to this endpoint.
+  /// It may be sent as that one may, and the turn is scheduled. False if it takes more than that.
+  template <class... Endpoint>
+  DGRAM_INLINE bool follow(std::uint64_t asked, const payload_view& payload, const Endpoint&... to)
   {
-    return payload.pieces() == 1 && buffers_->batch.follow_last(payload.front());
+    return asked != 0 && asked == answered_ && owner_.pending.can_send_to_sender() &&
+           payload.pieces() == 1 && buffers_->batch.follow_last(payload.front(), to...);
   }
 
   /// Sends a datagram that has waited until this turn, and was admitted before. No caller could
@@ -517,7 +519,7 @@ private:
   // What does not fit there. Empty unless the kernel holds something back.
   operation_queue<lease<buffers_type>> behind_;
   amount in_others_;            // the datagrams in these
-  std::uint64_t answered_ = 0;  // see `is_answering`; 0 if the batch has changed since
+  std::uint64_t answered_ = 0;  // see `follow`; 0 if the batch has changed since
   bool held_back_ = false;      // the kernel has refused to take more for now
   bool is_urgent_ = false;      // many sockets have something to send in this turn
   bool full_ = false;

@@ -99,9 +99,10 @@ struct datagram_run {
   bool is_plain = false;  // they have a peer and one buffer each, and ask for nothing
   Endpoint peer;
 
-  /// Begins with one datagram, whose buffers end before `end_buffer`. At most `most` can be in it.
+  /// Begins with one datagram, whose buffers end before `end_buffer`. It fits, and there is room for
+  /// at most `most` datagrams of `most_bytes` bytes in all.
   void begin(std::size_t size, std::size_t buffer_count, std::size_t end_buffer, const Endpoint* to,
-             std::uint32_t what, std::size_t most) noexcept
+             std::uint32_t what, std::size_t most, std::size_t most_bytes) noexcept
   {
     first_buffer = end_buffer - buffer_count;
     buffers = buffer_count;
@@ -117,7 +118,7 @@ struct datagram_run {
     else
       peer = Endpoint();
     full_at = std::min(most_datagrams(buffer_count), most) * size;
-    limit(max_payload_size(peer));
+    limit(std::min(max_payload_size(peer), most_bytes));
   }
 
   /// Lets it have at most so many bytes. Those that it has fit.
