@@ -159,19 +159,14 @@ void deliver(quic::server<raw_writer>& server, inlet& in, std::size_t count, ngt
   for (std::size_t i = 0; i < count; ++i) {
     ::msghdr& header = in.headers[i].msg_hdr;
     std::size_t segment = in.headers[i].msg_len;
-    dgram::udp::endpoint local;
-    dgram::udp::endpoint& remote = in.messages[i].peer;
-    const ngtcp2_path path{{local.data(), static_cast<ngtcp2_socklen>(local.size())},
-                           {remote.data(), static_cast<ngtcp2_socklen>(remote.size())},
-                           nullptr};
-    ngtcp2_pkt_info info{};
+    unsigned ecn = 0;
     for (::cmsghdr* each = CMSG_FIRSTHDR(&header); each != nullptr;
          each = CMSG_NXTHDR(&header, each)) {
       std::uint8_t byte = 0;
       int number = 0;
       if (each->cmsg_level == IPPROTO_IP && each->cmsg_type == IP_TOS) {
         std::memcpy(&byte, CMSG_DATA(each), sizeof byte);
-        info.ecn = byte & 3U;
+        ecn = byte & 3U;
       } else if (each->cmsg_level == IPPROTO_UDP && each->cmsg_type == UDP_GRO) {
         std::memcpy(&number, CMSG_DATA(each), sizeof number);
         segment = static_cast<std::size_t>(number);
@@ -182,7 +177,7 @@ void deliver(quic::server<raw_writer>& server, inlet& in, std::size_t count, ngt
     do {
       const quic::octets packet = rest.first(std::min(segment, rest.size()));
       rest = rest.subspan(packet.size());
-      server.receive(path, info, packet, now);
+      server.receive({in.messages[i].peer}, ecn, packet, now);
     } while (!rest.empty());
   }
 }
@@ -208,7 +203,7 @@ int run(const quic::server_config& config, const dgram::udp::endpoint& local)
   inlet in;
   bool is_drained = false;
   while (stopped == 0) {
-    const bool is_blocked = !server.work(quic::time_now()) || !server.writer.flush();
+    const bool is_blocked = !server.work(quic::server<raw_writer>::now()) || !server.writer.flush();
     // As in a reader: after a short batch there is nothing to receive.
     int count = is_drained ? -1 : in.receive(socket);
     if (count < 0) {
@@ -221,7 +216,8 @@ int run(const quic::server_config& config, const dgram::udp::endpoint& local)
       if (::ppoll(&ready, 1, &limit, nullptr) > 0) count = in.receive(socket);
     }
     is_drained = count < static_cast<int>(inlet::slots);
-    if (count > 0) deliver(server, in, static_cast<std::size_t>(count), quic::time_now());
+    if (count > 0)
+      deliver(server, in, static_cast<std::size_t>(count), quic::server<raw_writer>::now());
   }
   fmt::print("{} packets sent in {} calls\n", server.writer.sent, server.writer.calls);
   ::close(socket);

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: BSL-1.0
 // A QUIC server over ngtcp2 and GnuTLS, whose packets this library moves.
 //
-//   example_quic_server CERTIFICATE KEY [--listen ADDRESS:PORT] [--idle MS] [--connections N] [--retry always]
+//   example_quic_server CERTIFICATE KEY [--listen ADDRESS:PORT] [--idle MS] [--connections N]
 //
-// The files are in PEM. The default of --listen is [::]:0, all addresses of this host, and any free port. The
-// client says by ALPN what it wants: see stream.hpp.
+// The files are in PEM. The default of --listen is [::]:0, all addresses of this host, and any free port. Clients with the
+// ALPN "echo" get their streams back, and clients with "h3" the bodies of their requests. If there are N connections, a new
+// client takes the place of one that has not completed its handshake.
 //
 //   openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=localhost -keyout key.pem -out cert.pem
 //   example_quic_server cert.pem key.pem --listen 127.0.0.1:4433
@@ -25,29 +26,14 @@ namespace {
 
 using quic_server = quic::server<dgram::udp::writer>;
 
-void receive(quic_server& server, const dgram::datagram& datagram, ngtcp2_tstamp now)
-{
-  if (datagram.truncated()) return;
-  // A socket that is bound to an address sends from there by itself: then this one is unspecified.
-  dgram::udp::endpoint local(datagram.local_address().value_or(asio::ip::address()), 0);
-  dgram::udp::endpoint remote = datagram.sender();
-  const ngtcp2_path path{{local.data(), static_cast<ngtcp2_socklen>(local.size())},
-                         {remote.data(), static_cast<ngtcp2_socklen>(remote.size())},
-                         nullptr};
-  const auto ecn = datagram.ecn().value_or(dgram::ecn_codepoint::not_ect);
-  const auto* const bytes = reinterpret_cast<const std::uint8_t*>(datagram.payload().data());
-  server.receive(path, {static_cast<std::uint32_t>(ecn)}, {bytes, datagram.payload().size()}, now);
-}
-
 asio::awaitable<void> serve(dgram::udp::reader& reader, quic_server& server)
 {
   while (!reader.is_stopped() || !server.empty()) {
-    dgram::error_code ec;
-    const auto datagrams = co_await reader.next_batch_until(server.deadline(), ec);
-    if (ec && ec != asio::error::timed_out) throw dgram::system_error(ec, "receive");
-    const auto now = quic::time_now();
-    for (const dgram::datagram& datagram : datagrams)
-      receive(server, datagram, now);
+    const auto datagrams = co_await reader.next_batch_until(server.deadline());
+    const auto now = quic_server::now();
+    for (const dgram::datagram& each : datagrams)
+      if (!each.truncated())
+        server.receive(each.reply_path(), each.ecn_bits(), each.payload().octets(), now);
     if (reader.is_stopped()) server.close(now);
     // Nothing is produced as long as the kernel takes nothing.
     while (!server.work(now))
@@ -61,13 +47,10 @@ int run(example::command_line& words)
   quic::server_config config;
   config.chain = words.operand("CERTIFICATE");
   config.key = words.operand("KEY");
-  std::string listen = "[::]:0", retry;
+  std::string listen = "[::]:0";
   while (words.option("--listen", listen) || words.option("--idle", config.idle_ms, 1, 600000) ||
-         words.option("--connections", config.max_connections, 1, 100000) ||
-         words.option("--retry", retry)) {}
+         words.option("--connections", config.max_connections, 1, 100000)) {}
   words.finish();
-  if (!retry.empty() && retry != "always") throw example::bad_argument("--retry is not \"always\"");
-  config.always_retry = !retry.empty();
   const auto local = dgram::parse_endpoint(listen);
 
   asio::io_context io{1};
@@ -80,17 +63,13 @@ int run(example::command_line& words)
   socket.set_receive_buffer_size(1 << 20);
   dgram::udp::reader reader{socket};
   quic_server server{config, dgram::udp::writer{reader}};
-  server.writer.on_error([&](dgram::error_code, const auto&, std::size_t, std::uint64_t number) {
-    server.refused(number);
-  });
   asio::signal_set signals(io, SIGINT, SIGTERM);
   signals.async_wait([&](dgram::error_code, int) { reader.stop(); });
   asio::co_spawn(io, serve(reader, server), example::rethrow);
   fmt::print("listening on {}\n", socket.local_endpoint());
   io.run();
-  const auto count = socket.statistics();
-  fmt::print("{} packets sent in {} calls, {} received in {}; {} ignored\n", count.sent,
-             count.send_calls, count.received, count.receive_calls, server.ignored);
+  fmt::print("{}; {}; {} ignored\n", socket.statistics(), server.writer.statistics(),
+             server.ignored);
   return 0;
 }
 
@@ -100,6 +79,6 @@ int main(int argc, char** argv)
 {
   return example::run(argc, argv,
                       "example_quic_server CERTIFICATE KEY [--listen ADDRESS:PORT] [--idle MS] "
-                      "[--connections N] [--retry always]",
+                      "[--connections N]",
                       run);
 }

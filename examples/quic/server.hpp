@@ -11,43 +11,60 @@
 
 namespace quic {
 
-/// ngtcp2's time is that of `std::chrono::steady_clock`.
-inline ngtcp2_tstamp time_now()
-{
-  const auto since = std::chrono::steady_clock::now().time_since_epoch();
-  return static_cast<ngtcp2_tstamp>(std::chrono::nanoseconds(since).count());
-}
-
 struct server_config {
   std::string chain, key;  ///< files in PEM
   std::uint64_t idle_ms = 30000;
   std::size_t max_connections = 256;
-  bool always_retry = false;  ///< each client proves its address first, not only if there are many
 };
 
 /// `Writer` is the library's, or another type with its `reserve` and `commit`.
 template <class Writer>
 class server {
 public:
+  using clock = std::chrono::steady_clock;
+
   server(const server_config& config, Writer to)
-      : config_(config),
-        shared_{load_certificate(config.chain, config.key), config.idle_ms * NGTCP2_MILLISECONDS},
-        writer(std::move(to))
+      : writer(std::move(to)),
+        idle_timeout_(config.idle_ms * NGTCP2_MILLISECONDS),
+        // A client that has not answered yet makes room for others.
+        connections_({.max_sessions = config.max_connections,
+                      .when_full = dgram::sessions_full::evict_idlest,
+                      .max_keys = 64})
   {
-    fill_random(secret_);
+    gnutls_certificate_credentials_t loaded = nullptr;
+    check(gnutls_certificate_allocate_credentials(&loaded), "certificate");
+    certificate_.reset(loaded);
+    check(gnutls_certificate_set_x509_key_file(loaded, config.chain.c_str(), config.key.c_str(),
+                                               GNUTLS_X509_FMT_PEM),
+          "cannot use the certificate " + config.chain + " with the key " + config.key);
+    connections_.on_end([this](auto ended, dgram::session_end why) {
+      fmt::print("connection {}: {}; packets {} in, {} out; with ECN {} in, {} out\n",
+                 ended->number, why == dgram::session_end::evicted ? "no answer" : ended->end,
+                 ended->in, ended->out, ended->marked_in, ended->marked_out);
+      schedule_.erase({ended->due, &*ended});
+    });
   }
 
+  Writer writer;
   std::uint64_t ignored = 0;  ///< packets of no connection
 
-  void receive(const ngtcp2_path& path, const ngtcp2_pkt_info& info, octets packet,
-               ngtcp2_tstamp now)
+  /// ngtcp2's time is that of `clock`.
+  static ngtcp2_tstamp now()
   {
-    if (connection* const to = find(path, packet, now)) {
-      to->read(path, info, packet, now);
-      schedule(*to, now);
-    } else {
+    return ngtcp2_tstamp(std::chrono::nanoseconds(clock::now().time_since_epoch()).count());
+  }
+
+  /// `from` is the packet's way back.
+  void receive(const dgram::reply_path& from, unsigned ecn, octets packet, ngtcp2_tstamp now)
+  {
+    dgram::udp::endpoint local(from.source, 0), remote = from.peer;
+    const ngtcp2_path path{{local.data(), static_cast<ngtcp2_socklen>(local.size())},
+                           {remote.data(), static_cast<ngtcp2_socklen>(remote.size())},
+                           nullptr};
+    if (const auto to = find(path, packet, now))
+      schedule(*to, to->read(path, {ecn}, packet, now));
+    else
       ++ignored;
-    }
   }
 
   /// Gives each connection that is due a turn. Returns false if the kernel takes no more now.
@@ -58,117 +75,65 @@ public:
       const auto again = next.write(writer, now);
       if (!again) return false;
       schedule(next, *again);
-      if (!next.end.empty()) forget(next);
+      if (!next.end.empty()) connections_.erase(connections_.find(next.session));
     }
     return true;
   }
 
-  /// When `work` has to be called next, if no packet comes before. What is due soon waits for the
-  /// rest of its millisecond.
-  std::chrono::steady_clock::time_point deadline() const
+  /// When `work` has to be called next, if no packet comes before.
+  clock::time_point deadline() const
   {
-    using std::chrono::steady_clock;
-    if (schedule_.empty()) return steady_clock::time_point::max();
-    const steady_clock::time_point due(std::chrono::nanoseconds(schedule_.begin()->first));
-    return std::chrono::ceil<std::chrono::milliseconds>(due);
+    if (schedule_.empty()) return clock::time_point::max();
+    return clock::time_point(std::chrono::nanoseconds(schedule_.begin()->first));
   }
 
   /// Says to all clients that the server ends.
   void close(ngtcp2_tstamp now)
   {
-    for (auto& [number, each] : connections_) {
-      each.fail(0);
-      schedule(each, now);
+    for (const auto each : connections_) {
+      each->close(0);
+      schedule(*each, now);
     }
   }
 
   bool empty() const { return connections_.empty(); }
 
-  /// The kernel refused a packet of this connection.
-  void refused(std::uint64_t number)
-  {
-    if (const auto at = connections_.find(number); at != connections_.end()) ++at->second.refused;
-  }
-
 private:
   void schedule(connection& of, ngtcp2_tstamp due)
   {
-    if (of.due == due) return;
     schedule_.erase({of.due, &of});
     of.due = due;
     schedule_.emplace(due, &of);
   }
 
-  void forget(connection& of)
+  connection_map::session find(const ngtcp2_path& path, octets packet, ngtcp2_tstamp now)
   {
-    fmt::print(
-        "connection {}: {}; packets {} in, {} out, {} refused; with ECN {} in, {} out; "
-        "stream bytes {} in, {} out\n",
-        of.number, of.end, of.packets_in, of.packets_out, of.refused, of.marked_in, of.marked_out,
-        of.bytes_in, of.bytes_out);
-    schedule_.erase({of.due, &of});
-    connections_.erase(of.number);
-  }
-
-  connection* find(const ngtcp2_path& path, octets packet, ngtcp2_tstamp now)
-  {
-    ngtcp2_version_cid header;
-    if (packet.empty() || ngtcp2_pkt_decode_version_cid(&header, packet.data(), packet.size(),
-                                                        shared_state::id_size) != 0)
-      return nullptr;
-    const auto at = shared_.ids.find(text_of(header.dcid, header.dcidlen));
-    return at != shared_.ids.end() ? at->second : accept(path, packet, now);
-  }
-
-  connection* accept(const ngtcp2_path& path, octets packet, ngtcp2_tstamp now)
-  {
+    ngtcp2_version_cid ids;
+    if (packet.empty() ||
+        ngtcp2_pkt_decode_version_cid(&ids, packet.data(), packet.size(), id_size) != 0)
+      return {};
+    const dgram::session_key key(dgram::bytes_view(ids.dcid, ids.dcidlen));
+    if (const auto known = connections_.find(key)) return known;
     ngtcp2_pkt_hd header;
-    const int result = ngtcp2_accept(&header, packet.data(), packet.size());
-    const std::size_t most = config_.max_connections;
-    if ((result != 0 && result != NGTCP2_ERR_RETRY) ||
-        packet.size() < NGTCP2_MAX_UDP_PAYLOAD_SIZE || connections_.size() >= most)
-      return nullptr;
-    ngtcp2_cid original;
-    const bool has_proof = header.token.len > 0 &&
-                           ngtcp2_crypto_verify_retry_token(
-                               &original, header.token.base, header.token.len, secret_.data(),
-                               secret_.size(), header.version, path.remote.addr,
-                               path.remote.addrlen, &header.dcid, 10 * NGTCP2_SECONDS, now) == 0;
-    if (!has_proof && (config_.always_retry || result != 0 || connections_.size() >= most / 2))
-      return ask_for_proof(path, header, now), nullptr;
-    const std::uint64_t number = ++last_number_;
-    fmt::print("connection {}: from {}{}\n", number, dgram::to_string(reply_path_of(path).peer),
-               has_proof ? ", with a token" : "");
-    const auto made = connections_.try_emplace(number, shared_, number, header,
-                                               has_proof ? &original : nullptr, path, now);
-    return &made.first->second;
+    if (packet.size() < NGTCP2_MAX_UDP_PAYLOAD_SIZE ||
+        ngtcp2_accept(&header, packet.data(), packet.size()) != 0)
+      return {};
+    const auto [made, is_new] = connections_.try_emplace(key, connections_, certificate_.get(),
+                                                         idle_timeout_, header, path, now);
+    if (!made) return {};
+    connections_.add_key(made, key_of(made->own_id));
+    made->session = made.id();
+    made->number = connections_.statistics().created;
+    fmt::print("connection {}: from {}\n", made->number,
+               dgram::to_string(reply_path_of(path).peer));
+    return made;
   }
 
-  /// Sends a Retry packet, and keeps nothing.
-  void ask_for_proof(const ngtcp2_path& path, const ngtcp2_pkt_hd& header, ngtcp2_tstamp now)
-  {
-    const ngtcp2_cid id = shared_state::new_id();
-    std::array<std::uint8_t, NGTCP2_CRYPTO_MAX_RETRY_TOKENLEN> token;
-    const auto token_size = ngtcp2_crypto_generate_retry_token(
-        token.data(), secret_.data(), secret_.size(), header.version, path.remote.addr,
-        path.remote.addrlen, &id, &header.dcid, now);
-    const std::span<std::byte> room = writer.reserve(NGTCP2_MAX_UDP_PAYLOAD_SIZE);
-    if (room.empty() || token_size < 0) return;
-    const auto size = ngtcp2_crypto_write_retry(
-        reinterpret_cast<std::uint8_t*>(room.data()), room.size(), header.version, &header.scid,
-        &id, &header.dcid, token.data(), static_cast<std::size_t>(token_size));
-    if (size > 0) writer.commit(static_cast<std::size_t>(size), reply_path_of(path), {});
-  }
-
-  server_config config_;
-  shared_state shared_;
-  std::array<std::uint8_t, 32> secret_{};  // of tokens
-  std::map<std::uint64_t, connection> connections_;
-  std::uint64_t last_number_ = 0;
+  std::unique_ptr<gnutls_certificate_credentials_st, free_with<gnutls_certificate_free_credentials>>
+      certificate_;
+  ngtcp2_duration idle_timeout_;
   std::set<std::pair<ngtcp2_tstamp, connection*>> schedule_;
-
-public:
-  Writer writer;  ///< the last member: when it ends, it may still report packets as `refused`
+  connection_map connections_;
 };
 
 }  // namespace quic

@@ -78,6 +78,10 @@ struct send_timestamp {
 
   /// When the card sent it, by the card's clock; absent if the card does not report it.
   std::optional<receive_time_point> hardware_time{};
+
+  /// The caller's own number (`send_options::number`); 0 if the datagram has none, or if 64 others
+  /// have asked after it. The socket remembers the numbers of the last 64.
+  std::uint64_t number = 0;
 };
 
 DGRAM_NAMESPACE_END

@@ -439,17 +439,20 @@ public:
   }
 
   /// Removes the first `count` messages, which were sent. Returns how many datagrams they were.
-  std::size_t consume(std::size_t count) noexcept
+  /// Calls `note` with the number of each that asks for its time.
+  template <class Note>
+  std::size_t consume(std::size_t count, Note note) noexcept
   {
     const std::size_t datagrams = messages_.consume(count);
     if (!requests_.empty()) [[unlikely]]
-      count_timestamped(datagrams);
+      note_timestamped(datagrams, note);
     remove_datagrams(datagrams);
     return datagrams;
   }
-
-  /// How many datagrams that ask for their time have left since the last call.
-  std::uint32_t take_timestamped() noexcept { return std::exchange(timestamped_, 0U); }
+  std::size_t consume(std::size_t count) noexcept
+  {
+    return consume(count, [](std::uint64_t) {});
+  }
 
   bool front_asks_for_time() const noexcept { return asks_for_time(first_run()); }
 
@@ -662,12 +665,14 @@ private:
   }
 
   /// Called before the first `count` datagrams are removed.
-  void count_timestamped(std::size_t count) noexcept
+  template <class Note>
+  void note_timestamped(std::size_t count, const Note& note) noexcept
   {
     if constexpr (!has_full_peers) {  // Unix datagrams cannot ask
       for (std::size_t i = at_.first; count > 0; ++i) {
         const std::size_t sent = std::min(count, runs_[i].datagrams);
-        if (asks_for_time(runs_[i])) timestamped_ += static_cast<std::uint32_t>(sent);
+        for (std::size_t each = asks_for_time(runs_[i]) ? sent : 0; each > 0; --each)
+          note(requests_[runs_[i].request - 1].number());
         count -= sent;
       }
     }
@@ -927,7 +932,6 @@ private:
   std::vector<platform::buffer> buffers_;
   std::vector<detail::send_request> requests_;
   detail::described_messages<Protocol> messages_;
-  std::uint32_t timestamped_ = 0;
   detail::payload_memory memory_;
   bool copies_;  // all payloads
   basic_reply_path<Protocol> last_path_{};

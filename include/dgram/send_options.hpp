@@ -70,8 +70,8 @@ struct send_options {
 
   /// The caller's own number for the datagram, such as a packet number. The kernel does not see it.
   /// `writer::on_error` and `send_batch::on_refused` return it with the datagrams that were not
-  /// sent. All datagrams of a `segment_size` have the same one. Datagrams with different numbers
-  /// can leave as one message. A single send returns its own error, and has no use for a number.
+  /// sent, and `async_send_timestamp` with the time of a datagram that asks for it. All datagrams of
+  /// a `segment_size` have the same one. Datagrams with different numbers can leave as one message.
   std::uint64_t number = 0;
 };
 

@@ -15,6 +15,7 @@
 #include <netinet/in.h>
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <chrono>
@@ -23,6 +24,7 @@
 #include <cstdlib>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace send_number_test {
@@ -107,12 +109,15 @@ void make_slow(const test::network_namespace& host, const std::string& limit)
     SKIP("tc cannot slow down a device here");
 }
 
-std::vector<std::uint32_t> numbers_of_reports(dgram::udp::socket& socket)
+/// `own` gets the numbers that the caller gave the datagrams.
+std::vector<std::uint32_t> numbers_of_reports(dgram::udp::socket& socket,
+                                              std::vector<std::uint64_t>* own = nullptr)
 {
   std::vector<std::uint32_t> all;
   std::optional<dgram::receive_time_point> before;
   while (const auto left = socket.try_send_timestamp()) {
     all.push_back(left->id);
+    if (own != nullptr) own->push_back(left->number);
     REQUIRE(left->time);
     if (before) CHECK(*before <= *left->time);
     before = left->time;
@@ -135,12 +140,13 @@ TEST_CASE_METHOD(obstacles, "each time of a send has the number of its datagram 
   const std::string payload(bad.size, 'x');
   const auto to_bad = dgram::parse_endpoint(bad.peer);
   const auto to_good = sink.local_endpoint();
-  const dgram::send_options asks{.timestamp = true};
+  dgram::send_options asks{.timestamp = true, .number = 1000};
 
   // true: a datagram that the kernel takes
   const std::vector<bool> sends = {true,  false, true,  true, false, false, true,
                                    false, false, false, true, true,  false, true};
   std::vector<std::uint32_t> expected;
+  std::vector<std::uint64_t> expected_own;
   std::size_t failed = 0;
   std::size_t expected_failures = 0;
   const auto note = [&](dgram::error_code ec, auto&&...) {
@@ -154,10 +160,13 @@ TEST_CASE_METHOD(obstacles, "each time of a send has the number of its datagram 
   for (const bool good : sends) {
     const auto& to = good ? to_good : to_bad;
     const dgram::bytes_view bytes = good ? dgram::bytes_view("good") : dgram::bytes_view(payload);
-    if (good)
+    ++asks.number;
+    if (good) {
       expected.push_back(static_cast<std::uint32_t>(expected.size()));
-    else
+      expected_own.push_back(asks.number);
+    } else {
       ++expected_failures;
+    }
     if (how == way::single) {
       dgram::error_code ec;
       socket.send_to(asio::buffer(bytes.data(), bytes.size()), to, asks, ec);
@@ -168,7 +177,7 @@ TEST_CASE_METHOD(obstacles, "each time of a send has the number of its datagram 
     } else {
       batch.push(bytes, to, asks);
       // Those that do not ask are not counted.
-      batch.push(bytes, to_good);
+      batch.push(bytes, to_good, {.number = 7});
     }
   }
   while (!batch.empty()) {
@@ -182,8 +191,48 @@ TEST_CASE_METHOD(obstacles, "each time of a send has the number of its datagram 
     while (io.poll() > 0) {}
     CHECK(writer.size() == 0);
   }
-  CHECK(numbers_of_reports(socket) == expected);
+  std::vector<std::uint64_t> own;
+  CHECK(numbers_of_reports(socket, &own) == expected);
+  CHECK(own == expected_own);
   CHECK(failed >= expected_failures);
+}
+
+TEST_CASE("of many times of sends the last 64 are kept, with the numbers of their datagrams")
+{
+  if (!dgram::platform::has_error_queue) SKIP("this system does not tell when datagrams left");
+  asio::io_context io;
+  dgram::udp::socket socket(io, test::loopback_v4());
+  dgram::udp::socket sink(io, test::loopback_v4());
+  constexpr std::uint64_t count = 100;
+  for (std::uint64_t i = 0; i < count; ++i)
+    socket.send_to(asio::buffer("a", 1), sink.local_endpoint(),
+                   {.timestamp = true, .number = 500 + i});
+  dgram::udp::socket moved(std::move(socket));
+  std::vector<std::uint64_t> own;
+  const auto ids = numbers_of_reports(moved, &own);
+  REQUIRE(ids.size() == 64);
+  for (std::size_t i = 0; i < ids.size(); ++i) {
+    CHECK(ids[i] == count - 64 + i);
+    CHECK(own[i] == 500 + ids[i]);
+  }
+}
+
+TEST_CASE_METHOD(obstacles, "the segments of one send have its number")
+{
+  if (!dgram::platform::has_error_queue) SKIP("this system does not tell when datagrams left");
+  const dgram::send_options asks{.segment_size = 3, .timestamp = true, .number = 9};
+  dgram::writer writer{socket};
+  const auto room = writer.reserve(8, 3);
+  REQUIRE(room.size() == 8);
+  std::fill(room.begin(), room.end(), std::byte{'x'});
+  writer.commit(8, sink.local_endpoint(), asks);
+  writer.try_send("alone", sink.local_endpoint(), {.timestamp = true, .number = 10});
+  writer.try_send("without", sink.local_endpoint(), {.timestamp = true});
+  io.restart();
+  while (io.poll() > 0) {}
+  std::vector<std::uint64_t> own;
+  CHECK(numbers_of_reports(socket, &own) == std::vector<std::uint32_t>{0, 1, 2, 3, 4});
+  CHECK(own == std::vector<std::uint64_t>{9, 9, 9, 10, 0});
 }
 
 TEST_CASE_METHOD(obstacles, "a kernel that counts starts at 0 again with an adopted descriptor",

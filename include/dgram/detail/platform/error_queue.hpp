@@ -31,9 +31,10 @@ struct queued_report {
   kind what = kind::unknown;
   std::uint8_t type = 0;
   std::uint8_t code = 0;
-  int error = 0;           ///< errno
-  std::uint32_t info = 0;  ///< the MTU, if the error is EMSGSIZE
-  std::uint32_t id = 0;    ///< for a time: the number of its datagram
+  int error = 0;                 ///< errno
+  std::uint32_t info = 0;        ///< the MTU, if the error is EMSGSIZE
+  std::uint32_t id = 0;          ///< for a time: the number of its datagram
+  std::uint64_t own_number = 0;  ///< for a time: the number that the caller gave the datagram
   ::sockaddr_storage peer{};
   std::size_t peer_size = 0;
   std::optional<net::ip::address> offender{};

@@ -134,9 +134,9 @@ send_result send_many(State& state, Batch& batch)
       if (learned) [[unlikely]]
         state.unsegmented.insert(batch.front_peer(), std::exchange(refused_segment, 0));
       const std::size_t waiting = batch.bytes();
-      const std::size_t datagrams = batch.consume(count);
+      const std::size_t datagrams =
+          batch.consume(count, [&](std::uint64_t number) { state.note_timed(number); });
       result.sent += datagrams;
-      state.flags.timestamped += batch.take_timestamped();
       ++counts.send_calls;
       counts.sent += datagrams;
       counts.sent_bytes += waiting - batch.bytes();

@@ -135,6 +135,13 @@ struct descriptor {
       timestamps.skip(flags.timestamped);
   }
 
+  /// Called when the kernel took a datagram that asks when it left, with the caller's number.
+  void note_timed(std::uint64_t own_number) noexcept
+  {
+    timestamps.keep(flags.timestamped, own_number);
+    ++flags.timestamped;
+  }
+
   /// The number of the datagram to which a report belongs.
   std::uint32_t number_of(std::uint32_t id) const noexcept
   {
@@ -286,6 +293,7 @@ struct descriptor {
       if (!flags.names_timestamps) set_timestamps(fd, receives, false, ec);
       set_timestamps(fd, receives, true, ec);
       note(&socket_needs::timestamps, ec);
+      timestamps.remember();
     }
     return unmet;
   }

@@ -80,7 +80,10 @@ DGRAM_COLD blame drain_reports(platform::descriptor_type fd, descriptor& of,
     // A batch stops before a datagram that the kernel refuses, and offers it again to learn why.
     // The kernel reports both refusals.
     if (is_of_call && is_own) continue;
-    if (report.what == kind::time) report.id = of.number_of(report.id);
+    if (report.what == kind::time) {
+      report.id = of.number_of(report.id);
+      report.own_number = of.timestamps.own_number_of(report.id, of.flags.timestamped);
+    }
     if (report.what != kind::unknown) of.counts.lost_reports += keep(report) ? 0U : 1U;
     if (report.what != kind::unknown && report.what != kind::time) ++of.counts.path_errors;
     is_earlier = is_earlier || report.what == kind::icmp || report.what == kind::icmpv6;
@@ -249,7 +252,7 @@ private:
       if (time == 0) return std::nullopt;
       return receive_time_point(std::chrono::nanoseconds(time));
     };
-    return {report.id, point(report.software_time), point(report.hardware_time)};
+    return {report.id, point(report.software_time), point(report.hardware_time), report.own_number};
   }
 
   report_ring<basic_path_error<Protocol>> errors_;

@@ -84,11 +84,12 @@ public:
     return {&message, 1};
   }
 
-  std::size_t consume(std::size_t) noexcept
+  template <class Note>
+  std::size_t consume(std::size_t, Note note) noexcept
   {
     const std::size_t datagrams = chunk_ == 0 ? 1 : (chunk_ - 1) / segment_ + 1;
     segmented_ += datagrams > 1 ? datagrams : 0;
-    timestamped_ = request_.asks_for_time() ? 1 : 0;
+    if (request_.asks_for_time()) note(request_.number());
     limit_.sent();
     rest_ += chunk_;
     size_ -= chunk_;
@@ -105,7 +106,6 @@ public:
     limit_.given_up();
   }
   std::size_t bytes() const noexcept { return size_; }
-  std::uint32_t take_timestamped() noexcept { return std::exchange(timestamped_, 0U); }
   bool front_asks_for_time() const noexcept { return request_.asks_for_time(); }
   std::size_t take_segmented() noexcept { return std::exchange(segmented_, 0); }
   socket_needs needs() const noexcept { return request_.needs(); }
@@ -120,7 +120,6 @@ private:
   std::size_t chunk_ = 0;
   std::size_t segmented_ = 0;
   [[no_unique_address]] segment_limit limit_;
-  std::uint32_t timestamped_ = 0;
   bool split_ = false;
   bool done_ = false;
   endpoint_type peer_;

@@ -55,6 +55,7 @@ struct no_request {
   static bool sets_traffic_class() noexcept { return false; }
   static bool leaves_alone() noexcept { return false; }
   static bool asks_for_time() noexcept { return false; }
+  static std::uint64_t number() noexcept { return 0; }
 
   static std::span<const std::byte> write(std::span<std::byte> room, bool, const socket_flags&,
                                           std::size_t segment, std::uint32_t = 0) noexcept
@@ -141,7 +142,8 @@ public:
     // An unspecified source leaves the choice to the system, in either family.
     if (options_.source && options_.source->is_unspecified()) options_.source.reset();
     options_.control = {};
-    options_.number = 0;  // the batch keeps it, so that neighbours share a request
+    // The batch keeps it, so that neighbours share a request. This one has no other datagram.
+    if (!options_.timestamp) options_.number = 0;
     note_bad_value();
   }
 
@@ -210,6 +212,9 @@ public:
 
   /// Whether the kernel is to report when the datagram left.
   bool asks_for_time() const noexcept { return options_.timestamp; }
+
+  /// The caller's number of a datagram that asks for its time.
+  std::uint64_t number() const noexcept { return options_.number; }
 
   /// Whether the datagram must be a message of its own: the kernel reports only one send time for
   /// each message.

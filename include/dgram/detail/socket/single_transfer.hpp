@@ -142,7 +142,7 @@ std::size_t send_one(State& state, const Buffers& buffers,
   }
   if (sent == 0) return 0;
   if constexpr (asks)
-    if (request->asks_for_time()) ++state.flags.timestamped;
+    if (request->asks_for_time()) state.note_timed(request->number());
   state.end_congestion();
   const std::size_t datagrams = segment > 0 ? (list.total() - 1) / segment + 1 : 1;
   state.counts.sent += datagrams;

@@ -1,14 +1,17 @@
 // SPDX-License-Identifier: BSL-1.0
-// Numbers the datagrams that ask when they left, if the kernel counts others with them.
+// Numbers the datagrams that ask when they left, if the kernel counts others with them, and
+// remembers the numbers that the caller gave them.
 #ifndef DGRAM_DETAIL_SOCKET_TIMESTAMP_NUMBERS_HPP
 #define DGRAM_DETAIL_SOCKET_TIMESTAMP_NUMBERS_HPP
 
 #include <dgram/config.hpp>
+#include <dgram/detail/async/no_memory.hpp>
 #include <dgram/detail/async/relaxed.hpp>
 
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 
 DGRAM_NAMESPACE_BEGIN
 
@@ -40,9 +43,33 @@ public:
     return id - before;
   }
 
+  /// Begins to remember the caller's numbers. Without memory it remembers none.
+  void remember() noexcept
+  {
+    if (!own_) unless_no_memory([this] { own_ = std::make_shared<own_numbers>(); }, [] {});
+  }
+
+  /// Called when the kernel has taken a datagram, the `id`th that asks.
+  void keep(std::uint32_t id, std::uint64_t own) noexcept
+  {
+    if (own_) (*own_)[id % own_->size()] = own;
+  }
+
+  /// Returns the caller's number of a datagram, of `taken` ones that asked. 0: it has none, or it is
+  /// forgotten.
+  std::uint64_t own_number_of(std::uint32_t id, std::uint32_t taken) const noexcept
+  {
+    const std::uint32_t distance = taken - id;
+    if (!own_ || distance == 0 || distance > own_->size()) return 0;
+    return (*own_)[id % own_->size()];
+  }
+
 private:
+  using own_numbers = std::array<relaxed<std::uint64_t>, 64>;
+
   std::array<relaxed<std::uint32_t>, 16> last_{};
   relaxed<std::uint32_t> skipped_;
+  std::shared_ptr<own_numbers> own_;  // shared, so that a socket that moves needs no memory
 };
 
 }  // namespace detail
