@@ -47,7 +47,7 @@ struct failure {
   }
 
   /// The text without the message of the code.
-  std::string subject() const
+  DGRAM_COLD std::string subject() const
   {
     std::string result(operation);
     const std::string name = platform::error_name(code);

@@ -10,6 +10,7 @@
 #include <dgram/default_token.hpp>
 #include <dgram/detail/async/deadline.hpp>
 #include <dgram/detail/async/executor_check.hpp>
+#include <dgram/detail/async/initiation.hpp>
 #include <dgram/detail/sessions/listener_core.hpp>
 #include <dgram/detail/sessions/listener_dealing.hpp>
 #include <dgram/detail/sessions/listener_ending.hpp>
@@ -409,13 +410,11 @@ public:
   template <net::completion_token_for<void(error_code, std::size_t)> Token = default_token>
   auto async_drain_for(duration limit, Token&& token = default_token())
   {
-    return detail::initiate<void(error_code, std::size_t)>(
-        detail::shared_target(core_),
-        [limit](core_type& core, auto&& handler) {
+    return detail::initiate_composed<void(error_code, std::size_t)>(
+        core_,
+        [limit](core_type& core) {
           detail::check_executor(core, "listener::async_drain_for");
-          const auto executor = core.get_executor();
-          net::async_compose<decltype(handler), void(error_code, std::size_t)>(
-              detail::drain_op<core_type>(core.shared_from_this(), limit), handler, executor);
+          return detail::drain_op<core_type>(core.shared_from_this(), limit);
         },
         std::forward<Token>(token));
   }
@@ -482,13 +481,11 @@ private:
   template <class Token>
   static auto accept_by(const std::shared_ptr<core_type>& core, Token&& token)
   {
-    return detail::initiate<void(error_code, result_type)>(
-        detail::shared_target(core),
-        [](core_type& on, auto&& handler) {
+    return detail::initiate_composed<void(error_code, result_type)>(
+        core,
+        [](core_type& on) {
           detail::check_executor(on, "listener::async_accept");
-          const auto executor = on.get_executor();
-          net::async_compose<decltype(handler), void(error_code, result_type)>(
-              detail::accept_op<core_type>(on.shared_from_this()), handler, executor);
+          return detail::accept_op<core_type>(on.shared_from_this());
         },
         std::forward<Token>(token));
   }

@@ -12,6 +12,7 @@
 #include <dgram/detail/async/initiation.hpp>
 #include <dgram/detail/batch/for_each_op.hpp>
 #include <dgram/detail/batch/reader_state.hpp>
+#include <dgram/detail/socket/wake_ups.hpp>
 #include <dgram/error.hpp>
 #include <dgram/fwd.hpp>
 #include <dgram/reader_config.hpp>
@@ -242,14 +243,11 @@ public:
         std::is_void_v<std::invoke_result_t<std::decay_t<Function>&, const datagram_type&>>,
         "The function of async_for_each returns nothing: a result would be thrown away, and a "
         "coroutine never run.");
-    return detail::initiate<void(error_code)>(
-        detail::shared_target(state_),
-        [](state_type& state, auto&& handler, auto&& each) {
+    return detail::initiate_composed<void(error_code)>(
+        state_,
+        [](state_type& state, auto&& each) {
           using op_type = detail::for_each_op<state_type, std::decay_t<Function>>;
-          const auto executor = state.get_executor();
-          net::async_compose<decltype(handler), void(error_code)>(
-              op_type(state.shared_from_this(), std::forward<decltype(each)>(each)), handler,
-              executor);
+          return op_type(state.shared_from_this(), std::forward<decltype(each)>(each));
         },
         std::forward<Token>(token), std::forward<Function>(function));
   }
@@ -333,10 +331,8 @@ private:
         auto token = net::bind_cancellation_slot(state->signal.slot(),
                                                  net::redirect_error(use_awaitable(), ec));
         const bool backs_off = state->policy.must_back_off(state->socket);
-        if (backs_off)
-          co_await state->socket.async_wait_congestion(token);
-        else
-          co_await state->socket.async_wait(net::socket_base::wait_read, token);
+        co_await detail::async_wait_or_back_off(state->socket, net::socket_base::wait_read,
+                                                backs_off, token);
         state->policy.yielded();
         // A wake-up may have been queued before a cancel, a close or the deadline, so its success
         // proves nothing.

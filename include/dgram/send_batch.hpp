@@ -596,9 +596,7 @@ private:
   {
     if (!requests_.empty() && requests_.back().is_answer(path))
       return static_cast<std::uint32_t>(requests_.size());
-    const detail::send_request request(path);
-    detail::throw_if(request.template check<Protocol>(detail::is_ipv4(path.peer)), "push");
-    return add_request(request);
+    return checked_request(true, detail::is_ipv4(path.peer), detail::send_request(path));
   }
 
   /// `is_placed`: the payload lies at `free_room()`.
@@ -747,7 +745,6 @@ private:
     last.limit(last.bytes + memory_.room());
   }
 
-  /// Begins a run with one datagram in one buffer.
   DGRAM_APART void begin_run_with(bytes_view payload, const endpoint_type* peer,
                                   std::uint32_t request)
   {
@@ -777,8 +774,7 @@ private:
     if (copies_) {
       std::byte* const copy = memory_.end();
       net::buffer_copy(net::buffer(copy, size), payload);
-      append_copied({copy, size}, peer, request);
-      return;
+      return append_copied({copy, size}, peer, request);
     }
     const std::size_t before = at_.buffers;
     const auto last = net::buffer_sequence_end(payload);

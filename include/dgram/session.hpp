@@ -9,6 +9,7 @@
 #include <dgram/default_token.hpp>
 #include <dgram/detail/async/deadline.hpp>
 #include <dgram/detail/async/executor_check.hpp>
+#include <dgram/detail/async/initiation.hpp>
 #include <dgram/detail/sessions/listener_core.hpp>
 #include <dgram/detail/sessions/listener_dealing.hpp>
 #include <dgram/detail/sessions/listener_ending.hpp>
@@ -597,12 +598,11 @@ private:
   template <class Signature, class Op, class Token>
   auto start(const char* call, Op op, Token&& token)
   {
-    return detail::initiate<Signature>(
-        detail::shared_target(core_),
-        [call, op = std::move(op)](core_type& core, auto&& handler) {
+    return detail::initiate_composed<Signature>(
+        core_,
+        [call, op = std::move(op)](core_type& core) {
           detail::check_executor(core, call);
-          const auto executor = core.get_executor();
-          net::async_compose<decltype(handler), Signature>(Op(op), handler, executor);
+          return op;
         },
         std::forward<Token>(token));
   }

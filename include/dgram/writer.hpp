@@ -6,6 +6,7 @@
 #include <dgram/config.hpp>
 #include <dgram/datagram.hpp>
 #include <dgram/default_token.hpp>
+#include <dgram/detail/async/initiation.hpp>
 #include <dgram/detail/batch/flush_op.hpp>
 #include <dgram/detail/batch/writer_state.hpp>
 #include <dgram/detail/socket/attempts.hpp>
@@ -361,8 +362,10 @@ public:
   template <net::completion_token_for<void(error_code)> Token = default_token_t<SocketExecutor>>
   auto async_flush(Token&& token = default_token_t<SocketExecutor>())
   {
-    return net::async_initiate<Token, void(error_code)>(
-        detail::flush_initiation<state_type>(state_), token);
+    return detail::initiate_composed<void(error_code)>(
+        state_,
+        [](state_type& state) { return detail::flush_op<state_type>(state.shared_from_this()); },
+        std::forward<Token>(token));
   }
 
   /// Whether datagrams wait because the kernel had no room. The writer queues more as long as there

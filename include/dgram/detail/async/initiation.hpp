@@ -60,6 +60,21 @@ auto initiate(Target target, Launch launch, Token&& token, Args&&... args)
       std::forward<Args>(args)...);
 }
 
+/// Launches a composed operation on a shared object. `make(State&, args...)` returns the operation
+/// when the token launches it.
+template <class Signature, class State, class Make, class Token, class... Args>
+auto initiate_composed(std::shared_ptr<State> state, Make make, Token&& token, Args&&... args)
+{
+  return initiate<Signature>(
+      shared_target(std::move(state)),
+      [make = std::move(make)](State& on, auto&& handler, auto&&... given) {
+        const auto executor = on.get_executor();
+        net::async_compose<decltype(handler), Signature>(
+            make(on, std::forward<decltype(given)>(given)...), handler, executor);
+      },
+      std::forward<Token>(token), std::forward<Args>(args)...);
+}
+
 }  // namespace detail
 
 DGRAM_NAMESPACE_END

@@ -57,28 +57,6 @@ private:
   bool launched_ = false;
 };
 
-/// Launches the operation. The initiation holds the writer's state, so that a deferred operation
-/// may outlive the writer.
-template <class State>
-class flush_initiation {
-public:
-  using executor_type = typename State::executor_type;
-
-  explicit flush_initiation(std::shared_ptr<State> state) noexcept : state_(std::move(state)) {}
-
-  executor_type get_executor() const noexcept { return state_->get_executor(); }
-
-  template <class Handler>
-  void operator()(Handler&& handler) const
-  {
-    const auto executor = get_executor();
-    net::async_compose<Handler, void(error_code)>(flush_op<State>(state_), handler, executor);
-  }
-
-private:
-  std::shared_ptr<State> state_;
-};
-
 }  // namespace detail
 
 DGRAM_NAMESPACE_END

@@ -9,6 +9,7 @@
 #include <dgram/detail/batch/receive_policy.hpp>
 #include <dgram/detail/socket/state.hpp>
 #include <dgram/detail/socket/transfer_op.hpp>
+#include <dgram/detail/socket/wake_ups.hpp>
 #include <dgram/error.hpp>
 
 #include <cstdint>
@@ -184,10 +185,8 @@ private:
       waiting.let_cancel(outer);
     backing_off_ = waiting.policy.must_back_off(waiting.socket);
     auto resumed = net::bind_cancellation_slot(waiting.signal.slot(), std::move(self));
-    if (backing_off_)
-      waiting.socket.async_wait_congestion(std::move(resumed));
-    else
-      waiting.socket.async_wait(net::socket_base::wait_read, std::move(resumed));
+    async_wait_or_back_off(waiting.socket, net::socket_base::wait_read, backing_off_,
+                           std::move(resumed));
   }
 
   template <class Self>

@@ -257,10 +257,7 @@ private:
       else
         owner_.offer_again();
     };
-    if (timed)
-      handle.async_wait_congestion(std::move(resumed));
-    else
-      handle.async_wait(net::socket_base::wait_write, std::move(resumed));
+    async_wait_or_back_off(handle, net::socket_base::wait_write, timed, std::move(resumed));
     waiting_ = true;  // set only now, since starting the wait may throw
   }
 

@@ -9,6 +9,7 @@
 #include <dgram/detail/async/thread_memory.hpp>
 #include <dgram/detail/batch/reader_state.hpp>
 #include <dgram/detail/platform/errors.hpp>
+#include <dgram/detail/socket/wake_ups.hpp>
 #include <dgram/error.hpp>
 
 #include <cstdint>
@@ -98,10 +99,8 @@ private:
       owner_.about_to_wait(*this);
       auto woken = net::bind_cancellation_slot(state_.signal.slot(),
                                                woken_handler{owner_.shared_from_this(), this});
-      if (backing_off_)
-        state_.socket.async_wait_congestion(std::move(woken));
-      else
-        state_.socket.async_wait(net::socket_base::wait_read, std::move(woken));
+      async_wait_or_back_off(state_.socket, net::socket_base::wait_read, backing_off_,
+                             std::move(woken));
     } catch (...) {
       waiting_ = false;
       state_.end_wait(wait_number_);

@@ -13,6 +13,7 @@
 #include <dgram/detail/batch/receive_policy.hpp>
 #include <dgram/detail/platform/errors.hpp>
 #include <dgram/detail/socket/message_runs.hpp>
+#include <dgram/detail/socket/wake_ups.hpp>
 #include <dgram/diagnostics.hpp>
 #include <dgram/endpoint.hpp>
 #include <dgram/events.hpp>
@@ -253,10 +254,8 @@ private:
       // If the number differs, this wait was given up, and its unit of work was restored then.
       if (number == last_wait_ && disarm()) take_turn();
     });
-    if (on_timer)
-      owner_.handle.async_wait_congestion(std::move(resumed));
-    else
-      owner_.handle.async_wait(net::socket_base::wait_read, std::move(resumed));
+    async_wait_or_back_off(owner_.handle, net::socket_base::wait_read, on_timer,
+                           std::move(resumed));
     armed_ = true;
     owner_.work.begin_wait();
   }

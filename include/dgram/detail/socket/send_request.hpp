@@ -7,6 +7,7 @@
 #include <dgram/datagram.hpp>
 #include <dgram/detail/platform/backend.hpp>
 #include <dgram/detail/platform/control.hpp>
+#include <dgram/detail/platform/option_types.hpp>
 #include <dgram/detail/socket/flags.hpp>
 #include <dgram/detail/socket/protocols.hpp>
 #include <dgram/endpoint.hpp>
@@ -384,25 +385,25 @@ private:
 };
 
 // NOLINTBEGIN(bugprone-unchecked-optional-access): what is refused is there
-inline std::string send_request::describe(member what) const
+DGRAM_COLD inline std::string send_request::describe(member what) const
 {
-  const auto named = [](const char* name, const std::string& value) {
-    return std::string(name).append("{").append(value).append("}");
+  const auto number = [](const char* name, std::int64_t value, const char* unit = "") {
+    return show_option(name, std::to_string(value).append(unit));
   };
   switch (what) {
   case member::none: break;
-  case member::source: return named("source", to_string(*options_.source));
-  case member::interface_index:
-    return named("interface_index", std::to_string(options_.interface_index));
-  case member::ecn: return named("ecn", std::to_string(static_cast<unsigned>(*options_.ecn)));
-  case member::dscp: return named("dscp", std::to_string(unsigned{*options_.dscp}));
-  case member::hop_limit: return named("hop_limit", std::to_string(*options_.hop_limit));
-  case member::do_not_fragment: return named("do_not_fragment", "true");
-  case member::segment_size: return named("segment_size", std::to_string(segment_size()));
-  case member::transmit_time:
-    return named("transmit_time", std::to_string(transmit_nanoseconds()) + " ns");
-  case member::timestamp: return named("timestamp", "true");
-  case member::control: return named("control", std::to_string(control_asked_) + " bytes");
+  case member::source: return show_option("source", to_string(*options_.source));
+  case member::interface_index: return number("interface_index", options_.interface_index);
+  case member::ecn: return number("ecn", static_cast<int>(*options_.ecn));
+  case member::dscp: return number("dscp", *options_.dscp);
+  case member::hop_limit: return number("hop_limit", *options_.hop_limit);
+  case member::do_not_fragment: return show_option("do_not_fragment", "true");
+  case member::segment_size:
+    return number("segment_size", static_cast<std::int64_t>(segment_size()));
+  case member::transmit_time: return number("transmit_time", transmit_nanoseconds(), " ns");
+  case member::timestamp: return show_option("timestamp", "true");
+  case member::control:
+    return number("control", static_cast<std::int64_t>(control_asked_), " bytes");
   }
   return {};
 }

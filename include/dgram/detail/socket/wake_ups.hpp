@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// Counts wake-ups that brought nothing, so that an operation does not spin.
+// Counts wake-ups that brought nothing, and waits in a way that does not spin.
 #ifndef DGRAM_DETAIL_SOCKET_WAKE_UPS_HPP
 #define DGRAM_DETAIL_SOCKET_WAKE_UPS_HPP
 
@@ -33,6 +33,16 @@ private:
   std::uint64_t reports_ = 0;
   int count_ = 0;
 };
+
+/// Waits until another try is worth it: for the socket, or on the timer if `backs_off`. `Handle` is
+/// a `transport_handle`.
+template <class Handle, class Token>
+auto async_wait_or_back_off(Handle& handle, net::socket_base::wait_type what, bool backs_off,
+                            Token&& token)
+{
+  if (backs_off) return handle.async_wait_congestion(std::forward<Token>(token));
+  return handle.async_wait(what, std::forward<Token>(token));
+}
 
 }  // namespace detail
 
