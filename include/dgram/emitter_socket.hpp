@@ -324,13 +324,9 @@ public:
     requires(!detail::starts_with<remote_info, Args...>)
   decltype(auto) send(const payload_view& message, Args&&... args)
   {
-    if constexpr (is_ip && sizeof...(Args) == 1 && detail::starts_with<endpoint_type, Args...>) {
-      // The usual case; what follows words the errors of the others.
-      core_type& on = core();
-      const endpoint_type& to = detail::last_of(args...);
-      if (to.port() != 0 && on.connect_phase() == phase::none && !on.is_closed())
-        return detail::start_send(on, to, message);
-    }
+    // The usual case; what follows words the errors of the others.
+    if constexpr (is_ip && sizeof...(Args) == 1 && detail::starts_with<endpoint_type, Args...>)
+      if (core().may_send_to(args...)) return detail::start_send(core(), args..., message);
     const auto call = detail::read_call<protocol_type, true>(args...);
     if (!call.has_slice())
       return start<detail::action::send>(send_destination(call), message,
@@ -580,14 +576,11 @@ private:
   /// Checks the arguments before the state.
   destination_type send_destination(const call_type& call) const
   {
-    if (core().connect_phase() == phase::none) {
-      destination_type to = reader("send").peer(call);
-      check_running("send");
-      return to;
-    }
+    const bool has_peer = core().connect_phase() != phase::none;
+    destination_type to = has_peer ? destination_type() : reader("send").peer(call);
     check_running("send");
-    if (call.has_destination()) throw_now(net::error::already_connected, "send");
-    return {};
+    if (has_peer && call.has_destination()) throw_now(net::error::already_connected, "send");
+    return to;
   }
 
   /// Starts an operation. `args` are those of the call, of which the last one may be a callback.
@@ -600,17 +593,14 @@ private:
         return detail::launch<Which>(shared(), to, message,
                                      detail::last_of(std::forward<Args>(args)...));
       else if constexpr (Which == detail::action::send)
-        return detail::start_send(core(), to, message,
-                                  static_cast<detail::send_completion*>(nullptr));
+        return detail::start_send(core(), to, message, detail::as_send({}).release());
       else
         return detail::start_operation(core(), Which, to, message, nullptr, {});
     };
-    if constexpr (std::is_void_v<decltype(begin())>) {
-      begin();
-      return (*this);
-    } else {
+    if constexpr (std::is_void_v<decltype(begin())>)
+      return begin(), (*this);
+    else
       return begin();
-    }
   }
 
   /// Throws if the socket was moved from.

@@ -70,8 +70,8 @@ struct send_options {
 
   /// The caller's own number for the datagram, such as a packet number. The kernel does not see it.
   /// `writer::on_error` and `send_batch::on_refused` return it with the datagrams that were not
-  /// sent, and `async_send_timestamp` with the time of a datagram that asks for it. All datagrams of
-  /// a `segment_size` have the same one. Datagrams with different numbers can leave as one message.
+  /// sent, and `async_send_timestamp` with the time of a datagram that asks for it. All datagrams
+  /// of a `segment_size` have the same one. It does not keep datagrams from leaving together.
   std::uint64_t number = 0;
 };
 

@@ -111,6 +111,12 @@ public:
   bool is_closed() const noexcept { return closed_; }
   phase bind_phase() const noexcept { return pending.bind_phase(); }
   phase connect_phase() const noexcept { return pending.connect_phase(); }
+
+  /// May a send to this endpoint start, whatever the bind is at?
+  bool may_send_to(const endpoint_type& to) const noexcept
+  {
+    return to.port() != 0 && connect_phase() == phase::none && !closed_;
+  }
   bool is_receiving() const noexcept { return receiving_.is_wanted() && is_bound(); }
   bool is_paused() const noexcept { return replaceable.is_paused(); }
   bool is_pause_due() const noexcept { return pause_is_due_; }
@@ -148,8 +154,6 @@ public:
     if (options.slot.is_connected())
       on_cancellation(options.slot, watched, [](emitter_core& alive, auto) { alive.close(); });
   }
-
-  // --- turns ---
 
   /// Makes an event that is delivered later. Make it before what it reports has any effect.
   template <class Event>
@@ -208,8 +212,6 @@ public:
     pending.withdraw_close();
   }
 
-  // --- bind, connect and close ---
-
   /// Why an operation cannot start in this state. Connected sockets send to their peer alone.
   error_code check(action which, const destination_type& to) const
   {
@@ -243,8 +245,6 @@ public:
     pending.disconnected(failure_of("send", net::error::not_connected));
   }
 
-  // --- send ---
-
   /// Returns false if the queue is full. Copies the bytes unless the kernel takes them at once.
   bool send(const destination_type& to, const payload_view& payload, send_completion* done)
   {
@@ -262,7 +262,7 @@ public:
            send_back(path_type{to}, payload, sends.nothing_asked);
   }
 
-  /// A send without a completion, to the sender of a message.
+  /// The same to the sender of a message.
   bool send(const basic_remote_info<protocol_type>& to, const payload_view& payload)
   {
     begin_send(payload);
@@ -280,8 +280,6 @@ public:
     unless_no_memory([&] { sends.flush(); }, [&] { sends.fail(net::error::no_memory); });
   }
 
-  // --- receive ---
-
   void start_receiving()
   {
     receiving_.want(true);
@@ -296,8 +294,6 @@ public:
     error_code ignored;
     if (receiving_.disarm()) socket.cancel(ignored);
   }
-
-  // --- pause and resume ---
 
   /// Closes the descriptor, and keeps what is needed to open another one like it. If a bind is
   /// pending, the pause follows the bind.
@@ -331,8 +327,6 @@ public:
     receiving_.go_on();
     pending.release_later();
   }
-
-  // --- close ---
 
   /// `done` completes when 'close' has been emitted. Without it, no cancellation takes this back.
   void close(any_completion_ptr done = nullptr)
@@ -386,8 +380,6 @@ public:
     close_now();
   }
 
-  // --- the end of the context ---
-
   /// From now on the emitter starts nothing.
   void silence() noexcept
   {
@@ -404,8 +396,6 @@ public:
     sends.discard();
     events.end();
   }
-
-  // --- called by the parts ---
 
   bool may_receive() const noexcept { return !closed_ && !is_paused() && is_bound(); }
 
@@ -620,8 +610,8 @@ void start_operation(emitter_core<Socket>& core, action which,
     core.pending.start({.kind = which, .to = to, .done = std::move(done)}, listener);
 }
 
-/// To a destination, with a completion or null; or without one, to the sender of a message, or to an
-/// endpoint from an open socket that has no peer of its own.
+/// To a destination, with a completion or null; or without one, to the sender of a message, or to
+/// an endpoint that `may_send_to` allows.
 template <class Socket, class To, std::same_as<completion<std::size_t>*>... Done>
 bool start_send(emitter_core<Socket>& core, const To& to, const payload_view& payload, Done... done)
 {

@@ -99,8 +99,8 @@ struct datagram_run {
   bool is_plain = false;  // they have a peer and one buffer each, and ask for nothing
   Endpoint peer;
 
-  /// Begins with one datagram, whose buffers end before `end_buffer`. It fits, and there is room for
-  /// at most `most` datagrams of `most_bytes` bytes in all.
+  /// Begins with one datagram, whose buffers end before `end_buffer`. It fits, and there is room
+  /// for at most `most` datagrams of `most_bytes` bytes in all.
   void begin(std::size_t size, std::size_t buffer_count, std::size_t end_buffer, const Endpoint* to,
              std::uint32_t what, std::size_t most, std::size_t most_bytes) noexcept
   {

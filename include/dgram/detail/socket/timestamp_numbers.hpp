@@ -55,8 +55,8 @@ public:
     if (own_) (*own_)[id % own_->size()] = own;
   }
 
-  /// Returns the caller's number of a datagram, of `taken` ones that asked. 0: it has none, or it is
-  /// forgotten.
+  /// Returns the caller's number of a datagram, of `taken` ones that asked. 0: it has none, or it
+  /// is forgotten.
   std::uint64_t own_number_of(std::uint32_t id, std::uint32_t taken) const noexcept
   {
     const std::uint32_t distance = taken - id;
