@@ -195,8 +195,8 @@ protected:
   void add(std::unique_ptr<member> one) { members_.push_back(std::move(one)); }
 
 private:
-  /// Each fills its own queue, as each processor takes packets from its own queue of a card. Then all
-  /// answer at the same time.
+  /// Each fills its own queue, as each processor takes packets from its own queue of a card. Then
+  /// all answer at the same time.
   void drain(std::size_t number)
   {
     members_[number]->fill(datagrams_of_a_drain / members_.size());
