@@ -1,15 +1,18 @@
 // SPDX-License-Identifier: BSL-1.0
-// The row of shards: an echo by two sockets of one port on two processors, beside one.
+// The rows of shards: an echo by two sockets of one port on two processors, beside one, and what it
+// costs to forward datagrams between two.
 #include "shard_echo.hpp"
 
 #include "batch_echo.hpp"
 #include "crowd.hpp"
 #include "measurement.hpp"
+#include "repetition.hpp"
 #include "rows.hpp"
 #include "session_drain.hpp"
 #include "turn.hpp"
 
 #include <dgram.hpp>
+#include <dgram/listener.hpp>
 
 #include <asio/co_spawn.hpp>
 #include <asio/detached.hpp>
@@ -20,10 +23,14 @@
 #include <sched.h>
 
 #include <algorithm>
+#include <array>
 #include <atomic>
+#include <chrono>
 #include <cstddef>
+#include <cstdlib>
 #include <ctime>
 #include <memory>
+#include <system_error>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -188,8 +195,8 @@ protected:
   void add(std::unique_ptr<member> one) { members_.push_back(std::move(one)); }
 
 private:
-  /// Each fills its own queue, as each processor takes packets from its own queue of a card. Then all
-  /// answer at the same time.
+  /// Each fills its own queue, as each processor takes packets from its own queue of a card. Then
+  /// all answer at the same time.
   void drain(std::size_t number)
   {
     members_[number]->fill(datagrams_of_a_drain / members_.size());
@@ -240,6 +247,102 @@ public:
   }
 };
 
+/// Two listeners of a group that keeps sessions, in one thread. The first one has all sessions,
+/// since they are older than the second member, which gets the datagrams of half of the peers now.
+class forwarding {
+public:
+  forwarding()
+  {
+    for (std::size_t number = 0; number < 2 * peers_of_a_shard; ++number)
+      source_.fill_from_each(first_.socket.native_handle(), number, 1);
+    take(2 * peers_of_a_shard);
+    second_ = std::make_unique<serving_member>(*this);
+    for (std::size_t number = 0; number < 2 * peers_of_a_shard; ++number) {
+      const asio::ip::address_v4 address(drain::peer_address(number));
+      peers_[group_.member_of({address, source_.port()}) == 0 ? 0 : 1].push_back(number);
+    }
+  }
+
+  /// The time for datagrams that the first member gets, or the second one.
+  sample measure(bool forwarded, int drains)
+  {
+    const auto& peers = peers_[forwarded ? 1 : 0];
+    return repeat(
+        datagrams_of_a_drain, drains,
+        [&](std::size_t count, repetition& now) {
+          const auto before = second_->listener.statistics().forwarded;
+          for (std::size_t i = 0; i < count; ++i)
+            source_.fill_from_each(first_.socket.native_handle(), peers[i % peers.size()], 1);
+          now.time([&] { take(count); });
+          const auto passed_on = second_->listener.statistics().forwarded - before;
+          now.count_lost((forwarded ? count : 0) - passed_on);
+        },
+        metric::cpu);
+  }
+
+private:
+  struct serving_member {
+    explicit serving_member(forwarding& of)
+        : socket(of.group_.open(of.turns_.context())),
+          listener(socket, {.idle_timeout = std::chrono::hours(1),
+                            .forwarded_bytes = std::size_t{16} << 20U})
+    {
+      dgram::error_code ignored;
+      socket.set_option(dgram::option::forced_receive_buffer_size(16 << 20), ignored);
+      listener.async_serve([&of](dgram::udp::session peer) { return of.serve(std::move(peer)); },
+                           [](const std::error_code& ec) {
+                             if (ec) std::exit(1);
+                           });
+    }
+
+    dgram::udp::socket socket;
+    dgram::udp::listener listener;
+  };
+
+  asio::awaitable<void> serve(dgram::udp::session peer)
+  {
+    while (const auto datagram = co_await peer.next()) {
+      bytes_ += datagram->payload().size();
+      if (--left_ == 0) turns_.end();
+    }
+  }
+
+  void take(std::size_t count)
+  {
+    left_ = count;
+    turns_.run(count);
+  }
+
+  turns turns_;
+  dgram::shard_group group_{asio::ip::udp::endpoint(asio::ip::address_v4::loopback(), 0),
+                            {.keep_sessions = true}};
+  crowd source_{payload_size};
+  std::size_t left_ = 0;
+  std::size_t bytes_ = 0;
+  serving_member first_{*this};
+  std::unique_ptr<serving_member> second_;
+  std::array<std::vector<std::size_t>, 2> peers_;
+};
+
+row measure_forwarding(const run_config& how)
+{
+  constexpr const char* none = "received by the member of the session";
+  row measured("S8-forwarding",
+               fmt::format("drain of {} datagrams of {} B with sessions of another shard",
+                           datagrams_of_a_drain, payload_size),
+               unit::ns_per_datagram, metric::cpu);
+  const auto by = std::make_shared<forwarding>();
+  const auto add = [&](const char* name, bool forwarded, const char* control) {
+    measured.add({name,
+                  [by, forwarded, drains = how.drains] { return by->measure(forwarded, drains); },
+                  control});
+  };
+  add(none, false, "");
+  add("forwarded to the member of the session", true, none);
+  measured.run(how.rounds);
+  return measured;
+}
+
 row measure_s8(const run_config& how)
 {
   constexpr const char* one = "one shard";
@@ -276,6 +379,7 @@ std::unique_ptr<threaded_echo> raw_threads(std::size_t threads)
 void add_shard_rows(std::vector<row_maker>& rows)
 {
   rows.push_back({"S8", measure_s8});
+  rows.push_back({"S8-forwarding", measure_forwarding});
 }
 
 }  // namespace bench
