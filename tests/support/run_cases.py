@@ -2,11 +2,12 @@
 # SPDX-License-Identifier: BSL-1.0
 """Runs each test case in a process of its own, and compares the failures with a list.
 
-    run_cases.py [--patience SECONDS] LIST DIRECTORY SUITE...
+    run_cases.py [--patience SECONDS] [--emulator PROGRAM] [--system NAME] LIST DIRECTORY SUITE...
 
 The suites are programs of Catch2 in the directory: "unit" is unit_tests. The list says what the system under the tests
-cannot do. A line "== REASON" is followed by lines "SUITE: NAME OF THE CASE", to which the reason applies. A case that
-fails or hangs without being in the list makes the run fail.
+cannot do. A line "== REASON" is followed by lines "SUITE: NAME OF THE CASE", to which the reason applies. A reason that
+begins with "(NAME)" applies to the system of that name only. A case that fails or hangs without being in the list makes
+the run fail.
 """
 import argparse
 import concurrent.futures
@@ -20,25 +21,28 @@ PATIENCE_IF_LISTED = 5  # seconds
 SKIPPED = 4  # what Catch2 returns if all cases were skipped
 
 
-def read_list(path):
-    reasons, reason = {}, None
+def read_list(path, system):
+    reasons, reason, applies = {}, None, True
     with open(path, encoding="utf-8") as file:
         for line in file:
             line = line.strip()
             if line.startswith("== "):
                 reason = line[3:]
+                only = re.match(r"\((\S+)\) ", reason)
+                applies = only is None or only[1] == system
             elif line and not line.startswith("#"):
                 if reason is None:
                     sys.exit(f"{path}: no reason above: {line}")
-                reasons[line] = reason
+                if applies:
+                    reasons[line] = reason
     return reasons
 
 
 def cases_of(program):
-    listed = subprocess.run([program, "--list-tests", "--verbosity", "quiet"], capture_output=True, text=True,
+    listed = subprocess.run([*program, "--list-tests", "--verbosity", "quiet"], capture_output=True, text=True,
                             timeout=120, check=False)
     if listed.returncode != 0:
-        sys.exit(f"{program} does not start: {listed.stderr}")
+        sys.exit(f"{program[-1]} does not start: {listed.stderr}")
     return [line for line in listed.stdout.splitlines() if line.strip()]
 
 
@@ -46,7 +50,7 @@ def run(program, name, patience):
     """Returns None, or what went wrong."""
     pattern = re.sub(r'([\\,\[\]"*])', r"\\\1", name)
     try:
-        done = subprocess.run([program, pattern], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=patience,
+        done = subprocess.run([*program, pattern], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=patience,
                               check=False)
     except subprocess.TimeoutExpired:
         return f"no end after {patience} s"
@@ -58,16 +62,20 @@ def run(program, name, patience):
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--patience", type=int, default=40, help="seconds for one case")
+    parser.add_argument("--emulator", help="runs the programs, such as qemu-arm")
+    parser.add_argument("--system", help="of the reasons for one system only, those for this one apply")
     parser.add_argument("list")
     parser.add_argument("directory")
     parser.add_argument("suites", nargs="+")
     asked = parser.parse_args()
     list_path, suites = asked.list, asked.suites
-    reasons = read_list(list_path)
+    reasons = read_list(list_path, asked.system)
     known = set()
     work = []
     for suite in suites:
-        program = os.path.join(asked.directory, f"{suite}_tests")
+        program = [os.path.join(asked.directory, f"{suite}_tests")]
+        if asked.emulator:
+            program.insert(0, asked.emulator)
         for name in cases_of(program):
             title = f"{suite}: {name}"
             known.add(title)
