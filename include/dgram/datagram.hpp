@@ -19,6 +19,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <limits>
 #include <optional>
 #include <span>
 #include <vector>
@@ -134,7 +135,9 @@ inline platform::received_control to_control(const arrival_info& info) noexcept
   using field = platform::received_control;
   field said;
   const auto note = [&](field::field what) { said.present |= what; };
-  said.segment = static_cast<std::uint32_t>(info.segment_size);
+  // A train has no larger datagrams, so such a size means one datagram.
+  said.segment = static_cast<std::uint32_t>(
+      std::min<std::size_t>(info.segment_size, std::numeric_limits<std::uint32_t>::max()));
   if (info.local_address) {
     note(field::local);
     said.interface_index = info.interface_index;

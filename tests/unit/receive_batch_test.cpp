@@ -11,7 +11,9 @@
 #include <array>
 #include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <iterator>
+#include <limits>
 #include <ranges>
 #include <set>
 #include <span>
@@ -369,6 +371,24 @@ TEST_CASE("receive_batch: a stored train is taken apart, and offers bound what i
   CHECK(batch.bytes() == 0);
   CHECK(batch.store("next", test::loopback_v4(2)));
   CHECK(texts(batch) == std::vector<std::string>{"next"});
+}
+
+TEST_CASE("receive_batch: a size beyond what the slot counts is no smaller one")
+{
+  // Sizes that would be 0, 1 and 3 if their upper bits were cut off.
+  for (const std::uint64_t beyond :
+       {std::uint64_t{1} << 32, (std::uint64_t{1} << 32) + 1, (std::uint64_t{7} << 32) + 3}) {
+    if (beyond > std::numeric_limits<std::size_t>::max()) continue;
+    const auto size = static_cast<std::size_t>(beyond);
+    dgram::receive_batch batch(1, 64);
+    CHECK(batch.store("one datagram", test::loopback_v4(1), {.segment_size = size}));
+    CHECK(texts(batch) == std::vector<std::string>{"one datagram"});
+    CHECK(batch.coalesced() == 0);
+    batch.clear();
+    CHECK(batch.store("one datagram", test::loopback_v4(1), {.wire_size = size}));
+    CHECK(texts(batch) == std::vector<std::string>{"one datagram"});
+    CHECK(batch[0].truncated());
+  }
 }
 
 TEST_CASE("receive_batch: a socket receives into a batch that was stored into as into a new one")
