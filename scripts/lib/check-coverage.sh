@@ -60,36 +60,39 @@ need_tools() {
 }
 
 run_leg() { # LEG
-  local programs=()
+  local name programs=()
   programs_of "$1"
   if [ ${#programs[@]} -eq 0 ]; then return 0; fi
   step "coverage: building ($1)"
   cmake --preset "$1" >/dev/null
   cmake --build --preset "$1" --parallel "$(processors)" --target "${programs[@]/%/_tests}"
-  step "coverage: running ($1)"
-  rm -rf "build/$1/profiles"
   mkdir -p "build/$1/profiles"
-  # Each program has one file (%m), and all its processes count in that (%c), also those that are killed.
-  if ! LLVM_PROFILE_FILE="$PWD/build/$1/profiles/%m%c.profraw" python3 tests/support/run_cases.py --patience 300 \
-    /dev/null "build/$1/tests" "${programs[@]}"; then
-    failed+=("$1")
-  fi
+  for name in "${programs[@]}"; do
+    step "coverage: $name ($1)"
+    rm -f "build/$1/profiles/$name-"*
+    # All processes of a program count in one file (%m%c), also those that are killed.
+    if ! LLVM_PROFILE_FILE="$PWD/build/$1/profiles/$name-%m%c.profraw" python3 tests/support/run_cases.py --patience 300 \
+      /dev/null "build/$1/tests" "$name"; then
+      failed+=("$name ($1)")
+    fi
+  done
 }
 
-export_leg() { # LEG: writes export.json, and trace.json for gcovr
-  local name objects=() programs=()
+# Of each program by itself: those that replace the system calls have other functions by the same names.
+export_leg() { # LEG: for each program NAME.json, and NAME.trace for gcovr
+  local name programs=() profiles=build/$1/profiles
   programs_of "$1"
   if [ ${#programs[@]} -eq 0 ]; then return 0; fi
   step "coverage: counts ($1)"
-  compgen -G "build/$1/profiles/*.profraw" >/dev/null || die "no run of $1 is there; scripts/check coverage makes one"
-  objects=("build/$1/tests/${programs[0]}_tests")
-  for name in "${programs[@]:1}"; do objects+=(-object "build/$1/tests/${name}_tests"); done
-  llvm-profdata-$version merge -sparse -o "build/$1/profiles/all.profdata" "build/$1/profiles/"*.profraw
-  llvm-cov-$version export -instr-profile="build/$1/profiles/all.profdata" -skip-functions -skip-expansions \
-    "${objects[@]}" include >"build/$1/profiles/export.json"
-  python3 scripts/lib/coverage.py trace "build/$1/profiles/export.json" "build/$1/profiles/trace.json"
-  traces+=(--add-tracefile "build/$1/profiles/trace.json")
-  exports+=("build/$1/profiles/export.json")
+  for name in "${programs[@]}"; do
+    compgen -G "$profiles/$name-*.profraw" >/dev/null || die "$name ($1) was not run; scripts/check coverage does"
+    llvm-profdata-$version merge -sparse -o "$profiles/$name.profdata" "$profiles/$name-"*.profraw
+    llvm-cov-$version export -instr-profile="$profiles/$name.profdata" -skip-functions -skip-expansions \
+      "build/$1/tests/${name}_tests" include >"$profiles/$name.json"
+    python3 scripts/lib/coverage.py trace "$profiles/$name.json" "$profiles/$name.trace"
+    traces+=(--add-tracefile "$profiles/$name.trace")
+    exports+=("$profiles/$name.json")
+  done
 }
 
 report() {

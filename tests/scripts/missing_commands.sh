@@ -62,7 +62,7 @@ not_called() { # WHAT
 declare -A packages=( # of the scripts, that are missing in any case
   [test]='g\+\+ cmake ninja-build' [demo]='g\+\+ cmake ninja-build' [bench]='g\+\+ cmake ninja-build'
   [check]='git clang-format-19' [check-bare]='debootstrap git' [amalgamate]=python3
-  [docs]='python3 doxygen' [guard]='g\+\+ cmake ninja-build valgrind'
+  [docs]='python3 python3-venv doxygen' [guard]='g\+\+ cmake ninja-build valgrind'
   [fuzz]='g\+\+ cmake ninja-build' [check-all]=python3)
 
 # --- every function that notes what is missing goes on ---

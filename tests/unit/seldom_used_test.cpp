@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// Forms of calls that programs seldom use: each does what the more usual form does.
+// Forms of calls that programs seldom use, and events that they seldom meet.
 #include "support/asio.hpp"
 #include "support/loopback.hpp"
 #include "support/temporary_directory.hpp"
@@ -15,8 +15,10 @@
 #include <cerrno>
 #include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <fstream>
 #include <iterator>
+#include <map>
 #include <optional>
 #include <stdexcept>
 #include <string>
@@ -258,6 +260,101 @@ TEST_CASE("an ended session refuses sends with options, and a timeout that is no
   decltype(listener)::session_type none;
   none.set_idle_timeout(1s);
   CHECK_THROWS_WITH(none.set_idle_timeout(0s), ContainsSubstring("must be positive"));
+}
+
+TEST_CASE("a listener hands a large batch over in parts, to each session in order")
+{
+  asio::io_context io;
+  sim::network net{io};
+  sim::socket server{net, {"10.0.0.1", 7000}};
+  sim::socket one{net, {"10.0.0.2", 0}};
+  sim::socket two{net, {"10.0.0.2", 0}};
+  dgram::listener listener{server};
+  std::map<std::uint16_t, std::string> heard;
+  using session = decltype(listener)::session_type;
+  asio::co_spawn(io, listener.serve([&](session peer) -> asio::awaitable<void> {
+    const auto port = peer.remote_endpoint().port();
+    while (const auto datagram = co_await peer.next())
+      heard[port] += datagram->payload().text().front();
+  }),
+                 asio::detached);
+  net.run_for(1s);
+  const std::string order = "abcdefghijklmnopqrstuvwxyz";
+  for (const char each : order) {
+    const std::string payload(1200, each);
+    one.send_to(asio::buffer(payload), server.local_endpoint());
+    two.send_to(asio::buffer(payload), server.local_endpoint());
+  }
+  net.run_for(1s);
+  CHECK(heard[one.local_endpoint().port()] == order);
+  CHECK(heard[two.local_endpoint().port()] == order);
+  CHECK(listener.statistics().handed_over == 2 * order.size());
+}
+
+TEST_CASE("without a handler for failures, a session's system_error leaves the run")
+{
+  asio::io_context io;
+  sim::network net{io};
+  sim::socket server{net, {"10.0.0.1", 7000}};
+  sim::socket client{net, {"10.0.0.2", 0}};
+  dgram::listener listener{server};
+  using session = decltype(listener)::session_type;
+  asio::co_spawn(io, listener.serve([](session peer) -> asio::awaitable<void> {
+    co_await peer.next();
+    dgram::detail::raise(asio::error::access_denied, "test");
+  }),
+                 asio::detached);
+  client.send_to(asio::buffer("x", 1), server.local_endpoint());
+  CHECK_THROWS_WITH(net.run_for(1s), ContainsSubstring("test"));
+  CHECK_NOTHROW(net.run_for(1s));
+  CHECK(listener.size() == 0);
+}
+
+TEST_CASE("a listener and an exchanger that are assigned to close what they had")
+{
+  asio::io_context io;
+  sim::network net{io};
+  sim::socket first{net, {"10.0.0.1", 7000}};
+  sim::socket second{net, {"10.0.0.1", 7001}};
+  std::optional<bool> accepted;
+  {
+    dgram::listener listener{first};
+    listener.async_accept([&](error_code ec, auto session) {
+      CHECK_FALSE(ec);
+      accepted = session.has_value();
+    });
+    net.run_for(1s);
+    CHECK_FALSE(accepted);
+    listener = dgram::listener{second};
+    net.run_for(1s);
+    CHECK(accepted == false);
+  }
+  const dgram::exchange_keys keys = dgram::same_bytes{0, 2};
+  error_code seen;
+  dgram::exchanger exchanger{first, keys};
+  exchanger.async_exchange(asio::buffer("id", 2), second.local_endpoint(),
+                           [&](error_code ec, auto&&...) { seen = ec; });
+  exchanger = dgram::exchanger{second, keys};
+  net.run_for(1s);
+  CHECK(seen == asio::error::operation_aborted);
+}
+
+TEST_CASE("a datagram whose key throws counts as failed, and the map stays as it was")
+{
+  dgram::session_map<int> map{{}, [](const dgram::datagram& received) -> dgram::session_key {
+                                if (received.payload().text() == "bad")
+                                  throw std::runtime_error("k");
+                                return dgram::session_key(received.payload());
+                              }};
+  dgram::receive_batch batch{2, 100};
+  const asio::ip::udp::endpoint sender{asio::ip::make_address("10.0.0.1"), 5};
+  batch.store("good", sender);
+  batch.store("bad", sender);
+  CHECK(map.route(batch[0]));
+  CHECK_THROWS_AS(map.route(batch[1]), std::runtime_error);
+  CHECK(map.size() == 1);
+  CHECK(map.statistics().failed == 1);
+  CHECK(map.statistics().routed == 1);
 }
 
 TEST_CASE("a group on any address cannot be for IPv6 alone")

@@ -272,6 +272,52 @@ TEST_CASE("a simulated batch whose slots cannot hold a train is refused where tr
   CHECK(s.b.try_receive_batch(large, s.ec) == 1);
 }
 
+TEST_CASE("flags, coalescing and too many buffers keep a simulated call from what it cannot do")
+{
+  scene s;
+  s.a.send_to(asio::buffer("x", 1), s.b.local_endpoint());
+  s.net.run();
+  const auto received = [&](auto buffers, int flags) {
+    error_code seen = asio::error::in_progress;
+    s.b.async_receive(buffers, flags, [&](error_code ec, std::size_t) { seen = ec; });
+    s.net.run();
+    return seen;
+  };
+  const auto sent = [&](auto buffers, int flags) {
+    return error_of([&](error_code& ec) { s.a.send_to(buffers, s.b.local_endpoint(), flags, ec); });
+  };
+  const std::vector<asio::mutable_buffer> many(100, asio::buffer(s.storage));
+  const std::vector<asio::const_buffer> many_sent(100, asio::buffer("x", 1));
+  constexpr int flag = asio::socket_base::message_out_of_band;
+  CHECK(received(asio::buffer(s.storage), flag) == asio::error::operation_not_supported);
+  CHECK(received(many, 0) == asio::error::message_size);
+  CHECK(sent(asio::buffer("x", 1), flag) == asio::error::operation_not_supported);
+  CHECK(sent(many_sent, 0) == asio::error::message_size);
+  s.b.set_option(dgram::option::coalescing{true});
+  CHECK(received(asio::buffer(s.storage), 0) == dgram::error::coalescing);
+  s.b.set_option(dgram::option::coalescing{false});
+  CHECK_FALSE(received(asio::buffer(s.storage), 0));
+}
+
+TEST_CASE("a simulated connect that fails leaves a closed socket closed, and an open one open")
+{
+  scene s;
+  s.a.connect(at("2001:db8::1", 5), s.ec);
+  CHECK(s.ec == asio::error::address_family_not_supported);
+  CHECK(s.a.is_open());
+  sim::socket closed{s.net, "10.0.0.1"};
+  closed.connect(at("2001:db8::1", 5), s.ec);
+  CHECK(s.ec == asio::error::network_unreachable);
+  CHECK_FALSE(closed.is_open());
+}
+
+TEST_CASE("the queue of a simulated link has at most 1 GiB")
+{
+  scene s;
+  CHECK_THROWS_WITH(s.net.set_links({.rate = 1000, .queue = 0x40000001U}),
+                    Catch::Matchers::ContainsSubstring("at most 1 GiB"));
+}
+
 TEST_CASE("simulated options of buffers and groups take effect")
 {
   scene s;
