@@ -90,15 +90,7 @@ public:
   template <class Token>
   auto async_wait(Token&& token)
   {
-    return asio::async_initiate<Token, void(dgram::error_code)>(
-        [this](auto handler) {
-          if (moved_clock::is_out_of_memory) throw std::bad_alloc();
-          ++moved_clock::armed;
-          current_ = std::make_shared<moved_clock::waiter>(executor_, due_, std::move(handler));
-          moved_clock::waiters.push_back(current_);
-          moved_clock::move(0us);
-        },
-        token);
+    return asio::async_initiate<Token, void(dgram::error_code)>(start{this}, token);
   }
 
   void cancel()
@@ -109,6 +101,20 @@ public:
   }
 
 private:
+  struct start {
+    moved_timer* self;
+
+    template <class Handler>
+    void operator()(Handler handler) const
+    {
+      if (moved_clock::is_out_of_memory) throw std::bad_alloc();
+      ++moved_clock::armed;
+      self->current_ = std::make_shared<moved_clock::waiter>(self->executor_, self->due_, handler);
+      moved_clock::waiters.push_back(self->current_);
+      moved_clock::move(0us);
+    }
+  };
+
   asio::any_io_executor executor_;
   time_point due_{};
   std::shared_ptr<moved_clock::waiter> current_;
