@@ -2,7 +2,6 @@
 // What a table of sessions is made of: the table of hashes, numbered blocks, the wheel of
 // deadlines, packed keys, and the store on top of them, which is compared with std::map.
 #include <dgram/datagram.hpp>
-#include <dgram/datagram.hpp>
 #include <dgram/detail/sessions/idle_wheel.hpp>
 #include <dgram/detail/sessions/key_table.hpp>
 #include <dgram/detail/sessions/keyed_hash.hpp>
