@@ -80,7 +80,9 @@ error_code ask_by_setting(platform::descriptor_type descriptor, const Protocol& 
   return ec;
 }
 
-/// Asks by reading the option, then by setting it. Before Linux 5.13, coalescing can only be set.
+/// Asks by reading the option, and by setting it. Before Linux 5.13, coalescing can only be set.
+/// qemu's user mode reads options that it cannot set. Any other refusal of the default value tells
+/// nothing of an option that can be read.
 /// The multicast_interface of an IPv4 socket reads as another value than the option has. That value
 /// is thrown away.
 template <class Option, class Protocol>
@@ -98,11 +100,14 @@ error_code ask_for_option(platform::descriptor_type descriptor, const Protocol& 
     std::array<std::byte, 64> unused;
     platform::get_option(descriptor, level, name, unused.data(), unused.size(), ec);
   }
+  error_code refusal = ask_by_setting<Option>(descriptor, protocol);
+  name_unsupported(refusal);
   if (ec) {
-    ec = ask_by_setting<Option>(descriptor, protocol);
+    ec = refusal;
     if (!ec && takes_unknown_options(descriptor, level)) ec = net::error::operation_not_supported;
+  } else if (refusal == net::error::operation_not_supported) {
+    ec = refusal;
   }
-  name_unsupported(ec);
   return ec;
 }
 
@@ -266,8 +271,8 @@ inline const system_capabilities& capabilities()
 }
 
 /// Whether sockets of `protocol` have an option, which may be this library's or Asio's. Each call
-/// asks the kernel with a temporary socket: it reads the option, or else sets it to the value of
-/// its default constructor.
+/// asks the kernel with a temporary socket: it reads the option, and sets it to the value of its
+/// default constructor. An option that can be read and not set is missing.
 ///
 /// `ec` says why not: `operation_not_supported`, `no_permission`, the error of opening the socket,
 /// or another error of the kernel. A socket that has an option may still refuse some of its values.

@@ -61,6 +61,28 @@ TEST_CASE_METHOD(test::scripted, "an option that can be set, and not read, is th
   CHECK((found.max_segments > 1) == test::batched_calls);
 }
 
+TEST_CASE_METHOD(test::scripted, "an option that can be read, and not set, is not there", "[Q5]")
+{
+  script.setsockopt.always(fail(GENERATE(ENOPROTOOPT, EOPNOTSUPP)));
+  CHECK(find(udp::v4()) == bare());
+  CHECK(find(udp::dual()) == bare());
+  dgram::error_code ec;
+  CHECK_FALSE(dgram::supports<dgram::option::busy_poll>(udp::v4(), ec));
+  CHECK(ec == asio::error::operation_not_supported);
+  CHECK_FALSE(dgram::supports<dgram::option::receive_timestamp>(unix_dgram()));
+}
+
+TEST_CASE_METHOD(test::scripted, "an option that can be read is there if its value is refused",
+                 "[Q5]")
+{
+  const auto before = find(udp::v4());
+  script.setsockopt.always(fail(GENERATE(EPERM, EINVAL)));
+  const auto found = find(udp::v4());
+  CHECK(found.receive_drop_count == before.receive_drop_count);
+  CHECK(found.coalescing == before.coalescing);
+  CHECK(dgram::supports<dgram::option::hop_limit>());
+}
+
 TEST_CASE_METHOD(test::scripted, "a system that takes what it does not know has none of it", "[Q5]")
 {
   script.getsockopt.always(fail(ENOPROTOOPT));
@@ -118,6 +140,7 @@ TEST_CASE_METHOD(test::scripted, "a dual-stack socket has what both families hav
   // The IPv6 part is there, the IPv4 one is not.
   script.getsockopt.push(test::pass());
   script.getsockopt.push(fail(ENOPROTOOPT));
+  script.setsockopt.push(test::pass());
   script.setsockopt.push(fail(ENOPROTOOPT));
   CHECK_FALSE(dgram::supports<dgram::option::hop_limit>(udp::dual()));
   CHECK(script.getsockopt.calls() == 2);
