@@ -28,8 +28,10 @@ def output_of(*command, **more):
     return done.stdout if done.returncode == 0 else ""
 
 
-def commit():
-    return output_of("git", "rev-parse", "--short=10", "HEAD").strip()
+def commit(path=None):
+    """The commit that is checked out; nothing if the file, which is the result of a run, is older."""
+    name, _, time = output_of("git", "log", "-1", "--abbrev=10", "--format=%h %ct").strip().partition(" ")
+    return name if path is None or (time and os.path.getmtime(path) >= int(time)) else ""
 
 
 def read(path):
@@ -56,7 +58,7 @@ def tests():
         name = os.path.basename(each["command"][0]) if each.get("command") else ""
         programs[name if name.endswith("_tests") else "others"] += 1
     count = lambda name: len(read(name).splitlines()) if os.path.exists(name) else 0
-    return {"day": day_of(log), "commit": commit(), "total": len(ran), "programs": dict(programs),
+    return {"day": day_of(log), "commit": commit(log), "total": len(ran), "programs": dict(programs),
             "skipped": count(os.path.dirname(log) + "/LastTestsDisabled.log"),
             "failed": count(os.path.dirname(log) + "/LastTestsFailed.log")}
 
@@ -92,7 +94,7 @@ def coverage():
     if not os.path.exists(path):
         return None
     summary = json.loads(read(path))
-    return {"day": day_of(path), "commit": commit(), "lines": [summary["line_covered"], summary["line_total"]],
+    return {"day": day_of(path), "commit": commit(path), "lines": [summary["line_covered"], summary["line_total"]],
             "branches": [summary["branch_covered"], summary["branch_total"]]}
 
 
@@ -101,7 +103,7 @@ def legs(name):
     if not os.path.exists(path):
         return None
     rows = [line.split("\t", 2) for line in read(path).splitlines()]
-    return {"day": day_of(path), "commit": commit(), "legs": [[what, int(took), how] for took, how, what in rows]}
+    return {"day": day_of(path), "commit": commit(path), "legs": [[what, int(took), how] for took, how, what in rows]}
 
 
 # --- what other pages say ---
