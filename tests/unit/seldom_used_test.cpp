@@ -2,6 +2,7 @@
 // Forms of calls that programs seldom use, and events that they seldom meet.
 #include "support/asio.hpp"
 #include "support/loopback.hpp"
+#include "support/memory_transport.hpp"
 #include "support/temporary_directory.hpp"
 
 #include <dgram.hpp>
@@ -355,6 +356,30 @@ TEST_CASE("a datagram whose key throws counts as failed, and the map stays as it
   CHECK(map.size() == 1);
   CHECK(map.statistics().failed == 1);
   CHECK(map.statistics().routed == 1);
+}
+
+TEST_CASE("a writer of a connected socket reports what it drops, without a peer")
+{
+  asio::io_context io;
+  test::memory_socket server{io, test::loopback_v4()};
+  test::memory_socket client{io, test::loopback_v4()};
+  client.connect(server.local_endpoint());
+  client.fail_sends(asio::error::would_block);
+  dgram::writer writer{client, {.datagrams = 2, .when_full = dgram::full_policy::drop_newest}};
+  std::vector<std::size_t> dropped;
+  writer.on_error(
+      [&](const error_code& ec, const asio::ip::udp::endpoint& peer, std::size_t bytes) {
+        CHECK(ec == asio::error::no_buffer_space);
+        CHECK(peer == asio::ip::udp::endpoint());
+        dropped.push_back(bytes);
+      });
+  for (std::size_t size = 1; size <= 4; ++size)
+    writer.push(std::string(size, 'x'));
+  CHECK(dropped == std::vector<std::size_t>{3, 4});
+  CHECK(writer.statistics().dropped == 2);
+  client.fail_sends({});
+  test::run(io);
+  CHECK(writer.statistics().sent == 2);
 }
 
 TEST_CASE("a group on any address cannot be for IPv6 alone")
