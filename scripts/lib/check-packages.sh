@@ -71,13 +71,15 @@ quietly conan install tests/packages/conan/consumer -of "$work/consumer" "${opti
 quietly cmake -S tests/packages/conan/consumer -B "$work/consumer/build" -G Ninja -DCMAKE_BUILD_TYPE=Debug \
   -DCMAKE_TOOLCHAIN_FILE="$work/consumer/conan_toolchain.cmake"
 quietly cmake --build "$work/consumer/build"
-"$work/consumer/build/server" | grep -q '^5 bytes from' || die "the consumer does not run"
+for program in server compiled; do
+  "$work/consumer/build/$program" | grep -q '^5 bytes from' || die "the consumer's $program does not run"
+done
 
 echo "conan create, as in an index, from an archive; on Boost.Asio"
 version=$(conan inspect packaging/conan/all --format=json | python3 -c 'import json, sys; print(json.load(sys.stdin)["version"])')
 mkdir -p "$work/index/dgram-$version"
 cp -r packaging/conan "$work/index/recipes"
-cp -r include LICENSE "$work/index/dgram-$version"
+cp -r include cmake LICENSE "$work/index/dgram-$version"
 tar -C "$work/index" -czf "$work/index/dgram-$version.tar.gz" "dgram-$version"
 sed -i -e "s|url: .*|url: \"file://$work/index/dgram-$version.tar.gz\"|" \
   -e "s|sha256: .*|sha256: \"$(sha256sum "$work/index/dgram-$version.tar.gz" | cut -d' ' -f1)\"|" \

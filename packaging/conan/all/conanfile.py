@@ -34,6 +34,9 @@ class DgramConan(ConanFile):
     }
     no_copy_source = True
 
+    # What makes dgram::compiled of dgram::dgram.
+    _cmake_files = ("dgram-conan.cmake", "dgram-compiled.cmake", "dgram-compiled.cpp")
+
     @property
     def _own_tree(self):
         """The tree that this recipe is part of, or None for a recipe in an index."""
@@ -53,7 +56,8 @@ class DgramConan(ConanFile):
     def export_sources(self):
         if self._own_tree is not None:
             copy(self, "LICENSE", self._own_tree, os.path.join(self.export_sources_folder, "src"))
-            copy(self, "include/*", self._own_tree, os.path.join(self.export_sources_folder, "src"))
+            for files in ("include/*", "cmake/*"):
+                copy(self, files, self._own_tree, os.path.join(self.export_sources_folder, "src"))
 
     def layout(self):
         basic_layout(self, src_folder="src")
@@ -93,10 +97,13 @@ class DgramConan(ConanFile):
     def package(self):
         copy(self, "LICENSE", self.source_folder, os.path.join(self.package_folder, "licenses"))
         copy(self, "*.hpp", os.path.join(self.source_folder, "include"), os.path.join(self.package_folder, "include"))
+        for name in self._cmake_files:
+            copy(self, name, os.path.join(self.source_folder, "cmake"), os.path.join(self.package_folder, "lib", "cmake"))
 
     def package_info(self):
         self.cpp_info.set_property("cmake_file_name", "dgram")
         self.cpp_info.set_property("cmake_target_name", "dgram::all")
+        self.cpp_info.set_property("cmake_build_modules", [os.path.join("lib", "cmake", self._cmake_files[0])])
 
         main = self.cpp_info.components["main"]
         main.set_property("cmake_target_name", "dgram::dgram")

@@ -1,6 +1,9 @@
 # An overlay port: it takes the sources from the tree that it is part of. For a registry, replace SOURCE_PATH by
 # what vcpkg_from_github or vcpkg_download_distfile gives.
 get_filename_component(SOURCE_PATH "${CMAKE_CURRENT_LIST_DIR}/../../../.." ABSOLUTE)
+if(NOT EXISTS "${SOURCE_PATH}/include/dgram/version.hpp")
+  message(FATAL_ERROR "This port belongs into dgram's own tree: pass its place there to --overlay-ports, and do not copy it.")
+endif()
 
 # Headers only: there is nothing to build twice.
 set(VCPKG_BUILD_TYPE release)
