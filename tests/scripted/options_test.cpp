@@ -72,7 +72,8 @@ struct refusing_socket {
   using protocol_type = dgram::udp;
 
   int native_handle() const { return fd; }
-  void set_option(const dgram::option::hop_limit&, dgram::error_code& failure) const
+  template <class Option>
+  void set_option(const Option&, dgram::error_code& failure) const
   {
     failure = asio::error::no_permission;
   }
@@ -270,7 +271,8 @@ TEST_CASE_METHOD(host,
   socket.set_option(dgram::option::hop_limit(7));
   refusing_socket refusing{socket.native_handle()};
   script.getsockopt.push(fail(ENOPROTOOPT));
-  dgram::detail::set_both_parts(refusing, dgram::option::hop_limit(8), ec);
+  const dgram::option::hop_limit wanted(8);
+  dgram::detail::set_both_parts(refusing, {wanted, asio::ip::udp::v4(), asio::ip::udp::v6()}, ec);
   CHECK(ec == system_error(EPERM));
   CHECK(dgram::platform::get_int_option(refusing.fd, IPPROTO_IP, IP_TTL, ec) == 7);
 }
