@@ -604,6 +604,9 @@ public:
   unsigned pick(unsigned number) { return static_cast<unsigned>(random_() % number); }
 
 private:
+  static constexpr bool has_times =
+      dgram::platform::names::transmit_time != dgram::platform::names::unsupported;
+
   void change_options()
   {
     options_ = {};
@@ -611,10 +614,10 @@ private:
       options_.ecn = one_in(2) ? dgram::ecn_codepoint::ect_0 : dgram::ecn_codepoint::ce;
     if (one_in(3)) options_.dscp = static_cast<std::uint8_t>(pick(2));
     if (one_in(3)) options_.hop_limit = 1 + static_cast<int>(pick(2));
-    if (one_in(3)) options_.transmit_time.emplace(std::chrono::seconds(pick(2)));
+    if (has_times && one_in(3)) options_.transmit_time.emplace(std::chrono::seconds(pick(2)));
     if (one_in(3)) options_.source = asio::ip::make_address(one_in(2) ? "127.0.0.2" : "127.0.0.3");
     if (one_in(3)) options_.interface_index = 1 + pick(2);
-    if (one_in(6)) options_.timestamp = true;
+    if (has_times && one_in(6)) options_.timestamp = true;
     if (one_in(3)) options_.control = std::span<const std::byte>(control_).first(8 * pick(3));
   }
 
