@@ -61,7 +61,7 @@ public:
 
   void disarm()
   {
-    if (!is_armed_) return;
+    if (!is_armed_ || !timer_) return;
     is_armed_ = false;
     ++number_;
     timer_->cancel();
