@@ -234,7 +234,7 @@ outcome restart(int times)
 
 // --- resizes ---
 
-/// A member of a group, with an echo on a thread of its own.
+/// A member of a group. One thread runs its echo and nothing else.
 class shard {
 public:
   explicit shard(dgram::shard_group& group)

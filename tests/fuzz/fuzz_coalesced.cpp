@@ -94,7 +94,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
       } while (start < payload.size());
     }
 
-    fuzz::require(received.used_slots() == used, "a buffer has a slot of its own");
+    fuzz::require(received.used_slots() == used, "each stored buffer uses one slot");
     fuzz::require(received.size() == expected.size(), "a batch has as many datagrams as trains do");
     fuzz::require(received.size() <= received.most_datagrams(), "a batch knows its largest size");
     fuzz::require(received.bytes() == bytes && received.truncated() == truncated &&

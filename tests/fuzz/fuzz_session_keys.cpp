@@ -330,7 +330,7 @@ private:
     const auto taken = owner_of(name_of(key));
     const bool is_own = one && owner && *owner == one.id();
     fuzz::require(replaced == (is_own && (!taken || *taken == one.id())),
-                  "a session replaces a key of its own by a free one");
+                  "a session exchanges one of its keys for a free key");
     if (!replaced || taken) return;
     keys_.erase(name_of(old));
     keys_[name_of(key)] = one.id();

@@ -112,11 +112,12 @@ public:
   phase bind_phase() const noexcept { return pending.bind_phase(); }
   phase connect_phase() const noexcept { return pending.connect_phase(); }
 
-  /// May a send to this endpoint start, whatever the bind is at?
+  /// Whether a send to this endpoint may start. Before the bind is done, the send waits for it.
   bool may_send_to(const endpoint_type& to) const noexcept
   {
     return to.port() != 0 && connect_phase() == phase::none && !closed_;
   }
+
   bool is_receiving() const noexcept { return receiving_.is_wanted() && is_bound(); }
   bool is_paused() const noexcept { return replaceable.is_paused(); }
   bool is_pause_due() const noexcept { return pause_is_due_; }
@@ -254,7 +255,7 @@ public:
     return wait_and_send(to, payload, done);
   }
 
-  /// The same for a socket without a peer of its own, without a completion.
+  /// The same without a completion, if the socket is not connected.
   bool send(const endpoint_type& to, const payload_view& payload)
   {
     begin_send(payload);

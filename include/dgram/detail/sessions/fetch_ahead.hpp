@@ -37,9 +37,9 @@ inline void fetch_ahead(const void* memory, std::size_t size) noexcept
   fetch_ahead(reinterpret_cast<std::uintptr_t>(memory), size);
 }
 
-/// Fetches what a coroutine needs that waits with an object of its own, for example a handle. The
-/// object is in the coroutine's first frame, and the wait is the last memory that it has taken. So
-/// its frames are between the two, unless the memory came from several places.
+/// Fetches the frames of a coroutine that waits. `object` is a local variable of the coroutine,
+/// such as a handle, so it is in the first frame. `wait` is the last memory that the coroutine
+/// allocated. If the allocator placed the memory in order, the other frames are between the two.
 inline void fetch_coroutine_ahead(const void* object, const void* wait) noexcept
 {
   constexpr std::size_t most_frames = 2048;  // those of three coroutines and of the spawned one

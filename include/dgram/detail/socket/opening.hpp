@@ -39,7 +39,7 @@ struct failed_step {
   std::string subject = {};
   std::string allowed = {};  // the values that the subject may have, if its value was out of range
 
-  /// Out of line, since each option has a text of its own.
+  /// Out of line, because every option calls it with another text.
   DGRAM_COLD void refuse(std::string what, std::string range = {})
   {
     subject = std::move(what);
