@@ -326,7 +326,8 @@ public:
   {
     // The usual case; what follows words the errors of the others.
     if constexpr (is_ip && sizeof...(Args) == 1 && detail::starts_with<endpoint_type, Args...>)
-      if (core().may_send_to(args...)) return detail::start_send(core(), args..., message);
+      if (core_type& on = core(); on.may_send_to(args...))
+        return detail::start_send(on, args..., message);
     const auto call = detail::read_call<protocol_type, true>(args...);
     if (!call.has_slice())
       return start<detail::action::send>(send_destination(call), message,
