@@ -134,3 +134,24 @@ count_moved_to_B() { # NAME: as `count`; A's clients have lost datagrams, and al
   is_some moved "$moved"
   is 'at B' "$at_B" 16
 }
+
+ids_keep_sessions() { # NAME: clients that change their ports twice stay in their sessions, some at each server
+  ask_as "$1"
+  change_ports "$1"
+  change_ports "$1"
+  count "$1"
+  is lost "$lost" 0
+  is moved "$moved" 0
+  is sessions "$sessions" 16
+  is_some 'at A' "$at_A"
+  is_some 'at B' "$at_B"
+}
+
+drained_clients_move() { # NAME: after A was taken out: A drains, and each of its clients moves to B with its next datagram
+  settle "$1"
+  drain_server A
+  count "$1"
+  loses_only_what_is_on_its_way
+  is_some moved "$moved"
+  is 'at B' "$at_B" 16
+}

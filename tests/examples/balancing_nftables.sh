@@ -83,12 +83,4 @@ quits serverB TERM
 serve A --ids 8
 serve B --ids 8
 reload 's/jhash ip saddr \. udp sport mod/jhash @th,64,64 mod/'
-ask_as ids
-change_ports ids
-change_ports ids
-count ids
-is lost "$lost" 0
-is moved "$moved" 0
-is sessions "$sessions" 16
-is_some 'at A' "$at_A"
-is_some 'at B' "$at_B"
+ids_keep_sessions ids

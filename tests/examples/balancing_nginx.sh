@@ -52,12 +52,7 @@ serve A --idle 500 --drain 20000 --delay 10
 serve B --delay 10
 ask_as drained
 reload "$take_out"
-settle drained
-drain_server A
-count drained
-loses_only_what_is_on_its_way
-is_some moved "$moved"
-is 'at B' "$at_B" 16
+drained_clients_move drained
 is sessions "$sessions" 32
 
 # A killed one: its host refuses, and each client of it moves.
@@ -98,12 +93,7 @@ reload 's/hash .*;/hash $remote_addr consistent;/'
 ask_as ids
 change_ports ids
 reload "$take_out"
-settle ids
-drain_server A
-count ids
-loses_only_what_is_on_its_way
-is_some moved "$moved"
-is 'at B' "$at_B" 16
+drained_clients_move ids
 is sessions "$sessions" $((16 + moved))
 
 quit nginx TERM || true
