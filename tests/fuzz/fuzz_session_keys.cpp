@@ -3,6 +3,7 @@
 // takes from sessions, each session is found by exactly its own keys.
 
 #include "fuzz/input.hpp"
+#include "support/manual_clock.hpp"
 
 #include <dgram/session_map.hpp>
 
@@ -22,16 +23,8 @@ namespace {
 using dgram::session_key;
 using endpoint = asio::ip::udp::endpoint;
 
-/// A clock that the input moves.
-struct input_clock {
-  using rep = std::int64_t;
-  using period = std::milli;
-  using duration = std::chrono::duration<rep, period>;
-  using time_point = std::chrono::time_point<input_clock>;
-
-  static inline time_point current{};
-  static time_point now() noexcept { return current; }
-};
+// The input moves it.
+using input_clock = test::manual_clock<std::chrono::duration<std::int64_t, std::milli>>;
 
 /// What the function for keys throws.
 struct no_key {};

@@ -6,6 +6,7 @@
 
 #include "support/loopback.hpp"
 #include "support/scripted_system.hpp"
+#include "support/thrown_text.hpp"
 
 #include <dgram.hpp>
 
@@ -38,16 +39,6 @@ struct without_steering : test::scripted {
   asio::io_context io;
 };
 
-std::string text_of(auto function)
-{
-  try {
-    function();
-  } catch (const dgram::system_error& thrown) {
-    return thrown.what();
-  }
-  return "nothing was thrown";
-}
-
 }  // namespace
 
 TEST_CASE_METHOD(without_steering, "a group without steering refuses more members and says so",
@@ -63,8 +54,8 @@ TEST_CASE_METHOD(without_steering, "a group without steering refuses more member
   constexpr const char* advice =
       "member 1: this system cannot steer datagrams to sockets that share a port; serve with one "
       "member";
-  CHECK_THAT(text_of([&] { group.open(io); }), ContainsSubstring(advice));
-  CHECK_THAT(text_of([] { shard_group(test::loopback_v4(), {.reserve = 2}); }),
+  CHECK_THAT(test::thrown_text([&] { group.open(io); }), ContainsSubstring(advice));
+  CHECK_THAT(test::thrown_text([] { shard_group(test::loopback_v4(), {.reserve = 2}); }),
              ContainsSubstring(advice));
 
   // The one member serves sessions.
@@ -96,7 +87,7 @@ TEST_CASE_METHOD(without_steering, "a group without steering has its port alone"
   CHECK(ec == asio::error::address_in_use);
 
   const dgram::udp::socket shared(io, test::loopback_v4(), {.reuse_port = true});
-  CHECK_THAT(text_of([&] { shard_group again(shared.local_endpoint()); }),
+  CHECK_THAT(test::thrown_text([&] { shard_group again(shared.local_endpoint()); }),
              ContainsSubstring("EADDRINUSE"));
 }
 

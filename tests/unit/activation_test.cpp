@@ -4,6 +4,7 @@
 
 #include "support/loopback.hpp"
 #include "support/temporary_directory.hpp"
+#include "support/thrown_text.hpp"
 
 #include <catch2/catch_test_macros.hpp>
 #include <catch2/generators/catch_generators.hpp>
@@ -53,17 +54,6 @@ private:
       ::unsetenv(name);
   }
 };
-
-std::string thrown(dgram::error_code expected, const std::function<void()>& function)
-{
-  try {
-    function();
-  } catch (const dgram::system_error& error) {
-    CHECK(error.code() == expected);
-    return error.what();
-  }
-  return "(nothing was thrown)";
-}
 
 /// Runs `report` in a child process that has these descriptors from number 3 on, and returns what
 /// it returned there.
@@ -208,7 +198,7 @@ TEST_CASE("variables that are no supervisor's are named in the error", "[activat
   const auto refused = [](const char* variable, const std::string& value) {
     environment::pass("1", nullptr);
     environment::set(variable, value);
-    return thrown(dgram::error::out_of_range, [] { dgram::inherited_sockets(); });
+    return test::thrown_text(dgram::error::out_of_range, [] { dgram::inherited_sockets(); });
   };
   for (const char* value : {"", "x", "-1", "1x", " 1", "+1", "99999999999999999999", "2147483647"})
     CHECK_THAT(refused("LISTEN_FDS", value),
@@ -252,12 +242,13 @@ TEST_CASE("what cannot be stored is refused with the reason", "[activation]")
   dgram::udp::socket udp{io, test::loopback_v4()};
   for (const auto& name : {std::string(), std::string("a:b"), std::string("a\nb"),
                            std::string(256, 'x'), std::string("\xc3\xa4")})
-    CHECK_THAT(thrown(dgram::error::out_of_range, [&] { dgram::store_in_systemd(name, udp); }),
-               ContainsSubstring("name \"" + name + "\""));
+    CHECK_THAT(
+        test::thrown_text(dgram::error::out_of_range, [&] { dgram::store_in_systemd(name, udp); }),
+        ContainsSubstring("name \"" + name + "\""));
   environment::set("NOTIFY_SOCKET", "vsock:2:1");
-  CHECK_THAT(
-      thrown(asio::error::address_family_not_supported, [&] { dgram::store_in_systemd("a", udp); }),
-      ContainsSubstring("NOTIFY_SOCKET=vsock:2:1"));
+  CHECK_THAT(test::thrown_text(asio::error::address_family_not_supported,
+                               [&] { dgram::store_in_systemd("a", udp); }),
+             ContainsSubstring("NOTIFY_SOCKET=vsock:2:1"));
   environment::set("NOTIFY_SOCKET", "/nonexistent/notify");
   dgram::error_code ec;
   CHECK_FALSE(dgram::store_in_systemd(std::string(255, 'x'), udp, ec));

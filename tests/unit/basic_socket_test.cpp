@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 // basic_socket.hpp: construction, moving, descriptors, addresses, what never blocks, dual stack.
 
+#include "support/thrown_text.hpp"
 #include "unit/host.hpp"
 
 #include <dgram/basic_socket.hpp>
@@ -76,16 +77,6 @@ private:
 
 const error_code no_result = asio::error::in_progress;
 
-std::string thrown_text(const std::function<void()>& call)
-{
-  try {
-    call();
-  } catch (const dgram::system_error& failure) {
-    return failure.what();
-  }
-  return "nothing was thrown";
-}
-
 /// That `to` gets what `from` sends.
 template <class From, class To>
 void check_flow(asio::io_context& io, From& from, To& to)
@@ -151,7 +142,7 @@ TEST_CASE(
     return probe.get();
   }();
   CHECK_THROWS_AS(socket_type(io, address), dgram::system_error);
-  CHECK_THAT(thrown_text([&] { socket_type(io, address); }),
+  CHECK_THAT(test::thrown_text([&] { socket_type(io, address); }),
              Catch::Matchers::StartsWith("bind") &&
                  Catch::Matchers::ContainsSubstring(dgram::to_string(address)));
   CHECK_THROWS_AS(socket_type(io, udp::v4(), {.receive_buffer_size = -1}), dgram::system_error);
@@ -237,7 +228,7 @@ TEST_CASE("basic_socket: opening twice is an error and changes nothing")
   CHECK(ec == asio::error::already_open);
   CHECK(socket.native_handle() == fd);
   CHECK(socket.local_endpoint() == local);
-  CHECK_THAT(thrown_text([&] { socket.open(); }), Catch::Matchers::StartsWith("open"));
+  CHECK_THAT(test::thrown_text([&] { socket.open(); }), Catch::Matchers::StartsWith("open"));
 }
 
 TEST_CASE("basic_socket: opening a dual-stack socket again does not make it plain")
@@ -624,7 +615,7 @@ TEST_CASE("basic_socket: release ends what was pending, and a closed socket has 
   error_code ec;
   CHECK(socket.release(ec) == -1);
   CHECK(ec == asio::error::bad_descriptor);
-  CHECK_THAT(thrown_text([&] { socket.release(); }), Catch::Matchers::StartsWith("release"));
+  CHECK_THAT(test::thrown_text([&] { socket.release(); }), Catch::Matchers::StartsWith("release"));
 }
 
 // --- closing and cancelling ---
@@ -796,7 +787,7 @@ TEST_CASE("basic_socket: connect fixes the peer, disconnect frees it")
   socket.connect(nobody, ec);
   CHECK(ec == dgram::error::bad_port);
   CHECK(socket.remote_endpoint() == peer.local_endpoint());
-  CHECK_THAT(thrown_text([&] { socket.connect(nobody); }),
+  CHECK_THAT(test::thrown_text([&] { socket.connect(nobody); }),
              Catch::Matchers::StartsWith("connect") &&
                  Catch::Matchers::ContainsSubstring(dgram::to_string(nobody)));
 
@@ -880,7 +871,7 @@ TEST_CASE("basic_socket: binding twice, or to another's port, is the kernel's er
   CHECK_FALSE(ec);
   second.bind(test::loopback_v4(), ec);
   CHECK(ec == asio::error::invalid_argument);
-  CHECK_THAT(thrown_text([&] { second.bind(first.local_endpoint()); }),
+  CHECK_THAT(test::thrown_text([&] { second.bind(first.local_endpoint()); }),
              Catch::Matchers::ContainsSubstring(dgram::to_string(first.local_endpoint())));
 }
 
@@ -969,7 +960,7 @@ TEST_CASE("basic_socket: the forms that never block throw what is not would_bloc
   error_code ec;
   socket.try_send_to(asio::buffer(too_large), peer, ec);
   CHECK(ec == asio::error::message_size);
-  CHECK_THAT(thrown_text([&] { (void)socket.try_send_to(asio::buffer(too_large), peer); }),
+  CHECK_THAT(test::thrown_text([&] { (void)socket.try_send_to(asio::buffer(too_large), peer); }),
              Catch::Matchers::StartsWith("try_send_to"));
   socket.try_send(test::bytes("no peer"), ec);
   CHECK(ec == test::os_error(EDESTADDRREQ));

@@ -4,6 +4,7 @@
 
 #include "support/loopback.hpp"
 #include "support/temporary_directory.hpp"
+#include "support/thrown_text.hpp"
 
 #include <dgram/reader.hpp>
 
@@ -42,19 +43,6 @@ owned_descriptor open_file()
 owned_descriptor open_socket(int family, int type)
 {
   return owned_descriptor(::socket(family, type, 0));
-}
-
-/// The text of what is thrown.
-template <class Function>
-std::string thrown(dgram::error_code expected, Function&& function)
-{
-  try {
-    function();
-  } catch (const dgram::system_error& error) {
-    CHECK(error.code() == expected);
-    return error.what();
-  }
-  return "(nothing was thrown)";
 }
 
 }  // namespace
@@ -174,21 +162,23 @@ TEST_CASE("a descriptor of another kind is refused by its name, and closed", "[d
   asio::io_context io;
   auto tcp = open_socket(AF_INET, SOCK_STREAM);
   const int number = tcp.get();
-  const auto text =
-      thrown(dgram::error::wrong_descriptor, [&] { dgram::adopt<dgram::udp>(io, std::move(tcp)); });
+  const auto text = test::thrown_text(dgram::error::wrong_descriptor,
+                                      [&] { dgram::adopt<dgram::udp>(io, std::move(tcp)); });
   CHECK_THAT(text, ContainsSubstring("descriptor " + std::to_string(number) + ": TCP over IPv4"));
   CHECK_FALSE(is_open(number));
-  CHECK_THAT(thrown(dgram::error::wrong_descriptor,
-                    [&] { dgram::adopt<unix_dgram>(io, open_socket(AF_INET, SOCK_DGRAM)); }),
-             ContainsSubstring("UDP over IPv4"));
-  CHECK_THAT(thrown(dgram::error::wrong_descriptor,
-                    [&] { dgram::adopt<dgram::udp>(io, open_socket(AF_UNIX, SOCK_DGRAM)); }),
-             ContainsSubstring("Unix datagrams"));
   CHECK_THAT(
-      thrown(dgram::error::wrong_descriptor, [&] { dgram::adopt<dgram::udp>(io, open_file()); }),
-      ContainsSubstring("no socket"));
-  CHECK_THAT(thrown(asio::error::bad_descriptor,
-                    [&] { dgram::adopt<dgram::udp>(io, owned_descriptor()); }),
+      test::thrown_text(dgram::error::wrong_descriptor,
+                        [&] { dgram::adopt<unix_dgram>(io, open_socket(AF_INET, SOCK_DGRAM)); }),
+      ContainsSubstring("UDP over IPv4"));
+  CHECK_THAT(
+      test::thrown_text(dgram::error::wrong_descriptor,
+                        [&] { dgram::adopt<dgram::udp>(io, open_socket(AF_UNIX, SOCK_DGRAM)); }),
+      ContainsSubstring("Unix datagrams"));
+  CHECK_THAT(test::thrown_text(dgram::error::wrong_descriptor,
+                               [&] { dgram::adopt<dgram::udp>(io, open_file()); }),
+             ContainsSubstring("no socket"));
+  CHECK_THAT(test::thrown_text(asio::error::bad_descriptor,
+                               [&] { dgram::adopt<dgram::udp>(io, owned_descriptor()); }),
              ContainsSubstring("descriptor -1: not open"));
 }
 
@@ -244,9 +234,10 @@ TEST_CASE("numbers of descriptors that no datagram passes are refused", "[descri
   CHECK(dgram::send_descriptors(client, asio::buffer("x", 1), most, to) == 1);
   auto beyond = most;
   beyond.push_back(0);
-  CHECK_THAT(thrown(dgram::error::out_of_range,
-                    [&] { dgram::send_descriptors(client, asio::buffer("x", 1), beyond, to); }),
-             ContainsSubstring("number of descriptors 13; allowed are 1 to 12"));
+  CHECK_THAT(
+      test::thrown_text(dgram::error::out_of_range,
+                        [&] { dgram::send_descriptors(client, asio::buffer("x", 1), beyond, to); }),
+      ContainsSubstring("number of descriptors 13; allowed are 1 to 12"));
   dgram::error_code ec;
   CHECK(dgram::send_descriptors(client, asio::buffer("x", 1), {}, to, ec) == 0);
   CHECK(ec == dgram::error::out_of_range);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 // multicast.hpp: groups as text, joining and leaving them, and what members get, all on loopback.
 
+#include "support/thrown_text.hpp"
 #include "unit/host.hpp"
 
 #include <dgram/multicast.hpp>
@@ -172,14 +173,7 @@ TEST_CASE("multicast: what is thrown names the group, its source and the interfa
 {
   asio::io_context io;
   udp::socket socket(io, udp::v4());
-  const auto text = [](const auto& call) {
-    try {
-      call();
-    } catch (const dgram::system_error& failure) {
-      return std::string(failure.what());
-    }
-    return std::string("nothing was thrown");
-  };
+  const auto text = [](const auto& call) { return test::thrown_text(call); };
   const network_interface nowhere("no-such-if");
   const multicast_group from_one("232.1.2.3", "10.0.0.7");
   using Catch::Matchers::StartsWith;

@@ -3,6 +3,7 @@
 #include <dgram/rate_limiter.hpp>
 
 #include "support/loopback.hpp"
+#include "support/manual_clock.hpp"
 
 #include <dgram.hpp>
 
@@ -25,15 +26,7 @@ using dgram::token_budget;
 
 namespace {
 
-/// A clock that a test sets.
-struct manual_clock {
-  using duration = std::chrono::nanoseconds;
-  using rep = duration::rep;
-  using period = duration::period;
-  using time_point = std::chrono::time_point<manual_clock>;
-  static time_point now() noexcept { return time_point(at); }
-  inline static duration at{};
-};
+using manual_clock = test::manual_clock<std::chrono::nanoseconds>;
 
 using limiter = dgram::basic_rate_limiter<manual_clock>;
 
@@ -72,17 +65,17 @@ std::string refused(const dgram::rate_limiter_config& config)
 
 TEST_CASE("a sender may send its burst at once, and then its rate", "[limits]")
 {
-  manual_clock::at = {};
+  manual_clock::current = {};
   limiter by({.ipv4_address = token_budget{10, 5}});
   CHECK(passed(by, v4(1), 20) == 5);
-  manual_clock::at += std::chrono::milliseconds(99);
+  manual_clock::current += std::chrono::milliseconds(99);
   CHECK(passed(by, v4(1), 20) == 0);
-  manual_clock::at += std::chrono::milliseconds(1);
+  manual_clock::current += std::chrono::milliseconds(1);
   CHECK(passed(by, v4(1), 20) == 1);
-  manual_clock::at += std::chrono::milliseconds(250);
+  manual_clock::current += std::chrono::milliseconds(250);
   CHECK(passed(by, v4(1), 20) == 2);
   // Never more than the burst, however long it was silent.
-  manual_clock::at += std::chrono::hours(24 * 365);
+  manual_clock::current += std::chrono::hours(24 * 365);
   CHECK(passed(by, v4(1), 20) == 5);
   CHECK(by.statistics() == dgram::rate_limiter_statistics{.allowed = 13, .over_prefix = 87});
   // Others have buckets of their own, and IPv6 is not limited here.
@@ -92,7 +85,7 @@ TEST_CASE("a sender may send its burst at once, and then its rate", "[limits]")
 
 TEST_CASE("a refused datagram costs no tokens, in no budget", "[limits]")
 {
-  manual_clock::at = {};
+  manual_clock::current = {};
   limiter by({.ipv4_address = token_budget{1, 3},
               .ipv4_network = token_budget{1, 5},
               .all = token_budget{1, 7}});
@@ -102,16 +95,16 @@ TEST_CASE("a refused datagram costs no tokens, in no budget", "[limits]")
   CHECK(by.statistics().over_prefix == 7 + 8);
   CHECK(by.statistics().over_all == 8);
   // One token each, of which only the address's and the network's were used up.
-  manual_clock::at += std::chrono::seconds(1);
+  manual_clock::current += std::chrono::seconds(1);
   CHECK(passed(by, text("192.0.2.2"), 10) == 1);
   CHECK(passed(by, text("192.0.3.1"), 10) == 0);
-  manual_clock::at += std::chrono::seconds(1);
+  manual_clock::current += std::chrono::seconds(1);
   CHECK(passed(by, text("192.0.3.1"), 10) == 1);
 }
 
 TEST_CASE("networks of IPv6 have 64 bits, and a mapped address is one of IPv4", "[limits]")
 {
-  manual_clock::at = {};
+  manual_clock::current = {};
   limiter by({.ipv4_address = token_budget{1, 2}, .ipv6_network = token_budget{1, 3}});
   CHECK(passed(by, text("2001:db8:0:1::1"), 2) == 2);
   CHECK(passed(by, text("2001:db8:0:1:ffff::2"), 9) == 1);
@@ -124,14 +117,14 @@ TEST_CASE("networks of IPv6 have 64 bits, and a mapped address is one of IPv4", 
 
 TEST_CASE("tokens may be bytes", "[limits]")
 {
-  manual_clock::at = {};
+  manual_clock::current = {};
   limiter by({.all = token_budget{1000, 1500}});
   CHECK(by.allow(v4(1), 1400));
   CHECK_FALSE(by.allow(v4(1), 101));
   CHECK(by.allow(v4(2), 100));
   CHECK_FALSE(by.allow(v4(1), 1));
   CHECK(by.allow(v4(1), 0));
-  manual_clock::at += std::chrono::hours(1);
+  manual_clock::current += std::chrono::hours(1);
   CHECK_FALSE(by.allow(v4(1), 1501));
   CHECK_FALSE(by.allow(v4(1), std::numeric_limits<std::uint32_t>::max()));
   CHECK(by.allow({v4(1), 53}, 1500));
@@ -139,21 +132,21 @@ TEST_CASE("tokens may be bytes", "[limits]")
 
 TEST_CASE("a time before that of an earlier call gives no tokens", "[limits]")
 {
-  manual_clock::at = std::chrono::hours(1);
+  manual_clock::current = manual_clock::time_point(std::chrono::hours(1));
   limiter by({.all = token_budget{1, 1}});
   CHECK(by.allow(v4(1)));
-  manual_clock::at += std::chrono::seconds(1);
+  manual_clock::current += std::chrono::seconds(1);
   CHECK(by.allow(v4(1)));
-  manual_clock::at -= std::chrono::hours(1);
+  manual_clock::current -= std::chrono::hours(1);
   CHECK_FALSE(by.allow(v4(1)));
-  manual_clock::at += std::chrono::hours(1);
+  manual_clock::current += std::chrono::hours(1);
   CHECK_FALSE(by.allow(v4(1)));
   CHECK(by.allow(v4(1), 1, manual_clock::now() + std::chrono::seconds(1)));
 }
 
 TEST_CASE("when there are too many prefixes, the fullest bucket is forgotten", "[limits]")
 {
-  manual_clock::at = {};
+  manual_clock::current = {};
   limiter by({.ipv4_address = token_budget{1, 10}, .max_prefixes = 8});
   // Eight places: the sender 8 has used one token, the sender 1 has used eight.
   for (std::uint32_t sender = 1; sender <= 8; ++sender)
@@ -166,11 +159,11 @@ TEST_CASE("when there are too many prefixes, the fullest bucket is forgotten", "
     CHECK(passed(by, v4(sender), 20) == static_cast<int>(1 + sender));
   CHECK(by.statistics().forgotten == 1);
   // A bucket that is full again is nothing to forget.
-  manual_clock::at += std::chrono::seconds(100);
+  manual_clock::current += std::chrono::seconds(100);
   CHECK(passed(by, v4(200), 20) == 10);
   CHECK(by.statistics().forgotten == 1);
   // What is refused takes no place.
-  manual_clock::at += std::chrono::seconds(100);
+  manual_clock::current += std::chrono::seconds(100);
   for (std::uint32_t sender = 1; sender <= 8; ++sender)
     passed(by, v4(sender), 20);
   CHECK_FALSE(by.allow(v4(300), 11));
@@ -180,7 +173,7 @@ TEST_CASE("when there are too many prefixes, the fullest bucket is forgotten", "
 
 TEST_CASE("the limiter decides as a bucket of numbers for each sender does", "[limits]")
 {
-  manual_clock::at = {};
+  manual_clock::current = {};
   const double rate = 7.3;
   const double burst = 4;
   limiter by({.ipv4_address = token_budget{rate, burst}, .max_prefixes = 65'536});
@@ -193,9 +186,10 @@ TEST_CASE("the limiter decides as a bucket of numbers for each sender does", "[l
   int differences = 0;
   int undecided = 0;
   for (int i = 0; i < 200'000; ++i) {
-    manual_clock::at += std::chrono::microseconds(random() % 2000);
+    manual_clock::current += std::chrono::microseconds(random() % 2000);
     const auto sender = static_cast<std::uint32_t>(random() % 200);
-    const double seconds = std::chrono::duration<double>(manual_clock::at).count();
+    const double seconds =
+        std::chrono::duration<double>(manual_clock::current.time_since_epoch()).count();
     bucket& own = plain[sender];
     own.tokens = std::min(burst, own.tokens + (seconds - own.seconds) * rate);
     own.seconds = seconds;
@@ -237,16 +231,16 @@ TEST_CASE("budgets that limit nothing or everything are refused by name", "[limi
 
 TEST_CASE("extreme budgets keep their meaning", "[limits]")
 {
-  manual_clock::at = {};
+  manual_clock::current = {};
   limiter fast({.all = token_budget{1e9, 1}});
   CHECK(passed(fast, v4(1), 5) == 1);
-  manual_clock::at += std::chrono::nanoseconds(1);
+  manual_clock::current += std::chrono::nanoseconds(1);
   CHECK(passed(fast, v4(1), 5) == 1);
   limiter slow({.all = token_budget{1.0 / (364.0 * 24 * 3600), 1}});
   CHECK(passed(slow, v4(1), 5) == 1);
-  manual_clock::at += std::chrono::hours(24 * 363);
+  manual_clock::current += std::chrono::hours(24 * 363);
   CHECK(passed(slow, v4(1), 5) == 0);
-  manual_clock::at += std::chrono::hours(25);
+  manual_clock::current += std::chrono::hours(25);
   CHECK(passed(slow, v4(1), 5) == 1);
 }
 

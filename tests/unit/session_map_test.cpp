@@ -3,6 +3,7 @@
 // functions may do.
 #include "support/asio.hpp"
 #include "support/loopback.hpp"
+#include "support/manual_clock.hpp"
 
 #include <dgram/reader.hpp>
 #include <dgram/session_map.hpp>
@@ -45,16 +46,7 @@ using dgram::session_key;
 using dgram::sessions_full;
 using endpoint = asio::ip::udp::endpoint;
 
-/// A clock that the test moves.
-struct manual_clock {
-  using rep = std::int64_t;
-  using period = std::milli;
-  using duration = std::chrono::duration<rep, period>;
-  using time_point = std::chrono::time_point<manual_clock>;
-
-  static inline time_point current{};
-  static time_point now() noexcept { return current; }
-};
+using manual_clock = test::manual_clock<std::chrono::duration<std::int64_t, std::milli>>;
 
 struct player {
   int datagrams = 0;

@@ -35,6 +35,7 @@
 
 #if defined(__linux__)
 #include "support/other_user.hpp"
+#include "support/thrown_text.hpp"
 
 #include <netinet/in.h>
 #include <sched.h>
@@ -108,16 +109,6 @@ struct client {
   dgram::udp::endpoint server;
 };
 
-std::string text_of(auto function)
-{
-  try {
-    function();
-  } catch (const dgram::system_error& thrown) {
-    return thrown.what();
-  }
-  return "nothing was thrown";
-}
-
 dgram::error_code end_last(shards& of, bool closes)
 {
   std::optional<dgram::error_code> result;
@@ -163,9 +154,9 @@ TEST_CASE("a system without groups refuses a second member and a reserve", "[sha
   if (!ec) SKIP("this system has groups");
   CHECK(ec == asio::error::operation_not_supported);
   CHECK(one.group.size() == 1);
-  CHECK_THAT(text_of([&] { one.group.open(one.io); }),
+  CHECK_THAT(test::thrown_text([&] { one.group.open(one.io); }),
              ContainsSubstring("member 1: this system cannot steer"));
-  CHECK_THAT(text_of([] { shard_group(test::loopback_v4(), {.reserve = 2}); }),
+  CHECK_THAT(test::thrown_text([] { shard_group(test::loopback_v4(), {.reserve = 2}); }),
              ContainsSubstring("member 1: this system cannot steer"));
   client peer(one.group.local_endpoint());
   peer.send();
@@ -364,20 +355,20 @@ TEST_CASE("a group has its port alone", "[shard_group]")
 {
   shards all(test::loopback_v4(), 1);
   const auto taken = all.group.local_endpoint();
-  const std::string text = text_of([&] { shard_group again(taken); });
+  const std::string text = test::thrown_text([&] { shard_group again(taken); });
   CHECK_THAT(text, ContainsSubstring("shard_group EADDRINUSE 127.0.0.1:"));
   CHECK_THAT(text, ContainsSubstring("member 0: a group begins alone on its port"));
   // Not even a socket that would share the port may be there before.
   asio::io_context io;
   const dgram::udp::socket shared(io, test::loopback_v4(), {.reuse_port = true});
-  CHECK_THAT(text_of([&] { shard_group again(shared.local_endpoint()); }),
+  CHECK_THAT(test::thrown_text([&] { shard_group again(shared.local_endpoint()); }),
              ContainsSubstring("EADDRINUSE"));
 }
 
 TEST_CASE("a group refuses settings by name", "[shard_group]")
 {
   const auto text = [](const dgram::shard_group_config& config) {
-    return text_of([&] { shard_group group(test::loopback_v4(), config); });
+    return test::thrown_text([&] { shard_group group(test::loopback_v4(), config); });
   };
   CHECK_THAT(text({.reserve = 0}), ContainsSubstring("reserve 0; allowed are 1 to 256"));
   CHECK_THAT(text({.reserve = 257}), ContainsSubstring("reserve 257; allowed are 1 to 256"));
@@ -390,7 +381,7 @@ TEST_CASE("a group refuses settings by name", "[shard_group]")
   CHECK_THAT(text({.socket = {.reuse_port = true}}),
              ContainsSubstring("reuse_port: the group shares its port itself"));
   CHECK_THAT(text({.socket = {.reuse_address = true}}), ContainsSubstring("reuse_address: "));
-  CHECK_THAT(text_of([] { shard_group group("nowhere"); }), ContainsSubstring("nowhere"));
+  CHECK_THAT(test::thrown_text([] { shard_group group("nowhere"); }), ContainsSubstring("nowhere"));
   CHECK_THAT(text({.socket = {.v6_only = true}}), ContainsSubstring("v6_only{true}"));
 }
 
@@ -463,7 +454,7 @@ TEST_CASE("a drained member stays open until it is closed", "[shard_group]")
   dgram::error_code ec;
   const auto third = all.group.open(all.io, ec);
   CHECK(ec == asio::error::in_progress);
-  CHECK_THAT(text_of([&] { all.group.open(all.io); }),
+  CHECK_THAT(test::thrown_text([&] { all.group.open(all.io); }),
              ContainsSubstring("async_drain_last or async_close_last is not finished"));
   CHECK_FALSE(end_last(all, true));
   CHECK_FALSE(all.sockets[1].is_open());
@@ -473,7 +464,7 @@ TEST_CASE("a drained member stays open until it is closed", "[shard_group]")
 TEST_CASE("nothing ends the only member, or no member", "[shard_group]")
 {
   shards all(test::loopback_v4(), 0);
-  CHECK_THAT(text_of([&] { all.group.async_close_last(asio::detached); }),
+  CHECK_THAT(test::thrown_text([&] { all.group.async_close_last(asio::detached); }),
              ContainsSubstring("async_close_last EINVAL (0 members are open)") ||
                  ContainsSubstring("async_close_last (0 members are open)"));
   all.open(1);
@@ -927,7 +918,7 @@ TEST_CASE("an inherited socket for both families or for one", "[shard_group]")
 TEST_CASE("a descriptor that is no bound UDP socket begins no group", "[shard_group]")
 {
   const auto text = [](int descriptor) {
-    return text_of([&] { shard_group group{dgram::owned_descriptor(descriptor)}; });
+    return test::thrown_text([&] { shard_group group{dgram::owned_descriptor(descriptor)}; });
   };
   CHECK_THAT(text(::socket(AF_INET, SOCK_DGRAM, 0)),
              ContainsSubstring("the inherited socket is not bound"));
@@ -943,7 +934,7 @@ TEST_CASE("growing as another user says what to do", "[shard_group]")
   dgram::error_code ec;
   test::as_other_user([&] {
     const auto refused = late.group.open(late.io, ec);
-    text = text_of([&] { late.group.open(late.io); });
+    text = test::thrown_text([&] { late.group.open(late.io); });
   });
   CHECK(ec == asio::error::address_in_use);
   CHECK_THAT(text, ContainsSubstring("EADDRINUSE 127.0.0.1:"));
@@ -970,8 +961,8 @@ TEST_CASE("growing on a privileged port without the privilege says what to do", 
   dgram::error_code ec;
   test::as_other_user([&] {
     const auto refused = late->group.open(late->io, ec);
-    second = text_of([&] { late->group.open(late->io); });
-    first = text_of([] { shard_group group(test::loopback_v4(844)); });
+    second = test::thrown_text([&] { late->group.open(late->io); });
+    first = test::thrown_text([] { shard_group group(test::loopback_v4(844)); });
   });
   if (!ec || ec == asio::error::address_in_use) SKIP("every user may bind to this port here");
   CHECK(ec == asio::error::access_denied);
