@@ -5,7 +5,7 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 . scripts/lib/apt.sh
-. scripts/lib/rows.sh
+. scripts/lib/parallel.sh
 
 step "compilers: looking for what is needed"
 need_library_build

@@ -5,7 +5,7 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 . scripts/lib/apt.sh
-. scripts/lib/rows.sh
+. scripts/lib/parallel.sh
 
 standards=(c++20 gnu++20 c++23)
 backends=(epoll no-epoll io-uring io-uring-default)
