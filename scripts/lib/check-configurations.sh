@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Started by "scripts/check configurations [all]": tests/configurations/program.cpp compiles with either standard
 # library, each standard, each backend of Asio and each of Asio's switches. What may differ are independent choices, so
-# the rows below hold each pair of values, and "all" tries every combination (about 40 minutes).
+# the rows below hold each pair of values, and "all" tries every combination (about 40 minutes). Each example and each
+# file of the benchmarks compiles with nothing but what it includes.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 . scripts/lib/apt.sh
@@ -72,6 +73,8 @@ case "${1:-}" in
 esac
 
 step "configurations: looking for what is needed"
+need_library_build
+need_command python3 python3
 need_command clang-19 clang++-19
 need_file libc++-19-dev '/usr/lib/llvm-19/include/c++/v1/version'
 need_file libc++abi-19-dev '/usr/lib/llvm-19/lib/libc++abi.so'
@@ -119,3 +122,14 @@ step "configurations: the program runs with libc++, without epoll and the execut
 clang++-19 "${common[@]}" -std=c++20 -stdlib=libc++ -DASIO_DISABLE_EPOLL -DASIO_NO_TS_EXECUTORS \
   tests/configurations/program.cpp -pthread -o "$work/program"
 "$work/program"
+
+# Builds share the examples' precompiled headers and instantiations, and no other leg builds the benchmarks.
+step "configurations: each example and benchmark compiles with what it includes"
+cmake --preset release-newest-asio -B "$work/build" -DCMAKE_CXX_COMPILER=clang++-19 -DDGRAM_BUILD_TESTS=OFF \
+  -DCMAKE_DISABLE_PRECOMPILE_HEADERS=ON >/dev/null
+mapfile -t commands < <(python3 scripts/lib/compile-commands.py "$work/build" examples/ benchmarks/)
+[ "${#commands[@]}" -gt 100 ] || die "only ${#commands[@]} files were found"
+try() { # NUMBER COMMAND
+  eval "$2"
+}
+try_rows "$work" "examples and benchmarks" "${commands[@]}"

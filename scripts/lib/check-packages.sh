@@ -4,6 +4,7 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 . scripts/lib/apt.sh
+. scripts/lib/parallel.sh
 
 work=$PWD/build/packages
 mkdir -p "$work"
@@ -98,25 +99,33 @@ for candidate in clang++-19 clang++-18 clang++-17 clang++-16; do # takes half th
   if [ -z "${CXX:-}" ] && command -v "$candidate" >/dev/null 2>&1; then compiler=$candidate; break; fi
 done
 flags=(-std=c++20 -O0 -DASIO_STANDALONE -DASIO_HAS_CO_AWAIT=1 -I"$work/single/include" -pthread)
-build_example() { # SOURCE
+name_of() { # SOURCE: the example's program
   local name=${1#examples/}
   name=${name%.cpp}
-  "$compiler" "${flags[@]}" "$1" -o "$work/single/example_${name//\//_}" -lfmt || die "does not compile: $1"
+  printf 'example_%s' "${name//\//_}"
 }
-export -f build_example die
-export compiler work
-jobs=$(processors)
-# The QUIC server needs libraries of its own.
-printf '%s\0' examples/*.cpp examples/dgram/*.cpp |
-  xargs -0 -P "$jobs" -n 1 bash -c 'flags=('"${flags[*]@Q}"'); build_example "$1"' bash
-for test in 'client.sh' 'echo.sh example_echo_coroutine' 'echo.sh example_echo_callback' 'unix_echo.sh' 'arguments.sh'; do
+build_example() { # SOURCE
+  "$compiler" "${flags[@]}" "$1" -o "$work/single/$(name_of "$1")" -lfmt || die "does not compile: $1"
+}
+check_example() { # SOURCE: with the header precompiled
+  "$compiler" "${flags[@]}" -Winvalid-pch -include "$header" -fsyntax-only "$1" || die "does not compile: $1"
+}
+in_parallel build_example examples/{client,echo_coroutine,echo_callback,unix_echo}.cpp
+[ "$failed" -eq 0 ] || die "$failed examples do not compile with the single header"
+for test in 'client.sh' 'echo.sh example_echo_coroutine' 'echo.sh example_echo_callback' 'unix_echo.sh'; do
   # shellcheck disable=SC2086
   set -- $test
   script=$1
   shift
   bash "tests/examples/$script" "$work/single" "$@" || [ $? -eq 77 ] || die "tests/examples/$script $* failed with the single header"
 done
-echo "$(find "$work/single" -maxdepth 1 -type f -perm -u+x | wc -l) examples are built, and their tests pass"
+header=$work/single/include/dgram.hpp
+"$compiler" "${flags[@]}" -x c++-header "$header" -o "$header.gch"
+# The QUIC server needs libraries of its own.
+examples=(examples/*.cpp examples/dgram/*.cpp)
+in_parallel check_example "${examples[@]}"
+[ "$failed" -eq 0 ] || die "$failed examples do not compile with the single header"
+echo "${#examples[@]} examples compile, and the tests of four pass"
 
 step "packages: vcpkg"
 if ! command -v vcpkg >/dev/null 2>&1; then
