@@ -15,6 +15,7 @@
 #include <dgram/detail/sessions/listener_dealing.hpp>
 #include <dgram/detail/sessions/listener_ending.hpp>
 #include <dgram/detail/sessions/listener_sending.hpp>
+#include <dgram/detail/sessions/listener_waits.hpp>
 #include <dgram/detail/sessions/session_ops.hpp>
 #include <dgram/error.hpp>
 #include <dgram/fwd.hpp>
@@ -410,13 +411,8 @@ public:
   template <net::completion_token_for<void(error_code, std::size_t)> Token = default_token>
   auto async_drain_for(duration limit, Token&& token = default_token())
   {
-    return detail::initiate_composed<void(error_code, std::size_t)>(
-        core_,
-        [limit](core_type& core) {
-          detail::check_executor(core, "listener::async_drain_for");
-          return detail::drain_op<core_type>(core.shared_from_this(), limit);
-        },
-        std::forward<Token>(token));
+    return core_->template async_drain<detail::drain_wait<core_type>>(
+        "listener::async_drain_for", limit, std::forward<Token>(token));
   }
 
   /// Ends all sessions as `stopped`, and all operations. Queued sends leave as far as the kernel
@@ -481,13 +477,8 @@ private:
   template <class Token>
   static auto accept_by(const std::shared_ptr<core_type>& core, Token&& token)
   {
-    return detail::initiate_composed<void(error_code, result_type)>(
-        core,
-        [](core_type& on) {
-          detail::check_executor(on, "listener::async_accept");
-          return detail::accept_op<core_type>(on.shared_from_this());
-        },
-        std::forward<Token>(token));
+    return core->template async_wait_session<detail::session_wait<core_type>>(
+        "listener::async_accept", std::forward<Token>(token));
   }
 
   template <class Function>

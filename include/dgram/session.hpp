@@ -14,6 +14,7 @@
 #include <dgram/detail/sessions/listener_dealing.hpp>
 #include <dgram/detail/sessions/listener_ending.hpp>
 #include <dgram/detail/sessions/listener_sending.hpp>
+#include <dgram/detail/sessions/listener_waits.hpp>
 #include <dgram/detail/sessions/session_ops.hpp>
 #include <dgram/error.hpp>
 #include <dgram/fwd.hpp>
@@ -25,6 +26,7 @@
 #include <chrono>
 #include <concepts>
 #include <cstddef>
+#include <exception>
 #include <memory>
 #include <optional>
 #include <type_traits>
@@ -188,7 +190,11 @@ public:
   /// Returns the next datagram, or nothing if the session has ended. Suspends only if no datagram
   /// is there. Throws `system_error`: `operation_aborted` if it was cancelled, `already_started` if
   /// another call waits.
-  net::awaitable<result_type, Executor> next() { return advance(this, nullptr); }
+  net::awaitable<result_type, Executor> next()
+  {
+    if (!place_ || !place_->unread.empty()) return advance(this, nullptr);
+    return take_by<take_view, std::exception_ptr>("session::next", {}, use_awaitable());
+  }
 
   /// The same. On error it returns nothing and sets `ec`.
   net::awaitable<result_type, Executor> next(error_code& ec) { return advance(this, &ec); }
@@ -233,10 +239,7 @@ public:
   template <net::completion_token_for<void(error_code, result_type)> Token = default_token>
   auto async_next(Token&& token = default_token())
   {
-    using take_type = detail::take_view<datagram_type>;
-    return start<void(error_code, result_type)>(
-        "session::async_next", detail::session_take_op<core_type, take_type>(core_, id_, {}),
-        std::forward<Token>(token));
+    return take_by<take_view>("session::async_next", {}, std::forward<Token>(token));
   }
 
   /// As `async_receive` of a connected socket: copies the next datagram into the buffers. What does
@@ -249,11 +252,8 @@ public:
     requires net::is_mutable_buffer_sequence<MutableBuffers>::value
   auto async_receive(const MutableBuffers& buffers, Token&& token = default_token())
   {
-    using take_type = detail::take_copy<MutableBuffers>;
-    return start<void(error_code, std::size_t)>(
-        "session::async_receive",
-        detail::session_take_op<core_type, take_type>(core_, id_, {buffers}),
-        std::forward<Token>(token));
+    return take_by<detail::take_copy<MutableBuffers>>("session::async_receive", {buffers},
+                                                      std::forward<Token>(token));
   }
 
   /// Waits until a datagram is there (`wait_read`); `wait_write` completes at once, because sends
@@ -269,7 +269,8 @@ public:
         [what, id = id_](core_type& core, auto&& handler) {
           detail::check_executor(core, "session::async_wait");
           if (what == net::socket_base::wait_read)
-            core.async_wait_datagram(id, std::forward<decltype(handler)>(handler));
+            core.template async_wait_datagram<detail::waiter>(
+                nullptr, id, std::forward<decltype(handler)>(handler));
           else
             core.complete_later(what == net::socket_base::wait_error
                                     ? error_code(net::error::operation_not_supported)
@@ -429,12 +430,14 @@ public:
 
 private:
   friend core_type;
-  template <class, class>
-  friend class detail::session_take_op;
+  template <class, class, class>
+  friend class detail::datagram_wait;
   template <class>
-  friend class detail::accept_op;
+  friend class detail::session_wait;
   template <class>
   friend struct detail::take_view;
+
+  using take_view = detail::take_view<datagram_type>;
 
   session(std::shared_ptr<core_type> core, place_type place)
       : core_(std::move(core)), place_(place), id_(place.id())
@@ -565,7 +568,8 @@ private:
       if (self->place_->waiting == nullptr) (scope.emplace(*core, id, deadline), ...);
     error_code ec;
     for (;;) {
-      co_await core->async_wait_datagram(id, net::redirect_error(use_awaitable(), ec));
+      co_await core->template async_wait_datagram<detail::waiter>(
+          nullptr, id, net::redirect_error(use_awaitable(), ec));
       if (ec) break;
       session* const handle = core->handle_of(id);
       if (handle == nullptr) break;
@@ -593,6 +597,13 @@ private:
     if (ec != net::error::would_block) core->throw_if_refused(ec, payload.size(), options...);
     core->will_wait(id);
     co_await core_type::send_in_room(std::move(core), id, payload, &options...);
+  }
+
+  template <class Take, class Outcome = error_code, class Token>
+  auto take_by(const char* call, const Take& take, Token&& token)
+  {
+    return core_->template async_wait_datagram<detail::datagram_wait<core_type, Take, Outcome>>(
+        call, id_, std::forward<Token>(token), take);
   }
 
   template <class Signature, class Op, class Token>

@@ -414,6 +414,52 @@ TEST_CASE("a cancelled send gives back what it was allowed to send", "[servers][
   CHECK(has_budget(a, 15));
 }
 
+TEST_CASE("what is cancelled when it has ended and before its turn takes nothing", "[servers]")
+{
+  world w;
+  asio::cancellation_signal signal;
+  std::optional<error_code> got;
+  const auto note = [&] {
+    return asio::bind_cancellation_slot(signal.slot(),
+                                        [&](error_code ec, const auto&) { got = ec; });
+  };
+  w.send("first");
+  w.run(10ms);
+  SECTION("a wait for a session")
+  {
+    auto accepted = w.accept();
+    REQUIRE(accepted);
+    accepted->close();
+    w.run(10ms);
+    w.send("second", 1);
+    w.run(10ms);
+    w.listener->async_accept(note());
+    signal.emit(asio::cancellation_type::total);
+    w.run(10ms);
+    CHECK(got == aborted);
+    accepted = w.accept();
+    REQUIRE(accepted);
+    CHECK(accepted->try_next());
+  }
+  SECTION("a wait for a datagram")
+  {
+    auto accepted = w.accept();
+    REQUIRE(accepted);
+    std::array<char, 16> data{};
+    if (GENERATE(false, true))
+      accepted->async_next(note());
+    else
+      accepted->async_receive(asio::buffer(data), note());
+    signal.emit(asio::cancellation_type::total);
+    w.run(10ms);
+    CHECK(got == aborted);
+    const auto left = accepted->try_next();
+    REQUIRE(left);
+    CHECK(left->payload().text() == "first");
+  }
+  require_balance(*w.listener);
+}
+
 TEST_CASE("a send that can never be queued gives back what it was allowed to send", "[servers][F3]")
 {
   world w({.queue = {.bytes = 100}});

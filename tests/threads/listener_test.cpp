@@ -5,6 +5,7 @@
 
 #include <dgram.hpp>
 
+#include <asio/bind_executor.hpp>
 #include <asio/executor_work_guard.hpp>
 #include <asio/post.hpp>
 #include <asio/this_coro.hpp>
@@ -13,9 +14,12 @@
 #include <catch2/generators/catch_generators.hpp>
 
 #include <atomic>
+#include <chrono>
 #include <exception>
+#include <functional>
 #include <future>
 #include <memory>
+#include <optional>
 #include <string>
 #include <thread>
 #include <vector>
@@ -143,6 +147,73 @@ TEST_CASE("a listener on a strand of a thread pool serves peers", "[threads][ser
   asio::thread_pool pool(thread_count);
   ask_from_many(pool);
   pool.join();
+}
+
+TEST_CASE(
+    "a handler with another executor is called there, and its session is touched by the listener's "
+    "alone",
+    "[threads][servers]")
+{
+  constexpr int rounds = 300;
+  asio::io_context io;
+  asio::thread_pool pool(1);
+  dgram::udp::socket socket(io, test::loopback_v4());
+  // Room for one answer, so that each other send waits for room.
+  dgram::listener_config config;
+  config.queue.bytes = 100;
+  listener_type listener(socket, config);
+  std::optional<dgram::udp::session> session;
+  const std::string answer(60, 'a');
+  std::atomic<int> received{0};
+  std::atomic<int> sent{0};
+  std::function<void()> take = [&] {
+    for (int i = 0; i < 3; ++i)
+      session->async_send(asio::buffer(answer),
+                          asio::bind_executor(pool, [&](dgram::error_code ec, std::size_t size) {
+                            if (!ec && size == answer.size()) ++sent;
+                          }));
+    session->async_next(asio::bind_executor(
+        pool, [&](dgram::error_code ec, const std::optional<dgram::datagram>& datagram) {
+          if (ec || !datagram) return;
+          const bool is_last = datagram->payload().text() == "end";
+          ++received;
+          asio::post(io, [&, is_last] {
+            if (!is_last) return take();
+            session.reset();
+            listener.stop();
+          });
+        }));
+  };
+  listener.async_accept([&](dgram::error_code, std::optional<dgram::udp::session> accepted) {
+    session = std::move(accepted);
+    session->mark_validated();
+    take();
+  });
+  asio::io_context own;
+  asio::ip::udp::socket client(own, test::loopback_v4());
+  client.connect(socket.local_endpoint());
+  std::thread server([&] { io.run_for(test::seconds(60)); });
+  std::thread hearing([&] {
+    std::string heard(100, 0);
+    for (int i = 0; i < 3 * rounds; ++i)
+      if (client.receive(asio::buffer(heard)) != answer.size()) return;
+  });
+  const auto wait_for = [&](int datagrams, int answers) {
+    const auto limit = std::chrono::steady_clock::now() + test::seconds(30);
+    while ((received < datagrams || sent < answers) && std::chrono::steady_clock::now() < limit)
+      std::this_thread::yield();
+  };
+  for (int i = 1; i < rounds; ++i) {
+    client.send(asio::buffer("hello", 5));
+    wait_for(i - 16, 0);  // more come while the handler runs
+  }
+  wait_for(rounds - 1, 3 * rounds);
+  client.send(asio::buffer("end", 3));
+  server.join();
+  pool.join();
+  hearing.join();
+  CHECK(received == rounds);
+  CHECK(sent == 3 * rounds);
 }
 
 TEST_CASE("what functions of a listener throw leaves run, and the listener serves the others",

@@ -57,6 +57,8 @@ protected:
 template <class... Values>
 class plain_completion : public completion_base {
 public:
+  using signature = void(error_code, Values...);
+
   error_code outcome;
   std::tuple<Values...> values;
 
@@ -117,8 +119,8 @@ void call_back(Handler&& handler, const failure& outcome, Values&&... values)
     std::invoke(std::forward<Handler>(handler), outcome);
 }
 
-template <class Handler, class... Values>
-void call_back(Handler&& handler, const error_code& outcome, Values&&... values)
+template <class Handler, class Outcome, class... Values>
+void call_back(Handler&& handler, const Outcome& outcome, Values&&... values)
 {
   std::invoke(std::forward<Handler>(handler), outcome, std::forward<Values>(values)...);
 }
@@ -206,7 +208,8 @@ private:
   [[no_unique_address]] work_type work_;
 };
 
-/// `Completion` has `outcome` and `values`.
+/// `Completion` has `outcome` and `values`. If it has `prepare`, this fills them in, on the executor
+/// of the operation. If that returns false, the completion waits again, and owns itself.
 template <class Handler, class Executor, class Completion>
 class completion_of final : public Completion {
 public:
@@ -218,6 +221,8 @@ public:
 
   void run() override
   {
+    if constexpr (requires { this->prepare(); })
+      if (!this->prepare()) return;
     const auto memory = allocator();
     if (this->has_slot_) net::get_associated_cancellation_slot(call_.handler()).clear();
     auto call = std::move(call_);

@@ -24,37 +24,45 @@ public:
   template <class Self>
   void operator()(Self& self, const error_code& = {})
   {
+    const step now = std::exchange(step_, step::wait);
+    if (now == step::finish) {
+      self.complete(ec_);
+      return;
+    }
     State& state = *state_;
-    if (!std::exchange(launched_, true)) {
+    const auto executor = state.get_executor();
+    if (now == step::launch) {
       enable_cancellation(self, state_);
       lost_before_ = state.statistics.lost;
       state.flush();
-      // Posts even if nothing is left, since no handler runs inside the call that starts it.
-      if (state.batch.empty()) {
-        const auto executor = state.get_executor();
-        net::post(executor, std::move(self));
-        return;
-      }
     }
     const bool is_cancelled =
         self.get_cancellation_state().cancelled() != net::cancellation_type::none;
     if (!state.batch.empty() && !is_cancelled) {
-      state.async_wait_room(std::move(self));
+      // The queue is the writer's, and the handler may have another executor.
+      state.async_wait_room(net::bind_executor(executor, std::move(self)));
       return;
     }
-    error_code ec;
     if (state.statistics.lost != lost_before_)
-      ec = state.last_loss;
+      ec_ = state.last_loss;
     else if (!state.batch.empty())
-      ec = net::error::operation_aborted;
+      ec_ = net::error::operation_aborted;
     state_.reset();  // releases the memory before the handler runs
-    self.complete(ec);
+    step_ = step::finish;
+    // No handler runs inside the call that starts it.
+    if (now == step::launch)
+      net::post(executor, std::move(self));
+    else
+      net::dispatch(executor, std::move(self));
   }
 
 private:
+  enum class step : unsigned char { launch, wait, finish };
+
   std::shared_ptr<State> state_;
   std::uint64_t lost_before_ = 0;
-  bool launched_ = false;
+  error_code ec_;
+  step step_ = step::launch;
 };
 
 }  // namespace detail

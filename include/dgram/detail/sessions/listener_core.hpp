@@ -145,43 +145,36 @@ public:
 
   // --- the waits ---
 
-  /// Waits until the session has a datagram. Completion: `void(error_code)`. Errors:
-  /// `session_ended`, `already_started`, and `operation_aborted` if it was cancelled.
-  template <class Token>
-  auto async_wait_datagram(session_id id, Token&& token)
+  /// Waits until the session has a datagram. Errors: `session_ended`, `already_started`, and
+  /// `operation_aborted` if it was cancelled. `Wait` is `waiter`, or takes the datagram as `how`
+  /// says.
+  template <class Wait, class Token, class... How>
+  auto async_wait_datagram(const char* call, session_id id, Token&& token, const How&... how)
   {
-    return start_wait<waiter>(
-        nullptr,
-        [id](listener_core& core, waiter* added) {
-          const place_type found = core.find(id);
-          if (!found) return core.end_wait(added, core.left_for(id));
-          if (found->waiting != nullptr) return core.end_wait(added, net::error::already_started);
-          if (!found->unread.empty()) return core.end_wait(added, {});
-          found->waiting = added;
+    return start_wait<Wait>(
+        call,
+        [id, how...](listener_core& core, Wait* added) {
+          if constexpr (sizeof...(How) > 0)
+            added->begin(core, id, how...);
+          else
+            core.wait_datagram(id, added);
         },
-        [id](listener_core& core, const waiter* which, net::cancellation_type) {
+        [id](listener_core& core, Wait* which, net::cancellation_type) {
           const place_type found = core.find(id);
-          if (found && found->waiting == which) core.cancel_wait(found);
+          if (found && found->waiting == which)
+            core.cancel_wait(found);
+          else
+            core.cancel_late(which);
         },
         std::forward<Token>(token));
   }
 
+  void wait_datagram(session_id id, waiter* added);
+
   /// Ends the wait for a datagram that is about to begin with `timed_out`, when it is time. Returns
   /// the number for `forget_deadline`.
   template <class Timer>
-  std::uint32_t set_deadline(place_type of, Timer& timer)
-  {
-    const std::uint32_t own = ++of->wait_number;
-    timer.async_wait(
-        [self = this->weak_from_this(), id = of.id(), number = own](const error_code& ec) {
-          const auto core = self.lock();
-          if (ec || !core || core->silenced_) return;
-          const place_type found = core->find(id);
-          if (found && found->wait_number == number && found->waiting != nullptr)
-            core->end_member(found->waiting, net::error::timed_out);
-        });
-    return own;
-  }
+  std::uint32_t set_deadline(place_type of, Timer& timer);
 
   /// A later deadline is another one's.
   void forget_deadline(session_id of, std::uint32_t number) noexcept
@@ -196,7 +189,7 @@ public:
                       Token&& token)
   {
     using completion_type = plain_completion<session_end>;
-    return start_wait<completion_type, session_end>(
+    return start_wait<completion_type>(
         "session::async_ended",
         [id, ended = std::move(ended)](listener_core& core, completion_type* added) {
           const place_type found = core.find(id);
@@ -216,25 +209,23 @@ public:
         std::forward<Token>(token));
   }
 
-  /// Waits until there is a session to accept, or until there will be none. Completion:
-  /// `void(error_code)`. Errors: those of `cannot_listen`, and `operation_aborted`.
-  template <class Token>
-  auto async_wait_session(Token&& token)
+  /// Waits until there is a session to accept, or until there will be none. Errors: those of
+  /// `cannot_listen`, and `operation_aborted`. `Wait` takes the session.
+  template <class Wait, class Token>
+  auto async_wait_session(const char* call, Token&& token)
   {
-    return start_wait<waiter>(
-        nullptr,
-        [](listener_core& core, waiter* added) {
-          if (const error_code ec = core.cannot_listen(form::handles))
-            return core.end_wait(added, ec);
-          if (core.is_stopped() || core.has_unaccepted()) return core.end_wait(added, {});
-          core.start_listening(added);
-          core.accepting_ = added;
-        },
-        [](listener_core& core, const waiter* which, net::cancellation_type) {
-          if (core.accepting_ == which) core.end_member(core.accepting_, aborted());
+    return start_wait<Wait>(
+        call, [](listener_core& core, Wait* added) { added->begin(core); },
+        [](listener_core& core, Wait* which, net::cancellation_type) {
+          if (core.accepting_ == which)
+            core.end_member(core.accepting_, aborted());
+          else
+            core.cancel_late(which);
         },
         std::forward<Token>(token));
   }
+
+  void wait_session(waiter* added);
 
   /// Ends what a `cancel` or a close of the socket ends, before something else begins.
   void notice_socket()
@@ -250,17 +241,7 @@ public:
 
   /// Ends the wait for a session that is about to begin with `timed_out`, when it is time.
   template <class Timer>
-  std::uint64_t set_accept_deadline(Timer& timer)
-  {
-    const std::uint64_t own = ++accept_number_;
-    timer.async_wait([self = this->weak_from_this(), number = own](const error_code& ec) {
-      const auto core = self.lock();
-      if (ec || !core || core->silenced_) return;
-      if (core->accept_number_ == number && core->accepting_ != nullptr)
-        core->end_member(core->accepting_, net::error::timed_out);
-    });
-    return own;
-  }
+  std::uint64_t set_accept_deadline(Timer& timer);
 
   void forget_accept_deadline(std::uint64_t number) noexcept
   {
@@ -327,27 +308,20 @@ public:
   }
 
   /// Stops, and waits until no handle of a session is left, or until the time is over. Then closes.
-  /// Completion: `void(error_code)`. Errors: `already_started`, `operation_aborted`. `cut` says how
-  /// many handles were left.
-  template <class Token>
-  auto async_drain(typename clock_type::duration limit, Token&& token)
+  /// Errors: `already_started`, `operation_aborted`. `Wait` takes `cut`, the number of handles that
+  /// were left.
+  template <class Wait, class Token>
+  auto async_drain(const char* call, typename clock_type::duration limit, Token&& token)
   {
-    return start_wait<waiter>(
-        nullptr,
-        [limit](listener_core& core, waiter* added) {
-          if (core.draining_ != nullptr) return core.end_wait(added, net::error::already_started);
-          core.cut_ = 0;
-          core.stop();
-          if (core.handles_ == 0) core.close();
-          if (core.closed_) return core.end_wait(added, {});
-          core.draining_ = added;
-          core.start_draining(limit);
-        },
-        [](listener_core& core, const waiter* which, net::cancellation_type) {
+    return start_wait<Wait>(
+        call, [limit](listener_core& core, Wait* added) { added->begin(core, limit); },
+        [](listener_core& core, Wait* which, net::cancellation_type) {
           if (core.draining_ == which) core.end_draining(aborted());
         },
         std::forward<Token>(token));
   }
+
+  void drain(typename clock_type::duration limit, waiter* added);
 
   std::size_t cut() const noexcept { return cut_; }
 
@@ -615,14 +589,14 @@ private:
 
   /// `add(core, Completion*)` takes over a wait. `withdraw(core, Completion*, type)` cancels it.
   /// `call` is the program's call whose executor is checked; null if it was checked before.
-  template <class Completion, class... Values, class Add, class Withdraw, class Token>
+  template <class Completion, class Add, class Withdraw, class Token>
   auto start_wait(const char* call, Add add, Withdraw withdraw, Token&& token)
   {
-    return initiate<void(error_code, Values...)>(
+    return initiate<typename Completion::signature>(
         shared_target(this->shared_from_this()),
         [call, add = std::move(add), withdraw](listener_core& core, auto&& handler) {
           if (call != nullptr) check_executor(core, call);
-          const net::cancellation_slot slot = net::get_associated_cancellation_slot(handler);
+          net::cancellation_slot slot = net::get_associated_cancellation_slot(handler);
           auto* const added = core.make_wait<Completion>(std::forward<decltype(handler)>(handler));
           if (core.silenced_) return added->discard();
           try {
@@ -635,9 +609,22 @@ private:
             added->discard();
             throw;
           }
-          add(core, added);
+          try {
+            add(core, added);
+          } catch (...) {
+            slot.clear();  // `added` is gone
+            throw;
+          }
         },
         std::forward<Token>(token));
+  }
+
+  /// The wait has ended, and its turn is to come.
+  template <class Wait>
+  void cancel_late([[maybe_unused]] Wait* which) const noexcept
+  {
+    if constexpr (requires { which->cancel_late(); })
+      if (!silenced_) which->cancel_late();
   }
 
   /// Why nothing more can be listened for. Fixes the form of the listener.

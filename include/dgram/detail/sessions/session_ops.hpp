@@ -1,18 +1,23 @@
 // SPDX-License-Identifier: BSL-1.0
-// The operations of a session: each waits for its turn, and then takes or queues one datagram.
+// The operations of a session and of accepting: each waits for its turn, and then takes or queues
+// something.
 #ifndef DGRAM_DETAIL_SESSIONS_SESSION_OPS_HPP
 #define DGRAM_DETAIL_SESSIONS_SESSION_OPS_HPP
 
 #include <dgram/bytes_view.hpp>
 #include <dgram/config.hpp>
 #include <dgram/datagram.hpp>
+#include <dgram/detail/async/any_completion.hpp>
 #include <dgram/detail/async/cancellation.hpp>
 #include <dgram/error.hpp>
 #include <dgram/session_map.hpp>
 
+#include <concepts>
 #include <cstddef>
+#include <exception>
 #include <memory>
 #include <optional>
+#include <tuple>
 #include <type_traits>
 #include <utility>
 #include <vector>
@@ -21,51 +26,78 @@ DGRAM_NAMESPACE_BEGIN
 
 namespace detail {
 
-/// Waits for a datagram of a session, lets `Take` take it, and completes with the result. `Take`
-/// has `result_type`, and is called with the core, the session and its inbox.
-template <class Core, class Take>
-class session_take_op {
+/// A wait whose end takes something, on the listener's executor: the handler may have another.
+/// `Outcome` is what the handler gets in place of the code.
+template <class Core, class Result, class Outcome = error_code>
+class taking_wait : public waiter {
 public:
-  using result_type = typename Take::result_type;
+  using signature = void(Outcome, Result);
 
-  session_take_op(std::shared_ptr<Core> core, session_id id, Take take)
-      : core_(std::move(core)), id_(id), take_(std::move(take))
+  Outcome outcome{};
+  std::tuple<Result> values;
+
+  /// It was cancelled after it had ended, and before its turn. Then it takes nothing.
+  void cancel_late() noexcept { is_cancelled_ = true; }
+
+protected:
+  ~taking_wait() = default;
+
+  /// Why nothing is taken.
+  error_code& refusal() noexcept
   {
+    if (is_cancelled_ && !waiter::outcome) waiter::outcome = net::error::operation_aborted;
+    return waiter::outcome;
   }
 
-  template <class Self>
-  void operator()(Self& self, error_code ec = {})
+  Result& result() noexcept { return std::get<0>(values); }
+
+  Core* core = nullptr;  // alive while this waits
+
+private:
+  bool is_cancelled_ = false;
+};
+
+/// Waits for a datagram of a session, and lets `Take` take it. `Take` has `result_type`, and is
+/// called with the core, the session and its inbox.
+template <class Core, class Take, class Outcome = error_code>
+class datagram_wait : public taking_wait<Core, typename Take::result_type, Outcome> {
+public:
+  void begin(Core& on, session_id id, const Take& take)
   {
-    const std::shared_ptr<Core> core = core_;
-    if (!std::exchange(launched_, true)) {
-      enable_cancellation(self, core);
-      if (auto* const handle = core->handle_of(id_)) handle->release_held();
-      core->async_wait_datagram(id_, std::move(self));
-      return;
-    }
-    result_type result{};
+    this->core = &on;
+    id_ = id;
+    take_.emplace(take);
+    if (auto* const handle = on.handle_of(id)) handle->release_held();
+    on.wait_datagram(id, this);
+  }
+
+protected:
+  ~datagram_wait() = default;
+
+  bool prepare()
+  {
+    error_code& ec = this->refusal();
     if (!ec) {
-      if (self.get_cancellation_state().cancelled() != net::cancellation_type::none) {
-        ec = net::error::operation_aborted;
-      } else if (auto* const handle = core->handle_of(id_); handle == nullptr) {
+      if (auto* const handle = this->core->handle_of(id_); handle == nullptr) {
         ec = error::session_ended;
       } else if (handle->source()->empty()) {
-        core->async_wait_datagram(id_, std::move(self));
-        return;
+        this->core->wait_datagram(id_, this);
+        return false;
       } else {
-        result = take_(*core, *handle, *handle->source());
+        this->result() = (*take_)(*this->core, *handle, *handle->source());
       }
     }
     if (Take::ends_without_error && ec == error::session_ended) ec.clear();
-    core_.reset();  // releases the memory before the handler runs
-    self.complete(ec, std::move(result));
+    if constexpr (std::same_as<Outcome, error_code>)
+      this->outcome = ec;
+    else if (ec)
+      this->outcome = std::make_exception_ptr(system_error(ec, "next"));
+    return true;
   }
 
 private:
-  std::shared_ptr<Core> core_;
   session_id id_;
-  Take take_;
-  bool launched_ = false;
+  std::optional<Take> take_;
 };
 
 /// Gives the program a view of the datagram, which the handle keeps.
@@ -149,12 +181,18 @@ public:
         now == step::wait)
       ec_ = net::error::operation_aborted;
     if (now != step::finish && !ec_ && must_wait(*core, now == step::launch)) {
-      core->async_wait_room(std::move(self));
-    } else if (now == step::launch) {
-      step_ = step::finish;
-      net::post(core->get_executor(), std::move(self));
+      // What is tried then belongs to the listener, and the handler may have another executor.
+      core->async_wait_room(net::bind_executor(core->get_executor(), std::move(self)));
+    } else if (now == step::finish) {
+      self.complete(ec_, reserved_);
     } else {
-      finish(self);
+      if (ec_) core->return_unspent(id_, std::exchange(reserved_, 0));
+      core_.reset();  // releases the memory before the handler runs
+      step_ = step::finish;
+      if (now == step::launch)
+        net::post(core->get_executor(), std::move(self));
+      else
+        net::dispatch(core->get_executor(), std::move(self));
     }
   }
 
@@ -173,16 +211,6 @@ private:
     }
   }
 
-  template <class Self>
-  void finish(Self& self)
-  {
-    const error_code ec = ec_;
-    const std::size_t size = ec ? 0 : reserved_;
-    if (ec) core_->return_unspent(id_, reserved_);
-    core_.reset();  // releases the memory before the handler runs
-    self.complete(ec, size);
-  }
-
   std::shared_ptr<Core> core_;
   session_id id_;
   Buffers buffers_;
@@ -194,67 +222,53 @@ private:
 
 /// Waits for a session to accept, and completes with its handle, or with none after `stop`.
 template <class Core>
-class accept_op {
+class session_wait : public taking_wait<Core, std::optional<typename Core::session_type>> {
 public:
-  explicit accept_op(std::shared_ptr<Core> core) noexcept : core_(std::move(core)) {}
-
-  template <class Self>
-  void operator()(Self& self, error_code ec = {})
+  void begin(Core& on)
   {
-    using session_type = typename Core::session_type;
-    const std::shared_ptr<Core> core = core_;
-    if (!std::exchange(launched_, true)) {
-      enable_cancellation(self, core);
-      core->async_wait_session(std::move(self));
-      return;
-    }
-    std::optional<session_type> result;
-    if (!ec && self.get_cancellation_state().cancelled() != net::cancellation_type::none)
-      ec = net::error::operation_aborted;
-    if (!ec) {
-      if (session_type accepted = core->accept_one(); accepted.is_attached())
-        result = std::move(accepted);
-      else if (!core->is_stopped()) {
-        core->async_wait_session(std::move(self));
-        return;
-      }
-    }
-    core_.reset();  // releases the memory before the handler runs
-    self.complete(ec, std::move(result));
+    this->core = &on;
+    on.wait_session(this);
   }
 
-private:
-  std::shared_ptr<Core> core_;
-  bool launched_ = false;
+protected:
+  ~session_wait() = default;
+
+  bool prepare()
+  {
+    const error_code ec = this->refusal();
+    if (!ec) {
+      if (auto accepted = this->core->accept_one(); accepted.is_attached()) {
+        this->result() = std::move(accepted);
+      } else if (!this->core->is_stopped()) {
+        this->core->wait_session(this);
+        return false;
+      }
+    }
+    this->outcome = ec;
+    return true;
+  }
 };
 
 /// Stops a listener, waits for its sessions, and completes with the number of those that it has
 /// cut.
 template <class Core>
-class drain_op {
+class drain_wait : public taking_wait<Core, std::size_t> {
 public:
-  drain_op(std::shared_ptr<Core> core, typename Core::clock_type::duration limit)
-      : core_(std::move(core)), limit_(limit)
+  void begin(Core& on, typename Core::clock_type::duration limit)
   {
+    this->core = &on;
+    on.drain(limit, this);
   }
 
-  template <class Self>
-  void operator()(Self& self, const error_code& ec = {})
-  {
-    const std::shared_ptr<Core> core = core_;
-    if (!std::exchange(launched_, true)) {
-      enable_cancellation(self, core);
-      core->async_drain(limit_, std::move(self));
-      return;
-    }
-    core_.reset();  // releases the memory before the handler runs
-    self.complete(ec, ec ? 0 : core->cut());
-  }
+protected:
+  ~drain_wait() = default;
 
-private:
-  std::shared_ptr<Core> core_;
-  typename Core::clock_type::duration limit_;
-  bool launched_ = false;
+  bool prepare()
+  {
+    this->outcome = this->refusal();
+    if (!this->outcome) this->result() = this->core->cut();
+    return true;
+  }
 };
 
 }  // namespace detail
