@@ -208,8 +208,8 @@ private:
   [[no_unique_address]] work_type work_;
 };
 
-/// `Completion` has `outcome` and `values`. If it has `prepare`, this fills them in, on the executor
-/// of the operation. If that returns false, the completion waits again, and owns itself.
+/// `Completion` has `outcome` and `values`. If it has `prepare`, that fills them in, on the
+/// operation's executor. If that returns false, the completion waits again, and owns itself.
 template <class Handler, class Executor, class Completion>
 class completion_of final : public Completion {
 public:
