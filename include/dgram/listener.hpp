@@ -220,7 +220,8 @@ public:
   /// Completion: `void(error_code, std::optional<session_type>)`; empty without an error after
   /// `stop` or `close`. Errors: `operation_aborted`, `already_started`, `operation_not_supported`,
   /// `bad_descriptor` if the socket has never been open, and the error of a socket that has failed.
-  /// Cancellation: terminal, partial and total.
+  /// Cancellation: terminal, partial and total. The handler must run on the socket's executor, where
+  /// the session it gets belongs.
   template <net::completion_token_for<void(error_code, result_type)> Token = default_token>
   auto async_accept(Token&& token = default_token())
   {
@@ -411,8 +412,7 @@ public:
   template <net::completion_token_for<void(error_code, std::size_t)> Token = default_token>
   auto async_drain_for(duration limit, Token&& token = default_token())
   {
-    return core_->template async_drain<detail::drain_wait<core_type>>(
-        "listener::async_drain_for", limit, std::forward<Token>(token));
+    return core_->async_drain("listener::async_drain_for", limit, std::forward<Token>(token));
   }
 
   /// Ends all sessions as `stopped`, and all operations. Queued sends leave as far as the kernel

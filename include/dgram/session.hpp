@@ -26,7 +26,6 @@
 #include <chrono>
 #include <concepts>
 #include <cstddef>
-#include <exception>
 #include <memory>
 #include <optional>
 #include <type_traits>
@@ -190,11 +189,7 @@ public:
   /// Returns the next datagram, or nothing if the session has ended. Suspends only if no datagram
   /// is there. Throws `system_error`: `operation_aborted` if it was cancelled, `already_started` if
   /// another call waits.
-  net::awaitable<result_type, Executor> next()
-  {
-    if (!place_ || !place_->unread.empty()) return advance(this, nullptr);
-    return take_by<take_view, std::exception_ptr>("session::next", {}, use_awaitable());
-  }
+  net::awaitable<result_type, Executor> next() { return advance(this, nullptr); }
 
   /// The same. On error it returns nothing and sets `ec`.
   net::awaitable<result_type, Executor> next(error_code& ec) { return advance(this, &ec); }
@@ -430,7 +425,7 @@ public:
 
 private:
   friend core_type;
-  template <class, class, class>
+  template <class, class>
   friend class detail::datagram_wait;
   template <class>
   friend class detail::session_wait;
@@ -599,10 +594,10 @@ private:
     co_await core_type::send_in_room(std::move(core), id, payload, &options...);
   }
 
-  template <class Take, class Outcome = error_code, class Token>
+  template <class Take, class Token>
   auto take_by(const char* call, const Take& take, Token&& token)
   {
-    return core_->template async_wait_datagram<detail::datagram_wait<core_type, Take, Outcome>>(
+    return core_->template async_wait_datagram<detail::datagram_wait<core_type, Take>>(
         call, id_, std::forward<Token>(token), take);
   }
 

@@ -414,6 +414,66 @@ TEST_CASE("a cancelled send gives back what it was allowed to send", "[servers][
   CHECK(has_budget(a, 15));
 }
 
+TEST_CASE("two waits for one datagram: the second waits on, and can be cancelled", "[servers]")
+{
+  world w;
+  w.send("only");
+  w.run(10ms);
+  auto accepted = w.accept();
+  REQUIRE(accepted);
+  session& a = *accepted;
+  asio::cancellation_signal signal;
+  std::optional<error_code> first;
+  std::optional<error_code> second;
+  a.async_next([&](error_code ec, const auto& datagram) {
+    first = ec;
+    CHECK(datagram);
+  });
+  a.async_next(asio::bind_cancellation_slot(signal.slot(),
+                                            [&](error_code ec, const auto&) { second = ec; }));
+  w.run(10ms);
+  CHECK(first == error_code());
+  CHECK_FALSE(second);
+  SECTION("it is cancelled")
+  {
+    signal.emit(asio::cancellation_type::total);
+    w.run(10ms);
+    CHECK(second == aborted);
+  }
+  SECTION("it gets the next one")
+  {
+    w.send("next");
+    w.run(10ms);
+    CHECK(second == error_code());
+  }
+  require_balance(*w.listener);
+}
+
+TEST_CASE("a send that waits for room keeps the context of its handler running", "[servers]")
+{
+  world w({.queue = {.datagrams = 1}});
+  w.send("hello");
+  w.run(10ms);
+  auto accepted = w.accept();
+  REQUIRE(accepted);
+  accepted->mark_validated();
+  w.net.pause("10.0.0.1");  // nothing leaves
+  for (int i = 0; i < 10 && accepted->try_send("data"); ++i) {}
+  asio::io_context other;
+  std::optional<error_code> got;
+  accepted->async_send(asio::buffer("late", 4),
+                       asio::bind_executor(other, [&](error_code ec, auto) { got = ec; }));
+  w.run(10ms);
+  other.poll();
+  CHECK_FALSE(got);
+  CHECK_FALSE(other.stopped());
+  w.net.resume("10.0.0.1");
+  w.run(10ms);
+  CHECK_FALSE(got);  // it is called in the other context
+  other.run();
+  CHECK(got == error_code());
+}
+
 TEST_CASE("what is cancelled when it has ended and before its turn takes nothing", "[servers]")
 {
   world w;

@@ -209,7 +209,7 @@ private:
 };
 
 /// `Completion` has `outcome` and `values`. If it has `prepare`, that fills them in, on the
-/// operation's executor. If that returns false, the completion waits again, and owns itself.
+/// operation's executor. If `prepare` returns false, `wait_again` takes over the completion.
 template <class Handler, class Executor, class Completion>
 class completion_of final : public Completion {
 public:
@@ -222,7 +222,7 @@ public:
   void run() override
   {
     if constexpr (requires { this->prepare(); })
-      if (!this->prepare()) return;
+      if (!is_prepared()) return this->wait_again();
     const auto memory = allocator();
     if (this->has_slot_) net::get_associated_cancellation_slot(call_.handler()).clear();
     auto call = std::move(call_);
@@ -244,6 +244,16 @@ private:
   auto allocator() const noexcept
   {
     return net::get_associated_allocator(call_.handler(), recycling());
+  }
+
+  bool is_prepared()
+  {
+    try {
+      return this->prepare();
+    } catch (...) {
+      discard();
+      throw;
+    }
   }
 
   forwarding_handler<Handler, Executor> call_;

@@ -5,6 +5,7 @@
 
 #include <dgram/config.hpp>
 #include <dgram/detail/async/cancellation.hpp>
+#include <dgram/detail/async/resumed_on.hpp>
 #include <dgram/error.hpp>
 
 #include <cstdint>
@@ -40,7 +41,7 @@ public:
         self.get_cancellation_state().cancelled() != net::cancellation_type::none;
     if (!state.batch.empty() && !is_cancelled) {
       // The queue is the writer's, and the handler may have another executor.
-      state.async_wait_room(net::bind_executor(executor, std::move(self)));
+      state.async_wait_room(resumed_on(executor, std::move(self)));
       return;
     }
     if (state.statistics.lost != lost_before_)
@@ -53,7 +54,7 @@ public:
     if (now == step::launch)
       net::post(executor, std::move(self));
     else
-      net::dispatch(executor, std::move(self));
+      leave_executor(executor, self);
   }
 
 private:

@@ -46,6 +46,7 @@
 #include <string>
 #include <type_traits>
 #include <unordered_map>
+#include <unordered_set>
 #include <utility>
 #include <vector>
 
@@ -159,12 +160,10 @@ public:
           else
             core.wait_datagram(id, added);
         },
-        [id](listener_core& core, Wait* which, net::cancellation_type) {
+        [id](listener_core& core, const Wait* which, net::cancellation_type) {
           const place_type found = core.find(id);
-          if (found && found->waiting == which)
-            core.cancel_wait(found);
-          else
-            core.cancel_late(which);
+          if (found && found->waiting == which) return core.cancel_wait(found);
+          if (!std::same_as<Wait, waiter>) core.cancel_late(which);
         },
         std::forward<Token>(token));
   }
@@ -216,11 +215,9 @@ public:
   {
     return start_wait<Wait>(
         call, [](listener_core& core, Wait* added) { added->begin(core); },
-        [](listener_core& core, Wait* which, net::cancellation_type) {
-          if (core.accepting_ == which)
-            core.end_member(core.accepting_, aborted());
-          else
-            core.cancel_late(which);
+        [](listener_core& core, const Wait* which, net::cancellation_type) {
+          if (core.accepting_ == which) return core.end_member(core.accepting_, aborted());
+          core.cancel_late(which);
         },
         std::forward<Token>(token));
   }
@@ -307,23 +304,29 @@ public:
         std::forward<Token>(token));
   }
 
+  /// A drain completes with the number of handles that were left.
+  using drain_completion = plain_completion<std::size_t>;
+
   /// Stops, and waits until no handle of a session is left, or until the time is over. Then closes.
-  /// Errors: `already_started`, `operation_aborted`. `Wait` takes `cut`, the number of handles that
-  /// were left.
-  template <class Wait, class Token>
+  /// Errors: `already_started`, `operation_aborted`.
+  template <class Token>
   auto async_drain(const char* call, typename clock_type::duration limit, Token&& token)
   {
-    return start_wait<Wait>(
-        call, [limit](listener_core& core, Wait* added) { added->begin(core, limit); },
-        [](listener_core& core, Wait* which, net::cancellation_type) {
+    return start_wait<drain_completion>(
+        call, [limit](listener_core& core, drain_completion* added) { core.drain(limit, added); },
+        [](listener_core& core, const drain_completion* which, net::cancellation_type) {
           if (core.draining_ == which) core.end_draining(aborted());
         },
         std::forward<Token>(token));
   }
 
-  void drain(typename clock_type::duration limit, waiter* added);
+  void drain(typename clock_type::duration limit, drain_completion* added);
 
-  std::size_t cut() const noexcept { return cut_; }
+  /// Returns whether the wait was cancelled late, and forgets that.
+  bool forget_late(const waiter* which) noexcept
+  {
+    return !cancelled_late_.empty() && cancelled_late_.erase(which) > 0;
+  }
 
   /// Completes with `ec` and nothing else.
   template <class Handler>
@@ -587,7 +590,8 @@ private:
       return make_completion_for<Completion>(std::forward<Handler>(handler), get_executor());
   }
 
-  /// `add(core, Completion*)` takes over a wait. `withdraw(core, Completion*, type)` cancels it.
+  /// `add(core, Completion*)` takes over a wait, and discards it if it throws.
+  /// `withdraw(core, Completion*, type)` cancels it.
   /// `call` is the program's call whose executor is checked; null if it was checked before.
   template <class Completion, class Add, class Withdraw, class Token>
   auto start_wait(const char* call, Add add, Withdraw withdraw, Token&& token)
@@ -609,22 +613,21 @@ private:
             added->discard();
             throw;
           }
-          try {
-            add(core, added);
-          } catch (...) {
-            slot.clear();  // `added` is gone
-            throw;
-          }
+          add(core, added);
         },
         std::forward<Token>(token));
   }
 
-  /// The wait has ended, and its turn is to come.
-  template <class Wait>
-  void cancel_late([[maybe_unused]] Wait* which) const noexcept
+  /// Notes that a wait was cancelled that has ended, and whose turn is to come. It may be gone, if
+  /// there was no memory for its turn.
+  void cancel_late(const waiter* which) noexcept
   {
-    if constexpr (requires { which->cancel_late(); })
-      if (!silenced_) which->cancel_late();
+    if (silenced_) return;
+    try {
+      cancelled_late_.insert(which);
+    } catch (const std::bad_alloc&) {
+      return;
+    }
   }
 
   /// Why nothing more can be listened for. Fixes the form of the listener.
@@ -888,14 +891,14 @@ private:
   replaceable_function<failure_function> on_failure_;
   error_code ended_with_;
 
+  std::unordered_set<const waiter*> cancelled_late_;
   waiter* accepting_ = nullptr;
   waiter* serving_ = nullptr;
   waiter* passing_ = nullptr;  // what `each_` belongs to
-  waiter* draining_ = nullptr;
+  drain_completion* draining_ = nullptr;
   std::uint64_t accept_number_ = 0;  // of the last `accept` with a deadline
   std::size_t being_served_ = 0;
   std::size_t handles_ = 0;
-  std::size_t cut_ = 0;                                  // how many handles the last drain has left
   std::unique_ptr<forwarding_type> forwarding_;          // if the group keeps sessions
   typename forwarding_type::parcels forwarded_to_this_;  // while they are dealt out
   operation_queue<session_id> backlog_;

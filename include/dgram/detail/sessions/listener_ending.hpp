@@ -251,7 +251,7 @@ void listener_core<Handle, Executor>::start_draining(typename clock_type::durati
       [self = this->weak_from_this(), which = draining_](const error_code& ec) {
         const auto core = self.lock();
         if (ec || !core || core->silenced_ || core->draining_ != which) return;
-        core->cut_ = core->handles_;
+        std::get<0>(core->draining_->values) = core->handles_;
         core->close();
       });
 }

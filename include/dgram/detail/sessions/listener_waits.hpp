@@ -27,16 +27,17 @@ template <class Handle, class Executor>
 void listener_core<Handle, Executor>::wait_session(waiter* added)
 {
   if (const error_code ec = cannot_listen(form::handles)) return end_wait(added, ec);
-  if (is_stopped() || has_unaccepted()) return end_wait(added, {});
-  start_listening(added);
+  if (is_stopped()) return end_wait(added, {});
+  if (!loop_.is_running() || !has_unaccepted()) start_listening(added);
+  if (has_unaccepted()) return end_wait(added, {});
   accepting_ = added;
 }
 
 template <class Handle, class Executor>
-void listener_core<Handle, Executor>::drain(typename clock_type::duration limit, waiter* added)
+void listener_core<Handle, Executor>::drain(typename clock_type::duration limit,
+                                            drain_completion* added)
 {
   if (draining_ != nullptr) return end_wait(added, net::error::already_started);
-  cut_ = 0;
   stop();
   if (handles_ == 0) close();
   if (closed_) return end_wait(added, {});

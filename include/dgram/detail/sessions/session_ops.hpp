@@ -9,12 +9,11 @@
 #include <dgram/datagram.hpp>
 #include <dgram/detail/async/any_completion.hpp>
 #include <dgram/detail/async/cancellation.hpp>
+#include <dgram/detail/async/resumed_on.hpp>
 #include <dgram/error.hpp>
 #include <dgram/session_map.hpp>
 
-#include <concepts>
 #include <cstddef>
-#include <exception>
 #include <memory>
 #include <optional>
 #include <tuple>
@@ -26,72 +25,68 @@ DGRAM_NAMESPACE_BEGIN
 
 namespace detail {
 
-/// A wait whose end takes something, on the listener's executor: the handler may have another.
-/// `Outcome` is what the handler gets in place of the code.
-template <class Core, class Result, class Outcome = error_code>
+/// A wait that completes with a result, which it takes on the listener's executor: the handler may
+/// have another.
+template <class Core, class Result>
 class taking_wait : public waiter {
 public:
-  using signature = void(Outcome, Result);
+  using signature = void(error_code, Result);
 
-  Outcome outcome{};
   std::tuple<Result> values;
-
-  /// It was cancelled after it had ended, and before its turn. Then it takes nothing.
-  void cancel_late() noexcept { is_cancelled_ = true; }
 
 protected:
   ~taking_wait() = default;
 
-  /// Why nothing is taken.
-  error_code& refusal() noexcept
-  {
-    if (is_cancelled_ && !waiter::outcome) waiter::outcome = net::error::operation_aborted;
-    return waiter::outcome;
-  }
-
   Result& result() noexcept { return std::get<0>(values); }
 
-  Core* core = nullptr;  // alive while this waits
+  /// Whether it may take something. It may not if it was cancelled after it had ended.
+  bool may_take() noexcept
+  {
+    if (core->forget_late(this) && !outcome) outcome = net::error::operation_aborted;
+    return !outcome;
+  }
 
-private:
-  bool is_cancelled_ = false;
+  Core* core = nullptr;  // alive while this waits
 };
 
 /// Waits for a datagram of a session, and lets `Take` take it. `Take` has `result_type`, and is
 /// called with the core, the session and its inbox.
-template <class Core, class Take, class Outcome = error_code>
-class datagram_wait : public taking_wait<Core, typename Take::result_type, Outcome> {
+template <class Core, class Take>
+class datagram_wait : public taking_wait<Core, typename Take::result_type> {
 public:
+  /// If this throws, the wait is discarded.
   void begin(Core& on, session_id id, const Take& take)
   {
     this->core = &on;
     id_ = id;
-    take_.emplace(take);
+    try {
+      take_.emplace(take);
+    } catch (...) {
+      this->discard();
+      throw;
+    }
     if (auto* const handle = on.handle_of(id)) handle->release_held();
-    on.wait_datagram(id, this);
+    wait_again();
   }
 
 protected:
   ~datagram_wait() = default;
 
+  void wait_again() { this->core->wait_datagram(id_, this); }
+
+  /// Returns false if another call has taken the datagram.
   bool prepare()
   {
-    error_code& ec = this->refusal();
-    if (!ec) {
-      if (auto* const handle = this->core->handle_of(id_); handle == nullptr) {
+    error_code& ec = this->outcome;
+    if (this->may_take()) {
+      if (auto* const handle = this->core->handle_of(id_); handle == nullptr)
         ec = error::session_ended;
-      } else if (handle->source()->empty()) {
-        this->core->wait_datagram(id_, this);
+      else if (handle->source()->empty())
         return false;
-      } else {
+      else
         this->result() = (*take_)(*this->core, *handle, *handle->source());
-      }
     }
     if (Take::ends_without_error && ec == error::session_ended) ec.clear();
-    if constexpr (std::same_as<Outcome, error_code>)
-      this->outcome = ec;
-    else if (ec)
-      this->outcome = std::make_exception_ptr(system_error(ec, "next"));
     return true;
   }
 
@@ -182,17 +177,17 @@ public:
       ec_ = net::error::operation_aborted;
     if (now != step::finish && !ec_ && must_wait(*core, now == step::launch)) {
       // What is tried then belongs to the listener, and the handler may have another executor.
-      core->async_wait_room(net::bind_executor(core->get_executor(), std::move(self)));
+      core->async_wait_room(resumed_on(core->get_executor(), std::move(self)));
     } else if (now == step::finish) {
       self.complete(ec_, reserved_);
     } else {
       if (ec_) core->return_unspent(id_, std::exchange(reserved_, 0));
-      core_.reset();  // releases the memory before the handler runs
+      core_.reset();
       step_ = step::finish;
       if (now == step::launch)
         net::post(core->get_executor(), std::move(self));
       else
-        net::dispatch(core->get_executor(), std::move(self));
+        leave_executor(core->get_executor(), self);
     }
   }
 
@@ -227,46 +222,22 @@ public:
   void begin(Core& on)
   {
     this->core = &on;
-    on.wait_session(this);
+    wait_again();
   }
 
 protected:
   ~session_wait() = default;
 
+  void wait_again() { this->core->wait_session(this); }
+
+  /// Returns false if another call has taken the session, or it has ended.
   bool prepare()
   {
-    const error_code ec = this->refusal();
-    if (!ec) {
-      if (auto accepted = this->core->accept_one(); accepted.is_attached()) {
-        this->result() = std::move(accepted);
-      } else if (!this->core->is_stopped()) {
-        this->core->wait_session(this);
-        return false;
-      }
-    }
-    this->outcome = ec;
-    return true;
-  }
-};
-
-/// Stops a listener, waits for its sessions, and completes with the number of those that it has
-/// cut.
-template <class Core>
-class drain_wait : public taking_wait<Core, std::size_t> {
-public:
-  void begin(Core& on, typename Core::clock_type::duration limit)
-  {
-    this->core = &on;
-    on.drain(limit, this);
-  }
-
-protected:
-  ~drain_wait() = default;
-
-  bool prepare()
-  {
-    this->outcome = this->refusal();
-    if (!this->outcome) this->result() = this->core->cut();
+    if (!this->may_take()) return true;
+    if (auto accepted = this->core->accept_one(); accepted.is_attached())
+      this->result() = std::move(accepted);
+    else
+      return this->core->is_stopped();
     return true;
   }
 };
