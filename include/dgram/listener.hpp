@@ -220,8 +220,8 @@ public:
   /// Completion: `void(error_code, std::optional<session_type>)`; empty without an error after
   /// `stop` or `close`. Errors: `operation_aborted`, `already_started`, `operation_not_supported`,
   /// `bad_descriptor` if the socket has never been open, and the error of a socket that has failed.
-  /// Cancellation: terminal, partial and total. The handler must run on the socket's executor, where
-  /// the session it gets belongs.
+  /// Cancellation: terminal, partial and total. The handler must run on the socket's executor: the
+  /// session belongs there.
   template <net::completion_token_for<void(error_code, result_type)> Token = default_token>
   auto async_accept(Token&& token = default_token())
   {
