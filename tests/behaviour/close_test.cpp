@@ -189,6 +189,9 @@ TEST_CASE_METHOD(closed_socket,
 
 TEST_CASE("CLS-08: closing in the handler of an error keeps a second one away", "[close]")
 {
+#if defined(ASIO_HAS_IO_URING_AS_DEFAULT)
+  SKIP("with io_uring the kernel has given both receives their results by then");
+#endif
   asio::io_context io;
   udp_socket socket = test::connected_to_nobody(io);
   std::array<char, 16> storage{};
@@ -253,6 +256,9 @@ TEST_CASE_METHOD(test::bound_pair,
                  "CLS-13: a send completes with its result though the socket is closed at once",
                  "[close]")
 {
+#if defined(ASIO_DISABLE_EPOLL) && !defined(ASIO_HAS_IO_URING_AS_DEFAULT)
+  SKIP("with select Asio waits until the socket is ready, even before the first try");
+#endif
   int completions = 0;
   const auto sent = [&](dgram::error_code ec, std::size_t size) {
     CHECK_FALSE(ec);
