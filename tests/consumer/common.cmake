@@ -9,7 +9,7 @@ function(run) # a command that must succeed
   endif()
 endfunction()
 
-function(refuse regex) # a command that must fail, and say why
+function(refuse regex) # a command that must fail, and say why; sets "output"
   list(JOIN ARGN " " line)
   message(STATUS "${line}")
   execute_process(COMMAND ${ARGN} RESULT_VARIABLE result OUTPUT_VARIABLE output ERROR_VARIABLE output)
@@ -21,6 +21,7 @@ function(refuse regex) # a command that must fail, and say why
   if(NOT text MATCHES "${regex}")
     message(FATAL_ERROR "was refused without '${regex}': ${line}\n${output}")
   endif()
+  set(output "${output}" PARENT_SCOPE)
 endfunction()
 
 # For the configuration of a consumer.
