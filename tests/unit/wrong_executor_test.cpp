@@ -33,6 +33,7 @@ constexpr bool checks = true;
 
 using dgram::error_code;
 using usual_strand = asio::strand<asio::io_context::executor_type>;
+using check_function = std::function<void(const char*, const std::function<void()>&)>;
 
 /// A server with one session, on an executor of this type.
 template <class Executor>
@@ -56,8 +57,7 @@ struct scene {
   }
 
   /// Every call that is checked, with what it throws now.
-  template <class Check>
-  void call_all(Check check)
+  void call_all(const check_function& check)
   {
     const auto peer = asking.local_endpoint();
     const auto none = [](error_code, auto&&...) {};
