@@ -18,7 +18,6 @@
 namespace faults {
 
 namespace event = dgram::event;
-using clock = std::chrono::steady_clock;
 
 world::world(place wanted) : where(wanted), peer(io, test::loopback_v4())
 {
@@ -150,7 +149,7 @@ bool world::run_ready()
   return done;
 }
 
-bool world::run_one_for(clock::duration limit)
+bool world::run_one_for(std::chrono::steady_clock::duration limit)
 {
   try {
     io.restart();
@@ -164,9 +163,10 @@ bool world::run_one_for(clock::duration limit)
 
 void world::run_until(const std::function<bool()>& condition)
 {
-  const auto deadline = clock::now() + test::seconds(10);
+  const auto deadline = std::chrono::steady_clock::now() + test::seconds(10);
   while (!condition()) {
-    if (clock::now() > deadline) FAIL("nothing happened any more, or not in time");
+    if (std::chrono::steady_clock::now() > deadline)
+      FAIL("nothing happened any more, or not in time");
     run_one_for(test::milliseconds(100));
   }
 }
