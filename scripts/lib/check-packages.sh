@@ -110,7 +110,7 @@ build_example() { # SOURCE
 check_example() { # SOURCE: with the header precompiled
   "$compiler" "${flags[@]}" -Winvalid-pch -include "$header" -fsyntax-only "$1" || die "does not compile: $1"
 }
-in_parallel build_example examples/{client,echo_coroutine,echo_callback,unix_echo}.cpp
+in_parallel build_example examples/{client,echo_coroutine,echo_callback,syslog_collector,unix_echo}.cpp
 [ "$failed" -eq 0 ] || die "$failed examples do not compile with the single header"
 for test in 'client.sh' 'echo.sh example_echo_coroutine' 'echo.sh example_echo_callback' 'unix_echo.sh'; do
   # shellcheck disable=SC2086
@@ -125,7 +125,7 @@ header=$work/single/include/dgram.hpp
 examples=(examples/*.cpp examples/dgram/*.cpp)
 in_parallel check_example "${examples[@]}"
 [ "$failed" -eq 0 ] || die "$failed examples do not compile with the single header"
-echo "${#examples[@]} examples compile, and the tests of four pass"
+echo "${#examples[@]} examples compile, and the tests of five pass"
 
 step "packages: vcpkg"
 if ! command -v vcpkg >/dev/null 2>&1; then
