@@ -42,11 +42,11 @@ protected:
   /// Whether it may take something. It may not if it was cancelled after it had ended.
   bool may_take() noexcept
   {
-    if (core->forget_late(this) && !outcome) outcome = net::error::operation_aborted;
+    if (core_->forget_late(this) && !outcome) outcome = net::error::operation_aborted;
     return !outcome;
   }
 
-  Core* core = nullptr;  // alive while this waits
+  Core* core_ = nullptr;  // alive while this waits
 };
 
 /// Waits for a datagram of a session, and lets `Take` take it. `Take` has `result_type`, and is
@@ -57,7 +57,7 @@ public:
   /// If this throws, the wait is discarded.
   void begin(Core& on, session_id id, const Take& take)
   {
-    this->core = &on;
+    this->core_ = &on;
     id_ = id;
     try {
       take_.emplace(take);
@@ -72,19 +72,19 @@ public:
 protected:
   ~datagram_wait() = default;
 
-  void wait_again() { this->core->wait_datagram(id_, this); }
+  void wait_again() { this->core_->wait_datagram(id_, this); }
 
   /// Returns false if another call has taken the datagram.
   bool prepare()
   {
     error_code& ec = this->outcome;
     if (this->may_take()) {
-      if (auto* const handle = this->core->handle_of(id_); handle == nullptr)
+      if (auto* const handle = this->core_->handle_of(id_); handle == nullptr)
         ec = error::session_ended;
       else if (handle->source()->empty())
         return false;
       else
-        this->result() = (*take_)(*this->core, *handle, *handle->source());
+        this->result() = (*take_)(*this->core_, *handle, *handle->source());
     }
     if (Take::ends_without_error && ec == error::session_ended) ec.clear();
     return true;
@@ -221,23 +221,23 @@ class session_wait : public taking_wait<Core, std::optional<typename Core::sessi
 public:
   void begin(Core& on)
   {
-    this->core = &on;
+    this->core_ = &on;
     wait_again();
   }
 
 protected:
   ~session_wait() = default;
 
-  void wait_again() { this->core->wait_session(this); }
+  void wait_again() { this->core_->wait_session(this); }
 
   /// Returns false if another call has taken the session, or it has ended.
   bool prepare()
   {
     if (!this->may_take()) return true;
-    if (auto accepted = this->core->accept_one(); accepted.is_attached())
+    if (auto accepted = this->core_->accept_one(); accepted.is_attached())
       this->result() = std::move(accepted);
     else
-      return this->core->is_stopped();
+      return this->core_->is_stopped();
     return true;
   }
 };
