@@ -119,8 +119,8 @@ void call_back(Handler&& handler, const failure& outcome, Values&&... values)
     std::invoke(std::forward<Handler>(handler), outcome);
 }
 
-template <class Handler, class Outcome, class... Values>
-void call_back(Handler&& handler, const Outcome& outcome, Values&&... values)
+template <class Handler, class... Values>
+void call_back(Handler&& handler, const error_code& outcome, Values&&... values)
 {
   std::invoke(std::forward<Handler>(handler), outcome, std::forward<Values>(values)...);
 }
