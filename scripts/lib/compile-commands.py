@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: BSL-1.0
 # Prints a command for each source file of a build that is in one of the folders: the build's own, but it only checks the
 # file, with the usual instantiations compiled in it.
 #

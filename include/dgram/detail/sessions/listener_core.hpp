@@ -163,6 +163,7 @@ public:
         [id](listener_core& core, const Wait* which, net::cancellation_type) {
           const place_type found = core.find(id);
           if (found && found->waiting == which) return core.cancel_wait(found);
+          // One that takes nothing may as well succeed.
           if (!std::same_as<Wait, waiter>) core.cancel_late(which);
         },
         std::forward<Token>(token));
