@@ -331,9 +331,13 @@ public:
     requires net::is_const_buffer_sequence<ConstBuffers>::value
   auto async_send(const ConstBuffers& buffers, Token&& token = default_token())
   {
-    return start<void(error_code, std::size_t)>(
-        "session::async_send",
-        detail::session_send_op<core_type, ConstBuffers>(core_, id_, buffers),
+    return detail::initiate_composed<void(error_code, std::size_t)>(
+        core_,
+        [id = id_, buffers](core_type& core) {
+          detail::check_executor(core, "session::async_send");
+          return detail::session_send_op<core_type, ConstBuffers>(core.shared_from_this(), id,
+                                                                  buffers);
+        },
         std::forward<Token>(token));
   }
 
@@ -599,18 +603,6 @@ private:
   {
     return core_->template async_wait_datagram<detail::datagram_wait<core_type, Take>>(
         call, id_, std::forward<Token>(token), take);
-  }
-
-  template <class Signature, class Op, class Token>
-  auto start(const char* call, Op op, Token&& token)
-  {
-    return detail::initiate_composed<Signature>(
-        core_,
-        [call, op = std::move(op)](core_type& core) {
-          detail::check_executor(core, call);
-          return op;
-        },
-        std::forward<Token>(token));
   }
 
   std::shared_ptr<core_type> core_;
