@@ -9,6 +9,7 @@
 #include <dgram.hpp>
 #include <dgram/sim.hpp>
 
+#include <asio/bind_executor.hpp>
 #include <asio/post.hpp>
 
 #include <catch2/catch_test_macros.hpp>
@@ -202,6 +203,32 @@ TEST_CASE(
   CHECK(flushed);
   CHECK(writer.statistics().sent == queued + 1);
   CHECK(net.counters().delivered == queued + 1);
+}
+
+TEST_CASE("writer: a flush looks at the queue on the socket's executor, wherever its handler runs")
+{
+  asio::io_context io;
+  dgram::sim::network net{io, {.delay = 1ms, .rate = 8'000'000}};
+  dgram::sim::socket server{net, {"10.0.0.1", 7000}};
+  dgram::sim::socket client{net, {"10.0.0.2", 0}};
+  client.set_option(dgram::option::send_buffer_size(1000));
+  dgram::writer writer{client, {.datagrams = 100, .bytes = 3000}};
+  const auto fill = [&] {
+    error_code ec;
+    while (!writer.reserve(500, ec).empty())
+      writer.commit(500, server.local_endpoint());
+    REQUIRE(writer.is_blocked());
+  };
+  fill();
+  asio::io_context other;
+  std::optional<error_code> flushed;
+  writer.async_flush(asio::bind_executor(other, [&](error_code why) { flushed = why; }));
+  net.run();
+  // The flush is over, whatever is queued before its handler runs.
+  CHECK_FALSE(flushed);
+  fill();
+  other.poll();
+  CHECK(flushed == error_code());
 }
 
 TEST_CASE("writer: more than was reserved is refused, and the room stays reserved")
