@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: BSL-1.0
 // Forms of addresses and fields that other systems have, as far as they can be tried on any system.
+#include <dgram/datagram.hpp>
+#include <dgram/detail/platform/control.hpp>
 #include <dgram/detail/platform/names.hpp>
 #include <dgram/endpoint.hpp>
+#include <dgram/udp.hpp>
 
 #include <catch2/catch_test_macros.hpp>
 
@@ -9,6 +12,11 @@
 #include <cstdint>
 #include <cstring>
 #include <limits>
+#include <span>
+
+#if !defined(_WIN32)
+#include <netinet/in.h>
+#endif
 
 #if DGRAM_HAS_UNIX_DATAGRAMS
 #include <dgram/detail/platform/paths.hpp>
@@ -54,6 +62,32 @@ TEST_CASE("other systems: a signed number of a device becomes the same unsigned 
   platform::set_field(narrow, std::size_t{5});
   CHECK(narrow == 5);
 }
+
+#if !defined(_WIN32)
+
+TEST_CASE("other systems: a local address may come without an interface", "[platform]")
+{
+  const ::in_addr asked{htonl(0xC0000201)};  // 192.0.2.1
+  platform::control_item item;
+  item.data = std::as_bytes(std::span(&asked, 1));
+  platform::received_control said;
+  said.interface_index = 7;  // of another message
+  platform::control_detail::read_ipv4_destination(item, said);
+  dgram::datagram_info info;
+  dgram::detail::info_access::assign(info, dgram::udp::endpoint(), false, std::size_t{0}, said,
+                                     true);
+  CHECK(info.local_address() == dgram::parse_address("192.0.2.1"));
+  CHECK(info.interface_index() == 0);
+  CHECK(info.reply_path().source == dgram::parse_address("192.0.2.1"));
+  CHECK(info.reply_path().interface_index == 0);
+
+  item.data = item.data.first(3);
+  platform::received_control nothing;
+  platform::control_detail::read_ipv4_destination(item, nothing);
+  CHECK(nothing.present == 0);
+}
+
+#endif
 
 #if DGRAM_HAS_UNIX_DATAGRAMS
 

@@ -217,6 +217,17 @@ inline void read_ipv4_info(const control_item& item, received_control& into) noe
 }
 #endif
 
+/// FreeBSD and OpenBSD report the address without the interface (ip(4), IP_RECVDSTADDR).
+inline void read_ipv4_destination(const control_item& item, received_control& into) noexcept
+{
+  ::in_addr address;
+  if (!item.read(address)) return;
+  into.present |= received_control::local | received_control::local_is_v4;
+  into.interface_index = 0;
+  std::memcpy(into.address.data(), &address, sizeof address);
+  into.reply_source = {};
+}
+
 inline void read_ipv6_info(const control_item& item, received_control& into) noexcept
 {
   ::in6_pktinfo info;
@@ -243,6 +254,8 @@ inline void read_ipv4(const control_item& item, received_control& into) noexcept
 #endif
     read_ipv4_info(item, into);
     break;
+#elif defined(IP_RECVDSTADDR)
+  case IP_RECVDSTADDR: read_ipv4_destination(item, into); break;
 #endif
   case IP_TOS:
 #if defined(IP_RECVTOS)
@@ -450,6 +463,11 @@ public:
 #endif
       if (source.is_v4()) from.s_addr = htonl(source.to_v4().to_uint());
       return add(IPPROTO_IP, IP_PKTINFO, info);
+#elif defined(IP_SENDSRCADDR)
+      // The kernel refuses the unspecified address on a socket that is bound to none (ip(4)).
+      if (!source.is_v4() || source.is_unspecified()) return true;
+      const ::in_addr from{htonl(source.to_v4().to_uint())};
+      return add(IPPROTO_IP, IP_SENDSRCADDR, from);
 #else
       return false;
 #endif

@@ -214,8 +214,13 @@ namespace names {
 // Options that make the kernel add a control message to each datagram that it delivers.
 #if defined(IP_PKTINFO)
 inline constexpr int ipv4_packet_info = IP_PKTINFO;
+inline constexpr bool ipv4_info_has_interface = true;
+#elif defined(IP_RECVDSTADDR) && defined(IP_SENDSRCADDR)
+inline constexpr int ipv4_packet_info = IP_RECVDSTADDR;  // FreeBSD, OpenBSD
+inline constexpr bool ipv4_info_has_interface = false;
 #else
 inline constexpr int ipv4_packet_info = unsupported;
+inline constexpr bool ipv4_info_has_interface = false;
 #endif
 inline constexpr int ipv6_packet_info = rfc3542::receive_packet_info;
 #if defined(IP_RECVTOS)

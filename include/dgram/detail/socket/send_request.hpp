@@ -174,6 +174,8 @@ public:
     if constexpr (platform::names::ipv4_packet_info == platform::names::unsupported)
       if (v4 && asks_for_source())
         return unsupported(options_.source ? member::source : member::interface_index);
+    if constexpr (!platform::names::ipv4_info_has_interface)
+      if (v4 && options_.interface_index != 0) return unsupported(member::interface_index);
     if (options_.do_not_fragment && v4) return unsupported(member::do_not_fragment);
     if constexpr (!platform::takes_header_fields)
       if (const member asked = first_of_header(); asked != member::none) return unsupported(asked);
