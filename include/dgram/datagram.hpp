@@ -485,6 +485,25 @@ struct slot_access {
   {
     return of.is_last_;
   }
+
+  /// How many datagrams follow this one in its slot.
+  template <class Iterator>
+  static std::size_t neighbours(const Iterator& at) noexcept
+  {
+    if (at.slot_->segment == 0) return 0;
+    const std::size_t end = at.slot_->size();
+    const std::size_t next = at.offset_ + at.slot_->segment;
+    return next < end ? (end - next + at.slot_->segment - 1) / at.slot_->segment : 0;
+  }
+
+  /// Goes so many datagrams further. They must be in the slot, or the first of the next one.
+  template <class Iterator>
+  static void skip(Iterator& at, std::size_t count) noexcept
+  {
+    if (count == 0) return;
+    at.offset_ += (count - 1) * at.slot_->segment;
+    ++at;
+  }
 };
 
 }  // namespace detail

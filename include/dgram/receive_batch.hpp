@@ -298,6 +298,7 @@ public:
 
   private:
     friend basic_receive_batch;
+    friend detail::slot_access;
     explicit const_iterator(const detail::received_slot<Protocol>* slot) noexcept : slot_(slot) {}
 
     const detail::received_slot<Protocol>* slot_ = nullptr;

@@ -642,6 +642,8 @@ public:
 
 private:
   friend session_map;
+  template <class, class>
+  friend class detail::listener_core;
 
   routed_datagrams(session_map& map, datagram_iterator first, datagram_iterator last, tick now)
       : map_(&map), next_(first), ahead_(first), last_(last), now_(now)
@@ -655,56 +657,80 @@ private:
     packed key;
     std::uint32_t hash;
     std::uint32_t guess;
+    std::uint32_t neighbours;  // that have the same key
   };
 
   void advance()
   {
     session_ = {};
     do {
-      if (done_ == prepared_ && !prepare()) return;
-      const std::size_t at = source_[done_++];
+      if (neighbours_ > 0)
+        --neighbours_;
+      else if (++at_ >= prepared_ && !prepare())
+        return;
+      else
+        begin(look_ups_[at_]);
       current_ = next_++;
-      session_ = session(find(at));
+      session_ = session(find(look_ups_[at_]));
     } while (!session_);
   }
 
-  block* find(std::size_t at)
+  void begin(const look_up& next) noexcept
+  {
+    neighbours_ = next.neighbours;
+    found_ = nullptr;
+  }
+
+  block* find(const look_up& wanted)
   {
     store_type& store = map_->store_;
-    // The datagrams of a train follow each other.
-    if (at == previous_ && previous_block_ != nullptr && store.changes() == changes_) {
-      store.hear(*previous_block_, now_);
+    if (is_still_there()) {
+      store.hear(*found_, now_);
       ++store.counts().routed;
-      return previous_block_;
+      return found_;
     }
-    const look_up& wanted = look_ups_[at];
-    previous_block_ = nullptr;
+    found_ = nullptr;
     block* const found = map_->route_one(*current_, wanted.key, wanted.hash, wanted.guess, now_);
-    previous_ = at;
-    previous_block_ = found;
+    found_ = found;
     changes_ = store.changes();
     return found;
+  }
+
+  /// How many of the next datagrams are of the same train and session as the current one.
+  std::size_t neighbours() const noexcept
+  {
+    return neighbours_ > 0 && is_still_there() ? neighbours_ : 0;
+  }
+
+  /// Routes so many of these without giving them out.
+  void pass(std::size_t count) noexcept
+  {
+    detail::slot_access::skip(next_, count);
+    neighbours_ -= static_cast<std::uint32_t>(count);
+    map_->store_.counts().routed += count;
+  }
+
+  /// Whether the neighbours of the last datagram have its session.
+  bool is_still_there() const noexcept
+  {
+    return found_ != nullptr && map_->store_.changes() == changes_;
   }
 
   /// Reads the keys of the next datagrams, and fetches what their look-ups need, a step at a time.
   bool prepare()
   {
     const store_type& store = map_->store_;
-    std::size_t look_ups = 0;
-    const endpoint_type* sender = nullptr;
-    previous_block_ = nullptr;
-    done_ = 0;
-    for (prepared_ = 0; prepared_ < window && ahead_ != last_; ++prepared_, ++ahead_) {
-      const datagram_type received = *ahead_;
-      const bool by_peer = !map_->key_of_;
-      if (!by_peer || sender != &received.sender()) {
-        if (!read_key(look_ups_[look_ups], received)) break;
-        ++look_ups;
-        sender = &received.sender();
-      }
-      source_[prepared_] = static_cast<std::uint8_t>(look_ups - 1);
+    const bool by_peer = !map_->key_of_;
+    at_ = 0;
+    for (prepared_ = 0; prepared_ < window && ahead_ != last_; ++prepared_) {
+      look_up& next = look_ups_[prepared_];
+      if (!read_key(next, *ahead_)) break;
+      // The datagrams of a train have one sender.
+      next.neighbours =
+          by_peer ? static_cast<std::uint32_t>(detail::slot_access::neighbours(ahead_)) : 0;
+      detail::slot_access::skip(ahead_, std::size_t{next.neighbours} + 1);
     }
-    for (std::size_t i = 0; i < look_ups; ++i) {
+    for (std::size_t i = 0; i < prepared_; ++i) {
       look_ups_[i].guess = store.fetch_session(look_ups_[i].hash);
       store.fetch_value(look_ups_[i].guess);
     }
@@ -737,12 +763,11 @@ private:
   datagram_iterator current_;
   tick now_;
   session session_;
-  std::size_t done_ = 0;
+  std::size_t at_ = 0;  // the look-up of the current datagram
   std::size_t prepared_ = 0;
-  std::size_t previous_ = 0;
-  block* previous_block_ = nullptr;
+  std::uint32_t neighbours_ = 0;  // of the current datagram, that come next
+  block* found_ = nullptr;        // for the current datagram
   std::uint64_t changes_ = 0;
-  std::array<std::uint8_t, window> source_;
   std::array<look_up, window> look_ups_;
 };
 

@@ -14,6 +14,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <limits>
 #include <memory>
 #include <new>
 #include <span>
@@ -79,7 +80,11 @@ private:
   std::array<kept*, 64> kept_{};
 };
 
-/// A copy of a datagram with its metadata. The payload follows it in memory.
+template <class Protocol>
+class inbox;
+
+/// A copy of a datagram with its metadata, or of several datagrams of a train that follow each
+/// other. The payloads follow it in memory. An inbox takes it apart.
 template <class Protocol>
 class inbox_datagram {
   using control_type = slot_control<Protocol>;
@@ -87,39 +92,59 @@ class inbox_datagram {
 public:
   using datagram_type = basic_datagram<Protocol>;
 
-  /// Returns null if the pool refuses the memory.
+  static constexpr std::size_t most_neighbours = std::numeric_limits<std::uint8_t>::max() - 1;
+
+  /// Copies the datagram. Returns null if the pool refuses the memory.
   template <class Pool>
   static inbox_datagram* make(Pool& pool, const datagram_type& from) noexcept
   {
-    const auto& slot = slot_access::slot(from);
-    const bytes_view payload = from.payload();
-    const std::size_t metadata = slot.control != nullptr ? slot.control->raw.size() : 0;
-    std::size_t size = (slot.control != nullptr ? sizeof(with_control) : sizeof(inbox_datagram)) +
-                       metadata + payload.size();
-    void* const memory = pool.take(size);
-    if (memory == nullptr) return nullptr;
-    if (slot.control == nullptr) return ::new (memory) inbox_datagram(from, size, nullptr);
-    return ::new (memory) with_control(from, size, *slot.control);
+    return make_with(pool, from, 0);
+  }
+
+  /// The same, with its next `neighbours`, of which there is at least one. The train must be in the
+  /// memory where it was received.
+  template <class Pool>
+  static inbox_datagram* make(Pool& pool, const datagram_type& from,
+                              std::size_t neighbours) noexcept
+  {
+    const std::size_t rest = rest_of_train(from);
+    const std::size_t wanted = std::min(neighbours * from.payload().size(), rest);
+    auto* const made = make_with(pool, from, wanted);
+    if (made == nullptr) return nullptr;
+    made->is_last_ = false;
+    made->ends_train_ = wanted == rest;
+    return made;
   }
 
   inbox_datagram(const inbox_datagram&) = delete;
   inbox_datagram& operator=(const inbox_datagram&) = delete;
 
-  void release(piece_pool& pool) noexcept { pool.give_back(this, size_); }
-
+  /// What was taken from the inbox last, or the first datagram.
   datagram_type view() const noexcept { return {payload_, slot_, is_last_}; }
+
   std::size_t payload_size() const noexcept { return payload_.size(); }
 
-  inbox_datagram* next = nullptr;
+  /// The payload bytes of what follows the view.
+  std::size_t rest() const noexcept { return rest_; }
+
+  /// Gives the memory back when nothing of it is used.
+  void release(piece_pool& pool) noexcept
+  {
+    if (--users_ == 0) pool.give_back(this, size_);
+  }
 
 protected:
-  inbox_datagram(const datagram_type& from, std::size_t size, std::byte* room) noexcept
-      : size_(size), slot_(slot_access::slot(from)), is_last_(slot_access::is_last(from))
+  DGRAM_INLINE inbox_datagram(const datagram_type& from, std::size_t rest, std::size_t size,
+                              std::byte* room) noexcept
+      : slot_(slot_access::slot(from)),
+        size_(static_cast<std::uint32_t>(size)),
+        rest_(static_cast<std::uint32_t>(rest)),
+        is_last_(slot_access::is_last(from))
   {
     static_assert(std::is_trivially_destructible_v<with_control>);
     const bytes_view payload = from.payload();
     auto* const bytes = room != nullptr ? room : reinterpret_cast<std::byte*>(this + 1);
-    if (!payload.empty()) std::memcpy(bytes, payload.data(), payload.size());
+    if (!payload.empty()) std::memcpy(bytes, payload.data(), payload.size() + rest);
     payload_ = {bytes, payload.size()};
     // Only the size still counts: it is that of the train.
     slot_.buffer = platform::make_buffer(bytes, platform::buffer_size(slot_.buffer));
@@ -127,16 +152,57 @@ protected:
 
   struct with_control;
 
-  std::size_t size_;
+private:
+  friend class inbox<Protocol>;
+
+  template <class Pool>
+  DGRAM_INLINE static inbox_datagram* make_with(Pool& pool, const datagram_type& from,
+                                                std::size_t rest) noexcept
+  {
+    const auto& slot = slot_access::slot(from);
+    const std::size_t metadata = slot.control != nullptr ? slot.control->raw.size() : 0;
+    std::size_t size = (slot.control != nullptr ? sizeof(with_control) : sizeof(inbox_datagram)) +
+                       metadata + from.payload().size() + rest;
+    void* const memory = pool.take(size);
+    if (memory == nullptr) return nullptr;
+    if (slot.control == nullptr) return ::new (memory) inbox_datagram(from, rest, size, nullptr);
+    return ::new (memory) with_control(from, rest, size, *slot.control);
+  }
+
+  static std::size_t rest_of_train(const datagram_type& from) noexcept
+  {
+    const auto& slot = slot_access::slot(from);
+    const auto* const begin = static_cast<const std::byte*>(platform::buffer_data(slot.buffer));
+    const bytes_view payload = from.payload();
+    return static_cast<std::size_t>(begin + slot.size() - payload.data()) - payload.size();
+  }
+
+  /// Makes the next datagram the view. The first call is for the first one.
+  void advance() noexcept
+  {
+    if (!std::exchange(is_begun_, true)) return;
+    const std::uint32_t size = std::min(slot_.segment, rest_);
+    payload_ = {payload_.data() + payload_.size(), size};
+    rest_ -= size;
+    is_last_ = rest_ == 0 && ends_train_;
+  }
+
+  inbox_datagram* next_ = nullptr;
   received_slot<Protocol> slot_;
-  std::span<std::byte> payload_;
-  bool is_last_;
+  std::span<std::byte> payload_;  // of the view
+  std::uint32_t size_;
+  std::uint32_t rest_;
+  std::uint8_t users_ = 1;  // the inbox, and who has taken a datagram
+  bool is_last_;            // the view is the last datagram of its train
+  bool is_begun_ = false;
+  bool ends_train_ = false;
 };
 
 template <class Protocol>
 struct inbox_datagram<Protocol>::with_control : inbox_datagram {
-  with_control(const datagram_type& from, std::size_t size, const control_type& said) noexcept
-      : inbox_datagram(from, size, reinterpret_cast<std::byte*>(this + 1) + said.raw.size()),
+  with_control(const datagram_type& from, std::size_t rest, std::size_t size,
+               const control_type& said) noexcept
+      : inbox_datagram(from, rest, size, reinterpret_cast<std::byte*>(this + 1) + said.raw.size()),
         control(said)
   {
     auto* const raw = reinterpret_cast<std::byte*>(this + 1);
@@ -160,20 +226,40 @@ public:
 
   void push(node* added) noexcept
   {
-    (empty() ? first_ : last_->next) = added;
-    last_ = added;
+    link(added);
     ++count_;
     bytes_ += static_cast<std::uint32_t>(added->payload_size());
   }
 
+  /// Adds a node of several datagrams.
+  void push(node* added, std::size_t count) noexcept
+  {
+    link(added);
+    count_ += static_cast<std::uint32_t>(count);
+    bytes_ += static_cast<std::uint32_t>(added->payload_size() + added->rest());
+  }
+
+  /// Takes the oldest datagram. Look at the view of the node before the next one is taken.
   node* pop() noexcept
   {
+    node* const from = first_;
+    if (from->rest_ > 0) from->advance();
     --count_;
-    bytes_ -= static_cast<std::uint32_t>(first_->payload_size());
-    return std::exchange(first_, first_->next);
+    bytes_ -= static_cast<std::uint32_t>(from->payload_size());
+    if (from->rest_ == 0)
+      first_ = from->next_;
+    else
+      ++from->users_;
+    return from;
   }
 
 private:
+  void link(node* added) noexcept
+  {
+    (empty() ? first_ : last_->next_) = added;
+    last_ = added;
+  }
+
   node* first_ = nullptr;
   node* last_ = nullptr;
   std::uint32_t bytes_ = 0;

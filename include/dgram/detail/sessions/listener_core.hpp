@@ -747,7 +747,16 @@ private:
            table.unkeyed - table.failed;
   }
 
-  void give(place_type to, const datagram_type& received);
+  /// Gives neighbours in a train as well. The sessions are resumed after `ahead` bytes. Returns how
+  /// many were given.
+  using routed_type = typename map_type::routed_datagrams;
+  std::size_t give(place_type to, const datagram_type& received, routed_type* rest,
+                   std::size_t ahead);
+
+  /// Puts the datagram and neighbours into the inbox, as far as there is room. Returns the bytes of
+  /// the neighbours; 0: nothing was done.
+  std::size_t give_train(state_type& session, const datagram_type& received, routed_type& rest,
+                         std::size_t ahead);
 
   // --- a group of shards that keeps sessions ---
 

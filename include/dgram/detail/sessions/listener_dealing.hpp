@@ -24,8 +24,7 @@ void listener_core<Handle, Executor>::deal(loop_type& loop)
     more = false;
     try {
       for (const auto [found, datagram] : routed) {
-        give(found, datagram);
-        dealt += datagram.payload().size();
+        dealt += give(found, datagram, &routed, dealt_at_once - dealt);
         if (dealt >= dealt_at_once) {
           dealt = 0;
           resume_all();
@@ -98,17 +97,19 @@ void listener_core<Handle, Executor>::deal(parcel<protocol_type>& forwarded,
   while (node_type* const next = closed_ ? nullptr : forwarded.next())
     later_.call([&] {
       const auto received = next->view();
-      if (const place_type found = map_.route(received, now)) give(found, received);
+      if (const place_type found = map_.route(received, now)) give(found, received, nullptr, 0);
     });
   resume_all();
 }
 
 template <class Handle, class Executor>
-void listener_core<Handle, Executor>::give(place_type to, const datagram_type& received)
+std::size_t listener_core<Handle, Executor>::give(place_type to, const datagram_type& received,
+                                                  routed_type* rest, std::size_t ahead)
 {
   state_type& session = *to;
+  const std::size_t size = received.payload().size();
   ++session.received;
-  session.out.heard(config_.amplification * std::uint64_t{received.payload().size()});
+  session.out.heard(config_.amplification * std::uint64_t{size});
   if (session.is_new) {
     try {
       meet(to);
@@ -120,32 +121,63 @@ void listener_core<Handle, Executor>::give(place_type to, const datagram_type& r
   }
   if (each_ && session.unread.empty()) {
     hand_over(to.id(), received);
-    return;
+    return size;
   }
-  if (!fits(session, received.payload().size()) && !let_take(to)) {
-    ++unread_;
-    return;
+  if (!fits(session, size)) {
+    if (!let_take(to)) {
+      ++unread_;
+      return size;
+    }
+    if (!make_room(session, size)) {
+      ++inbox_full_;
+      ++session.out.dropped;
+      return size;
+    }
   }
-  if (!make_room(session, received.payload().size())) {
-    ++inbox_full_;
-    ++session.out.dropped;
-    return;
+  const std::size_t neighbours = rest != nullptr ? rest->neighbours() : 0;
+  const std::size_t more =
+      neighbours > 0 ? give_train(session, received, *rest, ahead) : std::size_t{0};
+  if (more == 0) {
+    node_type* const kept = node_type::make(pool_, received);
+    if (kept == nullptr) {
+      ++inboxes_full_;
+      ++session.out.dropped;
+      return size;
+    }
+    session.unread.push(kept);
+    ++in_inboxes_;
   }
-  node_type* const kept = node_type::make(pool_, received);
-  if (kept == nullptr) {
-    ++inboxes_full_;
-    ++session.out.dropped;
-    return;
-  }
-  session.unread.push(kept);
-  ++in_inboxes_;
-  if (session.waiting == nullptr || session.is_ready) return;
+  if (session.waiting == nullptr || session.is_ready) return size + more;
   try {
     ready_.push_back(to.id());
     session.is_ready = true;
   } catch (const std::bad_alloc&) {
     end_member(session.waiting, {});
   }
+  return size + more;
+}
+
+template <class Handle, class Executor>
+std::size_t listener_core<Handle, Executor>::give_train(state_type& session,
+                                                        const datagram_type& received,
+                                                        routed_type& rest, std::size_t ahead)
+{
+  const std::size_t size = received.payload().size();
+  const std::size_t datagrams = session.unread.size() + 1;
+  const std::size_t bytes = session.unread.bytes() + size;
+  if (ahead <= size || datagrams >= config_.inbox_datagrams || bytes >= config_.inbox_bytes)
+    return 0;
+  const std::size_t neighbours =
+      std::min({rest.neighbours(), (ahead - 1) / size, config_.inbox_datagrams - datagrams,
+                (config_.inbox_bytes - bytes) / size, node_type::most_neighbours});
+  node_type* const kept = neighbours > 0 ? node_type::make(pool_, received, neighbours) : nullptr;
+  if (kept == nullptr) return 0;
+  rest.pass(neighbours);
+  session.received += neighbours;
+  session.out.heard(config_.amplification * std::uint64_t{kept->rest()});
+  session.unread.push(kept, neighbours + 1);
+  in_inboxes_ += neighbours + 1;
+  return kept->rest();
 }
 
 template <class Handle, class Executor>
