@@ -50,10 +50,17 @@ endforeach()
 install(FILES "${PROJECT_SOURCE_DIR}/LICENSE"
   DESTINATION "${CMAKE_INSTALL_DATADIR}/licenses/dgram" COMPONENT dgram)
 
-# Written relative to the .pc file itself, so that an installed tree can be moved.
 set(dgram_pc_dir "${CMAKE_INSTALL_DATADIR}/pkgconfig")
-file(RELATIVE_PATH dgram_pc_prefix "/prefix/${dgram_pc_dir}" "/prefix")
-string(REGEX REPLACE "/$" "" dgram_pc_prefix "${dgram_pc_prefix}")
+if(IS_ABSOLUTE "${CMAKE_INSTALL_INCLUDEDIR}" OR IS_ABSOLUTE "${CMAKE_INSTALL_DATADIR}")
+  set(dgram_pc_prefix "${CMAKE_INSTALL_PREFIX}")
+  set(dgram_pc_include_dir "${CMAKE_INSTALL_FULL_INCLUDEDIR}")
+else()
+  # Written relative to the .pc file itself, so that an installed tree can be moved.
+  file(RELATIVE_PATH dgram_pc_prefix "/prefix/${dgram_pc_dir}" "/prefix")
+  string(REGEX REPLACE "/$" "" dgram_pc_prefix "${dgram_pc_prefix}")
+  string(PREPEND dgram_pc_prefix "\${pcfiledir}/")
+  set(dgram_pc_include_dir "\${prefix}/${CMAKE_INSTALL_INCLUDEDIR}")
+endif()
 
 function(dgram_install_pc name description flags)
   if(DGRAM_FORCE_POSIX_BACKEND)

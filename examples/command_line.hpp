@@ -37,6 +37,8 @@ public:
   std::string_view operand(std::string_view what)
   {
     if (empty()) throw bad_argument(fmt::format("{} is missing", what));
+    if (words_[next_].starts_with("--"))
+      throw bad_argument(fmt::format("{} is expected in place of \"{}\"", what, words_[next_]));
     return words_[next_++];
   }
 

@@ -110,6 +110,10 @@
 #include <boost/asio/this_coro.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #else
+// Without RTTI, Asio has to be told.
+#if !defined(__cpp_rtti) && !defined(_CPPRTTI) && !defined(ASIO_NO_TYPEID)
+#define ASIO_NO_TYPEID 1
+#endif
 #if defined(DGRAM_ASIO_NAMESPACE)
 // Asio headers that the program has not included yet must use the same namespace.
 #pragma push_macro("asio")
@@ -156,6 +160,11 @@
 #include <asio/strand.hpp>
 #include <asio/this_coro.hpp>
 #include <asio/use_awaitable.hpp>
+#if !defined(ASIO_HAS_CO_AWAIT)
+// The program has included Asio before.
+#error \
+"Asio before 1.26 recognises Clang's coroutines only with -DASIO_HAS_CO_AWAIT, or behind dgram's headers"
+#endif
 #endif
 
 // The associated immediate executor lets an operation that finished at once complete without a trip
