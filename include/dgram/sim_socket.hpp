@@ -253,7 +253,11 @@ public:
     bind(local);
   }
 
-  socket(socket&& other) noexcept = default;
+  /// The other socket is closed then, and may be opened again.
+  socket(socket&& other) noexcept
+      : executor_(other.executor_), wire_(other.wire_), state_(std::move(other.state_))
+  {
+  }
 
   /// Closes this socket first.
   socket& operator=(socket&& other)

@@ -208,6 +208,22 @@ TEST_CASE("moving a simulated socket leaves its operations pending")
   CHECK(size == 3);
 }
 
+TEST_CASE("a simulated socket that was moved from is closed, and can be opened again")
+{
+  scene s;
+  const auto executor = s.server.get_executor();
+  const sim::socket moved = std::move(s.server);
+  CHECK(moved.is_open());
+  CHECK_FALSE(s.server.is_open());
+  CHECK(s.server.get_executor() == executor);
+  error_code ec;
+  s.server.async_receive(asio::buffer(s.storage), [&](error_code said, std::size_t) { ec = said; });
+  s.net.run();
+  CHECK(ec == asio::error::bad_descriptor);
+  s.server.open(dgram::udp::v4());
+  CHECK(s.server.is_open());
+}
+
 TEST_CASE("each of several pending receives gets a datagram")
 {
   scene s;
