@@ -4,6 +4,7 @@
 #ifndef DGRAM_TESTS_CONFORMANCE_CONTRACT_HPP
 #define DGRAM_TESTS_CONFORMANCE_CONTRACT_HPP
 
+#include "conformance/contract_forms.hpp"
 #include "support/asio.hpp"
 #include "support/loopback.hpp"
 #include "support/recording_allocator.hpp"
@@ -115,6 +116,31 @@ struct token {
   record* of;
 };
 
+/// The handler of a program that keeps it and gives a reference: it may be neither copied nor
+/// moved. If it could be called without arguments, an emitter would take it for a listener.
+class kept_handler {
+public:
+  using executor_type = any_executor;
+  using allocator_type = test::recording_allocator<>;
+
+  explicit kept_handler(record& of) : of_(&of) {}
+  kept_handler(const kept_handler&) = delete;
+  kept_handler& operator=(const kept_handler&) = delete;
+
+  executor_type get_executor() const noexcept { return of_->executor; }
+  allocator_type get_allocator() const noexcept { return allocator_type(of_->memory); }
+
+  template <class... Values>
+  void operator()(const dgram::error_code& ec, const Values&...)
+  {
+    handler once(*of_);
+    std::move(once)(ec);
+  }
+
+private:
+  record* of_;
+};
+
 /// How an operation differs from the others by design.
 enum word : unsigned {
   at_once = 1U << 0U,      ///< completes without a supply
@@ -129,6 +155,7 @@ enum word : unsigned {
   exclusive = 1U << 9U,       ///< may not be started again before it has ended
   on_object = 1U << 10U,      ///< a deferred one needs its object when it is launched
   two_steps = 1U << 11U,      ///< waits, and then starts what may complete at once
+  stays = 1U << 12U,          ///< what it waits for stays there for the next one if it is cancelled
 };
 
 /// A resolver that answers when it is told to.
@@ -144,6 +171,48 @@ struct held_resolver {
   }
 
   std::function<void()> answer;
+};
+
+/// An object that can be moved to another address. The one that was moved from stays where it was.
+template <class T>
+class movable {
+public:
+  template <class... Args>
+  T& emplace(Args&&... args)
+  {
+    at_ = std::make_unique<T>(std::forward<Args>(args)...);
+    return *at_;
+  }
+
+  movable& operator=(std::optional<T>&& value)
+  {
+    if (value)
+      emplace(std::move(*value));
+    else
+      reset();
+    return *this;
+  }
+
+  void reset() noexcept
+  {
+    at_.reset();
+    former_.reset();
+  }
+
+  void move()
+  {
+    if (!at_) return;
+    auto moved = std::make_unique<T>(std::move(*at_));
+    former_ = std::exchange(at_, std::move(moved));
+  }
+
+  bool has_value() const noexcept { return at_ != nullptr; }
+  T* operator->() const noexcept { return at_.get(); }
+  T& operator*() const noexcept { return *at_; }
+
+private:
+  std::unique_ptr<T> at_;
+  std::unique_ptr<T> former_;
 };
 
 /// The objects that an operation is tried on. The row of the operation makes what it needs.
@@ -174,6 +243,7 @@ public:
   void listen_in_silence();
   void make_emitter();
   void make_bound();
+  void make_blocked();
   void make_net();
 
   // What operations wait for.
@@ -200,6 +270,9 @@ public:
 
   void destroy_objects();
 
+  /// Moves each object that can be moved to another address.
+  void move_objects();
+
   std::optional<asio::io_context> io{std::in_place};
   asio::io_context peer_context;
   asio::ip::udp::socket peer{peer_context, test::loopback_v4()};
@@ -213,21 +286,23 @@ public:
   held_resolver resolver;
   std::function<void()> lookup;
 
-  std::optional<dgram::udp::socket> socket, given;
-  std::optional<dgram::reader<dgram::udp, asio::any_io_executor>> reader;
-  std::optional<dgram::unix_dgram::socket> silent, crowded;
-  std::optional<dgram::reader<dgram::unix_dgram, asio::any_io_executor>> crowded_reader;
-  std::optional<dgram::writer<dgram::unix_dgram, asio::any_io_executor>> writer;
-  std::optional<dgram::udp::listener> listener;
-  std::optional<dgram::udp::session> session;
-  std::optional<dgram::udp::exchanger> exchanger;
-  std::optional<dgram::shard_group> group;
-  std::optional<dgram::udp::socket> first, last;
-  std::optional<dgram::emitter_socket> emitter;
-  std::optional<decltype(emitter->stream<dgram::event::message>())> messages;
+  movable<dgram::udp::socket> socket, given;
+  movable<dgram::reader<dgram::udp, asio::any_io_executor>> reader;
+  movable<dgram::unix_dgram::socket> silent, crowded;
+  movable<dgram::reader<dgram::unix_dgram, asio::any_io_executor>> crowded_reader;
+  movable<dgram::writer<dgram::unix_dgram, asio::any_io_executor>> writer;
+  movable<dgram::udp::listener> listener;
+  movable<dgram::udp::session> session;
+  movable<dgram::unix_dgram::listener> host;
+  movable<dgram::unix_dgram::session> guest;
+  movable<dgram::udp::exchanger> exchanger;
+  movable<dgram::shard_group> group;
+  movable<dgram::udp::socket> first, last;
+  movable<dgram::emitter_socket> emitter;
+  movable<decltype(emitter->stream<dgram::event::message>())> messages;
   std::optional<dgram::sim::network> net;
-  std::optional<dgram::sim::socket> near_socket, far_socket;
-  std::optional<dgram::sim::timer> near_timer;
+  movable<dgram::sim::socket> near_socket, far_socket;
+  movable<dgram::sim::timer> near_timer;
   test::endpoint far;
   std::optional<dgram::owned_descriptor> listening;
 
@@ -250,10 +325,25 @@ struct operation {
   void (world::*supply)();  ///< brings what it waits for
   void (*start)(world&, const token&);
   launcher (*later)(world&);  ///< with `deferred`
+  void (*in_group)(world&, race&);
+  asio::awaitable<void> (*await)(world&, dgram::error_code&);
+  settled (*by_future)(world&);
+  void (*by_reference)(world&, kept_handler&);
 
   bool is(unsigned any) const noexcept { return (words & any) != 0; }
   bool waits() const noexcept { return !is(at_once); }
 };
+
+/// The types of cancellation, and whether the operation ends by them.
+inline constexpr asio::cancellation_type types[] = {asio::cancellation_type::terminal,
+                                                    asio::cancellation_type::partial,
+                                                    asio::cancellation_type::total};
+
+inline bool heeds(const operation& which, asio::cancellation_type type)
+{
+  if (which.is(not_cancellable)) return false;
+  return !which.is(keeps_total) || type != asio::cancellation_type::total;
+}
 
 /// The table. A new operation is one line in one of these.
 std::vector<operation> socket_operations();
@@ -301,8 +391,13 @@ public:
   void check_success(const record& of) const
   {
     CHECK(of.calls == 1);
-    CHECK(static_cast<bool>(of.ec) == which_->is(fails));
-    CHECK(of.ec != asio::error::operation_aborted);
+    check_success(of.ec);
+  }
+
+  void check_success(const dgram::error_code& ec) const
+  {
+    CHECK(static_cast<bool>(ec) == which_->is(fails));
+    CHECK(ec != asio::error::operation_aborted);
   }
 
   world w;
@@ -334,6 +429,22 @@ public:
    [](contract::world& w) {                                           \
      const auto h = test::deferred;                                   \
      return contract::launcher_of(__VA_ARGS__);                       \
+   },                                                                 \
+   [](contract::world& w, contract::race& in) {                       \
+     const auto h = test::deferred;                                   \
+     contract::start_in_group(in, __VA_ARGS__);                       \
+   },                                                                 \
+   [](contract::world& w, dgram::error_code& ec) {                    \
+     const auto h = asio::use_awaitable;                              \
+     return contract::noted(__VA_ARGS__, ec);                         \
+   },                                                                 \
+   [](contract::world& w) {                                           \
+     const auto h = asio::use_future;                                 \
+     return contract::settled_of(__VA_ARGS__);                        \
+   },                                                                 \
+   [](contract::world& w, contract::kept_handler& kept) {             \
+     const auto h = std::ref(kept);                                   \
+     __VA_ARGS__;                                                     \
    }}
 
 /// Tries each operation of the table in a section of its own, which names it.

@@ -149,6 +149,33 @@ void world::make_bound()
   poll();
 }
 
+/// A server whose socket cannot send, because its peer does not read what it has been sent.
+void world::make_blocked()
+{
+  const dgram::unix_dgram::endpoint at(directory / "host");
+  silent.emplace(*io, dgram::unix_dgram::endpoint(directory / "silent"));
+  crowded.emplace(*io, at);
+  host.emplace(*crowded,
+               dgram::listener_config{
+                   .amplification = 0,
+                   .slots = 4,
+                   .queue = {.datagrams = 2, .when_peer_full = dgram::full_policy::wait}});
+  host->async_accept([this](dgram::error_code, std::optional<dgram::unix_dgram::session> accepted) {
+    guest = std::move(accepted);
+  });
+  silent->send_to(asio::buffer(text), at);
+  run_until([this] { return guest.has_value(); });
+  const std::string large(1000, 'x');
+  const auto fill = [&] {
+    int count = 0;
+    while (guest->try_send(large))
+      ++count;
+    poll();
+    return count;
+  };
+  while (fill() > 0) {}
+}
+
 void world::make_net()
 {
   net.emplace(*io);
@@ -235,6 +262,8 @@ void world::destroy_objects()
   first.reset();
   last.reset();
   exchanger.reset();
+  guest.reset();
+  host.reset();
   session.reset();
   listener.reset();
   writer.reset();
@@ -246,13 +275,37 @@ void world::destroy_objects()
   given.reset();
 }
 
+void world::move_objects()
+{
+  near_timer.move();
+  near_socket.move();
+  far_socket.move();
+  messages.move();
+  emitter.move();
+  group.move();
+  first.move();
+  last.move();
+  exchanger.move();
+  guest.move();
+  host.move();
+  session.move();
+  listener.move();
+  writer.move();
+  crowded_reader.move();
+  crowded.move();
+  silent.move();
+  reader.move();
+  socket.move();
+  given.move();
+}
+
 std::vector<operation> socket_operations()
 {
   return {
       // a socket's
-      DGRAM_OPERATION(by_socket | again | on_object, make_reports, cause_report,
+      DGRAM_OPERATION(by_socket | again | on_object | stays, make_reports, cause_report,
                       w.socket->async_receive_error(h)),
-      DGRAM_OPERATION(by_socket | again | on_object, make_timestamps, send_own,
+      DGRAM_OPERATION(by_socket | again | on_object | stays, make_timestamps, send_own,
                       w.socket->async_send_timestamp(h)),
       DGRAM_OPERATION(at_once | not_cancellable, make_socket, nothing,
                       dgram::async_connect(*w.socket, w.peers, h)),
@@ -276,9 +329,9 @@ std::vector<operation> socket_operations()
 
       // a reader's and a writer's
       DGRAM_OPERATION(
-          by_socket, make_reader, deliver,
+          by_socket | stays, make_reader, deliver,
           w.reader->async_for_each([&w](const dgram::datagram&) { w.reader->stop(); }, h)),
-      DGRAM_OPERATION(again, make_crowded, drain_silent, w.writer->async_flush(h)),
+      DGRAM_OPERATION(again | stays, make_crowded, drain_silent, w.writer->async_flush(h)),
 
       // a group's
       DGRAM_OPERATION(by_itself | foreign_memory, make_group, nothing,

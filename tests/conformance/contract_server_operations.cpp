@@ -19,9 +19,9 @@ std::vector<operation> server_operations()
 {
   return {
       // a listener's
-      DGRAM_OPERATION(by_socket, make_listener, deliver, w.listener->async_accept(h)),
+      DGRAM_OPERATION(by_socket | stays, make_listener, deliver, w.listener->async_accept(h)),
       DGRAM_OPERATION(
-          by_socket, make_listener, deliver,
+          by_socket | stays, make_listener, deliver,
           w.listener->async_for_each(
               [&w](const dgram::udp::session_ref&, const dgram::datagram&) { w.listener->stop(); },
               h)),
@@ -33,15 +33,17 @@ std::vector<operation> server_operations()
                       w.listener->async_accept(h)),
 
       // a session's
-      DGRAM_OPERATION(again, make_session, deliver, w.session->async_next(h)),
-      DGRAM_OPERATION(again, make_session, deliver,
+      DGRAM_OPERATION(again | stays, make_session, deliver, w.session->async_next(h)),
+      DGRAM_OPERATION(again | stays, make_session, deliver,
                       w.session->async_receive(asio::buffer(w.storage), h)),
-      DGRAM_OPERATION(0, make_session, deliver,
+      DGRAM_OPERATION(stays, make_session, deliver,
                       w.session->async_wait(asio::socket_base::wait_read, h)),
       DGRAM_OPERATION(at_once | posts | not_cancellable | again, make_session, nothing,
                       w.session->async_wait(asio::socket_base::wait_write, h)),
       DGRAM_OPERATION(at_once | posts | not_cancellable | again, make_session, nothing,
                       w.session->async_send(asio::buffer(w.text), h)),
+      DGRAM_OPERATION(again | stays, make_blocked, drain_silent,
+                      w.guest->async_send(asio::buffer(w.text), h)),
       DGRAM_OPERATION(0, make_session, close_session, w.session->async_ended(h)),
 
       // an exchanger's
@@ -59,14 +61,15 @@ std::vector<operation> server_operations()
                       w.emitter->send(w.text, 9, "127.0.0.1", h)),
       DGRAM_OPERATION(again, make_bound, deliver_to_emitter,
                       w.emitter->once<dgram::event::message>(h)),
-      DGRAM_OPERATION(again, make_bound, deliver_to_emitter, w.messages->next(h)),
+      DGRAM_OPERATION(again | stays, make_bound, deliver_to_emitter, w.messages->next(h)),
       DGRAM_OPERATION(at_once | posts | not_cancellable, make_bound, nothing, w.emitter->close(h)),
 
       // of a simulated network
-      DGRAM_OPERATION(again, make_net, send_far,
+      DGRAM_OPERATION(again | on_object | stays, make_net, send_far,
                       w.near_socket->async_receive(asio::buffer(w.storage), h)),
-      DGRAM_OPERATION(again, make_net, send_far, w.near_socket->async_receive_batch(w.in, h)),
-      DGRAM_OPERATION(at_once | not_cancellable | again, make_net, nothing,
+      DGRAM_OPERATION(again | on_object | stays, make_net, send_far,
+                      w.near_socket->async_receive_batch(w.in, h)),
+      DGRAM_OPERATION(at_once | not_cancellable | again | on_object, make_net, nothing,
                       w.near_socket->async_send_to(asio::buffer(w.text), w.far, h)),
       DGRAM_OPERATION(by_itself | again, make_net, nothing, w.near_timer->async_wait(h)),
   };

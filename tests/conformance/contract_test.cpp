@@ -20,9 +20,10 @@ namespace contract_test {
 namespace {
 
 using contract::any_executor;
-using contract::operation;
+using contract::heeds;
 using contract::record;
 using contract::trial;
+using contract::types;
 using contract::world;
 
 /// All that an executor must have: it calls what it is given, at once.
@@ -80,16 +81,6 @@ constexpr kind_of_executor all_kinds[] = {
 struct thrown : std::runtime_error {
   thrown() : std::runtime_error("thrown by a handler") {}
 };
-
-constexpr asio::cancellation_type types[] = {asio::cancellation_type::terminal,
-                                             asio::cancellation_type::partial,
-                                             asio::cancellation_type::total};
-
-bool heeds(const operation& which, asio::cancellation_type type)
-{
-  if (which.is(contract::not_cancellable)) return false;
-  return !which.is(contract::keeps_total) || type != asio::cancellation_type::total;
-}
 
 }  // namespace
 
