@@ -102,6 +102,25 @@ TEMPLATE_TEST_CASE("a backend receives what is queued, in order, and no more", "
   CHECK(messages.texts(0, expected) == test::numbers(0, expected));
 }
 
+TEMPLATE_TEST_CASE("a backend peeks with a call that takes the flag on every system", "[backend]",
+                   DGRAM_TEST_BACKENDS)
+{
+  pair host;
+  message_array messages(1);
+  CHECK(TestType::receive(host.fd(), messages.at(0), 1, MSG_PEEK, host.ec) == 0);
+  CHECK(host.ec == asio::error::would_block);
+
+  host.peer.send_numbers(2, host.address());
+  script.recvmsg.push(fail(EINTR), 2);
+  for (int i = 0; i < 2; ++i) {
+    CHECK(TestType::receive(host.fd(), messages.at(0), 1, MSG_PEEK, host.ec) == 1);
+    CHECK_FALSE(host.ec);
+    CHECK(messages.texts(0, 1) == test::numbers(0, 1));
+  }
+  CHECK(TestType::receive(host.fd(), messages.at(0), 1, 0, host.ec) == 1);
+  CHECK(messages.texts(0, 1) == test::numbers(0, 1));
+}
+
 TEMPLATE_TEST_CASE("a backend reports an empty queue only where nothing was received", "[backend]",
                    DGRAM_TEST_BACKENDS)
 {

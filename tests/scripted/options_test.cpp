@@ -16,6 +16,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <array>
 #include <cerrno>
 #include <cstddef>
 #include <string>
@@ -503,6 +504,21 @@ TEST_CASE_METHOD(host, "a disconnect that is refused leaves the socket connected
   CHECK(script.connect.calls() == 4);
   socket.remote_endpoint(ec);
   CHECK(ec == asio::error::not_connected);
+}
+
+TEST_CASE_METHOD(host, "a reconnect leaves no datagram of the old peer in the queue", "[options]")
+{
+  test::plain_peer old(io);
+  test::plain_peer next(io);
+  socket.connect(old.endpoint());
+  old.send_numbers(3, socket.local_endpoint());
+  socket.reconnect(next.endpoint(), ec);
+  CHECK_FALSE(ec);
+  std::array<char, 16> storage{};
+  socket.try_receive(asio::buffer(storage), ec);
+  CHECK(ec == asio::error::would_block);
+  next.send("new", socket.local_endpoint());
+  CHECK(socket.try_receive(asio::buffer(storage)) == 3);
 }
 
 TEST_CASE_METHOD(host, "a disconnect that ends as the BSDs end it has succeeded", "[options]")

@@ -410,6 +410,21 @@ TEST_CASE_METHOD(dual_receiver, "async_receive_from on a dual-stack socket repor
   CHECK(socket->try_receive(asio::buffer(storage)) == 5);
 }
 
+TEST_CASE_METHOD(dual_receiver, "a dual-stack socket shows a datagram without taking it",
+                 "[receive]")
+{
+  if (!socket) SKIP("this host has no IPv6 loopback");
+  send("hello");
+  const int flags = asio::socket_base::message_peek;
+  for (int i = 0; i < 2; ++i) {
+    dgram::error_code ec = asio::error::fault;
+    CHECK(socket->receive_from(asio::buffer(storage), sender, flags, ec) == 5);
+    CHECK_FALSE(ec);
+    CHECK(sender == peer.endpoint());
+  }
+  CHECK(socket->try_receive(asio::buffer(storage)) == 5);
+}
+
 TEST_CASE_METHOD(dual_receiver, "an error behind a batch reaches the next async_receive_from",
                  "[receive]")
 {

@@ -433,8 +433,12 @@ struct system {
   static int recvmmsg(int fd, ::mmsghdr* messages, unsigned count, int flags) noexcept
   {
     note_flags(flags);
-    return test::script.recvmmsg.play(
-        -1, count, [&](unsigned limit) { return ::recvmmsg(fd, messages, limit, flags, nullptr); });
+    return test::script.recvmmsg.play(-1, count, [&](unsigned limit) {
+      if ((flags & MSG_PEEK) == 0) return ::recvmmsg(fd, messages, limit, flags, nullptr);
+      // As gVisor does, so that the library must do without.
+      errno = EINVAL;
+      return -1;
+    });
   }
 
   static int sendmmsg(int fd, ::mmsghdr* messages, unsigned count, int flags) noexcept

@@ -30,6 +30,7 @@ struct linux_backend {
   static std::size_t receive(int fd, message* first, std::size_t count, int flags,
                              error_code& ec) noexcept
   {
+    if ((flags & MSG_PEEK) != 0) return peek(fd, *first, flags, ec);
     // MSG_TRUNC asks for the length on the wire instead of the copied length (recv(2)). If an error
     // follows some datagrams, the kernel keeps it for the next call (net/socket.c, do_recvmmsg).
     std::size_t moved = 0;
@@ -54,6 +55,18 @@ struct linux_backend {
   }
 
 private:
+  /// A second peek would see the same datagram. gVisor's recvmmsg(2) refuses the flag, and its
+  /// recvmsg(2) takes it.
+  static std::size_t peek(int fd, message& first, int flags, error_code& ec) noexcept
+  {
+    return transfer(ec, [&] {
+      const ::ssize_t size = system::recvmsg(fd, &first.msg_hdr, flags | MSG_DONTWAIT | MSG_TRUNC);
+      if (size < 0) return -1;
+      first.msg_len = static_cast<unsigned>(size);
+      return 1;
+    });
+  }
+
   static unsigned limit(std::size_t count) noexcept
   {
     return static_cast<unsigned>(std::min(count, max_messages));
