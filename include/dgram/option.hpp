@@ -409,7 +409,8 @@ using receive_drop_count =
 /// Reports which process sent a Unix datagram (SO_PASSCRED; unix(7), Linux): `credentials()`. The
 /// receiver needs room for it, see `basic_receive_batch::reserve_control` and
 /// `reader_config::control_size`. If an unbound socket sets it, Linux binds the socket to an
-/// abstract name when it first sends. Other sockets report `operation_not_supported`.
+/// abstract name when it first sends, and gVisor does not. Other sockets report
+/// `operation_not_supported`.
 using receive_credentials =
     detail::boolean_option<detail::unix_names<platform::names::pass_credentials>,
                            "receive_credentials">;

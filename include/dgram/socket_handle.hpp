@@ -189,8 +189,9 @@ public:
                               both_families, ec);
   }
 
-  /// Whether a peer can answer what the socket sends. It cannot if a Unix socket has no name. The
-  /// kernel may give it one when it first sends: see `option::receive_credentials`.
+  /// Whether a peer can answer what the socket sends. It cannot if a Unix socket has no name. With
+  /// `option::receive_credentials`, the kernel gives it one here: Linux would do so at the first
+  /// send, and gVisor would not.
   bool can_be_answered() const
   {
     if constexpr (detail::path_protocol<Protocol>) {
@@ -198,7 +199,7 @@ public:
       if (!is_unnamed(state_->local_endpoint(ec)) || ec) return true;
       option::receive_credentials gives_name;
       state_->socket.get_option(gives_name, ec);
-      return !ec && gives_name.value();
+      return !ec && gives_name.value() && state_->bound.take_name(state_->fd());
     } else {
       return true;
     }

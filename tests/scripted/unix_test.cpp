@@ -333,4 +333,29 @@ TEST_CASE_METHOD(unix_scripted, "a bind fails if its file does not get the mode"
 
 #endif
 
+#if defined(__linux__)
+
+TEST_CASE_METHOD(unix_scripted, "an exchange asks for the name that Linux gives at the first send",
+                 "[unix]")
+{
+  if (!dgram::supports<dgram::option::receive_credentials>(unix_dgram()))
+    SKIP("this backend has no credentials");
+  const bool refused = GENERATE(false, true);
+  const unix_socket server(io, unix_endpoint(path));
+  unix_socket socket(io, unix_dgram{});
+  socket.set_option(dgram::option::receive_credentials(true));
+  dgram::error_code said;
+  dgram::exchanger client{socket, dgram::same_bytes{0, 2}};
+  if (refused) script.bind.push(fail(EINVAL));
+  const std::size_t before = script.bind.calls();
+  client.async_exchange("id", unix_endpoint(path),
+                        [&](dgram::error_code ec, const auto&) { said = ec; });
+  CHECK(dgram::is_unnamed(socket.local_endpoint()) == refused);
+  CHECK(script.bind.calls() == before + 1);
+  io.poll();
+  CHECK(said == (refused ? dgram::error_code(asio::error::invalid_argument) : dgram::error_code()));
+}
+
+#endif
+
 }  // namespace unix_test

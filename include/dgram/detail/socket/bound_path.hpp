@@ -61,6 +61,12 @@ public:
     if (ec) remove();
   }
 
+  /// Gives a socket without a name one that the kernel chooses. Returns whether it did.
+  static bool take_name(int descriptor) noexcept
+  {
+    return platform::take_abstract_name(descriptor);
+  }
+
   /// Removes the file, unless another file has taken its place.
   void remove() noexcept
   {
