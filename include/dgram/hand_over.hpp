@@ -51,9 +51,10 @@ struct taken_over {
 /// with `config.file_mode` and removes at its end, or an abstract name (`@name`). A file that a
 /// dead process left is replaced. Every process that can reach an abstract name may connect to it.
 /// So the kernel's word on each process decides (`SO_PEERCRED`): it must be of the same effective
-/// user, or `config.accept` must accept it. One process is served at a time, for at most
-/// `config.time_limit`. Processes that are refused or that fail are counted, and the operation goes
-/// on.
+/// user, or `config.accept` must accept it. In gVisor, the kernel names this process in place of
+/// the other one, so that every process passes: there only the mode of a file keeps others out. One
+/// process is served at a time, for at most `config.time_limit`. Processes that are refused or that
+/// fail are counted, and the operation goes on.
 ///
 /// Completion: `void(error_code, hand_over_report)`. Errors:
 ///  - `bad_descriptor` if the socket is closed;
@@ -116,8 +117,9 @@ net::awaitable<hand_over_report, Executor> hand_over(basic_socket<Protocol, Exec
 /// options that it had there. Datagrams that arrive meanwhile wait in its receive queue.
 ///
 /// The kernel tells who listens at the path (`SO_PEERCRED`). That process must be of the same
-/// effective user, or `config.accept` must accept it: otherwise it could be anyone's socket. If the
-/// old process ends after it made the offer, this process has the socket.
+/// effective user, or `config.accept` must accept it: otherwise it could be anyone's socket. In
+/// gVisor every process passes, so use a path in a directory that no other user may write to. If
+/// the old process ends after it made the offer, this process has the socket.
 ///
 /// Completion: `void(error_code, taken_over<Protocol, Executor>)`. Errors:
 ///  - `socket_error::no_such_file` or `connection_refused` if no process offers a socket there:
