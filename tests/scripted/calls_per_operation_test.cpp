@@ -177,7 +177,7 @@ TEST_CASE("one request more than the first asks the kernel for what it needs, on
   CHECK(send({.dscp = 1}) > 0);
   // It sets only IPv6's class on a dual-stack socket.
   if (which != stack::dual_to_v4) CHECK(script.taken.back().traffic_class == (1 << 2 | 2));
-  CHECK(on.peer.received(9).size() == 9);
+  CHECK(on.peer.received(8).size() == 8);
 }
 
 TEST_CASE("a new descriptor has a traffic class of its own", "[calls][Q1]")
