@@ -25,7 +25,6 @@ using dgram::send_options;
 using test::script;
 namespace option = dgram::option;
 
-constexpr bool has_times = dgram::platform::has_error_queue;
 constexpr std::size_t rounds = 4;
 
 enum class stack : std::uint8_t { v4, v6, dual_to_v4, dual_to_v6 };
@@ -58,7 +57,18 @@ stack any_stack()
                           : stack::v4;
 }
 
-/// Each field of `send_options` by itself, and all that go together.
+/// Whether an IPv6 datagram can ask to stay whole. gVisor does not know the option.
+bool can_stay_whole()
+{
+  namespace platform = dgram::platform;
+  dgram::error_code ec;
+  const platform::probe_socket probe(AF_INET6, ec);
+  platform::get_int_option(probe.descriptor(), IPPROTO_IPV6, platform::rfc3542::do_not_fragment,
+                           ec);
+  return !ec;
+}
+
+/// Each field of `send_options` by itself, of those that the system has, and all that go together.
 std::vector<std::pair<std::string, send_options>> requests(bool v4)
 {
   static dgram::control_writer more;
@@ -77,12 +87,14 @@ std::vector<std::pair<std::string, send_options>> requests(bool v4)
       {"hop_limit", {.hop_limit = 3}},
       {"control", {.control = more.bytes()}},
   };
-  if (!v4) all.push_back({"do_not_fragment", {.do_not_fragment = true}});
-  if (dgram::platform::backend::max_segments > 1)
-    all.push_back({"segment_size", {.segment_size = 2}});
-  if (has_times) {
-    all.push_back({"transmit_time", {.transmit_time = now}});
-    all.push_back({"timestamp", {.timestamp = true}});
+  if (!v4 && can_stay_whole()) all.push_back({"do_not_fragment", {.do_not_fragment = true}});
+  dgram::error_code ec;
+  // The cache of `capabilities` is left alone.
+  const auto can = dgram::detail::find_capabilities(v4 ? dgram::udp::v4() : dgram::udp::v6(), ec);
+  if (can.max_segments > 1) all.push_back({"segment_size", {.segment_size = 2}});
+  if (can.transmit_time) all.push_back({"transmit_time", {.transmit_time = now}});
+  if (can.send_timestamp) all.push_back({"timestamp", {.timestamp = true}});
+  if (can.transmit_time && can.send_timestamp) {
     all.push_back({"many",
                    {.source = source,
                     .ecn = ecn_codepoint::ce,
