@@ -53,6 +53,11 @@
 #elif !__has_include(<asio/version.hpp>)
 #error "dgram needs Asio 1.22.1 or newer, and no asio.hpp is on the include path"
 #define DGRAM_UNSUPPORTED
+#elif defined(ASIO_VERSION) && ASIO_VERSION < 102600 && defined(__clang__) && \
+    defined(__cpp_impl_coroutine) && !defined(ASIO_HAS_CO_AWAIT)
+// Asio was included before, and has left its coroutines out.
+#error "this Asio has coroutines for Clang if you compile with -DASIO_HAS_CO_AWAIT=1"
+#define DGRAM_UNSUPPORTED
 #else
 #include <asio/version.hpp>
 #define DGRAM_ASIO_VERSION ASIO_VERSION
@@ -160,11 +165,6 @@
 #include <asio/strand.hpp>
 #include <asio/this_coro.hpp>
 #include <asio/use_awaitable.hpp>
-#if !defined(ASIO_HAS_CO_AWAIT)
-// The program has included Asio before.
-#error \
-"Asio before 1.26 recognises Clang's coroutines only with -DASIO_HAS_CO_AWAIT, or behind dgram's headers"
-#endif
 #endif
 
 // The associated immediate executor lets an operation that finished at once complete without a trip

@@ -52,3 +52,13 @@ foreach(compiler IN LISTS compilers)
   run("${compiler}" -std=c++20 ${cflags} "${CMAKE_CURRENT_LIST_DIR}/coroutine.cpp" -o "${WORK_DIR}/program" ${libs})
   run("${WORK_DIR}/program")
 endforeach()
+
+# With an absolute directory, which CMake allows, the file names that one.
+run("${CMAKE_COMMAND}" -S "${DGRAM_SOURCE_DIR}" -B "${WORK_DIR}/absolute" "-DCMAKE_INSTALL_INCLUDEDIR=${WORK_DIR}/headers"
+  "-DCMAKE_INSTALL_PREFIX=${WORK_DIR}/prefix" "-DDGRAM_ASIO_ROOT=${DGRAM_ASIO_ROOT}" -DDGRAM_BUILD_TESTS=OFF)
+run("${CMAKE_COMMAND}" --install "${WORK_DIR}/absolute")
+set(ENV{PKG_CONFIG_PATH} "${WORK_DIR}/prefix/share/pkgconfig")
+ask(cflags --cflags dgram)
+if(NOT "-I${WORK_DIR}/headers" IN_LIST cflags OR NOT EXISTS "${WORK_DIR}/headers/dgram.hpp")
+  message(FATAL_ERROR "the headers are in ${WORK_DIR}/headers, and pkg-config says ${cflags}")
+endif()

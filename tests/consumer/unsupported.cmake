@@ -42,6 +42,9 @@ if(COMPILER_ID STREQUAL "GNU")
 else()
   expect("dgram needs Clang 16 or newer" -std=c++20 -U__clang_major__ -D__clang_major__=15)
 endif()
+# As if Asio had been included first.
+expect("this Asio has coroutines for Clang if you compile with -DASIO_HAS_CO_AWAIT"
+  -std=c++20 -DASIO_VERSION=102201 -D__clang__ -D__clang_major__=19)
 
 if(DGRAM_USE_BOOST_ASIO)
   return()
