@@ -187,9 +187,15 @@ install_missing_packages() {
   may_become_root ||
     die "packages are missing, and there is neither root nor sudo to install them; as root: $by_hand"
   echo "installing: $names"
+  # apt-get does not wait for another one, such as that of a leg of CI's beside this one.
+  local lock
+  mkdir -p build
+  exec {lock}>build/apt.lock
+  if command -v flock >/dev/null 2>&1; then flock "$lock"; fi
   update_package_lists || die "apt-get update failed; by hand: $by_hand"
   as_root env DEBIAN_FRONTEND=noninteractive apt-get -q install -y --no-install-recommends \
     "${dgram_missing_packages[@]}" || die "apt-get install failed; by hand: $by_hand"
+  exec {lock}>&-
   dgram_missing_packages=()
 }
 

@@ -2,6 +2,10 @@
 # Sourced by .ci/run and scripts/check-all: runs one leg after the other, and prints a table of them.
 #
 #   leg NAME COMMAND...   runs the command; whatever it returns, the next leg is run
+#   leg_beside NAME COMMAND...
+#                         the same, but the next legs are run at the same time; for one leg that often waits, and writes
+#                         where no other one does
+#   join_leg              waits for that leg, and prints what it has said
 #   skip NAME REASON      a leg that cannot be run here
 #   summary NAME          prints each leg with its time and result; false if one has failed. scripts/check quality finds the
 #                         table in build/legs/NAME
@@ -15,15 +19,43 @@ leg() { # NAME COMMAND...
   local name=$1 start=$SECONDS result
   shift
   printf '\n##### [%2d:%02d] leg: %s\n' $((SECONDS / 60)) $((SECONDS % 60)) "$name"
-  if "$@" </dev/null; then
-    result=passed
+  result=0
+  "$@" </dev/null || result=$?
+  note_leg "$name" $((SECONDS - start)) "$result"
+}
+
+note_leg() { # NAME SECONDS STATUS
+  leg_names+=("$1")
+  leg_times+=("$2")
+  if [ "$3" -eq 0 ]; then
+    leg_results+=(passed)
   else
-    result="FAILED ($?)"
+    leg_results+=("FAILED ($3)")
     leg_failures=$((leg_failures + 1))
   fi
-  leg_names+=("$name")
-  leg_results+=("$result")
-  leg_times+=($((SECONDS - start)))
+}
+
+leg_beside() { # NAME COMMAND...
+  beside_name=$1
+  shift
+  mkdir -p build/legs
+  rm -f build/legs/beside.result
+  printf '\n##### [%2d:%02d] leg beside the next ones: %s\n' $((SECONDS / 60)) $((SECONDS % 60)) "$beside_name"
+  (
+    start=$SECONDS result=0
+    "$@" </dev/null || result=$?
+    echo "$((SECONDS - start)) $result" >build/legs/beside.result
+  ) >build/legs/beside.log 2>&1 &
+  beside_process=$!
+}
+
+join_leg() {
+  local took=0 result=1
+  wait "$beside_process" || true
+  read -r took result <build/legs/beside.result || true
+  printf '\n##### [%2d:%02d] leg: %s\n' $((SECONDS / 60)) $((SECONDS % 60)) "$beside_name"
+  cat build/legs/beside.log
+  note_leg "$beside_name" "$took" "$result"
 }
 
 skip() { # NAME REASON
