@@ -54,8 +54,9 @@
 #error "dgram needs Asio 1.22.1 or newer, and no asio.hpp is on the include path"
 #define DGRAM_UNSUPPORTED
 #elif defined(ASIO_VERSION) && ASIO_VERSION < 102600 && defined(__clang__) && \
-    defined(__cpp_impl_coroutine) && !defined(ASIO_HAS_CO_AWAIT)
-// Asio was included before, and has left its coroutines out.
+    defined(__cpp_impl_coroutine) && !defined(ASIO_HAS_CO_AWAIT) &&           \
+    (defined(ASIO_HEADER_ONLY) || defined(ASIO_SEPARATE_COMPILATION))
+// Asio was included before, and more than its version. It has left its coroutines out.
 #error "this Asio has coroutines for Clang if you compile with -DASIO_HAS_CO_AWAIT=1"
 #define DGRAM_UNSUPPORTED
 #else

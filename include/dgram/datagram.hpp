@@ -486,14 +486,14 @@ struct slot_access {
     return of.is_last_;
   }
 
-  /// How many datagrams follow this one in its slot.
+  /// How many datagrams follow this one in its slot, before the end of the range.
   template <class Iterator>
-  static std::size_t neighbours(const Iterator& at) noexcept
+  static std::size_t neighbours(const Iterator& at, const Iterator& last) noexcept
   {
-    if (at.slot_->segment == 0) return 0;
-    const std::size_t end = at.slot_->size();
-    const std::size_t next = at.offset_ + at.slot_->segment;
-    return next < end ? (end - next + at.slot_->segment - 1) / at.slot_->segment : 0;
+    const std::size_t segment = at.slot_->segment;
+    if (segment == 0) return 0;
+    const std::size_t end = at.slot_ == last.slot_ ? last.offset_ : at.slot_->size();
+    return at.offset_ + segment < end ? (end - at.offset_ - 1) / segment : 0;
   }
 
   /// Goes so many datagrams further. They must be in the slot, or the first of the next one.

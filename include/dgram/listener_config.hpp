@@ -51,7 +51,8 @@ struct listener_config {
   inbox_full inbox_when_full = inbox_full::drop_oldest;
 
   /// How much memory the waiting datagrams of all sessions may take, in bytes. Beyond it, the
-  /// datagram that has just arrived is dropped.
+  /// datagram that has just arrived is dropped. Datagrams of a train share one piece of memory, of
+  /// 16 KiB at most, which is free when the last of them is.
   std::size_t all_inboxes_bytes = std::size_t{64} * 1024 * 1024;
 
   /// A peer that has not proved its address gets at most so many times the bytes that it has sent,

@@ -727,7 +727,7 @@ private:
       if (!read_key(next, *ahead_)) break;
       // The datagrams of a train have one sender.
       next.neighbours =
-          by_peer ? static_cast<std::uint32_t>(detail::slot_access::neighbours(ahead_)) : 0;
+          by_peer ? static_cast<std::uint32_t>(detail::slot_access::neighbours(ahead_, last_)) : 0;
       detail::slot_access::skip(ahead_, std::size_t{next.neighbours} + 1);
     }
     for (std::size_t i = 0; i < prepared_; ++i) {

@@ -155,10 +155,21 @@ as_root() {
   if [ "$(id -u)" -eq 0 ]; then "$@"; else sudo "$@"; fi
 }
 
+# apt-get does not wait for another one, such as that of a leg of CI's beside this one.
+alone_with_apt() { # COMMAND...
+  local lock result=0
+  mkdir -p build
+  exec {lock}>build/apt.lock
+  if command -v flock >/dev/null 2>&1; then flock "$lock"; fi
+  as_root "$@" || result=$?
+  exec {lock}>&-
+  return "$result"
+}
+
 update_package_lists() {
   if [ "$dgram_apt_updated" = yes ]; then return 0; fi
   may_become_root || return 1
-  as_root apt-get -q update || return 1
+  alone_with_apt apt-get -q update || return 1
   dgram_apt_updated=yes
 }
 
@@ -187,15 +198,9 @@ install_missing_packages() {
   may_become_root ||
     die "packages are missing, and there is neither root nor sudo to install them; as root: $by_hand"
   echo "installing: $names"
-  # apt-get does not wait for another one, such as that of a leg of CI's beside this one.
-  local lock
-  mkdir -p build
-  exec {lock}>build/apt.lock
-  if command -v flock >/dev/null 2>&1; then flock "$lock"; fi
   update_package_lists || die "apt-get update failed; by hand: $by_hand"
-  as_root env DEBIAN_FRONTEND=noninteractive apt-get -q install -y --no-install-recommends \
+  alone_with_apt env DEBIAN_FRONTEND=noninteractive apt-get -q install -y --no-install-recommends \
     "${dgram_missing_packages[@]}" || die "apt-get install failed; by hand: $by_hand"
-  exec {lock}>&-
   dgram_missing_packages=()
 }
 

@@ -41,17 +41,24 @@ leg_beside() { # NAME COMMAND...
   mkdir -p build/legs
   rm -f build/legs/beside.result
   printf '\n##### [%2d:%02d] leg beside the next ones: %s\n' $((SECONDS / 60)) $((SECONDS % 60)) "$beside_name"
+  # A process group of its own, which ends with this one, and whose scripts may trap signals.
+  set -m
   (
     start=$SECONDS result=0
     "$@" </dev/null || result=$?
     echo "$((SECONDS - start)) $result" >build/legs/beside.result
   ) >build/legs/beside.log 2>&1 &
   beside_process=$!
+  set +m
+  trap 'kill -TERM -- "-$beside_process" 2>/dev/null' EXIT
+  trap 'exit 130' INT
+  trap 'exit 143' TERM HUP
 }
 
 join_leg() {
   local took=0 result=1
   wait "$beside_process" || true
+  trap - EXIT INT TERM HUP
   read -r took result <build/legs/beside.result || true
   printf '\n##### [%2d:%02d] leg: %s\n' $((SECONDS / 60)) $((SECONDS % 60)) "$beside_name"
   cat build/legs/beside.log

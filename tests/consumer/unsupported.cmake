@@ -44,7 +44,7 @@ else()
 endif()
 # As if Asio had been included first.
 expect("this Asio has coroutines for Clang if you compile with -DASIO_HAS_CO_AWAIT"
-  -std=c++20 -DASIO_VERSION=102201 -D__clang__ -D__clang_major__=19)
+  -std=c++20 -DASIO_VERSION=102201 -DASIO_HEADER_ONLY -D__clang__ -D__clang_major__=19)
 
 if(DGRAM_USE_BOOST_ASIO)
   return()

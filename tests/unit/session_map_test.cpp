@@ -20,6 +20,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <iterator>
 #include <map>
 #include <memory>
 #include <random>
@@ -137,6 +138,36 @@ TEST_CASE("the datagrams of trains are routed one by one", "[sessions]")
   CHECK(bytes == 1096);
   CHECK(map.find(peer(1))->datagrams == 110);
   CHECK(map.find(peer(2))->datagrams == 1);
+}
+
+TEST_CASE("a range may begin and end within trains", "[sessions]")
+{
+  dgram::receive_batch batch(3, 2048);
+  std::string first, second;
+  for (char name = 'a'; name < 'k'; ++name)
+    first += std::string(10, name);
+  for (char name = 'k'; name < 'u'; ++name)
+    second += std::string(name == 't' ? 4 : 10, name);
+  batch.store(first, peer(1), {.segment_size = 10});
+  batch.store(second, peer(2), {.segment_size = 10});
+  REQUIRE(batch.size() == 20);
+  for (std::ptrdiff_t from = 0; from <= 20; ++from)
+    for (std::ptrdiff_t to = from; to <= 20; ++to) {
+      const dgram::basic_datagrams<dgram::udp> range(std::next(batch.begin(), from),
+                                                     std::next(batch.begin(), to),
+                                                     static_cast<std::size_t>(to - from));
+      players map;
+      std::string heard;
+      for (auto [player, datagram] : map.route(range)) {
+        CHECK(datagram.sender() ==
+              peer(heard.size() + static_cast<std::size_t>(from) < 10 ? 1 : 2));
+        heard += datagram.payload().text().front();
+      }
+      REQUIRE(
+          heard ==
+          std::string("abcdefghijklmnopqrst").substr(static_cast<std::size_t>(from), range.size()));
+      require_balance(map, range.size());
+    }
 }
 
 TEST_CASE("a session is constructed from the datagram, else from the sender, else from nothing",

@@ -242,6 +242,8 @@ inline void read_ipv6_info(const control_item& item, received_control& into) noe
   into.present |= received_control::local_is_v4;
   std::copy_n(into.address.begin() + 12, 4, into.address.begin());
   into.reply_source = {};
+  // An answer could not take it.
+  if constexpr (!names::ipv4_info_has_interface) into.interface_index = 0;
 }
 
 inline void read_ipv4(const control_item& item, received_control& into) noexcept

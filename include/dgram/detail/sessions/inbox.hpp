@@ -137,7 +137,7 @@ protected:
   DGRAM_INLINE inbox_datagram(const datagram_type& from, std::size_t rest, std::size_t size,
                               std::byte* room) noexcept
       : slot_(slot_access::slot(from)),
-        size_(static_cast<std::uint32_t>(size)),
+        size_(size),
         rest_(static_cast<std::uint32_t>(rest)),
         is_last_(slot_access::is_last(from))
   {
@@ -190,7 +190,7 @@ private:
   inbox_datagram* next_ = nullptr;
   received_slot<Protocol> slot_;
   std::span<std::byte> payload_;  // of the view
-  std::uint32_t size_;
+  std::size_t size_;              // of the memory
   std::uint32_t rest_;
   std::uint8_t users_ = 1;  // the inbox, and who has taken a datagram
   bool is_last_;            // the view is the last datagram of its train

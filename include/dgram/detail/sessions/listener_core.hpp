@@ -84,6 +84,7 @@ public:
   using reply_path_type = basic_reply_path<protocol_type>;
   using remains_type = session_remains<session_type, protocol_type>;
   using key_function = typename map_type::key_function;
+  using routed_type = typename map_type::routed_datagrams;
 
   listener_core(Handle handle, const listener_config& config, key_function key_of)
       : config_(checked(config)),
@@ -747,9 +748,8 @@ private:
            table.unkeyed - table.failed;
   }
 
-  /// Gives neighbours in a train as well. The sessions are resumed after `ahead` bytes. Returns how
-  /// many were given.
-  using routed_type = typename map_type::routed_datagrams;
+  /// Gives neighbours in a train as well, and returns the bytes of all. After `ahead` bytes the
+  /// sessions are resumed.
   std::size_t give(place_type to, const datagram_type& received, routed_type* rest,
                    std::size_t ahead);
 
