@@ -73,10 +73,11 @@ public:
 
   friend bool operator==(const packed_words& a, const packed_words& b) noexcept
   {
-    if (a.words_[0] != b.words_[0]) return false;
-    return std::equal(a.words_.begin() + 1,
-                      a.words_.begin() + static_cast<std::ptrdiff_t>(a.size()),
-                      b.words_.begin() + 1);
+    // Most keys have two words, for which a call of memcmp would cost more than the comparison.
+    if (a.words_[0] != b.words_[0] || a.words_[1] != b.words_[1]) return false;
+    for (std::size_t i = 2; i < a.size(); ++i)
+      if (a.words_[i] != b.words_[i]) return false;
+    return true;
   }
 
 private:
