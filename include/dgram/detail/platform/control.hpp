@@ -5,6 +5,7 @@
 
 #include <dgram/config.hpp>
 #include <dgram/detail/platform/basics.hpp>
+#include <dgram/detail/platform/names.hpp>
 #include <dgram/detail/platform/rfc3542.hpp>
 #include <dgram/detail/platform/system.hpp>
 
