@@ -101,7 +101,7 @@ arguments_of() { # WORD...: the compiler's arguments for a row, one a line
       no-ts) echo -DASIO_NO_TS_EXECUTORS ;;
       no-deprecated) echo -DASIO_NO_DEPRECATED ;;
       tracking) echo -DASIO_ENABLE_HANDLER_TRACKING ;;
-      no-rtti) printf '%s\n' -fno-rtti -DASIO_NO_TYPEID ;;
+      no-rtti) echo -fno-rtti ;; # the headers tell Asio
       *) die "unknown configuration: $word" ;;
     esac
   done
