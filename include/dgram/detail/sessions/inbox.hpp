@@ -192,7 +192,7 @@ private:
   std::span<std::byte> payload_;  // of the view
   std::size_t size_;              // of the memory
   std::uint32_t rest_;
-  std::uint8_t users_ = 1;  // the inbox, and who has taken a datagram
+  std::uint8_t users_ = 1;  // the inbox counts as one, and each datagram that is taken as one
   bool is_last_;            // the view is the last datagram of its train
   bool is_begun_ = false;
   bool ends_train_ = false;
@@ -224,17 +224,11 @@ public:
   std::size_t size() const noexcept { return count_; }
   std::size_t bytes() const noexcept { return bytes_; }
 
-  void push(node* added) noexcept
+  /// Adds a node of so many datagrams.
+  void push(node* added, std::size_t count = 1) noexcept
   {
-    link(added);
-    ++count_;
-    bytes_ += static_cast<std::uint32_t>(added->payload_size());
-  }
-
-  /// Adds a node of several datagrams.
-  void push(node* added, std::size_t count) noexcept
-  {
-    link(added);
+    (empty() ? first_ : last_->next_) = added;
+    last_ = added;
     count_ += static_cast<std::uint32_t>(count);
     bytes_ += static_cast<std::uint32_t>(added->payload_size() + added->rest());
   }
@@ -254,12 +248,6 @@ public:
   }
 
 private:
-  void link(node* added) noexcept
-  {
-    (empty() ? first_ : last_->next_) = added;
-    last_ = added;
-  }
-
   node* first_ = nullptr;
   node* last_ = nullptr;
   std::uint32_t bytes_ = 0;
