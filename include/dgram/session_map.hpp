@@ -669,13 +669,13 @@ private:
       else if (++at_ >= prepared_ && !prepare())
         return;
       else
-        begin(look_ups_[at_]);
+        turn_to(look_ups_[at_]);
       current_ = next_++;
       session_ = session(find(look_ups_[at_]));
     } while (!session_);
   }
 
-  void begin(const look_up& next) noexcept
+  void turn_to(const look_up& next) noexcept
   {
     neighbours_ = next.neighbours;
     found_ = nullptr;
