@@ -101,6 +101,15 @@ struct scene {
     return std::move(*result);
   }
 
+  /// The session of the client, with a train in its inbox.
+  session accept_with(const train& waiting)
+  {
+    session peer = accept_one(client);
+    send(waiting, client);
+    run();
+    return peer;
+  }
+
   dgram::listener_statistics counts() const { return listener->statistics(); }
 
   asio::io_context io{1};
@@ -164,10 +173,8 @@ TEST_CASE("a train waits in an inbox, and each datagram knows its sender and its
 {
   if (!has_trains()) SKIP("this system has no trains");
   scene s;
-  session peer = s.accept_one(s.client);
   const train sent('a', 20);
-  s.send(sent, s.client);
-  s.run();
+  session peer = s.accept_with(sent);
   CHECK(peer.statistics().queued == 20);
   CHECK(peer.statistics().received == 21);
   texts heard;
@@ -195,10 +202,8 @@ TEST_CASE("a full inbox drops single datagrams of a train", "[servers]")
            .inbox_bytes = by_bytes ? room * piece : 65536,
            .inbox_when_full =
                drops_newest ? dgram::inbox_full::drop_newest : dgram::inbox_full::drop_oldest});
-  session peer = s.accept_one(s.client);
   const train sent('a', 20);
-  s.send(sent, s.client);
-  s.run();
+  session peer = s.accept_with(sent);
   // The last datagram is half as long, so it may fit where a whole one does not.
   const std::size_t dropped = s.counts().inbox_full;
   CHECK(s.counts().queued == 20 - dropped);
@@ -246,10 +251,8 @@ TEST_CASE("what a program looks at stays until its next receive, also in a train
 {
   if (!has_trains()) SKIP("this system has no trains");
   scene s;
-  session peer = s.accept_one(s.client);
   const train sent('a', 3);
-  s.send(sent, s.client);
-  s.run();
+  session peer = s.accept_with(sent);
   const auto first = peer.try_next();
   s.send(train('b', 30), s.client);  // more memory is taken meanwhile
   s.run();
@@ -295,10 +298,8 @@ TEST_CASE("a train that the inboxes' memory does not take comes in one by one", 
 {
   if (!has_trains()) SKIP("this system has no trains");
   scene s({.all_inboxes_bytes = 2048});
-  session peer = s.accept_one(s.client);
   const train sent('a', 40);
-  s.send(sent, s.client);
-  s.run();
+  session peer = s.accept_with(sent);
   const auto counts = s.counts();
   CHECK(counts.queued > 0);
   CHECK(counts.queued + counts.inboxes_full == 40);
