@@ -88,7 +88,7 @@ void check_race(trial& t, const operation& which, race& in, rival_ends when)
   }
 }
 
-/// Waits on a thread of its own until a pool has nothing to do.
+/// A thread of this object waits until the pool has nothing to do.
 class joining {
 public:
   explicit joining(asio::thread_pool& pool, const record& of)
@@ -258,7 +258,7 @@ TEST_CASE("each object's operations complete a future, or break its promise with
     {
       trial t(each);
       const contract::settled settled = each.by_future(t.w);
-      // What completes at once is sent to the future's executor, which has a thread of its own.
+      // An operation that completes at once may make the future ready on another thread.
       if (each.waits()) CHECK_FALSE(settled.is_ready());
       t.supply();
       t.w.run_until(settled.is_ready);
