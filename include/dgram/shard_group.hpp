@@ -51,8 +51,8 @@ DGRAM_NAMESPACE_BEGIN
 /// **Systems.** Members that share a port exist on Linux, except with `DGRAM_FORCE_POSIX_BACKEND`,
 /// on gVisor, and in a sandbox that refuses SO_ATTACH_REUSEPORT_CBPF. Elsewhere the first member is
 /// an ordinary socket that has its port alone. A second one, or a larger `reserve`, is refused with
-/// `operation_not_supported`; docs/scaling.md says why. Sockets of the simulated network have no
-/// groups.
+/// `operation_not_supported`, unless the members may read one queue
+/// (`shard_group_config::share_queue`). Sockets of the simulated network have no groups.
 ///
 /// **Lifetimes**: the members' contexts may end before the group, and the group keeps nothing of
 /// them. As any socket, a member is destroyed before its context. The group may be destroyed before
@@ -93,7 +93,8 @@ public:
   ///  - `error::out_of_range` for a `reserve` outside 1 to 256, or bytes outside a payload;
   ///  - `invalid_argument` for `reuse_address` or `reuse_port`;
   ///  - `address_in_use` if the port is taken, and `access_denied` if it needs a privilege;
-  ///  - `operation_not_supported` for a `reserve` of more than 1 on a system without groups;
+  ///  - `operation_not_supported` for a `reserve` of more than 1 on a system without groups, unless
+  ///    the members may read one queue;
   ///  - the errors of `open`, the options and `bind` of a socket.
   explicit basic_shard_group(const udp::endpoint& local, const shard_group_config& config = {})
       : members_(std::make_shared<members_type>(config))
@@ -148,6 +149,10 @@ public:
   /// other things of a sender beside its datagrams. 0 if no member is open.
   std::size_t member_of(const udp::endpoint& sender) const { return members_->member_of(sender); }
 
+  /// Whether the members read one queue, since the system cannot steer; see
+  /// `shard_group_config::share_queue`. `member_of` does not say then who receives.
+  bool shares_queue() const { return members_->shares_queue(); }
+
   /// Opens the next member on an executor, and steers datagrams to it. Later members than the first
   /// begin with an empty queue. A member that takes the place of a closed one has that one's socket
   /// in the kernel, and so the options and multicast groups that the program set there. Errors:
@@ -155,7 +160,8 @@ public:
   ///  - `access_denied` if the process has given up the privilege for the port;
   ///  - `in_progress` while the last member is drained or closed, or is drained and not closed;
   ///  - `error::out_of_range` beyond 256 members;
-  ///  - `operation_not_supported` for a second member on a system without groups;
+  ///  - `operation_not_supported` for a second member on a system without groups, unless the
+  ///    members may read one queue;
   ///  - those of socket(2), bind(2) and the options.
   ///
   /// The text of an exception says what to do. After an error the group is as before.
@@ -194,6 +200,9 @@ public:
   /// member's reader must go on: it takes what is queued. Afterwards nothing more comes. The member
   /// stays open, so that its program can finish: stop its reader or listener, and flush its writer.
   /// Then it calls `async_close_last`. Until that is done, no other member can be opened.
+  ///
+  /// If the members read one queue, nothing waits for this one alone. The operation then completes
+  /// at once, and the member receives until its reader is stopped.
   ///
   /// Completion: `void(error_code)`. Errors:
   ///  - `in_progress` if another such operation is not finished;

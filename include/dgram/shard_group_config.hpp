@@ -71,6 +71,18 @@ struct shard_group_config {
   /// take a lock of the table. Other datagrams cost nothing more. See docs/scaling.md.
   bool keep_sessions = false;
 
+  /// Whether the members read one queue where the system cannot steer datagrams to them. If it is
+  /// false, a second member is refused there. Where the system can, it has no effect.
+  ///
+  /// Each member then is a descriptor of one bound socket. Whichever member reads first receives
+  /// the datagram, so `steering` has no effect, and datagrams of one sender that different members
+  /// receive may pass each other. A datagram wakes each member that waits. With `keep_sessions`, a
+  /// session stays with its member. The members have options, multicast groups, peer, errors and
+  /// dropped datagrams in common.
+  ///
+  /// On Windows a socket belongs to one context, so a second member is refused there in any case.
+  bool share_queue = false;
+
   /// The options of each member. `reuse_address` and `reuse_port` are refused: the group shares its
   /// port itself. An inherited socket keeps its own options.
   socket_config socket = {};

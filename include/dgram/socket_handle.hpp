@@ -215,6 +215,9 @@ public:
     return static_cast<bool>(state_->pending_receive_error);
   }
 
+  /// Whether a wait for this would complete at once.
+  bool is_ready(net::socket_base::wait_type what) const noexcept { return state_->is_ready(what); }
+
   /// The protocol that the socket was opened with. Error: `bad_descriptor`.
   protocol_type protocol(error_code& ec) const { return state_->protocol(ec); }
 

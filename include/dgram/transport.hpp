@@ -58,6 +58,9 @@ DGRAM_NAMESPACE_BEGIN
 ///  - `descriptor_number` is different for each descriptor that the socket has had.
 ///  - `reports_taken` counts reports from the error queue, which explain wake-ups without a
 ///    datagram.
+///  - `is_ready` says whether a wait would complete at once. A handle need not have it. Without it,
+///    an operation that was woken in vain a few times waits on the timer, because the wait might
+///    spin.
 ///  - `set_coalescing` lets datagrams arrive as trains, and `is_coalescing` says whether they may.
 ///  - `provide_reply_source` makes datagrams carry the address that they were sent to.
 ///

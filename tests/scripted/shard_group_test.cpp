@@ -18,7 +18,9 @@
 
 #include <array>
 #include <cerrno>
+#include <cstddef>
 #include <string>
+#include <vector>
 
 namespace shard_group_test {
 
@@ -53,7 +55,7 @@ TEST_CASE_METHOD(without_steering, "a group without steering refuses more member
   CHECK(group.size() == 1);
   constexpr const char* advice =
       "member 1: this system cannot steer datagrams to sockets that share a port; serve with one "
-      "member";
+      "member, or set share_queue";
   CHECK_THAT(test::thrown_text([&] { group.open(io); }), ContainsSubstring(advice));
   CHECK_THAT(test::thrown_text([] { shard_group(test::loopback_v4(), {.reserve = 2}); }),
              ContainsSubstring(advice));
@@ -101,6 +103,138 @@ TEST_CASE_METHOD(without_steering, "a group without steering leaves an inherited
   dgram::option::reuse_port is_shared;
   member.get_option(is_shared);
   CHECK(is_shared.value() == shares);
+}
+
+TEST_CASE_METHOD(without_steering, "members that read one queue lose nothing when one ends",
+                 "[shard_group]")
+{
+  const std::size_t reserve = GENERATE(1U, 3U);
+  shard_group group{test::loopback_v4(), {.reserve = reserve, .share_queue = true}};
+  CHECK(group.shares_queue());
+  std::vector<dgram::udp::socket> members;
+  for (int i = 0; i < 3; ++i)
+    members.push_back(group.open(io));
+  dgram::udp::socket client(io, test::loopback_v4());
+  const auto send = [&](int count) {
+    for (int i = 0; i < count; ++i)
+      client.send_to(asio::buffer("?", 1), group.local_endpoint());
+  };
+  const auto take = [](dgram::udp::socket& member) {
+    std::array<char, 4> bytes;
+    dgram::udp::endpoint from;
+    return member.try_receive_from(asio::buffer(bytes), from).has_value();
+  };
+  send(10);
+  for (auto& member : members)
+    CHECK(take(member));
+  // Nothing waits for one member alone.
+  dgram::error_code drained = asio::error::would_block, closed = asio::error::would_block;
+  group.async_drain_last([&](dgram::error_code ec) { drained = ec; });
+  io.run();
+  CHECK_FALSE(drained);
+  CHECK(take(members[2]));
+  CHECK_FALSE(group.statistics().at(2).is_steered_to);
+  group.async_close_last([&](dgram::error_code ec) { closed = ec; });
+  io.restart();
+  io.run();
+  CHECK_FALSE(closed);
+  CHECK_FALSE(members[2].is_open());
+  CHECK(group.size() == 2);
+  for (int i = 0; i < 3; ++i)
+    CHECK(take(members[1]));
+  members.clear();  // also a member that the program closes
+  send(3);
+  group.async_close_last([&](dgram::error_code ec) { closed = ec; });
+  io.restart();
+  io.run();
+  CHECK_FALSE(closed);
+  members.push_back(group.open(io));
+  int left = 0;
+  while (take(members.back()))
+    ++left;
+  CHECK(left == 6);
+}
+
+TEST_CASE_METHOD(without_steering, "members wait at one queue, and one of them gets the datagram",
+                 "[shard_group]")
+{
+  shard_group group{test::loopback_v4(), {.share_queue = true}};
+  auto first = group.open(io), second = group.open(io);
+  int received = 0;
+  const auto receive = [&](dgram::udp::socket& member) -> asio::awaitable<void> {
+    dgram::reader reader{member};
+    while (co_await reader.next_batch())
+      ++received;
+  };
+  asio::co_spawn(io, receive(first), asio::detached);
+  asio::co_spawn(io, receive(second), asio::detached);
+  dgram::udp::socket client(io, test::loopback_v4());
+  for (int round = 1; round <= 20; ++round) {
+    client.send_to(asio::buffer("?", 1), group.local_endpoint());
+    io.run_for(test::milliseconds(1));
+    io.poll();
+    CHECK(received == round);
+  }
+  // One that closes leaves the others their queue.
+  second.close();
+  io.poll();
+  client.send_to(asio::buffer("?", 1), group.local_endpoint());
+  io.run_for(test::milliseconds(1));
+  CHECK(received == 21);
+  first.close();
+  io.run();
+  CHECK(group.statistics().at(0).received + group.statistics().at(1).received == 21);
+}
+
+TEST_CASE_METHOD(without_steering, "a session stays with its member, whoever reads the queue",
+                 "[shard_group]")
+{
+  shard_group group{test::loopback_v4(), {.keep_sessions = true, .share_queue = true}};
+  struct member {
+    explicit member(shard_group& of) : socket(of.open(io)), listener(socket)
+    {
+      listener.async_for_each(
+          [this](const dgram::udp::session_ref& session, const dgram::datagram& datagram) {
+            ++served;
+            CHECK(session.try_send(datagram.payload()));
+          },
+          [](dgram::error_code) {});
+    }
+
+    asio::io_context io;
+    dgram::udp::socket socket;
+    dgram::udp::listener listener;
+    int served = 0;
+  };
+  member first(group), second(group);
+  const auto run = [](member& one, member& other) {
+    for (int i = 0; i < 3; ++i)
+      for (member* const each : {&one, &other})
+        each->io.poll();
+  };
+  std::vector<dgram::udp::socket> clients;
+  for (int i = 0; i < 20; ++i)
+    clients.emplace_back(io, test::loopback_v4());
+  const auto send = [&] {
+    for (auto& client : clients)
+      client.send_to(asio::buffer("?", 1), group.local_endpoint());
+  };
+  send();
+  run(first, second);
+  CHECK(first.listener.size() == 20);
+  send();
+  run(second, first);
+  CHECK(first.served == 40);
+  CHECK(second.listener.size() == 0);
+  CHECK(second.listener.statistics().forwarded == 20);
+  for (auto& client : clients) {
+    std::array<char, 4> bytes;
+    dgram::udp::endpoint from;
+    for (int i = 0; i < 2; ++i) {
+      CHECK(client.try_receive_from(asio::buffer(bytes), from));
+      CHECK(from == group.local_endpoint());
+    }
+  }
 }
 
 }  // namespace shard_group_test

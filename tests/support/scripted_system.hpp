@@ -547,6 +547,8 @@ struct system {
 
   static int set_close_on_exec(int fd) noexcept { return ::fcntl(fd, F_SETFD, FD_CLOEXEC); }
 
+  static int duplicate(int fd) noexcept { return ::fcntl(fd, F_DUPFD_CLOEXEC, 0); }
+
   static int close(int fd) noexcept { return ::close(fd); }
 
   static int poll(::pollfd* which, ::nfds_t count, int milliseconds) noexcept

@@ -32,7 +32,7 @@ public:
       : socket_(group.open(io_)), received_(received), thread_([this] { io_.run(); })
   {
     asio::co_spawn(io_, echo(), [this](const std::exception_ptr& thrown) {
-      ended_.set_value(thrown == nullptr);
+      result_.set_value(thrown == nullptr);
     });
   }
   shard(const shard&) = delete;
@@ -41,21 +41,24 @@ public:
   ~shard()
   {
     asio::post(io_, [this] { socket_.close(); });
-    wait();
-  }
-
-  void wait()
-  {
-    CHECK(ended_.get_future().get());
+    CHECK(ended_.get());
     work_.reset();
     thread_.join();
+  }
+
+  /// Receives no more, and sends the answers that wait.
+  void finish()
+  {
+    asio::post(io_, [this] { reader_->stop(); });
+    ended_.wait();
   }
 
 private:
   asio::awaitable<void> echo()
   {
-    dgram::reader reader{socket_};
+    dgram::udp::reader reader{socket_};
     dgram::writer writer{reader};
+    reader_ = &reader;
     while (const auto datagrams = co_await reader.next_batch())
       for (const dgram::datagram& datagram : datagrams) {
         ++received_;
@@ -68,7 +71,9 @@ private:
   asio::executor_work_guard<asio::io_context::executor_type> work_{io_.get_executor()};
   dgram::udp::socket socket_;
   std::atomic<std::uint64_t>& received_;
-  std::promise<bool> ended_;
+  dgram::udp::reader* reader_ = nullptr;
+  std::promise<bool> result_;
+  std::future<bool> ended_ = result_.get_future();
   std::thread thread_;
 };
 
@@ -212,10 +217,10 @@ TEST_CASE("a group that grows and shrinks under load loses nothing", "[shard_gro
   std::atomic<std::uint64_t> received{0};
   std::unique_ptr<dgram::shard_group> group;
   try {
-    group = std::make_unique<dgram::shard_group>(test::loopback_v4(),
-                                                 dgram::shard_group_config{.reserve = reserve});
+    group = std::make_unique<dgram::shard_group>(
+        test::loopback_v4(), dgram::shard_group_config{.reserve = reserve, .share_queue = true});
     asio::io_context probe;
-    dgram::shard_group two{test::loopback_v4()};
+    dgram::shard_group two{test::loopback_v4(), {.share_queue = true}};
     const auto first = two.open(probe), second = two.open(probe);
   } catch (const dgram::system_error& refused) {
     SKIP(refused.what());
@@ -230,6 +235,8 @@ TEST_CASE("a group that grows and shrinks under load loses nothing", "[shard_gro
     if (grows) {
       shards.push_back(std::make_unique<shard>(*group, received));
     } else {
+      // Of one queue, the member takes more until it is told to stop.
+      if (group->shares_queue()) shards.back()->finish();
       group->async_close_last(asio::use_future).get();
       shards.pop_back();
     }
@@ -251,10 +258,10 @@ TEST_CASE("a group that grows and shrinks under load loses nothing", "[shard_gro
 
 TEST_CASE("sessions of a lasting member go on while others come and go", "[shard_group]")
 {
-  dgram::shard_group group{test::loopback_v4(), {.keep_sessions = true}};
+  dgram::shard_group group{test::loopback_v4(), {.keep_sessions = true, .share_queue = true}};
   {
     asio::io_context probe;
-    dgram::shard_group two{test::loopback_v4()};
+    dgram::shard_group two{test::loopback_v4(), {.share_queue = true}};
     const auto first = two.open(probe);
     dgram::error_code refused;
     const auto second = two.open(probe, refused);

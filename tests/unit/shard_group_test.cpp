@@ -52,7 +52,7 @@ namespace {
 /// A group whose members are on one context.
 struct shards {
   shards(const dgram::udp::endpoint& local, std::size_t count,
-         const dgram::shard_group_config& config = {})
+         const dgram::shard_group_config& config = {.share_queue = true})
       : group(local, config)
   {
     open(count);
@@ -76,6 +76,12 @@ struct shards {
       }
     REQUIRE(found);
     return *found;
+  }
+
+  /// The member that `take_one` finds: of members that read one queue, the one that looks first.
+  std::size_t expected(const dgram::udp::endpoint& sender) const
+  {
+    return group.shares_queue() ? 0 : group.member_of(sender);
   }
 
   std::size_t empty(std::size_t member)
@@ -125,16 +131,21 @@ dgram::error_code end_last(shards& of, bool closes)
 
 }  // namespace
 
-#define SKIP_WITHOUT_STEERING()                                                \
+#define SKIP_IF_REFUSED(config)                                                \
   do {                                                                         \
     asio::io_context probe;                                                    \
-    shard_group two{test::loopback_v4()};                                      \
+    shard_group two{test::loopback_v4(), config};                              \
     dgram::error_code refused;                                                 \
     const auto first = two.open(probe, refused);                               \
     const auto second = two.open(probe, refused);                              \
     if (refused == asio::error::operation_not_supported)                       \
       SKIP("this system cannot steer datagrams to sockets that share a port"); \
   } while (false)
+
+#define SKIP_WITHOUT_STEERING() SKIP_IF_REFUSED(dgram::shard_group_config{})
+
+/// Of tests to which it is the same which member receives.
+#define SKIP_WITHOUT_GROUPS() SKIP_IF_REFUSED(dgram::shard_group_config{.share_queue = true})
 
 TEST_CASE("one member alone is an ordinary socket on every system", "[shard_group]")
 {
@@ -148,7 +159,7 @@ TEST_CASE("one member alone is an ordinary socket on every system", "[shard_grou
 
 TEST_CASE("a system without groups refuses a second member and a reserve", "[shard_group]")
 {
-  shards one(test::loopback_v4(), 1);
+  shards one(test::loopback_v4(), 1, {});
   dgram::error_code ec;
   const auto second = one.group.open(one.io, ec);
   if (!ec) SKIP("this system has groups");
@@ -387,7 +398,7 @@ TEST_CASE("a group refuses settings by name", "[shard_group]")
 
 TEST_CASE("a group has at most 256 members", "[shard_group]")
 {
-  SKIP_WITHOUT_STEERING();
+  SKIP_WITHOUT_GROUPS();
   shards all(test::loopback_v4(), 256);
   dgram::error_code ec;
   const auto more = all.group.open(all.io, ec);
@@ -396,7 +407,7 @@ TEST_CASE("a group has at most 256 members", "[shard_group]")
   for (int flow = 0; flow < 50; ++flow) {
     client peer(all.group.local_endpoint());
     peer.send();
-    CHECK(all.take_one() == all.group.member_of(peer.socket.local_endpoint()));
+    CHECK(all.take_one() == all.expected(peer.socket.local_endpoint()));
   }
 }
 
@@ -438,7 +449,7 @@ TEST_CASE("the last member is drained before it is closed", "[shard_group]")
 
 TEST_CASE("a drained member stays open until it is closed", "[shard_group]")
 {
-  SKIP_WITHOUT_STEERING();
+  SKIP_WITHOUT_GROUPS();
   shards all(test::loopback_v4(), 2);
   CHECK_FALSE(end_last(all, false));
   CHECK(all.sockets[1].is_open());
@@ -505,10 +516,10 @@ TEST_CASE("one operation at a time ends the last member, and it can be cancelled
 
 TEST_CASE("a member that the program closed itself is removed", "[shard_group]")
 {
-  SKIP_WITHOUT_STEERING();
+  SKIP_WITHOUT_GROUPS();
   const std::size_t reserve = GENERATE(1U, 3U, 5U);
   const bool opens_again = GENERATE(false, true);
-  shards all(test::loopback_v4(), 3, {.reserve = reserve});
+  shards all(test::loopback_v4(), 3, {.reserve = reserve, .share_queue = true});
   all.sockets[2].close();
   CHECK_FALSE(end_last(all, true));
   CHECK(all.group.size() == 2);
@@ -517,7 +528,7 @@ TEST_CASE("a member that the program closed itself is removed", "[shard_group]")
   for (int flow = 0; flow < 60; ++flow) {
     client peer(all.group.local_endpoint());
     peer.send();
-    CHECK(all.take_one() == all.group.member_of(peer.socket.local_endpoint()));
+    CHECK(all.take_one() == all.expected(peer.socket.local_endpoint()));
   }
 }
 
@@ -547,11 +558,11 @@ TEST_CASE("a time limit ends the wait for the last member's queue", "[shard_grou
 TEST_CASE("a member is removed after its context has ended, or if nothing runs that",
           "[shard_group]")
 {
-  SKIP_WITHOUT_STEERING();
+  SKIP_WITHOUT_GROUPS();
   const bool ends_context = GENERATE(true, false);
   const bool drains_first = GENERATE(true, false);
   const std::size_t reserve = GENERATE(1U, 3U);
-  shards all(test::loopback_v4(), 1, {.reserve = reserve});
+  shards all(test::loopback_v4(), 1, {.reserve = reserve, .share_queue = true});
   auto own = std::make_unique<asio::io_context>(1);
   std::thread([&] {
     const auto member = all.group.open(*own);
@@ -567,16 +578,16 @@ TEST_CASE("a member is removed after its context has ended, or if nothing runs t
   for (int flow = 0; flow < 30; ++flow) {
     client peer(all.group.local_endpoint());
     peer.send();
-    CHECK(all.take_one() == all.group.member_of(peer.socket.local_endpoint()));
+    CHECK(all.take_one() == all.expected(peer.socket.local_endpoint()));
   }
 }
 
 TEST_CASE("members whose contexts have all ended complete on the system's executor",
           "[shard_group]")
 {
-  SKIP_WITHOUT_STEERING();
+  SKIP_WITHOUT_GROUPS();
   const std::size_t reserve = GENERATE(1U, 3U);
-  shard_group group{test::loopback_v4(), {.reserve = reserve}};
+  shard_group group{test::loopback_v4(), {.reserve = reserve, .share_queue = true}};
   {
     asio::io_context own;
     const auto first = group.open(own), second = group.open(own);
@@ -604,7 +615,7 @@ TEST_CASE("a group keeps no socket of a context that ends", "[shard_group]")
 
 TEST_CASE("a member whose thread closes it while others use the group", "[shard_group]")
 {
-  SKIP_WITHOUT_STEERING();
+  SKIP_WITHOUT_GROUPS();
   for (int round = 0; round < 20; ++round) {
     shards all(test::loopback_v4(), 1);
     std::optional<dgram::error_code> result;
@@ -629,7 +640,7 @@ TEST_CASE("a member whose thread closes it while others use the group", "[shard_
 
 TEST_CASE("a closed member's socket that is opened again is the program's", "[shard_group]")
 {
-  SKIP_WITHOUT_STEERING();
+  SKIP_WITHOUT_GROUPS();
   const bool drains_first = GENERATE(true, false);
   shards all(test::loopback_v4(), 2);
   if (drains_first) CHECK_FALSE(end_last(all, false));
@@ -735,7 +746,7 @@ TEST_CASE("the counts of a closed member stay", "[shard_group]")
 
 TEST_CASE("the completion runs on the handler's executor", "[shard_group]")
 {
-  SKIP_WITHOUT_STEERING();
+  SKIP_WITHOUT_GROUPS();
   asio::io_context here;
   shards all(test::loopback_v4(), 2);
   bool is_done = false;
@@ -782,7 +793,7 @@ TEST_CASE("group and contexts may go while an operation is pending", "[shard_gro
 
 TEST_CASE("a member works under readers, writers and listeners", "[shard_group]")
 {
-  SKIP_WITHOUT_STEERING();
+  SKIP_WITHOUT_GROUPS();
   shards all(test::loopback_v4(), 2);
   std::vector<std::unique_ptr<dgram::udp::listener>> listeners;
   for (auto& socket : all.sockets) {
@@ -870,12 +881,12 @@ dgram::owned_descriptor inherited(dgram::udp::endpoint local, bool shares)
 
 TEST_CASE("a group begins with an inherited socket", "[shard_group]")
 {
-  SKIP_WITHOUT_STEERING();
+  SKIP_WITHOUT_GROUPS();
   const bool shares = GENERATE(false, true);
   const std::size_t reserve = GENERATE(1U, 3U);
   auto descriptor = inherited(test::loopback_v4(), shares);
   asio::io_context io;
-  shard_group group{std::move(descriptor), {.reserve = reserve}};
+  shard_group group{std::move(descriptor), {.reserve = reserve, .share_queue = true}};
   client early(group.local_endpoint());
   early.send("early");
   std::vector<dgram::udp::socket> members;
@@ -887,20 +898,20 @@ TEST_CASE("a group begins with an inherited socket", "[shard_group]")
   for (int flow = 0; flow < 60; ++flow) {
     client peer(group.local_endpoint());
     peer.send();
-    const auto expected = group.member_of(peer.socket.local_endpoint());
+    const auto expected = group.shares_queue() ? 0 : group.member_of(peer.socket.local_endpoint());
     CHECK(members[expected].try_receive_from(asio::buffer(bytes), sender));
   }
 }
 
 TEST_CASE("an inherited socket for both families or for one", "[shard_group]")
 {
-  SKIP_WITHOUT_STEERING();
+  SKIP_WITHOUT_GROUPS();
   DGRAM_SKIP_WITHOUT_IPV6();
   const bool v6_only = GENERATE(false, true);
   asio::io_context io;
   dgram::udp::socket socket(io, dgram::udp::endpoint(dgram::udp::v6(), 0),
                             {.dual_stack = !v6_only, .v6_only = v6_only});
-  shard_group group{dgram::owned_descriptor(socket.release())};
+  shard_group group{dgram::owned_descriptor(socket.release()), {.share_queue = true}};
   auto first = group.open(io), second = group.open(io);
   const auto port = group.local_endpoint().port();
   int received = 0;
@@ -909,7 +920,9 @@ TEST_CASE("an inherited socket for both families or for one", "[shard_group]")
     peer.send();
     std::array<char, 8> bytes;
     dgram::udp::endpoint sender;
-    auto& expected = group.member_of(peer.socket.local_endpoint()) == 0 ? first : second;
+    const bool is_first =
+        group.shares_queue() || group.member_of(peer.socket.local_endpoint()) == 0;
+    auto& expected = is_first ? first : second;
     if (expected.try_receive_from(asio::buffer(bytes), sender)) ++received;
   }
   CHECK(received == 20);

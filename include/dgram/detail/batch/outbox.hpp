@@ -246,7 +246,8 @@ private:
 
   DGRAM_COLD void wait(Handle& handle, const error_code& why)
   {
-    const bool timed = is_timed(handle, why) || wake_ups_.is_vain(handle.reports_taken());
+    const bool timed =
+        is_timed(handle, why) || wake_ups_.is_vain(handle, net::socket_base::wait_write);
     auto resumed = [this, kept = owner_.keep_alive(), &handle, guard = epoch_guard(handle.epoch()),
                     timed](const error_code& ec) {
       waiting_ = false;

@@ -79,7 +79,7 @@ public:
   template <class Handle>
   bool must_back_off(const Handle& handle) noexcept
   {
-    return wake_ups_.is_vain(handle.reports_taken());
+    return wake_ups_.is_vain(handle, net::socket_base::wait_read);
   }
 
 private:

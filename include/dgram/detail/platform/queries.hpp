@@ -26,13 +26,26 @@ DGRAM_NAMESPACE_BEGIN
 
 namespace platform {
 
+/// Returns which of these events poll(2) sees now. It also sees POLLERR, POLLHUP and POLLNVAL.
+inline int events_now(int fd, int asked) noexcept
+{
+  ::pollfd looked_at{fd, static_cast<short>(asked), 0};
+  return system::poll(&looked_at, 1, 0) == 1 ? looked_at.revents : 0;
+}
+
+/// Whether a wait would complete at once.
+inline bool is_ready(int fd, net::socket_base::wait_type what) noexcept
+{
+  const bool is_write = what == net::socket_base::wait_write;
+  return events_now(fd, is_write ? POLLOUT : what == net::socket_base::wait_read ? POLLIN : 0) != 0;
+}
+
 /// Whether no datagram will come any more (shutdown(2)). A nonblocking receive reports only that it
 /// would block (Linux). If poll(2) cannot tell, this is false.
 inline bool is_receiving_shut_down([[maybe_unused]] int fd) noexcept
 {
 #if defined(POLLRDHUP)
-  ::pollfd asked{fd, POLLRDHUP, 0};
-  return system::poll(&asked, 1, 0) == 1 && (asked.revents & POLLRDHUP) != 0;
+  return (events_now(fd, POLLRDHUP) & POLLRDHUP) != 0;
 #else
   return false;
 #endif

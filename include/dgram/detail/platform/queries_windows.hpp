@@ -26,6 +26,13 @@ DGRAM_NAMESPACE_BEGIN
 
 namespace platform {
 
+/// Whether a wait would complete at once. Here a socket's queue has one reader, so a wake-up in
+/// vain would come again.
+inline bool is_ready(::SOCKET, net::socket_base::wait_type) noexcept
+{
+  return true;
+}
+
 /// On Windows a receive reports this itself.
 inline bool is_receiving_shut_down(::SOCKET) noexcept
 {

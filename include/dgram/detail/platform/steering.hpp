@@ -7,6 +7,7 @@
 #include <dgram/config.hpp>
 #include <dgram/detail/platform/basics.hpp>
 #include <dgram/detail/platform/names.hpp>
+#include <dgram/detail/platform/queries.hpp>
 #include <dgram/detail/platform/random.hpp>
 #include <dgram/detail/platform/system.hpp>
 #include <dgram/shard_group_config.hpp>
@@ -288,8 +289,7 @@ private:
 /// Whether a datagram waits in a socket's queue.
 inline bool has_queued(int fd) noexcept
 {
-  ::pollfd asked{fd, POLLIN, 0};
-  return system::poll(&asked, 1, 0) == 1 && (asked.revents & POLLIN) != 0;
+  return (events_now(fd, POLLIN) & POLLIN) != 0;
 }
 
 #else

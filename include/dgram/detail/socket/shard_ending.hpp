@@ -67,7 +67,7 @@ public:
     group_->leave_out_last(ec);
     if (ec)
       finish(ec);
-    else if (state())
+    else if (state() && !group_->shares_queue())
       wait();
     else
       finish({});

@@ -7,6 +7,7 @@
 #include <dgram/config.hpp>
 #include <dgram/descriptors.hpp>
 #include <dgram/detail/async/at_end.hpp>
+#include <dgram/detail/platform/duplicate.hpp>
 #include <dgram/detail/platform/errors.hpp>
 #include <dgram/detail/platform/probe_socket.hpp>
 #include <dgram/detail/platform/steering.hpp>
@@ -79,7 +80,8 @@ DGRAM_COLD inline std::string shard_advice(const error_code& ec, std::size_t ind
            "the group after the process has changed its user";
   if (ec == net::error::address_in_use) return "a group begins alone on its port";
   if (ec == net::error::operation_not_supported)
-    return "this system cannot steer datagrams to sockets that share a port; serve with one member";
+    return "this system cannot steer datagrams to sockets that share a port; serve with one "
+           "member, or set share_queue";
   if (ec == net::error::in_progress) return "async_drain_last or async_close_last is not finished";
   if (ec == error::out_of_range)
     return "a group has at most " + std::to_string(platform::max_shards) + " members";
@@ -152,7 +154,7 @@ public:
     // The kernel makes groups of sockets that agree on this.
     config_.socket.v6_only = protocol_ == udp::v6();
     start_group(socket);
-    reserve_.emplace_back(socket.release());
+    keep_first(owned_descriptor(socket.release()));
     fill_reserve();
   }
 
@@ -171,7 +173,7 @@ public:
     members_.reserve(index + 1);
     const auto state = shard_access::state(socket.handle());
     const auto seat = std::make_shared<seat_type>(executor, state->counts, commons_);
-    const bool steers = has_program_ || index > 0;
+    const bool steers = !queue_ && (has_program_ || index > 0);
     const platform::steering_program program(config_.steering, hash_, index + 1);
     owned_descriptor& place = reserve_[index];
     bool is_opened = false;
@@ -190,6 +192,7 @@ public:
     if (!ec && steers) attach(program, place.get(), ec);
     if (ec) return socket;
     is_opened = true;
+    state->flags.duplicated = static_cast<bool>(queue_);
     seat->take(place.release());
     state->seat = seat;
     members_.push_back({seat, state});
@@ -213,6 +216,8 @@ public:
     const std::scoped_lock lock(mutex_);
     return hash_.member_of(canonical(sender), std::max<std::size_t>(steered_, 1));
   }
+
+  bool shares_queue() const noexcept { return static_cast<bool>(queue_); }
 
   std::vector<shard_statistics> statistics()
   {
@@ -290,6 +295,7 @@ public:
     const std::scoped_lock lock(mutex_);
     const std::size_t rest = members_.size() - 1;
     ec.clear();
+    if (queue_) steered_ = rest;
     if (steered_ == rest) return;
     const platform::steering_program program(config_.steering, hash_, rest);
     bool is_attached = false;
@@ -322,6 +328,10 @@ public:
     steered_ = members_.size();
     error_code ec = net::error::bad_descriptor;
     owned_descriptor descriptor;
+    if (queue_) {
+      if (last != nullptr) descriptor = owned_descriptor(last->release(ec));
+      return;
+    }
     if (last != nullptr) {
       error_code ignored;
       if (last->flags.connected) last->disconnect(ignored);
@@ -338,6 +348,14 @@ public:
   }
 
 private:
+  void keep_first(owned_descriptor bound)
+  {
+    if (config_.share_queue && !can_share_ && platform::can_duplicate)
+      queue_ = std::move(bound);
+    else
+      reserve_.push_back(std::move(bound));
+  }
+
   /// The kernel has a group of two sockets or more, or of one that had a program before its bind.
   void attach(const platform::steering_program& program, platform::descriptor_type descriptor,
               error_code& ec)
@@ -385,7 +403,7 @@ private:
     }
     if (can_share_) socket.set_option(option::reuse_port(true), refused);
     local_ = socket.local_endpoint();
-    reserve_.emplace_back(socket.release());
+    keep_first(owned_descriptor(socket.release()));
   }
 
   void finish_bind(const failed_step& step, const error_code& ec)
@@ -397,6 +415,7 @@ private:
 
   void fill_reserve()
   {
+    if (queue_) return;
     while (reserve_.size() < config_.reserve) {
       error_code ec;
       owned_descriptor next = bind_next(ec);
@@ -409,9 +428,10 @@ private:
     }
   }
 
-  /// Binds one more socket to the port.
+  /// Binds one more socket to the port, or makes one more descriptor of the only one.
   owned_descriptor bind_next(error_code& ec) const
   {
+    if (queue_) return platform::duplicate(queue_.get(), ec);
     if (!can_share_) {
       ec = net::error::operation_not_supported;
       return {};
@@ -448,6 +468,7 @@ private:
   platform::steering_hash hash_;
   udp protocol_ = udp::v4();
   udp::endpoint local_;
+  owned_descriptor queue_;  // the bound socket, if all members read it
   bool can_share_ = false;
   bool has_program_ = false;  // the kernel has one for the group
 

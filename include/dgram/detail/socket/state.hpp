@@ -489,6 +489,11 @@ struct socket_state : descriptor, std::enable_shared_from_this<socket_state<Prot
 
   void end_congestion() noexcept { backoff_.reset(); }
 
+  bool is_ready(net::socket_base::wait_type what) noexcept
+  {
+    return platform::is_ready(fd(), what);
+  }
+
   /// Blocks until it is worth trying again after `would_block`. The error is `eof` if receiving was
   /// shut down, since no datagram will come.
   void wait(net::socket_base::wait_type what, blocking_wait& waiting, error_code& ec,
@@ -499,7 +504,7 @@ struct socket_state : descriptor, std::enable_shared_from_this<socket_state<Prot
     // The order of the questions matters, so two of the answers are the same.
     if (!is_read && stays_writable(addressed))
       waiting.sleep();  // NOLINT(bugprone-branch-clone)
-    else if (!waiting.wake_ups.is_vain(reports_taken))
+    else if (!waiting.wake_ups.is_vain(reports_taken, [&] { return is_ready(what); }))
       socket.wait(what, ec);
     else if (is_read && platform::is_receiving_shut_down(fd()))
       ec = net::error::eof;

@@ -148,7 +148,9 @@ private:
   void wait(wake_up self, progress outcome)
   {
     if (outcome == progress::moved) wake_ups_ = wake_up_counter();
-    backing_off_ = outcome == progress::congested || wake_ups_.is_vain(state_->reports_taken);
+    backing_off_ =
+        outcome == progress::congested ||
+        wake_ups_.is_vain(state_->reports_taken, [this] { return state_->is_ready(wait_for_); });
     // From the start of the wait on, another thread may complete the transfer.
     pending_transfer* const before = std::exchange(starting, this);
     try {

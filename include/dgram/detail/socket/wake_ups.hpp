@@ -17,16 +17,34 @@ namespace detail {
 /// - after `shutdown`;
 /// - while no call reads its error queue;
 /// - if the kernel lacks something that poll(2) does not check.
+///
+/// A descriptor that is not ready any more does not spin: another reader of the same queue was
+/// faster.
 inline constexpr int vain_wake_ups = 3;
 
 class wake_up_counter {
 public:
   /// Whether this wake-up in vain was one too many. Reports wake every operation, so those wake-ups
-  /// do not count.
-  bool is_vain(std::uint64_t reports_taken) noexcept
+  /// do not count. `is_ready` says whether another wait would complete at once.
+  template <class IsReady>
+  bool is_vain(std::uint64_t reports_taken, IsReady is_ready) noexcept
   {
     if (std::exchange(reports_, reports_taken) != reports_taken) count_ = 0;
-    return ++count_ > vain_wake_ups;
+    if (++count_ <= vain_wake_ups) return false;
+    if (!is_ready()) count_ = 0;
+    return count_ > 0;
+  }
+
+  /// The same for a wait of a `transport_handle`.
+  template <class Handle>
+  bool is_vain(const Handle& handle, net::socket_base::wait_type what) noexcept
+  {
+    return is_vain(handle.reports_taken(), [&] {
+      if constexpr (requires { handle.is_ready(what); })
+        return handle.is_ready(what);
+      else
+        return true;
+    });
   }
 
 private:
