@@ -7,13 +7,16 @@
 #                         where no other one does
 #   join_leg              waits for that leg, and prints what it has said
 #   skip NAME REASON      a leg that cannot be run here
-#   summary NAME          prints each leg with its time and result; false if one has failed. scripts/check quality finds the
-#                         table in build/legs/NAME
+#   summary NAME          prints each leg with its time and result, and the names of the tests that failed; false if a leg
+#                         has failed. scripts/check quality finds the table in build/legs/NAME
 
 leg_names=()
 leg_results=()
 leg_times=()
 leg_failures=0
+mkdir -p build/legs
+legs_began=build/legs/began
+touch "$legs_began"
 
 leg() { # NAME COMMAND...
   local name=$1 start=$SECONDS result
@@ -38,7 +41,6 @@ note_leg() { # NAME SECONDS STATUS
 leg_beside() { # NAME COMMAND...
   beside_name=$1
   shift
-  mkdir -p build/legs
   rm -f build/legs/beside.result
   printf '\n##### [%2d:%02d] leg beside the next ones: %s\n' $((SECONDS / 60)) $((SECONDS % 60)) "$beside_name"
   # A process group of its own, which ends with this one, and whose scripts may trap signals.
@@ -72,9 +74,23 @@ skip() { # NAME REASON
   leg_times+=(0)
 }
 
+# A record that keeps only the end of what was printed still says why.
+failed_tests() { # LOG OF CTEST
+  local name
+  cut -d: -f2- "$1" | while read -r name; do
+    printf '\n##### %s: failed: %s\n' "${1%/Testing/*}" "$name"
+    awk -v name="$name" 'index($0, "/") && $0 ~ / Testing: / { said = substr($0, index($0, "Testing: ") + 9) == name }
+      said' "${1%/*}/LastTest.log" | tail -n 40
+  done
+}
+
 summary() { # NAME
-  local i
-  mkdir -p build/legs
+  local i log
+  if [ "$leg_failures" -gt 0 ]; then
+    for log in build/*/Testing/Temporary/LastTestsFailed.log; do
+      if [ -s "$log" ] && [ "$log" -nt "$legs_began" ]; then failed_tests "$log"; fi
+    done
+  fi
   for i in "${!leg_names[@]}"; do
     printf '%d\t%s\t%s\n' "${leg_times[i]}" "${leg_results[i]}" "${leg_names[i]}"
   done >"build/legs/$1"
