@@ -5,8 +5,9 @@
 //     [--delay MS] [--ids BYTES] [--name NAME] [ADDRESS:PORT]
 //
 // It prints "listening on ADDRESS:PORT". The defaults are two shards on any free port of loopback, and a hash over the
-// sender's address selects the shard. "payload" takes the first byte of each datagram. SIGUSR1 adds a shard, SIGUSR2
-// takes the last one away, and no datagram is lost. SIGINT or SIGTERM ends the server, which prints what each shard had.
+// sender's address selects the shard. "payload" takes the first byte of each datagram. Where the system cannot steer, the
+// shards read one queue, and "payload" and "cpu" are refused. SIGUSR1 adds a shard, SIGUSR2 takes the last one away, and
+// no datagram is lost. SIGINT or SIGTERM ends the server, which prints what each shard had.
 //
 // With --keep-sessions a session stays with its shard when a new shard gets its datagrams: the new one forwards them. The
 // end of the output says how many. Sessions of a shard that is taken away end with it.
@@ -62,6 +63,7 @@ asio::awaitable<void> run(asio::io_context& io, dgram::shard_group& group, const
   asio::signal_set signals(io, SIGINT, SIGTERM, SIGUSR1);
   signals.add(SIGUSR2);
   fmt::print("listening on {}\n", group.local_endpoint());
+  if (group.shares_queue()) fmt::print("this system does not steer: the shards read one queue\n");
   for (;;) {
     std::fflush(stdout);
     const int signal = co_await signals.async_wait(asio::use_awaitable);
@@ -110,7 +112,8 @@ int main(int argc, char** argv)
     dgram::shard_group group{local,
                              {.reserve = with.shards,
                               .steering = steering_of(with.steering),
-                              .keep_sessions = with.keep_sessions}};
+                              .keep_sessions = with.keep_sessions,
+                              .share_queue = with.steering == "sender"}};
     std::vector<std::unique_ptr<shard>> shards;
     for (std::size_t i = 0; i < with.shards; ++i)
       shards.push_back(std::make_unique<shard>(group, with, i));

@@ -199,7 +199,8 @@ public:
   /// Stops steering to the last member, and waits until its queue is empty and stays so. The
   /// member's reader must go on: it takes what is queued. Afterwards nothing more comes. The member
   /// stays open, so that its program can finish: stop its reader or listener, and flush its writer.
-  /// Then it calls `async_close_last`. Until that is done, no other member can be opened.
+  /// Then it calls `async_close_last`. Until that is done, no other member can be opened. The
+  /// member's context must run until then: without its reader, it needs other work or a work guard.
   ///
   /// If the members read one queue, nothing waits for this one alone. The operation then completes
   /// at once, and the member receives until its reader is stopped.
