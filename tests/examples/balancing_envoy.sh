@@ -57,6 +57,7 @@ is sessions "$sessions" $((16 + moved))
 
 # A killed one: its host refuses, and Envoy notices nothing, until an operator takes it out.
 serve A
+renew B
 put_back
 ask_as killed
 kill_server A
@@ -68,6 +69,7 @@ is sessions "$sessions" $((16 + moved))
 
 # A silent host is the same.
 serve A
+renew B
 put_back
 ask_as silent
 go_silent A
@@ -79,6 +81,8 @@ is sessions "$sessions" $((16 + moved))
 wake A
 
 # Clients with new ports stay at their server, and are new there.
+renew A
+renew B
 put_back
 ask_as new_ports
 change_ports new_ports

@@ -75,6 +75,12 @@ kill_server() { # A|B
   finish "server$1" 2>/dev/null || true
 }
 
+# A balancer gives its new clients ports that gone ones had. An old server would go on with the sessions of those.
+renew() { # A|B: a server without sessions takes the place of one whose clients have ended
+  kill_server "$1"
+  serve "$1"
+}
+
 ask_as() { # NAME: starts 16 clients, which send all the time; returns when all have had answers
   start "$1" ip netns exec "$clients" python3 "$(dirname "${BASH_SOURCE[0]}")/balancing_client.py" \
     10.79.0.1 7000 "${client_addresses[@]}"

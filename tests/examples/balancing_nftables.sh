@@ -46,6 +46,7 @@ has_drained A
 
 # A killed one: the refusals of its host reach the clients, and move none of them.
 serve A
+renew B
 reload "$put_back"
 ask_as killed
 kill_server A
@@ -58,6 +59,7 @@ is sessions "$sessions" $((16 + moved))
 
 # A silent host is the same to this balancer.
 serve A
+renew B
 reload "$put_back"
 ask_as silent
 go_silent A
@@ -70,6 +72,8 @@ is sessions "$sessions" $((16 + moved))
 wake A
 
 # Clients with new ports are new.
+renew A
+renew B
 reload "$put_back"
 ask_as new_ports
 change_ports new_ports

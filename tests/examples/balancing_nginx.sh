@@ -57,6 +57,7 @@ is sessions "$sessions" 32
 
 # A killed one: its host refuses, and each client of it moves.
 serve A
+renew B
 reload "$put_back"
 ask_as killed
 kill_server A
@@ -66,6 +67,7 @@ is sessions "$sessions" $((16 + moved))
 
 # A silent host: nginx notices nothing, until an operator takes it out.
 serve A
+renew B
 reload "$put_back"
 ask_as silent
 go_silent A
@@ -76,6 +78,8 @@ count_moved_to_B silent
 wake A
 
 # Clients with new ports are new to nginx, and to the servers.
+renew A
+renew B
 reload "$put_back"
 ask_as 'new_ports'
 change_ports new_ports
