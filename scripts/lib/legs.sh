@@ -7,8 +7,8 @@
 #                         where no other one does
 #   join_leg              waits for that leg, and prints what it has said
 #   skip NAME REASON      a leg that cannot be run here
-#   summary NAME          prints each leg with its time and result, and the names of the tests that failed; false if a leg
-#                         has failed. scripts/check quality finds the table in build/legs/NAME
+#   summary NAME          prints each leg with its time and result, and which tests failed or were unstable (scripts/test);
+#                         false if a leg has failed. scripts/check quality finds the table in build/legs/NAME
 
 leg_names=()
 leg_results=()
@@ -17,6 +17,7 @@ leg_failures=0
 mkdir -p build/legs
 legs_began=build/legs/began
 touch "$legs_began"
+rm -f build/legs/unstable
 
 leg() { # NAME COMMAND...
   local name=$1 start=$SECONDS result
@@ -98,6 +99,7 @@ summary() { # NAME
   for i in "${!leg_names[@]}"; do
     printf '%3d:%02d  %-80s %s\n' $((leg_times[i] / 60)) $((leg_times[i] % 60)) "${leg_names[i]}" "${leg_results[i]}"
   done
+  cat build/legs/unstable 2>/dev/null || true
   printf '%3d:%02d  in all, %d failed\n' $((SECONDS / 60)) $((SECONDS % 60)) "$leg_failures"
   [ "$leg_failures" -eq 0 ]
 }
