@@ -62,23 +62,22 @@ public:
   {
   }
 
-  timer(timer&&) noexcept = default;
+  /// Takes the time and the pending waits. The other timer is as after its construction on the
+  /// executor.
+  timer(timer&& other) : shared_(std::exchange(other.shared_, other.shared_->another())) {}
 
-  /// Cancels the pending waits of this timer first.
+  /// The same. Cancels the pending waits of this timer first.
   timer& operator=(timer&& other)
   {
     if (this != &other) {
-      if (shared_) shared_->cancel();
-      shared_ = std::move(other.shared_);
+      shared_->cancel();
+      shared_ = std::exchange(other.shared_, other.shared_->another());
     }
     return *this;
   }
 
   /// Cancels the pending waits.
-  ~timer()
-  {
-    if (shared_) shared_->cancel();
-  }
+  ~timer() { shared_->cancel(); }
 
   executor_type get_executor() const noexcept { return shared_->get_executor(); }
 

@@ -26,6 +26,12 @@ public:
   }
   ~sim_alarm() { engine_->cancel(*this); }
 
+  /// Makes a new one on the same executor.
+  std::shared_ptr<sim_alarm> another() const
+  {
+    return std::make_shared<sim_alarm>(engine_, executor_);
+  }
+
   const net::any_io_executor& get_executor() const noexcept { return executor_; }
   sim_time now() const noexcept { return engine_->now(); }
   sim_time expiry() const noexcept { return expiry_; }
