@@ -73,6 +73,7 @@ public:
   bool is_drained() const noexcept { return state_->drained; }
   bool has_pending_error() const noexcept { return state_->has_pending_error(); }
   bool is_congested(const error_code&) const noexcept { return false; }
+  bool is_ready(net::socket_base::wait_type what) const { return state_->is_ready(what); }
   std::uint64_t epoch() const noexcept { return state_->epoch; }
   std::uint64_t descriptor_number() const noexcept { return state_->descriptor_number; }
   std::uint64_t reports_taken() const noexcept { return state_->reports_taken; }

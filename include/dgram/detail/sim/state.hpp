@@ -486,6 +486,13 @@ public:
         });
   }
 
+  bool is_ready(net::socket_base::wait_type what)
+  {
+    if (what == net::socket_base::wait_read) return is_readable();
+    if (what == net::socket_base::wait_error) return !reports_.empty();
+    return !is_paused() && send_buffer_.is_writable(wire_->now(), flags.send_buffer);
+  }
+
   /// A simulated socket is never congested. Operations that were woken in vain wait here.
   template <class Token>
   auto async_wait_congestion(Token&& token)
