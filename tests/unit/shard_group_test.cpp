@@ -3,6 +3,7 @@
 #include <dgram/shard_group.hpp>
 
 #include "support/loopback.hpp"
+#include "support/steering.hpp"
 
 #include <dgram.hpp>
 
@@ -131,22 +132,6 @@ dgram::error_code end_last(shards& of, bool closes)
 
 }  // namespace
 
-#define SKIP_IF_REFUSED(config)                                                \
-  do {                                                                         \
-    asio::io_context probe;                                                    \
-    shard_group two{test::loopback_v4(), config};                              \
-    dgram::error_code refused;                                                 \
-    const auto first = two.open(probe, refused);                               \
-    const auto second = two.open(probe, refused);                              \
-    if (refused == asio::error::operation_not_supported)                       \
-      SKIP("this system cannot steer datagrams to sockets that share a port"); \
-  } while (false)
-
-#define SKIP_WITHOUT_STEERING() SKIP_IF_REFUSED(dgram::shard_group_config{})
-
-/// Of tests to which it is the same which member receives.
-#define SKIP_WITHOUT_GROUPS() SKIP_IF_REFUSED(dgram::shard_group_config{.share_queue = true})
-
 TEST_CASE("one member alone is an ordinary socket on every system", "[shard_group]")
 {
   shards one(test::loopback_v4(), 1);
@@ -176,7 +161,7 @@ TEST_CASE("a system without groups refuses a second member and a reserve", "[sha
 
 TEST_CASE("every datagram of a sender goes to the member that member_of names", "[shard_group]")
 {
-  SKIP_WITHOUT_STEERING();
+  DGRAM_SKIP_WITHOUT_STEERING();
   const bool v6 = GENERATE(false, true);
   const std::size_t count = GENERATE(2U, 3U, 7U);
   if (v6) DGRAM_SKIP_WITHOUT_IPV6();
@@ -196,7 +181,7 @@ TEST_CASE("every datagram of a sender goes to the member that member_of names", 
 
 TEST_CASE("a dual-stack group steers both families", "[shard_group]")
 {
-  SKIP_WITHOUT_STEERING();
+  DGRAM_SKIP_WITHOUT_STEERING();
   DGRAM_SKIP_WITHOUT_IPV6();
   asio::io_context io;
   shard_group group{dgram::udp::any(), {.reserve = 3}};
@@ -219,7 +204,7 @@ TEST_CASE("a dual-stack group steers both families", "[shard_group]")
 #if defined(__linux__)
 TEST_CASE("IPv6 extension headers do not hide the port", "[shard_group]")
 {
-  SKIP_WITHOUT_STEERING();
+  DGRAM_SKIP_WITHOUT_STEERING();
   DGRAM_SKIP_WITHOUT_IPV6();
   shards all(test::loopback_v6(), 5);
   for (int flow = 0; flow < 40; ++flow) {
@@ -237,7 +222,7 @@ TEST_CASE("IPv6 extension headers do not hide the port", "[shard_group]")
 
 TEST_CASE("the processor selects the member", "[shard_group]")
 {
-  SKIP_WITHOUT_STEERING();
+  DGRAM_SKIP_WITHOUT_STEERING();
   ::cpu_set_t before;
   REQUIRE(::sched_getaffinity(0, sizeof before, &before) == 0);
   shards all(test::loopback_v4(), 3, {.steering = dgram::steer_by_cpu()});
@@ -259,7 +244,7 @@ TEST_CASE("the processor selects the member", "[shard_group]")
 
 TEST_CASE("bytes of the payload select the member", "[shard_group]")
 {
-  SKIP_WITHOUT_STEERING();
+  DGRAM_SKIP_WITHOUT_STEERING();
   const std::size_t size = GENERATE(1U, 2U, 4U);
   const std::size_t offset = GENERATE(0U, 3U);
   constexpr std::size_t count = 5;
@@ -281,7 +266,7 @@ TEST_CASE("bytes of the payload select the member", "[shard_group]")
 
 TEST_CASE("a datagram without the bytes is steered by its sender", "[shard_group]")
 {
-  SKIP_WITHOUT_STEERING();
+  DGRAM_SKIP_WITHOUT_STEERING();
   shards all(test::loopback_v4(), 4, {.steering = dgram::steer_by_payload{.offset = 2, .size = 2}});
   for (int flow = 0; flow < 40; ++flow) {
     client peer(all.group.local_endpoint());
@@ -334,7 +319,7 @@ TEST_CASE("two groups have different secrets", "[shard_group]")
 
 TEST_CASE("sockets of the reserve get nothing before they are open", "[shard_group]")
 {
-  SKIP_WITHOUT_STEERING();
+  DGRAM_SKIP_WITHOUT_STEERING();
   shards all(test::loopback_v4(), 2, {.reserve = 6});
   std::vector<std::unique_ptr<client>> peers;
   for (int i = 0; i < 100; ++i) {
@@ -398,7 +383,7 @@ TEST_CASE("a group refuses settings by name", "[shard_group]")
 
 TEST_CASE("a group has at most 256 members", "[shard_group]")
 {
-  SKIP_WITHOUT_GROUPS();
+  DGRAM_SKIP_WITHOUT_GROUPS();
   shards all(test::loopback_v4(), 256);
   dgram::error_code ec;
   const auto more = all.group.open(all.io, ec);
@@ -413,7 +398,7 @@ TEST_CASE("a group has at most 256 members", "[shard_group]")
 
 TEST_CASE("the last member is drained before it is closed", "[shard_group]")
 {
-  SKIP_WITHOUT_STEERING();
+  DGRAM_SKIP_WITHOUT_STEERING();
   const std::size_t reserve = GENERATE(1U, 3U);
   shards all(test::loopback_v4(), 3, {.reserve = reserve});
   std::vector<std::unique_ptr<client>> peers;
@@ -449,7 +434,7 @@ TEST_CASE("the last member is drained before it is closed", "[shard_group]")
 
 TEST_CASE("a drained member stays open until it is closed", "[shard_group]")
 {
-  SKIP_WITHOUT_GROUPS();
+  DGRAM_SKIP_WITHOUT_GROUPS();
   shards all(test::loopback_v4(), 2);
   CHECK_FALSE(end_last(all, false));
   CHECK(all.sockets[1].is_open());
@@ -486,7 +471,7 @@ TEST_CASE("nothing ends the only member, or no member", "[shard_group]")
 
 TEST_CASE("one operation at a time ends the last member, and it can be cancelled", "[shard_group]")
 {
-  SKIP_WITHOUT_STEERING();
+  DGRAM_SKIP_WITHOUT_STEERING();
   shards all(test::loopback_v4(), 2);
   std::vector<std::unique_ptr<client>> peers;
   while (all.sockets[1].available() == 0) {
@@ -516,7 +501,7 @@ TEST_CASE("one operation at a time ends the last member, and it can be cancelled
 
 TEST_CASE("a member that the program closed itself is removed", "[shard_group]")
 {
-  SKIP_WITHOUT_GROUPS();
+  DGRAM_SKIP_WITHOUT_GROUPS();
   const std::size_t reserve = GENERATE(1U, 3U, 5U);
   const bool opens_again = GENERATE(false, true);
   shards all(test::loopback_v4(), 3, {.reserve = reserve, .share_queue = true});
@@ -535,7 +520,7 @@ TEST_CASE("a member that the program closed itself is removed", "[shard_group]")
 #if HAS_CANCEL_AFTER
 TEST_CASE("a time limit ends the wait for the last member's queue", "[shard_group]")
 {
-  SKIP_WITHOUT_STEERING();
+  DGRAM_SKIP_WITHOUT_STEERING();
   shards all(test::loopback_v4(), 2);
   for (bool is_last = false; !is_last;) {
     client peer(all.group.local_endpoint());
@@ -558,7 +543,7 @@ TEST_CASE("a time limit ends the wait for the last member's queue", "[shard_grou
 TEST_CASE("a member is removed after its context has ended, or if nothing runs that",
           "[shard_group]")
 {
-  SKIP_WITHOUT_GROUPS();
+  DGRAM_SKIP_WITHOUT_GROUPS();
   const bool ends_context = GENERATE(true, false);
   const bool drains_first = GENERATE(true, false);
   const std::size_t reserve = GENERATE(1U, 3U);
@@ -585,7 +570,7 @@ TEST_CASE("a member is removed after its context has ended, or if nothing runs t
 TEST_CASE("members whose contexts have all ended complete on the system's executor",
           "[shard_group]")
 {
-  SKIP_WITHOUT_GROUPS();
+  DGRAM_SKIP_WITHOUT_GROUPS();
   const std::size_t reserve = GENERATE(1U, 3U);
   shard_group group{test::loopback_v4(), {.reserve = reserve, .share_queue = true}};
   {
@@ -615,7 +600,7 @@ TEST_CASE("a group keeps no socket of a context that ends", "[shard_group]")
 
 TEST_CASE("a member whose thread closes it while others use the group", "[shard_group]")
 {
-  SKIP_WITHOUT_GROUPS();
+  DGRAM_SKIP_WITHOUT_GROUPS();
   for (int round = 0; round < 20; ++round) {
     shards all(test::loopback_v4(), 1);
     std::optional<dgram::error_code> result;
@@ -640,7 +625,7 @@ TEST_CASE("a member whose thread closes it while others use the group", "[shard_
 
 TEST_CASE("a closed member's socket that is opened again is the program's", "[shard_group]")
 {
-  SKIP_WITHOUT_GROUPS();
+  DGRAM_SKIP_WITHOUT_GROUPS();
   const bool drains_first = GENERATE(true, false);
   shards all(test::loopback_v4(), 2);
   if (drains_first) CHECK_FALSE(end_last(all, false));
@@ -658,7 +643,7 @@ TEST_CASE("a closed member's socket that is opened again is the program's", "[sh
 
 TEST_CASE("a connected member is removed, and the next one has no peer", "[shard_group]")
 {
-  SKIP_WITHOUT_STEERING();
+  DGRAM_SKIP_WITHOUT_STEERING();
   const bool is_wildcard = GENERATE(true, false);
   const std::size_t reserve = GENERATE(1U, 2U, 4U);
   const bool all_connect = GENERATE(false, true);
@@ -686,7 +671,7 @@ TEST_CASE("a connected member is removed, and the next one has no peer", "[shard
 
 TEST_CASE("a member gets no broadcast that was sent before it was opened", "[shard_group]")
 {
-  SKIP_WITHOUT_STEERING();
+  DGRAM_SKIP_WITHOUT_STEERING();
   const bool was_open_before = GENERATE(false, true);
   shards all({asio::ip::address_v4::any(), 0}, 1, {.reserve = 3});
   if (was_open_before) {
@@ -714,7 +699,7 @@ TEST_CASE("a member gets no broadcast that was sent before it was opened", "[sha
 TEST_CASE("a socket that took a closed member's number keeps what was steered to it",
           "[shard_group]")
 {
-  SKIP_WITHOUT_STEERING();
+  DGRAM_SKIP_WITHOUT_STEERING();
   shards all(test::loopback_v4(), 2, {.reserve = 3});
   all.sockets.pop_back();
   int sent = 0;
@@ -746,7 +731,7 @@ TEST_CASE("the counts of a closed member stay", "[shard_group]")
 
 TEST_CASE("the completion runs on the handler's executor", "[shard_group]")
 {
-  SKIP_WITHOUT_GROUPS();
+  DGRAM_SKIP_WITHOUT_GROUPS();
   asio::io_context here;
   shards all(test::loopback_v4(), 2);
   bool is_done = false;
@@ -774,7 +759,7 @@ TEST_CASE("the completion runs on the handler's executor", "[shard_group]")
 
 TEST_CASE("group and contexts may go while an operation is pending", "[shard_group]")
 {
-  SKIP_WITHOUT_STEERING();
+  DGRAM_SKIP_WITHOUT_STEERING();
   const auto owned = std::make_shared<int>();
   {
     auto io = std::make_unique<asio::io_context>();
@@ -793,7 +778,7 @@ TEST_CASE("group and contexts may go while an operation is pending", "[shard_gro
 
 TEST_CASE("a member works under readers, writers and listeners", "[shard_group]")
 {
-  SKIP_WITHOUT_GROUPS();
+  DGRAM_SKIP_WITHOUT_GROUPS();
   shards all(test::loopback_v4(), 2);
   std::vector<std::unique_ptr<dgram::udp::listener>> listeners;
   for (auto& socket : all.sockets) {
@@ -831,7 +816,7 @@ TEST_CASE("a member works under readers, writers and listeners", "[shard_group]"
 
 TEST_CASE("statistics show a member that ran dry", "[shard_group]")
 {
-  SKIP_WITHOUT_STEERING();
+  DGRAM_SKIP_WITHOUT_STEERING();
   shards all(test::loopback_v4(), 3, {.steering = dgram::steer_by_payload{}});
   client peer(all.group.local_endpoint());
   const auto receive = [&](std::initializer_list<char> members) {
@@ -881,7 +866,7 @@ dgram::owned_descriptor inherited(dgram::udp::endpoint local, bool shares)
 
 TEST_CASE("a group begins with an inherited socket", "[shard_group]")
 {
-  SKIP_WITHOUT_GROUPS();
+  DGRAM_SKIP_WITHOUT_GROUPS();
   const bool shares = GENERATE(false, true);
   const std::size_t reserve = GENERATE(1U, 3U);
   auto descriptor = inherited(test::loopback_v4(), shares);
@@ -905,7 +890,7 @@ TEST_CASE("a group begins with an inherited socket", "[shard_group]")
 
 TEST_CASE("an inherited socket for both families or for one", "[shard_group]")
 {
-  SKIP_WITHOUT_GROUPS();
+  DGRAM_SKIP_WITHOUT_GROUPS();
   DGRAM_SKIP_WITHOUT_IPV6();
   const bool v6_only = GENERATE(false, true);
   asio::io_context io;
@@ -941,7 +926,7 @@ TEST_CASE("a descriptor that is no bound UDP socket begins no group", "[shard_gr
 
 TEST_CASE("growing as another user says what to do", "[shard_group]")
 {
-  SKIP_WITHOUT_STEERING();
+  DGRAM_SKIP_WITHOUT_STEERING();
   shards late(test::loopback_v4(), 1);
   std::string text;
   dgram::error_code ec;
@@ -962,7 +947,7 @@ TEST_CASE("growing as another user says what to do", "[shard_group]")
 
 TEST_CASE("growing on a privileged port without the privilege says what to do", "[shard_group]")
 {
-  SKIP_WITHOUT_STEERING();
+  DGRAM_SKIP_WITHOUT_STEERING();
   std::optional<shards> late;
   const dgram::udp::endpoint privileged = test::loopback_v4(843);
   try {

@@ -4,6 +4,7 @@
 #include <dgram/shard_group.hpp>
 
 #include "support/loopback.hpp"
+#include "support/steering.hpp"
 
 #include <dgram.hpp>
 
@@ -143,20 +144,9 @@ void begin(crowd& clients, member& first)
 
 }  // namespace
 
-#define SKIP_WITHOUT_STEERING()                                                \
-  do {                                                                         \
-    asio::io_context probe;                                                    \
-    shard_group two{test::loopback_v4()};                                      \
-    dgram::error_code refused;                                                 \
-    const auto first = two.open(probe, refused);                               \
-    const auto second = two.open(probe, refused);                              \
-    if (refused == asio::error::operation_not_supported)                       \
-      SKIP("this system cannot steer datagrams to sockets that share a port"); \
-  } while (false)
-
 TEST_CASE("sessions of senders that move to a new member stay with their old one", "[shard_group]")
 {
-  SKIP_WITHOUT_STEERING();
+  DGRAM_SKIP_WITHOUT_STEERING();
   shard_group group{test::loopback_v4(), keeping};
   member first(group);
   crowd clients(group, 40);
@@ -190,7 +180,7 @@ TEST_CASE("sessions of senders that move to a new member stay with their old one
 
 TEST_CASE("a group that does not keep sessions forwards nothing", "[shard_group]")
 {
-  SKIP_WITHOUT_STEERING();
+  DGRAM_SKIP_WITHOUT_STEERING();
   shard_group group{test::loopback_v4()};
   member first(group);
   crowd clients(group, 40);
@@ -206,7 +196,7 @@ TEST_CASE("a group that does not keep sessions forwards nothing", "[shard_group]
 
 TEST_CASE("when a session ends, its peer is at home again", "[shard_group]")
 {
-  SKIP_WITHOUT_STEERING();
+  DGRAM_SKIP_WITHOUT_STEERING();
   shard_group group{test::loopback_v4(), keeping};
   member first(group);
   crowd clients(group, 40);
@@ -225,7 +215,7 @@ TEST_CASE("when a session ends, its peer is at home again", "[shard_group]")
 
 TEST_CASE("a member that is drained serves its sessions until its listener ends", "[shard_group]")
 {
-  SKIP_WITHOUT_STEERING();
+  DGRAM_SKIP_WITHOUT_STEERING();
   shard_group group{test::loopback_v4(), keeping};
   member first(group), second(group);
   crowd clients(group, 40);
@@ -268,7 +258,7 @@ TEST_CASE("a member that is drained serves its sessions until its listener ends"
 
 TEST_CASE("senders that moved away and back have the session that they had", "[shard_group]")
 {
-  SKIP_WITHOUT_STEERING();
+  DGRAM_SKIP_WITHOUT_STEERING();
   shard_group group{test::loopback_v4(), keeping};
   member first(group);
   crowd clients(group, 40);
@@ -295,7 +285,7 @@ TEST_CASE("senders that moved away and back have the session that they had", "[s
 
 TEST_CASE("a batch is forwarded with one post", "[shard_group]")
 {
-  SKIP_WITHOUT_STEERING();
+  DGRAM_SKIP_WITHOUT_STEERING();
   shard_group group{test::loopback_v4(), keeping};
   member first(group);
   crowd clients(group, 40);
@@ -317,7 +307,7 @@ TEST_CASE("a batch is forwarded with one post", "[shard_group]")
 
 TEST_CASE("what is forwarded and not taken has a limit", "[shard_group]")
 {
-  SKIP_WITHOUT_STEERING();
+  DGRAM_SKIP_WITHOUT_STEERING();
   shard_group group{test::loopback_v4(), keeping};
   member first(group, {.forwarded_bytes = 1});  // so one piece of 96 KiB
   crowd clients(group, 40);
@@ -350,7 +340,7 @@ TEST_CASE("what is forwarded and not taken has a limit", "[shard_group]")
 
 TEST_CASE("many batches of one datagram do not use the limit up", "[shard_group]")
 {
-  SKIP_WITHOUT_STEERING();
+  DGRAM_SKIP_WITHOUT_STEERING();
   shard_group group{test::loopback_v4(), keeping};
   member first(group);
   crowd clients(group, 40);
@@ -438,7 +428,7 @@ struct two_that_forward {
 
 TEST_CASE("what one member forwards stays in order while another one forwards too", "[shard_group]")
 {
-  SKIP_WITHOUT_STEERING();
+  DGRAM_SKIP_WITHOUT_STEERING();
   two_that_forward members;
   members.forward_by_third("2");
   members.forward_and_call([&] { members.forward_by_third("3"); });
@@ -449,7 +439,7 @@ TEST_CASE("what one member forwards stays in order while another one forwards to
 
 TEST_CASE("what two members forward to a listener that ends is dropped or unread", "[shard_group]")
 {
-  SKIP_WITHOUT_STEERING();
+  DGRAM_SKIP_WITHOUT_STEERING();
   two_that_forward members;
   members.forward_by_third("2");
   members.forward_and_call([&] { members.first.listener->close(); });
@@ -461,7 +451,7 @@ TEST_CASE("what two members forward to a listener that ends is dropped or unread
 
 TEST_CASE("a key finds its session at another member", "[shard_group]")
 {
-  SKIP_WITHOUT_STEERING();
+  DGRAM_SKIP_WITHOUT_STEERING();
   shard_group group{test::loopback_v4(), keeping};
   const auto key_of = [](const dgram::datagram& datagram) {
     return dgram::session_key::at(datagram.payload(), 0, 4);
@@ -485,7 +475,7 @@ TEST_CASE("a key finds its session at another member", "[shard_group]")
 TEST_CASE("a key that another member gets while a stranger is looked at is at that member",
           "[shard_group]")
 {
-  SKIP_WITHOUT_STEERING();
+  DGRAM_SKIP_WITHOUT_STEERING();
   shard_group group{test::loopback_v4(), keeping};
   const auto key_of = [](const dgram::datagram& datagram) {
     return dgram::session_key::at(datagram.payload(), 0, 4);
@@ -519,7 +509,7 @@ TEST_CASE("a key that another member gets while a stranger is looked at is at th
 
 TEST_CASE("two members never have the same key", "[shard_group]")
 {
-  SKIP_WITHOUT_STEERING();
+  DGRAM_SKIP_WITHOUT_STEERING();
   shard_group group{test::loopback_v4(), keeping};
   member first(group), second(group);
   crowd clients(group, 20);
@@ -546,7 +536,7 @@ TEST_CASE("two members never have the same key", "[shard_group]")
 
 TEST_CASE("a listener that ends leaves its peers to the others", "[shard_group]")
 {
-  SKIP_WITHOUT_STEERING();
+  DGRAM_SKIP_WITHOUT_STEERING();
   const int how = GENERATE(0, 1, 2, 3);
   CAPTURE(how);
   shard_group group{test::loopback_v4(), keeping};
@@ -583,7 +573,7 @@ TEST_CASE("a listener that ends leaves its peers to the others", "[shard_group]"
 
 TEST_CASE("what is forwarded as a listener ends is counted as dropped or unread", "[shard_group]")
 {
-  SKIP_WITHOUT_STEERING();
+  DGRAM_SKIP_WITHOUT_STEERING();
   shard_group group{test::loopback_v4(), keeping};
   member first(group);
   crowd clients(group, 40);
@@ -606,7 +596,7 @@ TEST_CASE("what is forwarded as a listener ends is counted as dropped or unread"
 
 TEST_CASE("sessions that wait in coroutines get what is forwarded", "[shard_group]")
 {
-  SKIP_WITHOUT_STEERING();
+  DGRAM_SKIP_WITHOUT_STEERING();
   shard_group group{test::loopback_v4(), keeping};
   asio::io_context io;
   std::vector<dgram::udp::socket> sockets;
@@ -648,7 +638,7 @@ TEST_CASE("sessions that wait in coroutines get what is forwarded", "[shard_grou
 
 TEST_CASE("whatever selects the member, a session gets its datagrams", "[shard_group]")
 {
-  SKIP_WITHOUT_STEERING();
+  DGRAM_SKIP_WITHOUT_STEERING();
   shard_group group{test::loopback_v4(),
                     {.steering = dgram::steer_by_payload{}, .keep_sessions = true}};
   member first(group), second(group);
@@ -665,7 +655,7 @@ TEST_CASE("whatever selects the member, a session gets its datagrams", "[shard_g
 
 TEST_CASE("a context that ends with its listener leaves the peers to the others", "[shard_group]")
 {
-  SKIP_WITHOUT_STEERING();
+  DGRAM_SKIP_WITHOUT_STEERING();
   auto group = std::make_unique<shard_group>(test::loopback_v4(), keeping);
   auto io = std::make_unique<asio::io_context>();
   asio::co_spawn(
