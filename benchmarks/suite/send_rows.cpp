@@ -167,9 +167,12 @@ row measure_t7(const run_config& how)
   add_in_handlers(many, raw_watched, send::raw_sendmmsg_watched);
   add_ours_in_handlers(many, raw_sendmmsg);
   many.add_others();
-  (*many).expect({our_batch, relation::cost_at_most, 1.03, raw_sendmmsg});
-  (*many).expect({our_writer, relation::cost_at_most, 1.1, raw_sendmmsg});
-  (*many).expect({our_emitter, relation::cost_at_most, 1.15, raw_sendmmsg});
+  // Asio keeps each socket in an epoll, and the kernel looks there for each datagram that leaves.
+  for (const char* const control : {raw_sendmmsg, raw_watched}) {
+    (*many).expect({our_batch, relation::cost_at_most, 1.03, control});
+    (*many).expect({our_writer, relation::cost_at_most, 1.1, control});
+    (*many).expect({our_emitter, relation::cost_at_most, 1.15, control});
+  }
   return many.measure();
 }
 
