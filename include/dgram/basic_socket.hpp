@@ -598,7 +598,9 @@ public:
   bool non_blocking() const { return state().socket.non_blocking(); }
   sync_result non_blocking(bool on, error_code& ec)
   {
-    state().socket.non_blocking(on, ec);
+    ec.clear();
+    if (!on) state().refuse_of_member(ec);
+    if (!ec) state().socket.non_blocking(on, ec);
     return sync_result(ec);
   }
   void non_blocking(bool on)
@@ -609,7 +611,9 @@ public:
   bool native_non_blocking() const { return state().socket.native_non_blocking(); }
   sync_result native_non_blocking(bool on, error_code& ec)
   {
-    state().socket.native_non_blocking(on, ec);
+    ec.clear();
+    if (!on) state().refuse_of_member(ec);
+    if (!ec) state().socket.native_non_blocking(on, ec);
     return sync_result(ec);
   }
   void native_non_blocking(bool on)

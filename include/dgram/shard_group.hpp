@@ -42,8 +42,8 @@ DGRAM_NAMESPACE_BEGIN
 /// Afterwards a process of the same user can bind to the port too. It gets no datagrams unless the
 /// group grows beyond its `reserve`.
 ///
-/// **Growing and shrinking** lose no datagram. Datagrams that a member has received stay there, so
-/// answers to a sender that moves may pass each other. A session of a `listener` stays with its
+/// **Growing and shrinking** lose no datagram that is in the kernel. Datagrams that a member has
+/// received stay there, so answers to a sender that moves may pass each other. A session of a `listener` stays with its
 /// member: if its peer moves to another member, it is a stranger there, or its datagrams are
 /// forwarded (`shard_group_config::keep_sessions`). `steer_by_sender` says how many move. With
 /// `steer_by_payload`, a program decides which do.
@@ -52,7 +52,9 @@ DGRAM_NAMESPACE_BEGIN
 /// on gVisor, and in a sandbox that refuses SO_ATTACH_REUSEPORT_CBPF. Elsewhere the first member is
 /// an ordinary socket that has its port alone. A second one, or a larger `reserve`, is refused with
 /// `operation_not_supported`, unless the members may read one queue
-/// (`shard_group_config::share_queue`). Sockets of the simulated network have no groups.
+/// (`shard_group_config::share_queue`). That is another kind of group: the kernel steers nothing,
+/// the port stays exclusive, and the program may close any member at any time. Sockets of the
+/// simulated network have no groups.
 ///
 /// **Lifetimes**: the members' contexts may end before the group, and the group keeps nothing of
 /// them. As any socket, a member is destroyed before its context. The group may be destroyed before
@@ -162,7 +164,7 @@ public:
   ///  - `error::out_of_range` beyond 256 members;
   ///  - `operation_not_supported` for a second member on a system without groups, unless the
   ///    members may read one queue;
-  ///  - those of socket(2), bind(2) and the options.
+  ///  - those of socket(2), bind(2) and the options, or of fcntl(2) if the members read one queue.
   ///
   /// The text of an exception says what to do. After an error the group is as before.
   ///
@@ -203,7 +205,8 @@ public:
   /// member's context must run until then: without its reader, it needs other work or a work guard.
   ///
   /// If the members read one queue, nothing waits for this one alone. The operation then completes
-  /// at once, and the member receives until its reader is stopped.
+  /// at once, and the member receives until its reader is stopped. Stop it before
+  /// `async_close_last`, and take what it has in memory: call `next` until that is empty.
   ///
   /// Completion: `void(error_code)`. Errors:
   ///  - `in_progress` if another such operation is not finished;

@@ -74,11 +74,15 @@ struct shard_group_config {
   /// Whether the members read one queue where the system cannot steer datagrams to them. If it is
   /// false, a second member is refused there. Where the system can, it has no effect.
   ///
-  /// Each member then is a descriptor of one bound socket. Whichever member reads first receives
-  /// the datagram, so `steering` has no effect, and datagrams of one sender that different members
-  /// receive may pass each other. A datagram wakes each member that waits. With `keep_sessions`, a
-  /// session stays with its member. The members have options, multicast groups, peer, errors and
-  /// dropped datagrams in common.
+  /// Each member then is a descriptor of one bound socket, which `open` makes: `reserve` and
+  /// `steering` have no effect. Whichever member reads first receives the datagram. Datagrams of
+  /// one sender that different members receive may pass each other. A datagram wakes each member
+  /// that waits. With `keep_sessions`, a session stays with its member.
+  ///
+  /// The members have options, multicast groups, `shutdown` and the number of dropped datagrams in
+  /// common. What would change the datagrams of other members is refused on each with
+  /// `operation_not_supported`: `connect`, `option::coalescing` (readers and listeners then do
+  /// without), `option::receive_error`, `send_options::timestamp`, and `non_blocking(false)`.
   ///
   /// On Windows a socket belongs to one context, so a second member is refused there in any case.
   bool share_queue = false;

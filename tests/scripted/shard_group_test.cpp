@@ -14,6 +14,7 @@
 #include <catch2/generators/catch_generators.hpp>
 #include <catch2/matchers/catch_matchers_string.hpp>
 
+#include <sys/resource.h>
 #include <sys/socket.h>
 
 #include <array>
@@ -184,6 +185,65 @@ TEST_CASE_METHOD(without_steering, "members wait at one queue, and one of them g
   first.close();
   io.run();
   CHECK(group.statistics().at(0).received + group.statistics().at(1).received == 21);
+}
+
+TEST_CASE_METHOD(without_steering, "a member changes nothing for others that read the same queue",
+                 "[shard_group]")
+{
+  shard_group group{test::loopback_v4(), {.share_queue = true}};
+  auto first = group.open(io), second = group.open(io);
+  const dgram::reader reader{first};
+  dgram::udp::socket client(io, test::loopback_v4());
+  const std::string train(50, 't');
+  client.send_to(asio::buffer(train), group.local_endpoint(), {.segment_size = 10});
+  std::array<char, 64> bytes;
+  dgram::udp::endpoint from;
+  for (int i = 0; i < 5; ++i)
+    CHECK(second.try_receive_from(asio::buffer(bytes), from) == 10U);
+
+  const auto result_of = [](auto&& call) {
+    dgram::error_code ec;
+    call(ec);
+    return ec;
+  };
+  const dgram::error_code refused = asio::error::operation_not_supported;
+  const auto peer = client.local_endpoint();
+  CHECK(result_of([&](auto& ec) { second.connect(peer, ec); }) == refused);
+  CHECK(result_of([&](auto& ec) { second.set_option(dgram::option::coalescing(true), ec); }) ==
+        refused);
+  CHECK(result_of([&](auto& ec) { second.set_option(dgram::option::receive_error(true), ec); }) ==
+        refused);
+  CHECK(result_of([&](auto& ec) { second.non_blocking(false, ec); }) == refused);
+  CHECK(result_of([&](auto& ec) { second.native_non_blocking(false, ec); }) == refused);
+  CHECK(result_of([&](auto& ec) {
+          second.send_to(asio::buffer("?", 1), peer, {.timestamp = true}, ec);
+        }) == refused);
+  CHECK_FALSE(result_of([&](auto& ec) { second.non_blocking(true, ec); }));
+  CHECK_FALSE(
+      result_of([&](auto& ec) { second.set_option(dgram::option::coalescing(false), ec); }));
+  // Another datagram is not refused, and a socket that is opened again is no member.
+  CHECK(second.send_to(asio::buffer("?", 1), peer) == 1);
+  second.close();
+  second.open(dgram::udp::v4());
+  CHECK_FALSE(result_of([&](auto& ec) { second.connect(peer, ec); }));
+}
+
+TEST_CASE_METHOD(without_steering, "a member that gets no descriptor says what to do",
+                 "[shard_group]")
+{
+  shard_group group{test::loopback_v4(), {.share_queue = true}};
+  const auto first = group.open(io);
+  ::rlimit before{};
+  REQUIRE(::getrlimit(RLIMIT_NOFILE, &before) == 0);
+  ::rlimit none = before;
+  none.rlim_cur = 1;
+  REQUIRE(::setrlimit(RLIMIT_NOFILE, &none) == 0);
+  const std::string text = test::thrown_text([&] { group.open(io); });
+  ::setrlimit(RLIMIT_NOFILE, &before);
+  CHECK_THAT(text, ContainsSubstring("member 1: the process has as many descriptors as it may; "
+                                     "raise its limit (RLIMIT_NOFILE)"));
+  CHECK(group.size() == 1);
+  CHECK(group.open(io).is_open());
 }
 
 TEST_CASE_METHOD(without_steering, "a session stays with its member, whoever reads the queue",

@@ -260,6 +260,13 @@ struct descriptor {
     flags.receives_errors = is_set(fd, names::ipv4_receive_error, names::ipv6_receive_error);
   }
 
+  /// Refuses what would change the datagrams and reports of other members, which do not notice.
+  void refuse_of_member(error_code& ec) const noexcept
+  {
+    if (flags.shares_queue) [[unlikely]]
+      ec = net::error::operation_not_supported;
+  }
+
   // --- what datagrams with a request need ---
 
   /// Called when the program may have changed the socket's own traffic class.
@@ -286,19 +293,27 @@ struct descriptor {
       note(&socket_needs::transmit_time, ec);
     }
     if (needs.timestamps && !flags.send_timestamps) {
-      const bool receives = (flags.metadata & platform::metadata::timestamp) != 0;
-      flags.names_timestamps = platform::takes_timestamp_ids();
-      // The kernel's own count begins anew only if the option was off (net/core/sock.c,
-      // sock_set_timestamping). An adopted descriptor may have it on.
-      if (!flags.names_timestamps) set_timestamps(fd, receives, false, ec);
-      set_timestamps(fd, receives, true, ec);
+      provide_timestamps(fd, ec);
       note(&socket_needs::timestamps, ec);
-      timestamps.remember();
     }
     return unmet;
   }
 
 private:
+  void provide_timestamps(fd_type fd, error_code& ec)
+  {
+    ec.clear();
+    refuse_of_member(ec);
+    if (ec) return;
+    const bool receives = (flags.metadata & platform::metadata::timestamp) != 0;
+    flags.names_timestamps = platform::takes_timestamp_ids();
+    // The kernel's own count begins anew only if the option was off (net/core/sock.c,
+    // sock_set_timestamping). An adopted descriptor may have it on.
+    if (!flags.names_timestamps) set_timestamps(fd, receives, false, ec);
+    set_timestamps(fd, receives, true, ec);
+    timestamps.remember();
+  }
+
   /// gVisor takes options that it does not know, and reads none of them back.
   static void set_timestamps_otherwise(fd_type fd, bool receives, bool sends, error_code& ec)
   {

@@ -31,7 +31,8 @@ struct socket_flags {
   relaxed<std::uint32_t> timestamped = 0;  ///< how many of them the kernel took
   bool traffic_class_refused = false;      ///< the kernel takes none per datagram
   bool silence_is_no_drop = false;         ///< a missing drop count means no drop
-  bool duplicated = false;                 ///< another process may have the socket too
+  bool duplicated = false;                 ///< other descriptors of the socket may exist
+  bool shares_queue = false;               ///< other members of a group read the same queue
   std::uint8_t metadata = 0;               ///< `platform::metadata`
   relaxed<int> ipv4_traffic_class = -1;    ///< the socket's own; -1: not known
   relaxed<int> ipv6_traffic_class = -1;

@@ -32,6 +32,8 @@ public:
     ec.clear();
     if constexpr (std::same_as<Option, option::v6_only>)
       if (option && self().state().flags.dual) ec = net::error::invalid_argument;
+    if constexpr (std::same_as<Option, option::receive_error>)
+      if (option.value()) self().state().refuse_of_member(ec);
     if (ec) return sync_result(ec);
     self().state().forget_traffic_classes();
     // Times of sends are in the same queue. The kernel empties it when the option is turned off.

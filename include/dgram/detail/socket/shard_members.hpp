@@ -82,6 +82,8 @@ DGRAM_COLD inline std::string shard_advice(const error_code& ec, std::size_t ind
   if (ec == net::error::operation_not_supported)
     return "this system cannot steer datagrams to sockets that share a port; serve with one "
            "member, or set share_queue";
+  if (ec == net::error::no_descriptors)
+    return "the process has as many descriptors as it may; raise its limit (RLIMIT_NOFILE)";
   if (ec == net::error::in_progress) return "async_drain_last or async_close_last is not finished";
   if (ec == error::out_of_range)
     return "a group has at most " + std::to_string(platform::max_shards) + " members";
@@ -192,7 +194,7 @@ public:
     if (!ec && steers) attach(program, place.get(), ec);
     if (ec) return socket;
     is_opened = true;
-    state->flags.duplicated = static_cast<bool>(queue_);
+    state->flags.duplicated = state->flags.shares_queue = shares_queue();
     seat->take(place.release());
     state->seat = seat;
     members_.push_back({seat, state});

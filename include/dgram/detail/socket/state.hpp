@@ -243,10 +243,10 @@ struct socket_state : descriptor, std::enable_shared_from_this<socket_state<Prot
   void connect(const endpoint_type& peer, error_code& ec)
   {
     notice();
-    if (is_nobody(peer)) {
-      ec = error::bad_port;
-      return;
-    }
+    ec.clear();
+    if (is_nobody(peer)) ec = error::bad_port;
+    if (!ec) refuse_of_member(ec);
+    if (ec) return;
     if (!socket.is_open()) {
       open(peer.protocol(), ec);
       if (ec) return;
@@ -340,7 +340,9 @@ struct socket_state : descriptor, std::enable_shared_from_this<socket_state<Prot
     if constexpr (!knows_trains) {
       ec = net::error::operation_not_supported;
     } else {
-      descriptor::set_coalescing(fd(), on, ec);
+      ec.clear();
+      if (on != flags.coalescing) refuse_of_member(ec);
+      if (!ec) descriptor::set_coalescing(fd(), on, ec);
       if (ec) return;
       if (on && !flags.coalescing) {
         abort_operations();
@@ -530,7 +532,7 @@ private:
   template <class, class>
   friend struct socket_state;
 
-  /// Closes a descriptor whose socket stays open in another process. Asio relies on the kernel to
+  /// Closes a descriptor whose socket stays open elsewhere. Asio relies on the kernel to
   /// end the watch of a descriptor that is closed. But the kernel watches the socket, for which
   /// this process would be woken again and again. Returns false if Asio cannot release descriptors.
   bool leave_to_others()

@@ -31,8 +31,9 @@ public:
   {
     if (std::exchange(reports_, reports_taken) != reports_taken) count_ = 0;
     if (++count_ <= vain_wake_ups) return false;
+    // What has come since the last try is worth one more.
     if (!is_ready()) count_ = 0;
-    return count_ > 0;
+    return count_ > vain_wake_ups + 1;
   }
 
   /// The same for a wait of a `transport_handle`.
