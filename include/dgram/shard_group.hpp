@@ -43,10 +43,10 @@ DGRAM_NAMESPACE_BEGIN
 /// group grows beyond its `reserve`.
 ///
 /// **Growing and shrinking** lose no datagram that is in the kernel. Datagrams that a member has
-/// received stay there, so answers to a sender that moves may pass each other. A session of a `listener` stays with its
-/// member: if its peer moves to another member, it is a stranger there, or its datagrams are
-/// forwarded (`shard_group_config::keep_sessions`). `steer_by_sender` says how many move. With
-/// `steer_by_payload`, a program decides which do.
+/// received stay there, so answers to a sender that moves may pass each other. A session of a
+/// `listener` stays with its member: if its peer moves to another member, it is a stranger there,
+/// or its datagrams are forwarded (`shard_group_config::keep_sessions`). `steer_by_sender` says how
+/// many move. With `steer_by_payload`, a program decides which do.
 ///
 /// **Systems.** Members that share a port exist on Linux, except with `DGRAM_FORCE_POSIX_BACKEND`,
 /// on gVisor, and in a sandbox that refuses SO_ATTACH_REUSEPORT_CBPF. Elsewhere the first member is

@@ -93,6 +93,46 @@ TEST_CASE(
   CHECK(served);
 }
 
+TEST_CASE("a send behind the close of the socket says that the session ended", "[servers]")
+{
+  world w;
+  std::optional<session> kept;
+  std::size_t failed = 0;
+  w.listener->on_failure([&](const std::exception_ptr&) { ++failed; });
+  w.spawn([](world& on, std::optional<session>& to) -> asio::awaitable<void> {
+    co_await on.listener->serve([&](session own) -> asio::awaitable<void> {
+      to.emplace(std::move(own));
+      co_return;
+    });
+  }(w, kept));
+  w.run(1ms);
+  w.send("hello");
+  w.run(1ms);
+  REQUIRE(kept);
+  const error_code ended = dgram::error::session_ended;
+  std::vector<error_code> seen;
+  asio::post(w.io, [&] {
+    w.server.close();
+    // The listener has not noticed it.
+    error_code ec;
+    CHECK_FALSE(kept->try_send("a", ec));
+    seen.push_back(ec);
+    kept->async_send(asio::buffer("b", 1),
+                     [&](error_code why, std::size_t) { seen.push_back(why); });
+    w.spawn([](session& from, std::vector<error_code>& to) -> asio::awaitable<void> {
+      try {
+        co_await from.send("c");
+        to.emplace_back();
+      } catch (const dgram::system_error& thrown) {
+        to.push_back(thrown.code());
+      }
+    }(*kept, seen));
+  });
+  w.run();
+  CHECK(seen == std::vector{ended, ended, ended});
+  CHECK(failed == 0);
+}
+
 namespace {
 
 /// The ways to wait for a datagram of a session.

@@ -943,6 +943,13 @@ TEST_CASE("growing as another user says what to do", "[shard_group]")
   shards early(test::loopback_v4(), 1, {.reserve = 3});
   test::as_other_user([&] { early.open(2); });
   CHECK(early.group.size() == 3);
+
+  auto descriptor = inherited(test::loopback_v4(), true);
+  test::as_other_user([&] {
+    text = test::thrown_text([&] { shard_group(std::move(descriptor), {.reserve = 2}); });
+  });
+  CHECK_THAT(text, ContainsSubstring("member 1: another user opened the inherited socket; such a "
+                                     "group stays at one member"));
 }
 
 TEST_CASE("growing on a privileged port without the privilege says what to do", "[shard_group]")

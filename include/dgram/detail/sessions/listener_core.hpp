@@ -137,7 +137,8 @@ public:
   writer_type& outgoing() noexcept { return writer_; }
   map_type& sessions() noexcept { return map_; }
   const map_type& sessions() const noexcept { return map_; }
-  bool is_stopped() const noexcept { return closed_ || stopped_ || !socket_.is_open(); }
+  bool is_over() const noexcept { return closed_ || !socket_.is_open(); }
+  bool is_stopped() const noexcept { return stopped_ || is_over(); }
 
   place_type find(session_id id) const noexcept { return map_.find(id); }
 
@@ -514,8 +515,7 @@ public:
 
   void on_failure(failure_function function) { on_failure_ = std::move(function); }
 
-  /// What the function of a session has thrown. An ended session makes calls throw, which is no
-  /// failure.
+  /// What a session's function has thrown. The calls of an ended session throw without failure.
   void session_failed(session_id of, const std::exception_ptr& thrown);
 
   listener_statistics statistics() const noexcept;

@@ -49,7 +49,7 @@ auto listener_core<Handle, Executor>::reserve(session_id of, std::size_t size, e
 {
   outlet_type* const to = outlet_of(of);
   ec.clear();
-  if (to == nullptr || closed_)
+  if (to == nullptr || is_over())
     ec = error::session_ended;
   else if (!may_send(*to, size))
     ec = error::not_validated;
@@ -76,7 +76,7 @@ bool listener_core<Handle, Executor>::must_wait(session_id of, bytes_view payloa
     queue.push(payload, 1, to);
     return false;
   }
-  ec = closed_ ? error_code(error::session_ended) : queue.check(to);
+  ec = is_over() ? error_code(error::session_ended) : queue.check(to);
   if (!ec && is_first) queue.make_room(payload.size(), 1, ec);
   share_claim claim(*this, of);
   const bool may_queue = ec || claim.make(payload.size(), 1, is_first);
@@ -136,7 +136,7 @@ bool listener_core<Handle, Executor>::try_send(session_id of, outlet_type& to, b
                                                error_code& ec, const Options&... options)
 {
   ec.clear();
-  if (closed_) {
+  if (is_over()) {
     ec = error::session_ended;
   } else if (!may_send(to, payload.size())) {
     ec = error::not_validated;

@@ -69,12 +69,14 @@ DGRAM_COLD inline void check_shard_config(const shard_group_config& config)
 }
 
 /// What to do about an error of a member, whose number is `index`; empty if the error says it.
-DGRAM_COLD inline std::string shard_advice(const error_code& ec, std::size_t index)
+DGRAM_COLD inline std::string shard_advice(const error_code& ec, std::size_t index, bool inherited)
 {
   if (ec == net::error::access_denied)
     return index == 0 ? "the port needs a privilege, such as CAP_NET_BIND_SERVICE"
                       : "the process has given up the privilege for the port; set reserve to the "
                         "number of members, so that all are bound at the start";
+  if (ec == net::error::address_in_use && index > 0 && inherited)
+    return "another user opened the inherited socket; such a group stays at one member";
   if (ec == net::error::address_in_use && index > 0)
     return "another user opened the first socket; set reserve to the number of members, or open "
            "the group after the process has changed its user";
@@ -155,6 +157,7 @@ public:
     throw_if(ec, "shard_group");
     // The kernel makes groups of sockets that agree on this.
     config_.socket.v6_only = protocol_ == udp::v6();
+    inherited_ = true;
     start_group(socket);
     keep_first(owned_descriptor(socket.release()));
     fill_reserve();
@@ -454,7 +457,7 @@ public:
   [[noreturn]] DGRAM_COLD void refuse_member(const error_code& ec, std::size_t index) const
   {
     std::string detail = "member " + std::to_string(index);
-    const std::string advice = shard_advice(ec, index);
+    const std::string advice = shard_advice(ec, index, inherited_);
     if (!advice.empty()) detail.append(": ").append(advice);
     throw_failure({.code = ec,
                    .operation = "shard_group",
@@ -471,6 +474,7 @@ private:
   udp protocol_ = udp::v4();
   udp::endpoint local_;
   owned_descriptor queue_;  // the bound socket, if all members read it
+  bool inherited_ = false;  // the first socket
   bool can_share_ = false;
   bool has_program_ = false;  // the kernel has one for the group
 
