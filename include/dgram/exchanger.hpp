@@ -335,9 +335,9 @@ private:
     error_code ec;
     answer_type received = co_await core->async_exchange(request, peer, policy,
                                                          net::redirect_error(use_awaitable(), ec));
-    if (ec == error::out_of_range) detail::throw_if(ec, "exchange", detail::fault_of(policy));
-    if (ec == net::error::invalid_argument && !core->can_be_answered())
-      detail::refuse("exchange", ec, "the socket has no name, so that no peer can answer; bind it");
+    if (ec == error::out_of_range) detail::refuse("exchange", ec, detail::fault_of(policy));
+    if (ec == net::error::invalid_argument)
+      detail::refuse("exchange", ec, core->fault_of_request_to(peer));
     if (ec) detail::throw_if(ec, "exchange", to_string(peer));
     co_return received;
   }

@@ -105,9 +105,13 @@ template <class Protocol, class Executor>
 net::awaitable<hand_over_report, Executor> hand_over(basic_socket<Protocol, Executor>& socket,
                                                      std::string path, hand_over_config config = {})
 {
+  const bool has_time = !detail::check_time_limit(config.time_limit);
   error_code ec;
   auto report = co_await async_hand_over(socket, path, std::move(config),
                                          net::redirect_error(net::use_awaitable_t<Executor>(), ec));
+  if (ec == error::out_of_range)
+    detail::refuse("hand_over", ec,
+                   has_time ? "file_mode; allowed is 0001 to 0777" : "time_limit of 0 or less");
   detail::throw_if(ec, "hand_over", path);
   co_return report;
 }
@@ -207,6 +211,7 @@ net::awaitable<taken_over<Protocol>> take_over(Context& context, std::string pat
 {
   error_code ec;
   auto taken = co_await take_over<Protocol>(context, path, ec, std::move(config));
+  if (ec == error::out_of_range) detail::refuse("take_over", ec, "time_limit of 0 or less");
   detail::throw_if(ec, "take_over", path);
   co_return taken;
 }

@@ -436,6 +436,32 @@ TEST_CASE_METHOD(hand_over_test, "an offer that cannot begin leaves the socket, 
   CHECK(std::filesystem::is_empty(directory.path()));
 }
 
+TEST_CASE_METHOD(hand_over_test, "the text of a refusal names the setting", "[hand_over]")
+{
+  const auto text_of = [&](auto operation) {
+    std::string text;
+    asio::co_spawn(
+        io,
+        [](auto awaited, std::string& said) -> asio::awaitable<void> {
+          try {
+            co_await std::move(awaited);
+          } catch (const dgram::system_error& thrown) {
+            said = thrown.what();
+          }
+        }(std::move(operation), text),
+        asio::detached);
+    io.restart();
+    io.run();
+    return text;
+  };
+  CHECK_THAT(text_of(dgram::hand_over(socket, path, {.time_limit = std::chrono::seconds(0)})),
+             Catch::Matchers::ContainsSubstring("hand_over (time_limit of 0 or less)"));
+  CHECK_THAT(text_of(dgram::hand_over(socket, path, {.file_mode = 01600})),
+             Catch::Matchers::ContainsSubstring("hand_over (file_mode; allowed is 0001 to 0777)"));
+  CHECK_THAT(text_of(dgram::take_over(io, path, {.time_limit = std::chrono::seconds(0)})),
+             Catch::Matchers::ContainsSubstring("take_over (time_limit of 0 or less)"));
+}
+
 TEST_CASE_METHOD(hand_over_test, "a take-over without an old process says so", "[hand_over]")
 {
   error_code expected;

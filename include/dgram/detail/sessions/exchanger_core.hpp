@@ -44,6 +44,7 @@
 #include <memory>
 #include <optional>
 #include <span>
+#include <string>
 #include <type_traits>
 #include <utility>
 #include <vector>
@@ -119,6 +120,16 @@ public:
   bool can_be_answered()
   {
     return std::ranges::all_of(ports_, [](const auto& each) { return each->can_be_answered(); });
+  }
+
+  /// Why a request to this peer was `invalid_argument`.
+  DGRAM_COLD std::string fault_of_request_to(const endpoint_type& peer)
+  {
+    if (!can_be_answered()) return "the socket has no name, so that no peer can answer; bind it";
+    if constexpr (requires { peer.port(); })
+      if (peer.port() == 0) return "the peer " + to_string(peer) + " has port 0";
+    if (!pack<protocol_type>(peer).is_usable()) return "the peer has no name";
+    return "the request to " + to_string(peer) + " has no key: it is too short for one, or empty";
   }
 
   std::size_t outstanding() const noexcept { return outstanding_; }
