@@ -55,19 +55,23 @@ grep -q '^1 sessions, ' "$work/kept.out" || fail 'the id has more than one sessi
   fail 'no shard has forwarded'
 
 # Up to three shards and down to one, again and again.
-listen resized "$server" --shards 1
-# shellcheck disable=SC2016 # the other shell expands it
-start load bash -c 'while [ ! -e "$1" ]; do "$2" "$3" --seconds 1 || exit 1; done' load \
-  "$work/enough" "$examples/example_echo_load" "$endpoint"
-shards=1
-for ((i = 0; i < resizes; ++i)); do
-  if ((i % 4 < 2)); then signal=USR1 shards=$((shards + 1)); else signal=USR2 shards=$((shards - 1)); fi
-  sleep 0.1 # so that there is load between
-  kill "-$signal" "${process_id[resized]}"
-  expect resized "^$shards shards\$"
-done
-: >"$work/enough"
-ends 0 load
-if grep -v 'lost 0$' "$work/load.out" | grep -q 'lost'; then fail 'datagrams were lost'; fi
-grep -q '[1-9][0-9]* datagrams/s, lost 0$' "$work/load.out" || fail 'there was no load'
-quits resized TERM
+resize() { # NAME OPTION...: of the server
+  local name=$1 shards=1 i
+  listen "$@" --shards 1
+  # shellcheck disable=SC2016 # the other shell expands it
+  start "load_$name" bash -c 'while [ ! -e "$1" ]; do "$2" "$3" --seconds 1 || exit 1; done' load \
+    "$work/enough_$name" "$examples/example_echo_load" "$endpoint"
+  for ((i = 0; i < resizes; ++i)); do
+    if ((i % 4 < 2)); then signal=USR1 shards=$((shards + 1)); else signal=USR2 shards=$((shards - 1)); fi
+    sleep 0.1 # so that there is load between
+    kill "-$signal" "${process_id[$name]}"
+    expect "$name" "^$shards shards\$"
+  done
+  : >"$work/enough_$name"
+  ends 0 "load_$name"
+  if grep -v 'lost 0$' "$work/load_$name.out" | grep -q 'lost'; then fail 'datagrams were lost'; fi
+  grep -q '[1-9][0-9]* datagrams/s, lost 0$' "$work/load_$name.out" || fail 'there was no load'
+  quits "$name" TERM
+}
+resize resized "$server"
+resize resized_kept "$server" --keep-sessions

@@ -437,16 +437,23 @@ TEST_CASE("what one member forwards stays in order while another one forwards to
   CHECK(members.served(*members.of_second) == std::vector<std::string>{"1", "2"});
 }
 
-TEST_CASE("what two members forward to a listener that ends is dropped or unread", "[shard_group]")
+TEST_CASE("what two members forward to a listener that ends goes to another, or is dropped",
+          "[shard_group]")
 {
   DGRAM_SKIP_WITHOUT_STEERING();
   two_that_forward members;
   members.forward_by_third("2");
   members.forward_and_call([&] { members.first.listener->close(); });
-  CHECK(members.first.count().taken_over ==
-        members.second->count().forwarded + members.third->count().forwarded);
-  for (const member* const each : {&members.first, members.second.get(), members.third.get()})
+  std::uint64_t forwarded = 0, taken_over = 0;
+  for (const member* const each : {&members.first, members.second.get(), members.third.get()}) {
     CHECK(places_of(each->count()) == each->count().received);
+    forwarded += each->count().forwarded;
+    taken_over += each->count().taken_over;
+  }
+  // What the third member had forwarded before is new at the second one.
+  CHECK(taken_over == forwarded);
+  CHECK(members.first.count().taken_over == 0);
+  CHECK(members.second->listener->find(members.of_third->address()));
 }
 
 TEST_CASE("a key finds its session at another member", "[shard_group]")
@@ -559,10 +566,14 @@ TEST_CASE("a listener that ends leaves its peers to the others", "[shard_group]"
   if (how == 2) first->listener.reset();
   if (how == 3) first.reset();
   if (left) {
-    CHECK(left->taken_over == moved);
-    CHECK(left->unread == moved);
+    CHECK(left->taken_over == 0);
+    CHECK(left->unread == 0);
     CHECK(places_of(*left) == left->received);
   }
+  // The other listener gets them back, from strangers.
+  run({&second});
+  CHECK(second.count().taken_over == moved);
+  CHECK(clients.answered("2") == moved);
   for (const auto& each : clients.peers)
     if (group.member_of(each->address()) == 1) each->send("3");
   run({&second});
@@ -700,6 +711,8 @@ TEST_CASE("a context that ends with its listener leaves the peers to the others"
   send("3");
   CHECK(second.count().forwarded == 2 * moved);
   io.reset();
+  run({&second});
+  CHECK(clients.answered("3") == moved);  // which the other listener did not take
   send("4");
   CHECK(clients.answered("4") == moved);
   CHECK(second.listener->size() == moved);

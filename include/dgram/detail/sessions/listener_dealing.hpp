@@ -63,13 +63,17 @@ void listener_core<Handle, Executor>::start_forwarding()
 template <class Handle, class Executor>
 void listener_core<Handle, Executor>::deal_forwarded()
 {
-  if (silenced_ || closed_) return;
+  // Sessions of a socket that was closed cannot answer, and another listener can.
+  if (!socket_.is_open()) loop_.notice_epoch();
+  if (silenced_ || is_over()) return;
   has_forwarded_ = true;
   if (dealing_) return;
   {
     const dealing_scope scope(dealing_);
     finish_dealing();
   }
+  // As at the end of a batch: the socket may be closed before a later flush.
+  writer_.state_->flush();
   if (loop_.is_running() && !is_stopped()) arm_timer();
 }
 

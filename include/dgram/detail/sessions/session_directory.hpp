@@ -51,6 +51,13 @@ public:
     return {};
   }
 
+  /// Returns the mailbox of a listener, or null if all have left.
+  std::shared_ptr<mailbox_type> any_mailbox() const noexcept
+  {
+    const std::scoped_lock lock(mutex_);
+    return mailboxes_.empty() ? nullptr : mailboxes_.front().second;
+  }
+
   /// The listener has no key afterwards.
   void leave(number listener) noexcept
   {

@@ -79,18 +79,19 @@ public:
   void take_full(parcels& into) { mailbox_->take_full(into); }
   void give_back(parcels& read) noexcept { mailbox_->give_back(read); }
 
-  /// From now on nothing is forwarded, to this listener or by it. Returns how many datagrams this
-  /// listener has not taken.
+  /// From now on nothing is forwarded, to this listener or by it. What this listener has not taken
+  /// goes to another one. Returns how many datagrams are lost.
   std::size_t leave() noexcept
   {
     if (has_left_) return 0;
     deliver();
     has_left_ = true;
-    std::size_t left = 0;
-    for (const auto& each : mailbox_->leave())
-      left += each->size();
+    // What others deliver meanwhile is left in the mailbox, or finds another listener.
     directory_->leave(own_);
-    return left;
+    std::size_t lost = 0;
+    for (const auto& each : mailbox_->leave())
+      lost += pass_to_any(*each);
+    return lost;
   }
 
 private:
@@ -127,9 +128,25 @@ private:
   void deliver(route& to) noexcept
   {
     const std::size_t copied = to.filling->size();
-    if (to.mailbox->deliver(std::move(to.filling))) return;
-    forwarded_ -= copied;
-    dropped_ += copied;
+    if (to.mailbox->deliver(to.filling)) return;
+    // The listener has left since the batch began.
+    const auto left = std::move(to.filling);
+    const std::size_t lost = left ? pass_to_any(*left) : copied;
+    forwarded_ -= lost;
+    dropped_ += lost;
+  }
+
+  /// Passes on what a listener that has left should have got. The senders are strangers where it
+  /// comes to, which may be this listener. Returns how many datagrams are lost.
+  std::size_t pass_to_any(parcel<Protocol>& left) noexcept
+  {
+    std::size_t lost = 0;
+    const auto mailbox = directory_->any_mailbox();
+    typename mailbox_type::parcel_ptr filling = mailbox ? mailbox->take() : nullptr;
+    const std::size_t all = left.size();
+    while (auto* const next = left.next())
+      if (!filling || !filling->add(next->view())) ++lost;
+    return filling && mailbox->deliver(filling) ? lost : all;
   }
 
   const std::shared_ptr<directory_type> directory_;

@@ -111,9 +111,10 @@ public:
     }
   }
 
-  /// Returns false if the listener has left or cannot be woken, such as without memory: a datagram
-  /// must not wait for a later one. The parcel is one of this mailbox.
-  bool deliver(parcel_ptr full) noexcept
+  /// Takes the parcel, which is one of this mailbox. Returns false if the listener has left. The
+  /// caller keeps the parcel then. Also returns false if the listener cannot be woken, such as
+  /// without memory: a datagram must not wait for a later one, so the content is dropped.
+  bool deliver(parcel_ptr& full) noexcept
   {
     const std::scoped_lock lock(mutex_);
     if (!wake_) return false;
