@@ -131,8 +131,8 @@ TEST_CASE_METHOD(congested, "waiting for a readiness that is there already does 
 TEST_CASE_METHOD(congested, "a blocking send whose socket stays writable does not spin",
                  "[congestion][F3]")
 {
-  // Three times it believes that the socket is writable, and then it sleeps: 1, 2, 4, 8, 16 and 32 ms.
-  constexpr std::size_t refusals = 9;
+  // Four times it believes that the socket is writable, and then it sleeps: 1, 2, 4, 8, 16 and 32 ms.
+  constexpr std::size_t refusals = 10;
   script.send().always(pass());
   const auto start = clock::now();
   script.send().push(fail(EAGAIN), refusals);
