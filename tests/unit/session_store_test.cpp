@@ -608,7 +608,37 @@ TEST_CASE(
   other.deliver();
   CHECK(woken == 2);
   CHECK(other.forwarded() == 3);
-  CHECK(owner.leave() == 2);
+  // What a listener that ends has not taken goes to another one, if there is one.
+  CHECK(owner.leave() == 0);
+  forwarding third(directory, 1, [] {});
+  CHECK(other.leave() == 0);
+  third.take_full(taken);
+  REQUIRE(taken.size() == 1);
+  REQUIRE(taken[0]->size() == 2);
+  CHECK(taken[0]->next()->view().payload().text() == "4");
+  CHECK(taken[0]->next()->view().payload().text() == "5");
+  third.give_back(taken);
+  // What is delivered to one that has left meanwhile comes to the next, too.
+  forwarding fourth(directory, 1, [] {}), fifth(directory, 1, [] {});
+  REQUIRE(third.claim(key_of(2)));
+  std::vector<std::byte> bytes(1);
+  const dgram::detail::received_slot<dgram::udp> slot;
+  CHECK(fourth.pass_on(key_of(2), dgram::basic_datagram<dgram::udp>(bytes, slot)));
+  CHECK(third.leave() == 0);
+  fourth.deliver();
+  CHECK(fourth.forwarded() == 1);
+  CHECK(fourth.dropped() == 0);
+  fourth.take_full(taken);  // it is the first of those that are left
+  CHECK(taken.size() == 1);
+  fourth.give_back(taken);
+  CHECK(fifth.leave() == 0);
+  // The last one has none to give it to.
+  forwarding sixth(directory, 1, [] {});
+  REQUIRE(fourth.claim(key_of(3)));
+  CHECK(sixth.pass_on(key_of(3), dgram::basic_datagram<dgram::udp>(bytes, slot)));
+  sixth.deliver();
+  CHECK(sixth.leave() == 0);
+  CHECK(fourth.leave() == 1);
 }
 
 TEST_CASE("stores that share their keys never have the same one, and the directory knows all",
