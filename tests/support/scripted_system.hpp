@@ -181,7 +181,7 @@ struct system_script {
   call_script if_nametoindex{"if_nametoindex"}, if_indextoname{"if_indextoname"};
   call_script getifaddrs{"getifaddrs"}, freeifaddrs{"freeifaddrs"};
   call_script socket{"socket"}, bind{"bind"}, poll{"poll"};
-  call_script listen{"listen"}, accept4{"accept4"};
+  call_script listen{"listen"}, accept4{"accept4"}, duplicate{"duplicate"};
   call_script lstat{"lstat"}, unlink{"unlink"}, getcwd{"getcwd"};
   call_script fchmod{"fchmod"}, fchmodat{"fchmodat"};
 
@@ -270,6 +270,7 @@ public:
     CHECK(script.poll.left() == 0);
     CHECK(script.listen.left() == 0);
     CHECK(script.accept4.left() == 0);
+    CHECK(script.duplicate.left() == 0);
     CHECK(script.lstat.left() == 0);
     CHECK(script.unlink.left() == 0);
     CHECK(script.fchmod.left() == 0);
@@ -547,7 +548,11 @@ struct system {
 
   static int set_close_on_exec(int fd) noexcept { return ::fcntl(fd, F_SETFD, FD_CLOEXEC); }
 
-  static int duplicate(int fd) noexcept { return ::fcntl(fd, F_DUPFD_CLOEXEC, 0); }
+  static int duplicate(int fd) noexcept
+  {
+    return test::script.duplicate.play(-1, 1,
+                                       [&](unsigned) { return ::fcntl(fd, F_DUPFD_CLOEXEC, 0); });
+  }
 
   static int close(int fd) noexcept { return ::close(fd); }
 
