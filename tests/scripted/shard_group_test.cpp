@@ -239,7 +239,7 @@ TEST_CASE_METHOD(without_steering, "a member that gets no descriptor says what t
   CHECK(group.open(io).is_open());
 }
 
-TEST_CASE_METHOD(without_steering, "a session stays with its member, whoever reads the queue",
+TEST_CASE_METHOD(without_steering, "one member has a session if several members read the queue",
                  "[shard_group]")
 {
   shard_group group{test::loopback_v4(), {.keep_sessions = true, .share_queue = true}};
