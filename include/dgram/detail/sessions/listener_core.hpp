@@ -515,7 +515,7 @@ public:
 
   void on_failure(failure_function function) { on_failure_ = std::move(function); }
 
-  /// What a session's function has thrown. The calls of an ended session throw without failure.
+  /// What a session's function has thrown. What calls of an ended session throw is no failure.
   void session_failed(session_id of, const std::exception_ptr& thrown);
 
   listener_statistics statistics() const noexcept;

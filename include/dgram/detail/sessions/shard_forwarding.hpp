@@ -136,8 +136,8 @@ private:
     dropped_ += lost;
   }
 
-  /// Passes on what a listener that has left should have got. The senders are strangers where it
-  /// comes to, which may be this listener. Returns how many datagrams are lost.
+  /// Passes on what a listener that has left should have got. The listener that gets it may be this
+  /// one, and takes the senders for strangers. Returns how many datagrams are lost.
   std::size_t pass_to_any(parcel<Protocol>& left) noexcept
   {
     std::size_t lost = 0;
