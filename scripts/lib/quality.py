@@ -42,15 +42,15 @@ def read(path):
 # --- what was measured, from build/ ---
 
 
-def tests():
-    """Every test of the preset dev, and how the last run of all of them went."""
-    log = "build/dev/Testing/Temporary/LastTest.log"
+def run_of(preset):
+    """Every test of the preset, and how the last run of all of them went; nothing if there was none."""
+    log = f"build/{preset}/Testing/Temporary/LastTest.log"
     if not os.path.exists(log):
         return None
     ran = re.findall(r"^(\d+)/(\d+) Test: ", read(log), re.MULTILINE)
     if not ran or len(ran) != int(ran[0][1]):
         return None  # a run of some tests
-    listed = json.loads(output_of("ctest", "--test-dir", "build/dev", "--show-only=json-v1") or '{"tests": []}')["tests"]
+    listed = json.loads(output_of("ctest", "--test-dir", f"build/{preset}", "--show-only=json-v1") or '{"tests": []}')["tests"]
     if len(listed) != len(ran):
         return None  # built again since
     programs = collections.Counter()
@@ -63,10 +63,29 @@ def tests():
             "failed": count(os.path.dirname(log) + "/LastTestsFailed.log")}
 
 
+def tests():
+    """Of the preset dev, or of the two into which CI divides it."""
+    whole, parts = run_of("dev"), [run_of("programs"), run_of("uses")]
+    if not all(parts):
+        return whole
+    both = {"day": min(part["day"] for part in parts), "programs": collections.Counter()}
+    both["commit"] = parts[0]["commit"] if parts[0]["commit"] == parts[1]["commit"] else ""
+    for part in parts:
+        both["programs"].update(part["programs"])
+    for name in ("total", "skipped", "failed"):
+        both[name] = sum(part[name] for part in parts)
+    return max(filter(None, [whole, both]), key=lambda run: run["day"])
+
+
+def faults_program():
+    built = [path for path in glob.glob("build/*/tests/faults_tests") if path.split("/")[1] in ("dev", "programs")]
+    return max(built, key=os.path.getmtime, default=None)
+
+
 def faults():
     """Runs the program, since ctest runs each of its cases in a process of its own."""
-    program = "build/dev/tests/faults_tests"
-    if not os.path.exists(program):
+    program = faults_program()
+    if not program:
         return None
     said = re.search(r"^injected failures: (\d+) of system calls, (\d+) of allocations$", output_of(program), re.MULTILINE)
     if not said:
