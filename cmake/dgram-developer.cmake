@@ -12,6 +12,8 @@ set(CMAKE_CXX_SCAN_FOR_MODULES OFF)
 add_library(dgram_developer_flags INTERFACE)
 # What Asio has deprecated is gone in a later version: find out here, not at a user's.
 target_compile_definitions(dgram_developer_flags INTERFACE ASIO_NO_DEPRECATED BOOST_ASIO_NO_DEPRECATED)
+# The standard library checks what it is asked for: indices, empty containers, empty optionals.
+target_compile_definitions(dgram_developer_flags INTERFACE $<$<CONFIG:Debug>:_GLIBCXX_ASSERTIONS>)
 
 if(WIN32)
   # Windows 10, with what Asio and dgram want of the system's headers.

@@ -119,8 +119,8 @@ try_rows "$work" configurations "${rows[@]}"
 
 # One that other tests are far from also runs.
 step "configurations: the program runs with libc++, without epoll and the executors of the Networking TS"
-clang++-19 "${common[@]}" -std=c++20 -stdlib=libc++ -DASIO_DISABLE_EPOLL -DASIO_NO_TS_EXECUTORS \
-  tests/configurations/program.cpp -pthread -o "$work/program"
+clang++-19 "${common[@]}" -std=c++20 -stdlib=libc++ -D_LIBCPP_HARDENING_MODE=_LIBCPP_HARDENING_MODE_EXTENSIVE \
+  -DASIO_DISABLE_EPOLL -DASIO_NO_TS_EXECUTORS tests/configurations/program.cpp -pthread -o "$work/program"
 "$work/program"
 
 # Builds share the examples' precompiled headers and instantiations.

@@ -42,43 +42,40 @@ def read(path):
 # --- what was measured, from build/ ---
 
 
-def run_of(preset):
-    """Every test of the preset, and how the last run of all of them went; nothing if there was none."""
-    log = f"build/{preset}/Testing/Temporary/LastTest.log"
-    if not os.path.exists(log):
-        return None
-    ran = re.findall(r"^(\d+)/(\d+) Test: ", read(log), re.MULTILINE)
-    if not ran or len(ran) != int(ran[0][1]):
-        return None  # a run of some tests
-    listed = json.loads(output_of("ctest", "--test-dir", f"build/{preset}", "--show-only=json-v1") or '{"tests": []}')["tests"]
-    if len(listed) != len(ran):
-        return None  # built again since
-    programs = collections.Counter()
-    for each in listed:
-        name = os.path.basename(each["command"][0]) if each.get("command") else ""
-        programs[name if name.endswith("_tests") else "others"] += 1
-    count = lambda name: len(read(name).splitlines()) if os.path.exists(name) else 0
-    return {"day": day_of(log), "commit": commit(log), "total": len(ran), "programs": dict(programs),
-            "skipped": count(os.path.dirname(log) + "/LastTestsDisabled.log"),
-            "failed": count(os.path.dirname(log) + "/LastTestsFailed.log")}
+def names_in(path):
+    """The names in a list of ctest's: "NUMBER:NAME" on each line."""
+    return {line.split(":", 1)[1] for line in read(path).splitlines()} if os.path.exists(path) else set()
 
 
 def tests():
-    """Of the preset dev, or of the two into which CI divides it."""
-    whole, parts = run_of("dev"), [run_of("programs"), run_of("uses")]
-    if not all(parts):
-        return whole
-    both = {"day": min(part["day"] for part in parts), "programs": collections.Counter()}
-    both["commit"] = parts[0]["commit"] if parts[0]["commit"] == parts[1]["commit"] else ""
-    for part in parts:
-        both["programs"].update(part["programs"])
-    for name in ("total", "skipped", "failed"):
-        both[name] = sum(part[name] for part in parts)
-    return max(filter(None, [whole, both]), key=lambda run: run["day"])
+    """Every test of every preset of which the last run was whole. One that several presets have counts once."""
+    program_of, skipped, failed, days, commits = {}, {}, set(), set(), set()
+    for log in sorted(glob.glob("build/*/Testing/Temporary/LastTest.log")):
+        ran = re.findall(r"^(\d+)/(\d+) Test: ", read(log), re.MULTILINE)
+        build = log.split("/Testing/")[0]
+        listed = json.loads(output_of("ctest", "--test-dir", build, "--show-only=json-v1") or '{"tests": []}')["tests"]
+        if not ran or len(ran) != int(ran[0][1]) or len(listed) != len(ran):
+            continue  # a run of some tests, or built again since
+        results = os.path.dirname(log)
+        skips, failures = names_in(results + "/LastTestsDisabled.log"), names_in(results + "/LastTestsFailed.log")
+        for each in listed:
+            program = os.path.basename(each["command"][0]) if each.get("command") else ""
+            name = each["name"]
+            program_of[name] = program if program.endswith("_tests") else "others"
+            skipped[name] = skipped.get(name, True) and name in skips
+        failed |= failures
+        days.add(day_of(log))
+        commits.add(commit(log))
+    if not program_of:
+        return None
+    return {"day": min(days), "commit": commits.pop() if len(commits) == 1 else "", "total": len(program_of),
+            "programs": dict(collections.Counter(program_of.values())), "skipped": sum(skipped.values()),
+            "failed": len(failed)}
 
 
 def faults_program():
-    built = [path for path in glob.glob("build/*/tests/faults_tests") if path.split("/")[1] in ("dev", "programs")]
+    """The one that was built last, except for the portable backend."""
+    built = [path for path in glob.glob("build/*/tests/faults_tests") if "posix" not in path and "coverage" not in path]
     return max(built, key=os.path.getmtime, default=None)
 
 
@@ -187,7 +184,8 @@ def page(kept):
 
     lines += ["## Tests", ""]
     if what := kept.get("tests"):
-        lines += ran(what, "`scripts/test`")
+        lines += ran(what, "`.ci/run`, or most of it with `scripts/test`")
+        lines += ["A test that several builds have counts once. It counts as skipped if all of them skip it.", ""]
         rows = sorted(what["programs"].items(), key=lambda each: -each[1])
         names = {"others": "scripts, examples, consumers, Node's traces"}
         lines += table(["program", "tests"], [[names.get(name, f"`{name}`"), f"{count:,}"] for name, count in rows] +

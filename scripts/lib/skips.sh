@@ -6,8 +6,8 @@
 # Raise it only for a test that cannot run with the preset anywhere.
 skip_bounds=(
   "dev 20"
-  "programs 18"
-  "uses 5"
+  "programs 10"
+  "uses 2"
   "asan 30"
   "posix-newest-asio 130"
   "posix-clang-newest-asio 130"

@@ -13,6 +13,16 @@
 #include <chrono>
 #include <cstdint>
 #include <exception>
+#include <string>
+
+/// The clock of libc++ counts microseconds, and Catch2 itself prints no finer times of it.
+template <>
+struct Catch::StringMaker<dgram::receive_time_point> {
+  static std::string convert(const dgram::receive_time_point& time)
+  {
+    return std::to_string(time.time_since_epoch().count()) + " ns since 1970";
+  }
+};
 
 namespace test {
 
