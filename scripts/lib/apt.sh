@@ -11,6 +11,7 @@
 #   need_newest_asio DIRECTORY        the newest Asio that the distribution carries, unpacked
 #   need_python                       Python with virtual environments
 #   install_packages                  installs and unpacks what was noted; with nothing noted it does nothing
+#   catch2_source DIRECTORY INCLUDE   the source of Catch2 as one file, unpacked below DIRECTORY
 #   from_pypi DIRECTORY REQUIREMENT   a virtual environment with a package of PyPI's; after install_packages
 #   usage_if_asked SCRIPT ARGUMENTS... prints the head of the script if --help is asked for
 #
@@ -307,6 +308,21 @@ source_from_suite() { # SUITE PACKAGE FILE
   fi
   rm -rf "$work"
   [ -e "$file" ] || die "could not get the source of $package from $suite"
+}
+
+# For builds to which the package's library cannot be linked. After install_packages.
+catch2_source() { # DIRECTORY INCLUDE: sets "catch2_source", the one file of Catch2 to compile, whose headers are in INCLUDE
+  local version suite
+  version=$(grep -hoE '^#define CATCH_VERSION_(MAJOR|MINOR|PATCH) [0-9]+' "$2/catch2/catch_version_macros.hpp" |
+    cut -d' ' -f3 | paste -sd.)
+  catch2_source=$1/Catch2-$version/extras/catch_amalgamated.cpp
+  if [ -e "$catch2_source" ]; then return 0; fi
+  suite=$(os_release VERSION_CODENAME)
+  if [ "$suite" = bookworm ]; then suite=bookworm-backports; fi
+  source_from_suite "$suite" catch2 "$1/catch2.tar"
+  tar -C "$1" -xf "$1/catch2.tar"
+  rm "$1/catch2.tar"
+  [ -e "$catch2_source" ] || die "the source of Catch2 is not that of version $version, which the headers have"
 }
 
 package_from_suite() { # SUITE PACKAGE DIRECTORY

@@ -109,21 +109,9 @@ compile() { # TARGET NAME "SOURCE..." [ARGUMENTS...]
 }
 
 catch2_of() { # TARGET: builds Catch2 from its one source file
-  local version archive
   if [ -e "$directory/catch2.o" ]; then return 0; fi
-  version=$(grep -hoE '^#define CATCH_VERSION_(MAJOR|MINOR|PATCH) [0-9]+' "$include/catch2/catch_version_macros.hpp" |
-    cut -d' ' -f3 | paste -sd.)
-  archive=$work/catch2.tar
-  if [ ! -e "$work/Catch2-$version/extras/catch_amalgamated.cpp" ]; then
-    case "$(os_release VERSION_CODENAME)" in
-      bookworm) source_from_suite bookworm-backports catch2 "$archive" ;;
-      *) source_from_suite "$(os_release VERSION_CODENAME)" catch2 "$archive" ;;
-    esac
-    tar -C "$work" -xf "$archive"
-    [ -e "$work/Catch2-$version/extras/catch_amalgamated.cpp" ] ||
-      die "the source of Catch2 is not that of version $version, which the headers have"
-  fi
-  zig_cxx "$1" -c "$work/Catch2-$version/extras/catch_amalgamated.cpp" -o "$directory/catch2.o"
+  catch2_source "$work" "$include"
+  zig_cxx "$1" -c "$catch2_source" -o "$directory/catch2.o"
 }
 
 files_of() { # TARGET SUITE: sets "files"
