@@ -15,7 +15,7 @@
 #include <exception>
 #include <string>
 
-/// The clock of libc++ counts microseconds, and Catch2 itself prints no finer times of it.
+/// The clock of libc++ counts microseconds, and Catch2 itself prints no finer times of that clock.
 template <>
 struct Catch::StringMaker<dgram::receive_time_point> {
   static std::string convert(const dgram::receive_time_point& time)
