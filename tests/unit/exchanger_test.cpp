@@ -3,6 +3,7 @@
 #include <dgram/exchanger.hpp>
 
 #include "support/asio.hpp"
+#include "support/temporary_directory.hpp"
 
 #include <dgram.hpp>
 #include <dgram/sim.hpp>
@@ -642,6 +643,81 @@ TEST_CASE("unused keys are of no exchange with the peer, waiting or remembered, 
   CHECK(one.exchanger->unused_key(one.to, 1, ec).is_usable());
 }
 
+TEST_CASE("random numbers that repeat themselves give no key twice")
+{
+  asio::io_context io;
+  sim::network net{io};
+  sim::socket client{net, {"10.0.0.2", 0}};
+  const dgram::udp::endpoint to(asio::ip::make_address("10.0.0.1"), 53);
+  const std::size_t size = GENERATE(2U, 3U);
+  dgram::exchanger exchanger(client, dgram::same_bytes{0, size},
+                             {.random = [] { return std::uint64_t{7}; }});
+  error_code ec;
+  const dgram::session_key first = exchanger.unused_key(to, size, ec);
+  REQUIRE(first.is_usable());
+  exchanger.async_exchange(std::string("\7\0\0", size), to, [](error_code, const answer&) {});
+  const dgram::session_key second = exchanger.unused_key(to, size, ec);
+  CHECK(second != first);
+  // All keys of two bytes are tried. There are too many of three.
+  CHECK(second.is_usable() == (size == 2));
+  CHECK(ec == (size == 2 ? error_code() : error_code(dgram::error::too_many_exchanges)));
+}
+
+TEST_CASE("a remade request that is larger than the room for requests ends its exchange")
+{
+  scene s({.max_request_bytes = 4096});
+  s.reply = nothing;
+  const std::string large(5000, 'x');
+  s.exchanger->on_remake(
+      [&](dgram::bytes_view, const auto&, std::size_t) { return dgram::bytes_view(large); });
+  const auto told = s.ask("aa", plain);
+  s.run(2s);
+  REQUIRE(*told);
+  CHECK((*told)->ec == dgram::error::too_many_exchanges);
+  CHECK(s.requests == texts{"aa"});
+}
+
+TEST_CASE("a socket that is connected later exchanges nothing")
+{
+  scene s;
+  s.client.connect(s.to);
+  const auto told = s.ask("aa");
+  s.run(10ms);
+  REQUIRE(*told);
+  CHECK((*told)->ec == asio::error::already_connected);
+  CHECK(s.counts().not_begun == 1);
+  CHECK(s.requests.empty());
+}
+
+#if DGRAM_HAS_UNIX_DATAGRAMS
+TEST_CASE("a Unix peer without a name can be asked nothing, and the text says why")
+{
+  asio::io_context io;
+  const test::temporary_directory directory;
+  dgram::unix_dgram::socket client(io, directory / "client");
+  dgram::exchanger exchanger(client, two_bytes);
+  const dgram::unix_dgram::endpoint unnamed;
+  error_code ec;
+  CHECK_FALSE(exchanger.unused_key(unnamed, 2, ec).is_usable());
+  CHECK(ec == asio::error::invalid_argument);
+  std::string text;
+  asio::co_spawn(
+      io,
+      [&]() -> asio::awaitable<void> {
+        try {
+          co_await exchanger.exchange("aa", unnamed);
+        } catch (const dgram::system_error& refusal) {
+          ec = refusal.code();
+          text = refusal.what();
+        }
+      },
+      asio::detached);
+  io.run();
+  CHECK(ec == asio::error::invalid_argument);
+  CHECK_THAT(text, Catch::Matchers::ContainsSubstring("the peer has no name"));
+}
+#endif
+
 TEST_CASE("the id of a number is in the order of networks")
 {
   scene s({}, dgram::same_bytes{0, 2});
@@ -758,6 +834,20 @@ TEST_CASE("the program may make other bytes for each try, with another key")
     REQUIRE(*told);
     CHECK((*told)->ec == (made == "z" ? error_code(asio::error::invalid_argument) : started));
     CHECK_FALSE(*other);
+  }
+  SECTION("the key of an exchange that has ended and is remembered")
+  {
+    const auto ended = s.ask("zz", with_tries(1));
+    made = "zz again";
+    s.exchanger->on_remake(
+        [&](dgram::bytes_view, const auto&, std::size_t) { return dgram::bytes_view(made); });
+    s.run(3s);
+    REQUIRE((*ended)->ec == timed_out);
+    const auto told = s.ask("aa", dgram::retry_policy{.first_wait = 500ms, .jitter = 0});
+    s.run(2s);
+    REQUIRE(*told);
+    CHECK((*told)->text == "zz again!");
+    CHECK(s.counts().answered == 1);
   }
   SECTION("an exception, and the same bytes are sent")
   {
