@@ -537,6 +537,45 @@ TEST_CASE("a store agrees with std::map over a million steps", "[.][sessions][lo
   compare(GENERATE(11U, 12U, 13U), 1'000'000);
 }
 
+TEST_CASE("a session that ends cannot be changed or ended again", "[sessions]")
+{
+  store sessions(limits_of(2), 5);
+  store::block* const session = make(sessions, 1);
+  REQUIRE(session != nullptr);
+  int ends = 0;
+  sessions.on_end([&](store::block& ended, session_end why) {
+    ++ends;
+    CHECK(why == session_end::closed);
+    CHECK_FALSE(sessions.end(ended, session_end::idle));
+    CHECK_FALSE(sessions.add_key(ended, key_of(2)));
+    CHECK_FALSE(sessions.replace_key(ended, key_of(2), [](const key&) { return true; }));
+    sessions.set_idle(ended, 1);
+    sessions.validate(ended);
+  });
+  CHECK(sessions.end(*session, session_end::closed));
+  CHECK(ends == 1);
+  CHECK(sessions.size() == 0);
+  CHECK(sessions.key_count() == 0);
+  CHECK_FALSE(sessions.next_expiry());
+  CHECK(sessions.counts().closed == 1);
+  CHECK(sessions.counts().idle == 0);
+}
+
+TEST_CASE("a value whose constructor makes the last session is refused itself", "[sessions]")
+{
+  store sessions(limits_of(1), 5);
+  const key name = key_of(1);
+  const auto* const refused = sessions.make(name, sessions.hash(name), 0, [&](void* memory) {
+    CHECK(make(sessions, 2) != nullptr);
+    std::construct_at(static_cast<tracked*>(memory), 1U);
+  });
+  CHECK(refused == nullptr);
+  CHECK(sessions.find(name) == nullptr);
+  CHECK(sessions.find(key_of(2)) != nullptr);
+  CHECK(sessions.size() == 1);
+  CHECK(tracked::alive == 1);
+}
+
 TEST_CASE("a million sessions are found, and leave again", "[sessions]")
 {
   constexpr std::uint32_t count = 1'000'000;
@@ -610,6 +649,11 @@ TEST_CASE(
   CHECK(other.forwarded() == 3);
   // What a listener that ends has not taken goes to another one, if there is one.
   CHECK(owner.leave() == 0);
+  {
+    std::vector<std::byte> late(1);
+    const dgram::detail::received_slot<dgram::udp> slot;
+    CHECK_FALSE(owner.pass_on(key_of(1), dgram::basic_datagram<dgram::udp>(late, slot)));
+  }
   forwarding third(directory, 1, [] {});
   CHECK(other.leave() == 0);
   third.take_full(taken);
