@@ -249,8 +249,11 @@ TEST_CASE("what cannot be stored is refused with the reason", "[activation]")
   CHECK_THAT(test::thrown_text(asio::error::address_family_not_supported,
                                [&] { dgram::store_in_systemd("a", udp); }),
              ContainsSubstring("NOTIFY_SOCKET=vsock:2:1"));
-  environment::set("NOTIFY_SOCKET", "/nonexistent/notify");
   dgram::error_code ec;
+  environment::set("NOTIFY_SOCKET", "/" + std::string(1000, 'x'));
+  CHECK_FALSE(dgram::store_in_systemd("a", udp, ec));
+  CHECK(ec == asio::error::name_too_long);
+  environment::set("NOTIFY_SOCKET", "/nonexistent/notify");
   CHECK_FALSE(dgram::store_in_systemd(std::string(255, 'x'), udp, ec));
   CHECK(ec == dgram::socket_error::no_such_file);
   udp.close();

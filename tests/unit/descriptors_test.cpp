@@ -247,6 +247,10 @@ TEST_CASE("numbers of descriptors that no datagram passes are refused", "[descri
   client.connect(to);
   CHECK(dgram::send_descriptors(client, asio::buffer("x", 1), beyond, ec) == 0);
   CHECK(ec == dgram::error::out_of_range);
+  CHECK_THAT(
+      test::thrown_text(dgram::error::out_of_range,
+                        [&] { dgram::send_descriptors(client, asio::buffer("x", 1), beyond); }),
+      ContainsSubstring("number of descriptors 13; allowed are 1 to 12"));
   // Only the first was sent.
   unix_dgram::receive_batch batch(4);
   CHECK(server.receive_batch(batch) == 1);
