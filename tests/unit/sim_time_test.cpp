@@ -72,6 +72,8 @@ TEST_CASE("virtual timers expire in the order of their times, and of their waits
   net.run();
   CHECK(order.back() == "late");
   CHECK(elapsed() == 2s);
+  CHECK(early.expiry() == sim::clock::time_point(1s));
+  CHECK(late.expiry() == sim::clock::time_point(2s));
 }
 
 TEST_CASE("a virtual timer can be cancelled, set anew, moved and destroyed while it is waited for")
@@ -85,6 +87,8 @@ TEST_CASE("a virtual timer can be cancelled, set anew, moved and destroyed while
   timer->async_wait(keep);
   timer->async_wait(keep);
   CHECK(timer->cancel_one() == 1);
+  sim::timer unused{io, 1s};
+  CHECK(unused.cancel_one() == 0);
   CHECK(timer->expires_after(5s) == 1);
   CHECK(timer->cancel() == 0);
   CHECK(seen.empty());
