@@ -341,6 +341,12 @@ TEST_CASE("option: reading overwrites whatever the object held, also a value tha
   CHECK(again.value() == 6);
 }
 
+TEST_CASE("option: the text of a switch of flags says whether it is on")
+{
+  CHECK(to_string(option::receive_timestamp(true)) == "receive_timestamp{true}");
+  CHECK(to_string(option::receive_timestamp(false)) == "receive_timestamp{false}");
+}
+
 TEST_CASE("option: a success clears what the error_code held")
 {
   asio::io_context io;

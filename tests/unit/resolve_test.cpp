@@ -303,6 +303,15 @@ TEST_CASE_METHOD(names, "short and odd forms of an IPv4 address are the resolver
   CHECK(heard());
 }
 
+TEST_CASE_METHOD(names, "a service in capital letters is a name", "[resolve]")
+{
+  resolver.results = {peer.local_endpoint()};
+  dgram::async_send_to(*socket, asio::buffer(hello), "127.0.0.1", "DOMAIN", resolver, note());
+  CHECK_FALSE(outcome());
+  CHECK(resolver.asked == std::vector<std::string>{"127.0.0.1 DOMAIN"});
+  CHECK(heard());
+}
+
 TEST_CASE_METHOD(names, "what the socket's state forbids is not looked up", "[resolve]")
 {
   socket->close();

@@ -88,6 +88,19 @@ TEST_CASE("each system error of a socket has the name that the system's manual g
   }
 }
 
+TEST_CASE("a lookup's errors have the names that JavaScript's have")
+{
+  const auto name_of = [](const error_code& ec) {
+    dgram::failure failed;
+    failed.code = ec;
+    failed.operation = "getaddrinfo";
+    return failed.text();
+  };
+  CHECK(name_of(asio::error::host_not_found) == "getaddrinfo ENOTFOUND");
+  CHECK(name_of(asio::error::no_data) == "getaddrinfo ENOTFOUND");
+  CHECK(name_of(asio::error::host_not_found_try_again) == "getaddrinfo EAI_AGAIN");
+}
+
 TEST_CASE("a failure converts to its code, in both ways")
 {
   dgram::failure failed;
