@@ -105,6 +105,10 @@ TEST_CASE("control_message: what was written is read")
   CHECK(read.find<std::uint32_t>(SOL_SOCKET, 36) == 7U);
   CHECK_FALSE(read.find<int>(SOL_SOCKET, 37));
   CHECK(read.bytes().size() == writer.bytes().size());
+  auto next = read.begin();
+  CHECK((*next++).type == 36);
+  CHECK((*next++).type == 1);
+  CHECK(next == read.end());
   writer.clear();
   CHECK(writer.empty());
   CHECK(dgram::control_messages().empty());
