@@ -181,6 +181,23 @@ TEST_CASE_METHOD(one_full, "what waits for a full peer can be taken back, and en
     CHECK(ended == trace{"b aborted", "a aborted", "c aborted"});
     CHECK(full.read().empty());
   }
+  SECTION("and so can what waits for another full peer")
+  {
+    peer other{io, *this / "other"};
+    while (filler.try_send_to(asio::buffer("full", 4), other.path)) {}
+    asio::cancellation_signal of_other, of_full;
+    socket.send("d", other.path, asio::bind_cancellation_slot(of_other.slot(), note("d")));
+    socket.send("e", other.path, note("e"));
+    socket.send("f", full.path, asio::bind_cancellation_slot(of_full.slot(), note("f")));
+    test::run_ready(io);
+    of_other.emit(asio::cancellation_type::total);
+    of_full.emit(asio::cancellation_type::total);
+    test::run_ready(io);
+    CHECK(ended == trace{"b aborted", "d aborted", "f aborted"});
+    test::run_until(io, [&] { return full.read().size() + other.read().size() == 3; });
+    CHECK(full.got == trace{"a", "c"});
+    CHECK(other.got == trace{"e"});
+  }
 }
 
 TEST_CASE_METHOD(one_full, "what waits for a full peer leaves after a pause", "[emitter][unix][F7]")
