@@ -214,6 +214,56 @@ TEST_CASE("S1.59: a socket that cannot resume tells all that waits for it", "[em
   CHECK(behind.is({}));
 }
 
+TEST_CASE("S1.59: what waits behind a connect without a callback is told that the socket cannot resume",
+          "[emitter]")
+{
+  asio::io_context io;
+  auto socket = dgram::create_socket(io, dgram::udp4);
+  trace events;
+  test::record(socket, events);
+  const test::reserved_port port;
+  socket.bind_sync(port.number(), here);
+  test::run_ready(io);
+  socket.connect(9, here);
+  outcome behind;
+  socket.send("behind the connect", behind.token());
+  socket.send("nobody is told");
+  dgram::pause_sockets(io);
+  test::run_ready(io);
+  const asio::ip::udp::socket thief(io, {asio::ip::address_v4::loopback(), port.number()});
+  dgram::resume_sockets(io);
+  test::run_ready(io);
+  CHECK(behind.is(asio::error::address_in_use));
+  CHECK(events ==
+        trace{"listening", "error bind EADDRINUSE 127.0.0.1:" + std::to_string(port.number())});
+}
+
+TEST_CASE("S1.59: a connected socket that cannot resume has no peer any more", "[emitter]")
+{
+  asio::io_context io;
+  test::listener target(io);
+  auto socket = dgram::create_socket(io, dgram::udp4);
+  trace events;
+  test::record(socket, events);
+  const test::reserved_port port;
+  socket.bind_sync(port.number(), here);
+  socket.connect_sync(target.port, here);
+  test::run_ready(io);
+  dgram::pause_sockets(io);
+  {
+    const asio::ip::udp::socket thief(io, {asio::ip::address_v4::loopback(), port.number()});
+    dgram::resume_sockets(io);
+    test::run_ready(io);
+  }
+  CHECK(events == trace{"listening", "connect",
+                        "error bind EADDRINUSE 127.0.0.1:" + std::to_string(port.number())});
+  CHECK_FALSE(socket.state().connected);
+  CHECK(thrown([&] { socket.disconnect(); }) == asio::error::not_connected);
+  socket.connect_sync(target.port, here);
+  socket.send("again");
+  test::run_until(io, [&] { return target.messages.size() == 1; });
+}
+
 TEST_CASE("S1.59: options and groups are checked during the pause, and hold after it", "[emitter]")
 {
   asio::io_context io;
