@@ -185,6 +185,50 @@ TEST_CASE("CON-15, ERR-15: an implicit bind that fails completes what waits for 
   socket.send("of these two", 9);
   test::run_ready(io);
   CHECK(events == trace{"error bind EINVAL 0.0.0.0"});
+  events.clear();
+  socket.connect(9);
+  socket.send("one", note_failure(events));
+  socket.send("nobody is told");
+  test::run_ready(io);
+  CHECK(events == trace{"error bind EINVAL 0.0.0.0", "callback bind EINVAL 0.0.0.0"});
+}
+
+TEST_CASE("CON-13: a connect at once that the kernel refuses leaves the socket without a peer",
+          "[emitter]")
+{
+  asio::io_context io;
+  test::listener target(io);
+  auto socket = dgram::create_socket(io, dgram::udp4);
+  // A broadcast address, and no option for it.
+  CHECK(thrown([&] { socket.connect_sync(9, "255.255.255.255"); }) == asio::error::access_denied);
+  CHECK_FALSE(socket.state().connected);
+  socket.connect_sync(target.port, "127.0.0.1");
+  socket.send("x");
+  test::run_until(io, [&] { return target.messages.size() == 1; });
+}
+
+TEST_CASE("a send that begins after the socket has left its peer does not reach it", "[emitter]")
+{
+  asio::io_context io;
+  test::listener target(io);
+  auto socket = dgram::create_socket(io, dgram::udp4);
+  socket.connect_sync(target.port, "127.0.0.1");
+  auto begins_later = socket.send("x", asio::use_awaitable);
+  socket.disconnect();
+  dgram::error_code ec;
+  asio::co_spawn(
+      io,
+      [&]() -> asio::awaitable<void> {
+        try {
+          co_await std::move(begins_later);
+        } catch (const dgram::system_error& refusal) {
+          ec = refusal.code();
+        }
+      },
+      asio::detached);
+  test::run_ready(io);
+  CHECK(ec == asio::error::not_connected);
+  CHECK(target.messages.empty());
 }
 
 TEST_CASE(
