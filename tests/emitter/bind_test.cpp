@@ -411,6 +411,29 @@ TEST_CASE("BND-31, CON-19, RCV-16: descriptors that are unbound, connected, or o
   CHECK(refused.bind_sync().port > 0);
 }
 
+TEST_CASE("BND-31: a token for the bind to a descriptor gets the result", "[emitter]")
+{
+  asio::io_context io;
+  asio::ip::udp::socket given(io, {asio::ip::address_v4::loopback(), 0});
+  auto socket = dgram::create_socket(io, dgram::udp4);
+  std::vector<dgram::error_code> results;
+  trace events;
+  test::record(socket, events);
+  const auto bind = [&](int descriptor) -> asio::awaitable<void> {
+    dgram::error_code ec;
+    co_await socket.bind({.fd = descriptor}, asio::redirect_error(asio::use_awaitable, ec));
+    results.push_back(ec);
+  };
+  asio::co_spawn(io, bind(1 << 20), asio::detached);
+  test::run_ready(io);
+  CHECK(events.empty());
+  asio::co_spawn(io, bind(::dup(given.native_handle())), asio::detached);
+  test::run_ready(io);
+  CHECK(results == std::vector<dgram::error_code>{asio::error::bad_descriptor, {}});
+  CHECK(events == trace{"listening"});
+  CHECK(socket.address().port == given.local_endpoint().port());
+}
+
 TEST_CASE("BND-33: two sends bind once", "[emitter]")
 {
   asio::io_context io;

@@ -494,6 +494,12 @@ TEST_CASE("emitters refuse what only the other kind of socket has", "[emitter][u
         asio::error::invalid_argument);
   CHECK(thrown([&] { server.bind({.address = "/tmp/never", .exclusive = false}); }) ==
         asio::error::operation_not_supported);
+  // A descriptor has its file already.
+  auto with_mode = dgram::create_unix_socket(io, {.file_mode = 0600});
+  dgram::unix_dgram::socket given(io, dgram::unix_dgram{});
+  CHECK(thrown([&] { with_mode.bind({.fd = given.native_handle()}); }) ==
+        asio::error::invalid_argument);
+  CHECK(given.is_open());
   auto udp = dgram::create_socket(io, dgram::udp4);
   CHECK(thrown([&] { udp.bind_sync({.exclusive = false}); }) ==
         asio::error::operation_not_supported);
