@@ -405,6 +405,66 @@ TEST_CASE("N5: a repeated name is looked up once within its lifetime", "[emitter
   CHECK(asked == 3);
 }
 
+TEST_CASE("the first of the known names is forgotten if there are too many", "[emitter]")
+{
+  asio::io_context io;
+  test::listener target(io);
+  trace asked;
+  const auto lookup = [&](const std::string& name, dgram::socket_type, const auto& report) {
+    asked.push_back(name);
+    report({}, asio::ip::address_v4::loopback());
+  };
+  auto socket = dgram::create_socket(
+      io, {.type = dgram::udp4, .lookup = lookup, .lookup_lifetime = std::chrono::hours(1)});
+  socket.bind_sync();
+  constexpr std::size_t most_known = 16;
+  std::size_t sent = 0;
+  const auto send_to = [&](std::size_t number) {
+    socket.send("x", target.port, "peer" + std::to_string(number));
+    ++sent;
+    test::run_until(io, [&] { return target.messages.size() == sent; });
+  };
+  for (std::size_t number = 0; number <= most_known; ++number)
+    send_to(number);
+  REQUIRE(asked.size() == most_known + 1);
+  send_to(1);
+  send_to(most_known);
+  CHECK(asked.size() == most_known + 1);
+  send_to(0);
+  CHECK(asked.size() == most_known + 2);
+  CHECK(asked.back() == "peer0");
+}
+
+TEST_CASE("a lookup that throws a success fails nevertheless", "[emitter]")
+{
+  asio::io_context io;
+  const auto lookup = [](const std::string&, dgram::socket_type, const auto&) {
+    throw dgram::system_error(dgram::error_code(), "nothing is wrong");
+  };
+  auto socket = dgram::create_socket(io, {.type = dgram::udp4, .lookup = lookup});
+  socket.bind_sync();
+  dgram::failure told;
+  socket.send("x", 9, "peer.test", [&](const dgram::failure& what) { told = what; });
+  test::run_ready(io);
+  CHECK(told.code == asio::error::no_recovery);
+  CHECK(told.subject().starts_with("getaddrinfo"));
+  CHECK(told.detail.find("nothing is wrong") != std::string::npos);
+}
+
+TEST_CASE("a name is looked up in the family of the socket", "[emitter]")
+{
+  DGRAM_SKIP_WITHOUT_IPV6();
+  asio::io_context io;
+  auto socket = dgram::create_socket(io, dgram::udp6);
+  socket.bind_sync();
+  // getaddrinfo(3) reads this as 127.0.0.1, which is no address of IPv6, and asks no server.
+  dgram::failure told;
+  socket.send("x", 9, "127.1", [&](const dgram::failure& what) { told = what; });
+  test::run_until(io, [&] { return static_cast<bool>(told); });
+  CHECK(told.subject().starts_with("getaddrinfo"));
+  CHECK(told.address == "127.1");
+}
+
 TEST_CASE("N5: a send to a name that is known leaves in order with those to its address",
           "[emitter]")
 {

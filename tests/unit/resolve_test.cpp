@@ -207,6 +207,16 @@ TEST_CASE_METHOD(names, "a name is looked up, and the socket used", "[resolve]")
   CHECK(heard());
 }
 
+TEST_CASE_METHOD(names, "a resolver that has no results and no error has not found the host",
+                 "[resolve]")
+{
+  dgram::async_send_to(*socket, asio::buffer(hello), "peer", "1", resolver, note());
+  CHECK(outcome() == asio::error::host_not_found);
+  dgram::async_connect(*socket, "peer", "1", resolver, note());
+  CHECK(outcome() == asio::error::host_not_found);
+  CHECK_FALSE(heard());
+}
+
 TEST_CASE_METHOD(names, "results are tried in order", "[resolve]")
 {
   // The kernel refuses port 0 and a broadcast address that was not asked for.
