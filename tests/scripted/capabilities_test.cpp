@@ -228,6 +228,56 @@ TEST_CASE_METHOD(test::scripted,
   CHECK(find(udp::v4()) == before);
 }
 
+TEST_CASE_METHOD(test::scripted,
+                 "if a datagram does not come back, a capability is what the kernel says", "[F5]")
+{
+  if (!test::batched_calls) SKIP("this backend sends no datagram to itself");
+  const auto before = find(udp::v4());
+  SECTION("it does not arrive")
+  {
+    script.poll.push(test::claim(0));
+  }
+  SECTION("it cannot be read")
+  {
+    script.recvmsg.push(fail(ENOMEM));
+  }
+  script.setsockopt.always(test::claim(0));  // so that a look at the datagram would find nothing
+  CHECK(find(udp::v4()) == before);
+}
+
+TEST_CASE_METHOD(test::scripted, "an error queue that cannot be tried is no capability", "[F5]")
+{
+  if (!test::batched_calls) SKIP("this backend reads no error queue");
+  auto expected = find(udp::v4());
+  REQUIRE(expected.receive_error);
+  // The first datagram, the one with a foreign source, and the one to the port that refuses it.
+  script.sendmsg.push(test::pass(), 2);
+  SECTION("the datagram that is to be refused does not leave")
+  {
+    script.sendmsg.push(fail(ENETUNREACH));
+  }
+  SECTION("the datagram behind it does not leave")
+  {
+    script.sendmsg.push(test::pass());
+    script.sendmsg.push(fail(ENETUNREACH));
+    script.recvmsg.push(test::pass());
+    script.recvmsg.push(fail(EAGAIN));
+  }
+  expected.receive_error = false;
+  CHECK(find(udp::v4()) == expected);
+}
+
+TEST_CASE_METHOD(test::scripted, "without a descriptor for the loopback interface nothing is known",
+                 "[F5]")
+{
+  if (!test::batched_calls) SKIP("this backend sends no datagram to itself");
+  script.socket.push(test::pass());
+  script.socket.push(fail(EMFILE));
+  dgram::error_code ec;
+  find_capabilities(udp::v4(), ec);
+  CHECK(ec == dgram::error_code(asio::error::no_descriptors));
+}
+
 TEST_CASE_METHOD(test::scripted, "the question for capabilities takes few system calls", "[F5]")
 {
   find(udp::v4());
