@@ -181,6 +181,80 @@ TEST_CASE("control_message: what the library knows is taken from them, and IPv4'
 #endif
 }
 
+#if defined(IP_PKTINFO)
+TEST_CASE("control_message: IPv4's own message about the address wins in each order")
+{
+  ::in_pktinfo v4{};
+  v4.ipi_ifindex = 2;
+  v4.ipi_addr.s_addr = htonl(0xC0000201);
+  v4.ipi_spec_dst = v4.ipi_addr;
+  ::in6_pktinfo v6{};
+  v6.ipi6_ifindex = 3;
+  v6.ipi6_addr.s6_addr[0] = 0xfe;
+  v6.ipi6_addr.s6_addr[1] = 0x80;
+  messages all;
+  all.add(IPPROTO_IP, IP_PKTINFO, v4)
+      .add(IPPROTO_IPV6, dgram::platform::rfc3542::packet_info, v6);
+  dgram::platform::received_control said;
+  dgram::platform::read_control(all.bytes, false, said);
+  dgram::datagram_info info;
+  dgram::detail::info_access::assign(info, dgram::udp::endpoint(), false, std::size_t{0}, said,
+                                     true);
+  CHECK(info.local_address() == dgram::parse_address("192.0.2.1"));
+  CHECK(info.interface_index() == 2);
+}
+#endif
+
+#if defined(__linux__)
+TEST_CASE("control_message: the sender of a Unix datagram is found behind other messages")
+{
+  const ::ucred sender{.pid = 7, .uid = 8, .gid = 9};
+  messages all;
+  all.add(SOL_SOCKET, SCM_TIMESTAMP, ::timeval{1, 2})
+      .add(IPPROTO_IP, SCM_CREDENTIALS, ::ucred{})
+      .add(SOL_SOCKET, SCM_CREDENTIALS, int{1})  // too small
+      .add(SOL_SOCKET, SCM_CREDENTIALS, sender);
+  std::int32_t process = 0;
+  std::uint32_t user = 0, group = 0;
+  REQUIRE(dgram::platform::find_credentials(all.bytes, process, user, group));
+  CHECK(process == 7);
+  CHECK(user == 8);
+  CHECK(group == 9);
+}
+#endif
+
+#if defined(__linux__) && !defined(DGRAM_FORCE_POSIX_BACKEND)
+TEST_CASE("control_message: an error of the path without the address of its sender has none")
+{
+  ::sock_extended_err error{};
+  error.ee_errno = EHOSTUNREACH;
+  error.ee_origin = SO_EE_ORIGIN_ICMP;
+  messages all;
+  all.add(IPPROTO_IP, IP_RECVERR, error);
+  dgram::platform::queued_report report;
+  dgram::platform::read_report(all.bytes, report);
+  CHECK(report.what == dgram::platform::queued_report::kind::icmp);
+  CHECK(report.error == EHOSTUNREACH);
+  CHECK_FALSE(report.offender);
+}
+
+TEST_CASE("control_message: the size of joined datagrams is found behind other messages")
+{
+  const auto size_in = [](const messages& all) {
+    dgram::platform::message received;
+    received.set_control(std::span<const std::byte>(all.bytes));
+    return received.segment_size();
+  };
+  CHECK(size_in(messages()) == 0);
+  CHECK(size_in(messages().add(IPPROTO_IP, IP_TTL, int{64})) == 0);
+  CHECK(size_in(messages().add(IPPROTO_IP, IP_TTL, int{64}).add(IPPROTO_UDP, UDP_GRO, int{1200})) ==
+        1200);
+  CHECK(size_in(messages().add(IPPROTO_UDP, UDP_GRO, int{-1})) == 0);
+  CHECK(size_in(messages().add(IPPROTO_UDP, UDP_GRO, char{1}).add(IPPROTO_UDP, UDP_GRO, int{5})) ==
+        5);
+}
+#endif
+
 TEST_CASE("socket_statistics: the kernel's counter is followed across its wrap")
 {
   dgram::detail::wrapping_counter counter;
