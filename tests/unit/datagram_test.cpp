@@ -244,6 +244,14 @@ TEST_CASE("an owned datagram knows what the datagram knew, and outlives its batc
   CHECK(kept[2].control_messages().empty());
 }
 
+TEST_CASE("datagram: with a DSCP alone, no congestion was marked")
+{
+  dgram::receive_batch batch(1, 16);
+  REQUIRE(batch.store("x", dgram::parse_endpoint("192.0.2.1:53"), {.dscp = 46}));
+  CHECK(batch[0].dscp() == 46);
+  CHECK(batch[0].ecn() == dgram::ecn_codepoint::not_ect);
+}
+
 TEST_CASE("an owned datagram keeps its control messages")
 {
   asio::io_context io;
@@ -381,6 +389,11 @@ TEST_CASE("datagram: an IPv4 sender in the mapped form has IPv4's scope", "[F8]"
     slot.needs_source = false;
     CHECK(datagram.reply_path().source.is_unspecified());
     CHECK(datagram.reply_path().interface_index == 7);
+    const dgram::detail::received_slot<dgram::udp> bare;
+    const dgram::datagram without(bytes, bare);
+    CHECK_FALSE(datagram.arrived_like(without));
+    CHECK_FALSE(without.arrived_like(datagram));
+    CHECK(without.arrived_like(without));
   }
 }
 
