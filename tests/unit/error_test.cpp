@@ -223,6 +223,24 @@ TEST_CASE("error: congestion is recognised in what the library's own calls repor
   CHECK(report(EWOULDBLOCK) == asio::error::would_block);
 }
 
+#if defined(__linux__) && !defined(DGRAM_FORCE_POSIX_BACKEND)
+TEST_CASE("error: a refused datagram has used a number of the kernel's after some errors only")
+{
+  const auto was_counted = [](int value, bool segmented, bool receives_errors = false) {
+    return dgram::platform::was_counted(dgram::platform::make_system_error(value), segmented,
+                                        receives_errors);
+  };
+  CHECK(was_counted(EPERM, false));
+  CHECK(was_counted(ENOBUFS, false, true));
+  CHECK_FALSE(was_counted(ENOBUFS, false));
+  for (const int value : {EINVAL, EMSGSIZE, EIO}) {
+    CHECK(was_counted(value, true));
+    CHECK_FALSE(was_counted(value, false));
+  }
+  CHECK_FALSE(was_counted(EAGAIN, true, true));
+}
+#endif
+
 TEST_CASE("error: what Asio has no name for is told by a name of the library's")
 {
   asio::io_context io;
