@@ -54,7 +54,6 @@ public:
   sim::link_counters counters;
   std::uint64_t config_version = 0;
 
-  const sim::link_config& config() const noexcept { return config_; }
   void change(const sim::link_config& config) noexcept { config_ = config; }
 
   /// Sends a packet of so many bytes. Returns none if the queue has no room for it.

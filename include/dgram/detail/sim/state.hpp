@@ -105,7 +105,6 @@ public:
   std::uint64_t reports_taken = 0;
   bool drained = false;
 
-  sim_wire& wire() const noexcept { return *wire_; }
   const executor_type& get_executor() const noexcept { return executor_; }
   bool is_open() const noexcept { return open_; }
   bool is_bound() const noexcept { return host_ != nullptr; }
