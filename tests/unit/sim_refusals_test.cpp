@@ -109,6 +109,25 @@ TEST_CASE("every call on a closed simulated socket says that it is closed")
   CHECK(error_of_wait(s, elsewhere, sim::socket::wait_read, executor) == closed);
 }
 
+TEST_CASE("a closed simulated socket has no buffers, no descriptor and no counts")
+{
+  scene s;
+  s.a.close();
+  const error_code closed = asio::error::bad_descriptor;
+  std::size_t size = 1;
+  CHECK(error_of([&](error_code& ec) { size = s.a.get_send_buffer_size(ec); }) == closed);
+  CHECK(size == 0);
+  size = 1;
+  CHECK(error_of([&](error_code& ec) { size = s.a.set_receive_buffer_size(9, ec); }) == closed);
+  CHECK(size == 0);
+  CHECK(s.a.native_handle() == -1);
+  CHECK(s.b.native_handle() == -1);
+  const sim::socket never{s.net.get_executor()};
+  CHECK(never.statistics().sent == 0);
+  CHECK(never.statistics().mean_sent() == 0.0);
+  CHECK_THROWS_WITH(s.b.disconnect(), Catch::Matchers::ContainsSubstring("disconnect"));
+}
+
 TEST_CASE("a simulated socket without a peer has no remote endpoint")
 {
   scene s;
@@ -162,6 +181,27 @@ TEST_CASE("a simulated send refuses options that a network in memory has no use 
   CHECK(s.a.statistics().sent == 0);
 }
 
+TEST_CASE("a simulated batch refuses options with the peer of the socket when it is sent")
+{
+  scene s;
+  s.a.connect(s.b.local_endpoint());
+  dgram::send_batch batch{4};
+  const auto refused = [&](const dgram::send_options& options) {
+    batch.clear();
+    batch.push("x", options);
+    return s.a.try_send_batch(batch).error;
+  };
+  CHECK(refused({.dscp = 64}) == dgram::error::out_of_range);
+  CHECK(refused({.hop_limit = 0}) == dgram::error::out_of_range);
+  CHECK(refused({.hop_limit = 256}) == dgram::error::out_of_range);
+  CHECK(refused({.source = asio::ip::make_address("::1")}) ==
+        asio::error::address_family_not_supported);
+  CHECK(refused({.do_not_fragment = true}) == asio::error::operation_not_supported);
+  CHECK_FALSE(refused({.source = asio::ip::make_address("::")}));
+  s.net.run();
+  CHECK(arrived(s.b) == std::vector<std::string>{"x"});
+}
+
 TEST_CASE("a simulated host without an address of the peer's family cannot reach it")
 {
   scene s;
@@ -203,6 +243,48 @@ TEST_CASE("a wait for reports ends at once where there is one, and of too many t
   CHECK(s.a.statistics().path_errors == sent);
   CHECK(s.a.statistics().lost_reports == 6);
   CHECK(s.a.try_receive_error(s.ec).peer.port() == 1006);
+}
+
+TEST_CASE("a handle of a simulated socket knows whether a report is there")
+{
+  scene s;
+  s.a.set_option(dgram::option::receive_error{true});
+  auto handle = s.a.handle();
+  CHECK_FALSE(handle.is_ready(sim::socket::wait_error));
+  s.a.send_to(asio::buffer("x", 1), at("10.0.0.2", 1000));
+  s.net.run();
+  CHECK(handle.is_ready(sim::socket::wait_error));
+}
+
+TEST_CASE("a refusal over IPv6 is reported with the numbers of ICMPv6")
+{
+  scene s;
+  s.net.add_host("other", {"2001:db8::9"});
+  sim::socket v6{s.net, {"2001:db8::1", 1}};
+  v6.set_option(dgram::option::receive_error{true});
+  v6.send_to(asio::buffer("x", 1), at("2001:db8::9", 1000));
+  s.net.run();
+  const dgram::path_error report = v6.try_receive_error(s.ec);
+  REQUIRE_FALSE(s.ec);
+  CHECK(report.origin == dgram::path_error_origin::icmpv6);
+  CHECK(report.icmp_type == 1);  // RFC 4443, section 3.1: port unreachable
+  CHECK(report.icmp_code == 4);
+  CHECK(report.offender == asio::ip::make_address("2001:db8::9"));
+}
+
+TEST_CASE("a pause of a simulated socket lasts a millisecond, and ends with the socket")
+{
+  scene s;
+  const auto closes = GENERATE(false, true);
+  auto handle = s.a.handle();
+  const auto start = sim::clock::now();
+  error_code seen = asio::error::in_progress;
+  handle.async_wait_congestion([&](error_code ec) { seen = ec; });
+  if (closes) s.a.close();
+  CHECK(seen == asio::error::in_progress);
+  s.net.run();
+  CHECK(seen == (closes ? error_code(asio::error::operation_aborted) : error_code()));
+  CHECK(sim::clock::now() - start == (closes ? 0ms : 1ms));
 }
 
 TEST_CASE("a group or broadcast datagram above the MTU of a receiver's link is refused")
@@ -335,6 +417,13 @@ TEST_CASE("simulated options of buffers and groups take effect")
   dgram::receive_batch batch{1};
   REQUIRE(s.b.try_receive_batch(batch, s.ec) == 1);
   CHECK((*batch.begin()).hop_limit() == 7);
+  s.a.set_option(dgram::option::hop_limit{9});
+  sim::socket unicast{s.net, {"10.0.0.2", 5}};
+  unicast.set_option(dgram::option::receive_hop_limit{true});
+  s.a.send_to(asio::buffer("x", 1), unicast.local_endpoint());
+  s.net.run();
+  REQUIRE(unicast.try_receive_batch(batch, s.ec) == 1);
+  CHECK((*batch.begin()).hop_limit() == 9);
 }
 
 TEST_CASE("a simulated host whose ephemeral ports are all taken lends one at another address")
@@ -355,6 +444,50 @@ TEST_CASE("a simulated host whose ephemeral ports are all taken lends one at ano
   last.bind({asio::ip::make_address("10.0.1.1"), 0}, ec);
   CHECK_FALSE(ec);
   CHECK(last.local_endpoint().port() >= 49152);
+}
+
+TEST_CASE("an IPv4 and a dual-stack socket do not share a simulated port")
+{
+  scene s;
+  const auto dual_first = GENERATE(false, true);
+  sim::socket one{s.net, "10.0.0.1"};
+  sim::socket two{s.net, "10.0.0.1"};
+  one.open(dual_first ? dgram::udp::dual() : dgram::udp::v4());
+  two.open(dual_first ? dgram::udp::v4() : dgram::udp::dual());
+  one.bind({one.local_endpoint().protocol(), 5});
+  two.bind({two.local_endpoint().protocol(), 5}, s.ec);
+  CHECK(s.ec == asio::error::address_in_use);
+  sim::socket v6{s.net, "10.0.0.1"};
+  v6.open(dgram::udp::v6());
+  v6.bind({dgram::udp::v6(), 6});
+  sim::socket v4{s.net, "10.0.0.1"};
+  v4.open(dgram::udp::v4());
+  v4.bind({dgram::udp::v4(), 6}, s.ec);
+  CHECK_FALSE(s.ec);
+}
+
+TEST_CASE("a simulated socket does not hear what goes to another address of its host")
+{
+  scene s;
+  s.net.add_host("server", {"10.0.0.5", "10.0.1.5"});
+  sim::socket server{s.net, {"10.0.0.5", 5}};
+  s.a.send_to(asio::buffer("x", 1), at("10.0.1.5", 5));
+  s.net.run();
+  CHECK(arrived(server).empty());
+  CHECK(s.net.counters().refused == 1);
+}
+
+TEST_CASE("a simulated datagram to the loopback address leaves from it")
+{
+  scene s;
+  sim::socket wild{s.net, "10.0.0.1"};
+  wild.open(dgram::udp::v4());
+  wild.bind({dgram::udp::v4(), 5});
+  wild.connect(at("127.0.0.1", 5));
+  CHECK(wild.local_endpoint() == at("127.0.0.1", 5));
+  wild.send(asio::buffer("own", 3));
+  s.net.run();
+  CHECK(arrived(wild) == std::vector<std::string>{"own"});
 }
 
 TEST_CASE("simulated sockets that share an IPv6 port get one flow each")

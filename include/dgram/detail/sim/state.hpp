@@ -331,7 +331,7 @@ public:
     if (what.destination.port() == 0) return net::error::invalid_argument;
     if (is_beyond_protocol<udp>(size, address.is_v4())) return net::error::message_size;
     if (asked.timestamp || asked.transmit_time || asked.interface_index != 0 ||
-        !asked.control.empty() || asked.segment_size)
+        !asked.control.empty() || asked.segment_size || (asked.do_not_fragment && address.is_v4()))
       return net::error::operation_not_supported;
     if (asked.dscp && *asked.dscp > 63) return error::out_of_range;
     if (asked.hop_limit && (*asked.hop_limit < 1 || *asked.hop_limit > 255))
