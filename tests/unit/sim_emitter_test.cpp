@@ -214,6 +214,15 @@ TEST_CASE("operations by name find hosts of the simulated network")
       });
   s.net.run();
   CHECK(elapsed() == 90ms);
+  std::vector<dgram::udp::endpoint> found;
+  s.names.async_resolve("10.9.9.9", "7", [&](error_code ec, const auto& results) {
+    CHECK_FALSE(ec);
+    for (const dgram::udp::endpoint each : results)
+      found.push_back(each);
+  });
+  s.net.run();
+  REQUIRE(found.size() == 1);
+  CHECK(dgram::to_string(found.front()) == "10.9.9.9:7");
   error_code ended;
   dgram::async_connect(client, "server", "7", s.names, [&](error_code ec) { ended = ec; });
   client.close();

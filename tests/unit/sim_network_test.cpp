@@ -18,6 +18,7 @@
 #include <cstdint>
 #include <fstream>
 #include <iterator>
+#include <random>
 #include <stdexcept>
 #include <string>
 #include <utility>
@@ -191,6 +192,17 @@ TEST_CASE("random numbers of the simulation are those of SplitMix64")
   CHECK((hits > 2300 && hits < 2700));
 }
 
+TEST_CASE("the distributions of the standard library take the random numbers of the simulation")
+{
+  sim::random random{7};
+  std::uniform_int_distribution<int> die(1, 6);
+  std::array<int, 6> dice{};
+  for (int i = 0; i < 6000; ++i)
+    ++dice.at(static_cast<std::size_t>(die(random) - 1));
+  for (const int each : dice)
+    CHECK((each > 850 && each < 1150));
+}
+
 TEST_CASE("jitter spreads the delay of a link to both sides")
 {
   scene s({.delay = 20ms, .jitter = 5ms});
@@ -346,6 +358,17 @@ TEST_CASE("a partition stops datagrams in both directions until it heals")
   CHECK(arrived(s.a) == strings{"healed from 10.0.0.2:2"});
 }
 
+TEST_CASE("a partition does not cut a host off from itself")
+{
+  scene s;
+  s.net.partition({"10.0.0.1", "10.0.0.2"}, {"10.0.0.1", "10.0.0.2"});
+  send(s.a, s.a.local_endpoint(), "own");
+  send(s.a, s.b.local_endpoint(), "cut");
+  s.net.run();
+  CHECK(arrived(s.a) == strings{"own from 10.0.0.1:1"});
+  CHECK(arrived(s.b).empty());
+}
+
 TEST_CASE("a paused host neither receives nor sends, and continues where it was")
 {
   scene s;
@@ -447,6 +470,51 @@ TEST_CASE("a NAT mapping ends after its timeout, or when the NAT is rebound")
   CHECK(arrived(s.a) == strings{"moved from 203.0.113.1:1025"});
 }
 
+TEST_CASE("a NAT uses a public port again after all others, and passes over one that is in use")
+{
+  scene s;
+  s.net.add_nat("203.0.113.1", {"192.168.0.2"}, {.mapping_timeout = 1s});
+  sim::socket kept{s.net, {"192.168.0.2", 7}};
+  constexpr int count = 31;
+  std::vector<sim::socket> renewed;
+  for (int i = 0; i < count; ++i)
+    renewed.emplace_back(s.net, sim::location{"192.168.0.2", 0});
+  std::vector<std::uint16_t> ports;
+  const auto run = [&](std::chrono::milliseconds time) {
+    std::array<char, 10> room{};
+    endpoint sender;
+    s.net.run_for(time);
+    ports.clear();
+    while (s.a.try_receive_from(asio::buffer(room), sender))
+      ports.push_back(sender.port());
+  };
+  bool is_kept = true;
+  const auto keep = [&] {
+    send(kept, s.a.local_endpoint());
+    run(5ms);
+    is_kept = is_kept && ports == std::vector<std::uint16_t>{1024};
+  };
+  // The mappings of these end before they send again.
+  const auto next_ports = [&] {
+    keep();
+    for (sim::socket& each : renewed)
+      send(each, s.a.local_endpoint());
+    run(700ms);
+    const auto result = ports;
+    keep();
+    run(700ms);
+    return result;
+  };
+  bool is_in_order = true;
+  std::uint32_t expected = 1025;
+  while (is_in_order && expected < 65536)
+    for (const std::uint16_t port : next_ports())
+      is_in_order = is_in_order && port == expected++;
+  CHECK(is_in_order);
+  CHECK(next_ports().front() == 1025);
+  CHECK(is_kept);
+}
+
 TEST_CASE("a refusal finds its way back through a NAT")
 {
   scene s;
@@ -525,6 +593,21 @@ TEST_CASE("a broadcast reaches every host on its port")
   CHECK(arrived(s.b).empty());  // bound to its address: as on Linux it hears no broadcast
 }
 
+TEST_CASE("a connected socket hears its group from its peer alone")
+{
+  scene s;
+  sim::socket c{s.net, "10.0.0.3"};
+  c.open(dgram::udp::v4());
+  // An unspecified local address would become that of the host.
+  c.bind({asio::ip::make_address("239.1.2.3"), 5});
+  c.join("239.1.2.3");
+  c.connect(s.a.local_endpoint());
+  send(s.b, {asio::ip::make_address("239.1.2.3"), 5}, "of b");
+  send(s.a, {asio::ip::make_address("239.1.2.3"), 5}, "of a");
+  s.net.run();
+  CHECK(arrived(c) == strings{"of a from 10.0.0.1:1"});
+}
+
 TEST_CASE("the account of each link balances in the middle of a run, and has each cause")
 {
   scene s({.delay = 10ms, .loss = 0.1, .duplicate = 0.1});
@@ -568,6 +651,17 @@ TEST_CASE("a trace has one line for each thing that happens, with its time")
   CHECK(lines == strings{"0.000000000 begins",
                          "0.000000000 send #1 10.0.0.1:1 > 10.0.0.2:2 5 bytes",
                          "0.020000000 arrive #1 10.0.0.1:1 > 10.0.0.2:2 5 bytes"});
+}
+
+TEST_CASE("a trace puts IPv6 addresses in brackets")
+{
+  scene s;
+  sim::socket one{s.net, {"2001:db8::1", 1}};
+  sim::socket two{s.net, {"2001:db8::2", 2}};
+  strings lines;
+  s.net.on_trace([&](std::string_view line) { lines.emplace_back(line); });
+  send(one, two.local_endpoint(), "hello");
+  CHECK(lines == strings{"0.000000000 send #1 [2001:db8::1]:1 > [2001:db8::2]:2 5 bytes"});
 }
 
 TEST_CASE("captures are pcap files with checksums that are right")
@@ -615,6 +709,27 @@ TEST_CASE("captures are pcap files with checksums that are right")
                                     std::uint32_t{arrivals[30]} << 16U |
                                     std::uint32_t{arrivals[31]} << 24U;
   CHECK(nanoseconds == 20'000'000);
+}
+
+TEST_CASE("a checksum of a capture is never zero, which would mean that there is none")
+{
+  const test::temporary_directory directory;
+  const std::string file = directory.path() + "/all.pcap";
+  {
+    scene s;
+    s.net.capture(file);
+    // 10.0.0.1:1, 10.0.0.2:2, the protocol, the length twice, and the payload add up to 0xFFFF.
+    constexpr std::uint32_t others = 0x0A00 + 1 + 0x0A00 + 2 + 1 + 2 + 17 + 10 + 10;
+    constexpr std::uint32_t payload = 0xFFFF - others;
+    send(s.a, s.b.local_endpoint(),
+         {static_cast<char>(payload >> 8U), static_cast<char>(payload & 0xFFU)});
+  }
+  std::ifstream input(file, std::ios::binary);
+  const std::vector<unsigned char> bytes(std::istreambuf_iterator<char>(input), {});
+  REQUIRE(bytes.size() == 24 + 16 + 20 + 8 + 2);
+  const std::size_t udp = 24 + 16 + 20;
+  CHECK(bytes[udp + 6] == 0xFF);
+  CHECK(bytes[udp + 7] == 0xFF);
 }
 
 }  // namespace sim_network_test

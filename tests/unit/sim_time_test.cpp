@@ -125,6 +125,27 @@ TEST_CASE("a virtual timer can be cancelled, set anew, moved and destroyed while
   CHECK(elapsed() == 5s);
 }
 
+TEST_CASE("a virtual timer says its time and its executor, and a move assignment ends its waits")
+{
+  asio::io_context io;
+  sim::network net{io};
+  net.run_for(1s);
+  sim::timer one{io, 2s};
+  sim::timer two{io, 5s};
+  CHECK(one.expiry() == sim::clock::time_point(3s));
+  CHECK(one.get_executor() == sim::timer::executor_type(io.get_executor()));
+  std::vector<std::string> seen;
+  one.async_wait([&](error_code ec) { seen.push_back(ec ? "one ended" : "one expired"); });
+  two.async_wait([&](error_code ec) { seen.push_back(ec ? "two ended" : "two expired"); });
+  one = std::move(two);
+  CHECK(one.expiry() == sim::clock::time_point(6s));
+  sim::timer& same = one;
+  one = std::move(same);
+  net.run();
+  CHECK(seen == std::vector<std::string>{"one ended", "two expired"});
+  CHECK(elapsed() == 6s);
+}
+
 TEST_CASE("code that takes its timer from the socket's type runs in virtual time")
 {
   asio::io_context io;
@@ -258,6 +279,18 @@ TEST_CASE("Asio's own timer type runs on the virtual clock")
   net.run_for(1h);
   CHECK(cancelled == asio::error::operation_aborted);
   CHECK(elapsed() == 1h + 20ms);
+}
+
+TEST_CASE("no wait of Asio's timers is too long for the virtual clock")
+{
+  asio::io_context io;
+  sim::network net{io};
+  net.run_for(1s);
+  // Asio keeps no thread waiting: the network does, in virtual time.
+  CHECK(sim::wait_traits::to_wait_duration(sim::clock::duration::max()) == 0ns);
+  CHECK(sim::wait_traits::to_wait_duration(sim::clock::time_point(5s)) == 0ns);
+  net.run();
+  CHECK(elapsed() == 1s);
 }
 
 TEST_CASE("a hundred coroutines with Asio's timers take the same virtual time in each run")
