@@ -294,6 +294,11 @@ TEST_CASE("a session is a connected socket to code that is written for one")
   s.send("x");
   s.run();
   CHECK(waited.calls == 2);
+  peer.async_wait(asio::socket_base::wait_error, waited.plain());
+  CHECK(waited.calls == 2);
+  s.run();
+  CHECK(waited.calls == 3);
+  CHECK(waited.ec == asio::error::operation_not_supported);
   CHECK(drain(peer) == texts{"x"});
   s.send("");
   s.run();
@@ -941,6 +946,57 @@ TEST_CASE("a validated session is not evicted for a stranger")
   s.run();
   CHECK(one.is_open());
   CHECK(s.counts().sessions_full == 1);
+}
+
+TEST_CASE("what refers to a session that has ended has no endpoints, and sends nothing")
+{
+  scene s;
+  auto peer = s.accept_one();
+  const auto all = s.listener->sessions();
+  const auto first = all.begin();
+  session_ref kept = *first;
+  REQUIRE(kept);
+  CHECK(kept.remote_endpoint() == s.client().local_endpoint());
+  peer.close();
+  error_code ec;
+  CHECK(kept.remote_endpoint(ec) == dgram::udp::endpoint());
+  CHECK(ec == ended);
+  CHECK_THROWS_AS(kept.remote_endpoint(), dgram::system_error);
+  CHECK(peer.local_endpoint(ec) == dgram::udp::endpoint());
+  CHECK(ec == ended);
+  CHECK_THROWS_AS(peer.local_endpoint(), dgram::system_error);
+  CHECK_FALSE(*first);
+  error_code sent;
+  s.spawn([](session_ref to, error_code& result) -> asio::awaitable<void> {
+    try {
+      co_await to.send("late");
+    } catch (const dgram::system_error& failed) {
+      result = failed.code();
+    }
+  }(kept, sent));
+  s.run();
+  CHECK(sent == ended);
+  CHECK(s.replies().empty());
+}
+
+TEST_CASE("a session of a wildcard socket knows the address that its peer has sent to")
+{
+  asio::io_context io;
+  sim::network net{io};
+  net.add_host("server", {"10.0.0.1", "10.0.1.1"});
+  sim::socket server{net, "server"};
+  server.open(dgram::udp::v4());
+  server.bind({dgram::udp::v4(), 7000});
+  sim::socket client{net, {"10.0.0.2", 0}};
+  listener_type listener{server};
+  std::optional<session> peer;
+  listener.async_accept([&](error_code, std::optional<session> accepted) {
+    peer = std::move(accepted);
+  });
+  client.send_to(asio::buffer("x", 1), {asio::ip::make_address("10.0.1.1"), 7000});
+  net.run_for(1s);
+  REQUIRE(peer);
+  CHECK(dgram::to_string(peer->local_endpoint()) == "10.0.1.1:7000");
 }
 
 TEST_CASE("new peers beyond max_unaccepted are refused until one is accepted or ends")
