@@ -741,6 +741,18 @@ TEST_CASE("the id may be at another position of the answer, or be found by funct
     s.run(10ms);
     CHECK((*told)->text == ".aa yes");
   }
+  SECTION("two functions, one for requests and one for answers")
+  {
+    scene s({}, {[](dgram::bytes_view bytes) { return dgram::session_key::at(bytes, 0, 2); },
+                 [](dgram::bytes_view bytes) { return dgram::session_key::at(bytes, 1, 2); }});
+    s.reply = [](std::string_view request) {
+      return texts{std::string(request), "." + std::string(request)};
+    };
+    const auto told = s.ask("aa ");
+    s.run(10ms);
+    CHECK((*told)->text == ".aa ");
+    CHECK(s.counts().strays == 1);
+  }
   SECTION("one function, which may throw")
   {
     scene s({}, [](dgram::bytes_view bytes) {
