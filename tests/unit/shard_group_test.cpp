@@ -202,6 +202,23 @@ TEST_CASE("a dual-stack group steers both families", "[shard_group]")
 }
 
 #if defined(__linux__)
+TEST_CASE("a dual-stack group on the IPv6 wildcard takes both families", "[shard_group]")
+{
+  DGRAM_SKIP_WITHOUT_IPV6();
+  asio::io_context io;
+  shard_group group{{asio::ip::address_v6::any(), 0}, {.socket = {.dual_stack = true}}};
+  dgram::udp::socket member = group.open(io);
+  const auto port = group.local_endpoint().port();
+  for (const bool v6 : {false, true}) {
+    client peer(v6 ? test::loopback_v6(port) : test::loopback_v4(port));
+    peer.send();
+    std::array<char, 8> bytes;
+    dgram::udp::endpoint sender;
+    REQUIRE(member.try_receive_from(asio::buffer(bytes), sender));
+    CHECK(sender == peer.socket.local_endpoint());
+  }
+}
+
 TEST_CASE("IPv6 extension headers do not hide the port", "[shard_group]")
 {
   DGRAM_SKIP_WITHOUT_STEERING();
@@ -388,6 +405,8 @@ TEST_CASE("a group has at most 256 members", "[shard_group]")
   dgram::error_code ec;
   const auto more = all.group.open(all.io, ec);
   CHECK(ec == dgram::error::out_of_range);
+  CHECK_THROWS_WITH(all.group.open(all.io),
+                    ContainsSubstring("a group has at most 256 members"));
   CHECK(all.group.size() == 256);
   for (int flow = 0; flow < 50; ++flow) {
     client peer(all.group.local_endpoint());
