@@ -10,6 +10,8 @@
 #include <catch2/generators/catch_generators_adapters.hpp>
 #include <catch2/generators/catch_generators_random.hpp>
 
+#include <net/if.h>
+
 #include <deque>
 #include <numeric>
 #include <random>
@@ -493,6 +495,25 @@ TEST_CASE("send_batch: an answer that was changed is no longer the one before")
     CHECK(source(i) == "127.0.0.6");
   for (const std::size_t i : {3U, 5U, 6U})
     CHECK(source(i) == "127.0.0.1");
+}
+
+TEST_CASE("send_batch: answers that know only their interface share what they ask for")
+{
+  asio::io_context io;
+  sink over(io, false);
+  dgram::udp::socket sender{io, {dgram::udp::v4(), 0}};
+  dgram::send_batch batch({.datagrams = 16, .copy = true});
+  dgram::reply_path path{over.socket.local_endpoint()};
+  path.interface_index = ::if_nametoindex("lo");
+  batch.push("a", path);
+  batch.push("b", path);
+  path.source = asio::ip::make_address("127.0.0.5");
+  batch.push("c", path);
+  CHECK(sender.send_batch(batch).sent == 3);
+  CHECK(over.take() == std::vector<std::string>{"a", "b", "c"});
+  CHECK(over.senders[0].address() == asio::ip::make_address("127.0.0.1"));
+  CHECK(over.senders[1].address() == asio::ip::make_address("127.0.0.1"));
+  CHECK(over.senders[2].address() == asio::ip::make_address("127.0.0.5"));
 }
 
 TEST_CASE("send_batch: one that fits a receive batch takes an answer to each datagram in any order",

@@ -268,6 +268,11 @@ TEST_CASE("PKI-01 a datagram leaves from the address that it asks for")
   const auto loopback = over.sender.local_endpoint().address();
   over.sender.send_to(asio::buffer("a", 1), over.to_receiver(), send_options{.source = loopback});
   CHECK(dgram::canonical(over.take_one().sender()) == over.sender.local_endpoint());
+  for (const char* unspecified : {"0.0.0.0", "::"}) {
+    over.sender.send_to(asio::buffer("a", 1), over.to_receiver(),
+                        send_options{.source = dgram::parse_address(unspecified)});
+    CHECK(dgram::canonical(over.take_one().sender()) == over.sender.local_endpoint());
+  }
   if (!over.v4) return;
   // Any address of 127/8 is one of this host's, and another one than the routes would choose.
   test::udp_socket anywhere(over.io, {dgram::udp::v4(), 0});

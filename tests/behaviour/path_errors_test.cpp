@@ -593,4 +593,21 @@ TEST_CASE("path_mtu tells what the way takes")
   CHECK(ec == asio::error::bad_descriptor);
 }
 
+TEST_CASE("a descriptor that reports errors already goes on with that under its new socket")
+{
+  SKIP_WITHOUT_ERROR_QUEUE();
+  asio::io_context io;
+  test::udp_socket first(io, test::loopback_v4());
+  first.set_option(option::receive_error(true));
+  test::udp_socket second(io);
+  second.assign(dgram::udp::v4(), first.release());
+  const auto dead = test::dead_endpoint();
+  second.send_to(asio::buffer("x", 1), dead);
+  dgram::error_code ec;
+  const dgram::path_error report = second.try_receive_error(ec);
+  REQUIRE_FALSE(ec);
+  CHECK(report.peer == dead);
+  CHECK(report.code == asio::error::connection_refused);
+}
+
 }  // namespace path_errors_test
