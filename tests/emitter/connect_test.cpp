@@ -336,4 +336,19 @@ TEST_CASE("CON-25: what waits for a connect does not go to the next peer", "[emi
   CHECK(lost == dgram::error_code(asio::error::not_connected));
 }
 
+#if defined(__linux__)
+
+TEST_CASE("a peer that the system refuses is thrown at once by connect_sync", "[emitter]")
+{
+  asio::io_context io;
+  auto socket = dgram::create_socket(io, dgram::udp4);
+  // The broadcast address of the loopback interface, which takes option::broadcast.
+  CHECK(thrown([&] { socket.connect_sync(9, "127.255.255.255"); }) == asio::error::access_denied);
+  CHECK_FALSE(socket.state().connected);
+  socket.connect_sync(9);
+  CHECK(socket.state().connected);
+}
+
+#endif
+
 }  // namespace connect_test

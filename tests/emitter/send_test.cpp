@@ -199,6 +199,13 @@ TEST_CASE("SND-18, SND-19, SND-22: what the kernel refuses goes to the callback 
   CHECK(connected.what.text() == "send EMSGSIZE (70000 bytes; at most 65507)");
   CHECK(small.what.text() == "send EMSGSIZE (65508 bytes; at most 65507)");
   CHECK(events == trace{"listening", "connect"});
+
+  DGRAM_SKIP_WITHOUT_IPV6();
+  auto six = dgram::create_socket(io, dgram::udp6);
+  outcome of_six;
+  six.send(std::vector<char>(65528), 12345, "::1", of_six.callback());
+  test::run_until(io, [&] { return of_six.calls == 1; });
+  CHECK(of_six.what.text() == "send EMSGSIZE ::1:12345 (65528 bytes; at most 65527)");
 }
 
 TEST_CASE("SND-21: without a callback it is one 'error' event", "[emitter]")
