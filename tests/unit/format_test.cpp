@@ -83,6 +83,15 @@ void for_each_value(Check check)
   check(dgram::path_error_origin::host, "host");
   check(dgram::path_error_origin::icmp, "icmp");
   check(dgram::path_error_origin::icmpv6, "icmpv6");
+  check(static_cast<dgram::path_error_origin>(99), "unknown");
+  check(static_cast<dgram::session_end>(99), "unknown");
+
+  dgram::failure what;
+  what.operation = "connect";
+  what.code = asio::error::connection_refused;
+  what.address = "127.0.0.1";
+  what.port = 53;
+  check(what, what.text());
 }
 
 }  // namespace

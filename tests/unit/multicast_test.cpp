@@ -296,6 +296,9 @@ TEST_CASE("multicast: a membership leaves when it goes, wherever the socket is t
     dgram::membership second(std::move(first));
     CHECK_FALSE(first.is_joined());
     CHECK(second.is_joined());
+    auto& same = second;
+    second = std::move(same);
+    CHECK(second.is_joined());
     first.leave();
     CHECK(is_member(socket));
     dgram::membership other(socket, multicast_group("239.255.77.5"), loopback());

@@ -227,6 +227,10 @@ TEST_CASE("option: out of range on a plain Asio socket is EINVAL and changes not
     check_refused<option::send_buffer_size>(socket, value, refused, SOL_SOCKET, SO_SNDBUF);
   }
 
+  dgram::error_code device;
+  socket.set_option(option::bind_to_device(dgram::network_interface("no-such-if")), device);
+  CHECK(device == refused);
+
   DGRAM_SKIP_WITHOUT_IPV6();
   plain_socket six(io, v6);
   check_refused<option::hop_limit>(six, value, refused, IPPROTO_IPV6, IPV6_UNICAST_HOPS);
@@ -388,6 +392,7 @@ TEST_CASE("option: what is thrown names the call, the option and its value")
         "set_option \"bind_to_device{no-such-if}\": " + unknown);
   CHECK(to_string(option::broadcast(true)) == "broadcast{true}");
   CHECK(to_string(option::do_not_fragment(false)) == "do_not_fragment{false}");
+  CHECK(to_string(option::do_not_fragment(true)) == "do_not_fragment{true}");
 
   try {
     const udp::socket configured(io, udp::v4(), {.send_buffer_size = -1});

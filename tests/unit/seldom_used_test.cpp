@@ -18,6 +18,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <fstream>
+#include <functional>
 #include <iterator>
 #include <map>
 #include <optional>
@@ -40,6 +41,21 @@ using namespace std::chrono_literals;
 using Catch::Matchers::ContainsSubstring;
 using dgram::error_code;
 namespace sim = dgram::sim;
+
+namespace {
+
+struct stub_resolver {
+  std::vector<asio::ip::udp::endpoint> known;
+  error_code why;
+
+  template <class Handler>
+  void async_resolve(const std::string&, const std::string&, Handler&& handler)
+  {
+    std::forward<Handler>(handler)(why, known);
+  }
+};
+
+}  // namespace
 
 TEST_CASE("each system error of a socket has the name that the system's manual gives it")
 {
@@ -109,6 +125,88 @@ TEST_CASE("a failure converts to its code, in both ways")
   CHECK(code == asio::error::access_denied);
   CHECK(failed);
   CHECK_FALSE(dgram::failure());
+}
+
+TEST_CASE("the text of a failure is the same by each way")
+{
+  dgram::failure what;
+  what.operation = "bind";
+  what.code = asio::error::address_in_use;
+  what.address = "127.0.0.1";
+  what.port = 53;
+  CHECK_THAT(what.text(), ContainsSubstring("bind") && ContainsSubstring("127.0.0.1:53"));
+  CHECK(to_string(what) == what.text());
+}
+
+TEST_CASE("a key that is too long or empty has no bytes")
+{
+  const std::string longest(dgram::session_key::max_size, 'k');
+  CHECK(dgram::session_key(longest).bytes().text() == longest);
+  CHECK(dgram::session_key(longest + "k").bytes().size() == 0);
+  CHECK(dgram::session_key().bytes().size() == 0);
+}
+
+TEST_CASE("a socket that is closed, and a batch that is empty, have counted nothing")
+{
+  asio::io_context io;
+  dgram::udp::socket socket{io, test::loopback_v4()};
+  CHECK(socket.try_send_to(asio::buffer("x", 1), socket.local_endpoint()));
+  CHECK(socket.statistics().sent == 1);
+  socket.close();
+  const auto counts = socket.statistics();
+  CHECK(counts.dropped == 0);
+  CHECK(counts.mean_received() == 0.0);
+  dgram::receive_batch batch{4};
+  CHECK_FALSE(batch.dropped());
+}
+
+TEST_CASE("a payload beyond what IPv6 allows is refused with that limit in the text")
+{
+  DGRAM_SKIP_WITHOUT_IPV6();
+  asio::io_context io;
+  dgram::udp::socket socket{io, test::loopback_v6()};
+  const std::string payload(65528, 'x');
+  CHECK_THROWS_WITH(socket.send_to(asio::buffer(payload), socket.local_endpoint()),
+                    ContainsSubstring("65528 bytes (at most 65527)"));
+}
+
+#if defined(__linux__)
+
+TEST_CASE("the path MTU to an address that a socket may not connect to is its error")
+{
+  asio::io_context io;
+  dgram::udp::socket socket{io, test::loopback_v4()};
+  error_code ec;
+  // The broadcast address of the loopback interface. A connect to it needs option::broadcast.
+  CHECK(socket.path_mtu({asio::ip::make_address("127.255.255.255"), 9}, ec) == 0);
+  CHECK(ec == asio::error::access_denied);
+}
+
+#endif
+
+TEST_CASE("an emitter's lookup by a resolver takes the first address of the socket's family")
+{
+  const auto v4 = asio::ip::make_address("192.0.2.1");
+  const auto v6 = asio::ip::make_address("2001:db8::1");
+  stub_resolver names{{{v6, 0}, {v4, 0}}, {}};
+  const dgram::lookup_function lookup{std::ref(names)};
+  error_code seen;
+  asio::ip::address found;
+  const auto report = [&](error_code ec, const asio::ip::address& address) {
+    seen = ec;
+    found = address;
+  };
+  lookup("host", dgram::socket_type::udp4, report);
+  CHECK(found == v4);
+  lookup("host", dgram::socket_type::udp6, report);
+  CHECK(found == v6);
+  CHECK_FALSE(seen);
+  names.known = {{v4, 0}};
+  lookup("host", dgram::socket_type::udp6, report);
+  CHECK(seen == asio::error::host_not_found);
+  names.why = asio::error::host_not_found_try_again;
+  lookup("host", dgram::socket_type::udp6, report);
+  CHECK(seen == asio::error::host_not_found_try_again);
 }
 
 TEST_CASE("a kind of socket that none of the enumerators is has a text, too")
@@ -458,6 +556,18 @@ TEST_CASE("a seed that fails is printed with its reason and where its trace is")
 #endif
 
 #if DGRAM_HAS_UNIX_DATAGRAMS
+
+TEST_CASE("Unix addresses of an emitter compare by their text, and one without a name says so")
+{
+  const dgram::basic_address_info<dgram::unix_dgram> one(dgram::unix_dgram::endpoint("/tmp/one"));
+  const dgram::basic_address_info<dgram::unix_dgram> two(dgram::unix_dgram::endpoint("/tmp/two"));
+  const dgram::basic_address_info<dgram::unix_dgram> none{dgram::unix_dgram::endpoint()};
+  CHECK(one == one);
+  CHECK_FALSE(one == two);
+  CHECK(to_string(one) == "/tmp/one");
+  CHECK(to_string(none) == "(unnamed)");
+  CHECK(dgram::unix_dgram() == dgram::unix_dgram());
+}
 
 TEST_CASE("a Unix endpoint takes the texts that Asio's takes: none, and a NUL and a name")
 {
