@@ -466,7 +466,6 @@ public:
     report = reports_.pop();
     return true;
   }
-  void expect_reports() noexcept {}
   void take_reports() noexcept {}
   void begin_waiting_for_reports() noexcept {}
   void end_waiting_for_reports() noexcept {}
