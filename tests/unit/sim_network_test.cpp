@@ -18,6 +18,7 @@
 #include <cstdint>
 #include <fstream>
 #include <iterator>
+#include <limits>
 #include <random>
 #include <stdexcept>
 #include <string>
@@ -195,6 +196,8 @@ TEST_CASE("random numbers of the simulation are those of SplitMix64")
 TEST_CASE("the distributions of the standard library take the random numbers of the simulation")
 {
   sim::random random{7};
+  CHECK(sim::random::min() == 0);
+  CHECK(sim::random::max() == std::numeric_limits<std::uint64_t>::max());
   std::uniform_int_distribution<int> die(1, 6);
   std::array<int, 6> dice{};
   for (int i = 0; i < 6000; ++i)
