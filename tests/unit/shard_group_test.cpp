@@ -451,6 +451,26 @@ TEST_CASE("the last member is drained before it is closed", "[shard_group]")
   }
 }
 
+TEST_CASE("the wait for the last member's queue ends if the program closes that", "[shard_group]")
+{
+  DGRAM_SKIP_WITHOUT_STEERING();
+  shards all(test::loopback_v4(), 2, {.reserve = 2});
+  std::vector<std::unique_ptr<client>> peers;
+  for (int i = 0; i < 60; ++i) {
+    peers.push_back(std::make_unique<client>(all.group.local_endpoint()));
+    peers.back()->send();
+  }
+  std::optional<dgram::error_code> result;
+  all.group.async_drain_last([&](dgram::error_code ec) { result = ec; });
+  all.io.run_for(test::milliseconds(20));
+  CHECK_FALSE(result);  // its queue is not empty
+  all.io.restart();
+  all.sockets[1].close();
+  all.io.run_for(std::chrono::seconds(10));
+  REQUIRE(result);
+  CHECK_FALSE(*result);
+}
+
 TEST_CASE("a drained member stays open until it is closed", "[shard_group]")
 {
   DGRAM_SKIP_WITHOUT_GROUPS();
