@@ -6,6 +6,8 @@
 
 #include <catch2/catch_test_macros.hpp>
 
+#include <sys/resource.h>
+
 #include <array>
 #include <cerrno>
 #include <cstddef>
@@ -491,6 +493,22 @@ TEST_CASE("D3: a connect that failed completes with its error and leaves the soc
   CHECK(disconnect_error(socket) == asio::error::not_connected);
   CHECK_FALSE(connect_error(socket, peer.local_endpoint()));
   CHECK(socket.remote_endpoint() == peer.local_endpoint());
+}
+
+TEST_CASE("a connect that can open no socket says so, and the socket stays closed", "[connect]")
+{
+  asio::io_context io;
+  udp_socket socket(io);
+  ::rlimit before{};
+  REQUIRE(::getrlimit(RLIMIT_NOFILE, &before) == 0);
+  ::rlimit none = before;
+  none.rlim_cur = 0;
+  REQUIRE(::setrlimit(RLIMIT_NOFILE, &none) == 0);
+  const dgram::error_code ec = connect_error(socket, test::loopback_v4(9));
+  REQUIRE(::setrlimit(RLIMIT_NOFILE, &before) == 0);
+  CHECK(ec == asio::error::no_descriptors);
+  CHECK_FALSE(socket.is_open());
+  CHECK_FALSE(connect_error(socket, test::loopback_v4(9)));
 }
 
 }  // namespace connect_test
