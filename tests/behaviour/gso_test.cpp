@@ -514,6 +514,20 @@ TEST_CASE("send_batch: answers that know only their interface share what they as
   CHECK(over.senders[0].address() == asio::ip::make_address("127.0.0.1"));
   CHECK(over.senders[1].address() == asio::ip::make_address("127.0.0.1"));
   CHECK(over.senders[2].address() == asio::ip::make_address("127.0.0.5"));
+
+  DGRAM_SKIP_WITHOUT_IPV6();
+  dgram::udp::socket six{io, test::loopback_v6()};
+  dgram::udp::socket to_six{io, {dgram::udp::v6(), 0}};
+  path = {six.local_endpoint(), asio::ip::make_address("::1"), ::if_nametoindex("lo")};
+  batch.push("a", path);
+  path.source = asio::ip::address();
+  batch.push("b", path);
+  batch.push("c", path);
+  CHECK(to_six.send_batch(batch).sent == 3);
+  dgram::receive_batch taken(4);
+  REQUIRE(six.receive_batch(taken) == 3);
+  CHECK(taken[0].payload().text() == "a");
+  CHECK(taken[2].payload().text() == "c");
 }
 
 TEST_CASE("send_batch: one that fits a receive batch takes an answer to each datagram in any order",

@@ -138,6 +138,16 @@ TEST_CASE_METHOD(sockets, "what the socket cannot be told or asked keeps the dat
   script.setsockopt.push(fail(EPERM));
   socket.send_to(asio::buffer("a", 1), peer.endpoint(), send_options{.timestamp = true}, ec);
   CHECK(ec == asio::error::no_permission);
+  script.setsockopt.push(fail(EPERM));
+  dgram::send_result told;
+  socket.async_send_segments(asio::buffer("aabb", 4), 2, peer.endpoint(), later,
+                             [&](dgram::error_code failure, dgram::send_result result) {
+                               ec = failure;
+                               told = result;
+                             });
+  test::run(io);
+  CHECK(ec == asio::error::no_permission);
+  CHECK(told.sent == 0);
   CHECK(script.taken.size() == 1);
   // It is tried anew, and once.
   socket.send_to(asio::buffer("a", 1), peer.endpoint(), later);
