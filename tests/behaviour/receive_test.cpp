@@ -401,6 +401,25 @@ TEST_CASE_METHOD(test::bound_pair, "RCV-17: a wait tells of datagrams and takes 
     CHECK(batch[i].payload().text() == std::to_string(i + 1));
 }
 
+#if defined(__linux__)
+
+TEST_CASE_METHOD(test::bound_pair, "MSG_TRUNC tells the full size, with and without error reports",
+                 "[receive]")
+{
+  for (const bool reports : {false, true}) {
+    receiver.set_option(dgram::option::receive_error(reports));
+    sender.send_to(asio::buffer("hello", 5), receiver.local_endpoint());
+    std::array<char, 2> room{};
+    test::endpoint from;
+    CHECK(receiver.receive_from(asio::buffer(room), from, MSG_TRUNC) == 5);
+    CHECK(from == sender.local_endpoint());
+    CHECK(std::string(room.data(), 2) == "he");
+  }
+  CHECK(receiver.statistics().received_bytes == 2);  // Asio's own receive does not count
+}
+
+#endif
+
 TEST_CASE_METHOD(test::bound_pair, "RCV-20: a batch holds the largest datagram by default",
                  "[receive]")
 {
