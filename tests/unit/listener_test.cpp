@@ -990,9 +990,8 @@ TEST_CASE("a session of a wildcard socket knows the address that its peer has se
   sim::socket client{net, {"10.0.0.2", 0}};
   listener_type listener{server};
   std::optional<session> peer;
-  listener.async_accept([&](error_code, std::optional<session> accepted) {
-    peer = std::move(accepted);
-  });
+  listener.async_accept(
+      [&](error_code, std::optional<session> accepted) { peer = std::move(accepted); });
   client.send_to(asio::buffer("x", 1), {asio::ip::make_address("10.0.1.1"), 7000});
   net.run_for(1s);
   REQUIRE(peer);

@@ -405,8 +405,7 @@ TEST_CASE("a group has at most 256 members", "[shard_group]")
   dgram::error_code ec;
   const auto more = all.group.open(all.io, ec);
   CHECK(ec == dgram::error::out_of_range);
-  CHECK_THROWS_WITH(all.group.open(all.io),
-                    ContainsSubstring("a group has at most 256 members"));
+  CHECK_THROWS_WITH(all.group.open(all.io), ContainsSubstring("a group has at most 256 members"));
   CHECK(all.group.size() == 256);
   for (int flow = 0; flow < 50; ++flow) {
     client peer(all.group.local_endpoint());
