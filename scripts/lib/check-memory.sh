@@ -47,9 +47,11 @@ if [ ! -e "$library/lib/libc++.a" ]; then
   rm -rf "$work"/llvm-toolchain-*
 fi
 
+# Stop tokens are still experimental in this libc++.
 # Asio's contexts post to what is being destroyed, which Clang can report, too: -fno-sanitize-memory-use-after-dtor.
 flags=(-std=c++20 -O0 -g1 -fno-omit-frame-pointer -fsanitize=memory -fno-sanitize-memory-use-after-dtor -pthread
-  -nostdinc++ -isystem "$library/include/c++/v1" -D_LIBCPP_HARDENING_MODE=_LIBCPP_HARDENING_MODE_EXTENSIVE
+  -nostdinc++ -isystem "$library/include/c++/v1" -fexperimental-library
+  -D_LIBCPP_HARDENING_MODE=_LIBCPP_HARDENING_MODE_EXTENSIVE
   -DASIO_STANDALONE -DFMT_HEADER_ONLY -Iinclude -Itests -isystem build/deps/asio-newest/usr/include -isystem "$catch2")
 
 group() { # NAME SUITE FILE...: a source that includes the files

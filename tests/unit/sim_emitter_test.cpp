@@ -217,8 +217,7 @@ TEST_CASE("operations by name find hosts of the simulated network")
   std::vector<dgram::udp::endpoint> found;
   s.names.async_resolve("10.9.9.9", "7", [&](error_code ec, const auto& results) {
     CHECK_FALSE(ec);
-    for (const dgram::udp::endpoint each : results)
-      found.push_back(each);
+    found.assign(results.begin(), results.end());
   });
   s.net.run();
   REQUIRE(found.size() == 1);
