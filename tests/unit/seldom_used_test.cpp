@@ -117,6 +117,27 @@ TEST_CASE("a lookup's errors have the names that JavaScript's have")
   CHECK(name_of(asio::error::host_not_found_try_again) == "getaddrinfo EAI_AGAIN");
 }
 
+TEST_CASE("a handler may be larger than the pieces of memory that a thread keeps")
+{
+  asio::io_context io;
+  dgram::udp::socket to(io, test::loopback_v4());
+  dgram::udp::socket from(io, test::loopback_v4());
+  dgram::receive_batch batch(1, 16);
+  std::array<char, 5000> large{};
+  large.back() = 'z';
+  char seen = 0;
+  to.async_receive_batch(batch, [&seen, large](error_code ec, std::size_t count) {
+    CHECK_FALSE(ec);
+    CHECK(count == 1);
+    seen = large.back();
+  });
+  io.poll();
+  CHECK(seen == 0);
+  from.send_to(asio::buffer("hello", 5), to.local_endpoint());
+  test::run(io);
+  CHECK(seen == 'z');
+}
+
 TEST_CASE("a failure converts to its code, in both ways")
 {
   dgram::failure failed;
