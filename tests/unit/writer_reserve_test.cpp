@@ -336,6 +336,54 @@ TEST_CASE("writer: a socket that is closed and opened again takes what was writt
   CHECK(on.arrived() == texts{"kept"});
 }
 
+TEST_CASE("writer: a handler for lost datagrams may close the socket of the one that comes")
+{
+  host on;
+  on.queue("lost");
+  on.writer->on_error([&](error_code, const auto&, std::size_t) { on.socket.close(); });
+  write(on.writer->reserve(4), "late");
+  on.socket.close();
+  on.socket.open(dgram::udp::v4());
+  on.writer->commit(4, on.peer(), {}, on.ec);
+  CHECK(on.ec == asio::error::bad_descriptor);
+  CHECK(on.writer->size() == 0);
+  CHECK(on.arrived().empty());
+}
+
+TEST_CASE("writer: a handler for lost datagrams may take the room of the one that comes")
+{
+  host on;
+  on.writer.emplace(on.socket, dgram::writer_config{.datagrams = 2});
+  on.queue("lost");
+  int lost = 0;
+  on.writer->on_error([&](error_code ec, const auto&, std::size_t) {
+    CHECK(ec == asio::error::operation_aborted);
+    ++lost;
+    CHECK(on.writer->try_send("one", on.peer()));
+    CHECK(on.writer->try_send("two", on.peer()));
+  });
+  const auto reopen = [&] {
+    on.socket.close();
+    on.socket.open(dgram::udp::v4());
+  };
+  SECTION("a packet that was written")
+  {
+    write(on.writer->reserve(4), "late");
+    reopen();
+    on.writer->commit(4, on.peer(), {}, on.ec);
+    CHECK(on.ec);
+  }
+  SECTION("a packet that is pushed")
+  {
+    reopen();
+    CHECK_THROWS_AS(on.writer->push("late", on.peer()), dgram::system_error);
+  }
+  CHECK(lost == 1);
+  CHECK(on.arrived() == texts{"one", "two"});
+  CHECK(on.writer->statistics().lost == 1);
+  CHECK(on.writer->statistics().sent == 2);
+}
+
 TEST_CASE("writer: the number of a datagram that was refused, lost or dropped comes back")
 {
   numbers got;
