@@ -1073,6 +1073,21 @@ TEST_CASE("a second listener on the socket and a connected socket are refused")
   CHECK(code_of(s.client()) == asio::error::already_connected);
 }
 
+TEST_CASE("a listener does not begin on a socket that was connected after it was made")
+{
+  scene s;
+  s.server.connect(s.client().local_endpoint());
+  std::optional<error_code> result;
+  s.listener->async_accept([&](error_code ec, auto&&) { result = ec; });
+  s.run();
+  CHECK(result == asio::error::already_connected);
+  s.server.disconnect();
+  result.reset();
+  s.listener->async_accept([&](error_code ec, auto&&) { result = ec; });
+  s.run();
+  CHECK_FALSE(result);  // it waits
+}
+
 TEST_CASE("a reader on a listener's socket and a listener on a reader's socket are refused")
 {
   scene s;
