@@ -146,6 +146,20 @@ TEST_CASE("a virtual timer says its time and its executor, and a move assignment
   CHECK(elapsed() == 6s);
 }
 
+TEST_CASE("a virtual timer whose only wait was cancelled does not hold the clock up")
+{
+  asio::io_context io;
+  sim::network net{io};
+  sim::timer timer{io, 5s};
+  error_code seen;
+  timer.async_wait([&](error_code ec) { seen = ec; });
+  CHECK(timer.cancel_one() == 1);
+  CHECK(timer.cancel_one() == 0);
+  net.run();
+  CHECK(seen == asio::error::operation_aborted);
+  CHECK(elapsed() == 0s);
+}
+
 TEST_CASE("code that takes its timer from the socket's type runs in virtual time")
 {
   asio::io_context io;
