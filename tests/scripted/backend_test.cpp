@@ -210,6 +210,19 @@ TEMPLATE_TEST_CASE("a short receive means an empty queue also above the limit of
   CHECK_FALSE(host.ec);
 }
 
+TEMPLATE_TEST_CASE("an empty queue behind as many datagrams as one call takes is no error",
+                   "[backend]", DGRAM_TEST_BACKENDS)
+{
+  pair host;
+  constexpr bool batched = is_batched<TestType>;
+  constexpr std::size_t taken = 1024;
+  script.receive(batched).push(claim(batched ? taken : 1), batched ? 1 : taken);
+  script.receive(batched).push(fail(EAGAIN));
+  message_array messages(taken + 1);
+  CHECK(TestType::receive(host.fd(), messages.at(0), taken + 1, 0, host.ec) == taken);
+  CHECK_FALSE(host.ec);
+}
+
 TEMPLATE_TEST_CASE("a backend moves empty datagrams as datagrams", "[backend]", DGRAM_TEST_BACKENDS)
 {
   pair host;
