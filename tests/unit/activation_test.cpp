@@ -11,6 +11,7 @@
 #include <catch2/matchers/catch_matchers_string.hpp>
 
 #include <fcntl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -256,6 +257,14 @@ TEST_CASE("what cannot be stored is refused with the reason", "[activation]")
   environment::set("NOTIFY_SOCKET", "/nonexistent/notify");
   CHECK_FALSE(dgram::store_in_systemd(std::string(255, 'x'), udp, ec));
   CHECK(ec == dgram::socket_error::no_such_file);
+  ::rlimit limit{};
+  REQUIRE(::getrlimit(RLIMIT_NOFILE, &limit) == 0);
+  const ::rlimit none{.rlim_cur = 0, .rlim_max = limit.rlim_max};
+  REQUIRE(::setrlimit(RLIMIT_NOFILE, &none) == 0);
+  const bool stored = dgram::store_in_systemd("a", udp, ec);
+  REQUIRE(::setrlimit(RLIMIT_NOFILE, &limit) == 0);
+  CHECK_FALSE(stored);
+  CHECK(ec == asio::error::no_descriptors);
   udp.close();
   CHECK_FALSE(dgram::store_in_systemd("a", udp, ec));
   CHECK(ec == asio::error::bad_descriptor);
