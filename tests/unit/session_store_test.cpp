@@ -218,6 +218,7 @@ TEST_CASE("keys are equal exactly if kind and content are", "[sessions]")
       bytes(zeros + '\0'),
       bytes(longest),
       bytes(longest.substr(1)),
+      bytes(longest.substr(1) + 'x'),
   };
   for (std::size_t i = 0; i < all.size(); ++i)
     for (std::size_t j = 0; j < all.size(); ++j)
