@@ -153,6 +153,9 @@ TEST_CASE("Texts: groups, sources and interfaces", "[emitter]")
   CHECK(thrown_text([&] { socket.add_membership("239.255.77.1", "9.9.9.9"); }) ==
         "add_membership ENODEV (group \"239.255.77.1\", interface \"9.9.9.9\")" +
             meaning(dgram::platform::no_such_device()));
+  CHECK(thrown_text([&] { socket.drop_membership("239.255.77.1", "9.9.9.9"); }) ==
+        "drop_membership EADDRNOTAVAIL (group \"239.255.77.1\", interface \"9.9.9.9\")" +
+            meaning(dgram::platform::address_not_available()));
   CHECK(thrown_text([&] { socket.add_source_specific_membership("zzz", "232.1.1.1"); }) ==
         "add_source_specific_membership EINVAL (source \"zzz\" is not an address)" + invalid);
   CHECK(thrown_text([&] { socket.add_source_specific_membership("239.1.1.1", "232.1.1.1"); }) ==

@@ -677,6 +677,14 @@ TEST_CASE("a remade request that is larger than the room for requests ends its e
   CHECK(s.requests == texts{"aa"});
 }
 
+TEST_CASE("an answer that never came has no payload and no sender")
+{
+  const answer none;
+  CHECK_FALSE(none);
+  CHECK(none.payload().empty());
+  CHECK(none.sender() == dgram::udp::endpoint());
+}
+
 TEST_CASE("a socket that is connected later exchanges nothing")
 {
   scene s;
