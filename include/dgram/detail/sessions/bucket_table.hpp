@@ -89,8 +89,6 @@ public:
     return *fullest;
   }
 
-  std::size_t size() const noexcept { return sets_.size() * ways; }
-
 private:
   static constexpr std::size_t ways = 8;
 
