@@ -248,4 +248,26 @@ TEST_CASE("an emitter's idle time is that of the virtual clock")
   CHECK(timeouts == std::vector<std::chrono::milliseconds>{90min + 10ms});
 }
 
+TEST_CASE("a message does not start an idle time that was switched off")
+{
+  scene s;
+  auto server = s.make({.type = dgram::udp4});
+  int timeouts = 0;
+  int messages = 0;
+  server.on<dgram::event::timeout>([&] { ++timeouts; });
+  server.on<dgram::event::message>([&] { ++messages; });
+  server.bind(7, "10.0.0.1");
+  server.set_timeout(1h);
+  server.set_timeout(0ms);
+  sim::socket client{s.net, {"client", 0}};
+  s.net.run_for(1min);
+  client.send_to(asio::buffer("x", 1), {asio::ip::make_address("10.0.0.1"), 7});
+  s.net.run_for(3h);
+  CHECK(messages == 1);
+  CHECK(timeouts == 0);
+  server.set_timeout(1h);
+  s.net.run_for(2h);
+  CHECK(timeouts > 0);
+}
+
 }  // namespace sim_emitter_test
