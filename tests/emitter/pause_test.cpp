@@ -214,8 +214,9 @@ TEST_CASE("S1.59: a socket that cannot resume tells all that waits for it", "[em
   CHECK(behind.is({}));
 }
 
-TEST_CASE("S1.59: what waits behind a connect without a callback is told that the socket cannot resume",
-          "[emitter]")
+TEST_CASE(
+    "S1.59: what waits behind a connect without a callback is told that the socket cannot resume",
+    "[emitter]")
 {
   asio::io_context io;
   auto socket = dgram::create_socket(io, dgram::udp4);

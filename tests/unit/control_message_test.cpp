@@ -193,8 +193,7 @@ TEST_CASE("control_message: IPv4's own message about the address wins in each or
   v6.ipi6_addr.s6_addr[0] = 0xfe;
   v6.ipi6_addr.s6_addr[1] = 0x80;
   messages all;
-  all.add(IPPROTO_IP, IP_PKTINFO, v4)
-      .add(IPPROTO_IPV6, dgram::platform::rfc3542::packet_info, v6);
+  all.add(IPPROTO_IP, IP_PKTINFO, v4).add(IPPROTO_IPV6, dgram::platform::rfc3542::packet_info, v6);
   dgram::platform::received_control said;
   dgram::platform::read_control(all.bytes, false, said);
   dgram::datagram_info info;
