@@ -421,7 +421,8 @@ TEST_CASE("BND-31: a token for the bind to a descriptor gets the result", "[emit
   test::record(socket, events);
   const auto bind = [&](int descriptor) -> asio::awaitable<void> {
     dgram::error_code ec;
-    co_await socket.bind({.fd = descriptor}, asio::redirect_error(asio::use_awaitable, ec));
+    const dgram::bind_options options{.fd = descriptor};  // GCC 12 wants a name for it
+    co_await socket.bind(options, asio::redirect_error(asio::use_awaitable, ec));
     results.push_back(ec);
   };
   asio::co_spawn(io, bind(1 << 20), asio::detached);
