@@ -52,7 +52,7 @@ fi
 flags=(-std=c++20 -O0 -g1 -fno-omit-frame-pointer -fsanitize=memory -fno-sanitize-memory-use-after-dtor -pthread
   -nostdinc++ -isystem "$library/include/c++/v1" -fexperimental-library
   -D_LIBCPP_HARDENING_MODE=_LIBCPP_HARDENING_MODE_EXTENSIVE
-  -DASIO_STANDALONE -DFMT_HEADER_ONLY -Iinclude -Itests -isystem build/deps/asio-newest/usr/include -isystem "$catch2")
+  -DASIO_STANDALONE -DFMT_HEADER_ONLY -Iinclude -Itests -I. -isystem build/deps/asio-newest/usr/include -isystem "$catch2")
 
 group() { # NAME SUITE FILE...: a source that includes the files
   printf '#include "%s"\n' "${@:3}" >"$work/objects/$1.cpp"
