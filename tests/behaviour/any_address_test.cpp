@@ -7,9 +7,9 @@
 
 #include <catch2/catch_test_macros.hpp>
 
-#include <netinet/in.h>
-#include <sys/socket.h>
+#if defined(__linux__)
 #include <sys/syscall.h>
+#endif
 
 #include <cerrno>
 #include <string>
@@ -21,7 +21,7 @@ namespace {
 using dgram::udp;
 
 // What `udp::any` makes of a host, in all the ways to ask for it.
-asio::ip::udp protocol_of_any(asio::io_context& io)
+[[maybe_unused]] asio::ip::udp protocol_of_any(asio::io_context& io)
 {
   const udp::socket made(io, udp::any());
   udp::socket opened(io);
@@ -62,7 +62,7 @@ dgram::error_code refusal(asio::io_context& io, udp::socket& socket, dgram::any_
   return ec;
 }
 
-asio::awaitable<void> echo(udp::socket& socket)
+[[maybe_unused]] asio::awaitable<void> echo(udp::socket& socket)
 {
   dgram::reader reader{socket};
   dgram::writer writer{reader};

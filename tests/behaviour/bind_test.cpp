@@ -11,8 +11,6 @@
 #include <catch2/generators/catch_generators.hpp>
 #include <catch2/matchers/catch_matchers_string.hpp>
 
-#include <unistd.h>
-
 #include <array>
 #include <cerrno>
 #include <cstddef>
@@ -367,7 +365,7 @@ TEST_CASE("BND-26: what is not a descriptor is refused", "[bind]")
   asio::io_context io;
   udp_socket socket(io);
   dgram::error_code ec;
-  socket.assign(dgram::udp::v4(), -1, ec);
+  socket.assign(dgram::udp::v4(), test::no_descriptor, ec);
   CHECK(ec == asio::error::bad_descriptor);
   CHECK_FALSE(socket.is_open());
 }
@@ -392,13 +390,13 @@ TEST_CASE("BND-30: an open socket adopts nothing, and the descriptor stays the c
 {
   asio::io_context io;
   udp_socket socket(io, test::loopback_v4());
-  const int own = socket.native_handle();
+  const test::descriptor_type own = socket.native_handle();
   test::raw_descriptor raw(AF_INET, SOCK_DGRAM);
   dgram::error_code ec;
   socket.assign(dgram::udp::v4(), raw.get(), ec);
   CHECK(ec == asio::error::already_open);
   CHECK(socket.native_handle() == own);
-  CHECK(::close(raw.release()) == 0);
+  CHECK(test::is_open_descriptor(raw.get()));
 }
 
 TEST_CASE("BND-31: a descriptor is adopted unbound and bound later", "[bind]")

@@ -10,8 +10,6 @@
 #include <catch2/catch_test_macros.hpp>
 #include <catch2/generators/catch_generators.hpp>
 
-#include <unistd.h>
-
 #include <algorithm>
 #include <array>
 #include <cstddef>
@@ -412,7 +410,7 @@ TEST_CASE("D1: every operation that was started completes exactly once", "[close
     if (name == "close") socket->close();
     if (name == "cancel") socket->cancel();
     if (name == "move over") *socket = udp_socket(io);
-    if (name == "release") ::close(socket->release());
+    if (name == "release") test::close_descriptor(socket->release());
     if (name == "cancel") test::run(io);
   }
   test::run(io);

@@ -12,6 +12,7 @@
 #include <cstddef>
 #include <type_traits>
 #include <utility>
+#include <vector>
 
 namespace create_test {
 
@@ -39,8 +40,12 @@ TEST_CASE("CRE-01: a protocol is UDP over IPv4, IPv6 or both, and nothing else",
   udp_socket socket(io);
   dgram::error_code ec;
   const test::raw_descriptor stream(AF_INET, SOCK_STREAM);
+  std::vector<test::descriptor_type> others{stream.get()};
+#if DGRAM_HAS_UNIX_DATAGRAMS
   const test::raw_descriptor local(AF_UNIX, SOCK_DGRAM);
-  for (const int descriptor : {stream.get(), local.get()}) {
+  others.push_back(local.get());
+#endif
+  for (const test::descriptor_type descriptor : others) {
     socket.assign(dgram::udp::v4(), descriptor, ec);
     CHECK(ec == dgram::error::wrong_descriptor);
     CHECK_FALSE(socket.is_open());
@@ -72,7 +77,7 @@ TEST_CASE("CRE-03: a socket that was never opened has no descriptor and no addre
   asio::io_context io;
   udp_socket socket(io);
   CHECK_FALSE(socket.is_open());
-  CHECK(socket.native_handle() == -1);
+  CHECK(socket.native_handle() == test::no_descriptor);
   dgram::error_code ec;
   CHECK(socket.local_endpoint(ec) == test::endpoint());
   CHECK(ec == asio::error::bad_descriptor);
@@ -84,7 +89,7 @@ TEST_CASE("CRE-04: an open socket has its family and takes options before it is 
 {
   asio::io_context io;
   udp_socket socket(io, dgram::udp::v4());
-  CHECK(socket.native_handle() >= 0);
+  CHECK(socket.native_handle() != test::no_descriptor);
   CHECK(socket.local_endpoint() == test::endpoint(asio::ip::address_v4::any(), 0));
   socket.set_option(option::hop_limit(64));
   socket.set_option(option::broadcast(true));
@@ -104,7 +109,7 @@ TEST_CASE("CRE-04: an open IPv6 socket shows its family before it is bound", "[c
   DGRAM_SKIP_WITHOUT_IPV6();
   asio::io_context io;
   udp_socket socket(io, dgram::udp::v6());
-  CHECK(socket.native_handle() >= 0);
+  CHECK(socket.native_handle() != test::no_descriptor);
   CHECK(socket.local_endpoint() == test::endpoint(asio::ip::address_v6::any(), 0));
 }
 
@@ -177,7 +182,7 @@ TEST_CASE("CRE-12: the socket that is moved to owns the descriptor", "[create]")
 {
   asio::io_context io;
   udp_socket first(io, test::loopback_v4());
-  const int descriptor = first.native_handle();
+  const test::descriptor_type descriptor = first.native_handle();
   const auto address = first.local_endpoint();
 
   udp_socket second(std::move(first));
@@ -197,7 +202,7 @@ TEST_CASE("CRE-12: the socket that is moved to owns the descriptor", "[create]")
 
   dgram::basic_socket<dgram::udp, asio::io_context::executor_type> concrete(io,
                                                                             test::loopback_v4());
-  const int other = concrete.native_handle();
+  const test::descriptor_type other = concrete.native_handle();
   udp_socket erased(std::move(concrete));
   CHECK(erased.native_handle() == other);
 }
@@ -206,7 +211,7 @@ TEST_CASE("CRE-12: an adopted descriptor makes the socket open", "[create]")
 {
   asio::io_context io;
   test::raw_descriptor raw(AF_INET, SOCK_DGRAM);
-  const int descriptor = raw.get();
+  const test::descriptor_type descriptor = raw.get();
   udp_socket constructed(io, dgram::udp::v4(), raw.release());
   CHECK(constructed.is_open());
   CHECK(constructed.native_handle() == descriptor);

@@ -11,8 +11,10 @@
 #include <catch2/catch_test_macros.hpp>
 #include <catch2/generators/catch_generators.hpp>
 
+#if !defined(_WIN32)
 #include <sys/wait.h>
 #include <unistd.h>
+#endif
 
 #include <array>
 #include <chrono>
@@ -220,6 +222,8 @@ TEST_CASE("an exchanger on a strand of a pool, and a future that another thread 
   pool.join();
 }
 
+#if !defined(_WIN32)
+
 TEST_CASE("a child of fork draws other ids than its parent", "[exchanger]")
 {
   asio::io_context io;
@@ -249,5 +253,7 @@ TEST_CASE("a child of fork draws other ids than its parent", "[exchanger]")
   for (int i = 0; i < 64; ++i)
     CHECK(client.unused_id<std::uint64_t>(peer) != drawn_by_child);
 }
+
+#endif
 
 }  // namespace exchanger_test

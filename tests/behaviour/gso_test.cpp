@@ -2,6 +2,7 @@
 // Trains of datagrams: put together by us or by the kernel, cut apart by the kernel or by us.
 #include "support/asio.hpp"
 #include "support/loopback.hpp"
+#include "support/system_sockets.hpp"
 
 #include <dgram.hpp>
 
@@ -9,8 +10,6 @@
 #include <catch2/generators/catch_generators.hpp>
 #include <catch2/generators/catch_generators_adapters.hpp>
 #include <catch2/generators/catch_generators_random.hpp>
-
-#include <net/if.h>
 
 #include <deque>
 #include <numeric>

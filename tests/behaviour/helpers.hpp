@@ -5,14 +5,11 @@
 #define DGRAM_TESTS_BEHAVIOUR_HELPERS_HPP
 
 #include "support/loopback.hpp"
+#include "support/system_sockets.hpp"
 
 #include <dgram.hpp>
 
 #include <catch2/catch_test_macros.hpp>
-
-#include <netinet/in.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #include <array>
 #include <chrono>
@@ -103,7 +100,7 @@ bool nothing_queued(Socket& socket)
 /// An error of the kernel that Asio has no name for, in the category that Asio's own errors have.
 inline dgram::error_code system_error_code(int value)
 {
-  return {value, asio::error::get_system_category()};
+  return {system_number(value), asio::error::get_system_category()};
 }
 
 inline asio::const_buffer text_buffer(std::string_view text)
@@ -121,38 +118,41 @@ inline endpoint loopback_of(const udp_socket& socket)
 /// A descriptor that no socket of ours owns yet; closed unless it was given away.
 class raw_descriptor {
 public:
-  raw_descriptor(int family, int type) : value_(::socket(family, type, 0)) { REQUIRE(value_ >= 0); }
+  raw_descriptor(int family, int type) : value_(::socket(family, type, 0))
+  {
+    REQUIRE(value_ != no_descriptor);
+  }
   ~raw_descriptor()
   {
-    if (value_ >= 0) ::close(value_);
+    if (value_ != no_descriptor) close_descriptor(value_);
   }
   raw_descriptor(const raw_descriptor&) = delete;
   raw_descriptor& operator=(const raw_descriptor&) = delete;
 
-  int get() const noexcept { return value_; }
-  int release() noexcept { return std::exchange(value_, -1); }
+  descriptor_type get() const noexcept { return value_; }
+  descriptor_type release() noexcept { return std::exchange(value_, no_descriptor); }
 
   void bind(const endpoint& local) const
   {
-    REQUIRE(::bind(value_, local.data(), static_cast<::socklen_t>(local.size())) == 0);
+    REQUIRE(::bind(value_, local.data(), static_cast<socket_length>(local.size())) == 0);
   }
 
   void connect(const endpoint& peer) const
   {
-    REQUIRE(::connect(value_, peer.data(), static_cast<::socklen_t>(peer.size())) == 0);
+    REQUIRE(::connect(value_, peer.data(), static_cast<socket_length>(peer.size())) == 0);
   }
 
   endpoint local() const
   {
     endpoint result;
-    auto size = static_cast<::socklen_t>(result.capacity());
+    auto size = static_cast<socket_length>(result.capacity());
     REQUIRE(::getsockname(value_, result.data(), &size) == 0);
     result.resize(size);
     return result;
   }
 
 private:
-  int value_;
+  descriptor_type value_;
 };
 
 /// A socket connected to a port where no socket listens any more.

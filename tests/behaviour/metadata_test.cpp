@@ -11,8 +11,9 @@
 #include <catch2/generators/catch_generators.hpp>
 #include <catch2/generators/catch_generators_range.hpp>
 
-#include <net/if.h>
+#if !defined(_WIN32)
 #include <netinet/ip.h>
+#endif
 
 #include <array>
 #include <chrono>
@@ -185,8 +186,8 @@ TEST_CASE("ECN-04 ECN and DSCP share a byte and do not disturb one another")
   // What the socket has set stays in the part that was not asked for.
   const int of_socket = 10 << 2 | 2;
   const bool v4 = over.v4;
-  REQUIRE(::setsockopt(over.sender.native_handle(), v4 ? IPPROTO_IP : IPPROTO_IPV6,
-                       v4 ? IP_TOS : IPV6_TCLASS, &of_socket, sizeof of_socket) == 0);
+  REQUIRE(test::set_raw_option(over.sender.native_handle(), v4 ? IPPROTO_IP : IPPROTO_IPV6,
+                               v4 ? IP_TOS : IPV6_TCLASS, of_socket));
   CHECK(arrives({.ecn = ecn_codepoint::ce}) ==
         std::pair(std::optional(ecn_codepoint::ce), std::optional<std::uint8_t>(10)));
   CHECK(arrives({.dscp = 46}) ==
@@ -617,8 +618,7 @@ TEST_CASE("an adopted descriptor keeps what it was told to say")
   asio::io_context io;
   test::raw_descriptor raw(AF_INET, SOCK_DGRAM);
   raw.bind({dgram::udp::v4(), 0});
-  const int on = 1;
-  REQUIRE(::setsockopt(raw.get(), IPPROTO_IP, names::ipv4_packet_info, &on, sizeof on) == 0);
+  REQUIRE(test::set_raw_option(raw.get(), IPPROTO_IP, names::ipv4_packet_info, 1));
   test::udp_socket socket(io, dgram::udp::v4(), raw.release());
   test::udp_socket sender(io, test::loopback_v4());
   sender.send_to(asio::buffer("a", 1), test::loopback_of(socket));
@@ -713,8 +713,7 @@ TEST_CASE("a datagram to the connected peer may ask for something without waitin
 TEST_CASE("control messages of any kind are sent and received")
 {
   pair over(links[0]);
-  const int on = 1;
-  REQUIRE(::setsockopt(over.receiver.native_handle(), IPPROTO_IP, IP_RECVTTL, &on, sizeof on) == 0);
+  REQUIRE(test::set_raw_option(over.receiver.native_handle(), IPPROTO_IP, IP_RECVTTL, 1));
   dgram::control_writer extra;
   REQUIRE(extra.add(IPPROTO_IP, IP_TTL, int{33}));
   over.batch.reserve_control(64);

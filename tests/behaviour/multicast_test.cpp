@@ -7,8 +7,6 @@
 
 #include <catch2/catch_test_macros.hpp>
 
-#include <net/if.h>
-
 #include <string>
 #include <utility>
 #include <vector>

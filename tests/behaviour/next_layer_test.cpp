@@ -77,10 +77,10 @@ TEST_CASE("CON-39: options that the layer below set take effect on receives", "[
   asio::io_context io;
   udp_socket peer(io, test::loopback_v4());
   udp_socket socket(io, test::loopback_v4());
+#if defined(__linux__)
   auto& below = socket.next_layer();
   std::array<char, 64> storage{};
   dgram::datagram_info info;
-#if defined(__linux__)
   using info_option = asio::detail::socket_option::boolean<IPPROTO_IP, IP_PKTINFO>;
   below.set_option(info_option(true));
   peer.send_to(test::text_buffer("x"), socket.local_endpoint());

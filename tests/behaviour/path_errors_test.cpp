@@ -11,8 +11,6 @@
 #include <catch2/generators/catch_generators.hpp>
 #include <catch2/generators/catch_generators_range.hpp>
 
-#include <poll.h>
-
 #include <array>
 #include <chrono>
 #include <functional>
@@ -64,12 +62,7 @@ struct reporting {
     CHECK_FALSE(error.mtu);
   }
 
-  bool error_is_pending()
-  {
-    ::pollfd poll{socket.native_handle(), 0, 0};
-    ::poll(&poll, 1, 0);
-    return (poll.revents & POLLERR) != 0;
-  }
+  bool error_is_pending() { return test::raw_error_is_pending(socket.native_handle()); }
 
   asio::io_context io;
   test::udp_socket socket;

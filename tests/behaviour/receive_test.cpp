@@ -11,12 +11,8 @@
 #include <catch2/catch_test_macros.hpp>
 #include <catch2/matchers/catch_matchers_string.hpp>
 
-#include <ifaddrs.h>
-#include <sys/socket.h>
-
 #include <array>
 #include <cstddef>
-#include <cstring>
 #include <optional>
 #include <string>
 #include <vector>
@@ -51,20 +47,11 @@ void check_sender(const test::endpoint& local)
 /// An address of this host that is valid on one link only.
 std::optional<asio::ip::address_v6> own_link_local_address()
 {
-  std::optional<asio::ip::address_v6> result;
-  ::ifaddrs* first = nullptr;
-  if (::getifaddrs(&first) != 0) return result;
-  for (const ::ifaddrs* next = first; next != nullptr && !result; next = next->ifa_next) {
-    if (next->ifa_addr == nullptr || next->ifa_addr->sa_family != AF_INET6) continue;
-    ::sockaddr_in6 native;
-    std::memcpy(&native, next->ifa_addr, sizeof native);
-    asio::ip::address_v6::bytes_type bytes;
-    std::memcpy(bytes.data(), &native.sin6_addr, bytes.size());
-    const asio::ip::address_v6 address(bytes, native.sin6_scope_id);
-    if (address.is_link_local() && address.scope_id() != 0) result = address;
-  }
-  ::freeifaddrs(first);
-  return result;
+  for (const auto& interface : dgram::list_interfaces())
+    for (const auto& address : interface.addresses)
+      if (address.is_v6() && address.to_v6().is_link_local() && address.to_v6().scope_id() != 0)
+        return address.to_v6();
+  return std::nullopt;
 }
 
 }  // namespace

@@ -6,14 +6,13 @@
 #include "support/asio.hpp"
 #include "support/loopback.hpp"
 #include "support/recording_allocator.hpp"
+#include "support/system_sockets.hpp"
 
 #include <dgram.hpp>
 
 #include <asio/execution.hpp>
 
 #include <catch2/catch_test_macros.hpp>
-
-#include <poll.h>
 
 #include <array>
 #include <cstddef>
@@ -209,8 +208,7 @@ public:
   {
     // Not asynchronous: a context that is run inside another one's handler takes the memory that is
     // cached there.
-    ::pollfd readable{peer_.native_handle(), POLLIN, 0};
-    REQUIRE(::poll(&readable, 1, 10000) == 1);
+    REQUIRE(await_raw_readable(peer_.native_handle()));
     std::array<char, 64> buffer;
     const std::size_t size = peer_.receive(asio::buffer(buffer));
     return {buffer.data(), size};

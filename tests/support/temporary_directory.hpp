@@ -5,10 +5,12 @@
 
 #include <catch2/catch_test_macros.hpp>
 
+#if !defined(_WIN32)
 #include <stdlib.h>
-#include <sys/stat.h>
+#endif
 
 #include <filesystem>
+#include <random>
 #include <string>
 #include <system_error>
 
@@ -18,10 +20,17 @@ class temporary_directory {
 public:
   temporary_directory()
   {
+#if defined(_WIN32)
+    // Windows has no mkdtemp.
+    const auto name = "dgram." + std::to_string(std::random_device()());
+    path_ = (std::filesystem::temp_directory_path() / name).generic_string();
+    REQUIRE(std::filesystem::create_directory(path_));
+#else
     // Short, since a socket's path may have 107 bytes.
     char name[] = "/tmp/dgram.XXXXXX";
     REQUIRE(::mkdtemp(name) != nullptr);
     path_ = name;
+#endif
   }
   ~temporary_directory()
   {
@@ -42,8 +51,8 @@ private:
 /// Whether there is anything at the path, a link included.
 inline bool exists(const std::string& path)
 {
-  struct ::stat status{};
-  return ::lstat(path.c_str(), &status) == 0;
+  std::error_code ignored;
+  return std::filesystem::exists(std::filesystem::symlink_status(path, ignored));
 }
 
 }  // namespace test

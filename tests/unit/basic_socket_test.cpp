@@ -47,7 +47,8 @@ static_assert(std::is_same_v<socket_type::protocol_type, udp>);
 static_assert(std::is_same_v<socket_type::endpoint_type, asio::ip::udp::endpoint>);
 static_assert(std::is_same_v<socket_type::executor_type, asio::any_io_executor>);
 static_assert(std::is_same_v<socket_type::next_layer_type, asio::ip::udp::socket>);
-static_assert(std::is_same_v<socket_type::native_handle_type, int>);
+static_assert(
+    std::is_same_v<socket_type::native_handle_type, asio::ip::udp::socket::native_handle_type>);
 
 // A context or an executor alone makes a closed socket, but is none; and the socket of another
 // executor converts only where the executor does.
@@ -60,19 +61,19 @@ static_assert(!std::is_constructible_v<socket_type, io_socket&>);
 /// A descriptor that is closed at the end of its scope unless somebody took it.
 class descriptor {
 public:
-  explicit descriptor(int fd) : fd_(fd) { REQUIRE(fd_ >= 0); }
+  explicit descriptor(test::descriptor_type fd) : fd_(fd) { REQUIRE(fd_ != test::no_descriptor); }
   descriptor(const descriptor&) = delete;
   descriptor& operator=(const descriptor&) = delete;
   ~descriptor()
   {
-    if (fd_ >= 0) ::close(fd_);
+    if (fd_ != test::no_descriptor) test::close_descriptor(fd_);
   }
 
-  int get() const { return fd_; }
-  int take() { return std::exchange(fd_, -1); }
+  test::descriptor_type get() const { return fd_; }
+  test::descriptor_type take() { return std::exchange(fd_, test::no_descriptor); }
 
 private:
-  int fd_;
+  test::descriptor_type fd_;
 };
 
 const error_code no_result = asio::error::in_progress;
@@ -137,7 +138,7 @@ TEST_CASE(
   asio::io_context io;
   const socket_type taken(io, test::loopback_v4());
   const auto address = taken.local_endpoint();
-  const int next = [] {
+  const test::descriptor_type next = [] {
     const descriptor probe(::socket(AF_INET, SOCK_DGRAM, 0));
     return probe.get();
   }();
@@ -158,10 +159,12 @@ TEST_CASE("basic_socket: the configuration is applied before bind")
                       .broadcast = true,
                       .receive_buffer_size = 10'000,
                       .send_buffer_size = 12'000});
-  const int fd = socket.native_handle();
+  const test::descriptor_type fd = socket.native_handle();
   CHECK(test::raw_option(fd, SOL_SOCKET, SO_REUSEADDR) == 1);
   CHECK(test::raw_option(fd, SOL_SOCKET, SO_BROADCAST) == 1);
+#if defined(SO_REUSEPORT)
   CHECK(test::raw_option(fd, SOL_SOCKET, SO_REUSEPORT) == 0);
+#endif
   socket_type plain(io, test::loopback_v4());
   plain.set_option(dgram::option::receive_buffer_size(10'000));
   plain.set_option(dgram::option::send_buffer_size(12'000));
@@ -171,10 +174,12 @@ TEST_CASE("basic_socket: the configuration is applied before bind")
   CHECK_NOTHROW(socket_type(io, socket.local_endpoint(), {.reuse_address = true}));
   CHECK_THROWS_AS(socket_type(io, socket.local_endpoint()), dgram::system_error);
 
+#if defined(SO_REUSEPORT)
   const test::reserved_port port;
   socket_type spread(io, test::loopback_v4(port.number()), {.reuse_port = true});
   CHECK_NOTHROW(socket_type(io, spread.local_endpoint(), {.reuse_port = true}));
   CHECK_THROWS_AS(socket_type(io, spread.local_endpoint()), dgram::system_error);
+#endif
 }
 
 TEST_CASE("basic_socket: an empty configuration leaves every default")
@@ -182,7 +187,11 @@ TEST_CASE("basic_socket: an empty configuration leaves every default")
   asio::io_context io;
   asio::ip::udp::socket plain(io, asio::ip::udp::v4());
   socket_type socket(io, udp::v4(), dgram::socket_config{});
-  for (const int name : {SO_REUSEADDR, SO_REUSEPORT, SO_BROADCAST, SO_RCVBUF, SO_SNDBUF}) {
+  std::vector<int> names{SO_REUSEADDR, SO_BROADCAST, SO_RCVBUF, SO_SNDBUF};
+#if defined(SO_REUSEPORT)
+  names.push_back(SO_REUSEPORT);
+#endif
+  for (const int name : names) {
     CAPTURE(name);
     CHECK(test::raw_option(socket.native_handle(), SOL_SOCKET, name) ==
           test::raw_option(plain.native_handle(), SOL_SOCKET, name));
@@ -220,7 +229,7 @@ TEST_CASE("basic_socket: opening twice is an error and changes nothing")
   asio::io_context io;
   socket_type socket(io, test::loopback_v4());
   const auto local = socket.local_endpoint();
-  const int fd = socket.native_handle();
+  const test::descriptor_type fd = socket.native_handle();
   error_code ec;
   socket.open(udp::v4(), ec);
   CHECK(ec == asio::error::already_open);
@@ -322,7 +331,7 @@ TEST_CASE("basic_socket: moving takes the descriptor, the address and the pendin
   asio::io_context io;
   socket_type first(io, test::loopback_v4());
   const auto local = first.local_endpoint();
-  const int fd = first.native_handle();
+  const test::descriptor_type fd = first.native_handle();
   dgram::receive_batch batch(2, 16);
   error_code result = no_result;
   first.async_receive_batch(batch, [&](error_code ec, std::size_t) { result = ec; });
@@ -369,7 +378,7 @@ TEST_CASE("basic_socket: moving over an open socket closes it and ends what was 
 {
   asio::io_context io;
   socket_type target(io, test::loopback_v4());
-  const int old = target.native_handle();
+  const test::descriptor_type old = target.native_handle();
   dgram::receive_batch batch(1, 16);
   std::array<char, 16> storage{};
   error_code batch_result = no_result;
@@ -378,7 +387,7 @@ TEST_CASE("basic_socket: moving over an open socket closes it and ends what was 
   target.async_receive(asio::buffer(storage),
                        [&](error_code ec, std::size_t) { plain_result = ec; });
   socket_type source(io, test::loopback_v4());
-  const int fd = source.native_handle();
+  const test::descriptor_type fd = source.native_handle();
   target = std::move(source);
   CHECK(target.native_handle() == fd);
   CHECK_FALSE(test::is_open_descriptor(old));
@@ -391,7 +400,7 @@ TEST_CASE("basic_socket: moving a socket over itself changes nothing")
 {
   asio::io_context io;
   socket_type socket(io, test::loopback_v4());
-  const int fd = socket.native_handle();
+  const test::descriptor_type fd = socket.native_handle();
   auto& same = socket;
   socket = std::move(same);
   CHECK(socket.is_open());
@@ -404,7 +413,7 @@ TEST_CASE("basic_socket: a socket of another executor type is taken over, and wh
   io_socket peer(io, test::loopback_v4());
   io_socket typed(io, test::loopback_v4());
   typed.connect(peer.local_endpoint());
-  const int fd = typed.native_handle();
+  const test::descriptor_type fd = typed.native_handle();
   const auto local = typed.local_endpoint();
   dgram::receive_batch batch(1, 16);
   error_code result = no_result;
@@ -433,7 +442,7 @@ TEST_CASE(
   io_socket typed(io, {asio::ip::address_v6::any(), 0}, {.dual_stack = true});
   const auto port = typed.local_endpoint().port();
   socket_type any(io, test::loopback_v4());
-  const int old = any.native_handle();
+  const test::descriptor_type old = any.native_handle();
   any = std::move(typed);
   CHECK_FALSE(test::is_open_descriptor(old));
   socket_type sender(io, test::loopback_v4());
@@ -463,13 +472,13 @@ TEST_CASE("basic_socket: takes over an open descriptor, and releases it again")
   descriptor raw(::socket(AF_INET, SOCK_DGRAM, 0));
   socket_type socket(io);
   socket.assign(udp::v4(), raw.get());
-  const int fd = raw.take();
+  const test::descriptor_type fd = raw.take();
   CHECK(socket.is_open());
   CHECK(socket.native_handle() == fd);
   socket.bind(test::loopback_v4());
   const auto local = socket.local_endpoint();
 
-  const int released = socket.release();
+  const test::descriptor_type released = socket.release();
   CHECK(released == fd);
   CHECK_FALSE(socket.is_open());
   REQUIRE(test::is_open_descriptor(fd));
@@ -485,16 +494,11 @@ TEST_CASE("basic_socket: takes over an open descriptor, and releases it again")
 TEST_CASE("basic_socket: a descriptor of another kind is refused and stays the caller's")
 {
   asio::io_context io;
-  int ends[2] = {-1, -1};
-  REQUIRE(::pipe(ends) == 0);
-  const descriptor pipe_read(ends[0]);
-  const descriptor pipe_write(ends[1]);
   const descriptor stream(::socket(AF_INET, SOCK_STREAM, 0));
-  const descriptor local(::socket(AF_UNIX, SOCK_DGRAM, 0));
   const descriptor four(::socket(AF_INET, SOCK_DGRAM, 0));
   socket_type socket(io);
   error_code ec;
-  const auto refused = [&](const udp& protocol, int fd) {
+  const auto refused = [&](const udp& protocol, test::descriptor_type fd) {
     ec.clear();
     socket.assign(protocol, fd, ec);
     CHECK_FALSE(socket.is_open());
@@ -504,12 +508,21 @@ TEST_CASE("basic_socket: a descriptor of another kind is refused and stays the c
     return ec;
   };
   CHECK(refused(udp::v4(), stream.get()) == dgram::error::wrong_descriptor);
-  CHECK(refused(udp::v4(), local.get()) == dgram::error::wrong_descriptor);
   CHECK(refused(udp::v6(), four.get()) == dgram::error::wrong_descriptor);
   CHECK(refused(udp::dual(), four.get()) == dgram::error::wrong_descriptor);
+#if DGRAM_HAS_UNIX_DATAGRAMS
+  const descriptor local(::socket(AF_UNIX, SOCK_DGRAM, 0));
+  CHECK(refused(udp::v4(), local.get()) == dgram::error::wrong_descriptor);
+#endif
+#if !defined(_WIN32)
+  int ends[2] = {-1, -1};
+  REQUIRE(::pipe(ends) == 0);
+  const descriptor pipe_read(ends[0]);
+  const descriptor pipe_write(ends[1]);
   CHECK(refused(udp::v4(), pipe_read.get()) == asio::error::not_socket);
+#endif
 
-  socket.assign(udp::v4(), -1, ec);
+  socket.assign(udp::v4(), test::no_descriptor, ec);
   CHECK(ec == asio::error::bad_descriptor);
   CHECK_FALSE(socket.is_open());
 
@@ -558,8 +571,7 @@ TEST_CASE("basic_socket: an IPv6 descriptor can be taken over as dual")
   };
   // Not bound yet: the option is set.
   descriptor fresh(::socket(AF_INET6, SOCK_DGRAM, 0));
-  const int on = 1;
-  REQUIRE(::setsockopt(fresh.get(), IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on) == 0);
+  REQUIRE(test::set_raw_option(fresh.get(), IPPROTO_IPV6, IPV6_V6ONLY, 1));
   socket_type first(io, udp::dual(), fresh.take());
   first.bind({asio::ip::address_v6::any(), 0});
   check(first);
@@ -613,7 +625,7 @@ TEST_CASE("basic_socket: release ends what was pending, and a closed socket has 
   CHECK(test::is_open_descriptor(released.get()));
 
   error_code ec;
-  CHECK(socket.release(ec) == -1);
+  CHECK(socket.release(ec) == test::no_descriptor);
   CHECK(ec == asio::error::bad_descriptor);
   CHECK_THAT(test::thrown_text([&] { socket.release(); }), Catch::Matchers::StartsWith("release"));
 }
@@ -624,7 +636,7 @@ TEST_CASE("basic_socket: closing twice is no error; cancelling a closed socket i
 {
   asio::io_context io;
   socket_type socket(io, test::loopback_v4());
-  const int fd = socket.native_handle();
+  const test::descriptor_type fd = socket.native_handle();
   error_code ec = asio::error::eof;
   socket.close(ec);
   CHECK_FALSE(ec);
@@ -687,7 +699,7 @@ TEST_CASE("basic_socket: the destructor closes")
   asio::io_context io;
   error_code result = no_result;
   dgram::receive_batch batch(1, 16);
-  int fd = -1;
+  test::descriptor_type fd = test::no_descriptor;
   {
     socket_type socket(io, test::loopback_v4());
     fd = socket.native_handle();
@@ -740,7 +752,7 @@ TEST_CASE("basic_socket: every call on a closed socket is bad_descriptor")
   check("send_buffer_size(n)", [&] { (void)socket.set_send_buffer_size(1000, ec); });
   check("non_blocking", [&] { socket.non_blocking(true, ec); });
   check("native_non_blocking", [&] { socket.native_non_blocking(true, ec); });
-  CHECK(socket.native_handle() == -1);
+  CHECK(socket.native_handle() == test::no_descriptor);
   CHECK(out.size() == 1);
 
   int completed = 0;
@@ -1061,7 +1073,9 @@ TEST_CASE("basic_socket: a dual-stack socket is asked for in two ways")
   sockets.emplace_back(io, udp::v4(), dgram::socket_config{.dual_stack = true});
   sockets.emplace_back(io, udp::v6(), dgram::socket_config{.dual_stack = true});
   for (auto& socket : sockets) {
+#if defined(SO_DOMAIN)
     CHECK(test::raw_option(socket.native_handle(), SOL_SOCKET, SO_DOMAIN) == AF_INET6);
+#endif
     CHECK(test::raw_option(socket.native_handle(), IPPROTO_IPV6, IPV6_V6ONLY) == 0);
     socket.bind({asio::ip::address_v6::any(), 0});
     socket_type sender(io, test::loopback_v4());

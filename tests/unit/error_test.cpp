@@ -2,14 +2,17 @@
 // error.hpp: every error has a text, the errc it is documented with, and names what was refused.
 
 #include "support/loopback.hpp"
+#include "support/system_sockets.hpp"
 #include "support/temporary_directory.hpp"
 
 #include <dgram/endpoint.hpp>
 #include <dgram/error.hpp>
 #include <dgram/multicast.hpp>
+#if DGRAM_HAS_UNIX_DATAGRAMS
 #include <dgram/unix_dgram.hpp>
 
 #include <asio/local/stream_protocol.hpp>
+#endif
 
 #include <catch2/catch_test_macros.hpp>
 #include <catch2/generators/catch_generators.hpp>
@@ -212,7 +215,11 @@ TEST_CASE(
 TEST_CASE("error: congestion is recognised in what the library's own calls report")
 {
   const auto report = [](int value) {
+#if defined(_WIN32)
+    ::WSASetLastError(test::system_number(value));
+#else
     errno = value;
+#endif
     return dgram::platform::last_error();
   };
   CHECK(dgram::platform::is_congestion(report(ENOBUFS)));
@@ -254,6 +261,7 @@ TEST_CASE("error: what Asio has no name for is told by a name of the library's")
   foreign.bind(dgram::parse_endpoint("192.0.2.1:0"), ec);
   CHECK(ec == dgram::socket_error::address_not_available);
 
+#if DGRAM_HAS_UNIX_DATAGRAMS
   const test::temporary_directory directory;
   const std::string path = directory / "stream";
   asio::local::stream_protocol::acceptor stream(io, asio::local::stream_protocol::endpoint(path));
@@ -262,11 +270,15 @@ TEST_CASE("error: what Asio has no name for is told by a name of the library's")
   CHECK(ec == dgram::socket_error::wrong_protocol_type);
   local.send_to(asio::buffer("hello", 5), dgram::unix_dgram::endpoint(path + "-none"), 0, ec);
   CHECK(ec == dgram::socket_error::no_such_file);
+#endif
 
   // What takes a router or another kernel is compared with what the system calls it.
+#if defined(_WIN32)
+  CHECK(dgram::platform::make_system_error(WSAEHOSTDOWN) == dgram::socket_error::host_down);
+#else
   CHECK(dgram::platform::make_system_error(EHOSTDOWN) == dgram::socket_error::host_down);
-  CHECK(dgram::platform::make_system_error(EPROTONOSUPPORT) ==
-        dgram::socket_error::protocol_not_supported);
+#endif
+  CHECK(test::os_error(EPROTONOSUPPORT) == dgram::socket_error::protocol_not_supported);
   ec = dgram::socket_error::host_down;
   CHECK(ec.category() == asio::error::get_system_category());
   CHECK_FALSE(ec.message().empty());

@@ -1,18 +1,12 @@
 // SPDX-License-Identifier: BSL-1.0
-// What the unit tests ask of the host beside the library: options, descriptors, interface names.
+// What the unit tests ask of the host beside the library: interface names, the next datagram.
 #ifndef DGRAM_TESTS_UNIT_HOST_HPP
 #define DGRAM_TESTS_UNIT_HOST_HPP
 
 #include "support/loopback.hpp"
-
-#include <fcntl.h>
-#include <net/if.h>
-#include <netinet/in.h>
-#include <sys/socket.h>
-#include <unistd.h>
+#include "support/system_sockets.hpp"
 
 #include <array>
-#include <cerrno>
 #include <cstddef>
 #include <string>
 #include <string_view>
@@ -27,27 +21,8 @@ inline std::string loopback_name()
   return {};
 }
 
-/// The error that the operating system calls `value`, in Asio's category, for those without a name.
-inline dgram::error_code os_error(int value)
-{
-  return {value, asio::error::get_system_category()};
-}
-
 /// An index that no interface has.
 inline constexpr unsigned unknown_index = 0x7ffffff0;
-
-/// What the kernel says of an option, read without the library; -1 where it says nothing.
-inline int raw_option(int descriptor, int level, int name)
-{
-  int value = 0;
-  ::socklen_t size = sizeof value;
-  return ::getsockopt(descriptor, level, name, &value, &size) == 0 ? value : -1;
-}
-
-inline bool is_open_descriptor(int descriptor)
-{
-  return ::fcntl(descriptor, F_GETFD) != -1;
-}
 
 /// Returns once `socket` has something to receive, so that a blocking call after it cannot hang.
 template <class Socket>

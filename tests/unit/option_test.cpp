@@ -130,7 +130,9 @@ TEST_CASE("option: level and name of those that have one part")
   };
   check(option::broadcast(), SOL_SOCKET, SO_BROADCAST);
   check(option::reuse_address(), SOL_SOCKET, SO_REUSEADDR);
+#if defined(SO_REUSEPORT)
   check(option::reuse_port(), SOL_SOCKET, SO_REUSEPORT);
+#endif
   check(option::receive_buffer_size(), SOL_SOCKET, SO_RCVBUF);
   check(option::send_buffer_size(), SOL_SOCKET, SO_SNDBUF);
   check(option::v6_only(), IPPROTO_IPV6, IPV6_V6ONLY);
@@ -195,7 +197,9 @@ TEST_CASE("option: on plain Asio sockets it sets and gets the part of their fami
   check_round_trip<option::broadcast>(socket, false, SOL_SOCKET, SO_BROADCAST);
   check_round_trip<option::reuse_address>(socket, true, SOL_SOCKET, SO_REUSEADDR);
   check_round_trip<option::reuse_address>(socket, false, SOL_SOCKET, SO_REUSEADDR);
+#if defined(SO_REUSEPORT)
   check_round_trip<option::reuse_port>(socket, true, SOL_SOCKET, SO_REUSEPORT);
+#endif
   check_round_trip<option::hop_limit>(socket, 7, IPPROTO_IP, IP_TTL);
   check_round_trip<option::multicast_hop_limit>(socket, 9, IPPROTO_IP, IP_MULTICAST_TTL);
   check_round_trip<option::multicast_loopback>(socket, false, IPPROTO_IP, IP_MULTICAST_LOOP);
@@ -205,7 +209,9 @@ TEST_CASE("option: on plain Asio sockets it sets and gets the part of their fami
   plain_socket six(io, v6);
   check_round_trip<option::broadcast>(six, true, SOL_SOCKET, SO_BROADCAST);
   check_round_trip<option::reuse_address>(six, true, SOL_SOCKET, SO_REUSEADDR);
+#if defined(SO_REUSEPORT)
   check_round_trip<option::reuse_port>(six, true, SOL_SOCKET, SO_REUSEPORT);
+#endif
   check_round_trip<option::v6_only>(six, true, IPPROTO_IPV6, IPV6_V6ONLY);
   check_round_trip<option::v6_only>(six, false, IPPROTO_IPV6, IPV6_V6ONLY);
   check_round_trip<option::hop_limit>(six, 7, IPPROTO_IPV6, IPV6_UNICAST_HOPS);
@@ -266,7 +272,7 @@ TEST_CASE("option: a dual-stack socket gets both parts")
   DGRAM_SKIP_WITHOUT_IPV6();
   asio::io_context io;
   udp::socket socket(io, udp::dual());
-  const int fd = socket.native_handle();
+  const test::descriptor_type fd = socket.native_handle();
 
   check_round_trip<option::hop_limit>(socket, 7, IPPROTO_IPV6, IPV6_UNICAST_HOPS);
   CHECK(test::raw_option(fd, IPPROTO_IP, IP_TTL) == 7);

@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: BSL-1.0
 // Names in place of endpoints, with a resolver that answers when the test says so.
 #include "support/loopback.hpp"
+#include "support/system_sockets.hpp"
 
 #include <dgram.hpp>
 
 #include <catch2/catch_test_macros.hpp>
 #include <catch2/generators/catch_generators.hpp>
-
-#include <unistd.h>
 
 #include <algorithm>
 #include <array>
@@ -349,7 +348,7 @@ TEST_CASE_METHOD(names, "a lookup that takes long can be ended at once", "[resol
   case 3: socket->cancel(); break;
   case 4: socket->close(); break;
   case 5: socket.reset(); break;
-  case 6: ::close(socket->release()); break;
+  case 6: test::close_descriptor(socket->release()); break;
   case 7: *socket = udp_socket(io, dgram::udp::v4()); break;
   default: break;
   }

@@ -57,35 +57,45 @@ struct stub_resolver {
 
 }  // namespace
 
+// <cerrno> has the numbers of the C library, and Winsock reports its own.
+#if defined(_WIN32)
+#define DGRAM_NUMBER_OF(name) WSA##name
+#else
+#define DGRAM_NUMBER_OF(name) name
+#endif
+
 TEST_CASE("each system error of a socket has the name that the system's manual gives it")
 {
   const std::vector<std::pair<int, std::string>> names{
-      {EACCES, "EACCES"},
-      {EADDRINUSE, "EADDRINUSE"},
-      {EADDRNOTAVAIL, "EADDRNOTAVAIL"},
-      {EAFNOSUPPORT, "EAFNOSUPPORT"},
-      {EALREADY, "EALREADY"},
-      {EBADF, "EBADF"},
-      {ECONNREFUSED, "ECONNREFUSED"},
-      {ECONNRESET, "ECONNRESET"},
-      {EDESTADDRREQ, "EDESTADDRREQ"},
-      {EHOSTDOWN, "EHOSTDOWN"},
-      {EHOSTUNREACH, "EHOSTUNREACH"},
-      {EINTR, "EINTR"},
-      {EINVAL, "EINVAL"},
-      {EISCONN, "EISCONN"},
-      {EMFILE, "EMFILE"},
-      {EMSGSIZE, "EMSGSIZE"},
-      {ENAMETOOLONG, "ENAMETOOLONG"},
-      {ENETDOWN, "ENETDOWN"},
-      {ENETUNREACH, "ENETUNREACH"},
-      {ENOBUFS, "ENOBUFS"},
-      {ENOPROTOOPT, "ENOPROTOOPT"},
-      {ENOTCONN, "ENOTCONN"},
-      {ENOTSOCK, "ENOTSOCK"},
-      {EPROTONOSUPPORT, "EPROTONOSUPPORT"},
-      {ETIMEDOUT, "ETIMEDOUT"},
-      {EOPNOTSUPP, "ENOTSUP"},
+      {DGRAM_NUMBER_OF(EACCES), "EACCES"},
+      {DGRAM_NUMBER_OF(EADDRINUSE), "EADDRINUSE"},
+      {DGRAM_NUMBER_OF(EADDRNOTAVAIL), "EADDRNOTAVAIL"},
+      {DGRAM_NUMBER_OF(EAFNOSUPPORT), "EAFNOSUPPORT"},
+      {DGRAM_NUMBER_OF(EALREADY), "EALREADY"},
+      {DGRAM_NUMBER_OF(EBADF), "EBADF"},
+      {DGRAM_NUMBER_OF(ECONNREFUSED), "ECONNREFUSED"},
+      {DGRAM_NUMBER_OF(ECONNRESET), "ECONNRESET"},
+      {DGRAM_NUMBER_OF(EDESTADDRREQ), "EDESTADDRREQ"},
+      {DGRAM_NUMBER_OF(EHOSTDOWN), "EHOSTDOWN"},
+      {DGRAM_NUMBER_OF(EHOSTUNREACH), "EHOSTUNREACH"},
+      {DGRAM_NUMBER_OF(EINTR), "EINTR"},
+      {DGRAM_NUMBER_OF(EINVAL), "EINVAL"},
+      {DGRAM_NUMBER_OF(EISCONN), "EISCONN"},
+      {DGRAM_NUMBER_OF(EMFILE), "EMFILE"},
+      {DGRAM_NUMBER_OF(EMSGSIZE), "EMSGSIZE"},
+      {DGRAM_NUMBER_OF(ENAMETOOLONG), "ENAMETOOLONG"},
+      {DGRAM_NUMBER_OF(ENETDOWN), "ENETDOWN"},
+      {DGRAM_NUMBER_OF(ENETUNREACH), "ENETUNREACH"},
+      {DGRAM_NUMBER_OF(ENOBUFS), "ENOBUFS"},
+      {DGRAM_NUMBER_OF(ENOPROTOOPT), "ENOPROTOOPT"},
+      {DGRAM_NUMBER_OF(ENOTCONN), "ENOTCONN"},
+      {DGRAM_NUMBER_OF(ENOTSOCK), "ENOTSOCK"},
+      {DGRAM_NUMBER_OF(EPROTONOSUPPORT), "EPROTONOSUPPORT"},
+      {DGRAM_NUMBER_OF(ETIMEDOUT), "ETIMEDOUT"},
+      {DGRAM_NUMBER_OF(EOPNOTSUPP), "ENOTSUP"},
+#if defined(_WIN32)
+      {WSAEWOULDBLOCK, "EAGAIN"},
+#else
       {EAGAIN, "EAGAIN"},
       {ECANCELED, "ECANCELED"},
       {EEXIST, "EEXIST"},
@@ -96,6 +106,7 @@ TEST_CASE("each system error of a socket has the name that the system's manual g
       {ENOTDIR, "ENOTDIR"},
       {EPERM, "EPERM"},
       {EPIPE, "EPIPE"},
+#endif
       {EXDEV, ""},
   };
   for (const auto& [value, name] : names) {
@@ -116,6 +127,8 @@ TEST_CASE("a lookup's errors have the names that JavaScript's have")
   CHECK(name_of(asio::error::no_data) == "getaddrinfo ENOTFOUND");
   CHECK(name_of(asio::error::host_not_found_try_again) == "getaddrinfo EAI_AGAIN");
 }
+
+#undef DGRAM_NUMBER_OF
 
 TEST_CASE("a handler may be larger than the pieces of memory that a thread keeps")
 {

@@ -45,14 +45,36 @@ struct pair {
   }
 };
 
+std::span<const dgram::platform::buffer> buffers_of(const dgram::platform::message& message)
+{
+#if defined(_WIN32)
+  return {message.native.lpBuffers, message.native.dwBufferCount};
+#else
+  return {message.msg_hdr.msg_iov, message.msg_hdr.msg_iovlen};
+#endif
+}
+
+std::string text_of(const dgram::platform::buffer& buffer)
+{
+  return {static_cast<const char*>(dgram::platform::buffer_data(buffer)),
+          dgram::platform::buffer_size(buffer)};
+}
+
+std::string bytes_of(const dgram::platform::message& message)
+{
+  std::string bytes;
+  for (const auto& buffer : buffers_of(message))
+    bytes += text_of(buffer);
+  return bytes;
+}
+
 std::string first_text(dgram::send_batch& batch, bool connected = false)
 {
   dgram::error_code ec;
   const auto waiting =
       batch.prepare({.connected = connected}, [](const auto&, std::size_t) { return true; }, ec);
   REQUIRE_FALSE(waiting.empty());
-  const auto& buffer = waiting.front().msg_hdr.msg_iov[0];
-  return {static_cast<const char*>(buffer.iov_base), buffer.iov_len};
+  return text_of(buffers_of(waiting.front()).front());
 }
 
 /// As a kernel that takes `count` datagrams, each a message of its own.
@@ -569,10 +591,7 @@ public:
         batch_.prepare({}, [](const auto&, std::size_t) { return true; }, ec, {}, 1);
     REQUIRE_FALSE(ec);
     if (messages.empty()) return;
-    const msghdr& header = messages.front().msg_hdr;
-    std::string bytes;
-    for (std::size_t i = 0; i < header.msg_iovlen; ++i)
-      bytes.append(static_cast<const char*>(header.msg_iov[i].iov_base), header.msg_iov[i].iov_len);
+    const std::string bytes = bytes_of(messages.front());
     std::string wanted;
     const pushed first = expected_.front();
     const std::size_t datagrams = batch_.consume(1);
@@ -714,9 +733,7 @@ TEST_CASE("send_batch: a run ends at what one message holds, however its datagra
     const auto messages =
         batch.prepare({}, [](const auto&, std::size_t) { return true; }, ec, {}, 1);
     REQUIRE(messages.size() == 1);
-    std::size_t bytes = 0;
-    for (std::size_t i = 0; i < messages.front().msg_hdr.msg_iovlen; ++i)
-      bytes += messages.front().msg_hdr.msg_iov[i].iov_len;
+    const std::size_t bytes = bytes_of(messages.front()).size();
     const std::size_t taken = batch.consume(1);
     CHECK(bytes == taken * text.size());
     CHECK(bytes <= 65507);
@@ -783,11 +800,9 @@ TEST_CASE("send_batch: many small payloads for one peer are one piece, as far as
     const auto messages =
         batch.prepare({}, [](const auto&, std::size_t) { return true; }, ec, {}, 1);
     REQUIRE(messages.size() == 1);
-    const msghdr& header = messages.front().msg_hdr;
-    if (is_first && dgram::platform::backend::max_segments > 1) CHECK(header.msg_iovlen == 1);
-    std::string bytes;
-    for (std::size_t i = 0; i < header.msg_iovlen; ++i)
-      bytes.append(static_cast<const char*>(header.msg_iov[i].iov_base), header.msg_iov[i].iov_len);
+    if (is_first && dgram::platform::backend::max_segments > 1)
+      CHECK(buffers_of(messages.front()).size() == 1);
+    const std::string bytes = bytes_of(messages.front());
     std::string wanted;
     for (std::size_t left = batch.consume(1); left > 0; --left)
       wanted += texts.at(index++);

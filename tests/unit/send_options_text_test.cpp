@@ -165,6 +165,8 @@ TEST_CASE("send_options: an error that is not theirs names none of them")
   CHECK(connected.code == dgram::error::out_of_range);
 }
 
+#if DGRAM_HAS_UNIX_DATAGRAMS
+
 TEST_CASE("send_options: a Unix socket names what only IP has")
 {
   asio::io_context io;
@@ -188,5 +190,7 @@ TEST_CASE("send_options: a Unix socket names what only IP has")
         "transmit_time{12 ns}");
   check({.timestamp = true}, "timestamp{true}");
 }
+
+#endif
 
 }  // namespace send_options_text_test

@@ -4,6 +4,7 @@
 
 #include "support/loopback.hpp"
 #include "support/steering.hpp"
+#include "support/thrown_text.hpp"
 
 #include <dgram.hpp>
 
@@ -36,7 +37,6 @@
 
 #if defined(__linux__)
 #include "support/other_user.hpp"
-#include "support/thrown_text.hpp"
 
 #include <netinet/in.h>
 #include <sched.h>
