@@ -56,6 +56,21 @@ inline bool parse_decimal(std::string_view text, std::uint32_t& value) noexcept
   return true;
 }
 
+/// Whether the text is an IPv4 address in full: four decimal numbers, without zeros before them.
+inline bool has_four_numbers(std::string_view text) noexcept
+{
+  for (int left = 3;; --left) {
+    const std::size_t size = left > 0 ? text.find('.') : text.size();
+    if (size == std::string_view::npos) return false;
+    const std::string_view number = text.substr(0, size);
+    std::uint32_t value = 0;
+    if (!parse_decimal(number, value) || value > 255) return false;
+    if (number.size() > 1 && number.front() == '0') return false;
+    if (left == 0) return true;
+    text.remove_prefix(size + 1);
+  }
+}
+
 /// Parses the scope of an IPv6 address: the name or index of an existing interface.
 inline std::uint32_t parse_scope(std::string_view text, error_code& ec)
 {
@@ -89,14 +104,14 @@ concept ip_protocol = requires(const typename Protocol::endpoint& endpoint) { en
 inline net::ip::address parse_address(std::string_view text, error_code& ec)
 {
   ec.clear();
-  error_code refused;
   if (detail::only_has(text, "0123456789.")) {
-    const auto v4 = net::ip::make_address_v4(std::string(text), refused);
-    if (!refused) return v4;
+    // Windows would read shorter and octal forms too.
+    if (detail::has_four_numbers(text)) return net::ip::make_address_v4(std::string(text), ec);
   } else {
     const std::size_t percent = text.find('%');
     const std::string_view digits = text.substr(0, percent);
     if (detail::only_has(digits, "0123456789abcdefABCDEF:.")) {
+      error_code refused;
       auto v6 = net::ip::make_address_v6(std::string(digits), refused);
       if (!refused) {
         if (percent != std::string_view::npos) {
