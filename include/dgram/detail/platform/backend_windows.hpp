@@ -26,14 +26,14 @@ struct windows_backend {
   static std::size_t receive(::SOCKET socket, message* first, std::size_t count, int flags,
                              error_code& ec) noexcept
   {
-    return transfer(first, count, ec,
+    return transfer(socket, first, count, ec,
                     [&](message& next) { return receive_one(socket, next, flags); });
   }
 
   static std::size_t send(::SOCKET socket, message* first, std::size_t count, int flags,
                           error_code& ec) noexcept
   {
-    return transfer(first, count, ec, [&](message& next) {
+    return transfer(socket, first, count, ec, [&](message& next) {
       ::DWORD size = 0;
       if (system::send_message(socket, &next.native, static_cast<::DWORD>(flags), &size) != 0)
         return ::WSAGetLastError();
@@ -69,24 +69,25 @@ private:
 
   /// `call` returns one of Winsock's errors, or 0.
   template <class Call>
-  static std::size_t transfer(message* first, std::size_t count, error_code& ec, Call call) noexcept
+  static std::size_t transfer(::SOCKET socket, message* first, std::size_t count, error_code& ec,
+                              Call call) noexcept
   {
     ec.clear();
     std::size_t moved = 0;
     for (; moved < count; ++moved) {
       const int error = call(first[moved]);
       if (error == 0) continue;
-      if (moved == 0 || error != WSAEWOULDBLOCK) ec = to_error(error);
+      if (moved == 0 || error != WSAEWOULDBLOCK) ec = to_error(socket, error);
       break;
     }
     return moved;
   }
 
   /// Windows reports "port unreachable" as a reset connection.
-  static error_code to_error(int error) noexcept
+  static error_code to_error(::SOCKET socket, int error) noexcept
   {
     if (error == WSAECONNRESET) return net::error::connection_refused;
-    return make_system_error(error);
+    return make_system_error(socket, error);
   }
 };
 

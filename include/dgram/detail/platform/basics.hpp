@@ -40,6 +40,19 @@ inline error_code last_error() noexcept
   return make_system_error(::WSAGetLastError());
 }
 
+/// To Winsock a closed socket is no socket. Asio reports a bad descriptor for it.
+inline error_code make_system_error(::SOCKET socket, int value) noexcept
+{
+  if (value == WSAENOTSOCK && socket == INVALID_SOCKET) return net::error::bad_descriptor;
+  return make_system_error(value);
+}
+
+/// Returns the error of the last call, which was about this socket.
+inline error_code last_error(::SOCKET socket) noexcept
+{
+  return make_system_error(socket, ::WSAGetLastError());
+}
+
 #else
 
 /// Returns errno as an error code. EAGAIN and EWOULDBLOCK are the same for callers.
@@ -50,13 +63,18 @@ inline error_code last_error() noexcept
   return make_system_error(value);
 }
 
+inline error_code last_error(int) noexcept
+{
+  return last_error();
+}
+
 #endif
 
 inline void set_option(descriptor_type fd, int level, int name, const void* value, std::size_t size,
                        error_code& ec) noexcept
 {
   if (system::setsockopt(fd, level, name, value, static_cast<::socklen_t>(size)) != 0)
-    ec = last_error();
+    ec = last_error(fd);
   else
     ec.clear();
 }
@@ -67,11 +85,11 @@ inline std::size_t get_option(descriptor_type fd, int level, int name, void* val
 {
   auto filled = static_cast<::socklen_t>(size);
   if (system::getsockopt(fd, level, name, value, &filled) != 0) {
-    ec = last_error();
+    ec = last_error(fd);
     return 0;
   }
   ec.clear();
-  return filled;
+  return static_cast<std::size_t>(filled);
 }
 
 inline int get_int_option(descriptor_type fd, int level, int name, error_code& ec) noexcept
