@@ -724,10 +724,12 @@ public:
 
   basic_datagram_info& operator=(const basic_datagram_info& other)
   {
+    if (this == &other) return *this;
     sender_ = other.sender_;
     wire_size_ = other.wire_size_;
     control_ = other.control_;
-    room_ = other.room_;
+    // The rest of the room may never have been written.
+    std::copy(other.control_.raw.begin(), other.control_.raw.end(), room_.begin());
     truncated_ = other.truncated_;
     needs_source_ = other.needs_source_;
     control_.raw = std::span<const std::byte>(room_).first(other.control_.raw.size());

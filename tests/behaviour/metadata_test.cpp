@@ -480,6 +480,9 @@ TEST_CASE("PKI-04 PKI-06 all that is said of a datagram, alone and in a batch")
   CHECK(size == 3U);
   CHECK(info.wire_size() == 3U);
   check_all(info, over, before);
+  const dgram::datagram_info& same = info;
+  info = same;
+  check_all(info, over, before);
   // A copy has what the original has.
   const dgram::datagram_info copy = info;
   info = dgram::datagram_info();
