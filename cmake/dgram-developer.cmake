@@ -3,6 +3,8 @@
 
 set(DGRAM_SANITIZE "" CACHE STRING "Sanitizers of dgram's own programs: empty, \"address,undefined\" or \"thread\"")
 set_property(CACHE DGRAM_SANITIZE PROPERTY STRINGS "" "address,undefined" "thread")
+set(DGRAM_CATCH2_SOURCE "" CACHE FILEPATH "Catch2's catch_amalgamated.cpp, to build it from; else it is found or fetched")
+set(DGRAM_CATCH2_HEADERS "" CACHE PATH "The directory catch2 with the headers of DGRAM_CATCH2_SOURCE")
 set(DGRAM_FMT_HEADERS "" CACHE PATH "A directory with the headers of fmt, to use those alone; else it is found or fetched")
 option(DGRAM_COVERAGE "Measure the coverage of dgram's own programs" OFF)
 
@@ -126,6 +128,15 @@ macro(dgram_need_fmt)
 endmacro()
 
 macro(dgram_need_catch2)
+  if(NOT TARGET Catch2::Catch2WithMain AND DGRAM_CATCH2_SOURCE)
+    # As with fmt, nothing else of that directory may be found.
+    file(MAKE_DIRECTORY "${PROJECT_BINARY_DIR}/catch2-headers")
+    file(CREATE_LINK "${DGRAM_CATCH2_HEADERS}" "${PROJECT_BINARY_DIR}/catch2-headers/catch2" SYMBOLIC)
+    add_library(dgram_catch2 STATIC EXCLUDE_FROM_ALL "${DGRAM_CATCH2_SOURCE}")
+    target_compile_features(dgram_catch2 PUBLIC cxx_std_20)
+    target_include_directories(dgram_catch2 SYSTEM INTERFACE "${PROJECT_BINARY_DIR}/catch2-headers")
+    add_library(Catch2::Catch2WithMain ALIAS dgram_catch2)
+  endif()
   if(NOT TARGET Catch2::Catch2WithMain)
     find_package(Catch2 3 QUIET GLOBAL)
     if(NOT Catch2_FOUND)

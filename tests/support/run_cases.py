@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: BSL-1.0
 """Runs each test case in a process of its own, and compares the failures with a list.
 
-    run_cases.py [--patience SECONDS] [--emulator PROGRAM] [--system NAME] LIST DIRECTORY SUITE...
+    run_cases.py [--patience SECONDS] [--retry-hung] [--emulator PROGRAM] [--system NAME] LIST DIRECTORY SUITE...
 
 The suites are programs of Catch2 in the directory: "unit" is unit_tests. The list says what the system under the tests
 cannot do. A line "== REASON" is followed by lines "SUITE: NAME OF THE CASE", to which the reason applies. A reason that
@@ -46,22 +46,27 @@ def cases_of(program):
     return [line for line in listed.stdout.splitlines() if line.strip()]
 
 
-def run(program, name, patience):
-    """Returns None, or what went wrong."""
+def run(program, name, patience, tries):
+    """Returns None if the case passed, SKIPPED, or what went wrong."""
     pattern = re.sub(r'([\\,\[\]"*])', r"\\\1", name)
     try:
         done = subprocess.run([*program, pattern], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=patience,
                               check=False)
     except subprocess.TimeoutExpired:
+        if tries > 1:
+            return run(program, name, patience, tries - 1)
         return f"no end after {patience} s"
-    if done.returncode in (0, SKIPPED):
+    if done.returncode == 0:
         return None
+    if done.returncode == SKIPPED:
+        return SKIPPED
     return done.stdout.decode(errors="replace")
 
 
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--patience", type=int, default=40, help="seconds for one case")
+    parser.add_argument("--retry-hung", action="store_true", help="a case that is not in the list may hang once")
     parser.add_argument("--emulator", help="runs the programs, such as qemu-arm")
     parser.add_argument("--system", help="of the reasons for one system only, those for this one apply")
     parser.add_argument("list")
@@ -74,21 +79,25 @@ def main():
     work = []
     for suite in suites:
         program = [os.path.join(asked.directory, f"{suite}_tests")]
+        if os.path.exists(f"{program[0]}.exe"):
+            program[0] += ".exe"
         if asked.emulator:
             program.insert(0, asked.emulator)
         for name in cases_of(program):
             title = f"{suite}: {name}"
             known.add(title)
             patience = min(PATIENCE_IF_LISTED, asked.patience) if title in reasons else asked.patience
-            work.append((title, program, name, patience))
+            tries = 2 if asked.retry_hung and title not in reasons else 1
+            work.append((title, program, name, patience, tries))
     if not work:
         sys.exit("no test cases were found")
     start = time.monotonic()
-    unexpected, expected, mended = [], 0, []
+    unexpected, expected, skipped, mended = [], 0, 0, []
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count() or 1) as pool:
         outcomes = pool.map(lambda each: run(*each[1:]), work)
         for (title, *_), wrong in zip(work, outcomes):
-            if wrong is None:
+            if wrong in (None, SKIPPED):
+                skipped += wrong == SKIPPED
                 if title in reasons:
                     mended.append(title)
             elif title in reasons:
@@ -101,8 +110,8 @@ def main():
     gone = [title for title in reasons if title not in known and title.split(":")[0] in suites]
     for title in gone:
         print(f"no such case any more, and is in {list_path}: {title}")
-    print(f"{len(work)} cases in {time.monotonic() - start:.0f} s: {expected} fail as the list says, "
-          f"{len(unexpected)} fail beside it")
+    print(f"{len(work)} cases in {time.monotonic() - start:.0f} s: {skipped} are skipped, {expected} fail as the list "
+          f"says, {len(unexpected)} fail beside it")
     for title in unexpected:
         print(f"  {title}")
     sys.exit(1 if unexpected or gone else 0)
