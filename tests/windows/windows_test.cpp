@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
-// What can go wrong on Windows alone, and one use of each layer; run by itself, since Catch2 is not built for Windows
-// where this is cross-compiled. It builds on other systems too, to see what it says of them.
+// What can go wrong on Windows alone, and one use of each layer; without Catch2. It builds on other systems too, to see what
+// it says of them.
 
 #include <dgram.hpp>
 
