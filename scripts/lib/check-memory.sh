@@ -10,7 +10,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 
 version=19
 suites=("$@")
-if [ ${#suites[@]} -eq 0 ]; then suites=(unit behaviour emitter servers scripted); fi
+if [ ${#suites[@]} -eq 0 ]; then suites=(unit behaviour emitter servers); fi
 for suite in "${suites[@]}"; do
   compgen -G "tests/$suite/*_test.cpp" >/dev/null || die "there is no suite '$suite'"
 done

@@ -12,6 +12,7 @@ skip_bounds=(
   "posix-newest-asio 130"
   "posix-clang-newest-asio 130"
   "windows 2"
+  "windows-uses 2"
 )
 
 skip_bound() { # PRESET: prints its bound; nothing if it has none
