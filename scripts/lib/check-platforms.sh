@@ -13,7 +13,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 zig_version=0.17.1
 all_targets=(x86_64-linux-musl arm-linux-musleabihf s390x-linux-musl aarch64-linux-musl x86-linux-gnu
   aarch64-macos x86_64-freebsd x86_64-netbsd wasm32-wasi)
-tested=("$HOSTTYPE-linux-musl" arm-linux-musleabihf s390x-linux-musl)
+tested=("$HOSTTYPE-linux-musl" s390x-linux-musl)
 suites=()
 telling=(unit/{control_message,datagram,durations,endpoint,foreign_systems,option,session_store,udp,unix_dgram}
   behaviour/{batch,metadata,reply})
