@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: BSL-1.0
 """Runs each test case in a process of its own, and compares the failures with a list.
 
-    run_cases.py [--patience SECONDS] [--retry-hung] [--emulator PROGRAM] [--system NAME] LIST DIRECTORY SUITE...
+    run_cases.py [--patience SECONDS] [--begin-again] [--emulator PROGRAM] [--system NAME] LIST DIRECTORY SUITE...
 
 The suites are programs of Catch2 in the directory: "unit" is unit_tests. The list says what the system under the tests
 cannot do. A line "== REASON" is followed by lines "SUITE: NAME OF THE CASE", to which the reason applies. A reason that
@@ -53,8 +53,12 @@ def run(program, name, patience, tries):
         done = subprocess.run([*program, pattern], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=patience,
                               check=False)
     except subprocess.TimeoutExpired:
-        if tries > 1:
-            return run(program, name, patience, tries - 1)
+        done = None
+    if tries > 1 and (done is None or (done.returncode not in (0, SKIPPED) and not done.stdout.strip())):
+        why = "hung" if done is None else f"printed nothing and returned {done.returncode}"
+        print(f"{why}, and is run once more: {name}", flush=True)
+        return run(program, name, patience, tries - 1)
+    if done is None:
         return f"no end after {patience} s"
     if done.returncode == 0:
         return None
@@ -66,7 +70,8 @@ def run(program, name, patience, tries):
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--patience", type=int, default=40, help="seconds for one case")
-    parser.add_argument("--retry-hung", action="store_true", help="a case that is not in the list may hang once")
+    parser.add_argument("--begin-again", action="store_true",
+                        help="run a case once more that hangs, or fails and prints nothing; it is named in the output")
     parser.add_argument("--emulator", help="runs the programs, such as qemu-arm")
     parser.add_argument("--system", help="of the reasons for one system only, those for this one apply")
     parser.add_argument("list")
@@ -87,7 +92,7 @@ def main():
             title = f"{suite}: {name}"
             known.add(title)
             patience = min(PATIENCE_IF_LISTED, asked.patience) if title in reasons else asked.patience
-            tries = 2 if asked.retry_hung and title not in reasons else 1
+            tries = 2 if asked.begin_again and title not in reasons else 1
             work.append((title, program, name, patience, tries))
     if not work:
         sys.exit("no test cases were found")
